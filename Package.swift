@@ -1,0 +1,85 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let settings: [SwiftSetting] = [
+    .treatAllWarnings(as: .error),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+    .enableUpcomingFeature("InferIsolatedConformances"),
+    .enableUpcomingFeature("ImmutableWeakCaptures"),
+]
+
+let log: Target.Dependency = .product(name: "Logging", package: "swift-log")
+let metrics: Target.Dependency = .product(name: "CoreMetrics", package: "swift-metrics")
+let lifecycle: Target.Dependency = .product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let hummingbird: Target.Dependency = .product(name: "Hummingbird", package: "hummingbird")
+let nio: Target.Dependency = .product(name: "NIOCore", package: "swift-nio")
+let httpTypes: Target.Dependency = .product(name: "HTTPTypes", package: "swift-http-types")
+
+func target(_ name: String, _ path: String? = nil, _ dependencies: [Target.Dependency]) -> Target {
+    .target(name: name, dependencies: dependencies, path: path.map { "Sources/\($0)" }, swiftSettings: settings)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource] = []) -> Target {
+    .testTarget(name: name, dependencies: dependencies, resources: resources, swiftSettings: settings)
+}
+
+let package = Package(
+    name: "petrel",
+    platforms: [.macOS(.v15)],
+    products: [
+        .executable(name: "petrel", targets: ["petrel"]),
+        .library(name: "PetrelKit", targets: ["PetrelKit"]),
+        .library(name: "PetrelTesting", targets: ["PetrelTesting"]),
+        .library(name: "StackStormClient", targets: ["StackStormClient"]),
+        // For the packages in Benchmarks/ and Fuzz/ only.
+        .library(name: "PetrelCore", targets: ["PetrelCore"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1", traits: []),
+        .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
+        .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
+        .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
+        .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+    ],
+    targets: [
+        target("PetrelKit", nil, [log, metrics]),
+        target(
+            "PetrelCore", nil,
+            ["PetrelKit", log, metrics, lifecycle, .product(name: "DequeModule", package: "swift-collections")]),
+        target("PetrelStore", nil, ["PetrelKit", log, .product(name: "GRDB", package: "GRDB.swift")]),
+        target("PetrelWeb", nil, ["PetrelKit", log, lifecycle, hummingbird, nio, httpTypes]),
+        target(
+            "StackStormClient", nil,
+            [
+                "PetrelKit", log, nio,
+                .product(name: "AsyncHTTPClient", package: "async-http-client"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "NIOFoundationCompat", package: "swift-nio"),
+                .product(name: "NIOSSL", package: "swift-nio-ssl"),
+            ]),
+        target("StackStormSimulator", nil, ["StackStormClient", log, lifecycle, hummingbird, nio, httpTypes]),
+        .systemLibrary(name: "CEditline", pkgConfig: "libedit", providers: [.apt(["libedit-dev"])]),
+        target("TextBackend", "Backends/Text", ["PetrelKit", "CEditline", log]),
+        target("StackStormModule", "Modules/StackStorm", ["PetrelKit", "StackStormClient", log, metrics]),
+        target("BuiltinsModule", "Modules/Builtins", ["PetrelKit", log]),
+        target("PetrelTesting", nil, ["PetrelKit", "PetrelCore", log, metrics]),
+        .executableTarget(
+            name: "petrel",
+            dependencies: [
+                "PetrelKit", "PetrelCore", "PetrelStore", "PetrelWeb", "StackStormClient", "StackStormSimulator",
+                "TextBackend", "StackStormModule", "BuiltinsModule", log, metrics, lifecycle,
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            swiftSettings: settings),
+        tests("StackStormClientTests", ["StackStormClient", "PetrelKit"], resources: [.copy("Recordings")]),
+    ]
+)

@@ -1,0 +1,82 @@
+package import PetrelKit
+
+/// All commands at one moment. A value: looking a command up takes no lock.
+package struct CommandTable: Sendable {
+    package struct Entry: Sendable {
+        package var module: String
+        package var command: Command
+    }
+
+    package struct Match: Sendable {
+        package var entry: Entry
+        package var arguments: String
+    }
+
+    package private(set) var entries: [Entry] = []
+    private var byName: [String: Int] = [:]
+    private var longest = 0
+
+    package init(_ commands: [(module: String, command: Command)] = []) {
+        for (module, command) in commands {
+            let key = Self.key(command.name)
+            guard byName[key] == nil else { continue }
+            byName[key] = entries.count
+            longest = max(longest, key.isEmpty ? 0 : key.split(separator: " ").count)
+            entries.append(Entry(module: module, command: command))
+        }
+    }
+
+    /// The command with the longest name that starts the text. The name ends at white space or at the end.
+    package func find(_ text: String) -> Match? {
+        var words: [(key: String, end: String.Index)] = []
+        var key = ""
+        var rest = text[...]
+        while words.count < longest {
+            rest = rest.drop(while: \.isWhitespace)
+            let word = rest.prefix { !$0.isWhitespace }
+            if word.isEmpty { break }
+            key += (key.isEmpty ? "" : " ") + Self.key(word)
+            rest = rest[word.endIndex...]
+            words.append((key, word.endIndex))
+        }
+        for word in words.reversed() {
+            if let index = byName[word.key] {
+                return Match(entry: entries[index], arguments: CommandText.plain(text[word.end...]))
+            }
+        }
+        return byName[""].map { Match(entry: entries[$0], arguments: text) }
+    }
+
+    /// Case, `_` and space do not matter in names.
+    package static func key(_ name: some StringProtocol) -> String {
+        name.lowercased().split { $0 == "_" || $0.isWhitespace }.joined(separator: " ")
+    }
+}
+
+/// The commands of every module; publishing replaces one module's in one step.
+package final class CommandRegistry: Sendable {
+    private struct State {
+        var order: [String] = []
+        var commands: [String: [Command]] = [:]
+        var table = CommandTable()
+    }
+
+    private let state = Locked(State())
+
+    package init() {}
+
+    package var table: CommandTable { state.withLock { $0.table } }
+
+    /// Returns the names that another module has already: those of the earlier module stay.
+    @discardableResult
+    package func publish(_ commands: [Command], from module: String) -> [String] {
+        state.withLock { state in
+            if state.commands.updateValue(commands, forKey: module) == nil { state.order.append(module) }
+            let all = state.order.flatMap { module in state.commands[module, default: []].map { (module, $0) } }
+            state.table = CommandTable(all)
+            return commands.map(\.name).filter { name in
+                state.table.find(name).map { $0.entry.module != module } ?? false
+            }
+        }
+    }
+}

@@ -1,0 +1,73 @@
+import Foundation
+package import Logging
+import PetrelKit
+
+/// Log lines on standard error, as text or as JSON.
+package struct LineLogHandler: LogHandler {
+    package enum Format: String, Sendable, CaseIterable { case text, json }
+
+    /// Level and format of every logger, changed at once when the configuration is read again.
+    package final class Control: Sendable {
+        private let state: Locked<(level: Logger.Level, format: Format)>
+
+        package init(level: Logger.Level = .info, format: Format = .text) {
+            state = Locked((level, format))
+        }
+
+        package var level: Logger.Level { state.withLock { $0.level } }
+        package var format: Format { state.withLock { $0.format } }
+        package func set(level: Logger.Level, format: Format) { state.withLock { $0 = (level, format) } }
+    }
+
+    package var metadata: Logger.Metadata = [:]
+    private let label: String
+    private let control: Control
+    private let write: @Sendable (String) -> Void
+
+    package init(label: String, control: Control, write: @escaping @Sendable (String) -> Void = Self.standardError) {
+        self.label = label
+        self.control = control
+        self.write = write
+    }
+
+    package var logLevel: Logger.Level {
+        get { control.level }
+        set { control.set(level: newValue, format: control.format) }
+    }
+
+    package subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+        get { metadata[key] }
+        set { metadata[key] = newValue }
+    }
+
+    package func log(event: LogEvent) {
+        let all = metadata.merging(event.metadata ?? [:]) { _, new in new }
+        let time = Date.now.formatted(.iso8601.year().month().day().time(includingFractionalSeconds: true))
+        switch control.format {
+        case .text:
+            let details = all.sorted { $0.key < $1.key }.map { " \($0.key)=\(Self.quoted("\($0.value)"))" }.joined()
+            write("\(time)Z \(event.level.rawValue.uppercased()) \(label): \(Self.oneLine("\(event.message)"))\(details)\n")
+        case .json:
+            var object = all.mapValues { JSONValue.string("\($0)") }
+            object["time"] = .string("\(time)Z")
+            object["level"] = .string(event.level.rawValue)
+            object["logger"] = .string(label)
+            object["message"] = .string("\(event.message)")
+            if let bytes = try? JSONValue.encode(object) { write(String(decoding: bytes, as: UTF8.self) + "\n") }
+        }
+    }
+
+    /// One entry is one line, whatever a message from outside holds.
+    private static func oneLine(_ text: String) -> String {
+        String(text.unicodeScalars.map { $0.properties.generalCategory == .control ? " " : Character($0) })
+    }
+
+    private static func quoted(_ text: String) -> String {
+        let line = oneLine(text)
+        return line.contains(" ") || line.isEmpty ? "\"\(line)\"" : line
+    }
+
+    package static let standardError: @Sendable (String) -> Void = { line in
+        FileHandle.standardError.write(Data(line.utf8))
+    }
+}

@@ -1,0 +1,62 @@
+public import CoreMetrics
+public import Logging
+
+/// A set of commands, and what keeps them up to date.
+public protocol BotModule: Sendable {
+    /// The name of this instance; rules may limit themselves to it with `name:glob`.
+    var name: String { get }
+    /// The commands it has from the first moment.
+    var commands: [Command] { get }
+    /// Runs until cancelled. A module without work of its own needs not implement it.
+    func run(_ host: some ModuleHost) async throws
+}
+
+extension BotModule {
+    public func run(_ host: some ModuleHost) async throws {}
+}
+
+/// What the host hands to a module.
+public protocol ModuleHost: Sendable {
+    /// Replaces the module's commands in one step.
+    func publish(_ commands: [Command])
+    /// Says something unasked. Returns once it is in the queue of its room.
+    func say(_ reply: Reply, at address: Address) async throws
+    /// Where a bare name out of StackStorm (`#ops`, `C42`, `@bob`) is: in the named backend, else where it was seen.
+    func address(named name: String, in backend: String?) -> Address?
+    /// The module's own records.
+    var storage: any Storage { get }
+    var overview: any HostOverview { get }
+    var metrics: any MetricsFactory { get }
+    var logger: Logger { get }
+}
+
+/// Something that can say how it is.
+public protocol StatusReporting: Sendable {
+    func status() -> [StatusLine]
+}
+
+/// One line of `!status`, `/health` and their reasons.
+public struct StatusLine: Sendable, Hashable, Codable {
+    /// What it is about: `backend text`, `stackstorm`.
+    public var subject: String
+    public var isHealthy: Bool
+    /// What is known, or what is wrong and since when.
+    public var detail: String
+
+    public init(_ subject: String, isHealthy: Bool, _ detail: String) {
+        self.subject = subject
+        self.isHealthy = isHealthy
+        self.detail = detail
+    }
+}
+
+/// The house as a module may look at it.
+public protocol HostOverview: Sendable {
+    var version: String { get }
+    /// Seconds since the start of the process.
+    var uptime: Duration { get }
+    /// The commands that this person may run from here, in order of their names.
+    func commands(for invocation: Invocation) -> [Command]
+    /// How the parts of the house are, in the order in which they were configured.
+    func status() -> [StatusLine]
+}

@@ -1,0 +1,69 @@
+/// A chat service. One instance is one section under `backends` in the configuration.
+///
+/// A backend knows no module: it turns what people write into ``ChatMessage`` values and sends ``Reply`` values.
+/// Abilities that not every service has are protocols of their own: ``PlaceNaming``, ``CompletionObserving``.
+public protocol ChatBackend: Sendable {
+    /// The name of this instance, and of its section in the configuration.
+    var name: String { get }
+    var traits: BackendTraits { get }
+
+    /// Connects and hands over messages until cancelled.
+    ///
+    /// Awaiting `deliver` is the back-pressure. Throwing asks the host to connect again after a pause that grows with
+    /// jitter; throwing ``BackendFailure`` with `isFinal` asks it not to. Returning means that there is nothing more
+    /// to read, ever.
+    func run(deliver: @escaping @Sendable (ChatMessage) async -> Void) async throws
+
+    /// Sends one reply, no longer than ``BackendTraits/maximumLength``. Called for one place after the other has
+    /// returned, so that order is kept.
+    func send(_ reply: Reply, to address: Address) async throws -> MessageReference?
+}
+
+/// What a backend can show.
+public struct BackendTraits: Sendable, Hashable {
+    public var markdown: Bool
+    public var threads: Bool
+    /// Replies in a room that only one person sees, or a direct chat that the bot may open.
+    public var privateReplies: Bool
+    public var edits: Bool
+    public var attachments: Bool
+    /// The longest text of one message, in characters.
+    public var maximumLength: Int
+
+    public init(
+        markdown: Bool = false, threads: Bool = false, privateReplies: Bool = false, edits: Bool = false,
+        attachments: Bool = false, maximumLength: Int = 10_000
+    ) {
+        self.markdown = markdown
+        self.threads = threads
+        self.privateReplies = privateReplies
+        self.edits = edits
+        self.attachments = attachments
+        self.maximumLength = maximumLength
+    }
+}
+
+/// Why a backend gave up.
+public struct BackendFailure: Error, CustomStringConvertible {
+    public var message: String
+    /// Connecting again cannot help: a wrong password, a revoked token.
+    public var isFinal: Bool
+
+    public init(_ message: String, isFinal: Bool = false) {
+        self.message = message
+        self.isFinal = isFinal
+    }
+
+    public var description: String { message }
+}
+
+/// A backend that can tell a room's identifier from a person's. Without it, `@…` is a person and all else a room.
+public protocol PlaceNaming: ChatBackend {
+    func place(named name: String) -> Address.Place?
+}
+
+/// A backend that wants to know when all that a message asked for has been said.
+public protocol CompletionObserving: ChatBackend {
+    /// The command of this message has ended and its replies were sent.
+    func completed(_ messageID: String)
+}

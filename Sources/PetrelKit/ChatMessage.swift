@@ -1,0 +1,29 @@
+/// One message from chat, already decoded by its backend (entities, links and mentions, once).
+public struct ChatMessage: Sendable {
+    /// Unique within the backend; what a reply names as the message it answers.
+    public var id: String
+    public var sender: Person
+    /// The room it was said in; nil in a direct chat.
+    public var room: Room?
+    public var thread: String?
+    public var text: String
+    /// The bot was called by name, so that no prefix is needed.
+    public var isAddressed: Bool
+
+    public init(
+        id: String, sender: Person, room: Room? = nil, thread: String? = nil, text: String, isAddressed: Bool = false
+    ) {
+        self.id = id
+        self.sender = sender
+        self.room = room
+        self.thread = thread
+        self.text = text
+        self.isAddressed = isAddressed
+    }
+
+    public var isDirect: Bool { room == nil }
+
+    public var place: Address.Place {
+        room.map { .room($0.id) } ?? .direct(sender.id)
+    }
+}

@@ -1,0 +1,66 @@
+/// A command: a value with a closure.
+public struct Command: Sendable {
+    /// What was typed, ready to run.
+    public typealias Handler = @Sendable (Invocation) async throws -> Reply?
+
+    /// The words that call it, such as `st2help` or `st2session start`. Case, `_` and space do not matter. The empty
+    /// name takes every line that no other command takes.
+    public var name: String
+    /// How its arguments are written, such as `[command]`.
+    public var usage: String
+    /// One line for `!help`.
+    public var summary: String
+    public var isAdminOnly: Bool
+    /// Answered in direct chats only.
+    public var isDirectOnly: Bool
+    /// Proposals for "did you mean": whole lines this command would take, nearest first.
+    public var proposals: (@Sendable (String) -> [String])?
+    public var handler: Handler
+
+    public init(
+        _ name: String, usage: String = "", summary: String, isAdminOnly: Bool = false, isDirectOnly: Bool = false,
+        proposals: (@Sendable (String) -> [String])? = nil, handler: @escaping Handler
+    ) {
+        self.name = name
+        self.usage = usage
+        self.summary = summary
+        self.isAdminOnly = isAdminOnly
+        self.isDirectOnly = isDirectOnly
+        self.proposals = proposals
+        self.handler = handler
+    }
+}
+
+/// One call of a command.
+public struct Invocation: Sendable {
+    public var message: ChatMessage
+    /// Where the answer goes.
+    public var address: Address
+    public var traits: BackendTraits
+    /// The name of the command as it was registered.
+    public var command: String
+    /// What followed the name, outer white space off, line breaks and inner white space kept.
+    public var arguments: String
+    /// The whole line as access rules see it.
+    public var line: String
+    /// The configured prefix, for texts that tell people what to type.
+    public var prefix: String
+    public var isAdmin: Bool
+    /// Sends something before the command has ended.
+    public var say: @Sendable (Reply) async -> Void
+
+    public init(
+        message: ChatMessage, address: Address, traits: BackendTraits, command: String, arguments: String,
+        line: String, prefix: String, isAdmin: Bool, say: @escaping @Sendable (Reply) async -> Void
+    ) {
+        self.message = message
+        self.address = address
+        self.traits = traits
+        self.command = command
+        self.arguments = arguments
+        self.line = line
+        self.prefix = prefix
+        self.isAdmin = isAdmin
+        self.say = say
+    }
+}

@@ -1,0 +1,67 @@
+/// What the bot says.
+public struct Reply: Sendable, Hashable, Codable {
+    public enum Style: String, Sendable, Codable {
+        /// Text to be shown as it stands.
+        case plain
+        /// CommonMark: a backend without markdown shows it readably.
+        case markdown
+    }
+
+    /// What the reply is about, for backends that show an error otherwise than a result.
+    public enum Kind: String, Sendable, Codable {
+        case answer, acknowledgement, result, error
+    }
+
+    /// The text. Empty: nothing is sent, but the promise below still counts.
+    public var text: String
+    public var style: Style
+    public var kind: Kind
+    /// To be seen by the person who asked only, where the backend can do that.
+    public var isPrivate: Bool
+    /// StackStorm's `extra`: backend-specific parts under the backend's kind.
+    public var extra: [String: JSONValue]
+    /// A result is still to come, under this request id.
+    public var promises: String?
+    /// This is the result that was promised under this request id.
+    public var settles: String?
+
+    public init(
+        _ text: String, style: Style = .plain, kind: Kind = .answer, isPrivate: Bool = false,
+        extra: [String: JSONValue] = [:], promises: String? = nil, settles: String? = nil
+    ) {
+        self.text = text
+        self.style = style
+        self.kind = kind
+        self.isPrivate = isPrivate
+        self.extra = extra
+        self.promises = promises
+        self.settles = settles
+    }
+}
+
+/// Names what a backend sent, so that it can be edited or reacted to.
+public struct MessageReference: Hashable, Sendable, Codable {
+    public var id: String
+
+    public init(id: String) {
+        self.id = id
+    }
+}
+
+/// An error that knows what the person who asked should read. Any other error becomes a log line with an id and a
+/// neutral reply that names the id.
+public protocol ReplyError: Error {
+    /// One plain sentence or two: what happened, and what to do.
+    var reply: String { get }
+}
+
+/// The plain form of ``ReplyError``: just the sentence.
+public struct Refusal: ReplyError, CustomStringConvertible {
+    public var reply: String
+
+    public init(_ reply: String) {
+        self.reply = reply
+    }
+
+    public var description: String { reply }
+}

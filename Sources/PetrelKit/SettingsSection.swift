@@ -1,0 +1,212 @@
+public import Foundation
+
+/// One object of the configuration file, read key by key.
+///
+/// Reading never stops at the first mistake: problems are collected with their JSON path, so that `petrel check` can
+/// print all of them. ``finish()`` reports the keys that nobody asked for.
+public final class SettingsSection {
+    /// The place in the file, such as `stackstorm.api_auth`.
+    public let path: String
+    private let object: [String: JSONValue]
+    private let context: SettingsContext
+    private var known: Set<String> = []
+
+    public init(_ object: [String: JSONValue], at path: String, in context: SettingsContext) {
+        self.object = object
+        self.path = path
+        self.context = context
+    }
+
+    /// The folder that relative paths start from: that of the configuration file.
+    public var folder: URL { context.folder }
+    public var keys: [String] { object.keys.sorted() }
+
+    public func contains(_ key: String) -> Bool {
+        known.insert(key)
+        return object[key].map { $0 != .null } ?? false
+    }
+
+    public func place(of key: String) -> String { path.isEmpty ? key : "\(path).\(key)" }
+
+    public func problem(_ key: String, _ message: String) {
+        context.problems.append(SettingsProblem(path: place(of: key), message: message))
+    }
+
+    public func warn(_ key: String, _ message: String) {
+        context.warnings.append(SettingsProblem(path: place(of: key), message: message))
+    }
+
+    /// Reports every key that was never asked for, with the nearest one that was.
+    public func finish() {
+        for key in keys where !known.contains(key) {
+            let hint = Nearness.nearest(to: key, among: known.sorted(), limit: 1).first
+            problem(key, "unknown key" + (hint.map { "; did you mean \"\($0)\"?" } ?? ""))
+        }
+    }
+}
+
+extension SettingsSection {
+    public func value(_ key: String) -> JSONValue? {
+        known.insert(key)
+        return object[key].flatMap { $0 == .null ? nil : $0 }
+    }
+
+    public func optionalString(_ key: String) -> String? {
+        value(key).flatMap { context.text($0, at: place(of: key)) }
+    }
+
+    public func string(_ key: String, default fallback: String) -> String { optionalString(key) ?? fallback }
+
+    public func requiredString(_ key: String) -> String {
+        guard value(key) != nil else {
+            problem(key, "is required")
+            return ""
+        }
+        return optionalString(key) ?? ""
+    }
+
+    public func secret(_ key: String) -> Secret? { optionalString(key).map { Secret($0) } }
+
+    public func bool(_ key: String, default fallback: Bool) -> Bool {
+        guard let value = value(key) else { return fallback }
+        guard let bool = value.bool else {
+            problem(key, "must be true or false, not \(value.typeName)")
+            return fallback
+        }
+        return bool
+    }
+
+    public func integer(_ key: String, default fallback: Int, in range: ClosedRange<Int>) -> Int {
+        guard let value = value(key) else { return fallback }
+        guard let int = value.int else {
+            problem(key, "must be a whole number, not \(value.typeName)")
+            return fallback
+        }
+        guard range.contains(int) else {
+            problem(key, "must be from \(range.lowerBound) to \(range.upperBound), not \(int)")
+            return fallback
+        }
+        return int
+    }
+
+    public func strings(_ key: String, default fallback: [String] = []) -> [String] {
+        guard let value = value(key) else { return fallback }
+        guard let list = value.array else {
+            problem(key, "must be a list of strings, not \(value.typeName)")
+            return fallback
+        }
+        return list.enumerated().compactMap { index, item in context.text(item, at: "\(place(of: key))[\(index)]") }
+    }
+
+    public func choice<Choice: RawRepresentable<String> & CaseIterable>(
+        _ key: String, default fallback: Choice
+    ) -> Choice {
+        guard let text = optionalString(key) else { return fallback }
+        guard let choice = Choice(rawValue: text) else {
+            let all = Choice.allCases.map { "\"\($0.rawValue)\"" }.joined(separator: ", ")
+            problem(key, "must be one of \(all), not \"\(text)\"")
+            return fallback
+        }
+        return choice
+    }
+
+    public func url(_ key: String, default fallback: String) -> URL {
+        let text = string(key, default: fallback)
+        guard let url = URL(string: text), let scheme = url.scheme, ["http", "https"].contains(scheme), url.host != nil
+        else {
+            problem(key, "must be an http:// or https:// address")
+            return URL(string: fallback) ?? URL(fileURLWithPath: "/")
+        }
+        return url
+    }
+
+    /// A path, taken from the folder of the configuration file where it is relative.
+    public func file(_ key: String) -> String? {
+        optionalString(key).map { URL(fileURLWithPath: $0, relativeTo: context.folder).path }
+    }
+
+    /// An object; an absent one reads as empty.
+    public func section(_ key: String) -> SettingsSection { optionalSection(key) ?? empty(key) }
+
+    public func optionalSection(_ key: String) -> SettingsSection? {
+        guard let value = value(key) else { return nil }
+        guard let object = value.object else {
+            problem(key, "must be an object, not \(value.typeName)")
+            return nil
+        }
+        return SettingsSection(object, at: place(of: key), in: context)
+    }
+
+    /// An object or a list of objects, as a list.
+    public func sections(_ key: String) -> [SettingsSection] {
+        guard case .array(let items)? = value(key) else { return optionalSection(key).map { [$0] } ?? [] }
+        return items.enumerated().compactMap { index, item in
+            guard let object = item.object else {
+                problem("\(key)[\(index)]", "must be an object, not \(item.typeName)")
+                return nil
+            }
+            return SettingsSection(object, at: "\(place(of: key))[\(index)]", in: context)
+        }
+    }
+
+    private func empty(_ key: String) -> SettingsSection { SettingsSection([:], at: place(of: key), in: context) }
+}
+
+/// A mistake, and where it is.
+public struct SettingsProblem: Hashable, Sendable, CustomStringConvertible {
+    public var path: String
+    public var message: String
+
+    public init(path: String, message: String) {
+        self.path = path
+        self.message = message
+    }
+
+    public var description: String { path.isEmpty ? message : "\(path): \(message)" }
+}
+
+/// What the sections of one file share: the folder, the environment, and the problems found.
+public final class SettingsContext {
+    public let folder: URL
+    private let environment: [String: String]
+    public internal(set) var problems: [SettingsProblem] = []
+    public internal(set) var warnings: [SettingsProblem] = []
+
+    public init(folder: URL, environment: [String: String]) {
+        self.folder = folder
+        self.environment = environment
+    }
+
+    public func report(_ problem: SettingsProblem) { problems.append(problem) }
+
+    /// A string, or what `{"env": NAME}` or `{"file": path}` stands for.
+    func text(_ value: JSONValue, at path: String) -> String? {
+        switch value {
+        case .string(let text): return text
+        case .object(let object):
+            if object.count == 1, let name = object["env"]?.string {
+                if let text = environment[name] { return text }
+                problems.append(SettingsProblem(path: path, message: "the environment has no variable \(name)"))
+                return nil
+            }
+            if object.count == 1, let file = object["file"]?.string { return contents(of: file, at: path) }
+            problems.append(
+                SettingsProblem(path: path, message: "must be a string, {\"env\": \"NAME\"} or {\"file\": \"path\"}"))
+            return nil
+        default:
+            problems.append(SettingsProblem(path: path, message: "must be a string, not \(value.typeName)"))
+            return nil
+        }
+    }
+
+    private func contents(of file: String, at path: String) -> String? {
+        let url = URL(fileURLWithPath: file, relativeTo: folder)
+        guard let data = try? Data(contentsOf: url), data.count <= 1 << 20 else {
+            problems.append(SettingsProblem(path: path, message: "the file \(url.path) cannot be read"))
+            return nil
+        }
+        var text = String(decoding: data, as: UTF8.self)
+        if text.hasSuffix("\n") { text.removeLast() }
+        return text
+    }
+}

@@ -1,0 +1,166 @@
+/// One representation of an alias, such as `deploy {{ app }} to {{ env=staging }}`, compiled with the meaning that
+/// StackStorm's own parser gives it.
+package struct AliasFormat: Sendable {
+    package enum Failure: Error, Equatable, CustomStringConvertible {
+        /// StackStorm refuses the format as well; the text is its own.
+        case invalid(String)
+        /// StackStorm knows what this matcher does not: it has to be asked.
+        case unsupported(String)
+        /// The command is not one of this format; the text is StackStorm's own.
+        case mismatch(String)
+
+        package var description: String {
+            switch self {
+            case .invalid(let text), .mismatch(let text): text
+            case .unsupported(let what): "uses \(what), which only StackStorm itself can match"
+            }
+        }
+    }
+
+    package struct Parameter: Equatable, Sendable {
+        package var name: String
+        package var value: String?
+    }
+
+    package let source: String
+    /// The regular expression that StackStorm builds of it.
+    package let pattern: String
+    /// The text that every command of this format starts with, after its outer white space.
+    let prefix: [UInt32]
+    private let regex: Regex
+    private let defaults: [CommandStream.Pair]
+
+    package init(_ source: String) throws(Failure) {
+        self.source = source
+        let scalars = source.unicodeScalars.map(\.value)
+        defaults = Self.optionalValue.allMatches(in: scalars).map { match in
+            CommandStream.Pair(
+                key: scalars.text(of: 1, in: match), value: (2...5).map { scalars.text(of: $0, in: match) }.joined())
+        }
+        let body = Self.replace(Self.required, in: Self.replace(Self.optional, in: scalars, optional: true), optional: false)
+        do {
+            pattern = try Self.anchored(body.text)
+            let parsed = try RegexParser.parse(pattern, dotAll: true)
+            regex = try Regex(parsed)
+            prefix = Self.prefix(of: parsed.node)
+        } catch {
+            switch error {
+            case .invalid(let text): throw .invalid(text)
+            case .unsupported(let what): throw .unsupported(what)
+            }
+        }
+        for pair in defaults where !regex.names.contains(pair.key) { throw .unsupported("a default over several lines") }
+    }
+
+    /// The parameters of a command, in order; one that took no part has no value.
+    package func parameters(of stream: CommandStream) throws(Failure) -> [Parameter] {
+        var memory = Regex.Memory()
+        return try parameters(of: stream, memory: &memory)
+    }
+
+    func parameters(of stream: CommandStream, memory: inout Regex.Memory) throws(Failure) -> [Parameter] {
+        guard let match = regex.firstMatch(in: stream.scalars, memory: &memory) else {
+            throw .mismatch("Command \"\(stream.command)\" doesn't match format string \"\(source)\"")
+        }
+        var parameters: [Parameter] = []
+        func set(_ name: String, _ value: String?) {
+            if let index = parameters.firstIndex(where: { $0.name == name }) {
+                parameters[index].value = value
+            } else {
+                parameters.append(Parameter(name: name, value: value))
+            }
+        }
+        for (number, name) in regex.names.enumerated() {
+            if let name { set(name, match[2 * number] < 0 ? nil : stream.scalars.text(of: number, in: match)) }
+        }
+        for pair in defaults {
+            let matched = parameters.first { $0.name == pair.key }?.value ?? ""
+            if matched.isEmpty { set(pair.key, pair.value) }
+        }
+        for pair in stream.pairs { set(pair.key, pair.value) }
+        if !source.isEmpty, stream.isBlank, parameters.allSatisfy({ ($0.value ?? "").isEmpty }) {
+            throw .mismatch("No value supplied and no default value found.")
+        }
+        return parameters
+    }
+}
+
+extension AliasFormat {
+    private static let value = #"""|''|"(.+?)"|'(.+?)'|({.+?})|(.+?)"#
+    private static let optionalSource = "{{" + CommandStream.key + #"\s*=\s*(?:"# + value + #")\s*}}"#
+    private static let optionalValue = Regex.known(optionalSource)
+    private static let optional = Regex.known(#"(\s*)"# + optionalSource, dotAll: false)
+    private static let required = Regex.known(#"(\s*){{"# + CommandStream.key + "}}", dotAll: false)
+    private static let capture = #">(?:(?<=\').+?(?=\')|(?<=").+?(?=")|{.+?}|.+?))["\']?"#
+
+    /// Puts a named group in the place of each `{{ … }}`, with the white space before it inside an optional one.
+    private static func replace(_ marker: Regex, in scalars: [UInt32], optional: Bool) -> [UInt32] {
+        var result: [UInt32] = []
+        var done = 0
+        for match in marker.allMatches(in: scalars) {
+            let space = scalars.text(of: 1, in: match)
+            let group = space + #"["\']?(?P<"# + scalars.text(of: 2, in: match) + capture
+            result += scalars[done..<match[0]]
+            result += (optional ? "(?:\(group))?" : group).unicodeScalars.map(\.value)
+            done = match[1]
+        }
+        return result + scalars[done...]
+    }
+
+    private static func anchored(_ body: String) throws(RegexError) -> String {
+        if let rest = body.afterGlobalFlags, try !RegexParser.parse(rest, dotAll: true).node.holds(.begin) {
+            throw .invalid("global flags not at the start of the expression at position 4")
+        }
+        let node = try RegexParser.parse(body, dotAll: true).node
+        return (node.holds(.begin) ? "" : #"^\s*"#) + body + (node.holds(.end) ? "" : #"\s*$"#)
+    }
+
+    /// The characters after `^\s*` that every match starts with.
+    private static func prefix(of node: RegexNode) -> [UInt32] {
+        guard case .sequence(let items) = node, items.count > 2, items[0] == .assertion(.begin),
+            items[1] == .loop(.set(ScalarSet(classes: [.space])), minimum: 0, maximum: nil, isGreedy: true)
+        else { return [] }
+        var prefix: [UInt32] = []
+        for item in items.dropFirst(2) {
+            guard case .character(let value) = item else { break }
+            prefix.append(value)
+        }
+        // White space there may as well be taken by the `\s*` before it.
+        return prefix.first.map(ScalarSet.isSpace) == false ? prefix : []
+    }
+}
+
+extension RegexNode {
+    /// Whether StackStorm takes the pattern for anchored at its begin or end, and so adds nothing there. It looks into
+    /// groups, but of alternatives only into the second, after Python has drawn out what all of them start with.
+    func holds(_ anchor: Assertion) -> Bool {
+        switch self {
+        case .assertion(let assertion):
+            return anchor == .begin ? assertion == .begin : assertion == .end || assertion == .absoluteEnd
+        case .sequence(let items): return items.contains { $0.holds(anchor) }
+        case .group(_, let inner): return inner.holds(anchor)
+        case .alternatives(let options):
+            var options = options.map(\.items)
+            while let first = options[0].first, options.allSatisfy({ $0.first == first }) {
+                if first.holds(anchor) { return true }
+                for index in options.indices { options[index].removeFirst() }
+            }
+            return options[1].contains { $0.holds(anchor) }
+        case .character, .any, .set, .loop: return false
+        }
+    }
+
+    private var items: [RegexNode] {
+        if case .sequence(let items) = self { items.flatMap(\.items) } else { [self] }
+    }
+}
+
+extension String {
+    /// What follows flags such as `(?i)` at the very start.
+    fileprivate var afterGlobalFlags: String? {
+        guard hasPrefix("(?"), let end = firstIndex(of: ")") else { return nil }
+        let flags = self[index(startIndex, offsetBy: 2)..<end]
+        guard !flags.isEmpty, flags.allSatisfy({ "aiLmsux".contains($0) }) else { return nil }
+        return String(self[index(after: end)...])
+    }
+}

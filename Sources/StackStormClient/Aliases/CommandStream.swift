@@ -1,0 +1,94 @@
+/// A command as StackStorm's parser takes it apart before any format is tried: the `key=value` pairs at its end, and
+/// the rest, padded with a space on both sides.
+package struct CommandStream {
+    package struct Pair: Equatable, Sendable {
+        package var key: String
+        package var value: String
+    }
+
+    package let command: String
+    package let pairs: [Pair]
+    /// The scalars that formats are matched against.
+    package let scalars: [UInt32]
+
+    package init(_ command: String) {
+        self.command = command
+        let space = [UInt32(32)]
+        let all = command.unicodeScalars.map(\.value)
+        guard all.contains(61), let tail = Self.tail(of: all), !tail.isEmpty else {
+            pairs = []
+            scalars = space + all + space
+            return
+        }
+        pairs = Self.pair.allMatches(in: tail).map { match in
+            Pair(key: tail.text(of: 1, in: match), value: (3...6).map { tail.text(of: $0, in: match) }.joined())
+        }
+        scalars = space + all.removing(tail) + space
+    }
+
+    /// The text that formats are matched against.
+    package var text: String { scalars.text }
+
+    var isBlank: Bool { scalars.allSatisfy(ScalarSet.isSpace) }
+
+    private static func tail(of scalars: [UInt32]) -> [UInt32]? {
+        var memory = Regex.Memory()
+        guard let match = ending.firstMatch(in: scalars, memory: &memory), match[2] >= 0 else { return nil }
+        return Array(scalars[match[2]..<match[3]])
+    }
+
+    static let key = #"\s*(\S+?)\s*"#
+    private static let value = #"""|''|"(.+?)"|'(.+?)'|({.+?})|(\S+)"#
+    private static let pairSource = #"(?:^|\s+)"# + key + "=(" + value + ")"
+    private static let pair = Regex.known(pairSource)
+    private static let ending = Regex.known(#"^.*?(("# + pairSource + #"\s*)*)$"#)
+}
+
+extension Regex {
+    /// An expression of our own, proved by every test that matches anything.
+    static func known(_ source: String, dotAll: Bool = true) -> Regex {
+        do {
+            return try Regex(source, dotAll: dotAll)
+        } catch {
+            preconditionFailure("\(source): \(error)")
+        }
+    }
+}
+
+extension [UInt32] {
+    var text: String { self[...].text }
+
+    func text(of group: Int, in match: [Int]) -> String {
+        match[2 * group] < 0 ? "" : self[match[2 * group]..<match[2 * group + 1]].text
+    }
+
+    /// Without any occurrence of `part`, from left to right. Linear (Knuth, Morris, Pratt 1977).
+    func removing(_ part: [UInt32]) -> [UInt32] {
+        var fallback = [0]
+        for index in part.indices.dropFirst() {
+            var length = fallback[index - 1]
+            while length > 0, part[length] != part[index] { length = fallback[length - 1] }
+            fallback.append(part[length] == part[index] ? length + 1 : 0)
+        }
+        var rest: [UInt32] = []
+        var length = 0
+        for value in self {
+            while length > 0, part[length] != value { length = fallback[length - 1] }
+            if part[length] == value { length += 1 }
+            rest.append(value)
+            if length == part.count {
+                rest.removeLast(part.count)
+                length = 0
+            }
+        }
+        return rest
+    }
+}
+
+extension ArraySlice<UInt32> {
+    var text: String {
+        var view = String.UnicodeScalarView()
+        for value in self { if let scalar = Unicode.Scalar(value) { view.append(scalar) } }
+        return String(view)
+    }
+}

@@ -1,0 +1,6 @@
+import ArgumentParser
+
+@main
+struct Petrel: AsyncParsableCommand {
+    func run() async throws {}
+}

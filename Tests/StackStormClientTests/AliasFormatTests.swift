@@ -1,0 +1,53 @@
+import Foundation
+import PetrelKit
+import Testing
+
+@testable import StackStormClient
+
+@Suite struct AliasFormatTests {
+    struct Case: Decodable, Sendable, CustomTestStringConvertible {
+        var format: String
+        var input: String
+        var regex: String?
+        var kv_pairs_cut: [[String]]?
+        var stream_after_kv: String?
+        var params: [String: String?]?
+        var error: String?
+        var error_type: String?
+
+        var testDescription: String { "\(format) ← \(input)" }
+    }
+
+    static let recorded: [Case] = Recording.json("alias_parser_cases")
+    static let derived: [Case] = Recording.json("alias_parser_differential")
+
+    @Test func `there are as many recorded cases as StackStorm gave`() {
+        #expect(Self.recorded.count == 109)
+    }
+
+    @Test(arguments: recorded) func `parses as StackStorm does`(recorded: Case) throws {
+        try Self.check(recorded)
+    }
+
+    @Test func `parses as the reference does, in cases made for it`() throws {
+        for derived in Self.derived { try Self.check(derived, mayAskServer: true) }
+    }
+
+    static func check(_ wanted: Case, mayAskServer: Bool = false) throws {
+        let stream = CommandStream(wanted.input)
+        let label = Comment(rawValue: wanted.testDescription)
+        if let pairs = wanted.kv_pairs_cut { #expect(stream.pairs.map { [$0.key, $0.value] } == pairs, label) }
+        if let rest = wanted.stream_after_kv { #expect(stream.text == rest, label) }
+        do {
+            let format = try AliasFormat(wanted.format)
+            if let regex = wanted.regex { #expect(format.pattern == regex, label) }
+            let parameters = try format.parameters(of: stream)
+            let found = Dictionary(uniqueKeysWithValues: parameters.map { ($0.name, $0.value) })
+            #expect(wanted.params == found, label)
+        } catch AliasFormat.Failure.unsupported(let what) {
+            #expect(mayAskServer, "\(label): \(what)")
+        } catch {
+            #expect(wanted.error == error.description, label)
+        }
+    }
+}
