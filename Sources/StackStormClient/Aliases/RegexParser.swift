@@ -216,13 +216,13 @@ extension RegexParser {
         while let scalar = next, isFirst || scalar != "]" {
             isFirst = false
             let at = position
-            guard let low = try member(&classes, in: start) else { continue }
+            let low = try member(&classes, in: start)
             guard next == "-", position + 1 < scalars.count, scalars[position + 1] != 93 else {
-                ranges.append(low...low)
+                if let low { ranges.append(low...low) }
                 continue
             }
             position += 1
-            guard let high = try member(&classes, in: start), high >= low else {
+            guard let low, let high = try member(&classes, in: start), high >= low else {
                 throw .invalid("bad character range at position \(at)")
             }
             ranges.append(low...high)

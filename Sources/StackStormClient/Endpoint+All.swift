@@ -1,0 +1,174 @@
+package import PetrelKit
+
+extension Endpoint {
+    fileprivate static func segment(_ text: String) throws -> String {
+        guard !text.isEmpty, text.utf8.allSatisfy({ $0.isWordByte }) else {
+            throw StackStormError(.notFound, "“\(text.prefix(80))” is not an id")
+        }
+        return text
+    }
+}
+
+extension UInt8 {
+    fileprivate var isWordByte: Bool {
+        (48...57).contains(self) || (65...90).contains(self) || (97...122).contains(self) || [45, 46, 95].contains(self)
+    }
+}
+
+extension Endpoint where Value == Token {
+    /// `POST /tokens` with Basic authentication. Never repeated by itself: each call makes a token.
+    /// - Parameter ttl: seconds.
+    package static func token(ttl: Int?) throws -> Endpoint {
+        try Endpoint("POST", .auth, "/tokens", body: ttl.map { ["ttl": $0] } ?? [:]) {
+            try $0.checked().decoded()
+        }
+    }
+}
+
+extension Endpoint where Value == Account {
+    /// `GET /user`: who a credential is. The proof of a token and of an API key alike.
+    package static func user() throws -> Endpoint {
+        try Endpoint("GET", .api, "/user") { try $0.checked().decoded() }
+    }
+}
+
+extension Endpoint where Value == Page<Alias> {
+    /// One page of aliases; a limit of -1 asks for all. An alias that cannot be read is listed apart.
+    package static func aliases(offset: Int = 0, limit: Int) throws -> Endpoint {
+        let query = [("offset", "\(offset)"), ("limit", "\(limit)")]
+        return try Endpoint("GET", .api, "/actionalias", query: offset == 0 ? [query[1]] : query) { response in
+            let items: [JSONValue] = try response.checked().decoded()
+            var page = Page<Alias>(items: [], total: response.headers["x-total-count"].flatMap { Int($0) })
+            for item in items {
+                do {
+                    page.items.append(try Alias(json: item))
+                } catch let malformed as MalformedAlias {
+                    page.malformed.append(malformed)
+                }
+            }
+            return page
+        }
+    }
+}
+
+extension Endpoint where Value == Alias {
+    /// `GET /actionalias/{ref or id}`.
+    package static func alias(_ ref: String) throws -> Endpoint {
+        try Endpoint("GET", .api, "/actionalias/\(segment(ref))") { try Alias(json: $0.checked().decoded()) }
+    }
+}
+
+/// What `POST /actionalias/match` found.
+package struct ServerMatch: Sendable {
+    package var alias: Alias
+    package var representation: String
+}
+
+extension Endpoint where Value == ServerMatch {
+    /// `POST /actionalias/match`. No match and several matches are both a 400.
+    package static func match(_ command: String) throws -> Endpoint {
+        try Endpoint("POST", .api, "/actionalias/match", body: ["command": command]) { response in
+            let json: JSONValue = try response.checked().decoded()
+            guard let alias = json["actionalias"], let representation = json["representation"]?.string else {
+                throw response.unexpected("`actionalias` is missing")
+            }
+            return ServerMatch(alias: try Alias(json: alias), representation: representation)
+        }
+    }
+}
+
+extension Endpoint where Value == HelpPage {
+    /// `GET /actionalias/help`.
+    package static func help(pack: String?, filter: String?, limit: Int?, offset: Int?) throws -> Endpoint {
+        let query = [("pack", pack), ("filter", filter), ("limit", limit.map(String.init)), ("offset", offset.map(String.init))]
+        return try Endpoint("GET", .api, "/actionalias/help", query: query.compactMap { name, value in value.map { (name, $0) } }) {
+            try $0.checked().decoded()
+        }
+    }
+}
+
+extension Endpoint where Value == AliasExecution {
+    /// `POST /aliasexecution`.
+    package static func run(_ run: AliasRun) throws -> Endpoint {
+        try Endpoint("POST", .api, "/aliasexecution", body: run) { try $0.checked().decoded() }
+    }
+}
+
+private struct Results: Decodable {
+    var results: [AliasExecution]
+}
+
+extension Endpoint where Value == [AliasExecution] {
+    /// `POST /aliasexecution/match_and_execute`: the only way to run an alias with `match_multiple`. StackStorm rejects
+    /// `source_context` here.
+    package static func matchAndExecute(
+        command: String, user: String, channel: String, route: String?
+    ) throws -> Endpoint {
+        var body = ["command": command, "user": user, "source_channel": channel, "notification_channel": channel]
+        body["notification_route"] = route
+        return try Endpoint("POST", .api, "/aliasexecution/match_and_execute", body: body) {
+            try $0.checked().decoded(as: Results.self).results
+        }
+    }
+}
+
+extension Endpoint where Value == Execution {
+    package static func execution(_ id: String) throws -> Endpoint {
+        try Endpoint("GET", .api, "/executions/\(segment(id))", query: [("max_result_size", "65536")]) {
+            try $0.checked().decoded()
+        }
+    }
+}
+
+private struct Cancellation: Decodable {
+    var faultstring: String?
+}
+
+extension Endpoint where Value == String? {
+    /// `DELETE /executions/{id}`. A finished one answers 200 with a `faultstring`, which is what this returns.
+    package static func cancel(_ id: String) throws -> Endpoint {
+        try Endpoint("DELETE", .api, "/executions/\(segment(id))") {
+            try $0.checked().decoded(as: Cancellation.self).faultstring
+        }
+    }
+}
+
+extension Endpoint where Value == String {
+    /// `GET /executions/{id}/output`: plain text, readable while it runs.
+    package static func output(_ id: String) throws -> Endpoint {
+        try Endpoint("GET", .api, "/executions/\(segment(id))/output") {
+            String(decoding: try $0.checked().body, as: UTF8.self)
+        }
+    }
+}
+
+extension Endpoint where Value == Page<Execution> {
+    /// `GET /executions` with StackStorm's own filters, such as `runner`, `status`, `timestamp_gt`, `sort_asc`.
+    package static func executions(_ filters: [(name: String, value: String)]) throws -> Endpoint {
+        try Endpoint("GET", .api, "/executions", query: filters) { response in
+            Page(
+                items: try response.checked().decoded(),
+                total: response.headers["x-total-count"].flatMap { Int($0) })
+        }
+    }
+}
+
+extension Endpoint where Value == [Inquiry] {
+    package static func inquiries() throws -> Endpoint {
+        try Endpoint("GET", .api, "/inquiries") { try $0.checked().decoded() }
+    }
+}
+
+extension Endpoint where Value == Inquiry {
+    package static func inquiry(_ id: String) throws -> Endpoint {
+        try Endpoint("GET", .api, "/inquiries/\(segment(id))") { try $0.checked().decoded() }
+    }
+}
+
+extension Endpoint where Value == Void {
+    /// `PUT /inquiries/{id}`. A bad answer and a second one are both a 400.
+    package static func answer(_ id: String, _ response: [String: JSONValue]) throws -> Endpoint {
+        let body: [String: JSONValue] = ["id": .string(id), "response": .object(response)]
+        return try Endpoint("PUT", .api, "/inquiries/\(segment(id))", body: body) { _ = try $0.checked() }
+    }
+}

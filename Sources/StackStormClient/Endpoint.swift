@@ -1,0 +1,41 @@
+package import Foundation
+import PetrelKit
+
+/// One call of StackStorm's API: what is sent, and how the answer is read.
+package struct Endpoint<Value: Sendable>: Sendable {
+    package enum Service: Sendable { case auth, api, stream }
+
+    package var method: String
+    package var service: Service
+    package var path: String
+    package var query: [(name: String, value: String)]
+    package var body: Data?
+    package var decode: @Sendable (StackStormResponse) throws -> Value
+
+    package init(
+        _ method: String, _ service: Service, _ path: String, query: [(name: String, value: String)] = [],
+        body: (any Encodable)? = nil, decode: @escaping @Sendable (StackStormResponse) throws -> Value
+    ) throws {
+        self.method = method
+        self.service = service
+        self.path = path
+        self.query = query
+        self.body = try body.map { Data(try JSONValue.encode($0)) }
+        self.decode = decode
+    }
+
+    /// Path and query, percent-encoded (RFC 3986).
+    package var target: String {
+        guard !query.isEmpty else { return path }
+        return path + "?" + query.map { "\(Self.encoded($0.name))=\(Self.encoded($0.value))" }.joined(separator: "&")
+    }
+
+    private static func encoded(_ text: String) -> String {
+        text.addingPercentEncoding(withAllowedCharacters: .stackStormQuery) ?? ""
+    }
+}
+
+extension CharacterSet {
+    fileprivate static let stackStormQuery = CharacterSet(
+        charactersIn: "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~:,*")
+}

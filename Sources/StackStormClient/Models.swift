@@ -1,0 +1,153 @@
+public import PetrelKit
+
+/// A token, from `POST /tokens`.
+public struct Token: Sendable, Decodable {
+    public var user: String
+    /// Text as StackStorm gives it: `2026-11-22T02:10:58.000000Z`.
+    public var expiry: String
+    public var token: Secret
+
+    private enum CodingKeys: CodingKey { case user, expiry, token }
+
+    public init(from decoder: any Decoder) throws {
+        let container = try decoder.container(keyedBy: CodingKeys.self)
+        user = try container.decode(String.self, forKey: .user)
+        expiry = try container.decode(String.self, forKey: .expiry)
+        token = Secret(try container.decode(String.self, forKey: .token))
+    }
+}
+
+/// Who a credential is, from `GET /user`.
+public struct Account: Sendable, Decodable, Hashable {
+    public struct Authentication: Sendable, Decodable, Hashable {
+        public var method: String?
+        public var token_expire: String?
+    }
+
+    public var username: String
+    public var authentication: Authentication?
+}
+
+/// What `GET /actionalias/help` answers.
+public struct HelpPage: Sendable, Decodable, Hashable {
+    public struct Entry: Sendable, Decodable, Hashable {
+        public var pack: String
+        public var display: String?
+        public var description: String?
+    }
+
+    public var available: Int
+    public var helpstrings: [Entry]
+}
+
+/// One page of a list, with the number of all there is.
+public struct Page<Item: Sendable>: Sendable {
+    public var items: [Item]
+    public var total: Int?
+    /// Items that were listed but could not be read, with the reason.
+    public var malformed: [MalformedAlias] = []
+}
+
+/// One run of an action.
+public struct Execution: Sendable, Decodable, Hashable {
+    public struct Action: Sendable, Decodable, Hashable {
+        public var ref: String?
+    }
+
+    public var id: String
+    public var status: String?
+    public var action: Action?
+    public var parameters: [String: JSONValue]?
+    public var context: [String: JSONValue]?
+    public var parent: String?
+    public var web_url: String?
+    /// Text as StackStorm gives it, in UTC with microseconds.
+    public var start_timestamp: String?
+    public var end_timestamp: String?
+    public var result: JSONValue?
+
+    /// Nothing more will happen to it.
+    public var isFinished: Bool { status.map(Self.final.contains) ?? false }
+
+    private static let final: Set = ["succeeded", "failed", "timeout", "canceled", "abandoned"]
+}
+
+/// What `POST /aliasexecution` answers.
+public struct AliasExecution: Sendable, Decodable, Hashable {
+    public var execution: Execution
+    /// The text of `ack.format`, where the alias has one.
+    public var message: String?
+    /// `ack.extra`, rendered.
+    public var extra: [String: JSONValue]?
+}
+
+/// A question that waits for a person.
+public struct Inquiry: Sendable, Decodable, Hashable {
+    public var id: String
+    public var route: String?
+    /// Minutes.
+    public var ttl: Int?
+    public var users: [String]?
+    public var roles: [String]?
+    public var schema: JSONValue?
+}
+
+/// What is sent to `POST /aliasexecution`.
+public struct AliasRun: Sendable, Encodable {
+    public var name: String
+    public var format: String
+    public var command: String
+    public var user: String
+    public var source_channel: String
+    public var notification_channel: String?
+    public var notification_route: String?
+    /// Comes back as the announcement's `context`.
+    public var source_context: [String: JSONValue]?
+
+    public init(
+        name: String, format: String, command: String, user: String, channel: String, route: String?,
+        context: [String: JSONValue]?
+    ) {
+        self.name = name
+        self.format = format
+        self.command = command
+        self.user = user
+        source_channel = channel
+        notification_channel = channel
+        notification_route = route
+        source_context = context
+    }
+}
+
+/// What an announcement says, on the stream, in an execution of the runner, or over the webhook.
+public struct Announcement: Sendable, Codable, Hashable {
+    public var user: String?
+    public var channel: String?
+    public var whisper: Bool
+    /// Mostly a string; anything where a template gave that.
+    public var message: JSONValue
+    public var context: [String: JSONValue]?
+    public var extra: [String: JSONValue]?
+
+    private enum CodingKeys: CodingKey { case user, channel, whisper, message, context, extra }
+
+    public init(from decoder: any Decoder) throws {
+        let container = try decoder.container(keyedBy: CodingKeys.self)
+        user = try container.decodeIfPresent(String.self, forKey: .user)
+        channel = try container.decodeIfPresent(String.self, forKey: .channel)
+        whisper = try container.decodeIfPresent(Bool.self, forKey: .whisper) ?? false
+        if let text = try? container.decode(String.self, forKey: .message) {
+            message = .string(text)
+        } else {
+            message = try container.decode(JSONValue.self, forKey: .message)
+        }
+        context = try? container.decodeIfPresent([String: JSONValue].self, forKey: .context)
+        extra = try? container.decodeIfPresent([String: JSONValue].self, forKey: .extra)
+    }
+
+    /// The text for people: an object as indented JSON, hubot's `{~}` as a line break.
+    public var text: String {
+        guard case .string(let text) = message else { return message.prettyText }
+        return text.split(separator: "{~}", omittingEmptySubsequences: false).joined(separator: "\n")
+    }
+}

@@ -1,0 +1,64 @@
+public import PetrelKit
+import Foundation
+
+/// What went wrong between Petrel and StackStorm.
+public struct StackStormError: ReplyError, CustomStringConvertible, Hashable {
+    public enum Code: String, Sendable {
+        /// 401: the credential is missing, wrong, expired or revoked.
+        case unauthorized
+        /// 403: the account may not do this. Logging in again cannot help.
+        case forbidden
+        /// 404.
+        case notFound
+        /// 400, 405, 409 and the other refusals of one request.
+        case refused
+        /// 500 to 599.
+        case serverFailure
+        /// No connection, or none that could be trusted; nothing was sent.
+        case unreachable
+        /// The request was sent and no complete answer came.
+        case noAnswer
+        /// An answer that is not StackStorm's: HTML from a proxy, broken JSON.
+        case unexpectedAnswer
+    }
+
+    public var code: Code
+    /// One line: StackStorm's own `faultstring`, or a description. Free of addresses.
+    public var message: String
+    public var status: Int?
+    /// StackStorm's `X-Request-ID`, for its logs.
+    public var requestID: String?
+
+    public init(_ code: Code, _ message: String, status: Int? = nil, requestID: String? = nil) {
+        self.code = code
+        self.message = Self.withoutAddresses(message)
+        self.status = status
+        self.requestID = requestID
+    }
+
+    public var description: String {
+        let details = [status.map { "status \($0)" }, requestID.map { "request \($0)" }].compactMap { $0 }
+        return message + (details.isEmpty ? "" : " (\(details.joined(separator: ", ")))")
+    }
+
+    public var reply: String {
+        switch code {
+        case .unauthorized: "StackStorm does not accept my login: \(message). An administrator has to look at it."
+        case .forbidden: "StackStorm refused: \(message)"
+        case .notFound, .refused: message
+        case .serverFailure: "StackStorm failed: \(message)\(requestID.map { " (request \($0))" } ?? "")"
+        case .unreachable: "StackStorm cannot be reached at the moment. Nothing was started; please try again."
+        case .noAnswer: "StackStorm did not answer in time."
+        case .unexpectedAnswer: "StackStorm's answer could not be read: \(message)"
+        }
+    }
+
+    /// The first line, with `http://…` taken out: hosts inside are nobody's business in chat.
+    private static func withoutAddresses(_ text: String) -> String {
+        let line = text.split(whereSeparator: \.isNewline).first ?? ""
+        return line.split(separator: " ", omittingEmptySubsequences: false).map { word in
+            guard let scheme = word.range(of: "http://") ?? word.range(of: "https://") else { return String(word) }
+            return word[..<scheme.lowerBound] + "…"
+        }.joined(separator: " ")
+    }
+}

@@ -1,0 +1,65 @@
+package import Foundation
+import PetrelKit
+
+/// A whole answer, before it is understood.
+package struct StackStormResponse: Sendable {
+    package var status: Int
+    /// Names in lower case.
+    package var headers: [String: String]
+    package var body: Data
+
+    package init(status: Int, headers: [String: String], body: Data) {
+        self.status = status
+        self.headers = headers
+        self.body = body
+    }
+
+    package var requestID: String? { headers["x-request-id"] }
+
+    /// Throws unless the status is 2xx.
+    package func checked() throws(StackStormError) -> StackStormResponse {
+        guard !(200...299).contains(status) else { return self }
+        let fault = try? JSONDecoder().decode(Fault.self, from: body)
+        let message = fault?.faultstring ?? "StackStorm, or a proxy before it, answered with status \(status)"
+        throw StackStormError(code, message, status: status, requestID: requestID)
+    }
+
+    private var code: StackStormError.Code {
+        switch status {
+        case 401: .unauthorized
+        case 403: .forbidden
+        case 404: .notFound
+        case 500...: .serverFailure
+        case 400...: .refused
+        default: .unexpectedAnswer
+        }
+    }
+
+    private struct Fault: Decodable {
+        var faultstring: String?
+    }
+
+    /// The body as a value. Throws `.unexpectedAnswer` with the place that does not fit.
+    package func decoded<Value: Decodable>(as type: Value.Type = Value.self) throws(StackStormError) -> Value {
+        do {
+            return try JSONDecoder().decode(Value.self, from: body)
+        } catch {
+            throw unexpected("\(Self.place(of: error))")
+        }
+    }
+
+    package func unexpected(_ what: String) -> StackStormError {
+        StackStormError(.unexpectedAnswer, what, status: status, requestID: requestID)
+    }
+
+    private static func place(of error: any Error) -> String {
+        guard let error = error as? DecodingError else { return "it is no JSON" }
+        switch error {
+        case .keyNotFound(let key, _): return "`\(key.stringValue)` is missing"
+        case .typeMismatch(_, let context), .valueNotFound(_, let context):
+            let path = context.codingPath.map { $0.intValue.map { "[\($0)]" } ?? $0.stringValue }
+            return "`\(path.joined(separator: "."))` has another type"
+        default: return "it is no JSON"
+        }
+    }
+}
