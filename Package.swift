@@ -56,7 +56,14 @@ let package = Package(
             "PetrelCore", nil,
             ["PetrelKit", log, metrics, lifecycle, .product(name: "DequeModule", package: "swift-collections")]),
         target("PetrelStore", nil, ["PetrelKit", log, .product(name: "GRDB", package: "GRDB.swift")]),
-        target("PetrelWeb", nil, ["PetrelKit", log, lifecycle, hummingbird, nio, httpTypes]),
+        target(
+            "PetrelWeb", nil,
+            [
+                "PetrelKit", log, lifecycle, hummingbird, nio, httpTypes,
+                .product(name: "HummingbirdCore", package: "hummingbird"),
+                .product(name: "HummingbirdTLS", package: "hummingbird"),
+                .product(name: "NIOSSL", package: "swift-nio-ssl"),
+            ]),
         target(
             "StackStormClient", nil,
             [

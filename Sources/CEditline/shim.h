@@ -1,2 +1,25 @@
+#ifndef PETREL_EDITLINE_H
+#define PETREL_EDITLINE_H
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <editline/readline.h>
+
+/* libedit's settings are global variables, which Swift cannot touch safely; all are set once, before the first line. */
+static inline void editline_set_up(char *(*generator)(const char *, int), rl_completion_func_t *complete) {
+    rl_readline_name = "petrel";
+    rl_basic_word_break_characters = "\n";
+    rl_completer_word_break_characters = "\n";
+    rl_completion_entry_function = generator;
+    rl_attempted_completion_function = complete;
+    rl_completion_append_character = '\0';
+    using_history();
+    stifle_history(1000);
+}
+
+/* No file names when nothing completes. */
+static inline char **editline_matches(const char *text, char *(*generator)(const char *, int)) {
+    rl_attempted_completion_over = 1;
+    return rl_completion_matches(text, generator);
+}
+#endif

@@ -18,7 +18,7 @@ package struct CommandTable: Sendable {
 
     package init(_ commands: [(module: String, command: Command)] = []) {
         for (module, command) in commands {
-            let key = Self.key(command.name)
+            let key = Command.key(command.name)
             guard byName[key] == nil else { continue }
             byName[key] = entries.count
             longest = max(longest, key.isEmpty ? 0 : key.split(separator: " ").count)
@@ -35,7 +35,7 @@ package struct CommandTable: Sendable {
             rest = rest.drop(while: \.isWhitespace)
             let word = rest.prefix { !$0.isWhitespace }
             if word.isEmpty { break }
-            key += (key.isEmpty ? "" : " ") + Self.key(word)
+            key += (key.isEmpty ? "" : " ") + Command.key(word)
             rest = rest[word.endIndex...]
             words.append((key, word.endIndex))
         }
@@ -45,11 +45,6 @@ package struct CommandTable: Sendable {
             }
         }
         return byName[""].map { Match(entry: entries[$0], arguments: text) }
-    }
-
-    /// Case, `_` and space do not matter in names.
-    package static func key(_ name: some StringProtocol) -> String {
-        name.lowercased().split { $0 == "_" || $0.isWhitespace }.joined(separator: " ")
     }
 }
 

@@ -15,6 +15,12 @@ extension BotModule {
     public func run(_ host: some ModuleHost) async throws {}
 }
 
+/// A module that has something to fetch before people should meet it.
+public protocol Preparing: BotModule {
+    /// Awaited before the backends start, for a few seconds at most. ``BotModule/run(_:)`` follows in any case.
+    func prepare(_ host: some ModuleHost) async
+}
+
 /// What the host hands to a module.
 public protocol ModuleHost: Sendable {
     /// Replaces the module's commands in one step.

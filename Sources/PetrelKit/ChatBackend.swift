@@ -67,3 +67,9 @@ public protocol CompletionObserving: ChatBackend {
     /// The command of this message has ended and its replies were sent.
     func completed(_ messageID: String)
 }
+
+/// A backend where people can complete what they type.
+public protocol Completing: ChatBackend {
+    /// - Parameter lines: every line that may be typed, without the prefix, at this moment.
+    func complete(from lines: @escaping @Sendable () -> [String], prefix: String)
+}

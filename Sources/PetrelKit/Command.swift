@@ -13,21 +13,28 @@ public struct Command: Sendable {
     public var isAdminOnly: Bool
     /// Answered in direct chats only.
     public var isDirectOnly: Bool
-    /// Proposals for "did you mean": whole lines this command would take, nearest first.
-    public var proposals: (@Sendable (String) -> [String])?
+    /// The lines it takes beyond its own name, for completion and "did you mean".
+    public var lines: (@Sendable () -> [String])?
     public var handler: Handler
 
     public init(
         _ name: String, usage: String = "", summary: String, isAdminOnly: Bool = false, isDirectOnly: Bool = false,
-        proposals: (@Sendable (String) -> [String])? = nil, handler: @escaping Handler
+        lines: (@Sendable () -> [String])? = nil, handler: @escaping Handler
     ) {
         self.name = name
         self.usage = usage
         self.summary = summary
         self.isAdminOnly = isAdminOnly
         self.isDirectOnly = isDirectOnly
-        self.proposals = proposals
+        self.lines = lines
         self.handler = handler
+    }
+}
+
+extension Command {
+    /// A name as names are compared: case, `_` and space do not matter.
+    public static func key(_ name: some StringProtocol) -> String {
+        name.lowercased().split { $0 == "_" || $0.isWhitespace }.joined(separator: " ")
     }
 }
 

@@ -1,0 +1,167 @@
+import CEditline
+import Foundation
+import PetrelKit
+
+/// A chat in the terminal: libedit reads the line, what the bot says appears above it.
+///
+/// libedit belongs to one thread. That thread waits for a key or for something to show, whichever comes first.
+final class Terminal: TextScreen {
+    private let place: Locked<TextPlace>
+    private let history: String?
+    private let pending = Locked<[String]>([])
+    private let wake: (read: Int32, write: Int32)
+    private let isClosed = Locked(false)
+
+    init(place: TextPlace, history: String?) {
+        self.place = Locked(place)
+        self.history = history
+        var ends: [Int32] = [0, 0]
+        if pipe(&ends) != 0 { ends = [-1, -1] }
+        for end in ends { _ = fcntl(end, F_SETFL, O_NONBLOCK) }
+        wake = (ends[0], ends[1])
+    }
+
+    func complete(from lines: @escaping @Sendable () -> [String]) { Editline.candidates.withLock { $0 = lines } }
+
+    func messages() -> AsyncStream<ChatMessage> {
+        let (stream, continuation) = AsyncStream.makeStream(of: ChatMessage.self)
+        continuation.onTermination = { [self] _ in close() }
+        Thread.detachNewThread { [self] in
+            converse { continuation.yield($0) }
+            continuation.finish()
+        }
+        return stream
+    }
+
+    func show(_ reply: Reply, at address: Address) {
+        let here = place.value
+        let isHere = address.place == (here.room.map { .room($0) } ?? .direct(here.user))
+        let target = address.place.id + (address.thread.map { "/\($0)" } ?? "")
+        let color =
+            switch reply.kind {
+            case .error: "\u{1B}[31m"
+            case .result: "\u{1B}[32m"
+            case .acknowledgement: "\u{1B}[2m"
+            case .answer: ""
+            }
+        let label = isHere && address.thread == here.thread ? "" : "\u{1B}[36m[\(target)]\u{1B}[0m "
+        print(label + color + Self.harmless(reply.text) + "\u{1B}[0m")
+    }
+
+    func close() {
+        isClosed.withLock { $0 = true }
+        signal()
+    }
+
+    /// Control characters out: a result must not move the cursor or retitle the window.
+    private static func harmless(_ text: String) -> String {
+        String(
+            String.UnicodeScalarView(
+                text.unicodeScalars.filter { $0 == "\n" || $0 == "\t" || $0.properties.generalCategory != .control }))
+    }
+
+    private func print(_ text: String) {
+        pending.withLock { $0.append(text) }
+        signal()
+    }
+
+    private func signal() {
+        var byte: UInt8 = 1
+        // A full pipe wakes the thread as well.
+        _ = write(wake.write, &byte, 1)
+    }
+}
+
+extension Terminal {
+    private func converse(_ say: (ChatMessage) -> Void) {
+        Editline.setUp()
+        if let history { read_history(history) }
+        StandardOutput.write("\(place.value.description) Type !help, or /help for what the terminal can do.\n")
+        install()
+        defer {
+            rl_callback_handler_remove()
+            if let history { write_history(history) }
+            StandardOutput.write("\n")
+        }
+        while !isClosed.value {
+            var watched = [pollfd(fd: STDIN_FILENO, events: Int16(POLLIN), revents: 0), pollfd(fd: wake.read, events: Int16(POLLIN), revents: 0)]
+            guard poll(&watched, 2, -1) >= 0 || errno == EINTR else { return }
+            if watched[1].revents != 0 { showPending() }
+            guard watched[0].revents != 0 else { continue }
+            Editline.input = nil
+            Editline.isEnd = false
+            rl_callback_read_char()
+            if Editline.isEnd { return }
+            guard let line = Editline.input else { continue }
+            guard take(line, say) else { return }
+            install()
+        }
+    }
+
+    private func install() {
+        rl_callback_handler_install(place.value.prompt) { Editline.finished($0) }
+    }
+
+    /// False when the person wants to leave.
+    private func take(_ line: String, _ say: (ChatMessage) -> Void) -> Bool {
+        guard !line.allSatisfy(\.isWhitespace) else { return true }
+        add_history(line)
+        switch place.withLock({ $0.take(line) }) {
+        case .quit: return false
+        case .note(let note): StandardOutput.write(note + "\n")
+        case .message: say(place.withLock { $0.message(line) })
+        }
+        return true
+    }
+
+    private func showPending() {
+        var bytes = [UInt8](repeating: 0, count: 256)
+        while read(wake.read, &bytes, bytes.count) > 0 {}
+        let texts = pending.withLock { pending in
+            defer { pending = [] }
+            return pending
+        }
+        guard !texts.isEmpty else { return }
+        StandardOutput.write("\r\u{1B}[J" + texts.joined(separator: "\n") + "\n")
+        rl_forced_update_display()
+    }
+}
+
+/// What libedit's C call-backs can reach. Used by the terminal's thread only, but for the candidates.
+private enum Editline {
+    static let candidates = Locked<@Sendable () -> [String]>({ [] })
+    nonisolated(unsafe) static var input: String?
+    nonisolated(unsafe) static var isEnd = false
+    nonisolated(unsafe) private static var found: [String] = []
+
+    static func setUp() {
+        editline_set_up(
+            { text, state in Editline.candidate(text, state) },
+            { text, _, _ in editline_matches(text) { Editline.candidate($0, $1) } })
+    }
+
+    static func finished(_ line: UnsafeMutablePointer<CChar>?) {
+        rl_callback_handler_remove()
+        guard let line else {
+            isEnd = true
+            return
+        }
+        input = String(cString: line)
+        free(line)
+    }
+
+    private static func candidate(_ text: UnsafePointer<CChar>?, _ state: Int32) -> UnsafeMutablePointer<CChar>? {
+        if state == 0 {
+            let typed = text.map { String(cString: $0) } ?? ""
+            found = completions(of: typed, among: candidates.value()).reversed()
+        }
+        return found.popLast().flatMap { strdup($0) }
+    }
+
+    /// The lines that start as typed, each up to its first parameter.
+    static func completions(of typed: String, among lines: [String]) -> [String] {
+        var seen: Set<String> = []
+        return lines.map { line in String(line.prefix { !"{<([".contains($0) }) }
+            .filter { $0.hasPrefix(typed) && seen.insert($0).inserted }.sorted()
+    }
+}

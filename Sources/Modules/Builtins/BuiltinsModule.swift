@@ -1,0 +1,63 @@
+public import PetrelKit
+
+/// The commands of the bot itself.
+public struct BuiltinsModule: BotModule {
+    public let name = "builtins"
+    private let overview: any HostOverview
+
+    public init(overview: any HostOverview) {
+        self.overview = overview
+    }
+
+    public var commands: [Command] {
+        [
+            Command("help", usage: "[command]", summary: "What I can do, or more about one command.") { help(for: $0) },
+            Command("whoami", summary: "Who and where you are, as access rules see it.") { whoami($0) },
+            Command("status", summary: "How my parts are.") { _ in status() },
+            Command("uptime", summary: "Since when I run.") { _ in Reply("I have been up for \(overview.uptime.inWords).") },
+            Command("version", summary: "Which version I am.") { _ in Reply("Petrel \(overview.version)") },
+        ]
+    }
+
+    private func help(for invocation: Invocation) -> Reply {
+        let prefix = invocation.prefix
+        let commands = overview.commands(for: invocation).filter { !$0.name.isEmpty }
+        guard !invocation.arguments.isEmpty else {
+            let lines = commands.map { "\(prefix)\($0.heading) — \($0.summary)" }
+            return Reply(lines.joined(separator: "\n"))
+        }
+        let wanted = invocation.arguments.hasPrefix(prefix) ? String(invocation.arguments.dropFirst(prefix.count)) : invocation.arguments
+        let key = Command.key(wanted)
+        if let command = commands.first(where: { Command.key($0.name) == key }) {
+            let notes = [
+                command.isAdminOnly ? "For administrators." : nil, command.isDirectOnly ? "In a direct chat only." : nil,
+            ].compactMap { $0 }
+            return Reply((["\(prefix)\(command.heading)", command.summary] + notes).joined(separator: "\n"))
+        }
+        let near = Nearness.nearest(to: wanted, among: commands.map(\.name))
+        let hint = near.isEmpty ? "" : " Did you mean " + near.map { "\(prefix)\($0)" }.joined(separator: " or ") + "?"
+        return Reply("I know no command “\(wanted)”.\(hint)", kind: .error)
+    }
+
+    private func whoami(_ invocation: Invocation) -> Reply {
+        let message = invocation.message
+        let room = message.room.map { "\($0.name) (id \($0.id))" } ?? "a direct chat"
+        var lines = [
+            "You are \(message.sender.name) (id \(message.sender.id)) on \(invocation.address.backend).",
+            "This is \(room).",
+        ]
+        if let thread = message.thread { lines.append("The thread is \(thread).") }
+        if invocation.isAdmin { lines.append("You are an administrator.") }
+        if !message.sender.isStable { lines.append("Your name here is not bound to an account.") }
+        return Reply(lines.joined(separator: "\n"))
+    }
+
+    private func status() -> Reply {
+        let lines = overview.status().map { "\($0.isHealthy ? "ok  " : "ILL ") \($0.subject): \($0.detail)" }
+        return Reply((lines + ["Petrel \(overview.version), up for \(overview.uptime.inWords)"]).joined(separator: "\n"))
+    }
+}
+
+extension Command {
+    fileprivate var heading: String { usage.isEmpty ? name : "\(name) \(usage)" }
+}

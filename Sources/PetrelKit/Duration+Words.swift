@@ -1,0 +1,12 @@
+extension Duration {
+    /// For people: `3 s`, `5 min`, `2 h 10 min`, `4 d 3 h`.
+    public var inWords: String {
+        let seconds = components.seconds
+        switch seconds {
+        case ..<60: return "\(max(seconds, 0)) s"
+        case ..<3_600: return "\(seconds / 60) min"
+        case ..<86_400: return "\(seconds / 3_600) h \(seconds % 3_600 / 60) min"
+        default: return "\(seconds / 86_400) d \(seconds % 86_400 / 3_600) h"
+        }
+    }
+}

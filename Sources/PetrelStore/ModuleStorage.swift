@@ -1,0 +1,78 @@
+import Foundation
+import GRDB
+import PetrelKit
+
+struct ModuleStorage: Storage {
+    let database: any DatabaseWriter
+    let module: String
+
+    func records(_ collection: String) -> any RecordCollection {
+        StoredRecords(database: database, module: module, collection: collection)
+    }
+}
+
+private struct StoredRecords: RecordCollection {
+    let database: any DatabaseWriter
+    let module: String
+    let collection: String
+
+    private static let insertion = """
+        INSERT INTO record (module, collection, key, value, sequence)
+        VALUES (?, ?, ?, ?, (SELECT coalesce(max(sequence), 0) + 1 FROM record WHERE module = ? AND collection = ?))
+        ON CONFLICT (module, collection, key) DO UPDATE SET value = excluded.value
+        """
+
+    func value(for key: String) async throws -> [UInt8]? {
+        try await database.read { database in
+            try Data.fetchOne(
+                database, sql: "SELECT value FROM record WHERE module = ? AND collection = ? AND key = ?",
+                arguments: [module, collection, key]
+            ).map(Array.init)
+        }
+    }
+
+    func all() async throws -> [(key: String, value: [UInt8])] {
+        try await database.read { database in
+            try Row.fetchAll(
+                database, sql: "SELECT key, value FROM record WHERE module = ? AND collection = ? ORDER BY key",
+                arguments: [module, collection]
+            ).map { row in (row["key"], Array(row["value"] as Data)) }
+        }
+    }
+
+    func set(_ value: [UInt8], for key: String) async throws {
+        try await database.write { try insert(value, for: key, in: $0) }
+    }
+
+    func replaceAll(with records: [(key: String, value: [UInt8])]) async throws {
+        try await database.write { database in
+            try database.execute(
+                sql: "DELETE FROM record WHERE module = ? AND collection = ?", arguments: [module, collection])
+            for record in records { try insert(record.value, for: record.key, in: database) }
+        }
+    }
+
+    func remove(_ key: String) async throws {
+        try await database.write { database in
+            try database.execute(
+                sql: "DELETE FROM record WHERE module = ? AND collection = ? AND key = ?",
+                arguments: [module, collection, key])
+        }
+    }
+
+    func trim(to count: Int) async throws {
+        try await database.write { database in
+            try database.execute(
+                sql: """
+                    DELETE FROM record WHERE module = ? AND collection = ? AND sequence <= (
+                        SELECT sequence FROM record WHERE module = ? AND collection = ?
+                        ORDER BY sequence DESC LIMIT 1 OFFSET ?)
+                    """, arguments: [module, collection, module, collection, count])
+        }
+    }
+
+    private func insert(_ value: [UInt8], for key: String, in database: Database) throws {
+        try database.execute(
+            sql: Self.insertion, arguments: [module, collection, key, Data(value), module, collection])
+    }
+}

@@ -1,0 +1,97 @@
+import Foundation
+import GRDB
+package import PetrelKit
+
+/// Petrel's durable state: one SQLite file in WAL mode, owned by one process.
+package final class Store: Sendable {
+    private let database: any DatabaseWriter
+    private let lock: StoreLock?
+
+    /// Opens or makes the database and brings it to this version's schema.
+    package init(path: String) throws(StoreFailure) {
+        lock = try StoreLock(path: path + ".lock")
+        do {
+            var configuration = Configuration()
+            configuration.busyMode = .timeout(5)
+            let pool = try DatabasePool(path: path, configuration: configuration)
+            try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: path)
+            try Self.migrate(pool, path: path)
+            database = pool
+        } catch {
+            throw StoreFailure(error, path: path)
+        }
+    }
+
+    /// A store that is gone with the process.
+    package init() throws(StoreFailure) {
+        lock = nil
+        do {
+            let queue = try DatabaseQueue()
+            try Self.migrate(queue, path: ":memory:")
+            database = queue
+        } catch {
+            throw StoreFailure(error, path: ":memory:")
+        }
+    }
+
+    /// Opens an existing database beside the process that owns it, to read only.
+    package init(readingOnly path: String) throws(StoreFailure) {
+        lock = nil
+        do {
+            var configuration = Configuration()
+            configuration.readonly = true
+            database = try DatabaseQueue(path: path, configuration: configuration)
+        } catch {
+            throw StoreFailure(error, path: path)
+        }
+    }
+
+    package func close() throws { try database.close() }
+
+    /// The space of one module.
+    package func storage(for module: String) -> any Storage { ModuleStorage(database: database, module: module) }
+
+    private static func migrate(_ database: any DatabaseWriter, path: String) throws {
+        var migrator = DatabaseMigrator()
+        Migrations.register(in: &migrator)
+        let prepared = migrator
+        if try database.read({ try prepared.hasBeenSuperseded($0) }) {
+            throw StoreFailure(path: path, message: "was written by a newer Petrel; use that one, or another store.path")
+        }
+        try prepared.migrate(database)
+    }
+}
+
+/// Named, append-only: a migration that was released is never edited.
+enum Migrations {
+    static func register(in migrator: inout DatabaseMigrator) {
+        migrator.registerMigration("1 records") { database in
+            try database.execute(
+                sql: """
+                    CREATE TABLE record (
+                        module TEXT NOT NULL, collection TEXT NOT NULL, key TEXT NOT NULL,
+                        value BLOB NOT NULL, sequence INTEGER NOT NULL,
+                        PRIMARY KEY (module, collection, key)
+                    ) WITHOUT ROWID;
+                    CREATE INDEX record_by_age ON record (module, collection, sequence);
+                    """)
+        }
+    }
+}
+
+/// Why the store cannot be used.
+package struct StoreFailure: Error, CustomStringConvertible {
+    package var path: String
+    package var message: String
+
+    package var description: String { "store.path: \(path) \(message)" }
+
+    init(path: String, message: String) {
+        self.path = path
+        self.message = message
+    }
+
+    init(_ error: any Error, path: String) {
+        self = (error as? StoreFailure) ?? StoreFailure(path: path, message: "cannot be opened: \(error)")
+    }
+}

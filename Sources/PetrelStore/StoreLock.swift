@@ -1,0 +1,19 @@
+import Foundation
+
+/// One process per store: an advisory lock on a file beside it, which the system drops when the process ends.
+final class StoreLock: Sendable {
+    private let descriptor: Int32
+
+    init(path: String) throws(StoreFailure) {
+        descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
+        guard descriptor >= 0 else {
+            throw StoreFailure(path: path, message: "cannot be made: \(String(cString: strerror(errno)))")
+        }
+        guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
+            close(descriptor)
+            throw StoreFailure(path: path, message: "is held by another Petrel: only one may use a store. Stop that one first.")
+        }
+    }
+
+    deinit { close(descriptor) }
+}
