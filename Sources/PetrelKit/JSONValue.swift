@@ -96,3 +96,17 @@ extension JSONValue {
         }
     }
 }
+
+extension JSONValue {
+    /// Says of an error of `JSONDecoder` what does not fit, and where, for the one who wrote the JSON.
+    public static func reason(of error: any Error) -> String {
+        guard let error = error as? DecodingError else { return "it is no JSON" }
+        switch error {
+        case .keyNotFound(let key, _): return "`\(key.stringValue)` is missing"
+        case .typeMismatch(_, let context), .valueNotFound(_, let context):
+            let path = context.codingPath.map { $0.intValue.map { "[\($0)]" } ?? $0.stringValue }.joined(separator: ".")
+            return path.isEmpty ? "the whole has the wrong type" : "`\(path)` has the wrong type"
+        default: return "it is no JSON"
+        }
+    }
+}

@@ -44,22 +44,11 @@ package struct StackStormResponse: Sendable {
         do {
             return try JSONDecoder().decode(Value.self, from: body)
         } catch {
-            throw unexpected("\(Self.place(of: error))")
+            throw unexpected(JSONValue.reason(of: error))
         }
     }
 
     package func unexpected(_ what: String) -> StackStormError {
         StackStormError(.unexpectedAnswer, what, status: status, requestID: requestID)
-    }
-
-    private static func place(of error: any Error) -> String {
-        guard let error = error as? DecodingError else { return "it is no JSON" }
-        switch error {
-        case .keyNotFound(let key, _): return "`\(key.stringValue)` is missing"
-        case .typeMismatch(_, let context), .valueNotFound(_, let context):
-            let path = context.codingPath.map { $0.intValue.map { "[\($0)]" } ?? $0.stringValue }
-            return "`\(path.joined(separator: "."))` has another type"
-        default: return "it is no JSON"
-        }
     }
 }

@@ -1,0 +1,132 @@
+import Foundation
+import Logging
+import PetrelKit
+import StackStormClient
+
+/// The aliases as they were at the last sync. A value, replaced as a whole.
+struct AliasTable: Sendable {
+    let matcher: AliasMatcher
+    /// The disabled ones, so that whoever calls one hears why it does not run.
+    let disabled: AliasMatcher
+    /// Names that several packs use: StackStorm resolves such a name to one of them only.
+    let duplicates: [String: [String]]
+
+    init(_ aliases: [Alias]) {
+        matcher = AliasMatcher(aliases)
+        disabled = AliasMatcher(
+            aliases.filter { !$0.enabled }.map { alias in
+                var alias = alias
+                alias.enabled = true
+                return alias
+            })
+        duplicates = Dictionary(grouping: aliases.filter(\.enabled), by: \.name).filter { $0.value.count > 1 }
+            .mapValues { $0.map(\.ref).sorted() }
+    }
+
+    var aliases: [Alias] { matcher.aliases }
+
+    /// What may be typed, without the prefix.
+    var displays: [String] {
+        aliases.filter(\.enabled).flatMap { $0.formats.compactMap(\.display) }
+    }
+
+    /// The displays whose fixed beginning is nearest to what was typed.
+    func near(_ text: String) -> [String] {
+        let typed = text.split(separator: " ")
+        var byBeginning: [String: String] = [:]
+        var beginnings: [String] = []
+        var compared: [String: [String]] = [:]
+        for display in displays {
+            let words = display.split(separator: " ").prefix { !$0.contains(where: "{<([".contains) }
+            guard !words.isEmpty else { continue }
+            let beginning = words.joined(separator: " ")
+            if byBeginning.updateValue(display, forKey: beginning) == nil { beginnings.append(beginning) }
+            compared[typed.prefix(words.count).joined(separator: " "), default: []].append(beginning)
+        }
+        var near: [String] = []
+        for (start, candidates) in compared.sorted(by: { $0.key.count > $1.key.count }) {
+            near += Nearness.nearest(to: start, among: candidates)
+        }
+        return near.compactMap { byBeginning[$0] }
+    }
+}
+
+/// Brings the aliases from StackStorm, keeps the last good table, and keeps it over a restart.
+actor AliasSync {
+    struct Health: Sendable {
+        var lastSuccess: ContinuousClock.Instant?
+        var problem: String?
+        var account: String?
+    }
+
+    private let client: StackStormClient
+    private let records: any RecordCollection
+    private let table: Locked<AliasTable?>
+    private let health: Locked<Health>
+    private let host: any ModuleHost
+    private var running: Task<Void, any Error>?
+    private var known: [Alias]?
+
+    init(
+        _ client: StackStormClient, table: Locked<AliasTable?>, health: Locked<Health>, host: some ModuleHost
+    ) {
+        self.client = client
+        self.table = table
+        self.health = health
+        self.host = host
+        records = host.storage.records("aliases")
+    }
+
+    /// The table of the last run, until StackStorm answers.
+    func restore() async {
+        do {
+            let aliases = try await records.all().map { try Self.alias(from: $0.value) }
+            guard !aliases.isEmpty, known == nil else { return }
+            known = aliases
+            table.withLock { $0 = AliasTable(aliases) }
+            host.logger.info("\(aliases.count) aliases were kept from the last run.")
+        } catch {
+            host.logger.error("The aliases of the last run cannot be read: \(error)")
+        }
+    }
+
+    /// Fetches all aliases. Callers that come meanwhile wait for the same fetch. A failure keeps the last table.
+    func sync() async throws {
+        if let running { return try await running.value }
+        let task = Task { try await fetch() }
+        running = task
+        defer { running = nil }
+        try await task.value
+    }
+
+    private func fetch() async throws {
+        do {
+            let account = try await client.account()
+            let page = try await client.aliases()
+            for malformed in page.malformed { host.logger.warning("An alias was left out: \(malformed).") }
+            let aliases = page.items.sorted { $0.ref < $1.ref }
+            if aliases != known { try await take(aliases) }
+            health.withLock { $0 = Health(lastSuccess: .now, problem: nil, account: account.username) }
+        } catch {
+            health.withLock { $0.problem = (error as? StackStormError)?.message ?? "\(error)" }
+            throw error
+        }
+    }
+
+    private func take(_ aliases: [Alias]) async throws {
+        known = aliases
+        let new = AliasTable(aliases)
+        table.withLock { $0 = new }
+        for problem in new.matcher.problems { host.logger.warning("\(problem).") }
+        for (name, refs) in new.duplicates {
+            host.logger.warning(
+                "The alias name “\(name)” is used by \(refs.joined(separator: " and ")): StackStorm runs only one of them.")
+        }
+        host.logger.info("\(aliases.count) aliases came from StackStorm.")
+        try await records.replaceAll(with: aliases.map { ($0.ref, try JSONValue.encode($0)) })
+    }
+
+    private static func alias(from bytes: [UInt8]) throws -> Alias {
+        try JSONDecoder().decode(Alias.self, from: Data(bytes))
+    }
+}

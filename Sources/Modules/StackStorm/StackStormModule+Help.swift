@@ -1,0 +1,109 @@
+import Foundation
+import PetrelKit
+import StackStormClient
+
+/// What `st2help` was asked for.
+struct HelpRequest: Equatable {
+    static let usual = 50
+
+    var pack: String?
+    var filter: String?
+    var limit = HelpRequest.usual
+    var offset = 0
+
+    /// Reads `--pack core --limit 5`, `--pack=core`, `pack core limit 5`, or just a word.
+    init(_ text: String, packs: Set<String>) throws {
+        var words = text.split(whereSeparator: \.isWhitespace).flatMap { word -> [Substring] in
+            word.hasPrefix("--") ? word.split(separator: "=", maxSplits: 1) : [word]
+        }[...]
+        while let word = words.popFirst() {
+            let key = word.hasPrefix("--") ? word.dropFirst(2) : word
+            switch key {
+            case "pack": pack = try Self.value(of: key, &words)
+            case "filter": filter = try Self.value(of: key, &words)
+            case "limit": limit = try Self.number(key, &words, from: 1)
+            case "offset": offset = try Self.number(key, &words, from: 0)
+            default:
+                guard !word.hasPrefix("--") else {
+                    throw Refusal("I do not know \(word). There are --pack, --filter, --limit and --offset.")
+                }
+                let word = String(word)
+                if pack == nil, packs.contains(word) { pack = word } else { filter = [filter, word].compactMap { $0 }.joined(separator: " ") }
+            }
+        }
+    }
+
+    private static func value(of key: Substring, _ words: inout ArraySlice<Substring>) throws -> String {
+        guard let value = words.popFirst() else { throw Refusal("\(key) needs a word after it.") }
+        return String(value)
+    }
+
+    private static func number(_ key: Substring, _ words: inout ArraySlice<Substring>, from least: Int) throws -> Int {
+        let text = try value(of: key, &words)
+        guard let number = Int(text), number >= least else {
+            throw Refusal("\(key) must be a whole number from \(least) on, not “\(text)”.")
+        }
+        return number
+    }
+}
+
+extension StackStormModule {
+    /// The enabled aliases, grouped by pack, as one message that fits.
+    func help(for invocation: Invocation) throws -> Reply {
+        guard let table = table.value else { throw Refusal(starting) }
+        let enabled = table.aliases.filter(\.enabled)
+        let request = try HelpRequest(invocation.arguments, packs: Set(enabled.map(\.pack)))
+        let prefix = invocation.prefix + (settings.prefix.isEmpty ? "" : settings.prefix + " ")
+        let all = enabled.filter { request.pack == nil || $0.pack == request.pack }
+            .sorted { ($0.pack, $0.name) < ($1.pack, $1.name) }
+            .flatMap { alias in
+                alias.formats.compactMap(\.display).map { (alias.pack, "\($0)", alias.description) }
+            }
+            .filter { matches($0, request.filter) }
+        guard request.offset < all.count else {
+            return Reply(all.isEmpty ? nothing(request, isEmpty: enabled.isEmpty) : "There are only \(all.count) commands.")
+        }
+        var lines: [String] = []
+        var length = 0
+        var shown = 0
+        var pack = ""
+        for (name, display, description) in all.dropFirst(request.offset).prefix(request.limit) {
+            let heading = name == pack ? [] : ["[\(name)]"]
+            let new = heading + ["  \(prefix)\(display)" + (description.isEmpty ? "" : " — \(Self.oneLine(description))")]
+            let size = new.reduce(0) { $0 + $1.count + 1 }
+            if shown > 0, length + size > invocation.traits.maximumLength - 200 { break }
+            lines += new
+            length += size
+            shown += 1
+            pack = name
+        }
+        let next = request.offset + shown
+        if next < all.count {
+            lines.append("\(request.offset + 1) to \(next) of \(all.count). More: \(invocation.prefix)\(invocation.command)\(more(request, next))")
+        }
+        return Reply(lines.joined(separator: "\n"))
+    }
+
+    private func matches(_ entry: (String, String, String), _ filter: String?) -> Bool {
+        guard let filter = filter?.lowercased() else { return true }
+        return "\(entry.0) \(entry.1) \(entry.2)".lowercased().contains(filter)
+    }
+
+    private func nothing(_ request: HelpRequest, isEmpty: Bool) -> String {
+        if isEmpty { return "StackStorm has no aliases that are enabled." }
+        let pack = request.pack.map { " in the pack “\($0)”" } ?? ""
+        let filter = request.filter.map { " with “\($0)”" } ?? ""
+        return "No command was found\(pack)\(filter)."
+    }
+
+    private func more(_ request: HelpRequest, _ offset: Int) -> String {
+        let pack = request.pack.map { " --pack \($0)" } ?? ""
+        let filter = request.filter.map { " --filter \($0)" } ?? ""
+        let limit = request.limit == HelpRequest.usual ? "" : " --limit \(request.limit)"
+        return "\(pack)\(filter)\(limit) --offset \(offset)"
+    }
+
+    private static func oneLine(_ text: String) -> String {
+        text.split(whereSeparator: \.isWhitespace).joined(separator: " ")
+    }
+}

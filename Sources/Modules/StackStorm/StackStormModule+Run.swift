@@ -1,0 +1,115 @@
+import Foundation
+import PetrelKit
+import StackStormClient
+
+extension StackStormModule {
+    /// Runs an alias line, or one of Petrel's own verbs where no alias takes the line.
+    func run(_ invocation: Invocation) async throws -> Reply? {
+        guard let table = table.value else { throw Refusal(starting) }
+        let line = invocation.arguments
+        guard !line.isEmpty else { return Reply("What should StackStorm do? \(helpHint(invocation))") }
+        switch table.matcher.match(line) {
+        case .one(let match): return try await start(match.alias, match.format, match.representation, invocation)
+        case .ambiguous(let matches): throw Refusal(ambiguity(matches))
+        case .unknown: return try await askServer(invocation, table)
+        case .none: return try await runVerb(invocation) ?? notFound(invocation, table)
+        }
+    }
+
+    /// Some alias uses a pattern that only StackStorm can match.
+    private func askServer(_ invocation: Invocation, _ table: AliasTable) async throws -> Reply? {
+        let found: ServerMatch
+        do {
+            found = try await client.call(.match(invocation.arguments))
+        } catch let error as StackStormError where error.code == .refused {
+            return try await runVerb(invocation) ?? notFound(invocation, table)
+        }
+        let format = found.alias.formats.first { $0.patterns.contains(found.representation) }
+        return try await start(
+            found.alias, format ?? Alias.Format(display: nil, representations: [found.representation]),
+            found.representation, invocation)
+    }
+
+    private func start(
+        _ alias: Alias, _ format: Alias.Format, _ representation: String, _ invocation: Invocation
+    ) async throws -> Reply? {
+        if format.matchesMultiple { return try await startAll(alias, invocation) }
+        let request = UUID().uuidString.lowercased()
+        let run = AliasRun(
+            name: alias.name, format: representation, command: invocation.arguments, user: invocation.message.sender.id,
+            channel: invocation.address.place.id, route: settings.routes.first,
+            context: ReturnAddress(invocation.address, request: request).context)
+        let answer = try await certain { try await self.client.call(.run(run)) }
+        try await remember(answer, alias, invocation)
+        var reply = acknowledgement(of: alias, answer) ?? Reply("")
+        reply.promises = alias.announcesResult ? request : nil
+        return reply
+    }
+
+    /// `match_and_execute` takes no `source_context`, so that these results come to the room, not to the thread.
+    private func startAll(_ alias: Alias, _ invocation: Invocation) async throws -> Reply? {
+        let answers = try await certain {
+            try await self.client.call(
+                .matchAndExecute(
+                    command: invocation.arguments, user: invocation.message.sender.id,
+                    channel: invocation.address.place.id, route: self.settings.routes.first))
+        }
+        for answer in answers { try await remember(answer, alias, invocation) }
+        let replies = answers.compactMap { acknowledgement(of: alias, $0) }
+        guard let first = replies.first else { return nil }
+        return Reply(
+            replies.map(\.text).joined(separator: "\n"), kind: .acknowledgement, extra: first.extra)
+    }
+
+    /// An execution must not run twice: where no answer came it is not repeated, and the person is told so.
+    private func certain<Value: Sendable>(_ work: () async throws -> Value) async throws -> Value {
+        do {
+            return try await work()
+        } catch let error as StackStormError where error.code == .noAnswer || error.code == .unexpectedAnswer {
+            throw Refusal(
+                "StackStorm did not answer as it should, so I cannot tell whether this was started. "
+                    + "I did not try again; please look in StackStorm's history before you do. (\(error.message))")
+        }
+    }
+
+    private func remember(_ answer: AliasExecution, _ alias: Alias, _ invocation: Invocation) async throws {
+        try await executions.value?.add(
+            StartedExecution(
+                id: answer.execution.id, person: invocation.message.sender.id, address: invocation.address,
+                line: invocation.arguments, alias: alias.ref))
+    }
+}
+
+extension StackStormModule {
+    /// What is said at once; nil where the alias wants silence.
+    private func acknowledgement(of alias: Alias, _ answer: AliasExecution) -> Reply? {
+        guard alias.acknowledgement.enabled else { return nil }
+        let id = answer.execution.id
+        var text = answer.message ?? ""
+        if text.isEmpty { text = "\(alias.ref) started: \(id)" }
+        if alias.acknowledgement.appendURL, let url = answer.execution.web_url { text += " \(url)" }
+        return Reply(text, kind: .acknowledgement, extra: answer.extra ?? [:])
+    }
+
+    private func ambiguity(_ matches: [AliasMatcher.Match]) -> String {
+        let candidates = matches.prefix(6).map { "“\($0.representation)” (\($0.alias.ref))" }
+        return "That fits more than one command: \(candidates.joined(separator: ", ")). StackStorm runs none of them; "
+            + "please be more exact."
+    }
+
+    private func notFound(_ invocation: Invocation, _ table: AliasTable) -> Reply {
+        if case .one(let match) = table.disabled.match(invocation.arguments) {
+            return Reply("The command “\(match.representation)” (\(match.alias.ref)) is disabled in StackStorm.", kind: .error)
+        }
+        let line = invocation.arguments.split(whereSeparator: \.isNewline).first ?? ""
+        let shown = line.count > 60 ? line.prefix(60) + "…" : line
+        let prefix = invocation.prefix + (settings.prefix.isEmpty ? "" : settings.prefix + " ")
+        let near = table.near(invocation.arguments).prefix(3).map { "`\(prefix)\($0)`" }
+        let hint = near.isEmpty ? "" : " Did you mean \(near.joined(separator: " or "))?"
+        return Reply("StackStorm has no command “\(shown)”.\(hint) \(helpHint(invocation))", style: .markdown, kind: .error)
+    }
+
+    private func helpHint(_ invocation: Invocation) -> String {
+        "`\(invocation.prefix)\(settings.helpName)` lists them."
+    }
+}

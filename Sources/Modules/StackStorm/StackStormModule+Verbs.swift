@@ -1,0 +1,68 @@
+import Foundation
+import PetrelKit
+import StackStormClient
+
+extension StackStormModule {
+    private enum Verb: String, CaseIterable {
+        case status, output, cancel, rerun
+    }
+
+    /// `status ID`, `output ID`, `cancel ID`, `rerun ID`, `reload`; nil when the line is none of them.
+    func runVerb(_ invocation: Invocation) async throws -> Reply? {
+        let words = invocation.arguments.split(whereSeparator: \.isWhitespace)
+        if words.count == 1, words[0].lowercased() == "reload" {
+            try await reload()
+            return Reply("\(table.value?.aliases.count ?? 0) aliases came from StackStorm.")
+        }
+        guard let word = words.first, let verb = Verb(rawValue: word.lowercased()), words.count <= 2 else { return nil }
+        guard words.count == 2 else {
+            throw Refusal("Which execution? Write `\(invocation.prefix)\(settings.prefix) \(verb.rawValue) ID`.")
+        }
+        let started = try await own(String(words[1]), invocation)
+        switch verb {
+        case .status: return try await status(of: started)
+        case .output: return try await output(of: started, invocation)
+        case .cancel: return try await cancel(started)
+        case .rerun: return try await rerun(started, invocation)
+        }
+    }
+
+    /// Only what was started from chat, and only for who started it or an administrator.
+    private func own(_ id: String, _ invocation: Invocation) async throws -> StartedExecution {
+        guard let started = try await executions.value?.find(id) else {
+            throw Refusal("I started no execution “\(id.prefix(40))”. Only executions that were started here can be asked for.")
+        }
+        let isOwn = started.person == invocation.message.sender.id && started.address.backend == invocation.address.backend
+        guard isOwn || invocation.isAdmin else {
+            throw Refusal("Only who started this execution, or an administrator, may do that.")
+        }
+        return started
+    }
+
+    private func status(of started: StartedExecution) async throws -> Reply {
+        let execution = try await client.call(.execution(started.id))
+        var lines = ["\(started.alias) is \(execution.status ?? "in an unknown state"): \(started.line)"]
+        if let start = execution.start_timestamp { lines.append("Started \(start)\(execution.end_timestamp.map { ", ended \($0)" } ?? "")") }
+        if let url = execution.web_url { lines.append(url) }
+        return Reply(lines.joined(separator: "\n"))
+    }
+
+    private func output(of started: StartedExecution, _ invocation: Invocation) async throws -> Reply {
+        let output = try await client.call(.output(started.id))
+        guard output.contains(where: { !$0.isWhitespace }) else { return Reply("There is no output yet.") }
+        let room = max(invocation.traits.maximumLength - 100, 100)
+        let tail = output.count > room ? "… the last \(room) characters:\n" + output.suffix(room) : output
+        return Reply(tail)
+    }
+
+    private func cancel(_ started: StartedExecution) async throws -> Reply {
+        if let fault = try await client.call(.cancel(started.id)) { return Reply(fault) }
+        return Reply("\(started.alias) is being cancelled.")
+    }
+
+    private func rerun(_ started: StartedExecution, _ invocation: Invocation) async throws -> Reply? {
+        var again = invocation
+        again.arguments = started.line
+        return try await run(again)
+    }
+}

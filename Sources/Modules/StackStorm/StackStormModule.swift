@@ -1,0 +1,131 @@
+public import Logging
+public import PetrelKit
+import StackStormClient
+
+/// The bridge to one StackStorm: aliases from chat, results back to chat.
+public final class StackStormModule: Preparing, StatusReporting {
+    public let name: String
+    let settings: StackStormModuleSettings
+    let client: StackStormClient
+    let table = Locked<AliasTable?>(nil)
+    let executions = Locked<StartedExecutions?>(nil)
+    private let syncHealth = Locked(AliasSync.Health())
+    private let sync = Locked<AliasSync?>(nil)
+    private let stream: EventStream
+    private let wanted: (stream: AsyncStream<Void>, continuation: AsyncStream<Void>.Continuation)
+
+    public init(
+        _ settings: StackStormModuleSettings, logger: Logger,
+        observer: @escaping @Sendable (_ outcome: String, _ duration: Duration) -> Void = { _, _ in }
+    ) throws {
+        self.settings = settings
+        name = settings.name
+        client = try StackStormClient(settings.client, logger: logger, observer: observer)
+        stream = EventStream(
+            client, events: settings.routes.map { "st2.announcement__\($0)" } + ["st2.actionalias__*"])
+        wanted = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
+    }
+
+    public var commands: [Command] {
+        let helpName = settings.helpName
+        return [
+            Command(
+                settings.prefix, usage: "<command>", summary: "Run a command of StackStorm; \(helpName) lists them.",
+                lines: { [table, settings] in
+                    (table.value?.displays ?? []).map { settings.prefix.isEmpty ? $0 : "\(settings.prefix) \($0)" }
+                },
+                handler: { [self] in try await run($0) }),
+            Command(
+                helpName, usage: "[--pack PACK] [--filter TEXT] [--limit N] [--offset N]",
+                summary: "The commands of StackStorm.", handler: { [self] in try help(for: $0) }),
+        ]
+    }
+
+    /// Fetches the aliases before anybody asks for them; what was kept of the last run serves until then.
+    public func prepare(_ host: some ModuleHost) async {
+        let sync = AliasSync(client, table: table, health: syncHealth, host: host)
+        self.sync.withLock { $0 = sync }
+        executions.withLock { $0 = StartedExecutions(host.storage.records("executions")) }
+        await sync.restore()
+        do {
+            try await sync.sync()
+        } catch {
+            host.logger.warning("StackStorm's aliases cannot be had yet: \(error)")
+        }
+    }
+
+    public func run(_ host: some ModuleHost) async throws {
+        let announcer = Announcer(host: host)
+        await withTaskGroup { group in
+            group.addTask { await self.keepInSync(host) }
+            group.addTask {
+                await self.stream.run {
+                    // What happened to the aliases while nobody listened was missed.
+                    self.wanted.continuation.yield()
+                } handle: { event in
+                    await self.take(event, announcer)
+                }
+            }
+        }
+        await client.shutdown()
+    }
+
+    /// Fetches the aliases now.
+    func reload() async throws {
+        guard let sync = sync.value else { throw Refusal(starting) }
+        try await sync.sync()
+    }
+
+    private func take(_ event: ServerSentEvent, _ announcer: Announcer) async {
+        if event.name.hasPrefix("st2.announcement__") {
+            await announcer.announce(event)
+        } else if event.name.hasPrefix("st2.actionalias__") {
+            wanted.continuation.yield()
+        }
+    }
+
+    private func keepInSync(_ host: some ModuleHost) async {
+        await withTaskGroup { group in
+            group.addTask { [wanted, settings] in
+                while !Task.isCancelled {
+                    // Only cancellation ends a sleep early, and the loop looks for it.
+                    try? await Task.sleep(for: settings.interval)
+                    wanted.continuation.yield()
+                }
+            }
+            for await _ in wanted.stream {
+                do {
+                    try await sync.value?.sync()
+                } catch {
+                    host.logger.warning("The aliases stay as they were: \(error)")
+                }
+            }
+            group.cancelAll()
+        }
+    }
+
+    /// What is said while there is no table.
+    var starting: String {
+        let problem = syncHealth.value.problem
+        return problem.map { "StackStorm cannot be used at the moment: \($0). I keep trying; please try again in a minute." }
+            ?? "StackStorm's commands are still starting. Please try again in a few seconds."
+    }
+}
+
+extension StackStormModule {
+    public func status() -> [StatusLine] {
+        let sync = syncHealth.value
+        let count = table.value?.aliases.count ?? 0
+        let age = sync.lastSuccess.map { "synced \(($0.duration(to: .now)).inWords) ago" } ?? "never synced"
+        let account = sync.account.map { " as \($0)" } ?? ""
+        let problem = sync.problem.map { "; \($0)" } ?? ""
+        let health = stream.currentHealth
+        let heard = health.lastByte.map { "last heard \($0.duration(to: .now).inWords) ago" } ?? "never heard"
+        let reconnects = max(health.connections - 1, 0)
+        let trouble = health.problem.map { "; \($0)" } ?? ""
+        return [
+            StatusLine("\(name) api", isHealthy: sync.problem == nil && sync.lastSuccess != nil, "\(count) aliases\(account), \(age)\(problem)"),
+            StatusLine("\(name) stream", isHealthy: health.isConnected, "\(heard), \(reconnects) reconnects\(trouble)"),
+        ]
+    }
+}
