@@ -85,6 +85,7 @@ let package = Package(
             dependencies: [
                 "PetrelKit", "PetrelCore", "PetrelStore", "PetrelWeb", "StackStormClient", "StackStormSimulator",
                 "TextBackend", "StackStormModule", "BuiltinsModule", log, metrics, lifecycle,
+                .product(name: "UnixSignals", package: "swift-service-lifecycle"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: settings),

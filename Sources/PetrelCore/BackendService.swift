@@ -3,7 +3,7 @@ package import PetrelKit
 import ServiceLifecycle
 
 /// Keeps one backend connected. Its failure stays its own.
-package final class BackendService: Service, StatusReporting {
+package final class BackendService: StatusReporting {
     package enum State: Sendable, Equatable {
         case running
         case waiting(reason: String)
@@ -32,9 +32,11 @@ package final class BackendService: Service, StatusReporting {
     }
 
     /// Returns when the backend has nothing more to read or has failed for good.
-    package func run() async throws {
+    package func connect() async {
         await cancelWhenGracefulShutdown { await self.keepConnected() }
     }
+
+    package var currentState: State { state.value }
 
     private func keepConnected() async {
         var policy = ReconnectPolicy()

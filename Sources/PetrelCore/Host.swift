@@ -37,6 +37,9 @@ package final class Host: Sendable {
         HostAccess(host: self, module: module, storage: storage)
     }
 
+    /// Something that whoever runs the bot should read.
+    package func note(_ text: String) { logger.notice("\(text)") }
+
     package func report(_ reporter: any StatusReporting) { reporters.withLock { $0.append(reporter) } }
 }
 

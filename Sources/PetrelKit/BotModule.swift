@@ -41,6 +41,12 @@ public protocol StatusReporting: Sendable {
     func status() -> [StatusLine]
 }
 
+/// Something with numbers that are read when they are asked for.
+public protocol GaugeReporting: Sendable {
+    /// The name as Prometheus has it, its labels, and the value now.
+    func gauges() -> [(name: String, labels: [(String, String)], value: Double)]
+}
+
 /// One line of `!status`, `/health` and their reasons.
 public struct StatusLine: Sendable, Hashable, Codable {
     /// What it is about: `backend text`, `stackstorm`.

@@ -1,6 +1,43 @@
 import ArgumentParser
+import Foundation
+import PetrelCore
+import PetrelKit
+import PetrelStore
+import PetrelWeb
 
 @main
 struct Petrel: AsyncParsableCommand {
-    func run() async throws {}
+    static let configuration = CommandConfiguration(
+        abstract: "A ChatOps bot for StackStorm: nothing is lost, every decision can be explained.",
+        version: PetrelApp.version,
+        subcommands: [Run.self, Demo.self, Check.self, Explain.self, Simulate.self])
+}
+
+/// How the process ends, in the words of sysexits.h.
+enum ExitStatus {
+    /// A port or a store is held by another program.
+    static let unavailable = ExitCode(69)
+    /// An error inside.
+    static let software = ExitCode(70)
+    /// The configuration cannot be used.
+    static let configuration = ExitCode(78)
+
+    /// Says what went wrong, in one plain sentence, and returns the code for it.
+    static func of(_ error: any Error) -> ExitCode {
+        say("\(error)")
+        return switch error {
+        case is ConfigurationFailure: configuration
+        case is StoreFailure, is WebFailure, is BackendFailure: unavailable
+        default: software
+        }
+    }
+
+    static func say(_ text: String) {
+        FileHandle.standardError.write(Data("petrel: \(text)\n".utf8))
+    }
+}
+
+struct ConfigOption: ParsableArguments {
+    @Option(help: "The configuration file.")
+    var config = "config.json"
 }

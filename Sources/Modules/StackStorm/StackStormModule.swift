@@ -3,7 +3,7 @@ public import PetrelKit
 import StackStormClient
 
 /// The bridge to one StackStorm: aliases from chat, results back to chat.
-public final class StackStormModule: Preparing, StatusReporting {
+public final class StackStormModule: Preparing, StatusReporting, GaugeReporting {
     public let name: String
     let settings: StackStormModuleSettings
     let client: StackStormClient
@@ -126,6 +126,19 @@ extension StackStormModule {
         return [
             StatusLine("\(name) api", isHealthy: sync.problem == nil && sync.lastSuccess != nil, "\(count) aliases\(account), \(age)\(problem)"),
             StatusLine("\(name) stream", isHealthy: health.isConnected, "\(heard), \(reconnects) reconnects\(trouble)"),
+        ]
+    }
+}
+
+extension StackStormModule {
+    public func gauges() -> [(name: String, labels: [(String, String)], value: Double)] {
+        let labels = [("instance", name)]
+        let health = stream.currentHealth
+        let age = health.lastByte.map { $0.duration(to: .now) / .seconds(1) } ?? -1
+        return [
+            ("petrel_stream_age_seconds", labels, age),
+            ("petrel_stream_reconnects", labels, Double(max(health.connections - 1, 0))),
+            ("petrel_aliases", labels, Double(table.value?.aliases.count ?? 0)),
         ]
     }
 }

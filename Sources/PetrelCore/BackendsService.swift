@@ -1,0 +1,29 @@
+package import PetrelKit
+import ServiceLifecycle
+
+/// All backends, side by side. Returns when every one of them is at the end of its input.
+package final class BackendsService: Service {
+    private let services: [BackendService]
+    private let prepared: [Gate]
+    /// People may be let in before a module is prepared, after this long.
+    private static let patience = Duration.seconds(5)
+
+    package init(_ services: [BackendService], after prepared: [Gate]) {
+        self.services = services
+        self.prepared = prepared
+    }
+
+    /// Throws when every backend has failed for good.
+    package func run() async throws {
+        await cancelWhenGracefulShutdown { await Gate.wait(for: self.prepared, atMost: Self.patience) }
+        await withDiscardingTaskGroup { group in
+            for service in services { group.addTask { await service.connect() } }
+        }
+        let failures = services.compactMap { service in
+            if case .failed(let reason) = service.currentState { "\(service.backend.name): \(reason)" } else { nil }
+        }
+        if failures.count == services.count, !services.isEmpty {
+            throw BackendFailure("No backend is left. \(failures.joined(separator: "; "))", isFinal: true)
+        }
+    }
+}

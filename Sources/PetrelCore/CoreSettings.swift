@@ -1,0 +1,110 @@
+package import Foundation
+package import Logging
+package import PetrelKit
+
+/// Everything in the configuration but the sections of plug-ins.
+package struct CoreSettings: Sendable {
+    package var name = "petrel"
+    package var prefixes = Prefixes()
+    package var access = AccessControl()
+    package var logLevel = Logger.Level.info
+    package var logFormat = LineLogHandler.Format.text
+    package var storePath = "petrel.db"
+    package var web: Web?
+
+    package struct Web: Sendable {
+        package var host: String
+        package var port: Int
+        package var certificate: String?
+        package var key: String?
+        package var webhookSecret: Secret?
+    }
+
+    package init() {}
+
+    package init(_ root: SettingsSection) {
+        let bot = root.section("bot")
+        name = bot.string("name", default: "petrel")
+        prefixes = Prefixes(
+            prefix: bot.string("prefix", default: "!"), alternates: bot.strings("alternate_prefixes"),
+            isOptionalInDirectChats: bot.bool("prefix_optional_in_direct_chats", default: false))
+        access = AccessControl(
+            admins: Set(root.strings("admins")), matchesNames: bot.bool("match_names", default: true))
+        bot.finish()
+        let log = root.section("log")
+        logLevel = log.choice("level", default: .info)
+        logFormat = log.choice("format", default: .text)
+        log.finish()
+        let store = root.section("store")
+        storePath = store.file("path") ?? store.folder.appendingPathComponent("petrel.db").path
+        store.finish()
+        web = Web(root)
+        Self.refuseLater(root)
+    }
+
+    /// Keys of the design that this version has no code for: better refused than ignored, above all where they would
+    /// keep people out.
+    private static func refuseLater(_ root: SettingsSection) {
+        for key in ["access_controls", "access_controls_default", "groups"] where root.value(key) != nil {
+            root.problem(key, "access rules are not part of this version; without them everybody may run everything")
+        }
+    }
+}
+
+extension CoreSettings.Web {
+    /// Nil without the section: then nothing listens.
+    init?(_ root: SettingsSection) {
+        guard let section = root.optionalSection("web") else { return nil }
+        host = section.string("host", default: "127.0.0.1")
+        port = section.integer("port", default: 3141, in: 0...65_535)
+        webhookSecret = section.secret("webhook_secret")
+        if let tls = section.optionalSection("tls") {
+            certificate = tls.file("certificate")
+            key = tls.file("key")
+            if certificate == nil || key == nil { section.problem("tls", "needs certificate and key") }
+            tls.finish()
+        }
+        section.finish()
+    }
+}
+
+/// A configuration that cannot be used, with every mistake in it.
+package struct ConfigurationFailure: Error, CustomStringConvertible {
+    package var file: String
+    package var problems: [SettingsProblem]
+
+    package init(file: String, problems: [SettingsProblem]) {
+        self.file = file
+        self.problems = problems
+    }
+
+    package var description: String {
+        problems.map { "\(file): \($0)" }.joined(separator: "\n")
+    }
+}
+
+extension SettingsSection {
+    /// The root of a configuration file. Throws when the file is no JSON object.
+    package static func root(
+        ofFile path: String, environment: [String: String]
+    ) throws(ConfigurationFailure) -> (SettingsSection, SettingsContext) {
+        let url = URL(fileURLWithPath: path)
+        func failure(_ message: String) -> ConfigurationFailure {
+            ConfigurationFailure(file: path, problems: [SettingsProblem(path: "", message: message)])
+        }
+        guard let data = try? Data(contentsOf: url) else { throw failure("the file cannot be read") }
+        let json: JSONValue
+        do {
+            json = try JSONValue.parse(data)
+        } catch let DecodingError.dataCorrupted(context) {
+            let cause = context.underlyingError.map { "\($0)" } ?? context.debugDescription
+            let detail = (context.underlyingError as NSError?)?.userInfo["NSDebugDescription"] as? String
+            throw failure("this is no JSON: \(detail ?? cause)")
+        } catch {
+            throw failure("this is no JSON: \(error)")
+        }
+        guard let object = json.object else { throw failure("must be a JSON object, not \(json.typeName)") }
+        let context = SettingsContext(folder: url.deletingLastPathComponent(), environment: environment)
+        return (SettingsSection(object, at: "", in: context), context)
+    }
+}

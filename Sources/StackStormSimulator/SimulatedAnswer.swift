@@ -1,0 +1,84 @@
+import Foundation
+import PetrelKit
+
+/// What the simulator answers, before it is bytes on a wire.
+package struct SimulatedAnswer: Sendable {
+    package enum Body: Sendable {
+        case bytes([UInt8])
+        /// Part of a body; then the connection closes.
+        case cut([UInt8])
+        case stream(AsyncStream<[UInt8]>)
+    }
+
+    package var status: Int
+    package var headers: [String: String]
+    package var body: Body
+
+    package init(status: Int, headers: [String: String], body: Body) {
+        self.status = status
+        self.headers = headers
+        self.body = body
+    }
+
+    static func json(_ value: JSONValue, status: Int = 200, headers: [String: String] = [:]) -> SimulatedAnswer {
+        let bytes = (try? JSONValue.encode(value)) ?? []
+        var headers = headers
+        headers["content-type"] = "application/json"
+        headers["x-request-id"] = UUID().uuidString.lowercased()
+        return SimulatedAnswer(status: status, headers: headers, body: .bytes(bytes))
+    }
+
+    static func fault(_ status: Int, _ text: String) -> SimulatedAnswer {
+        json(.object(["faultstring": .string(text)]), status: status)
+    }
+
+    static func text(_ text: String, status: Int = 200, type: String = "text/plain") -> SimulatedAnswer {
+        SimulatedAnswer(status: status, headers: ["content-type": type], body: .bytes(Array(text.utf8)))
+    }
+
+    static let notFound = fault(404, "The resource could not be found.")
+}
+
+/// A request, before it is understood.
+package struct SimulatedRequest: Sendable {
+    package var method: String
+    package var path: String
+    package var query: [String: String]
+    /// Names in lower case.
+    package var headers: [String: String]
+    package var body: [UInt8]
+
+    package init(method: String, target: String, headers: [String: String] = [:], body: [UInt8] = []) {
+        self.method = method
+        let parts = target.split(separator: "?", maxSplits: 1)
+        path = parts.first.map(String.init) ?? "/"
+        query = [:]
+        for pair in (parts.count > 1 ? parts[1] : "").split(separator: "&") {
+            let sides = pair.split(separator: "=", maxSplits: 1).map { String($0).removingPercentEncoding ?? String($0) }
+            query[sides[0]] = sides.count > 1 ? sides[1] : ""
+        }
+        self.headers = headers
+        self.body = body
+    }
+
+    /// The body as an object; an empty body is an empty object, as StackStorm takes it.
+    func object() throws -> [String: JSONValue] {
+        guard !body.isEmpty else { return [:] }
+        guard let json = try? JSONValue.parse(body) else {
+            throw SimulatedRefusal(400, "Failed to parse request body: unexpected character: line 1 column 1 (char 0)")
+        }
+        guard let object = json.object else { throw SimulatedRefusal(400, "the body is not of type 'object'") }
+        return object
+    }
+}
+
+/// An answer with a `faultstring`.
+struct SimulatedRefusal: Error {
+    var status: Int
+    var text: String
+
+    init(_ status: Int, _ text: String) {
+        self.status = status
+        self.text = text
+    }
+}

@@ -1,0 +1,87 @@
+import PetrelKit
+
+extension SimulatedContent {
+    /// Two small packs of operations, as a team might have them.
+    package static let demo = SimulatedContent(aliases: demoAliases, actions: demoActions)
+
+    private static let demoAliases: [JSONValue] = [
+        alias("core.echo", "Say something back.", action: "core.echo", formats: ["echo {{ message }}"]),
+        alias(
+            "fleet.status", "How a service is on its hosts.", action: "fleet.status",
+            formats: [.object(["display": "status of <service>", "representation": ["status of {{ service }}"]])],
+            ack: ["enabled": false]),
+        alias(
+            "fleet.restart", "Restart a service, host by host.", action: "fleet.restart",
+            formats: [
+                .object([
+                    "display": "restart <service> [on <hosts>] [batch <n>]",
+                    "representation": [
+                        "restart {{ service }} on {{ hosts=web1,web2,web3 }} batch {{ batch=1 }}",
+                        "restart {{ service }} on {{ hosts=web1,web2,web3 }}", "restart {{ service }}",
+                    ],
+                ])
+            ],
+            ack: ["format": "Restarting {{ execution.parameters.service }}.", "append_url": true],
+            result: ["format": "{{ execution.result.stdout }}"]),
+        alias(
+            "fleet.drain", "Take a host out of the load balancer.", action: "fleet.drain",
+            formats: ["drain {{ host }} for {{ minutes=15 }} minutes"],
+            ack: ["format": "Draining {{ execution.parameters.host }} for {{ execution.parameters.minutes }} minutes."],
+            result: ["format": "{{ execution.result.stdout }}"]),
+        alias("backup.run", "Back up a database.", action: "backup.run", formats: ["backup {{ database }} to {{ target=s3 }}"]),
+        alias("backup.verify", "Restore the last backup and compare.", action: "backup.verify", formats: ["verify backup of {{ database }}"]),
+        alias(
+            "backup.purge", "Remove old backups.", action: "backup.run", formats: ["purge backups of {{ database }}"],
+            isEnabled: false),
+    ]
+
+    private static let text: JSONValue = .object(["type": "string", "required": true])
+
+    private static let demoActions: [SimulatedAction] = [
+        echo,
+        SimulatedAction("fleet.status", parameters: ["service": text]) { run in
+            SimulatedFailure.shell(
+                stdout: ["web1", "web2", "web3"].map { "\($0)  \(run.text("service"))  up" }.joined(separator: "\n"))
+        },
+        SimulatedAction(
+            "fleet.restart",
+            parameters: [
+                "service": text, "hosts": .object(["type": "string", "default": "web1,web2,web3"]),
+                "batch": .object(["type": "integer", "default": 1]),
+            ]
+        ) { run in
+            let hosts = run.text("hosts").split(separator: ",")
+            for host in hosts {
+                await run.write("\(host): stopping \(run.text("service"))\n")
+                try await run.pause(.milliseconds(400))
+                await run.write("\(host): started, healthy\n")
+            }
+            return SimulatedFailure.shell(stdout: "\(run.text("service")) restarted on \(hosts.count) hosts.")
+        },
+        SimulatedAction(
+            "fleet.drain",
+            parameters: ["host": text, "minutes": .object(["type": "integer", "default": 15])]
+        ) { run in
+            SimulatedFailure.shell(stdout: "\(run.text("host")) takes no new connections for \(run.text("minutes")) minutes.")
+        },
+        SimulatedAction(
+            "backup.run",
+            parameters: ["database": text, "target": .object(["type": "string", "enum": ["s3", "nfs"], "default": "s3"])]
+        ) { run in
+            for percent in stride(from: 25, through: 100, by: 25) {
+                await run.write("\(run.text("database")): \(percent)%\n")
+                try await run.pause(.milliseconds(300))
+            }
+            return SimulatedFailure.shell(stdout: "\(run.text("database")) is backed up to \(run.text("target")).")
+        },
+        SimulatedAction("backup.verify", parameters: ["database": text]) { run in
+            throw SimulatedFailure(
+                stdout: "restoring \(run.text("database"))", stderr: "checksum of table orders differs", code: 3)
+        },
+    ]
+
+    /// StackStorm's own `core.echo`.
+    package static let echo = SimulatedAction("core.echo", parameters: ["message": text]) { run in
+        SimulatedFailure.shell(stdout: run.text("message"))
+    }
+}

@@ -1,0 +1,89 @@
+import Foundation
+import PetrelKit
+import StackStormClient
+
+extension SimulatedStackStorm {
+    /// Answers one request.
+    package func answer(_ request: SimulatedRequest) async -> SimulatedAnswer {
+        note(request)
+        let parts = request.path.split(separator: "/").map(String.init)
+        if parts == ["_ctl"] { return control(request) }
+        guard let service = parts.first, parts.count >= 2, parts[1] == "v1" else { return .notFound }
+        let path = Array(parts.dropFirst(2))
+        let area = service == "auth" ? .tokens : Fault.Area(rawValue: path.first ?? "")
+        if let area, let fault = faults[area], let answer = await misbehave(fault) { return answer }
+        do {
+            switch service {
+            case "auth": return try auth(request, path)
+            case "stream": return try stream(request, path)
+            case "api": return try await api(request, path)
+            default: return .notFound
+            }
+        } catch let refusal as SimulatedRefusal {
+            return .fault(refusal.status, refusal.text)
+        } catch {
+            return .fault(500, "Internal Server Error")
+        }
+    }
+
+    private func misbehave(_ fault: Fault) async -> SimulatedAnswer? {
+        switch fault {
+        case .status(401): return .fault(401, "Unauthorized")
+        case .status(let status): return .fault(status, "Simulated fault \(status)")
+        case .html(let status): return .text("<html><body>\(status) Bad Gateway</body></html>", status: status, type: "text/html")
+        case .garbage: return .text("{\"half", type: "application/json")
+        case .cut:
+            return SimulatedAnswer(status: 200, headers: ["content-type": "application/json"], body: .cut(Array("{\"a\":".utf8)))
+        case .hang:
+            // Ends when the caller goes away, or with the simulator.
+            try? await Task.sleep(for: .seconds(3_600))
+            return .fault(504, "hung")
+        case .retryAndClose: return .text("retry: 1000\n\n", type: "text/event-stream")
+        case .silent:
+            return SimulatedAnswer(
+                status: 200, headers: ["content-type": "text/event-stream"], body: .stream(AsyncStream.makeStream().stream))
+        }
+    }
+
+    private func api(_ request: SimulatedRequest, _ path: [String]) async throws -> SimulatedAnswer {
+        let user = try authenticate(request)
+        switch (request.method, path) {
+        case ("GET", []): return .json(["version": "3.10dev", "docs_url": "http://docs.stackstorm.com/latest"])
+        case ("GET", ["user"]): return whoami(request, user)
+        case (_, let path) where path.first == "actionalias": return try aliasAnswer(request, Array(path.dropFirst()))
+        case ("POST", ["aliasexecution"]): return try run(request, as: user)
+        case ("POST", ["aliasexecution", "match_and_execute"]): return try matchAndRun(request, as: user)
+        case (_, let path) where path.first == "executions": return try executionAnswer(request, Array(path.dropFirst()))
+        case (_, let path) where path.first == "inquiries": return try inquiryAnswer(request, Array(path.dropFirst()))
+        default: return .notFound
+        }
+    }
+
+    private func stream(_ request: SimulatedRequest, _ path: [String]) throws -> SimulatedAnswer {
+        guard path == ["stream"], request.method == "GET" else { return .notFound }
+        _ = try authenticate(request)
+        let filters = (request.query["events"] ?? "st2.execution__*,st2.announcement__*").split(separator: ",").map(String.init)
+        return SimulatedAnswer(
+            status: 200, headers: ["content-type": "text/event-stream; charset=UTF-8", "cache-control": "no-cache"],
+            body: .stream(subscribe(filters)))
+    }
+
+    /// The switches, for a simulator in another process: `{"fault": {"executions": 500}, "cut": true, …}`.
+    private func control(_ request: SimulatedRequest) -> SimulatedAnswer {
+        guard request.method == "POST", let object = try? request.object() else { return .notFound }
+        for (name, value) in object["fault"]?.object ?? [:] {
+            guard let area = Fault.Area(rawValue: name), value == .null || Fault(json: value) != nil else {
+                return .fault(400, "unknown fault \(name)")
+            }
+            faults[area] = Fault(json: value)
+        }
+        if object["cut"]?.bool == true { cutStreams() }
+        if object["expire"]?.bool == true { expireTokens() }
+        if object["revoke"]?.bool == true { revokeTokens() }
+        if let raw = object["raw"]?.string { sendRaw(raw) }
+        if let announcement = object["announce"], let route = announcement["route"]?.string {
+            publish("st2.announcement__\(route)", ["payload": announcement["payload"] ?? .null, "trace_context": .null])
+        }
+        return .json(["streams": .integer(subscribers.count)])
+    }
+}

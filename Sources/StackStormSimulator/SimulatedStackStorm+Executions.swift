@@ -1,0 +1,240 @@
+import Foundation
+package import PetrelKit
+
+extension SimulatedStackStorm {
+    /// Whom the notify rule tells about the end of an execution.
+    struct Notice: Sendable {
+        var user: String
+        var channel: String
+        var route: String
+        var context: JSONValue
+        var alias: JSONValue
+    }
+
+    func record(
+        _ id: String, _ action: SimulatedAction, _ parameters: [String: JSONValue], context: [String: JSONValue],
+        runner: String = "local-shell-cmd"
+    ) -> [String: JSONValue] {
+        let now = JSONValue.string(Self.timestamp())
+        return [
+            "id": .string(id), "status": "requested", "start_timestamp": now, "parameters": .object(parameters),
+            "context": .object(context), "log": [["timestamp": now, "status": "requested"]],
+            "web_url": .string("http://127.0.0.1/#/history/\(id)/general"),
+            "action": [
+                "ref": .string(action.ref), "pack": .string(action.pack), "name": .string(action.name),
+                "uid": .string("action:\(action.pack):\(action.name)"), "enabled": true, "runner_type": .string(runner),
+                "parameters": .object(action.parameters), "description": "", "entry_point": "", "tags": [],
+                "metadata_file": "", "notify": .object([:]), "output_schema": .object([:]), "id": .string(id),
+            ],
+            "runner": ["name": .string(runner), "enabled": true, "id": .string(id)],
+            "liveaction": [
+                "action": .string(action.ref), "parameters": .object(parameters), "id": .string(newID()),
+                "action_is_workflow": false, "callback": .object([:]), "runner_info": .object([:]),
+            ],
+        ]
+    }
+
+    func save(_ execution: [String: JSONValue], _ id: String) {
+        executions[id] = execution
+        order.append(id)
+        while order.count > 20_000 { executions[order.removeFirst()] = nil }
+    }
+
+    /// Runs an action on its own, and announces the end.
+    func begin(_ id: String, _ action: SimulatedAction, _ parameters: [String: JSONValue], _ notice: Notice) {
+        let run = SimulatedRun(
+            parameters: parameters,
+            write: { text in await self.write(text, of: id, action.ref) },
+            pause: { try await Task.sleep(for: $0) })
+        runs[id] = Task {
+            self.executions[id]?["status"] = "running"
+            do {
+                let result = try await action.behaviour(run)
+                self.finish(id, "succeeded", result, notice)
+            } catch let failure as SimulatedFailure {
+                self.finish(id, "failed", failure.result, notice)
+            } catch is CancellationError {
+                self.finish(id, "canceled", ["stdout": "", "stderr": ""], notice)
+            } catch {
+                self.finish(id, "failed", ["error": .string("\(error)")], notice)
+            }
+        }
+    }
+
+    private func write(_ text: String, of id: String, _ ref: String) {
+        outputs[id, default: ""] += text
+        publish(
+            "st2.execution.output__create",
+            [
+                "execution_id": .string(id), "action_ref": .string(ref), "runner_ref": "local-shell-cmd",
+                "timestamp": .string(Self.timestamp()), "output_type": "stdout", "data": .string(text), "id": .string(newID()),
+            ])
+    }
+
+    private func finish(_ id: String, _ status: String, _ result: JSONValue, _ notice: Notice) {
+        runs[id] = nil
+        guard var execution = executions[id] else { return }
+        execution["status"] = .string(status)
+        execution["end_timestamp"] = .string(Self.timestamp())
+        execution["result"] = result
+        executions[id] = execution
+        if outputs[id] == nil, let text = result["stdout"]?.string { outputs[id] = text }
+        guard notice.alias["result"]?["enabled"]?.bool ?? true else { return }
+        announce(execution, notice)
+    }
+
+    private func announce(_ execution: [String: JSONValue], _ notice: Notice) {
+        let payload: [String: JSONValue] = [
+            "user": .string(notice.user), "channel": .string(notice.channel), "whisper": false,
+            "message": .string(message(execution, notice.alias)), "context": notice.context,
+            "extra": notice.alias["result"]?["extra"] ?? .object([:]),
+        ]
+        let parent = newID()
+        let post = SimulatedAction("chatops.post_result") { _ in .null }
+        var rule = record(
+            parent, post,
+            [
+                "channel": .string(notice.channel), "user": .string(notice.user), "route": .string(notice.route),
+                "execution_id": execution["id"] ?? .null, "context": notice.context,
+            ], context: ["user": "root", "pack": "chatops"], runner: "orquesta")
+        rule["status"] = "succeeded"
+        save(rule, parent)
+        publish(payload: payload, route: notice.route, parent: parent)
+    }
+
+    /// An announcement, on the stream and as the execution that it is.
+    package func publish(payload: [String: JSONValue], route: String, parent: String? = nil) {
+        let id = newID()
+        var parameters = payload
+        parameters["route"] = .string(route)
+        var execution = record(id, SimulatedAction("core.announcement") { _ in .null }, parameters, context: [:], runner: "announcement")
+        execution["status"] = "succeeded"
+        execution["parent"] = parent.map { .string($0) }
+        save(execution, id)
+        publish("st2.announcement__\(route)", ["payload": .object(payload), "trace_context": .null])
+    }
+
+    private func message(_ execution: [String: JSONValue], _ alias: JSONValue) -> String {
+        if execution["status"] == "succeeded", let format = alias["result"]?["format"]?.string {
+            return Template.render(format, ["execution": .object(execution)])
+        }
+        let result = execution["result"]
+        let details = ["return_code", "stdout", "stderr"].compactMap { key -> String? in
+            guard let value = result?[key], value != "", value != 0 else { return nil }
+            return "\(key) : \(value.string ?? value.prettyText)"
+        }
+        return """
+
+            Action \(execution["action"]?["ref"]?.string ?? "") completed.
+            status : \(execution["status"]?.string ?? "")
+            execution: \(execution["id"]?.string ?? "")
+
+            result :
+            --------
+            \(details.joined(separator: "\n"))
+
+            """
+    }
+}
+
+extension SimulatedStackStorm {
+    func executionAnswer(_ request: SimulatedRequest, _ path: [String]) throws -> SimulatedAnswer {
+        guard let id = path.first else { return try listExecutions(request) }
+        guard let execution = executions[id] else {
+            throw SimulatedRefusal(404, "Unable to identify resource with id \"\(id)\".")
+        }
+        switch (request.method, path.dropFirst().first) {
+        case ("GET", nil): return .json(.object(selected(execution, request)))
+        case ("GET", "output"): return .text(outputs[id] ?? "")
+        case ("DELETE", nil):
+            guard let run = runs[id] else {
+                let status = execution["status"]?.string ?? ""
+                return .json(["faultstring": .string("Action cannot be canceled. State = \(status).")])
+            }
+            run.cancel()
+            executions[id]?["status"] = "canceling"
+            return .json(.object(executions[id] ?? execution))
+        default: return .notFound
+        }
+    }
+
+    private func selected(_ execution: [String: JSONValue], _ request: SimulatedRequest) -> [String: JSONValue] {
+        guard let wanted = request.query["include_attributes"] else { return execution }
+        let keys = Set(wanted.split(separator: ",").map(String.init) + ["id"])
+        return execution.filter { keys.contains($0.key) }
+    }
+
+    private func listExecutions(_ request: SimulatedRequest) throws -> SimulatedAnswer {
+        let query = request.query
+        var found = order.compactMap { executions[$0] }.filter { execution in
+            let start = execution["start_timestamp"]?.string ?? ""
+            return (query["runner"].map { execution["runner"]?["name"]?.string == $0 } ?? true)
+                && (query["action"].map { execution["action"]?["ref"]?.string == $0 } ?? true)
+                && (query["status"].map { execution["status"]?.string == $0 } ?? true)
+                && (query["parent"].map { execution["parent"]?.string == $0 } ?? true)
+                && (query["timestamp_gt"].map { start > $0 } ?? true) && (query["timestamp_lt"].map { start < $0 } ?? true)
+        }
+        if query["sort_asc"] != "start_timestamp" { found.reverse() }
+        return try page(found.map { .object(selected($0, request)) }, request, usual: 100)
+    }
+
+    /// Questions: executions of `core.ask` that are pending.
+    func inquiryAnswer(_ request: SimulatedRequest, _ path: [String]) throws -> SimulatedAnswer {
+        guard let id = path.first else {
+            let open = order.filter { inquiries[$0] == false }.compactMap { inquiry($0) }
+            return try page(open, request)
+        }
+        guard let isAnswered = inquiries[id], let inquiry = inquiry(id) else { return .notFound }
+        switch request.method {
+        case "GET":
+            if isAnswered { throw SimulatedRefusal(400, "Inquiry \"\(id)\" has already been responded to.") }
+            return .json(inquiry)
+        case "PUT":
+            guard let response = try request.object()["response"]?.object else {
+                throw SimulatedRefusal(400, "'response' is a required property")
+            }
+            if isAnswered { throw SimulatedRefusal(400, "Inquiry \"\(id)\" has already been responded to.") }
+            try checkResponse(response, to: inquiry, id)
+            inquiries[id] = true
+            executions[id]?["status"] = "succeeded"
+            return .json(["id": .string(id), "response": .object(response)])
+        default: return .notFound
+        }
+    }
+
+    private func checkResponse(_ response: [String: JSONValue], to inquiry: JSONValue, _ id: String) throws {
+        for (name, schema) in inquiry["schema"]?["properties"]?.object ?? [:] {
+            let fits =
+                switch (schema["type"]?.string, response[name]) {
+                case (_, nil): schema["required"]?.bool != true
+                case ("boolean", .bool?), ("string", .string?), ("integer", .integer?): true
+                default: false
+                }
+            guard fits else {
+                throw SimulatedRefusal(
+                    400, "Response for inquiry \"\(id)\" did not pass schema validation. '\(name)' does not fit.")
+            }
+        }
+    }
+
+    private func inquiry(_ id: String) -> JSONValue? {
+        guard let parameters = executions[id]?["parameters"] else { return nil }
+        return [
+            "id": .string(id), "route": parameters["route"] ?? "", "ttl": 30, "users": [], "roles": [],
+            "schema": parameters["schema"] ?? .object([:]),
+        ]
+    }
+
+    /// A question that waits, as `core.ask` leaves it.
+    @discardableResult
+    package func ask(_ schema: JSONValue, route: String = "errbot") -> String {
+        let id = newID()
+        var execution = record(
+            id, SimulatedAction("core.ask") { _ in .null }, ["schema": schema, "route": .string(route)], context: [:],
+            runner: "inquirer")
+        execution["status"] = "pending"
+        save(execution, id)
+        inquiries[id] = false
+        return id
+    }
+}

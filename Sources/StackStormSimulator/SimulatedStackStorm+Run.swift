@@ -1,0 +1,132 @@
+import Foundation
+import PetrelKit
+import StackStormClient
+
+extension SimulatedStackStorm {
+    private static let runFields: Set = [
+        "name", "format", "command", "user", "source_channel", "notification_channel", "notification_route",
+        "source_context",
+    ]
+
+    /// `POST /aliasexecution`.
+    func run(_ request: SimulatedRequest, as user: String) throws -> SimulatedAnswer {
+        let body = try request.object()
+        try check(body, allowed: Self.runFields, required: ["source_channel", "name", "format", "command"])
+        if let context = body["source_context"], context.object == nil, context != .null {
+            throw SimulatedRefusal(400, "'\(context.string ?? "")' is not of type 'object', 'null'")
+        }
+        let name = body["name"]?.string ?? ""
+        guard let json = aliases.first(where: { $0["name"]?.string == name }) else {
+            throw SimulatedRefusal(404, "Unable to find the ActionAliasDB instance. {'name': '\(name)'}")
+        }
+        let alias = try Alias(json: json)
+        guard alias.enabled else { throw SimulatedRefusal(400, "Action alias with name \"\(name)\" is disabled.") }
+        let format = body["format"]?.string ?? ""
+        guard let entry = alias.formats.first(where: { $0.patterns.contains(format) }) else {
+            throw SimulatedRefusal(400, "Format string \"\(format)\" is not available on the alias \"\(name)\"")
+        }
+        let command = body["command"]?.string ?? ""
+        let parameters: [AliasFormat.Parameter]
+        do {
+            parameters = try AliasFormat(format).parameters(of: CommandStream(command))
+        } catch {
+            guard entry.matchesMultiple else { throw SimulatedRefusal(400, error.description) }
+            parameters = []
+        }
+        return .json(try start(json, alias, parameters, body, user), status: 201)
+    }
+
+    /// `POST /aliasexecution/match_and_execute`.
+    func matchAndRun(_ request: SimulatedRequest, as user: String) throws -> SimulatedAnswer {
+        let body = try request.object()
+        try check(body, allowed: Self.runFields.subtracting(["source_context", "name", "format"]), required: ["command", "user", "source_channel"])
+        let match = try match(body["command"]?.string ?? "")
+        let json = aliases.first { $0["ref"]?.string == match.alias.ref } ?? .null
+        return .json(["results": [try start(json, match.alias, match.parameters, body, user)]], status: 201)
+    }
+
+    private func check(_ body: [String: JSONValue], allowed: Set<String>, required: [String]) throws {
+        for field in required where body[field] == nil { throw SimulatedRefusal(400, "'\(field)' is a required property") }
+        for field in body.keys.sorted() where !allowed.contains(field) {
+            throw SimulatedRefusal(400, "Additional properties are not allowed ('\(field)' was unexpected)")
+        }
+    }
+
+    private func start(
+        _ json: JSONValue, _ alias: Alias, _ extracted: [AliasFormat.Parameter], _ body: [String: JSONValue], _ user: String
+    ) throws -> JSONValue {
+        guard let action = actions[alias.actionRef] else {
+            throw SimulatedRefusal(404, "Action with ref \"\(alias.actionRef)\" not found ")
+        }
+        let parameters = try typed(extracted, for: action)
+        let channel = body["notification_channel"]?.string ?? body["source_channel"]?.string ?? ""
+        let id = newID()
+        var context: [String: JSONValue] = [
+            "action_alias_ref": ["id": json["id"] ?? "", "name": .string(alias.name)], "api_user": body["user"] ?? .null,
+            "user": .string(user), "source_channel": .string(channel), "pack": .string(action.pack),
+        ]
+        context["source_context"] = body["source_context"]
+        let execution = record(id, action, parameters, context: context)
+        save(execution, id)
+        let notice = Notice(
+            user: body["user"]?.string ?? user, channel: channel, route: body["notification_route"]?.string ?? "chatops",
+            context: passesContext ? body["source_context"] ?? .null : .null, alias: json)
+        begin(id, action, parameters, notice)
+        var answer: [String: JSONValue] = ["execution": .object(execution), "actionalias": json]
+        if let format = json["ack"]?["format"]?.string {
+            answer["message"] = .string(Template.render(format, ["execution": .object(execution)]))
+        }
+        if let extra = json["ack"]?["extra"] { answer["extra"] = extra }
+        return .object(answer)
+    }
+
+    /// The parameters with the types of the action's schema.
+    private func typed(_ extracted: [AliasFormat.Parameter], for action: SimulatedAction) throws -> [String: JSONValue] {
+        var parameters: [String: JSONValue] = [:]
+        for parameter in extracted {
+            guard let text = parameter.value else { continue }
+            guard let schema = action.parameters[parameter.name] else { continue }
+            parameters[parameter.name] = try Self.cast(text, parameter.name, schema)
+        }
+        for (name, schema) in action.parameters where parameters[name] == nil {
+            if let value = schema["default"] {
+                parameters[name] = value
+            } else if schema["required"]?.bool == true {
+                throw SimulatedRefusal(400, "'\(name)' is a required property")
+            }
+        }
+        return parameters
+    }
+
+    private static func cast(_ text: String, _ name: String, _ schema: JSONValue) throws -> JSONValue {
+        let value: JSONValue?
+        switch schema["type"]?.string ?? "string" {
+        case "integer": value = Int(text.trimmingCharacters(in: .whitespaces)).map { .integer($0) }
+        case "number": value = Double(text).map { .number($0) }
+        case "boolean": value = ["true": true, "false": false][text.lowercased()].map { .bool($0) }
+        case "array": value = .array(text.split(separator: ",").map { .string(String($0)) })
+        case "object": value = try? JSONValue.parse(text.utf8)
+        default: value = .string(text)
+        }
+        guard let value else {
+            throw SimulatedRefusal(
+                400, "Failed to cast value \"\(text)\" (type: str) for parameter \"\(name)\" of type "
+                    + "\"\(schema["type"]?.string ?? "")\". Perhaps the value is of an invalid type?")
+        }
+        if let allowed = schema["enum"]?.array, !allowed.contains(value) {
+            throw SimulatedRefusal(400, "'\(text)' is not one of \(allowed.compactMap(\.string))")
+        }
+        return value
+    }
+}
+
+/// The little of Jinja that acknowledgements and results of the simulated packs use: `{{ path.to.value }}`.
+enum Template {
+    static func render(_ template: String, _ values: [String: JSONValue]) -> String {
+        template.replacing(/\{\{\s*([\w.]+)\s*\}\}/) { match in
+            var value: JSONValue? = .object(values)
+            for step in match.1.split(separator: ".") { value = value?[String(step)] }
+            return value.map { $0.string ?? $0.prettyText } ?? ""
+        }
+    }
+}

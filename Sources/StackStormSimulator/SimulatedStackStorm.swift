@@ -1,0 +1,122 @@
+import Foundation
+package import PetrelKit
+import StackStormClient
+
+/// A StackStorm in memory, with the behaviour of the recordings. Knows nothing of sockets.
+package actor SimulatedStackStorm {
+    struct Subscriber {
+        var filters: [String]
+        var continuation: AsyncStream<[UInt8]>.Continuation
+    }
+
+    package struct User: Sendable {
+        package var name: String
+        package var password: String
+
+        package init(name: String, password: String) {
+            self.name = name
+            self.password = password
+        }
+    }
+
+    struct TokenState {
+        var user: String
+        var expiry: Date
+    }
+
+    var users: [User]
+    var apiKeys: [String: String] = [:]
+    var tokens: [String: TokenState] = [:]
+    var aliases: [JSONValue] = []
+    var actions: [String: SimulatedAction] = [:]
+    var executions: [String: [String: JSONValue]] = [:]
+    var order: [String] = []
+    var outputs: [String: String] = [:]
+    var runs: [String: Task<Void, Never>] = [:]
+    var inquiries: [String: Bool] = [:]
+    var subscribers: [Int: Subscriber] = [:]
+    var faults: [Fault.Area: Fault] = [:]
+    package private(set) var requests: [String: Int] = [:]
+    private var count = 0
+    private var subscriptions = 0
+    /// Whether the notify rule passes `source_context` on.
+    package var passesContext = true
+    private static let instance = UInt64.random(in: 0...UInt64.max)
+
+    package init(_ content: SimulatedContent = .demo, users: [User] = [User(name: "petrel", password: "demo")]) {
+        self.users = users
+        for action in content.actions { actions[action.ref] = action }
+        var number = 0
+        aliases = content.aliases.map { alias in
+            guard var object = alias.object else { return alias }
+            number += 1
+            if object["id"] == nil { object["id"] = .string(String(format: "%024x", number)) }
+            return .object(object)
+        }
+    }
+
+    /// 24 hexadecimal digits, as MongoDB makes them: rising, and never twice.
+    func newID() -> String {
+        count += 1
+        return String(format: "%08x%08x%08x", Int(Date.now.timeIntervalSince1970), UInt32(truncatingIfNeeded: Self.instance), count)
+    }
+
+    static func timestamp(_ date: Date = .now) -> String {
+        let seconds = date.timeIntervalSince1970.rounded(.down)
+        let micros = Int((date.timeIntervalSince1970 - seconds) * 1_000_000)
+        return Date(timeIntervalSince1970: seconds).formatted(.iso8601).dropLast() + String(format: ".%06dZ", micros)
+    }
+
+    package func setFault(_ fault: Fault?, for area: Fault.Area) { faults[area] = fault }
+
+    package func addAPIKey(_ key: String, for user: String) { apiKeys[key] = user }
+
+    /// Every token is worthless from now on.
+    package func revokeTokens() { tokens = [:] }
+
+    package func expireTokens() { for token in tokens.keys { tokens[token]?.expiry = .distantPast } }
+
+    package func cutStreams() {
+        for subscriber in subscribers.values { subscriber.continuation.finish() }
+        subscribers = [:]
+    }
+
+    package var streamCount: Int { subscribers.count }
+
+    package func request(count path: String) -> Int { requests[path] ?? 0 }
+
+    func note(_ request: SimulatedRequest) { requests["\(request.method) \(request.path)", default: 0] += 1 }
+
+    // MARK: The stream
+
+    func subscribe(_ filters: [String]) -> AsyncStream<[UInt8]> {
+        let (stream, continuation) = AsyncStream.makeStream(of: [UInt8].self)
+        subscriptions += 1
+        let id = subscriptions
+        subscribers[id] = Subscriber(filters: filters, continuation: continuation)
+        continuation.yield([10])
+        continuation.onTermination = { _ in Task { await self.unsubscribe(id) } }
+        return stream
+    }
+
+    private func unsubscribe(_ id: Int) { subscribers[id] = nil }
+
+    /// A newline to every stream, as StackStorm sends after 25 s without an event.
+    package func heartbeat() { sendRaw("\n") }
+
+    package func sendRaw(_ text: String) {
+        for subscriber in subscribers.values { subscriber.continuation.yield(Array(text.utf8)) }
+    }
+
+    package func publish(_ name: String, _ data: JSONValue) {
+        let text = "event: \(name)\ndata: \((try? JSONValue.encode(data)).map { String(decoding: $0, as: UTF8.self) } ?? "")\n\n"
+        for subscriber in subscribers.values where subscriber.filters.contains(where: { Self.matches(name, $0) }) {
+            subscriber.continuation.yield(Array(text.utf8))
+        }
+    }
+
+    private static func matches(_ name: String, _ filter: String) -> Bool {
+        guard let star = filter.firstIndex(of: "*") else { return name == filter }
+        return name.hasPrefix(filter[..<star]) && name.hasSuffix(filter[filter.index(after: star)...])
+    }
+}

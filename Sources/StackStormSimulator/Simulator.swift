@@ -1,0 +1,97 @@
+import Foundation
+import HTTPTypes
+import Hummingbird
+package import Logging
+import NIOCore
+import PetrelKit
+import ServiceLifecycle
+
+/// The simulated StackStorm behind a port on loopback.
+package final class Simulator: Service {
+    package let stackStorm: SimulatedStackStorm
+    private let port: Int
+    private let logger: Logger
+    private let listening: @Sendable (Int) -> Void
+
+    /// - Parameters:
+    ///   - port: 0 lets the system choose.
+    ///   - listening: called with the port once it takes connections.
+    package init(
+        _ stackStorm: SimulatedStackStorm, port: Int = 0, logger: Logger,
+        listening: @escaping @Sendable (Int) -> Void = { _ in }
+    ) {
+        self.stackStorm = stackStorm
+        self.port = port
+        self.logger = logger
+        self.listening = listening
+    }
+
+    /// Runs until SIGTERM or SIGINT.
+    package func runUntilSignal() async throws {
+        try await ServiceGroup(services: [self], gracefulShutdownSignals: [.sigterm, .sigint], logger: logger).run()
+    }
+
+    package func run() async throws {
+        var quiet = logger
+        quiet.logLevel = .critical
+        let application = Application(
+            responder: Responder(stackStorm: stackStorm),
+            configuration: ApplicationConfiguration(address: .hostname("127.0.0.1", port: port), serverName: "nginx"),
+            onServerRunning: { [listening] channel in listening(channel.localAddress?.port ?? 0) }, logger: quiet)
+        try await withThrowingTaskGroup { group in
+            group.addTask { try await application.runService(gracefulShutdownSignals: []) }
+            group.addTask { [stackStorm] in
+                while !Task.isCancelled {
+                    try await Task.sleep(for: .seconds(25))
+                    await stackStorm.heartbeat()
+                }
+            }
+            group.addTask { [stackStorm] in
+                // A stream never ends by itself, and the server waits for it.
+                await withGracefulShutdownHandler {
+                    try? await Task.sleep(for: .seconds(1 << 30))
+                } onGracefulShutdown: {
+                    Task { await stackStorm.cutStreams() }
+                }
+            }
+            defer { group.cancelAll() }
+            try await group.next()
+        }
+    }
+}
+
+private struct Responder: HTTPResponder {
+    typealias Context = BasicRequestContext
+
+    let stackStorm: SimulatedStackStorm
+
+    func respond(to request: Request, context: Context) async throws -> Response {
+        var headers: [String: String] = [:]
+        for field in request.headers { headers[field.name.canonicalName] = field.value }
+        let body = try await request.body.collect(upTo: 8 << 20)
+        let answer = await stackStorm.answer(
+            SimulatedRequest(
+                method: request.method.rawValue, target: request.uri.string, headers: headers,
+                body: Array(body.readableBytesView)))
+        var fields = HTTPFields()
+        for (name, value) in answer.headers { if let name = HTTPField.Name(name) { fields[name] = value } }
+        let responseBody: ResponseBody
+        switch answer.body {
+        case .bytes(let bytes): responseBody = ResponseBody(byteBuffer: ByteBuffer(bytes: bytes))
+        case .stream(let stream):
+            responseBody = ResponseBody { writer in
+                for await bytes in stream { try await writer.write(ByteBuffer(bytes: bytes)) }
+                try await writer.finish(nil)
+            }
+        case .cut(let bytes):
+            responseBody = ResponseBody { writer in
+                try await writer.write(ByteBuffer(bytes: bytes))
+                throw SimulatedCut()
+            }
+        }
+        return Response(status: HTTPResponse.Status(code: answer.status), headers: fields, body: responseBody)
+    }
+}
+
+/// Ends a connection in the middle of a body.
+private struct SimulatedCut: Error {}

@@ -1,0 +1,21 @@
+import ArgumentParser
+import Foundation
+import PetrelCore
+
+struct Check: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Look through a configuration file, offline: every mistake with its place.")
+
+    @OptionGroup var file: ConfigOption
+
+    func run() async throws {
+        do {
+            let configuration = try Configuration.read(file.config)
+            for warning in configuration.warnings { print("\(file.config): warning: \(warning)") }
+            print("\(file.config): no mistakes.")
+        } catch {
+            print("\(error)")
+            throw ExitCode(1)
+        }
+    }
+}

@@ -1,0 +1,44 @@
+import ArgumentParser
+import PetrelCore
+import PetrelKit
+import PetrelStore
+
+struct Run: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "Run the bot.")
+
+    @OptionGroup var file: ConfigOption
+
+    @Option(help: "Seconds that results are waited for after the end of standard input.")
+    var linger: Int?
+
+    func run() async throws {
+        do {
+            let options = RunOptions(linger: linger)
+            let configuration = try Configuration.read(file.config, options: options)
+            for warning in configuration.warnings { ExitStatus.say("warning: \(warning)") }
+            let core = configuration.core
+            let log = LineLogHandler.Control(level: core.logLevel, format: core.logFormat)
+            let store = try Store(path: core.storePath)
+            let path = file.config
+            let app = try PetrelApp.build(configuration, store: store, log: log) { host in
+                Self.reload(path, host, log)
+            }
+            try await app.run()
+            try store.close()
+        } catch {
+            throw ExitStatus.of(error)
+        }
+    }
+
+    /// Takes over what can change while running: prefixes, administrators and the log. A bad file changes nothing.
+    private static func reload(_ path: String, _ host: Host, _ log: LineLogHandler.Control) {
+        do {
+            let core = try Configuration.read(path).core
+            host.dispatcher.update(Dispatcher.Policy(prefixes: core.prefixes, access: core.access))
+            log.set(level: core.logLevel, format: core.logFormat)
+            host.note("The configuration was read again: prefixes, administrators and the log are as it says.")
+        } catch {
+            host.note("The configuration was not taken over: \(error)")
+        }
+    }
+}
