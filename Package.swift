@@ -74,7 +74,12 @@ let package = Package(
                 .product(name: "NIOFoundationCompat", package: "swift-nio"),
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),
             ]),
-        target("StackStormSimulator", nil, ["StackStormClient", log, lifecycle, hummingbird, nio, httpTypes]),
+        target(
+            "StackStormSimulator", nil,
+            [
+                "PetrelKit", "StackStormClient", log, lifecycle, hummingbird, nio, httpTypes,
+                .product(name: "UnixSignals", package: "swift-service-lifecycle"),
+            ]),
         .systemLibrary(name: "CEditline", pkgConfig: "libedit", providers: [.apt(["libedit-dev"])]),
         target("TextBackend", "Backends/Text", ["PetrelKit", "CEditline", log]),
         target("StackStormModule", "Modules/StackStorm", ["PetrelKit", "StackStormClient", log, metrics]),

@@ -1,4 +1,4 @@
-package import PetrelKit
+import PetrelKit
 import ServiceLifecycle
 
 /// All backends, side by side. Returns when every one of them is at the end of its input.

@@ -14,7 +14,9 @@ package struct CommandText: Hashable, Sendable {
     static func plain(_ raw: some StringProtocol) -> String {
         let scalars = raw.unicodeScalars.map { plain($0) }
         let isText = { (scalar: Unicode.Scalar) in !scalar.properties.isWhitespace }
-        guard let first = scalars.firstIndex(where: isText), let last = scalars.lastIndex(where: isText) else { return "" }
+        guard let first = scalars.firstIndex(where: isText), let last = scalars.lastIndex(where: isText) else {
+            return ""
+        }
         var text = String.UnicodeScalarView()
         text.append(contentsOf: scalars[first...last])
         return String(text)

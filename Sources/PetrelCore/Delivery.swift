@@ -115,7 +115,8 @@ package final class Delivery: Sendable {
                 let isLast = remaining == 0 || Task.isCancelled
                 logger.log(
                     level: isLast ? .error : .warning,
-                    "A reply to \(address.place.id) on \(address.backend) was not sent: \(error)\(isLast ? ". It is given up." : "")")
+                    "A reply to \(address.place.id) on \(address.backend) was not sent: \(error)\(isLast ? ". It is given up." : "")"
+                )
                 if isLast { break }
                 try? await clock.sleep(for: policy.pause(using: &random))
             }

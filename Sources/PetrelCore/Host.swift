@@ -83,7 +83,9 @@ private struct HostAccess: ModuleHost {
 
     func address(named name: String, in backend: String?) -> Address? {
         let names = host.delivery.names
-        guard let chosen = backend.flatMap({ names.contains($0) ? $0 : nil }) ?? host.places.backend(of: name) ?? names.first
+        guard
+            let chosen = backend.flatMap({ names.contains($0) ? $0 : nil }) ?? host.places.backend(of: name)
+                ?? names.first
         else { return nil }
         let naming = host.delivery.backend(chosen) as? any PlaceNaming
         let place = naming.map { $0.place(named: name) } ?? (name.hasPrefix("@") ? .direct(name) : .room(name))

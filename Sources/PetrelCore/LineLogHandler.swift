@@ -46,7 +46,9 @@ package struct LineLogHandler: LogHandler {
         switch control.format {
         case .text:
             let details = all.sorted { $0.key < $1.key }.map { " \($0.key)=\(Self.quoted("\($0.value)"))" }.joined()
-            write("\(time)Z \(event.level.rawValue.uppercased()) \(label): \(Self.oneLine("\(event.message)"))\(details)\n")
+            write(
+                "\(time)Z \(event.level.rawValue.uppercased()) \(label): \(Self.oneLine("\(event.message)"))\(details)\n"
+            )
         case .json:
             var object = all.mapValues { JSONValue.string("\($0)") }
             object["time"] = .string("\(time)Z")

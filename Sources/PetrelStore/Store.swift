@@ -56,7 +56,8 @@ package final class Store: Sendable {
         Migrations.register(in: &migrator)
         let prepared = migrator
         if try database.read({ try prepared.hasBeenSuperseded($0) }) {
-            throw StoreFailure(path: path, message: "was written by a newer Petrel; use that one, or another store.path")
+            throw StoreFailure(
+                path: path, message: "was written by a newer Petrel; use that one, or another store.path")
         }
         try prepared.migrate(database)
     }

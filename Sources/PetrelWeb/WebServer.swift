@@ -31,7 +31,8 @@ package final class WebServer: Service {
 
     /// - Parameter listening: called with the port once it takes connections.
     package init(
-        _ settings: Settings, routes: [WebRoute], logger: Logger, listening: @escaping @Sendable (Int) -> Void = { _ in }
+        _ settings: Settings, routes: [WebRoute], logger: Logger,
+        listening: @escaping @Sendable (Int) -> Void = { _ in }
     ) {
         self.settings = settings
         self.routes = routes

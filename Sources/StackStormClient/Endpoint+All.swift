@@ -11,7 +11,8 @@ extension Endpoint {
 
 extension UInt8 {
     fileprivate var isWordByte: Bool {
-        (48...57).contains(self) || (65...90).contains(self) || (97...122).contains(self) || [45, 46, 95].contains(self)
+        (48...57).contains(self) || (65...90).contains(self) || (97...122).contains(self)
+            || [45, 46, 95].contains(self)
     }
 }
 
@@ -80,8 +81,12 @@ extension Endpoint where Value == ServerMatch {
 extension Endpoint where Value == HelpPage {
     /// `GET /actionalias/help`.
     package static func help(pack: String?, filter: String?, limit: Int?, offset: Int?) throws -> Endpoint {
-        let query = [("pack", pack), ("filter", filter), ("limit", limit.map(String.init)), ("offset", offset.map(String.init))]
-        return try Endpoint("GET", .api, "/actionalias/help", query: query.compactMap { name, value in value.map { (name, $0) } }) {
+        let query = [
+            ("pack", pack), ("filter", filter), ("limit", limit.map(String.init)), ("offset", offset.map(String.init)),
+        ]
+        return try Endpoint(
+            "GET", .api, "/actionalias/help", query: query.compactMap { name, value in value.map { (name, $0) } }
+        ) {
             try $0.checked().decoded()
         }
     }

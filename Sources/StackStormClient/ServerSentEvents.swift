@@ -50,8 +50,11 @@ package struct ServerSentEventParser: Sendable {
         afterReturn = false
         while start < bytes.count {
             let rest = bytes.count - start
-            let newline = memchr(base + start, 10, rest).map { $0 - UnsafeMutableRawPointer(mutating: base) } ?? bytes.count
-            let end = memchr(base + start, 13, newline - start).map { $0 - UnsafeMutableRawPointer(mutating: base) } ?? newline
+            let newline =
+                memchr(base + start, 10, rest).map { $0 - UnsafeMutableRawPointer(mutating: base) } ?? bytes.count
+            let end =
+                memchr(base + start, 13, newline - start).map { $0 - UnsafeMutableRawPointer(mutating: base) }
+                ?? newline
             let part = UnsafeRawBufferPointer(rebasing: bytes[start..<end])
             guard end < bytes.count else {
                 keep(part)

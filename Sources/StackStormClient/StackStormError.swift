@@ -1,5 +1,5 @@
-public import PetrelKit
 import Foundation
+public import PetrelKit
 
 /// What went wrong between Petrel and StackStorm.
 public struct StackStormError: ReplyError, CustomStringConvertible, Hashable {

@@ -54,7 +54,9 @@ package struct SimulatedRequest: Sendable {
         path = parts.first.map(String.init) ?? "/"
         query = [:]
         for pair in (parts.count > 1 ? parts[1] : "").split(separator: "&") {
-            let sides = pair.split(separator: "=", maxSplits: 1).map { String($0).removingPercentEncoding ?? String($0) }
+            let sides = pair.split(separator: "=", maxSplits: 1).map {
+                String($0).removingPercentEncoding ?? String($0)
+            }
             query[sides[0]] = sides.count > 1 ? sides[1] : ""
         }
         self.headers = headers

@@ -28,8 +28,12 @@ extension SimulatedContent {
             formats: ["drain {{ host }} for {{ minutes=15 }} minutes"],
             ack: ["format": "Draining {{ execution.parameters.host }} for {{ execution.parameters.minutes }} minutes."],
             result: ["format": "{{ execution.result.stdout }}"]),
-        alias("backup.run", "Back up a database.", action: "backup.run", formats: ["backup {{ database }} to {{ target=s3 }}"]),
-        alias("backup.verify", "Restore the last backup and compare.", action: "backup.verify", formats: ["verify backup of {{ database }}"]),
+        alias(
+            "backup.run", "Back up a database.", action: "backup.run",
+            formats: ["backup {{ database }} to {{ target=s3 }}"]),
+        alias(
+            "backup.verify", "Restore the last backup and compare.", action: "backup.verify",
+            formats: ["verify backup of {{ database }}"]),
         alias(
             "backup.purge", "Remove old backups.", action: "backup.run", formats: ["purge backups of {{ database }}"],
             isEnabled: false),
@@ -62,11 +66,14 @@ extension SimulatedContent {
             "fleet.drain",
             parameters: ["host": text, "minutes": .object(["type": "integer", "default": 15])]
         ) { run in
-            SimulatedFailure.shell(stdout: "\(run.text("host")) takes no new connections for \(run.text("minutes")) minutes.")
+            SimulatedFailure.shell(
+                stdout: "\(run.text("host")) takes no new connections for \(run.text("minutes")) minutes.")
         },
         SimulatedAction(
             "backup.run",
-            parameters: ["database": text, "target": .object(["type": "string", "enum": ["s3", "nfs"], "default": "s3"])]
+            parameters: [
+                "database": text, "target": .object(["type": "string", "enum": ["s3", "nfs"], "default": "s3"]),
+            ]
         ) { run in
             for percent in stride(from: 25, through: 100, by: 25) {
                 await run.write("\(run.text("database")): \(percent)%\n")

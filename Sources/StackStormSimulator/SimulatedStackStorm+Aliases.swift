@@ -11,7 +11,9 @@ extension SimulatedStackStorm {
             guard let command = try request.object()["command"] else {
                 throw SimulatedRefusal(400, "'command' is a required property")
             }
-            guard let command = command.string else { throw SimulatedRefusal(400, "\(command.prettyText) is not of type 'string'") }
+            guard let command = command.string else {
+                throw SimulatedRefusal(400, "\(command.prettyText) is not of type 'string'")
+            }
             let match = try match(command)
             let alias = aliases.first { $0["ref"]?.string == match.alias.ref } ?? .null
             return .json([
@@ -47,7 +49,9 @@ extension SimulatedStackStorm {
         alias["ref"] = .string(ref)
         alias["id"] = .string(newID())
         alias["uid"] = .string("action_alias:\(ref.replacing(".", with: ":"))")
-        for field in ["ack", "result", "extra", "immutable_parameters"] where alias[field] == nil { alias[field] = .object([:]) }
+        for field in ["ack", "result", "extra", "immutable_parameters"] where alias[field] == nil {
+            alias[field] = .object([:])
+        }
         if alias["enabled"] == nil { alias["enabled"] = true }
         aliases.append(.object(alias))
         publish("st2.actionalias__create", .object(alias))
@@ -56,7 +60,9 @@ extension SimulatedStackStorm {
 
     private func number(_ request: SimulatedRequest, _ name: String) throws -> Int? {
         guard let text = request.query[name] else { return nil }
-        guard let number = Int(text) else { throw SimulatedRefusal(400, "Parameter \"\(name)\" is not of type integer") }
+        guard let number = Int(text) else {
+            throw SimulatedRefusal(400, "Parameter \"\(name)\" is not of type integer")
+        }
         return number
     }
 
@@ -66,7 +72,8 @@ extension SimulatedStackStorm {
         let limit = asked == 0 ? usual : asked < 0 ? items.count : asked
         let page = items.dropFirst(try number(request, "offset") ?? 0).prefix(limit)
         return .json(
-            .array(Array(page)), headers: ["x-total-count": "\(items.count)", "x-limit": "\(asked < 0 ? items.count : limit)"])
+            .array(Array(page)),
+            headers: ["x-total-count": "\(items.count)", "x-limit": "\(asked < 0 ? items.count : limit)"])
     }
 
     private func list(_ request: SimulatedRequest) throws -> SimulatedAnswer {

@@ -30,10 +30,12 @@ extension SimulatedStackStorm {
         switch fault {
         case .status(401): return .fault(401, "Unauthorized")
         case .status(let status): return .fault(status, "Simulated fault \(status)")
-        case .html(let status): return .text("<html><body>\(status) Bad Gateway</body></html>", status: status, type: "text/html")
+        case .html(let status):
+            return .text("<html><body>\(status) Bad Gateway</body></html>", status: status, type: "text/html")
         case .garbage: return .text("{\"half", type: "application/json")
         case .cut:
-            return SimulatedAnswer(status: 200, headers: ["content-type": "application/json"], body: .cut(Array("{\"a\":".utf8)))
+            return SimulatedAnswer(
+                status: 200, headers: ["content-type": "application/json"], body: .cut(Array("{\"a\":".utf8)))
         case .hang:
             // Ends when the caller goes away, or with the simulator.
             try? await Task.sleep(for: .seconds(3_600))
@@ -41,7 +43,8 @@ extension SimulatedStackStorm {
         case .retryAndClose: return .text("retry: 1000\n\n", type: "text/event-stream")
         case .silent:
             return SimulatedAnswer(
-                status: 200, headers: ["content-type": "text/event-stream"], body: .stream(AsyncStream.makeStream().stream))
+                status: 200, headers: ["content-type": "text/event-stream"],
+                body: .stream(AsyncStream.makeStream().stream))
         }
     }
 
@@ -53,7 +56,8 @@ extension SimulatedStackStorm {
         case (_, let path) where path.first == "actionalias": return try aliasAnswer(request, Array(path.dropFirst()))
         case ("POST", ["aliasexecution"]): return try run(request, as: user)
         case ("POST", ["aliasexecution", "match_and_execute"]): return try matchAndRun(request, as: user)
-        case (_, let path) where path.first == "executions": return try executionAnswer(request, Array(path.dropFirst()))
+        case (_, let path) where path.first == "executions":
+            return try executionAnswer(request, Array(path.dropFirst()))
         case (_, let path) where path.first == "inquiries": return try inquiryAnswer(request, Array(path.dropFirst()))
         default: return .notFound
         }
@@ -62,7 +66,8 @@ extension SimulatedStackStorm {
     private func stream(_ request: SimulatedRequest, _ path: [String]) throws -> SimulatedAnswer {
         guard path == ["stream"], request.method == "GET" else { return .notFound }
         _ = try authenticate(request)
-        let filters = (request.query["events"] ?? "st2.execution__*,st2.announcement__*").split(separator: ",").map(String.init)
+        let filters = (request.query["events"] ?? "st2.execution__*,st2.announcement__*").split(separator: ",").map(
+            String.init)
         return SimulatedAnswer(
             status: 200, headers: ["content-type": "text/event-stream; charset=UTF-8", "cache-control": "no-cache"],
             body: .stream(subscribe(filters)))
@@ -82,7 +87,8 @@ extension SimulatedStackStorm {
         if object["revoke"]?.bool == true { revokeTokens() }
         if let raw = object["raw"]?.string { sendRaw(raw) }
         if let announcement = object["announce"], let route = announcement["route"]?.string {
-            publish("st2.announcement__\(route)", ["payload": announcement["payload"] ?? .null, "trace_context": .null])
+            publish(
+                "st2.announcement__\(route)", ["payload": announcement["payload"] ?? .null, "trace_context": .null])
         }
         return .json(["streams": .integer(subscribers.count)])
     }

@@ -63,7 +63,8 @@ extension SimulatedStackStorm {
         case .null: return Self.longest
         case .integer(let seconds) where seconds > Self.longest:
             throw SimulatedRefusal(400, "TTL specified \(seconds) is greater than max allowed \(Self.longest).")
-        case .integer(let seconds) where seconds < 1: throw SimulatedRefusal(400, "\(seconds) is less than the minimum of 1")
+        case .integer(let seconds) where seconds < 1:
+            throw SimulatedRefusal(400, "\(seconds) is less than the minimum of 1")
         case .integer(let seconds): return seconds
         case let other: throw SimulatedRefusal(400, "'\(other.string ?? "")' is not of type 'integer', 'null'")
         }
@@ -71,7 +72,8 @@ extension SimulatedStackStorm {
 
     private func basicUser(_ request: SimulatedRequest) -> String? {
         let words = (request.headers["authorization"] ?? "").split(separator: " ")
-        guard words.count == 2, words[0].lowercased() == "basic", let data = Data(base64Encoded: String(words[1])) else { return nil }
+        guard words.count == 2, words[0].lowercased() == "basic", let data = Data(base64Encoded: String(words[1]))
+        else { return nil }
         let parts = String(decoding: data, as: UTF8.self).split(separator: ":", maxSplits: 1)
         guard parts.count == 2 else { return nil }
         return users.first { $0.name == parts[0] && $0.password == parts[1] }?.name

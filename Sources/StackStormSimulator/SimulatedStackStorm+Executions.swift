@@ -67,7 +67,8 @@ extension SimulatedStackStorm {
             "st2.execution.output__create",
             [
                 "execution_id": .string(id), "action_ref": .string(ref), "runner_ref": "local-shell-cmd",
-                "timestamp": .string(Self.timestamp()), "output_type": "stdout", "data": .string(text), "id": .string(newID()),
+                "timestamp": .string(Self.timestamp()), "output_type": "stdout", "data": .string(text),
+                "id": .string(newID()),
             ])
     }
 
@@ -107,7 +108,8 @@ extension SimulatedStackStorm {
         let id = newID()
         var parameters = payload
         parameters["route"] = .string(route)
-        var execution = record(id, SimulatedAction("core.announcement") { _ in .null }, parameters, context: [:], runner: "announcement")
+        var execution = record(
+            id, SimulatedAction("core.announcement") { _ in .null }, parameters, context: [:], runner: "announcement")
         execution["status"] = "succeeded"
         execution["parent"] = parent.map { .string($0) }
         save(execution, id)
@@ -172,7 +174,8 @@ extension SimulatedStackStorm {
                 && (query["action"].map { execution["action"]?["ref"]?.string == $0 } ?? true)
                 && (query["status"].map { execution["status"]?.string == $0 } ?? true)
                 && (query["parent"].map { execution["parent"]?.string == $0 } ?? true)
-                && (query["timestamp_gt"].map { start > $0 } ?? true) && (query["timestamp_lt"].map { start < $0 } ?? true)
+                && (query["timestamp_gt"].map { start > $0 } ?? true)
+                && (query["timestamp_lt"].map { start < $0 } ?? true)
         }
         if query["sort_asc"] != "start_timestamp" { found.reverse() }
         return try page(found.map { .object(selected($0, request)) }, request, usual: 100)

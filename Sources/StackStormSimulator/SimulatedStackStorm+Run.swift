@@ -39,21 +39,26 @@ extension SimulatedStackStorm {
     /// `POST /aliasexecution/match_and_execute`.
     func matchAndRun(_ request: SimulatedRequest, as user: String) throws -> SimulatedAnswer {
         let body = try request.object()
-        try check(body, allowed: Self.runFields.subtracting(["source_context", "name", "format"]), required: ["command", "user", "source_channel"])
+        try check(
+            body, allowed: Self.runFields.subtracting(["source_context", "name", "format"]),
+            required: ["command", "user", "source_channel"])
         let match = try match(body["command"]?.string ?? "")
         let json = aliases.first { $0["ref"]?.string == match.alias.ref } ?? .null
         return .json(["results": [try start(json, match.alias, match.parameters, body, user)]], status: 201)
     }
 
     private func check(_ body: [String: JSONValue], allowed: Set<String>, required: [String]) throws {
-        for field in required where body[field] == nil { throw SimulatedRefusal(400, "'\(field)' is a required property") }
+        for field in required where body[field] == nil {
+            throw SimulatedRefusal(400, "'\(field)' is a required property")
+        }
         for field in body.keys.sorted() where !allowed.contains(field) {
             throw SimulatedRefusal(400, "Additional properties are not allowed ('\(field)' was unexpected)")
         }
     }
 
     private func start(
-        _ json: JSONValue, _ alias: Alias, _ extracted: [AliasFormat.Parameter], _ body: [String: JSONValue], _ user: String
+        _ json: JSONValue, _ alias: Alias, _ extracted: [AliasFormat.Parameter], _ body: [String: JSONValue],
+        _ user: String
     ) throws -> JSONValue {
         guard let action = actions[alias.actionRef] else {
             throw SimulatedRefusal(404, "Action with ref \"\(alias.actionRef)\" not found ")
@@ -62,14 +67,16 @@ extension SimulatedStackStorm {
         let channel = body["notification_channel"]?.string ?? body["source_channel"]?.string ?? ""
         let id = newID()
         var context: [String: JSONValue] = [
-            "action_alias_ref": ["id": json["id"] ?? "", "name": .string(alias.name)], "api_user": body["user"] ?? .null,
+            "action_alias_ref": ["id": json["id"] ?? "", "name": .string(alias.name)],
+            "api_user": body["user"] ?? .null,
             "user": .string(user), "source_channel": .string(channel), "pack": .string(action.pack),
         ]
         context["source_context"] = body["source_context"]
         let execution = record(id, action, parameters, context: context)
         save(execution, id)
         let notice = Notice(
-            user: body["user"]?.string ?? user, channel: channel, route: body["notification_route"]?.string ?? "chatops",
+            user: body["user"]?.string ?? user, channel: channel,
+            route: body["notification_route"]?.string ?? "chatops",
             context: passesContext ? body["source_context"] ?? .null : .null, alias: json)
         begin(id, action, parameters, notice)
         var answer: [String: JSONValue] = ["execution": .object(execution), "actionalias": json]
@@ -81,7 +88,8 @@ extension SimulatedStackStorm {
     }
 
     /// The parameters with the types of the action's schema.
-    private func typed(_ extracted: [AliasFormat.Parameter], for action: SimulatedAction) throws -> [String: JSONValue] {
+    private func typed(_ extracted: [AliasFormat.Parameter], for action: SimulatedAction) throws -> [String: JSONValue]
+    {
         var parameters: [String: JSONValue] = [:]
         for parameter in extracted {
             guard let text = parameter.value else { continue }
@@ -110,7 +118,8 @@ extension SimulatedStackStorm {
         }
         guard let value else {
             throw SimulatedRefusal(
-                400, "Failed to cast value \"\(text)\" (type: str) for parameter \"\(name)\" of type "
+                400,
+                "Failed to cast value \"\(text)\" (type: str) for parameter \"\(name)\" of type "
                     + "\"\(schema["type"]?.string ?? "")\". Perhaps the value is of an invalid type?")
         }
         if let allowed = schema["enum"]?.array, !allowed.contains(value) {

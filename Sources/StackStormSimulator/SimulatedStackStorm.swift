@@ -58,7 +58,9 @@ package actor SimulatedStackStorm {
     /// 24 hexadecimal digits, as MongoDB makes them: rising, and never twice.
     func newID() -> String {
         count += 1
-        return String(format: "%08x%08x%08x", Int(Date.now.timeIntervalSince1970), UInt32(truncatingIfNeeded: Self.instance), count)
+        return String(
+            format: "%08x%08x%08x", Int(Date.now.timeIntervalSince1970), UInt32(truncatingIfNeeded: Self.instance),
+            count)
     }
 
     static func timestamp(_ date: Date = .now) -> String {
@@ -109,7 +111,8 @@ package actor SimulatedStackStorm {
     }
 
     package func publish(_ name: String, _ data: JSONValue) {
-        let text = "event: \(name)\ndata: \((try? JSONValue.encode(data)).map { String(decoding: $0, as: UTF8.self) } ?? "")\n\n"
+        let text =
+            "event: \(name)\ndata: \((try? JSONValue.encode(data)).map { String(decoding: $0, as: UTF8.self) } ?? "")\n\n"
         for subscriber in subscribers.values where subscriber.filters.contains(where: { Self.matches(name, $0) }) {
             subscriber.continuation.yield(Array(text.utf8))
         }

@@ -5,6 +5,7 @@ package import Logging
 import NIOCore
 import PetrelKit
 import ServiceLifecycle
+import UnixSignals
 
 /// The simulated StackStorm behind a port on loopback.
 package final class Simulator: Service {

@@ -6,7 +6,8 @@ import TextBackend
 /// Package.swift.
 enum Catalog {
     /// Reads a section and returns what makes the backend of it.
-    typealias BackendEntry = (_ name: String, _ section: SettingsSection, _ options: RunOptions) -> MakeBackend
+    typealias BackendEntry =
+        @Sendable (_ name: String, _ section: SettingsSection, _ options: RunOptions) -> MakeBackend
     typealias MakeBackend = @Sendable (Logger) throws -> any ChatBackend
 
     static let backends: [String: BackendEntry] = [

@@ -7,6 +7,7 @@ import PetrelStore
 import PetrelWeb
 import ServiceLifecycle
 import StackStormModule
+import UnixSignals
 
 /// The whole of Petrel, built of its settings, ready to run.
 struct PetrelApp: Sendable {
@@ -51,7 +52,10 @@ struct PetrelApp: Sendable {
             gates.append(gate)
             let access = host.access(for: module.name, storage: store.storage(for: module.name))
             access.publish(module.commands)
-            services.append(.init(service: ModuleService(module, access: access, logger: logger, prepared: gate)))
+            services.append(
+                .init(
+                    service: ModuleService(module, access: access, logger: logger, prepared: gate),
+                    successTerminationBehavior: .ignore))
         }
         services.append(
             .init(

@@ -79,7 +79,8 @@ final class JSONLines: TextScreen {
         let sender = try required("from")
         return ChatMessage(
             id: try required("id"), sender: Person(id: sender, name: sender),
-            room: try text("room").map { Room(id: $0, name: $0) }, thread: try text("thread"), text: try required("text"))
+            room: try text("room").map { Room(id: $0, name: $0) }, thread: try text("thread"),
+            text: try required("text"))
     }
 
     func show(_ reply: Reply, at address: Address) {

@@ -84,7 +84,10 @@ extension Terminal {
             StandardOutput.write("\n")
         }
         while !isClosed.value {
-            var watched = [pollfd(fd: STDIN_FILENO, events: Int16(POLLIN), revents: 0), pollfd(fd: wake.read, events: Int16(POLLIN), revents: 0)]
+            var watched = [
+                pollfd(fd: STDIN_FILENO, events: Int16(POLLIN), revents: 0),
+                pollfd(fd: wake.read, events: Int16(POLLIN), revents: 0),
+            ]
             guard poll(&watched, 2, -1) >= 0 || errno == EINTR else { return }
             if watched[1].revents != 0 { showPending() }
             guard watched[0].revents != 0 else { continue }

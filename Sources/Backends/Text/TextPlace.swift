@@ -36,7 +36,9 @@ struct TextPlace: Sendable, Equatable {
             guard let argument, argument.hasPrefix("@"), argument.count > 1 else { return .note("Say who: /as @bob") }
             user = argument
         case "/room":
-            guard let argument, argument.hasPrefix("#"), argument.count > 1 else { return .note("Say where: /room #ops") }
+            guard let argument, argument.hasPrefix("#"), argument.count > 1 else {
+                return .note("Say where: /room #ops")
+            }
             (room, thread) = (argument, nil)
         case "/dm": (room, thread) = (nil, nil)
         case "/thread": thread = argument

@@ -14,7 +14,9 @@ public struct BuiltinsModule: BotModule {
             Command("help", usage: "[command]", summary: "What I can do, or more about one command.") { help(for: $0) },
             Command("whoami", summary: "Who and where you are, as access rules see it.") { whoami($0) },
             Command("status", summary: "How my parts are.") { _ in status() },
-            Command("uptime", summary: "Since when I run.") { _ in Reply("I have been up for \(overview.uptime.inWords).") },
+            Command("uptime", summary: "Since when I run.") { _ in
+                Reply("I have been up for \(overview.uptime.inWords).")
+            },
             Command("version", summary: "Which version I am.") { _ in Reply("Petrel \(overview.version)") },
         ]
     }
@@ -26,11 +28,14 @@ public struct BuiltinsModule: BotModule {
             let lines = commands.map { "\(prefix)\($0.heading) — \($0.summary)" }
             return Reply(lines.joined(separator: "\n"))
         }
-        let wanted = invocation.arguments.hasPrefix(prefix) ? String(invocation.arguments.dropFirst(prefix.count)) : invocation.arguments
+        let wanted =
+            invocation.arguments.hasPrefix(prefix)
+            ? String(invocation.arguments.dropFirst(prefix.count)) : invocation.arguments
         let key = Command.key(wanted)
         if let command = commands.first(where: { Command.key($0.name) == key }) {
             let notes = [
-                command.isAdminOnly ? "For administrators." : nil, command.isDirectOnly ? "In a direct chat only." : nil,
+                command.isAdminOnly ? "For administrators." : nil,
+                command.isDirectOnly ? "In a direct chat only." : nil,
             ].compactMap { $0 }
             return Reply((["\(prefix)\(command.heading)", command.summary] + notes).joined(separator: "\n"))
         }
@@ -54,7 +59,8 @@ public struct BuiltinsModule: BotModule {
 
     private func status() -> Reply {
         let lines = overview.status().map { "\($0.isHealthy ? "ok  " : "ILL ") \($0.subject): \($0.detail)" }
-        return Reply((lines + ["Petrel \(overview.version), up for \(overview.uptime.inWords)"]).joined(separator: "\n"))
+        return Reply(
+            (lines + ["Petrel \(overview.version), up for \(overview.uptime.inWords)"]).joined(separator: "\n"))
     }
 }
 

@@ -28,7 +28,9 @@ extension StackStormModuleSettings {
                 ref: match.alias.ref, format: match.representation,
                 parameters: match.parameters.map { ($0.name, $0.value) })
         case .ambiguous(let matches):
-            return .failed("the line fits \(matches.map { "“\($0.representation)” of \($0.alias.ref)" }.joined(separator: " and "))")
+            return .failed(
+                "the line fits \(matches.map { "“\($0.representation)” of \($0.alias.ref)" }.joined(separator: " and "))"
+            )
         case .unknown: return .failed("some formats can be matched by StackStorm only")
         case .none:
             let near = table.near(line).prefix(3).joined(separator: "”, “")

@@ -120,7 +120,8 @@ actor AliasSync {
         for problem in new.matcher.problems { host.logger.warning("\(problem).") }
         for (name, refs) in new.duplicates {
             host.logger.warning(
-                "The alias name “\(name)” is used by \(refs.joined(separator: " and ")): StackStorm runs only one of them.")
+                "The alias name “\(name)” is used by \(refs.joined(separator: " and ")): StackStorm runs only one of them."
+            )
         }
         host.logger.info("\(aliases.count) aliases came from StackStorm.")
         try await records.replaceAll(with: aliases.map { ($0.ref, try JSONValue.encode($0)) })

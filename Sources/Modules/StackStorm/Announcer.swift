@@ -51,6 +51,26 @@ struct ReturnAddress: Equatable {
     var address: Address { Address(backend: backend, place: place, thread: thread, inReplyTo: message) }
 }
 
+/// Results that come while StackStorm's answer to the command itself is still on its way. They are said after the
+/// acknowledgement, which people expect first.
+final class OvertakenResults: Sendable {
+    private let held = Locked<[String: [Announcement]]>([:])
+
+    func begin(_ request: String) { held.withLock { $0[request] = [] } }
+
+    /// Whether the announcement belongs to a command that is not acknowledged yet, and is kept for ``end(_:)``.
+    func hold(_ announcement: Announcement) -> Bool {
+        guard let request = ReturnAddress(announcement.context)?.request else { return false }
+        return held.withLock { held in
+            guard held[request] != nil else { return false }
+            held[request]?.append(announcement)
+            return true
+        }
+    }
+
+    func end(_ request: String) -> [Announcement] { held.withLock { $0.removeValue(forKey: request) ?? [] } }
+}
+
 /// Says in chat what StackStorm announces.
 struct Announcer: Sendable {
     private struct Event: Decodable {
@@ -58,22 +78,37 @@ struct Announcer: Sendable {
     }
 
     private let host: any ModuleHost
+    private let overtaken: OvertakenResults
     private let received: Counter
     private let unusable: Counter
 
-    init(host: some ModuleHost) {
+    init(host: some ModuleHost, overtaken: OvertakenResults = OvertakenResults()) {
         self.host = host
-        received = Counter(label: "petrel_announcements_total", dimensions: [("outcome", "said")], factory: host.metrics)
-        unusable = Counter(label: "petrel_announcements_total", dimensions: [("outcome", "unusable")], factory: host.metrics)
+        self.overtaken = overtaken
+        received = Counter(
+            label: "petrel_announcements_total", dimensions: [("outcome", "said")], factory: host.metrics)
+        unusable = Counter(
+            label: "petrel_announcements_total", dimensions: [("outcome", "unusable")], factory: host.metrics)
     }
 
     /// One event of the stream. A malformed one costs itself only.
     func announce(_ event: ServerSentEvent) async {
         do {
-            try await announce(try JSONDecoder().decode(Event.self, from: Data(event.data)).payload)
+            let announcement = try JSONDecoder().decode(Event.self, from: Data(event.data)).payload
+            if !overtaken.hold(announcement) { try await announce(announcement) }
         } catch {
             unusable.increment()
             host.logger.error("An announcement \(event.name) of \(event.data.count) bytes could not be used: \(error)")
+        }
+    }
+
+    /// What was held back until its acknowledgement was said.
+    func say(_ announcement: Announcement) async {
+        do {
+            try await announce(announcement)
+        } catch {
+            unusable.increment()
+            host.logger.error("An announcement could not be used: \(error)")
         }
     }
 

@@ -28,7 +28,11 @@ struct HelpRequest: Equatable {
                     throw Refusal("I do not know \(word). There are --pack, --filter, --limit and --offset.")
                 }
                 let word = String(word)
-                if pack == nil, packs.contains(word) { pack = word } else { filter = [filter, word].compactMap { $0 }.joined(separator: " ") }
+                if pack == nil, packs.contains(word) {
+                    pack = word
+                } else {
+                    filter = [filter, word].compactMap { $0 }.joined(separator: " ")
+                }
             }
         }
     }
@@ -61,7 +65,8 @@ extension StackStormModule {
             }
             .filter { matches($0, request.filter) }
         guard request.offset < all.count else {
-            return Reply(all.isEmpty ? nothing(request, isEmpty: enabled.isEmpty) : "There are only \(all.count) commands.")
+            return Reply(
+                all.isEmpty ? nothing(request, isEmpty: enabled.isEmpty) : "There are only \(all.count) commands.")
         }
         var lines: [String] = []
         var length = 0
@@ -69,7 +74,8 @@ extension StackStormModule {
         var pack = ""
         for (name, display, description) in all.dropFirst(request.offset).prefix(request.limit) {
             let heading = name == pack ? [] : ["[\(name)]"]
-            let new = heading + ["  \(prefix)\(display)" + (description.isEmpty ? "" : " — \(Self.oneLine(description))")]
+            let new =
+                heading + ["  \(prefix)\(display)" + (description.isEmpty ? "" : " — \(Self.oneLine(description))")]
             let size = new.reduce(0) { $0 + $1.count + 1 }
             if shown > 0, length + size > invocation.traits.maximumLength - 200 { break }
             lines += new
@@ -79,7 +85,9 @@ extension StackStormModule {
         }
         let next = request.offset + shown
         if next < all.count {
-            lines.append("\(request.offset + 1) to \(next) of \(all.count). More: \(invocation.prefix)\(invocation.command)\(more(request, next))")
+            lines.append(
+                "\(request.offset + 1) to \(next) of \(all.count). More: \(invocation.prefix)\(invocation.command)\(more(request, next))"
+            )
         }
         return Reply(lines.joined(separator: "\n"))
     }

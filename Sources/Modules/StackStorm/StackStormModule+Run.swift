@@ -39,11 +39,23 @@ extension StackStormModule {
             name: alias.name, format: representation, command: invocation.arguments, user: invocation.message.sender.id,
             channel: invocation.address.place.id, route: settings.routes.first,
             context: ReturnAddress(invocation.address, request: request).context)
-        let answer = try await certain { try await self.client.call(.run(run)) }
-        try await remember(answer, alias, invocation)
-        var reply = acknowledgement(of: alias, answer) ?? Reply("")
-        reply.promises = alias.announcesResult ? request : nil
-        return reply
+        overtaken.begin(request)
+        do {
+            let answer = try await certain { try await self.client.call(.run(run)) }
+            try await remember(answer, alias, invocation)
+            var reply = acknowledgement(of: alias, answer) ?? Reply("")
+            reply.promises = alias.announcesResult ? request : nil
+            await invocation.say(reply)
+            await sayOvertaken(request)
+        } catch {
+            await sayOvertaken(request)
+            throw error
+        }
+        return nil
+    }
+
+    private func sayOvertaken(_ request: String) async {
+        for announcement in overtaken.end(request) { await announcer.value?.say(announcement) }
     }
 
     /// `match_and_execute` takes no `source_context`, so that these results come to the room, not to the thread.
@@ -99,14 +111,16 @@ extension StackStormModule {
 
     private func notFound(_ invocation: Invocation, _ table: AliasTable) -> Reply {
         if case .one(let match) = table.disabled.match(invocation.arguments) {
-            return Reply("The command “\(match.representation)” (\(match.alias.ref)) is disabled in StackStorm.", kind: .error)
+            return Reply(
+                "The command “\(match.representation)” (\(match.alias.ref)) is disabled in StackStorm.", kind: .error)
         }
         let line = invocation.arguments.split(whereSeparator: \.isNewline).first ?? ""
         let shown = line.count > 60 ? line.prefix(60) + "…" : line
         let prefix = invocation.prefix + (settings.prefix.isEmpty ? "" : settings.prefix + " ")
         let near = table.near(invocation.arguments).prefix(3).map { "`\(prefix)\($0)`" }
         let hint = near.isEmpty ? "" : " Did you mean \(near.joined(separator: " or "))?"
-        return Reply("StackStorm has no command “\(shown)”.\(hint) \(helpHint(invocation))", style: .markdown, kind: .error)
+        return Reply(
+            "StackStorm has no command “\(shown)”.\(hint) \(helpHint(invocation))", style: .markdown, kind: .error)
     }
 
     private func helpHint(_ invocation: Invocation) -> String {

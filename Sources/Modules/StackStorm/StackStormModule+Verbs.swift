@@ -30,9 +30,11 @@ extension StackStormModule {
     /// Only what was started from chat, and only for who started it or an administrator.
     private func own(_ id: String, _ invocation: Invocation) async throws -> StartedExecution {
         guard let started = try await executions.value?.find(id) else {
-            throw Refusal("I started no execution “\(id.prefix(40))”. Only executions that were started here can be asked for.")
+            throw Refusal(
+                "I started no execution “\(id.prefix(40))”. Only executions that were started here can be asked for.")
         }
-        let isOwn = started.person == invocation.message.sender.id && started.address.backend == invocation.address.backend
+        let isOwn =
+            started.person == invocation.message.sender.id && started.address.backend == invocation.address.backend
         guard isOwn || invocation.isAdmin else {
             throw Refusal("Only who started this execution, or an administrator, may do that.")
         }
@@ -42,7 +44,9 @@ extension StackStormModule {
     private func status(of started: StartedExecution) async throws -> Reply {
         let execution = try await client.call(.execution(started.id))
         var lines = ["\(started.alias) is \(execution.status ?? "in an unknown state"): \(started.line)"]
-        if let start = execution.start_timestamp { lines.append("Started \(start)\(execution.end_timestamp.map { ", ended \($0)" } ?? "")") }
+        if let start = execution.start_timestamp {
+            lines.append("Started \(start)\(execution.end_timestamp.map { ", ended \($0)" } ?? "")")
+        }
         if let url = execution.web_url { lines.append(url) }
         return Reply(lines.joined(separator: "\n"))
     }

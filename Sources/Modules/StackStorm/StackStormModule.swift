@@ -9,6 +9,8 @@ public final class StackStormModule: Preparing, StatusReporting, GaugeReporting 
     let client: StackStormClient
     let table = Locked<AliasTable?>(nil)
     let executions = Locked<StartedExecutions?>(nil)
+    let announcer = Locked<Announcer?>(nil)
+    let overtaken = OvertakenResults()
     private let syncHealth = Locked(AliasSync.Health())
     private let sync = Locked<AliasSync?>(nil)
     private let stream: EventStream
@@ -45,6 +47,7 @@ public final class StackStormModule: Preparing, StatusReporting, GaugeReporting 
     public func prepare(_ host: some ModuleHost) async {
         let sync = AliasSync(client, table: table, health: syncHealth, host: host)
         self.sync.withLock { $0 = sync }
+        announcer.withLock { $0 = Announcer(host: host, overtaken: overtaken) }
         executions.withLock { $0 = StartedExecutions(host.storage.records("executions")) }
         await sync.restore()
         do {
@@ -55,7 +58,6 @@ public final class StackStormModule: Preparing, StatusReporting, GaugeReporting 
     }
 
     public func run(_ host: some ModuleHost) async throws {
-        let announcer = Announcer(host: host)
         await withTaskGroup { group in
             group.addTask { await self.keepInSync(host) }
             group.addTask {
@@ -63,7 +65,7 @@ public final class StackStormModule: Preparing, StatusReporting, GaugeReporting 
                     // What happened to the aliases while nobody listened was missed.
                     self.wanted.continuation.yield()
                 } handle: { event in
-                    await self.take(event, announcer)
+                    await self.take(event)
                 }
             }
         }
@@ -76,9 +78,9 @@ public final class StackStormModule: Preparing, StatusReporting, GaugeReporting 
         try await sync.sync()
     }
 
-    private func take(_ event: ServerSentEvent, _ announcer: Announcer) async {
+    private func take(_ event: ServerSentEvent) async {
         if event.name.hasPrefix("st2.announcement__") {
-            await announcer.announce(event)
+            await announcer.value?.announce(event)
         } else if event.name.hasPrefix("st2.actionalias__") {
             wanted.continuation.yield()
         }
@@ -107,7 +109,9 @@ public final class StackStormModule: Preparing, StatusReporting, GaugeReporting 
     /// What is said while there is no table.
     var starting: String {
         let problem = syncHealth.value.problem
-        return problem.map { "StackStorm cannot be used at the moment: \($0). I keep trying; please try again in a minute." }
+        return problem.map {
+            "StackStorm cannot be used at the moment: \($0). I keep trying; please try again in a minute."
+        }
             ?? "StackStorm's commands are still starting. Please try again in a few seconds."
     }
 }
@@ -124,7 +128,9 @@ extension StackStormModule {
         let reconnects = max(health.connections - 1, 0)
         let trouble = health.problem.map { "; \($0)" } ?? ""
         return [
-            StatusLine("\(name) api", isHealthy: sync.problem == nil && sync.lastSuccess != nil, "\(count) aliases\(account), \(age)\(problem)"),
+            StatusLine(
+                "\(name) api", isHealthy: sync.problem == nil && sync.lastSuccess != nil,
+                "\(count) aliases\(account), \(age)\(problem)"),
             StatusLine("\(name) stream", isHealthy: health.isConnected, "\(heard), \(reconnects) reconnects\(trouble)"),
         ]
     }

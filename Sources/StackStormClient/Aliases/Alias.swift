@@ -61,7 +61,9 @@ extension Alias {
         guard let name = json["name"]?.string else { throw MalformedAlias(ref: json["ref"]?.string, field: "name") }
         guard let pack = json["pack"]?.string else { throw MalformedAlias(ref: name, field: "pack") }
         let formats = try (json["formats"]?.array ?? []).map { format in
-            guard let format = Format(json: format) else { throw MalformedAlias(ref: "\(pack).\(name)", field: "formats") }
+            guard let format = Format(json: format) else {
+                throw MalformedAlias(ref: "\(pack).\(name)", field: "formats")
+            }
             return format
         }
         self.init(

@@ -37,7 +37,8 @@ package struct AliasFormat: Sendable {
             CommandStream.Pair(
                 key: scalars.text(of: 1, in: match), value: (2...5).map { scalars.text(of: $0, in: match) }.joined())
         }
-        let body = Self.replace(Self.required, in: Self.replace(Self.optional, in: scalars, optional: true), optional: false)
+        let body = Self.replace(
+            Self.required, in: Self.replace(Self.optional, in: scalars, optional: true), optional: false)
         do {
             pattern = try Self.anchored(body.text)
             let parsed = try RegexParser.parse(pattern, dotAll: true)
@@ -49,7 +50,9 @@ package struct AliasFormat: Sendable {
             case .unsupported(let what): throw .unsupported(what)
             }
         }
-        for pair in defaults where !regex.names.contains(pair.key) { throw .unsupported("a default over several lines") }
+        for pair in defaults where !regex.names.contains(pair.key) {
+            throw .unsupported("a default over several lines")
+        }
     }
 
     /// The parameters of a command, in order; one that took no part has no value.

@@ -57,7 +57,8 @@ package struct AliasMatcher: Sendable {
             let length = compiled.prefix.count
             while lengths.count <= length { lengths.append(false) }
             lengths[length] = true
-            byPrefix[compiled.prefix.reduce(into: PrefixHash()) { $0.add($1) }.value, default: []].append(candidates.count)
+            byPrefix[compiled.prefix.reduce(into: PrefixHash()) { $0.add($1) }.value, default: []].append(
+                candidates.count)
             candidates.append(Candidate(alias: alias, format: format, compiled: compiled))
         } catch {
             if case .unsupported = error { needsServer = true }

@@ -1,0 +1,31 @@
+# What people type. Every target sets up what it needs.
+.DEFAULT_GOAL := help
+.PHONY: help setup build demo test lint format bench check-docs clean
+
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+setup: ## Install what is missing on Debian (as root)
+	@Scripts/setup build
+
+build: setup ## Build for debugging
+	@swift build --product petrel
+
+demo: setup ## Chat with the bot and a simulated StackStorm, nothing to configure
+	@Scripts/demo
+
+test: setup ## Build and run all tests
+	@Scripts/setup test
+	@Scripts/test
+
+lint: ## Check the format of the code
+	@swift format lint --strict --recursive --parallel Sources Tests Benchmarks Package.swift
+
+format: ## Format the code
+	@swift format --in-place --recursive --parallel Sources Tests Benchmarks Package.swift
+
+bench: setup ## Measure, and compare with the thresholds
+	@Scripts/bench
+
+clean: ## Remove what was built
+	@rm -rf .build .build-bench
