@@ -95,5 +95,6 @@ let package = Package(
             ],
             swiftSettings: settings),
         tests("StackStormClientTests", ["StackStormClient", "PetrelKit"], resources: [.copy("Recordings")]),
+        tests("PetrelCoreTests", ["PetrelCore", "PetrelKit", "PetrelTesting", metrics]),
     ]
 )

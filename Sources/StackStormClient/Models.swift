@@ -77,8 +77,18 @@ public struct AliasExecution: Sendable, Decodable, Hashable {
     public var execution: Execution
     /// The text of `ack.format`, where the alias has one.
     public var message: String?
-    /// `ack.extra`, rendered.
+    /// `ack.extra`, rendered; nil where its template is broken, for then StackStorm sends a sentence in its place.
     public var extra: [String: JSONValue]?
+
+    private enum CodingKeys: CodingKey { case execution, message, extra }
+
+    public init(from decoder: any Decoder) throws {
+        let container = try decoder.container(keyedBy: CodingKeys.self)
+        execution = try container.decode(Execution.self, forKey: .execution)
+        // By now the execution runs: whatever these hold, the answer must be usable.
+        message = try? container.decodeIfPresent(String.self, forKey: .message)
+        extra = try? container.decodeIfPresent([String: JSONValue].self, forKey: .extra)
+    }
 }
 
 /// A question that waits for a person.

@@ -59,7 +59,8 @@ extension Alias {
     /// Reads StackStorm's JSON. Throws ``MalformedAlias`` with the field that is wrong.
     public init(json: JSONValue) throws {
         guard let name = json["name"]?.string else { throw MalformedAlias(ref: json["ref"]?.string, field: "name") }
-        guard let pack = json["pack"]?.string else { throw MalformedAlias(ref: name, field: "pack") }
+        let prefix = json["ref"]?.string?.split(separator: ".", maxSplits: 1).first.map(String.init)
+        guard let pack = json["pack"]?.string ?? prefix else { throw MalformedAlias(ref: name, field: "pack") }
         let formats = try (json["formats"]?.array ?? []).map { format in
             guard let format = Format(json: format) else {
                 throw MalformedAlias(ref: "\(pack).\(name)", field: "formats")

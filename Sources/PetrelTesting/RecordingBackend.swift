@@ -1,0 +1,76 @@
+public import PetrelKit
+
+/// A backend for tests: messages go in by hand, replies are kept.
+public final class RecordingBackend: ChatBackend, CompletionObserving {
+    /// One reply, and where it went.
+    public struct Sent: Sendable, Hashable {
+        public var reply: Reply
+        public var address: Address
+    }
+
+    /// What is done instead of taking a reply, such as throwing.
+    public typealias Obstacle = @Sendable (Reply, Address) async throws -> Void
+
+    public let name: String
+    public let traits: BackendTraits
+    private let obstacle: Obstacle
+    private let incoming: (stream: AsyncStream<ChatMessage>, continuation: AsyncStream<ChatMessage>.Continuation)
+    private let outgoing: (stream: AsyncStream<Sent>, continuation: AsyncStream<Sent>.Continuation)
+    private let ended: (stream: AsyncStream<String>, continuation: AsyncStream<String>.Continuation)
+    private let count = Locked(0)
+
+    public init(
+        name: String = "test", traits: BackendTraits = BackendTraits(threads: true, privateReplies: true),
+        obstacle: @escaping Obstacle = { _, _ in }
+    ) {
+        self.name = name
+        self.traits = traits
+        self.obstacle = obstacle
+        incoming = AsyncStream.makeStream()
+        outgoing = AsyncStream.makeStream()
+        ended = AsyncStream.makeStream()
+    }
+
+    public func run(deliver: @escaping @Sendable (ChatMessage) async -> Void) async throws {
+        for await message in incoming.stream { await deliver(message) }
+    }
+
+    public func send(_ reply: Reply, to address: Address) async throws -> MessageReference? {
+        try await obstacle(reply, address)
+        outgoing.continuation.yield(Sent(reply: reply, address: address))
+        return nil
+    }
+
+    public func completed(_ messageID: String) { ended.continuation.yield(messageID) }
+
+    /// Says something as a person; returns the id of the message.
+    @discardableResult
+    public func type(_ text: String, as person: String = "@alice", in room: String? = "#ops", thread: String? = nil)
+        -> String
+    {
+        let id = count.withLock { count in
+            count += 1
+            return "\(count)"
+        }
+        incoming.continuation.yield(
+            ChatMessage(
+                id: id, sender: Person(id: person, name: person), room: room.map { Room(id: $0, name: $0) },
+                thread: thread, text: text))
+        return id
+    }
+
+    /// The next reply. Waits for it.
+    public func next() async -> Sent? {
+        for await sent in outgoing.stream { return sent }
+        return nil
+    }
+
+    /// The next message whose command has ended. Waits for it.
+    public func nextCompleted() async -> String? {
+        for await id in ended.stream { return id }
+        return nil
+    }
+
+    /// The end of the input.
+    public func finish() { incoming.continuation.finish() }
+}

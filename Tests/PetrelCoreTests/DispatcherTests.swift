@@ -1,0 +1,135 @@
+import PetrelKit
+import PetrelTesting
+import Testing
+
+@testable import PetrelCore
+
+@Suite(.timeLimit(.minutes(1))) struct DispatcherTests {
+    private struct Module: BotModule {
+        var name = "m"
+        var commands: [Command]
+    }
+
+    private struct Surprise: Error {}
+
+    @Test func `a command that hangs holds up nobody else, in the same room or elsewhere`() async throws {
+        let backend = RecordingBackend()
+        let release = Gate()
+        let module = Module(commands: [
+            Command("slow", summary: "") { _ in
+                await release.wait()
+                return Reply("slow is done")
+            },
+            Command("fast", summary: "") { _ in Reply("fast is done") },
+        ])
+        try await TestHost([backend]).run([module]) {
+            for _ in 0..<10 { backend.type("!slow", as: "@alice") }
+            backend.type("!fast", as: "@bob")
+            #expect(await backend.next()?.reply.text == "fast is done")
+            release.open()
+            for _ in 0..<10 { #expect(await backend.next()?.reply.text == "slow is done") }
+        }
+    }
+
+    @Test func `what reaches a room leaves in that order`() async throws {
+        let backend = RecordingBackend { _, _ in await Task.yield() }
+        let module = Module(commands: [
+            Command("count", summary: "") { invocation in
+                for number in 0..<200 { await invocation.say(Reply("\(number)")) }
+                return Reply("end")
+            }
+        ])
+        try await TestHost([backend]).run([module]) {
+            backend.type("!count")
+            for number in 0..<200 { #expect(await backend.next()?.reply.text == "\(number)") }
+            #expect(await backend.next()?.reply.text == "end")
+        }
+    }
+
+    @Test func `a send that fails is repeated, and the order is kept`() async throws {
+        let failures = Locked(3)
+        let backend = RecordingBackend { _, _ in
+            let fails = failures.withLock { left in
+                left -= 1
+                return left >= 0
+            }
+            if fails { throw Surprise() }
+        }
+        let module = Module(commands: [
+            Command("two", summary: "") { invocation in
+                await invocation.say(Reply("first"))
+                return Reply("second")
+            }
+        ])
+        try await TestHost([backend]).run([module]) {
+            backend.type("!two")
+            #expect(await backend.next()?.reply.text == "first")
+            #expect(await backend.next()?.reply.text == "second")
+        }
+    }
+
+    @Test func `an error with words for people is said, any other is a log line with an id`() async throws {
+        let backend = RecordingBackend()
+        let module = Module(commands: [
+            Command("refuse", summary: "") { _ in throw Refusal("Not today.") },
+            Command("break", summary: "") { _ in throw Surprise() },
+        ])
+        try await TestHost([backend]).run([module]) {
+            backend.type("!refuse")
+            #expect(await backend.next()?.reply.text == "Not today.")
+            backend.type("!break")
+            let text = await backend.next()?.reply.text ?? ""
+            #expect(text.hasPrefix("That went wrong inside me."))
+            #expect(!text.contains("Surprise"))
+        }
+    }
+
+    @Test func `every message is completed once, whatever became of it`() async throws {
+        let backend = RecordingBackend()
+        let module = Module(commands: [
+            Command("ok", summary: "") { _ in Reply("ok") }, Command("quiet", summary: "") { _ in nil },
+            Command("admin", summary: "", isAdminOnly: true) { _ in Reply("admin") },
+        ])
+        try await TestHost([backend]).run([module]) {
+            var ids: Set<String> = []
+            for text in ["!ok", "!quiet", "!admin", "!nonsense", "no command", "!"] { ids.insert(backend.type(text)) }
+            for _ in 0..<6 { if let id = await backend.nextCompleted() { ids.remove(id) } }
+            #expect(ids.isEmpty)
+        }
+    }
+
+    @Test func `administrators only means administrators only`() async throws {
+        let backend = RecordingBackend()
+        let module = Module(commands: [Command("admin", summary: "", isAdminOnly: true) { _ in Reply("done") }])
+        try await TestHost([backend], admins: ["@root"]).run([module]) {
+            backend.type("!admin", as: "@alice")
+            #expect(await backend.next()?.reply.kind == .error)
+            backend.type("!admin", as: "@root")
+            #expect(await backend.next()?.reply.text == "done")
+        }
+    }
+
+    @Test func `one backend's failure stays its own`() async throws {
+        struct Broken: ChatBackend {
+            let name = "broken"
+            let traits = BackendTraits()
+            func run(deliver: @escaping @Sendable (ChatMessage) async -> Void) async throws { throw Surprise() }
+            func send(_ reply: Reply, to address: Address) async throws -> MessageReference? { throw Surprise() }
+        }
+        let backend = RecordingBackend()
+        let module = Module(commands: [Command("ok", summary: "") { _ in Reply("ok") }])
+        try await TestHost([Broken(), backend]).run([module]) {
+            backend.type("!ok")
+            #expect(await backend.next()?.reply.text == "ok")
+        }
+    }
+
+    @Test func `an unknown command gets near ones`() async throws {
+        let backend = RecordingBackend()
+        let module = Module(commands: [Command("uptime", summary: "") { _ in nil }])
+        try await TestHost([backend]).run([module]) {
+            backend.type("!uptmie")
+            #expect(await backend.next()?.reply.text.contains("`!uptime`") == true)
+        }
+    }
+}

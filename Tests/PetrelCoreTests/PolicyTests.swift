@@ -1,0 +1,59 @@
+import CoreMetrics
+import Foundation
+import PetrelKit
+import Testing
+
+@testable import PetrelCore
+
+@Suite struct PolicyTests {
+    @Test func `pauses grow, stay within bounds, and start anew after a success`() {
+        var random = SystemRandomNumberGenerator()
+        var policy = ReconnectPolicy(first: .seconds(1), longest: .seconds(10))
+        let nominal: [Double] = [1, 2, 4, 8, 10, 10]
+        for seconds in nominal {
+            let pause = policy.pause(using: &random)
+            #expect(pause >= .seconds(seconds / 2) && pause <= .seconds(seconds))
+        }
+        policy.succeeded()
+        #expect(policy.pause(using: &random) <= .seconds(1))
+    }
+
+    @Test(arguments: [20, 50, 1_000]) func `long texts are cut at lines, and fences are closed and opened`(limit: Int) {
+        let code = (0..<50).map { "line \($0)" }.joined(separator: "\n")
+        let pieces = MessageSplitter.split("before\n```\n\(code)\n```\nafter", atMost: limit)
+        #expect(pieces.allSatisfy { $0.count <= limit })
+        for piece in pieces { #expect(piece.components(separatedBy: "```").count % 2 == 1, "\(piece)") }
+        let text = pieces.joined(separator: "\n").replacingOccurrences(of: "```", with: "")
+        for number in 0..<50 { #expect(text.contains("line \(number)")) }
+    }
+
+    @Test func `no grapheme is cut`() {
+        let family = String(repeating: "👨‍👩‍👧‍👦", count: 40)
+        let pieces = MessageSplitter.split(family, atMost: 20)
+        #expect(pieces.joined() == family)
+        #expect(pieces.allSatisfy { $0.count <= 20 })
+    }
+
+    @Test func `secrets never print`() {
+        let secret = Secret("hunter2")
+        var dumped = ""
+        dump(secret, to: &dumped)
+        #expect(!"\(secret) \(String(reflecting: secret)) \(dumped)".contains("hunter2"))
+        #expect(secret.matches("hunter2"))
+        #expect(!secret.matches("hunter"))
+        #expect(!secret.matches("hunter22"))
+        #expect(!Secret("").matches(""))
+    }
+
+    @Test func `metrics are Prometheus text`() {
+        let metrics = PrometheusMetrics(help: ["a_total": "How often."])
+        metrics.makeCounter(label: "a_total", dimensions: [("who", "x\"y\\\n")]).increment(by: 3)
+        metrics.makeTimer(label: "t_seconds", dimensions: []).recordNanoseconds(2_000_000)
+        let text = metrics.render()
+        #expect(text.contains("# HELP a_total How often.\n# TYPE a_total counter\na_total{who=\"x\\\"y\\\\\\n\"} 3\n"))
+        #expect(text.contains("t_seconds_bucket{le=\"0.0025\"} 1\n"))
+        #expect(text.contains("t_seconds_bucket{le=\"0.001\"} 0\n"))
+        #expect(text.contains("t_seconds_bucket{le=\"+Inf\"} 1\n"))
+        #expect(text.contains("t_seconds_count 1\n"))
+    }
+}

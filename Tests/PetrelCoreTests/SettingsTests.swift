@@ -1,0 +1,70 @@
+import Foundation
+import PetrelKit
+import Testing
+
+@testable import PetrelCore
+
+@Suite struct SettingsTests {
+    private enum Color: String, CaseIterable { case red, green }
+
+    private static func section(_ json: JSONValue, environment: [String: String] = [:]) -> (SettingsSection, SettingsContext) {
+        let context = SettingsContext(folder: URL(fileURLWithPath: "/nowhere"), environment: environment)
+        return (SettingsSection(json.object ?? [:], at: "", in: context), context)
+    }
+
+    @Test func `reads values, the environment and defaults`() {
+        let (section, context) = Self.section(
+            ["a": "x", "b": ["env": "NAME"], "n": 5, "flag": true, "list": ["p", ["env": "NAME"]], "color": "green"],
+            environment: ["NAME": "value"])
+        #expect(section.string("a", default: "") == "x")
+        #expect(section.string("b", default: "") == "value")
+        #expect(section.string("c", default: "usual") == "usual")
+        #expect(section.integer("n", default: 0, in: 0...10) == 5)
+        #expect(section.bool("flag", default: false))
+        #expect(section.strings("list") == ["p", "value"])
+        #expect(section.choice("color", default: Color.red) == .green)
+        section.finish()
+        #expect(context.problems.isEmpty)
+    }
+
+    @Test func `collects every mistake with its place`() {
+        let (root, context) = Self.section([
+            "bot": ["prefx": "!", "prefix": 5], "n": 99, "color": "blue", "secret": ["env": "MISSING"],
+            "file": ["file": "absent"], "list": "x", "items": [["a": 1], 7],
+        ])
+        let bot = root.section("bot")
+        _ = bot.string("prefix", default: "!")
+        bot.finish()
+        _ = root.integer("n", default: 0, in: 0...10)
+        _ = root.choice("color", default: Color.red)
+        _ = root.secret("secret")
+        _ = root.optionalString("file")
+        _ = root.strings("list")
+        for item in root.sections("items") {
+            _ = item.optionalString("a")
+            item.finish()
+        }
+        root.finish()
+        #expect(
+            context.problems.map(\.description) == [
+                "bot.prefix: must be a string, not a number", "bot.prefx: unknown key; did you mean \"prefix\"?",
+                "n: must be from 0 to 10, not 99", "color: must be one of \"red\", \"green\", not \"blue\"",
+                "secret: the environment has no variable MISSING", "file: the file /nowhere/absent cannot be read",
+                "list: must be a list of strings, not a string", "items[1]: must be an object, not a number",
+                "items[0].a: must be a string, not a number",
+            ])
+    }
+
+    @Test func `access rules are refused rather than ignored`() {
+        let (root, context) = Self.section(["access_controls": []])
+        _ = CoreSettings(root)
+        #expect(context.problems.map(\.path) == ["access_controls"])
+    }
+
+    @Test(arguments: ["", "[1]", "{\"a\": }", "{\"a\": 1"]) func `what is no JSON object is refused`(text: String) throws {
+        let file = FileManager.default.temporaryDirectory.appendingPathComponent("\(UUID()).json")
+        try Data(text.utf8).write(to: file)
+        defer { try? FileManager.default.removeItem(at: file) }
+        #expect(throws: ConfigurationFailure.self) { try SettingsSection.root(ofFile: file.path, environment: [:]) }
+    }
+}
