@@ -94,7 +94,17 @@ let package = Package(
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: settings),
-        tests("StackStormClientTests", ["StackStormClient", "PetrelKit"], resources: [.copy("Recordings")]),
+        tests(
+            "StackStormClientTests", ["StackStormClient", "StackStormSimulator", "PetrelKit"],
+            resources: [.copy("Recordings")]),
+        tests("TextBackendTests", ["TextBackend", "PetrelKit"]),
+        tests("PetrelStoreTests", ["PetrelStore", "PetrelKit"]),
+        tests(
+            "StackStormModuleTests",
+            [
+                "StackStormModule", "StackStormClient", "StackStormSimulator", "PetrelKit", "PetrelTesting",
+                "PetrelCore", "BuiltinsModule", log, lifecycle,
+            ]),
         tests("PetrelCoreTests", ["PetrelCore", "PetrelKit", "PetrelTesting", metrics]),
     ]
 )

@@ -122,7 +122,7 @@ extension SettingsSection {
 
     /// A path, taken from the folder of the configuration file where it is relative.
     public func file(_ key: String) -> String? {
-        optionalString(key).map { URL(fileURLWithPath: $0, relativeTo: context.folder).path }
+        optionalString(key).map { context.path(of: $0) }
     }
 
     /// An object; an absent one reads as empty.
@@ -177,7 +177,10 @@ public final class SettingsContext {
         self.environment = environment
     }
 
-    public func report(_ problem: SettingsProblem) { problems.append(problem) }
+    /// A path of the configuration, taken from its folder where it is relative.
+    func path(of file: String) -> String {
+        file.hasPrefix("/") ? file : folder.appendingPathComponent(file).standardized.path
+    }
 
     /// A string, or what `{"env": NAME}` or `{"file": path}` stands for.
     func text(_ value: JSONValue, at path: String) -> String? {
@@ -200,9 +203,9 @@ public final class SettingsContext {
     }
 
     private func contents(of file: String, at path: String) -> String? {
-        let url = URL(fileURLWithPath: file, relativeTo: folder)
-        guard let data = try? Data(contentsOf: url), data.count <= 1 << 20 else {
-            problems.append(SettingsProblem(path: path, message: "the file \(url.path) cannot be read"))
+        let whole = self.path(of: file)
+        guard let data = FileManager.default.contents(atPath: whole), data.count <= 1 << 20 else {
+            problems.append(SettingsProblem(path: path, message: "the file \(whole) cannot be read"))
             return nil
         }
         var text = String(decoding: data, as: UTF8.self)

@@ -31,8 +31,6 @@ public final class StackStormClient: Sendable {
         }
     }
 
-    public func shutdown() async { await transport.shutdown() }
-
     /// Makes one call as the bot; after a 401 once more with a new credential, where there is a way to get one.
     package func call<Value>(_ endpoint: Endpoint<Value>) async throws -> Value {
         let start = ContinuousClock.now

@@ -45,11 +45,9 @@ package final class Transport: Sendable {
         stream = line(settings.stream, isStream: true)
     }
 
-    package func shutdown() async {
-        for line in [auth, api, stream] {
-            // The process ends anyway; a client that was shut down before is as good.
-            try? await line.client.shutdown()
-        }
+    deinit {
+        // One that was shut down before says so, which is as good.
+        for line in [auth, api, stream] { line.client.shutdown { _ in } }
     }
 
     /// The whole answer, within the time and size that the settings allow.

@@ -14,11 +14,8 @@ extension SimulatedContent {
             "fleet.restart", "Restart a service, host by host.", action: "fleet.restart",
             formats: [
                 .object([
-                    "display": "restart <service> [on <hosts>] [batch <n>]",
-                    "representation": [
-                        "restart {{ service }} on {{ hosts=web1,web2,web3 }} batch {{ batch=1 }}",
-                        "restart {{ service }} on {{ hosts=web1,web2,web3 }}", "restart {{ service }}",
-                    ],
+                    "display": "restart <service> on <hosts>",
+                    "representation": ["restart {{ service }} on {{ hosts=web1,web2,web3 }}"],
                 ])
             ],
             ack: ["format": "Restarting {{ execution.parameters.service }}.", "append_url": true],

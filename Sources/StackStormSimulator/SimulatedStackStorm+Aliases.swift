@@ -22,6 +22,13 @@ extension SimulatedStackStorm {
             ])
         case ("POST", []): return try create(request)
         case ("GET", let path) where path.count == 1: return .json(aliases[try index(of: path[0])])
+        case ("PUT", let path) where path.count == 1:
+            let index = try index(of: path[0])
+            var alias = aliases[index].object ?? [:]
+            alias.merge(try request.object()) { _, new in new }
+            aliases[index] = .object(alias)
+            publish("st2.actionalias__update", aliases[index])
+            return .json(aliases[index])
         case ("DELETE", let path) where path.count == 1:
             let alias = aliases.remove(at: try index(of: path[0]))
             publish("st2.actionalias__delete", alias)
@@ -53,6 +60,8 @@ extension SimulatedStackStorm {
             alias[field] = .object([:])
         }
         if alias["enabled"] == nil { alias["enabled"] = true }
+        alias["metadata_file"] = ""
+        if alias["description"] == nil { alias["description"] = "" }
         aliases.append(.object(alias))
         publish("st2.actionalias__create", .object(alias))
         return .json(.object(alias), status: 201)
@@ -69,7 +78,13 @@ extension SimulatedStackStorm {
     /// One page, and the headers that say how much there is.
     func page(_ items: [JSONValue], _ request: SimulatedRequest, usual: Int = 100) throws -> SimulatedAnswer {
         let asked = try number(request, "limit") ?? usual
-        let limit = asked == 0 ? usual : asked < 0 ? items.count : asked
+        if asked == 0 {
+            throw SimulatedRefusal(400, "Limit, \"0\" specified, must be a positive number or -1 for full result set.")
+        }
+        if asked < 0, refusesUnlimited {
+            throw SimulatedRefusal(403, "Only admins are allowed to specify a limit of -1")
+        }
+        let limit = asked < 0 ? items.count : asked
         let page = items.dropFirst(try number(request, "offset") ?? 0).prefix(limit)
         return .json(
             .array(Array(page)),

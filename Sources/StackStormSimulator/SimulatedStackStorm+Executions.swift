@@ -187,7 +187,10 @@ extension SimulatedStackStorm {
             let open = order.filter { inquiries[$0] == false }.compactMap { inquiry($0) }
             return try page(open, request)
         }
-        guard let isAnswered = inquiries[id], let inquiry = inquiry(id) else { return .notFound }
+        guard let isAnswered = inquiries[id], let inquiry = inquiry(id) else {
+            guard executions[id] != nil else { return .notFound }
+            throw SimulatedRefusal(400, "Action execution \"\(id)\" is not an inquiry.")
+        }
         switch request.method {
         case "GET":
             if isAnswered { throw SimulatedRefusal(400, "Inquiry \"\(id)\" has already been responded to.") }

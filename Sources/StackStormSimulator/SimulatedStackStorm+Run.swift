@@ -43,6 +43,8 @@ extension SimulatedStackStorm {
             body, allowed: Self.runFields.subtracting(["source_context", "name", "format"]),
             required: ["command", "user", "source_channel"])
         let match = try match(body["command"]?.string ?? "")
+        // As the real one fails on a format that has a display only.
+        if match.representation.isEmpty { throw SimulatedRefusal(500, "Internal Server Error") }
         let json = aliases.first { $0["ref"]?.string == match.alias.ref } ?? .null
         return .json(["results": [try start(json, match.alias, match.parameters, body, user)]], status: 201)
     }
@@ -63,7 +65,14 @@ extension SimulatedStackStorm {
         guard let action = actions[alias.actionRef] else {
             throw SimulatedRefusal(404, "Action with ref \"\(alias.actionRef)\" not found ")
         }
-        let parameters = try typed(extracted, for: action)
+        var parameters = try typed(extracted, for: action)
+        let fixed = json["immutable_parameters"]?.object ?? [:]
+        let given = Set(extracted.map(\.name))
+        if let name = fixed.keys.sorted().first(where: given.contains) {
+            throw SimulatedRefusal(400, "Immutable arguments cannot be overriden: \(name)")
+        }
+        parameters.merge(fixed) { _, fixed in fixed }
+        try require(parameters, for: action)
         let channel = body["notification_channel"]?.string ?? body["source_channel"]?.string ?? ""
         let id = newID()
         var context: [String: JSONValue] = [
@@ -93,18 +102,29 @@ extension SimulatedStackStorm {
         var parameters: [String: JSONValue] = [:]
         for parameter in extracted {
             guard let text = parameter.value else { continue }
-            guard let schema = action.parameters[parameter.name] else { continue }
+            guard let schema = action.parameters[parameter.name] ?? Self.runnerParameters[parameter.name] else {
+                throw SimulatedRefusal(400, "Additional properties are not allowed ('\(parameter.name)' was unexpected)")
+            }
+            if schema["immutable"]?.bool == true {
+                throw SimulatedRefusal(400, "Override of immutable parameter(s) ['\(parameter.name)'] is unsupported.")
+            }
             parameters[parameter.name] = try Self.cast(text, parameter.name, schema)
         }
-        for (name, schema) in action.parameters where parameters[name] == nil {
-            if let value = schema["default"] {
-                parameters[name] = value
-            } else if schema["required"]?.bool == true {
-                throw SimulatedRefusal(400, "'\(name)' is a required property")
-            }
-        }
+        for (name, schema) in action.parameters where parameters[name] == nil { parameters[name] = schema["default"] }
         return parameters
     }
+
+    private func require(_ parameters: [String: JSONValue], for action: SimulatedAction) throws {
+        for (name, schema) in action.parameters where schema["required"]?.bool == true && parameters[name] == nil {
+            throw SimulatedRefusal(400, "'\(name)' is a required property")
+        }
+    }
+
+    /// What every shell action takes besides its own.
+    private static let runnerParameters: [String: JSONValue] = [
+        "timeout": ["type": "integer"], "cwd": ["type": "string"], "env": ["type": "object"], "cmd": ["type": "string"],
+        "hosts": ["type": "string"],
+    ]
 
     private static func cast(_ text: String, _ name: String, _ schema: JSONValue) throws -> JSONValue {
         let value: JSONValue?

@@ -41,6 +41,8 @@ package actor SimulatedStackStorm {
     private var subscriptions = 0
     /// Whether the notify rule passes `source_context` on.
     package var passesContext = true
+    /// `limit=-1` is for administrators only, as under RBAC.
+    var refusesUnlimited = false
     private static let instance = UInt64.random(in: 0...UInt64.max)
 
     package init(_ content: SimulatedContent = .demo, users: [User] = [User(name: "petrel", password: "demo")]) {
@@ -70,6 +72,8 @@ package actor SimulatedStackStorm {
     }
 
     package func setFault(_ fault: Fault?, for area: Fault.Area) { faults[area] = fault }
+
+    package func refuseUnlimited() { refusesUnlimited = true }
 
     package func addAPIKey(_ key: String, for user: String) { apiKeys[key] = user }
 

@@ -42,13 +42,6 @@ extension StackStormModuleSettings {
         let kept = try await storage?.records("aliases").all() ?? []
         if !kept.isEmpty { return try kept.map { try JSONDecoder().decode(Alias.self, from: Data($0.value)) } }
         let client = try StackStormClient(client, logger: Logger(label: "explain") { _ in SwiftLogNoOpLogHandler() })
-        do {
-            let aliases = try await client.aliases().items
-            await client.shutdown()
-            return aliases
-        } catch {
-            await client.shutdown()
-            throw error
-        }
+        return try await client.aliases().items
     }
 }

@@ -33,21 +33,18 @@ struct AliasTable: Sendable {
     /// The displays whose fixed beginning is nearest to what was typed.
     func near(_ text: String) -> [String] {
         let typed = text.split(separator: " ")
-        var byBeginning: [String: String] = [:]
-        var beginnings: [String] = []
-        var compared: [String: [String]] = [:]
+        var displaysByBeginning: [String: [String]] = [:]
+        var beginnings: [Int: [String]] = [:]
         for display in displays {
             let words = display.split(separator: " ").prefix { !$0.contains(where: "{<([".contains) }
             guard !words.isEmpty else { continue }
             let beginning = words.joined(separator: " ")
-            if byBeginning.updateValue(display, forKey: beginning) == nil { beginnings.append(beginning) }
-            compared[typed.prefix(words.count).joined(separator: " "), default: []].append(beginning)
+            if displaysByBeginning[beginning] == nil { beginnings[words.count, default: []].append(beginning) }
+            displaysByBeginning[beginning, default: []].append(display)
         }
-        var near: [String] = []
-        for (start, candidates) in compared.sorted(by: { $0.key.count > $1.key.count }) {
-            near += Nearness.nearest(to: start, among: candidates)
-        }
-        return near.compactMap { byBeginning[$0] }
+        return beginnings.sorted { $0.key > $1.key }.flatMap { count, candidates in
+            Nearness.nearest(to: typed.prefix(count).joined(separator: " "), among: candidates)
+        }.flatMap { displaysByBeginning[$0] ?? [] }
     }
 }
 

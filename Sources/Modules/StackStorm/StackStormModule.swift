@@ -69,7 +69,6 @@ public final class StackStormModule: Preparing, StatusReporting, GaugeReporting 
                 }
             }
         }
-        await client.shutdown()
     }
 
     /// Fetches the aliases now.

@@ -1,0 +1,86 @@
+import Foundation
+import Logging
+import PetrelKit
+import PetrelTesting
+import StackStormClient
+import StackStormSimulator
+import Testing
+
+@testable import StackStormModule
+
+/// A simulated StackStorm behind a real port, the module, and a backend to type on.
+struct Bench: Sendable {
+    let backend: RecordingBackend
+    let stackStorm: SimulatedStackStorm
+    let module: StackStormModule
+    let client: StackStormClient
+    let host: TestHost
+
+    static let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+
+    static func client(port: Int, _ change: (inout StackStormSettings) -> Void = { _ in }) throws -> StackStormSettings {
+        let base = "http://127.0.0.1:\(port)"
+        var settings = StackStormSettings(
+            auth: try #require(URL(string: "\(base)/auth/v1")), api: try #require(URL(string: "\(base)/api/v1")),
+            stream: try #require(URL(string: "\(base)/stream/v1")),
+            login: .password(name: "petrel", password: Secret("demo")))
+        change(&settings)
+        return settings
+    }
+
+    /// Runs the body beside a simulator.
+    static func withSimulator<Value: Sendable>(
+        _ stackStorm: SimulatedStackStorm = SimulatedStackStorm(),
+        _ body: @Sendable @escaping (SimulatedStackStorm, Int) async throws -> Value
+    ) async throws -> Value {
+        let (ports, found) = AsyncStream.makeStream(of: Int.self)
+        let simulator = Simulator(stackStorm, logger: logger) { found.yield($0) }
+        return try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask {
+                defer { found.finish() }
+                try await simulator.run()
+            }
+            defer { group.cancelAll() }
+            for await port in ports { return try await body(stackStorm, port) }
+            throw CancellationError()
+        }
+    }
+
+    /// Runs the body with everything up: the aliases are there, and the stream is connected.
+    static func run(
+        content: SimulatedContent = .demo, prefix: String = "st2", storage: any Storage = MemoryStorage(),
+        admins: Set<String> = [], _ change: @Sendable @escaping (inout StackStormSettings) -> Void = { _ in },
+        _ body: @Sendable @escaping (Bench) async throws -> Void
+    ) async throws {
+        try await withSimulator(SimulatedStackStorm(content)) { stackStorm, port in
+            var settings = StackStormModuleSettings(client: try client(port: port, change))
+            settings.prefix = prefix
+            let module = try StackStormModule(settings, logger: logger)
+            let backend = RecordingBackend()
+            let host = TestHost([backend], admins: admins, storage: storage)
+            let bench = Bench(
+                backend: backend, stackStorm: stackStorm, module: module,
+                client: try StackStormClient(settings.client, logger: logger), host: host)
+            try await host.run([module]) {
+                try await bench.untilConnected()
+                try await body(bench)
+            }
+        }
+    }
+
+    /// Polls what has no signal of its own, at most ten seconds.
+    func until(_ what: Comment, _ condition: @Sendable () async -> Bool) async throws {
+        let end = ContinuousClock.now + .seconds(10)
+        while await !condition() {
+            try #require(ContinuousClock.now < end, what)
+            await Task.yield()
+        }
+    }
+
+    func untilConnected() async throws {
+        try await until("the stream is connected") { await stackStorm.streamCount > 0 }
+    }
+
+    /// What comes next, as text.
+    func text() async -> String { await backend.next()?.reply.text ?? "" }
+}

@@ -1,0 +1,164 @@
+import Foundation
+import PetrelKit
+import PetrelTesting
+import StackStormClient
+import StackStormSimulator
+import Testing
+
+@testable import StackStormModule
+
+@Suite(.timeLimit(.minutes(2))) struct RunTests {
+    private static func executionID(in text: String) throws -> String {
+        String(try #require(text.firstMatch(of: /[0-9a-f]{24}/)).output)
+    }
+
+    @Test func `an alias runs, is acknowledged, and its result comes back to the thread`() async throws {
+        try await Bench.run { bench in
+            let id = bench.backend.type("!st2 echo hello", thread: "t1")
+            let ack = await bench.backend.next()
+            #expect(ack?.reply.text.hasPrefix("core.echo started: ") == true)
+            #expect(ack?.reply.kind == .acknowledgement)
+            let result = await bench.backend.next()
+            #expect(result?.reply.text.contains("stdout : hello") == true)
+            #expect(result?.address == Address(backend: "test", place: .room("#ops"), thread: "t1", inReplyTo: id))
+            #expect(ack?.reply.promises != nil && ack?.reply.promises == result?.reply.settles)
+        }
+    }
+
+    @Test func `in a direct chat the result comes to the person`() async throws {
+        try await Bench.run { bench in
+            bench.backend.type("!st2 echo hello", in: nil)
+            _ = await bench.backend.next()
+            #expect(await bench.backend.next()?.address.place == .direct("@alice"))
+        }
+    }
+
+    @Test func `arguments keep their lines and spaces`() async throws {
+        try await Bench.run { bench in
+            bench.backend.type("!st2 echo one\n  two   three")
+            _ = await bench.backend.next()
+            #expect(await bench.text().contains("one\n  two   three"))
+        }
+    }
+
+    @Test func `the acknowledgement is as the alias wants it`() async throws {
+        try await Bench.run { bench in
+            bench.backend.type("!st2 drain web1 for 5 minutes")
+            #expect(await bench.text() == "Draining web1 for 5 minutes.")
+            #expect(await bench.text() == "web1 takes no new connections for 5 minutes.")
+            bench.backend.type("!st2 status of nginx")
+            #expect(await bench.text().contains("web1  nginx  up"))
+            bench.backend.type("!st2 restart nginx on web9")
+            let ack = await bench.text()
+            #expect(ack.hasPrefix("Restarting nginx. http://"))
+            #expect(await bench.text() == "nginx restarted on 1 hosts.")
+        }
+    }
+
+    @Test func `what StackStorm refuses is said in its own words`() async throws {
+        try await Bench.run { bench in
+            bench.backend.type("!st2 drain web1 for many minutes")
+            let reply = await bench.backend.next()
+            #expect(reply?.reply.kind == .error)
+            #expect(reply?.reply.text.hasPrefix("Failed to cast value \"many\"") == true)
+        }
+    }
+
+    @Test func `a failed execution is announced as such`() async throws {
+        try await Bench.run { bench in
+            bench.backend.type("!st2 verify backup of orders")
+            _ = await bench.backend.next()
+            let text = await bench.text()
+            #expect(text.contains("status : failed") && text.contains("checksum of table orders differs"))
+        }
+    }
+
+    @Test func `unknown, disabled and ambiguous lines are explained`() async throws {
+        let content = SimulatedContent(
+            aliases: [
+                SimulatedContent.alias("a.one", "", action: "core.echo", formats: ["show {{ message }}"]),
+                SimulatedContent.alias("b.two", "", action: "core.echo", formats: ["show {{ message }} now"]),
+                SimulatedContent.alias("a.off", "", action: "core.echo", formats: ["off {{ x }}"], isEnabled: false),
+            ], actions: [SimulatedContent.echo])
+        try await Bench.run(content: content) { bench in
+            bench.backend.type("!st2 shwo x")
+            #expect(await bench.text().contains("Did you mean `!st2 show {{ message }}`"))
+            bench.backend.type("!st2 show x now")
+            let text = await bench.text()
+            #expect(text.contains("(a.one)") && text.contains("(b.two)"))
+            bench.backend.type("!st2 off 1")
+            #expect(await bench.text().contains("is disabled"))
+            bench.backend.type("!st2")
+            #expect(await bench.text().contains("!st2help"))
+        }
+    }
+
+    @Test func `an empty prefix takes every line that no other command takes`() async throws {
+        try await Bench.run(prefix: "") { bench in
+            bench.backend.type("!echo hello")
+            #expect(await bench.text().hasPrefix("core.echo started"))
+            #expect(await bench.text().contains("stdout : hello"))
+            bench.backend.type("!st2help")
+            #expect(await bench.text().contains("  !echo {{ message }}"))
+        }
+    }
+
+    @Test func `verbs act on what was started here, for who started it`() async throws {
+        try await Bench.run(admins: ["@root"]) { bench in
+            bench.backend.type("!st2 restart nginx on web1")
+            let ack = await bench.text()
+            let id = try Self.executionID(in: ack)
+            #expect(await bench.text() == "nginx restarted on 1 hosts.")
+            bench.backend.type("!st2 status \(id)")
+            let status = await bench.text()
+            #expect(status.hasPrefix("fleet.restart is succeeded: restart nginx on web1"))
+            bench.backend.type("!st2 output \(id)")
+            #expect(await bench.text() == "web1: stopping nginx\nweb1: started, healthy\n")
+            bench.backend.type("!st2 cancel \(id)")
+            #expect(await bench.text() == "Action cannot be canceled. State = succeeded.")
+            bench.backend.type("!st2 status \(id)", as: "@bob")
+            #expect(await bench.text().contains("Only who started this execution"))
+            bench.backend.type("!st2 status \(id)", as: "@root")
+            #expect(await bench.text().hasPrefix("fleet.restart is succeeded"))
+            bench.backend.type("!st2 rerun \(id)")
+            #expect(await bench.text().hasPrefix("Restarting nginx."))
+            #expect(await bench.text() == "nginx restarted on 1 hosts.")
+            bench.backend.type("!st2 status 000000000000000000000000")
+            #expect(await bench.text().hasPrefix("I started no execution"))
+            bench.backend.type("!st2 reload")
+            #expect(await bench.text() == "7 aliases came from StackStorm.")
+        }
+    }
+
+    @Test func `a running execution can be cancelled`() async throws {
+        try await Bench.run { bench in
+            bench.backend.type("!st2 restart nginx on \(Array(repeating: "w", count: 500).joined(separator: ","))")
+            let id = try Self.executionID(in: await bench.text())
+            bench.backend.type("!st2 cancel \(id)")
+            #expect(await bench.text() == "fleet.restart is being cancelled.")
+            #expect(await bench.text().isEmpty == false)
+        }
+    }
+
+    @Test(arguments: [
+        ("", 6, ""), ("--pack fleet", 3, ""), ("pack fleet", 3, ""), ("fleet", 3, ""), ("--filter=backup", 2, ""),
+        ("filter restart", 1, ""), ("--limit 2", 2, "1 to 2 of 6"), ("--limit 2 --offset 4", 2, ""), ("nothing", 0, "No command"),
+    ]) func `help is grouped, filtered and paged`(arguments: String, count: Int, extra: String) async throws {
+        try await Bench.run { bench in
+            bench.backend.type("!st2help \(arguments)")
+            let text = await bench.text()
+            #expect(text.components(separatedBy: "\n  !st2 ").count - 1 == count)
+            #expect(!text.contains("purge backups"))
+            if !extra.isEmpty { #expect(text.contains(extra)) }
+        }
+    }
+
+    @Test(arguments: ["--limit 0", "--limit x", "--pack", "--nonsense", "--offset -1"]) func `wrong help is told`(
+        arguments: String
+    ) async throws {
+        try await Bench.run { bench in
+            bench.backend.type("!st2help \(arguments)")
+            #expect(await bench.backend.next()?.reply.kind == .error)
+        }
+    }
+}

@@ -1,0 +1,69 @@
+import PetrelKit
+import Testing
+
+@testable import TextBackend
+
+@Suite struct TextTests {
+    @Test func `slash commands change who speaks and where`() {
+        var place = TextPlace(user: "@you", room: nil)
+        #expect(place.take("!st2 echo /as @bob") == .message)
+        _ = place.take("/as @bob")
+        _ = place.take("/room #ops")
+        _ = place.take("/thread t1")
+        var message = place.message("hi")
+        #expect(message.sender.id == "@bob" && message.room?.id == "#ops" && message.thread == "t1")
+        _ = place.take("/dm")
+        message = place.message("hi")
+        #expect(message.isDirect && message.thread == nil && message.id == "2")
+        #expect(place.take("/quit") == .quit)
+    }
+
+    @Test(arguments: ["/as", "/as bob", "/room ops", "/nonsense"]) func `a wrong slash command changes nothing`(line: String) {
+        var place = TextPlace(user: "@you", room: "#ops")
+        let before = place
+        guard case .note = place.take(line) else {
+            Issue.record("no note")
+            return
+        }
+        #expect(place == before)
+    }
+
+    @Test func `a JSON line is a message`() throws {
+        let message = try JSONLines.message(
+            ##"{"id":"1","from":"@alice","room":"#ops","text":"!st2 pack list","thread":"t1"}"##)
+        #expect(message.id == "1" && message.sender.id == "@alice" && message.room?.id == "#ops")
+        #expect(message.thread == "t1" && message.text == "!st2 pack list")
+        #expect(try JSONLines.message(#"{"id":"1","from":"@a","text":"x","room":null}"#).isDirect)
+    }
+
+    @Test(arguments: [
+        ("nonsense", "it is no JSON"), ("[]", "`from` is missing"), (#"{"id":"1","text":"x"}"#, "`from` is missing"),
+        (#"{"id":1,"from":"@a","text":"x"}"#, "`id` must be a string, not a number"),
+        (#"{"id":"1","from":"@a"}"#, "`text` is missing"),
+    ]) func `a broken line is told with its fault`(line: String, fault: String) {
+        #expect { try JSONLines.message(line) } throws: { "\($0)" == fault }
+    }
+
+    @Test func `a reply is one line with every key`() throws {
+        let reply = Reply("two\nlines", extra: ["slack": ["color": "good"]])
+        let address = Address(backend: "text", place: .room("#ops"), thread: "t1", inReplyTo: "1")
+        let line = String(decoding: try JSONValue.encode(JSONLines.Outgoing(reply, at: address)), as: UTF8.self)
+        #expect(
+            line
+                == ##"{"extra":{"slack":{"color":"good"}},"in_reply_to":"1","room":"#ops","text":"two\nlines","thread":"t1","to":null}"##
+        )
+        let direct = JSONLines.Outgoing(Reply("x"), at: Address(backend: "text", place: .direct("@alice")))
+        #expect(direct.room == nil && direct.to == "@alice")
+    }
+
+    @Test func `open questions are settled by their answers, early ones too`() async {
+        let open = OpenQuestions()
+        open.asked("a")
+        open.answered("b")
+        open.asked("b")
+        open.answered("a")
+        await open.settled(within: .seconds(60))
+        open.asked("never")
+        await open.settled(within: .milliseconds(1))
+    }
+}
