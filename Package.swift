@@ -105,6 +105,7 @@ let package = Package(
                 "StackStormModule", "StackStormClient", "StackStormSimulator", "PetrelKit", "PetrelTesting",
                 "PetrelCore", "BuiltinsModule", log, lifecycle,
             ]),
+        tests("IntegrationTests", ["petrel", "PetrelKit"]),
         tests("PetrelCoreTests", ["PetrelCore", "PetrelKit", "PetrelTesting", metrics]),
     ]
 )

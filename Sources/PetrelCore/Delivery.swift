@@ -65,21 +65,26 @@ package final class Delivery: Sendable {
 
     private func enqueue(_ parcel: Parcel) {
         let lane = Lane(backend: parcel.address.backend, place: parcel.address.place)
-        let isFirst = lanes.withLock { lanes in
-            lanes[lane, default: []].append(parcel)
-            return lanes[lane]?.count == 1
+        let isIdle = lanes.withLock { lanes in
+            defer { lanes[lane, default: []].append(parcel) }
+            return lanes[lane] == nil
         }
-        if isFirst { pool.spawn { await self.empty(lane) } }
+        if isIdle { pool.spawn { await self.empty(lane) } }
     }
 
+    /// Sends what waits in one place. The lane stays in the table, even empty, for as long as somebody works on it.
     private func empty(_ lane: Lane) async {
-        while let parcel = lanes.withLock({ $0[lane]?.first }) {
+        while let parcel = next(in: lane) {
             await send(parcel)
             parcel.sent?.resume()
-            lanes.withLock { lanes in
-                lanes[lane]?.removeFirst()
-                if lanes[lane]?.isEmpty == true { lanes[lane] = nil }
-            }
+        }
+    }
+
+    private func next(in lane: Lane) -> Parcel? {
+        lanes.withLock { lanes in
+            let parcel = lanes[lane]?.popFirst()
+            if parcel == nil { lanes[lane] = nil }
+            return parcel
         }
     }
 

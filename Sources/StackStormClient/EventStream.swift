@@ -17,9 +17,6 @@ package final class EventStream: Sendable {
         package var problem: String?
     }
 
-    /// A connection that lasted this long was a good one.
-    private static let goodConnection = Duration.seconds(10)
-
     private let client: StackStormClient
     private let events: [String]
     private let health = Locked(Health())
@@ -55,12 +52,14 @@ package final class EventStream: Sendable {
     ) async {
         var failures = 0
         while !Task.isCancelled {
-            let start = ContinuousClock.now
+            let connections = health.value.connections
             do {
                 try await follow(connected: connected, handle: handle)
             } catch {
                 if Task.isCancelled { return }
-                failures = ContinuousClock.now - start > Self.goodConnection ? 0 : failures + 1
+                // A proxy that answers for a dead stream service is no connection.
+                let isDown = (error as? StackStormError)?.code == .serverFailure
+                failures = health.value.connections > connections && !isDown ? 0 : failures + 1
                 let pause = pauses(failures)
                 health.withLock {
                     $0.isConnected = false

@@ -153,6 +153,8 @@ extension StackStormError {
             self.init(.unreachable, "no connection: \(error)")
         case let error as HTTPClientError where Self.beforeFirstByte.contains(error):
             self.init(.unreachable, "no connection: \(error)")
+        case let error as IOError where error.errnoCode == ECONNREFUSED:
+            self.init(.unreachable, "the connection was refused")
         case is NIOTooManyBytesError: self.init(.unexpectedAnswer, "the answer is larger than allowed")
         case is CancellationError: self.init(.noAnswer, "given up, because Petrel stops")
         default: self.init(.noAnswer, "the connection broke: \(error)")

@@ -122,7 +122,8 @@ import Testing
             #expect(await bench.text().hasPrefix("fleet.restart is succeeded"))
             bench.backend.type("!st2 rerun \(id)")
             #expect(await bench.text().hasPrefix("Restarting nginx."))
-            #expect(await bench.text() == "nginx restarted on 1 hosts.")
+            let again = await bench.text()
+            #expect(again == "nginx restarted on 1 hosts.")
             bench.backend.type("!st2 status 000000000000000000000000")
             #expect(await bench.text().hasPrefix("I started no execution"))
             bench.backend.type("!st2 reload")
@@ -135,8 +136,10 @@ import Testing
             bench.backend.type("!st2 restart nginx on \(Array(repeating: "w", count: 500).joined(separator: ","))")
             let id = try Self.executionID(in: await bench.text())
             bench.backend.type("!st2 cancel \(id)")
-            #expect(await bench.text() == "fleet.restart is being cancelled.")
-            #expect(await bench.text().isEmpty == false)
+            // The end of the execution may be announced before StackStorm's answer to the request is read.
+            let texts = [await bench.text(), await bench.text()]
+            #expect(texts.contains("fleet.restart is being cancelled."))
+            #expect(texts.contains { $0.contains("status : canceled") })
         }
     }
 

@@ -12,8 +12,14 @@ extension StackStormModule {
         case .one(let match): return try await start(match.alias, match.format, match.representation, invocation)
         case .ambiguous(let matches): throw Refusal(ambiguity(matches))
         case .unknown: return try await askServer(invocation, table)
-        case .none: return try await runVerb(invocation) ?? notFound(invocation, table)
+        case .none: return try await runOther(invocation, table)
         }
+    }
+
+    /// A line that no alias takes: one of Petrel's own verbs, or a mistake.
+    private func runOther(_ invocation: Invocation, _ table: AliasTable) async throws -> Reply? {
+        guard let call = VerbCall(invocation.arguments) else { return notFound(invocation, table) }
+        return try await run(call, invocation)
     }
 
     /// Some alias uses a pattern that only StackStorm can match.
@@ -22,7 +28,7 @@ extension StackStormModule {
         do {
             found = try await client.call(.match(invocation.arguments))
         } catch let error as StackStormError where error.code == .refused {
-            return try await runVerb(invocation) ?? notFound(invocation, table)
+            return try await runOther(invocation, table)
         }
         let format = found.alias.formats.first { $0.patterns.contains(found.representation) }
         return try await start(

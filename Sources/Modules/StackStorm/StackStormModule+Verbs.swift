@@ -3,27 +3,39 @@ import PetrelKit
 import StackStormClient
 
 extension StackStormModule {
-    private enum Verb: String, CaseIterable {
-        case status, output, cancel, rerun
+    /// `status ID`, `output ID`, `cancel ID`, `rerun ID`, `reload`.
+    struct VerbCall {
+        enum Verb: String {
+            case status, output, cancel, rerun, reload
+        }
+
+        var verb: Verb
+        var id: String?
+
+        /// Nil when the line is none of them.
+        init?(_ line: String) {
+            let words = line.split(whereSeparator: \.isWhitespace)
+            guard let word = words.first, let verb = Verb(rawValue: word.lowercased()) else { return nil }
+            guard words.count <= (verb == .reload ? 1 : 2) else { return nil }
+            self.verb = verb
+            id = words.dropFirst().first.map(String.init)
+        }
     }
 
-    /// `status ID`, `output ID`, `cancel ID`, `rerun ID`, `reload`; nil when the line is none of them.
-    func runVerb(_ invocation: Invocation) async throws -> Reply? {
-        let words = invocation.arguments.split(whereSeparator: \.isWhitespace)
-        if words.count == 1, words[0].lowercased() == "reload" {
+    func run(_ call: VerbCall, _ invocation: Invocation) async throws -> Reply? {
+        if call.verb == .reload {
             try await reload()
             return Reply("\(table.value?.aliases.count ?? 0) aliases came from StackStorm.")
         }
-        guard let word = words.first, let verb = Verb(rawValue: word.lowercased()), words.count <= 2 else { return nil }
-        guard words.count == 2 else {
-            throw Refusal("Which execution? Write `\(invocation.prefix)\(settings.prefix) \(verb.rawValue) ID`.")
+        guard let id = call.id else {
+            throw Refusal("Which execution? Write `\(invocation.prefix)\(settings.prefix) \(call.verb.rawValue) ID`.")
         }
-        let started = try await own(String(words[1]), invocation)
-        switch verb {
+        let started = try await own(id, invocation)
+        switch call.verb {
         case .status: return try await status(of: started)
         case .output: return try await output(of: started, invocation)
         case .cancel: return try await cancel(started)
-        case .rerun: return try await rerun(started, invocation)
+        case .rerun, .reload: return try await rerun(started, invocation)
         }
     }
 

@@ -1,0 +1,100 @@
+import Foundation
+import PetrelKit
+import Testing
+
+/// The built program as a process of its own.
+final class Program: Sendable {
+    private let process: Process
+    private let input = Pipe()
+    private let output: LineCollector
+    private let errors: LineCollector
+
+    /// Beside the test bundle, where the build puts it.
+    static let path: String = {
+        var folder = Bundle(for: Marker.self).bundleURL.deletingLastPathComponent()
+        if !FileManager.default.fileExists(atPath: folder.appendingPathComponent("petrel").path) {
+            folder = URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent()
+        }
+        return folder.appendingPathComponent("petrel").path
+    }()
+
+    private final class Marker {}
+
+    init(_ arguments: [String], in folder: URL? = nil, environment: [String: String] = [:]) throws {
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: Self.path)
+        process.arguments = arguments
+        process.currentDirectoryURL = folder
+        process.environment = ProcessInfo.processInfo.environment.merging(environment) { _, new in new }
+        let out = Pipe()
+        let err = Pipe()
+        process.standardInput = input
+        process.standardOutput = out
+        process.standardError = err
+        output = LineCollector(out.fileHandleForReading)
+        errors = LineCollector(err.fileHandleForReading)
+        self.process = process
+        try process.run()
+    }
+
+    deinit { if process.isRunning { kill(process.processIdentifier, SIGKILL) } }
+
+    func type(_ line: String) { input.fileHandleForWriting.write(Data((line + "\n").utf8)) }
+
+    func closeInput() throws { try input.fileHandleForWriting.close() }
+
+    func signal(_ signal: Int32) { kill(process.processIdentifier, signal) }
+
+    /// The next line of standard output; nil at its end.
+    func line() async -> String? { await output.next() }
+
+    /// The next line on standard error that holds a text.
+    func error(with text: String) async -> String? {
+        while let line = await errors.next() { if line.contains(text) { return line } }
+        return nil
+    }
+
+    /// Waits for the end; what was not read of standard output comes along.
+    func end() async -> (status: Int32, output: String) {
+        var rest: [String] = []
+        while let line = await output.next() { rest.append(line) }
+        process.waitUntilExit()
+        return (process.terminationStatus, rest.joined(separator: "\n"))
+    }
+
+    /// A folder of its own for one test.
+    static func withFolder(_ body: (URL) async throws -> Void) async throws {
+        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("petrel-\(UUID())")
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(at: folder) }
+        try await body(folder)
+    }
+}
+
+/// The lines of a pipe, read on a thread of its own.
+final class LineCollector: Sendable {
+    private let stream: AsyncStream<String>
+
+    init(_ handle: FileHandle) {
+        let (stream, continuation) = AsyncStream.makeStream(of: String.self)
+        self.stream = stream
+        Thread.detachNewThread {
+            var buffer = Data()
+            while true {
+                let data = handle.availableData
+                if data.isEmpty { break }
+                buffer.append(data)
+                while let end = buffer.firstIndex(of: 10) {
+                    continuation.yield(String(decoding: buffer[buffer.startIndex..<end], as: UTF8.self))
+                    buffer.removeSubrange(buffer.startIndex...end)
+                }
+            }
+            continuation.finish()
+        }
+    }
+
+    func next() async -> String? {
+        for await line in stream { return line }
+        return nil
+    }
+}

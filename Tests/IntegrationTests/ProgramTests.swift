@@ -1,0 +1,249 @@
+import Foundation
+import PetrelKit
+import Testing
+#if canImport(FoundationNetworking)
+    import FoundationNetworking
+#endif
+
+@Suite(.timeLimit(.minutes(2)), .serialized) struct ProgramTests {
+    private static func configuration(port: Int, _ change: (inout [String: JSONValue]) -> Void = { _ in }) throws -> Data {
+        let base = "http://127.0.0.1:\(port)"
+        var object: [String: JSONValue] = [
+            "backends": ["text": ["format": "jsonl", "linger": 10]],
+            "stackstorm": [
+                "auth_url": .string("\(base)/auth/v1"), "api_url": .string("\(base)/api/v1"),
+                "stream_url": .string("\(base)/stream/v1"), "timer_update": 1,
+                "api_auth": ["user": ["name": "petrel", "password": ["env": "ST2_PASSWORD"]]],
+            ],
+        ]
+        change(&object)
+        return Data(try JSONValue.encode(object))
+    }
+
+    private static let environment = ["ST2_PASSWORD": "demo"]
+
+    private static func simulator() async throws -> (Program, Int) {
+        let program = try Program(["simulate", "--port", "0"])
+        let address = try #require(await program.line())
+        return (program, try #require(URL(string: address)?.port))
+    }
+
+    private static func run(in folder: URL, _ data: Data) throws -> Program {
+        try data.write(to: folder.appendingPathComponent("config.json"))
+        return try Program(["run", "--config", "config.json"], in: folder, environment: environment)
+    }
+
+    private static func say(_ text: String, id: String = "1") -> String {
+        ##"{"id":"\##(id)","from":"@alice","room":"#ops","text":"\##(text)","thread":"t1"}"##
+    }
+
+    @Test func `the demo answers two lines, waits for the result, and ends`() async throws {
+        let demo = try Program(["demo"])
+        demo.type("!st2help")
+        demo.type("!st2 echo hello")
+        try demo.closeInput()
+        let (status, output) = await demo.end()
+        #expect(status == 0)
+        #expect(output.contains("!st2 echo {{ message }}"))
+        #expect(output.contains("stdout : hello"))
+    }
+
+    @Test func `the same lines through JSON and a StackStorm in another process`() async throws {
+        let (simulator, port) = try await Self.simulator()
+        try await Program.withFolder { folder in
+            let petrel = try Self.run(in: folder, try Self.configuration(port: port))
+            petrel.type(Self.say("!st2help", id: "1"))
+            petrel.type(Self.say("!st2 echo hello", id: "2"))
+            try petrel.closeInput()
+            let (status, output) = await petrel.end()
+            #expect(status == 0)
+            let lines = try output.split(separator: "\n").map { try JSONValue.parse($0.utf8) }
+            #expect(lines.count == 3)
+            #expect(lines.contains { $0["in_reply_to"] == "1" && $0["text"]?.string?.contains("!st2 echo") == true })
+            let result = try #require(lines.first { $0["text"]?.string?.contains("stdout : hello") == true })
+            #expect(result["room"] == "#ops" && result["thread"] == "t1" && result["in_reply_to"] == "2")
+        }
+        simulator.signal(SIGTERM)
+        #expect(await simulator.end().status == 0)
+    }
+
+    @Test(arguments: [SIGTERM, SIGINT]) func `a signal ends it with 0, even while StackStorm hangs`(signal: Int32) async throws {
+        let (simulator, port) = try await Self.simulator()
+        try await Program.withFolder { folder in
+            let petrel = try Self.run(in: folder, try Self.configuration(port: port))
+            petrel.type(Self.say("!uptime"))
+            #expect(await petrel.line() != nil)
+            try await Self.control(port, ["fault": ["aliasexecution": "hang", "stream": "silent"]])
+            petrel.type(Self.say("!st2 echo x"))
+            petrel.type(Self.say("!version"))
+            #expect(await petrel.line() != nil)
+            let start = ContinuousClock.now
+            petrel.signal(signal)
+            let (status, _) = await petrel.end()
+            #expect(status == 0)
+            #expect(ContinuousClock.now - start < .seconds(10))
+        }
+        simulator.signal(SIGTERM)
+        _ = await simulator.end()
+    }
+
+    private static func control(_ port: Int, _ json: JSONValue) async throws {
+        var request = URLRequest(url: try #require(URL(string: "http://127.0.0.1:\(port)/_ctl")))
+        request.httpMethod = "POST"
+        request.httpBody = Data(try JSONValue.encode(json))
+        _ = try await URLSession.shared.data(for: request)
+    }
+
+    @Test func `it starts without StackStorm, says so, and heals`() async throws {
+        let (first, port) = try await Self.simulator()
+        first.signal(SIGTERM)
+        _ = await first.end()
+        try await Program.withFolder { folder in
+            let petrel = try Self.run(in: folder, try Self.configuration(port: port))
+            petrel.type(Self.say("!st2 echo x"))
+            #expect(await petrel.line()?.contains("StackStorm cannot be used at the moment") == true)
+            petrel.type(Self.say("!status"))
+            #expect(await petrel.line()?.contains("ILL  st2 api") == true)
+            let second = try Program(["simulate", "--port", "\(port)"])
+            #expect(await second.line() != nil)
+            var text = ""
+            let end = ContinuousClock.now + .seconds(20)
+            while !text.contains("core.echo started"), ContinuousClock.now < end {
+                petrel.type(Self.say("!st2 echo healed"))
+                text = await petrel.line() ?? ""
+            }
+            #expect(text.contains("core.echo started"))
+            petrel.signal(SIGTERM)
+            #expect(await petrel.end().status == 0)
+            second.signal(SIGTERM)
+            _ = await second.end()
+        }
+    }
+
+    @Test func `only one process may use a store`() async throws {
+        try await Program.withFolder { folder in
+            let data = try Self.configuration(port: 1)
+            let first = try Self.run(in: folder, data)
+            first.type(Self.say("!version"))
+            #expect(await first.line() != nil)
+            let second = try Self.run(in: folder, data)
+            #expect(await second.error(with: "held by another Petrel") != nil)
+            #expect(await second.end().status == 69)
+            first.signal(SIGTERM)
+            #expect(await first.end().status == 0)
+        }
+    }
+
+    @Test func `a port in use is told with its place`() async throws {
+        let (simulator, port) = try await Self.simulator()
+        try await Program.withFolder { folder in
+            let data = try Self.configuration(port: port) { $0["web"] = ["port": .integer(port)] }
+            let petrel = try Self.run(in: folder, data)
+            #expect(await petrel.error(with: "web.port: \(port)") != nil)
+            #expect(await petrel.end().status == 69)
+        }
+        simulator.signal(SIGTERM)
+        _ = await simulator.end()
+    }
+
+    @Test func `check names every mistake and its place`() async throws {
+        try await Program.withFolder { folder in
+            let data = try Self.configuration(port: 1) { object in
+                object["bot"] = ["prefx": "?"]
+                object["backends"] = ["slak": .object([:])]
+            }
+            try data.write(to: folder.appendingPathComponent("config.json"))
+            let check = try Program(["check"], in: folder)
+            let (status, output) = await check.end()
+            #expect(status == 1)
+            #expect(output.contains("bot.prefx: unknown key; did you mean \"prefix\"?"))
+            #expect(output.contains("backends.slak: no backend is of the kind"))
+            #expect(output.contains("stackstorm.api_auth.user.password: the environment has no variable ST2_PASSWORD"))
+        }
+    }
+
+    @Test func `explain says which alias, which format, which parameters`() async throws {
+        let (simulator, port) = try await Self.simulator()
+        try await Program.withFolder { folder in
+            try Self.configuration(port: port).write(to: folder.appendingPathComponent("config.json"))
+            let explain = try Program(
+                ["explain", "--user", "@bob", "--room", "#ops", "--json", "!st2 drain web1 for 5 minutes"], in: folder,
+                environment: Self.environment)
+            let (status, output) = await explain.end()
+            #expect(status == 0)
+            let json = try JSONValue.parse(output.utf8)
+            #expect(json["allowed"] == true)
+            #expect(json["command"] == "st2 drain web1 for 5 minutes")
+            #expect(json["alias"] == "fleet.drain")
+            #expect(json["parameters"] == ["host": "web1", "minutes": "5"])
+        }
+        simulator.signal(SIGTERM)
+        _ = await simulator.end()
+    }
+
+    @Test func `SIGHUP takes over what can change, and a bad file changes nothing`() async throws {
+        try await Program.withFolder { folder in
+            let petrel = try Self.run(in: folder, try Self.configuration(port: 1))
+            petrel.type(Self.say("!version"))
+            #expect(await petrel.line() != nil)
+            let file = folder.appendingPathComponent("config.json")
+            try Self.configuration(port: 1) { $0["bot"] = ["prefix": "?"] }.write(to: file)
+            petrel.signal(SIGHUP)
+            #expect(await petrel.error(with: "was read again") != nil)
+            petrel.type(Self.say("?version"))
+            #expect(await petrel.line()?.contains("Petrel") == true)
+            try Data("{".utf8).write(to: file)
+            petrel.signal(SIGHUP)
+            #expect(await petrel.error(with: "was not taken over") != nil)
+            petrel.type(Self.say("?version"))
+            #expect(await petrel.line()?.contains("Petrel") == true)
+            petrel.signal(SIGTERM)
+            #expect(await petrel.end().status == 0)
+        }
+    }
+
+    @Test func `health and metrics are as their readers want them`() async throws {
+        let (simulator, port) = try await Self.simulator()
+        try await Program.withFolder { folder in
+            let data = try Self.configuration(port: port) { object in
+                object["web"] = ["port": 0, "webhook_secret": "s3cret"]
+            }
+            let petrel = try Self.run(in: folder, data)
+            let line = try #require(await petrel.error(with: "The web server listens on"))
+            let web = try #require(line.split(separator: " ").last.flatMap { Int($0.dropLast($0.hasSuffix(".") ? 1 : 0)) })
+            petrel.type(Self.say("!st2 echo x"))
+            _ = await petrel.line()
+            _ = await petrel.line()
+            let base = "http://127.0.0.1:\(web)"
+            let health = try await Self.get("\(base)/health")
+            #expect(try JSONValue.parse(health)["ready"] == true)
+            let metrics = try await Self.get("\(base)/metrics")
+            let text = String(decoding: metrics, as: UTF8.self)
+            #expect(text.contains("petrel_commands_total{outcome=\"succeeded\"} 1\n"))
+            #expect(text.contains("petrel_stream_age_seconds{instance=\"st2\"}"))
+            try Self.checkWithPromtool(metrics)
+            petrel.signal(SIGTERM)
+            #expect(await petrel.end().status == 0)
+        }
+        simulator.signal(SIGTERM)
+        _ = await simulator.end()
+    }
+
+    private static func get(_ address: String) async throws -> Data {
+        try await URLSession.shared.data(from: try #require(URL(string: address))).0
+    }
+
+    /// Debian's `promtool` is installed by `make test`; without it this fails, and says so.
+    private static func checkWithPromtool(_ metrics: Data) throws {
+        let promtool = Process()
+        promtool.executableURL = URL(fileURLWithPath: "/usr/bin/promtool")
+        promtool.arguments = ["check", "metrics"]
+        let input = Pipe()
+        promtool.standardInput = input
+        try promtool.run()
+        input.fileHandleForWriting.write(metrics)
+        try input.fileHandleForWriting.close()
+        promtool.waitUntilExit()
+        #expect(promtool.terminationStatus == 0)
+    }
+}
