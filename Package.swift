@@ -34,8 +34,6 @@ let package = Package(
         .library(name: "PetrelKit", targets: ["PetrelKit"]),
         .library(name: "PetrelTesting", targets: ["PetrelTesting"]),
         .library(name: "StackStormClient", targets: ["StackStormClient"]),
-        // For the packages in Benchmarks/ and Fuzz/ only.
-        .library(name: "PetrelCore", targets: ["PetrelCore"]),
     ],
     dependencies: [
         .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1", traits: []),
@@ -105,6 +103,10 @@ let package = Package(
                 "StackStormModule", "StackStormClient", "StackStormSimulator", "PetrelKit", "PetrelTesting",
                 "PetrelCore", "BuiltinsModule", log, lifecycle,
             ]),
+        // Here and not in a package of its own: only a target of this package sees what is `package`.
+        .executableTarget(
+            name: "petrel-bench", dependencies: ["PetrelCore", "PetrelKit", "PetrelTesting", "StackStormClient"],
+            path: "Benchmarks/Sources", swiftSettings: settings),
         tests("IntegrationTests", ["petrel", "PetrelKit"]),
         tests("PetrelCoreTests", ["PetrelCore", "PetrelKit", "PetrelTesting", metrics]),
     ]
