@@ -1,12 +1,16 @@
 #ifndef PETREL_EDITLINE_H
 #define PETREL_EDITLINE_H
 #include <stdio.h>
+#include <locale.h>
 #include <stdlib.h>
 #include <string.h>
 #include <editline/readline.h>
 
 /* libedit's settings are global variables, which Swift cannot touch safely; all are set once, before the first line. */
 static inline void editline_set_up(char *(*generator)(const char *, int), rl_completion_func_t *complete) {
+    /* Else libedit drops every byte that is not ASCII. */
+    setlocale(LC_CTYPE, "");
+    if (MB_CUR_MAX == 1) setlocale(LC_CTYPE, "C.UTF-8");
     rl_readline_name = "petrel";
     rl_basic_word_break_characters = "\n";
     rl_completer_word_break_characters = "\n";
@@ -16,6 +20,9 @@ static inline void editline_set_up(char *(*generator)(const char *, int), rl_com
     using_history();
     stifle_history(1000);
 }
+
+/* How many columns the typed line takes up to the cursor. */
+static inline int editline_cursor(void) { return rl_point; }
 
 /* No file names when nothing completes. */
 static inline char **editline_matches(const char *text, char *(*generator)(const char *, int)) {

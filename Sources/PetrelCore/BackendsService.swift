@@ -1,21 +1,21 @@
-import PetrelKit
+package import PetrelKit
 import ServiceLifecycle
 
 /// All backends, side by side. Returns when every one of them is at the end of its input.
 package final class BackendsService: Service {
     private let services: [BackendService]
-    private let prepared: [Gate]
+    private let prepared: [Signal]
     /// People may be let in before a module is prepared, after this long.
     private static let patience = Duration.seconds(5)
 
-    package init(_ services: [BackendService], after prepared: [Gate]) {
+    package init(_ services: [BackendService], after prepared: [Signal]) {
         self.services = services
         self.prepared = prepared
     }
 
     /// Throws when every backend has failed for good.
     package func run() async throws {
-        await cancelWhenGracefulShutdown { await Gate.wait(for: self.prepared, atMost: Self.patience) }
+        await cancelWhenGracefulShutdown { await Signal.wait(for: self.prepared, atMost: Self.patience) }
         await withDiscardingTaskGroup { group in
             for service in services { group.addTask { await service.connect() } }
         }

@@ -30,6 +30,7 @@ package struct CoreSettings: Sendable {
             isOptionalInDirectChats: bot.bool("prefix_optional_in_direct_chats", default: false))
         access = AccessControl(
             admins: Set(root.strings("admins")), matchesNames: bot.bool("match_names", default: true))
+        Self.refuse(["admin_rooms", "hide_restricted_access", "hide_restricted_commands"], in: bot)
         bot.finish()
         let log = root.section("log")
         logLevel = log.choice("level", default: .info)
@@ -37,9 +38,14 @@ package struct CoreSettings: Sendable {
         log.finish()
         let store = root.section("store")
         storePath = store.file("path") ?? store.folder.appendingPathComponent("petrel.db").path
+        Self.refuse(["key", "retention_days"], in: store)
         store.finish()
         web = Web(root)
         Self.refuseLater(root)
+    }
+
+    static func refuse(_ keys: [String], in section: SettingsSection) {
+        for key in keys where section.value(key) != nil { section.problem(key, "is not part of this version yet") }
     }
 
     /// Keys of the design that this version has no code for: better refused than ignored, above all where they would
@@ -64,6 +70,7 @@ extension CoreSettings.Web {
             if certificate == nil || key == nil { section.problem("tls", "needs certificate and key") }
             tls.finish()
         }
+        CoreSettings.refuse(["html", "trusted_proxies"], in: section)
         section.finish()
     }
 }

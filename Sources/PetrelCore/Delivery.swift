@@ -49,7 +49,7 @@ package final class Delivery: Sendable {
 
     /// Returns once the reply was sent, or given up.
     package func deliver(_ reply: Reply, to address: Address) async {
-        guard !reply.text.isEmpty || !reply.extra.isEmpty else { return }
+        guard reply.saysSomething else { return }
         await withCheckedContinuation { enqueue(Parcel(reply: reply, address: address, sent: $0)) }
     }
 
@@ -58,7 +58,7 @@ package final class Delivery: Sendable {
         let lane = Lane(backend: address.backend, place: address.place)
         if lanes.withLock({ $0[lane]?.count ?? 0 }) >= Self.comfortable {
             await deliver(reply, to: address)
-        } else if !reply.text.isEmpty || !reply.extra.isEmpty {
+        } else if reply.saysSomething {
             enqueue(Parcel(reply: reply, address: address, sent: nil))
         }
     }
@@ -94,13 +94,16 @@ package final class Delivery: Sendable {
             logger.error("No backend is called \(parcel.address.backend): a reply was dropped.")
             return
         }
+        let observer = backend as? any CompletionObserving
+        if let request = parcel.reply.promises { observer?.promised(request) }
+        defer { if let request = parcel.reply.settles { observer?.settled(request) } }
+        guard !parcel.reply.text.isEmpty || !parcel.reply.extra.isEmpty else { return }
         var pieces = MessageSplitter.split(parcel.reply.text, atMost: backend.traits.maximumLength)
         let last = pieces.popLast() ?? ""
         for piece in pieces {
             var part = parcel.reply
             part.text = piece
             part.extra = [:]
-            part.settles = nil
             guard await attempt(part, parcel.address, backend) else { return }
         }
         var reply = parcel.reply

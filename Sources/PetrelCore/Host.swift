@@ -9,6 +9,7 @@ package final class Host: Sendable {
     package let dispatcher: Dispatcher
     package let pool: TaskPool
     package let metrics: any MetricsFactory
+    package let name: String
     package let version: String
     fileprivate let places: PlaceMemory
     private let started = ContinuousClock.now
@@ -16,13 +17,14 @@ package final class Host: Sendable {
     fileprivate let logger: Logger
 
     package init(
-        backends: [any ChatBackend], policy: Dispatcher.Policy, version: String, logger: Logger,
+        backends: [any ChatBackend], policy: Dispatcher.Policy, name: String = "petrel", version: String, logger: Logger,
         metrics: any MetricsFactory, limits: FairQueueLimits = FairQueueLimits()
     ) {
         let pool = TaskPool()
         let places = PlaceMemory()
         self.pool = pool
         self.places = places
+        self.name = name
         self.version = version
         self.logger = logger
         self.metrics = metrics
@@ -33,8 +35,9 @@ package final class Host: Sendable {
     }
 
     /// What one module sees of the house.
-    package func access(for module: String, storage: any Storage) -> some ModuleHost {
-        HostAccess(host: self, module: module, storage: storage)
+    /// - Parameter readiness: opened when the module calls `ready()`.
+    package func access(for module: String, storage: any Storage, readiness: Signal = Signal()) -> some ModuleHost {
+        HostAccess(host: self, module: module, storage: storage, readiness: readiness)
     }
 
     /// Something that whoever runs the bot should read.
@@ -64,6 +67,7 @@ private struct HostAccess: ModuleHost {
     let host: Host
     let module: String
     let storage: any Storage
+    let readiness: Signal
 
     var overview: any HostOverview { host }
     var metrics: any MetricsFactory { host.metrics }
@@ -72,6 +76,8 @@ private struct HostAccess: ModuleHost {
         logger[metadataKey: "module"] = "\(module)"
         return logger
     }
+
+    func ready() { readiness.open() }
 
     func publish(_ commands: [Command]) {
         for name in host.registry.publish(commands, from: module) {

@@ -9,6 +9,7 @@ package struct LineLogHandler: LogHandler {
     /// Level and format of every logger, changed at once when the configuration is read again.
     package final class Control: Sendable {
         private let state: Locked<(level: Logger.Level, format: Format)>
+        private let sink = Locked<@Sendable (String) -> Void>(LineLogHandler.standardError)
 
         package init(level: Logger.Level = .info, format: Format = .text) {
             state = Locked((level, format))
@@ -16,23 +17,28 @@ package struct LineLogHandler: LogHandler {
 
         package var level: Logger.Level { state.withLock { $0.level } }
         package var format: Format { state.withLock { $0.format } }
+        /// Where lines go from now on.
+        package func redirect(to sink: @escaping @Sendable (String) -> Void) { self.sink.withLock { $0 = sink } }
+
+        package func write(_ line: String) { sink.value(line) }
+
         package func set(level: Logger.Level, format: Format) { state.withLock { $0 = (level, format) } }
     }
 
     package var metadata: Logger.Metadata = [:]
     private let label: String
     private let control: Control
-    private let write: @Sendable (String) -> Void
+    /// Set on one logger only; the stricter of the two counts.
+    private var ownLevel: Logger.Level?
 
-    package init(label: String, control: Control, write: @escaping @Sendable (String) -> Void = Self.standardError) {
+    package init(label: String, control: Control) {
         self.label = label
         self.control = control
-        self.write = write
     }
 
     package var logLevel: Logger.Level {
-        get { control.level }
-        set { control.set(level: newValue, format: control.format) }
+        get { ownLevel.map { max($0, control.level) } ?? control.level }
+        set { ownLevel = newValue }
     }
 
     package subscript(metadataKey key: String) -> Logger.Metadata.Value? {
@@ -46,7 +52,7 @@ package struct LineLogHandler: LogHandler {
         switch control.format {
         case .text:
             let details = all.sorted { $0.key < $1.key }.map { " \($0.key)=\(Self.quoted("\($0.value)"))" }.joined()
-            write(
+            control.write(
                 "\(time)Z \(event.level.rawValue.uppercased()) \(label): \(Self.oneLine("\(event.message)"))\(details)\n"
             )
         case .json:
@@ -55,7 +61,7 @@ package struct LineLogHandler: LogHandler {
             object["level"] = .string(event.level.rawValue)
             object["logger"] = .string(label)
             object["message"] = .string("\(event.message)")
-            if let bytes = try? JSONValue.encode(object) { write(String(decoding: bytes, as: UTF8.self) + "\n") }
+            if let bytes = try? JSONValue.encode(object) { control.write(String(decoding: bytes, as: UTF8.self) + "\n") }
         }
     }
 
@@ -70,6 +76,6 @@ package struct LineLogHandler: LogHandler {
     }
 
     package static let standardError: @Sendable (String) -> Void = { line in
-        FileHandle.standardError.write(Data(line.utf8))
+        StandardStream.error.write(line)
     }
 }

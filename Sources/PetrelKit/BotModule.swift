@@ -7,22 +7,22 @@ public protocol BotModule: Sendable {
     var name: String { get }
     /// The commands it has from the first moment.
     var commands: [Command] { get }
+    /// Whether people should meet it only when it has called ``ModuleHost/ready()``, as far as that takes seconds.
+    var preparesItself: Bool { get }
     /// Runs until cancelled. A module without work of its own needs not implement it.
     func run(_ host: some ModuleHost) async throws
 }
 
 extension BotModule {
-    public func run(_ host: some ModuleHost) async throws {}
-}
+    public var preparesItself: Bool { false }
 
-/// A module that has something to fetch before people should meet it.
-public protocol Preparing: BotModule {
-    /// Awaited before the backends start, for a few seconds at most. ``BotModule/run(_:)`` follows in any case.
-    func prepare(_ host: some ModuleHost) async
+    public func run(_ host: some ModuleHost) async throws {}
 }
 
 /// What the host hands to a module.
 public protocol ModuleHost: Sendable {
+    /// The module has what it needs for people, or knows that it cannot be had for now.
+    func ready()
     /// Replaces the module's commands in one step.
     func publish(_ commands: [Command])
     /// Says something unasked. Returns once it is in the queue of its room.
@@ -64,6 +64,8 @@ public struct StatusLine: Sendable, Hashable, Codable {
 
 /// The house as a module may look at it.
 public protocol HostOverview: Sendable {
+    /// The bot's own name; a direct chat counts as the room `@name`.
+    var name: String { get }
     var version: String { get }
     /// Seconds since the start of the process.
     var uptime: Duration { get }

@@ -66,6 +66,10 @@ public protocol PlaceNaming: ChatBackend {
 public protocol CompletionObserving: ChatBackend {
     /// The command of this message has ended and its replies were sent.
     func completed(_ messageID: String)
+    /// A result is still to come, under this request id.
+    func promised(_ request: String)
+    /// The result under this request id was sent, perhaps before it was promised.
+    func settled(_ request: String)
 }
 
 /// A backend where people can complete what they type.

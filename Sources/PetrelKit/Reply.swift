@@ -12,7 +12,7 @@ public struct Reply: Sendable, Hashable, Codable {
         case answer, acknowledgement, result, error
     }
 
-    /// The text. Empty: nothing is sent, but the promise below still counts.
+    /// The text. Empty without `extra`: nothing is shown, but the promise below still counts.
     public var text: String
     public var style: Style
     public var kind: Kind
@@ -36,6 +36,13 @@ public struct Reply: Sendable, Hashable, Codable {
         self.extra = extra
         self.promises = promises
         self.settles = settles
+    }
+}
+
+extension Reply {
+    /// There is something to show, or a promise that a backend may wait for.
+    public var saysSomething: Bool {
+        !text.isEmpty || !extra.isEmpty || promises != nil || settles != nil
     }
 }
 

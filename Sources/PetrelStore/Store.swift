@@ -13,8 +13,14 @@ package final class Store: Sendable {
         do {
             var configuration = Configuration()
             configuration.busyMode = .timeout(5)
+            // SQLite gives the files beside the database the mode of the database.
+            let ownerOnly: [FileAttributeKey: Any] = [.posixPermissions: 0o600]
+            if FileManager.default.fileExists(atPath: path) {
+                try FileManager.default.setAttributes(ownerOnly, ofItemAtPath: path)
+            } else {
+                _ = FileManager.default.createFile(atPath: path, contents: nil, attributes: ownerOnly)
+            }
             let pool = try DatabasePool(path: path, configuration: configuration)
-            try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: path)
             try Self.migrate(pool, path: path)
             database = pool
         } catch {

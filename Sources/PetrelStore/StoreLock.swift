@@ -10,9 +10,8 @@ final class StoreLock: Sendable {
             throw StoreFailure(path: path, message: "cannot be made: \(String(cString: strerror(errno)))")
         }
         guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
-            close(descriptor)
             throw StoreFailure(
-                path: path, message: "is held by another Petrel: only one may use a store. Stop that one first.")
+                path: String(path.dropLast(".lock".count)), message: "is held by another Petrel: only one may use a store. Stop that one first.")
         }
     }
 

@@ -43,6 +43,9 @@ public final class RecordingBackend: ChatBackend, CompletionObserving {
 
     public func completed(_ messageID: String) { ended.continuation.yield(messageID) }
 
+    public func promised(_ request: String) {}
+    public func settled(_ request: String) {}
+
     /// Says something as a person; returns the id of the message.
     @discardableResult
     public func type(_ text: String, as person: String = "@alice", in room: String? = "#ops", thread: String? = nil)

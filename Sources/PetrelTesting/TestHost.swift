@@ -34,12 +34,12 @@ public final class TestHost: Sendable {
         for case let reporter as any StatusReporting in modules { host.report(reporter) }
         return try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await self.host.pool.run() }
-            var gates: [Gate] = []
+            var gates: [Signal] = []
             for module in modules {
-                let gate = Gate()
+                let gate = Signal()
                 gates.append(gate)
-                let service = ModuleService(
-                    module, access: host.access(for: module.name, storage: storage), logger: logger, prepared: gate)
+                let access = host.access(for: module.name, storage: storage, readiness: gate)
+                let service = ModuleService(module, access: access, logger: logger)
                 group.addTask { try await service.run() }
             }
             for gate in gates { await gate.wait() }

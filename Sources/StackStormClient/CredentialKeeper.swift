@@ -48,7 +48,7 @@ package actor CredentialKeeper {
     }
 
     private func renewed() async throws -> Credential {
-        if let renewal { return try await renewal.value }
+        if let renewal { return try await renewal.cancellableValue }
         guard case .password(let name, let password) = login else { throw CancellationError() }
         let task = Task { [fetch] in
             Credential(header: "X-Auth-Token", value: try await fetch(name, password).token)
@@ -56,7 +56,7 @@ package actor CredentialKeeper {
         renewal = task
         defer { renewal = nil }
         let asked = now()
-        let credential = try await task.value
+        let credential = try await task.cancellableValue
         // A tenth of its life before the end, so that no request meets an expired one.
         current = (credential, asked + lifetime * 0.9)
         return credential

@@ -1,7 +1,8 @@
+import Foundation
 import AsyncHTTPClient
 import Logging
 import NIOCore
-import PetrelKit
+package import PetrelKit
 
 /// Follows StackStorm's stream for as long as it runs: connects, reads, notices silence, connects again.
 ///
@@ -13,9 +14,14 @@ package final class EventStream: Sendable {
         package var isConnected = false
         package var connections = 0
         package var oversized = 0
+        /// Hand-overs from a silent connection to a new one.
+        package var renewals = 0
         package var lastByte: ContinuousClock.Instant?
         package var problem: String?
     }
+
+    /// The first attempt to connect has ended, well or badly.
+    package let attempted = Signal()
 
     private let client: StackStormClient
     private let events: [String]
@@ -56,6 +62,7 @@ package final class EventStream: Sendable {
             do {
                 try await follow(connected: connected, handle: handle)
             } catch {
+                attempted.open()
                 if Task.isCancelled { return }
                 // A proxy that answers for a dead stream service is no connection.
                 let isDown = (error as? StackStormError)?.code == .serverFailure
@@ -65,35 +72,106 @@ package final class EventStream: Sendable {
                     $0.isConnected = false
                     $0.problem = "\(error)"
                 }
-                client.logger.warning("The stream of events broke off: \(error). The next attempt is in \(pause).")
+                client.logger.warning("The stream of events broke off: \(error). The next attempt is in \(pause.formatted(.units(allowed: [.seconds], fractionalPart: .show(length: 1)))).")
                 // Only cancellation ends a sleep early, and the loop looks for it.
                 try? await clock.sleep(for: pause)
             }
         }
     }
 
-    private enum End: Sendable {
-        case broken(any Error)
-        case successor(HTTPClientResponse.Body)
-    }
-
     private func follow(
         connected: @escaping @Sendable () async -> Void, handle: @escaping @Sendable (ServerSentEvent) async -> Void
     ) async throws {
-        var connection = try await open()
+        var reader = try await start(handle)
         while true {
-            let reading = connection
+            reader.takeOver.open()
             noteConnected()
             await connected()
-            let end = await withTaskGroup(of: End.self) { group in
-                group.addTask { .broken(await self.read(reading, handle)) }
-                group.addTask { await self.watch() }
-                defer { group.cancelAll() }
-                return await group.next() ?? .broken(CancellationError())
+            attempted.open()
+            let reading = reader
+            guard let next = try await untilSilent(reading, handle) else {
+                throw try await reading.end()
             }
-            switch end {
-            case .broken(let error): throw error
-            case .successor(let next): connection = next
+            reading.task.cancel()
+            reader = next
+        }
+    }
+
+    /// Waits for the connection to end, which gives nil, or for another one that took its place.
+    private func untilSilent(
+        _ reader: Reader, _ handle: @escaping @Sendable (ServerSentEvent) async -> Void
+    ) async throws -> Reader? {
+        try await withThrowingTaskGroup(of: Reader?.self) { group in
+            group.addTask {
+                _ = try await reader.end()
+                return nil
+            }
+            group.addTask { try await self.successor(handle) }
+            let first = try await group.next() ?? nil
+            group.cancelAll()
+            // A successor that came too late is not left behind.
+            while let late = try? await group.next() { late?.task.cancel() }
+            return first
+        }
+    }
+
+    /// One connection, read by a task of its own.
+    private struct Reader: Sendable {
+        /// The first byte came: StackStorm writes a newline at once.
+        let spoke: Signal
+        /// It may handle events from now on.
+        let takeOver: Signal
+        let task: Task<any Error, Never>
+
+        /// Why it ended. Cancelling the wait cancels the reading.
+        func end() async throws -> any Error {
+            await withTaskCancellationHandler {
+                await task.value
+            } onCancel: {
+                task.cancel()
+            }
+        }
+    }
+
+    /// Opens a connection and waits for its first byte. It handles nothing before it is told to take over.
+    private func start(_ handle: @escaping @Sendable (ServerSentEvent) async -> Void) async throws -> Reader {
+        let spoke = Signal()
+        let takeOver = Signal()
+        let task = Task { () -> any Error in
+            defer { spoke.open() }
+            return await self.read(spoke: spoke, takeOver: takeOver, handle)
+        }
+        let reader = Reader(spoke: spoke, takeOver: takeOver, task: task)
+        await withTaskCancellationHandler {
+            await Signal.wait(for: spoke, atMost: client.settings.limits.answer)
+        } onCancel: {
+            task.cancel()
+        }
+        guard spoke.isOpen else {
+            task.cancel()
+            throw StackStormError(.noAnswer, "the stream was opened, but nothing came")
+        }
+        return reader
+    }
+
+    /// Once the stream was silent for too long, another connection that has spoken. While none can be had, the silent
+    /// one is kept: it may be alive.
+    private func successor(_ handle: @escaping @Sendable (ServerSentEvent) async -> Void) async throws -> Reader {
+        let silence = client.settings.limits.silence
+        while true {
+            let quiet = ContinuousClock.now - (health.value.lastByte ?? .now)
+            if quiet < silence {
+                try await clock.sleep(for: silence - quiet)
+                continue
+            }
+            do {
+                let reader = try await start(handle)
+                health.withLock { $0.renewals += 1 }
+                return reader
+            } catch {
+                try Task.checkCancellation()
+                health.withLock { $0.problem = "silent, and no other connection: \(error)" }
+                try await clock.sleep(for: pauses(1))
             }
         }
     }
@@ -116,47 +194,33 @@ package final class EventStream: Sendable {
 
     /// Reads to the end, which always is a failure.
     private func read(
-        _ body: HTTPClientResponse.Body, _ handle: @Sendable (ServerSentEvent) async -> Void
+        spoke: Signal, takeOver: Signal, _ handle: @Sendable (ServerSentEvent) async -> Void
     ) async -> any Error {
         var parser = ServerSentEventParser()
+        var items: [ServerSentEventParser.Item] = []
         do {
-            var items: [ServerSentEventParser.Item] = []
-            for try await chunk in body {
+            for try await chunk in try await open() {
+                if !spoke.isOpen {
+                    spoke.open()
+                    await takeOver.wait()
+                }
                 health.withLock { $0.lastByte = .now }
                 chunk.withUnsafeReadableBytes { parser.feed($0, into: &items) }
                 for item in items {
                     switch item {
                     case .event(let event): await handle(event)
-                    case .retry:
-                        return StackStormError(.serverFailure, "StackStorm's stream service is down")
+                    case .retry: return StackStormError(.serverFailure, "StackStorm's stream service is down")
                     case .oversized(let name, let bytes):
                         health.withLock { $0.oversized += 1 }
                         client.logger.error("An event \(name) of more than \(bytes) bytes was skipped.")
                     }
                 }
                 items.removeAll(keepingCapacity: true)
+                try Task.checkCancellation()
             }
             return StackStormError(.noAnswer, "StackStorm closed the stream")
         } catch {
             return error
-        }
-    }
-
-    /// Returns once the stream was silent for too long and another connection is up, or none could be had.
-    private func watch() async -> End {
-        let silence = client.settings.limits.silence
-        do {
-            while true {
-                let last = health.value.lastByte ?? .now
-                let quiet = ContinuousClock.now - last
-                if quiet < silence {
-                    try await clock.sleep(for: silence - quiet)
-                } else {
-                    return .successor(try await open())
-                }
-            }
-        } catch {
-            return .broken(error)
         }
     }
 }

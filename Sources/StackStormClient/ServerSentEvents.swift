@@ -35,6 +35,8 @@ package struct ServerSentEventParser: Sendable {
     private var data: [UInt8] = []
     private var hasData = false
     private var skipped = 0
+    /// The line at hand is part of what is skipped.
+    private var lineIsSkipped = false
     private var afterReturn = false
     private var isStart = true
 
@@ -60,10 +62,17 @@ package struct ServerSentEventParser: Sendable {
                 keep(part)
                 return
             }
-            if line.isEmpty && skipped == 0 {
+            if line.isEmpty && !lineIsSkipped {
                 take(part, into: &items)
             } else {
                 keep(part)
+                // A line of which nothing was kept is not an empty one.
+                if lineIsSkipped {
+                    lineIsSkipped = false
+                    start = end + 1
+                    if bytes[end] == 13, start < bytes.count, bytes[start] == 10 { start += 1 }
+                    continue
+                }
                 let whole = line
                 line.removeAll(keepingCapacity: line.capacity <= 1 << 16)
                 whole.withUnsafeBytes { take($0, into: &items) }
@@ -78,9 +87,10 @@ package struct ServerSentEventParser: Sendable {
     private mutating func keep(_ part: UnsafeRawBufferPointer) {
         if line.count + data.count + part.count > limit {
             skipped += line.count + data.count + part.count
+            lineIsSkipped = true
             line = []
             data = []
-        } else if skipped > 0, line.isEmpty {
+        } else if lineIsSkipped {
             skipped += part.count
         } else {
             line.append(contentsOf: part)

@@ -4,7 +4,7 @@ import PetrelKit
 
 /// StackStorm's REST API and stream. Knows nothing of chat.
 public final class StackStormClient: Sendable {
-    /// Told of each call: the path without ids, how it ended (`ok` or an error code), and how long it took.
+    /// Told of each call: how it ended (`ok` or an error code), and how long it took.
     public typealias Observer = @Sendable (_ outcome: String, _ duration: Duration) -> Void
 
     package let settings: StackStormSettings
@@ -25,8 +25,13 @@ public final class StackStormClient: Sendable {
             CredentialKeeper(login, lifetime: .seconds(settings.tokenLifetime)) { name, password in
                 let basic = Data("\(name):\(password.reveal())".utf8).base64EncodedString()
                 let endpoint = try Endpoint.token(ttl: settings.tokenLifetime)
-                return try endpoint.decode(
-                    try await transport.send(endpoint, headers: [("Authorization", "Basic \(basic)")]))
+                do {
+                    return try endpoint.decode(
+                        try await transport.send(endpoint, headers: [("Authorization", "Basic \(basic)")]))
+                } catch let error as StackStormError where error.leavesOutcomeOpen {
+                    // What the token was wanted for was not even tried.
+                    throw StackStormError(.unreachable, "no login: \(error.message)", cause: error.cause)
+                }
             }
         }
     }

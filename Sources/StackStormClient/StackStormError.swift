@@ -28,8 +28,13 @@ public struct StackStormError: ReplyError, CustomStringConvertible, Hashable {
     public var status: Int?
     /// StackStorm's `X-Request-ID`, for its logs.
     public var requestID: String?
+    /// What the log should know besides: it may name hosts.
+    public var cause: String?
 
-    public init(_ code: Code, _ message: String, status: Int? = nil, requestID: String? = nil) {
+    public init(
+        _ code: Code, _ message: String, status: Int? = nil, requestID: String? = nil, cause: String? = nil
+    ) {
+        self.cause = cause
         self.code = code
         self.message = Self.withoutAddresses(message)
         self.status = status
@@ -37,8 +42,18 @@ public struct StackStormError: ReplyError, CustomStringConvertible, Hashable {
     }
 
     public var description: String {
-        let details = [status.map { "status \($0)" }, requestID.map { "request \($0)" }].compactMap { $0 }
+        let details = [status.map { "status \($0)" }, requestID.map { "request \($0)" }, cause].compactMap { $0 }
         return message + (details.isEmpty ? "" : " (\(details.joined(separator: ", ")))")
+    }
+
+    /// The request may have been carried out although no answer of StackStorm's says so: none came, it could not be
+    /// read, or a proxy gave up waiting for it.
+    public var leavesOutcomeOpen: Bool {
+        switch code {
+        case .noAnswer, .unexpectedAnswer: true
+        case .serverFailure: status == 502 || status == 504
+        case .unauthorized, .forbidden, .notFound, .refused, .unreachable: false
+        }
     }
 
     public var reply: String {

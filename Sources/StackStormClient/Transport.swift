@@ -31,6 +31,7 @@ package final class Transport: Sendable {
             // The stream may be silent for minutes; it is watched elsewhere.
             configuration.timeout.read = isStream ? nil : .init(settings.limits.answer)
             // Shorter than any server's own limit, so that a request seldom meets a connection that was just closed.
+            configuration.connectionPool.retryConnectionEstablishment = false
             configuration.connectionPool.idleTimeout = .seconds(15)
             configuration.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit = 64
             configuration.httpVersion = .http1Only
@@ -150,20 +151,22 @@ extension StackStormError {
         switch error {
         case let error as StackStormError: self = error
         case is NIOConnectionError, is NIOSSLError, is BoringSSLError:
-            self.init(.unreachable, "no connection: \(error)")
+            self.init(.unreachable, "no connection", cause: "\(error)")
         case let error as HTTPClientError where Self.beforeFirstByte.contains(error):
-            self.init(.unreachable, "no connection: \(error)")
-        case let error as IOError where error.errnoCode == ECONNREFUSED:
-            self.init(.unreachable, "the connection was refused")
+            self.init(.unreachable, "no connection", cause: "\(error)")
+        case let error as IOError where Self.connectErrors.contains(error.errnoCode):
+            self.init(.unreachable, "no connection", cause: "\(error)")
         case is NIOTooManyBytesError: self.init(.unexpectedAnswer, "the answer is larger than allowed")
         case is CancellationError: self.init(.noAnswer, "given up, because Petrel stops")
-        default: self.init(.noAnswer, "the connection broke: \(error)")
+        default: self.init(.noAnswer, "the connection broke", cause: "\(error)")
         }
     }
 
+    private static let connectErrors = [ECONNREFUSED, EHOSTUNREACH, ENETUNREACH]
+
     private static let beforeFirstByte: [HTTPClientError] = [
         .connectTimeout, .getConnectionFromPoolTimeout, .proxyAuthenticationRequired, .tlsHandshakeTimeout,
-        .httpProxyHandshakeTimeout, .socksHandshakeTimeout, .invalidProxyResponse,
+        .httpProxyHandshakeTimeout, .alreadyShutdown, .socksHandshakeTimeout, .invalidProxyResponse,
     ]
 }
 

@@ -37,8 +37,7 @@ extension SimulatedStackStorm {
             return SimulatedAnswer(
                 status: 200, headers: ["content-type": "application/json"], body: .cut(Array("{\"a\":".utf8)))
         case .hang:
-            // Ends when the caller goes away, or with the simulator.
-            try? await Task.sleep(for: .seconds(3_600))
+            await hang()
             return .fault(504, "hung")
         case .retryAndClose: return .text("retry: 1000\n\n", type: "text/event-stream")
         case .silent:

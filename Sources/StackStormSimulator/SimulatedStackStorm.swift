@@ -37,6 +37,8 @@ package actor SimulatedStackStorm {
     var subscribers: [Int: Subscriber] = [:]
     var faults: [Fault.Area: Fault] = [:]
     package private(set) var requests: [String: Int] = [:]
+    private var hanging: [CheckedContinuation<Void, Never>] = []
+    private var opened: [CheckedContinuation<Void, Never>] = []
     private var count = 0
     private var subscriptions = 0
     /// Whether the notify rule passes `source_context` on.
@@ -82,12 +84,21 @@ package actor SimulatedStackStorm {
 
     package func expireTokens() { for token in tokens.keys { tokens[token]?.expiry = .distantPast } }
 
+    /// Suspends until the streams are cut or the simulator ends.
+    func hang() async { await withCheckedContinuation { hanging.append($0) } }
+
     package func cutStreams() {
+        for continuation in hanging { continuation.resume() }
+        hanging = []
         for subscriber in subscribers.values { subscriber.continuation.finish() }
         subscribers = [:]
     }
 
-    package var streamCount: Int { subscribers.count }
+    /// Returns once somebody listens to the stream.
+    package func untilHeard() async {
+        guard subscribers.isEmpty else { return }
+        await withCheckedContinuation { opened.append($0) }
+    }
 
     package func request(count path: String) -> Int { requests[path] ?? 0 }
 
@@ -101,6 +112,8 @@ package actor SimulatedStackStorm {
         let id = subscriptions
         subscribers[id] = Subscriber(filters: filters, continuation: continuation)
         continuation.yield([10])
+        for waiter in opened { waiter.resume() }
+        opened = []
         continuation.onTermination = { _ in Task { await self.unsubscribe(id) } }
         return stream
     }

@@ -39,9 +39,11 @@ struct Demo: AsyncParsableCommand {
             }
             for await port in ports {
                 try await body(port)
-                break
+                group.cancelAll()
+                return
             }
-            group.cancelAll()
+            // No port: the simulator's own error says why.
+            try await group.next()
         }
     }
 }

@@ -7,6 +7,7 @@ import PetrelStore
 import PetrelWeb
 import ServiceLifecycle
 import StackStormModule
+import TextBackend
 import UnixSignals
 
 /// The whole of Petrel, built of its settings, ready to run.
@@ -26,10 +27,11 @@ struct PetrelApp: Sendable {
         let logger = Logger(label: "petrel") { LineLogHandler(label: $0, control: log) }
         let metrics = PrometheusMetrics(help: Help.metrics)
         let backends = try configuration.backends.map { try $0.make(logger) }
+        if let write = backends.lazy.compactMap({ ($0 as? TextBackend)?.logWriter }).first { log.redirect(to: write) }
         let core = configuration.core
         let host = Host(
             backends: backends, policy: Dispatcher.Policy(prefixes: core.prefixes, access: core.access),
-            version: version, logger: logger, metrics: metrics)
+            name: core.name, version: version, logger: logger, metrics: metrics)
         let calls = CallMeters(metrics)
         let stackStorms = try configuration.stackStorms.map { settings in
             try StackStormModule(settings, logger: logger) { calls.note($0, $1) }
@@ -46,15 +48,16 @@ struct PetrelApp: Sendable {
         }
 
         var services: [ServiceGroupConfiguration.ServiceConfiguration] = [.init(service: host.pool)]
-        var gates: [Gate] = []
+        var gates: [Signal] = []
         for module in modules {
-            let gate = Gate()
+            let gate = Signal()
             gates.append(gate)
-            let access = host.access(for: module.name, storage: store.storage(for: module.name))
+            let access = host.access(
+                for: module.name, storage: store.storage(for: module.name), readiness: gate)
             access.publish(module.commands)
             services.append(
                 .init(
-                    service: ModuleService(module, access: access, logger: logger, prepared: gate),
+                    service: ModuleService(module, access: access, logger: logger),
                     successTerminationBehavior: .ignore))
         }
         services.append(

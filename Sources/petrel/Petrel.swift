@@ -33,7 +33,7 @@ enum ExitStatus {
     }
 
     static func say(_ text: String) {
-        FileHandle.standardError.write(Data("petrel: \(text)\n".utf8))
+        StandardStream.error.write("petrel: \(text)\n")
     }
 }
 

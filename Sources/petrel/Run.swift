@@ -11,6 +11,10 @@ struct Run: AsyncParsableCommand {
     @Option(help: "Seconds that results are waited for after the end of standard input.")
     var linger: Int?
 
+    func validate() throws {
+        if let linger, linger < 0 { throw ValidationError("--linger must be 0 or more seconds.") }
+    }
+
     func run() async throws {
         do {
             let options = RunOptions(linger: linger)

@@ -103,7 +103,7 @@ import Testing
             petrel.type(Self.say("!st2 echo x"))
             #expect(await petrel.line()?.contains("StackStorm cannot be used at the moment") == true)
             petrel.type(Self.say("!status"))
-            #expect(await petrel.line()?.contains("ILL  st2 api") == true)
+            #expect(await petrel.line()?.contains("BAD  st2 api") == true)
             let second = try Program(["simulate", "--port", "\(port)"])
             #expect(await second.line() != nil)
             var text = ""

@@ -14,7 +14,7 @@ import Testing
 
     @Test func `a command that hangs holds up nobody else, in the same room or elsewhere`() async throws {
         let backend = RecordingBackend()
-        let release = Gate()
+        let release = Signal()
         let module = Module(commands: [
             Command("slow", summary: "") { _ in
                 await release.wait()

@@ -62,7 +62,7 @@ struct Bench: Sendable {
                 backend: backend, stackStorm: stackStorm, module: module,
                 client: try StackStormClient(settings.client, logger: logger), host: host)
             try await host.run([module]) {
-                try await bench.untilConnected()
+                await bench.untilConnected()
                 try await body(bench)
             }
         }
@@ -73,13 +73,11 @@ struct Bench: Sendable {
         let end = ContinuousClock.now + .seconds(10)
         while await !condition() {
             try #require(ContinuousClock.now < end, what)
-            await Task.yield()
+            try await Task.sleep(for: .milliseconds(5))
         }
     }
 
-    func untilConnected() async throws {
-        try await until("the stream is connected") { await stackStorm.streamCount > 0 }
-    }
+    func untilConnected() async { await stackStorm.untilHeard() }
 
     /// What comes next, as text.
     func text() async -> String { await backend.next()?.reply.text ?? "" }

@@ -12,7 +12,7 @@ import Testing
         try await Bench.run { bench in
             for _ in 0..<5 {
                 await bench.stackStorm.cutStreams()
-                try await bench.untilConnected()
+                await bench.untilConnected()
             }
             bench.backend.type("!st2 echo again")
             _ = await bench.backend.next()
@@ -73,7 +73,7 @@ import Testing
                 await bench.stackStorm.request(count: "GET /stream/v1/stream") > 1
             }
             await bench.stackStorm.setFault(nil, for: .stream)
-            try await bench.untilConnected()
+            await bench.untilConnected()
             bench.backend.type("!st2 echo heard")
             _ = await bench.backend.next()
             #expect(await bench.text().contains("heard"))
@@ -88,7 +88,7 @@ import Testing
                 bench.module.status().contains { $0.detail.contains("stream service is down") }
             }
             await bench.stackStorm.setFault(nil, for: .stream)
-            try await bench.untilConnected()
+            await bench.untilConnected()
         }
     }
 

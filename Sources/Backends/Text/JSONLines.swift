@@ -86,7 +86,7 @@ final class JSONLines: TextScreen {
     func show(_ reply: Reply, at address: Address) {
         do {
             let bytes = try JSONValue.encode(Outgoing(reply, at: address))
-            StandardOutput.write(String(decoding: bytes, as: UTF8.self) + "\n")
+            StandardStream.output.write(String(decoding: bytes, as: UTF8.self) + "\n")
         } catch {
             logger.error("A reply could not be written as JSON: \(error)")
         }

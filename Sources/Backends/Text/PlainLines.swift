@@ -15,7 +15,7 @@ final class PlainLines: TextScreen {
                 switch place.take(line) {
                 case .quit: return .end
                 case .note(let note):
-                    StandardOutput.write(note + "\n")
+                    StandardStream.output.write(note + "\n")
                     return .nothing
                 case .message: return .message(place.message(line))
                 }
@@ -24,18 +24,18 @@ final class PlainLines: TextScreen {
     }
 
     func show(_ reply: Reply, at address: Address) {
-        let here = place.value
-        var text = reply.text
-        if reply.kind == .result { text = "\(here.room == nil ? "" : "\(address.place.id) ")» \(text)" }
-        StandardOutput.write(text + "\n")
+        let place = address.place.id + (address.thread.map { "/\($0)" } ?? "")
+        let text = Printable.text(reply.text)
+        StandardStream.output.write(reply.kind == .result ? "\(place) » \(text)\n" : text + "\n")
     }
 }
 
-/// Standard output, whole messages at a time.
-enum StandardOutput {
-    private static let turn = Locked(())
-
-    static func write(_ text: String) {
-        turn.withLock { _ in FileHandle.standardOutput.write(Data(text.utf8)) }
+/// What may be shown on a terminal.
+enum Printable {
+    /// Without control characters, so that a result cannot move the cursor or retitle the window, and without empty
+    /// lines around it.
+    static func text(_ raw: String) -> String {
+        let kept = raw.unicodeScalars.filter { $0 == "\n" || $0 == "\t" || $0.properties.generalCategory != .control }
+        return String(String.UnicodeScalarView(kept)).trimmingCharacters(in: .newlines)
     }
 }

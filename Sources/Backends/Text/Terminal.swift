@@ -8,7 +8,7 @@ import PetrelKit
 final class Terminal: TextScreen {
     private let place: Locked<TextPlace>
     private let history: String?
-    private let pending = Locked<[String]>([])
+    private let pending = Locked((texts: [String](), isTyping: true))
     private let wake: (read: Int32, write: Int32)
     private let isClosed = Locked(false)
 
@@ -45,7 +45,7 @@ final class Terminal: TextScreen {
             case .answer: ""
             }
         let label = isHere && address.thread == here.thread ? "" : "\u{1B}[36m[\(target)]\u{1B}[0m "
-        print(label + color + Self.harmless(reply.text) + "\u{1B}[0m")
+        print(label + color + Printable.text(reply.text) + "\u{1B}[0m")
     }
 
     func close() {
@@ -53,16 +53,13 @@ final class Terminal: TextScreen {
         signal()
     }
 
-    /// Control characters out: a result must not move the cursor or retitle the window.
-    private static func harmless(_ text: String) -> String {
-        String(
-            String.UnicodeScalarView(
-                text.unicodeScalars.filter { $0 == "\n" || $0 == "\t" || $0.properties.generalCategory != .control }))
-    }
-
-    private func print(_ text: String) {
-        pending.withLock { $0.append(text) }
-        signal()
+    /// Shows a text above the line that is being typed, or plainly when nobody types any more.
+    func print(_ text: String) {
+        let isTyping = pending.withLock { pending in
+            if pending.isTyping { pending.texts.append(text) }
+            return pending.isTyping
+        }
+        if isTyping { signal() } else { StandardStream.output.write(text + "\n") }
     }
 
     private func signal() {
@@ -76,12 +73,16 @@ extension Terminal {
     private func converse(_ say: (ChatMessage) -> Void) {
         Editline.setUp()
         if let history { read_history(history) }
-        StandardOutput.write("\(place.value.description) Type !help, or /help for what the terminal can do.\n")
+        StandardStream.output.write("\(place.value.description) Type !help, or /help for what the terminal can do.\n")
         install()
         defer {
             rl_callback_handler_remove()
             if let history { write_history(history) }
-            StandardOutput.write("\n")
+            let left = pending.withLock { pending in
+                defer { pending = ([], false) }
+                return pending.texts
+            }
+            StandardStream.output.write(([""] + left).joined(separator: "\n") + "\n")
         }
         while !isClosed.value {
             var watched = [
@@ -111,7 +112,7 @@ extension Terminal {
         add_history(line)
         switch place.withLock({ $0.take(line) }) {
         case .quit: return false
-        case .note(let note): StandardOutput.write(note + "\n")
+        case .note(let note): StandardStream.output.write(note + "\n")
         case .message: say(place.withLock { $0.message(line) })
         }
         return true
@@ -121,12 +122,22 @@ extension Terminal {
         var bytes = [UInt8](repeating: 0, count: 256)
         while read(wake.read, &bytes, bytes.count) > 0 {}
         let texts = pending.withLock { pending in
-            defer { pending = [] }
-            return pending
+            defer { pending.texts = [] }
+            return pending.texts
         }
         guard !texts.isEmpty else { return }
-        StandardOutput.write("\r\u{1B}[J" + texts.joined(separator: "\n") + "\n")
+        StandardStream.output.write(clearLine() + texts.joined(separator: "\n") + "\n")
         rl_forced_update_display()
+    }
+}
+
+extension Terminal {
+    /// What takes the prompt and the typed line off the screen, over all rows they wrap to.
+    private func clearLine() -> String {
+        var size = winsize()
+        let columns = ioctl(STDOUT_FILENO, UInt(TIOCGWINSZ), &size) == 0 ? max(Int(size.ws_col), 1) : 80
+        let rows = (place.value.prompt.count + Int(editline_cursor())) / columns
+        return "\r" + (rows > 0 ? "\u{1B}[\(rows)A" : "") + "\u{1B}[J"
     }
 }
 

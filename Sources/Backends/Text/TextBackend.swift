@@ -27,7 +27,7 @@ public final class TextBackend: ChatBackend, CompletionObserving, Completing {
 
     public func run(deliver: @escaping @Sendable (ChatMessage) async -> Void) async throws {
         for await message in screen.messages() {
-            open.asked(message.id)
+            open.asked("message \(message.id)")
             await deliver(message)
         }
         await open.settled(within: settings.linger)
@@ -35,13 +35,22 @@ public final class TextBackend: ChatBackend, CompletionObserving, Completing {
     }
 
     public func send(_ reply: Reply, to address: Address) async throws -> MessageReference? {
-        if let promise = reply.promises { open.asked(promise) }
-        if !reply.text.isEmpty || !reply.extra.isEmpty { screen.show(reply, at: address) }
-        if let promise = reply.settles { open.answered(promise) }
+        screen.show(reply, at: address)
         return nil
     }
 
-    public func completed(_ messageID: String) { open.answered(messageID) }
+    public func completed(_ messageID: String) { open.answered("message \(messageID)") }
+
+    /// Where log lines go while this backend is a terminal that shares its screen with standard error: above the line
+    /// that is being typed. Nil when standard error is elsewhere.
+    public var logWriter: (@Sendable (String) -> Void)? {
+        guard let terminal = screen as? Terminal, isatty(STDERR_FILENO) == 1 else { return nil }
+        return { terminal.print($0.trimmingCharacters(in: .newlines)) }
+    }
+
+    public func promised(_ request: String) { open.asked("result \(request)") }
+
+    public func settled(_ request: String) { open.answered("result \(request)") }
 
     public func complete(from lines: @escaping @Sendable () -> [String], prefix: String) {
         (screen as? Terminal)?.complete { lines().map { prefix + $0 } }
@@ -67,24 +76,26 @@ extension TextScreen {
 /// What was asked and not yet answered, so that the end of the input does not cut off results.
 final class OpenQuestions: Sendable {
     private struct State {
-        var open: Set<String> = []
-        /// Answered before it was known that there was a question: a result can overtake its acknowledgement.
-        var early: Set<String> = []
+        /// How often each was asked, less how often it was answered: below zero where a result overtook its promise.
+        var balance: [String: Int] = [:]
+        var open = 0
+        var isOver = false
         var waiter: CheckedContinuation<Void, Never>?
     }
 
     private let state = Locked(State())
 
-    func asked(_ id: String) {
-        state.withLock { state in
-            if state.early.remove(id) == nil { state.open.insert(id) }
-        }
-    }
+    func asked(_ id: String) { count(id, 1) }
 
-    func answered(_ id: String) {
+    func answered(_ id: String) { count(id, -1) }
+
+    private func count(_ id: String, _ step: Int) {
         let waiter: CheckedContinuation<Void, Never>? = state.withLock { state in
-            if state.open.remove(id) == nil, state.early.count < 10_000 { state.early.insert(id) }
-            guard state.open.isEmpty else { return nil }
+            let before = state.balance[id, default: 0]
+            let after = before + step
+            state.balance[id] = after == 0 ? nil : after
+            state.open += max(after, 0) - max(before, 0)
+            guard state.open == 0 else { return nil }
             defer { state.waiter = nil }
             return state.waiter
         }
@@ -100,7 +111,7 @@ final class OpenQuestions: Sendable {
         await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
                 let isSettled = state.withLock { state in
-                    guard !state.open.isEmpty, !Task.isCancelled else { return true }
+                    if state.open == 0 || state.isOver { return true }
                     state.waiter = continuation
                     return false
                 }
@@ -115,6 +126,7 @@ final class OpenQuestions: Sendable {
     private func release() {
         let waiter = state.withLock { state in
             defer { state.waiter = nil }
+            state.isOver = true
             return state.waiter
         }
         waiter?.resume()

@@ -46,7 +46,7 @@ public struct BuiltinsModule: BotModule {
 
     private func whoami(_ invocation: Invocation) -> Reply {
         let message = invocation.message
-        let room = message.room.map { "\($0.name) (id \($0.id))" } ?? "a direct chat"
+        let room = message.room.map { "\($0.name) (id \($0.id))" } ?? "a direct chat (room @\(overview.name))"
         var lines = [
             "You are \(message.sender.name) (id \(message.sender.id)) on \(invocation.address.backend).",
             "This is \(room).",
@@ -58,7 +58,7 @@ public struct BuiltinsModule: BotModule {
     }
 
     private func status() -> Reply {
-        let lines = overview.status().map { "\($0.isHealthy ? "ok  " : "ILL ") \($0.subject): \($0.detail)" }
+        let lines = overview.status().map { "\($0.isHealthy ? "ok  " : "BAD ") \($0.subject): \($0.detail)" }
         return Reply(
             (lines + ["Petrel \(overview.version), up for \(overview.uptime.inWords)"]).joined(separator: "\n"))
     }

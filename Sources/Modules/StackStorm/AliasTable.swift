@@ -63,6 +63,7 @@ actor AliasSync {
     private let host: any ModuleHost
     private var running: Task<Void, any Error>?
     private var known: [Alias]?
+    private var isKept = false
 
     init(
         _ client: StackStormClient, table: Locked<AliasTable?>, health: Locked<Health>, host: some ModuleHost
@@ -80,6 +81,7 @@ actor AliasSync {
             let aliases = try await records.all().map { try Self.alias(from: $0.value) }
             guard !aliases.isEmpty, known == nil else { return }
             known = aliases
+            isKept = true
             table.withLock { $0 = AliasTable(aliases) }
             host.logger.info("\(aliases.count) aliases were kept from the last run.")
         } catch {
@@ -89,11 +91,11 @@ actor AliasSync {
 
     /// Fetches all aliases. Callers that come meanwhile wait for the same fetch. A failure keeps the last table.
     func sync() async throws {
-        if let running { return try await running.value }
+        if let running { return try await running.cancellableValue }
         let task = Task { try await fetch() }
         running = task
         defer { running = nil }
-        try await task.value
+        try await task.cancellableValue
     }
 
     private func fetch() async throws {
@@ -102,7 +104,8 @@ actor AliasSync {
             let page = try await client.aliases()
             for malformed in page.malformed { host.logger.warning("An alias was left out: \(malformed).") }
             let aliases = page.items.sorted { $0.ref < $1.ref }
-            if aliases != known { try await take(aliases) }
+            if aliases != known { take(aliases) }
+            if !isKept { await keep(aliases) }
             health.withLock { $0 = Health(lastSuccess: .now, problem: nil, account: account.username) }
         } catch {
             health.withLock { $0.problem = (error as? StackStormError)?.message ?? "\(error)" }
@@ -110,8 +113,9 @@ actor AliasSync {
         }
     }
 
-    private func take(_ aliases: [Alias]) async throws {
+    private func take(_ aliases: [Alias]) {
         known = aliases
+        isKept = false
         let new = AliasTable(aliases)
         table.withLock { $0 = new }
         for problem in new.matcher.problems { host.logger.warning("\(problem).") }
@@ -121,7 +125,16 @@ actor AliasSync {
             )
         }
         host.logger.info("\(aliases.count) aliases came from StackStorm.")
-        try await records.replaceAll(with: aliases.map { ($0.ref, try JSONValue.encode($0)) })
+    }
+
+    /// For the next start. A store that fails costs the next start only, and is tried again at the next sync.
+    private func keep(_ aliases: [Alias]) async {
+        do {
+            try await records.replaceAll(with: aliases.map { ($0.ref, try JSONValue.encode($0)) })
+            isKept = true
+        } catch {
+            host.logger.error("The aliases could not be kept for the next start: \(error)")
+        }
     }
 
     private static func alias(from bytes: [UInt8]) throws -> Alias {

@@ -1,4 +1,5 @@
 import Foundation
+import Logging
 import PetrelKit
 import StackStormClient
 
@@ -27,7 +28,8 @@ extension StackStormModule {
         let found: ServerMatch
         do {
             found = try await client.call(.match(invocation.arguments))
-        } catch let error as StackStormError where error.code == .refused {
+        } catch let error as StackStormError {
+            logger.info("StackStorm matched nothing: \(error)")
             return try await runOther(invocation, table)
         }
         let format = found.alias.formats.first { $0.patterns.contains(found.representation) }
@@ -48,7 +50,7 @@ extension StackStormModule {
         overtaken.begin(request)
         do {
             let answer = try await certain { try await self.client.call(.run(run)) }
-            try await remember(answer, alias, invocation)
+            await remember(answer, alias, invocation)
             var reply = acknowledgement(of: alias, answer) ?? Reply("")
             reply.promises = alias.announcesResult ? request : nil
             await invocation.say(reply)
@@ -72,7 +74,7 @@ extension StackStormModule {
                     command: invocation.arguments, user: invocation.message.sender.id,
                     channel: invocation.address.place.id, route: self.settings.routes.first))
         }
-        for answer in answers { try await remember(answer, alias, invocation) }
+        for answer in answers { await remember(answer, alias, invocation) }
         let replies = answers.compactMap { acknowledgement(of: alias, $0) }
         guard let first = replies.first else { return nil }
         return Reply(
@@ -83,18 +85,23 @@ extension StackStormModule {
     private func certain<Value: Sendable>(_ work: () async throws -> Value) async throws -> Value {
         do {
             return try await work()
-        } catch let error as StackStormError where error.code == .noAnswer || error.code == .unexpectedAnswer {
+        } catch let error as StackStormError where error.leavesOutcomeOpen {
             throw Refusal(
                 "StackStorm did not answer as it should, so I cannot tell whether this was started. "
                     + "I did not try again; please look in StackStorm's history before you do. (\(error.message))")
         }
     }
 
-    private func remember(_ answer: AliasExecution, _ alias: Alias, _ invocation: Invocation) async throws {
-        try await executions.value?.add(
-            StartedExecution(
-                id: answer.execution.id, person: invocation.message.sender.id, address: invocation.address,
-                line: invocation.arguments, alias: alias.ref))
+    /// By now it runs: a store that fails must not make it look as if it did not.
+    private func remember(_ answer: AliasExecution, _ alias: Alias, _ invocation: Invocation) async {
+        do {
+            try await executions.value?.add(
+                StartedExecution(
+                    id: answer.execution.id, person: invocation.message.sender.id, address: invocation.address,
+                    line: invocation.arguments, alias: alias.ref))
+        } catch {
+            logger.error("The execution \(answer.execution.id) could not be kept in the store: \(error)")
+        }
     }
 }
 

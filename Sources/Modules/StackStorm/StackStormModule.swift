@@ -3,10 +3,11 @@ public import PetrelKit
 import StackStormClient
 
 /// The bridge to one StackStorm: aliases from chat, results back to chat.
-public final class StackStormModule: Preparing, StatusReporting, GaugeReporting {
+public final class StackStormModule: BotModule, StatusReporting, GaugeReporting {
     public let name: String
     let settings: StackStormModuleSettings
     let client: StackStormClient
+    let logger: Logger
     let table = Locked<AliasTable?>(nil)
     let executions = Locked<StartedExecutions?>(nil)
     let announcer = Locked<Announcer?>(nil)
@@ -21,6 +22,7 @@ public final class StackStormModule: Preparing, StatusReporting, GaugeReporting 
         observer: @escaping @Sendable (_ outcome: String, _ duration: Duration) -> Void = { _, _ in }
     ) throws {
         self.settings = settings
+        self.logger = logger
         name = settings.name
         client = try StackStormClient(settings.client, logger: logger, observer: observer)
         stream = EventStream(
@@ -43,8 +45,10 @@ public final class StackStormModule: Preparing, StatusReporting, GaugeReporting 
         ]
     }
 
+    public var preparesItself: Bool { true }
+
     /// Fetches the aliases before anybody asks for them; what was kept of the last run serves until then.
-    public func prepare(_ host: some ModuleHost) async {
+    private func prepare(_ host: some ModuleHost) async {
         let sync = AliasSync(client, table: table, health: syncHealth, host: host)
         self.sync.withLock { $0 = sync }
         announcer.withLock { $0 = Announcer(host: host, overtaken: overtaken) }
@@ -58,7 +62,13 @@ public final class StackStormModule: Preparing, StatusReporting, GaugeReporting 
     }
 
     public func run(_ host: some ModuleHost) async throws {
+        await prepare(host)
         await withTaskGroup { group in
+            // A command that runs before the stream is there would have its result announced to nobody.
+            group.addTask {
+                await self.stream.attempted.wait()
+                host.ready()
+            }
             group.addTask { await self.keepInSync(host) }
             group.addTask {
                 await self.stream.run {

@@ -29,6 +29,9 @@ public struct StackStormModuleSettings: Sendable {
             login: Self.login(section))
         client.environment = environment
         client.tokenLifetime = section.integer("user_token_ttl", default: 86_400, in: 1...31_536_000)
+        if client.tokenLifetime > 86_400 {
+            section.warn("user_token_ttl", "is more than the 86400 that StackStorm allows unless its configuration says so")
+        }
         client.tls = Self.tls(section)
         prefix = section.string("plugin_prefix", default: "st2")
         if prefix.contains(where: { $0.isWhitespace || $0 == "_" }) {
@@ -90,6 +93,9 @@ public struct StackStormModuleSettings: Sendable {
 
     /// Keys of the design that this version has no code for: better refused than ignored.
     private static func refuseLater(_ section: SettingsSection) {
+        for key in ["secrets_store", "session_ttl", "replay_window", "grace_period"] where section.value(key) != nil {
+            section.problem(key, "is not part of this version yet")
+        }
         if let mode = section.value("rbac_auth"), mode != .object(["standalone": .object([:])]) {
             section.problem("rbac_auth", "this version knows {\"standalone\": {}} only: everything runs as the bot")
         }
