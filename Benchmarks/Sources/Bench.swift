@@ -22,7 +22,9 @@ struct Bench {
             let isGood = threshold.map { $0.allows(result.value) } ?? true
             if !isGood { missed += 1 }
             let limit = threshold.map { "\($0)" } ?? "no threshold"
-            print("\(isGood ? "ok  " : "MISS") \(result.name): \(result.value.formatted(.number.precision(.significantDigits(3)))) \(result.unit) (\(limit))")
+            print(
+                "\(isGood ? "ok  " : "MISS") \(result.name): \(result.value.formatted(.number.precision(.significantDigits(3)))) \(result.unit) (\(limit))"
+            )
         }
         for name in thresholds.keys.sorted() where !results.contains(where: { $0.name == name }) {
             print("MISS \(name): not measured")
@@ -95,7 +97,8 @@ extension Bench {
     }
 
     static func parserResults() -> [Measure] {
-        let payload = #"{"payload":{"user":"U1","channel":"C42","whisper":false,"message":"\#(String(repeating: "x", count: 200))"}}"#
+        let payload =
+            #"{"payload":{"user":"U1","channel":"C42","whisper":false,"message":"\#(String(repeating: "x", count: 200))"}}"#
         let event = Array("event: st2.announcement__errbot\ndata: \(payload)\n\n".utf8)
         let many = Array(repeatElement(event, count: 10_000).joined())
         let events = seconds(rounds: 5, calls: 1) {
@@ -104,7 +107,8 @@ extension Bench {
             many.withUnsafeBytes { bytes in
                 for start in stride(from: 0, to: bytes.count, by: 4_096) {
                     items.removeAll(keepingCapacity: true)
-                    parser.feed(UnsafeRawBufferPointer(rebasing: bytes[start..<min(start + 4_096, bytes.count)]), into: &items)
+                    parser.feed(
+                        UnsafeRawBufferPointer(rebasing: bytes[start..<min(start + 4_096, bytes.count)]), into: &items)
                 }
             }
         }
@@ -114,7 +118,8 @@ extension Bench {
             var items: [ServerSentEventParser.Item] = []
             big.withUnsafeBytes { bytes in
                 for start in stride(from: 0, to: bytes.count, by: 1_024) {
-                    parser.feed(UnsafeRawBufferPointer(rebasing: bytes[start..<min(start + 1_024, bytes.count)]), into: &items)
+                    parser.feed(
+                        UnsafeRawBufferPointer(rebasing: bytes[start..<min(start + 1_024, bytes.count)]), into: &items)
                 }
             }
         }
@@ -136,7 +141,9 @@ extension Bench {
             let start = ContinuousClock.now
             // Not more at once than one person may have waiting.
             for first in stride(from: 0, to: count, by: 500) {
-                for number in first..<(first + 500) { backend.type("!echo \(number)", as: "@p\(number % 20)", in: "#r\(number % 50)") }
+                for number in first..<(first + 500) {
+                    backend.type("!echo \(number)", as: "@p\(number % 20)", in: "#r\(number % 50)")
+                }
                 for _ in 0..<500 { _ = await backend.next() }
             }
             return start.duration(to: .now) / .seconds(1)

@@ -59,7 +59,9 @@ package final class BackendService: StatusReporting {
                 if ContinuousClock.now - started >= Self.goodConnection { policy.succeeded() }
                 let pause = policy.pause(using: &random)
                 state.withLock { $0 = .waiting(reason: "\(error)") }
-                logger.warning("The backend lost its connection: \(error). The next attempt is in \(pause.formatted(.units(allowed: [.seconds], fractionalPart: .show(length: 1)))).")
+                logger.warning(
+                    "The backend lost its connection: \(error). The next attempt is in \(pause.formatted(.units(allowed: [.seconds], fractionalPart: .show(length: 1))))."
+                )
                 // Only cancellation ends a sleep early, and the loop looks for it.
                 try? await clock.sleep(for: pause)
             }

@@ -17,7 +17,8 @@ package final class Host: Sendable {
     fileprivate let logger: Logger
 
     package init(
-        backends: [any ChatBackend], policy: Dispatcher.Policy, name: String = "petrel", version: String, logger: Logger,
+        backends: [any ChatBackend], policy: Dispatcher.Policy, name: String = "petrel", version: String,
+        logger: Logger,
         metrics: any MetricsFactory, limits: FairQueueLimits = FairQueueLimits()
     ) {
         let pool = TaskPool()

@@ -61,7 +61,9 @@ package struct LineLogHandler: LogHandler {
             object["level"] = .string(event.level.rawValue)
             object["logger"] = .string(label)
             object["message"] = .string("\(event.message)")
-            if let bytes = try? JSONValue.encode(object) { control.write(String(decoding: bytes, as: UTF8.self) + "\n") }
+            if let bytes = try? JSONValue.encode(object) {
+                control.write(String(decoding: bytes, as: UTF8.self) + "\n")
+            }
         }
     }
 

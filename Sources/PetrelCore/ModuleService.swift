@@ -29,7 +29,9 @@ package final class ModuleService<Access: ModuleHost>: Service {
             } catch {
                 if Task.isCancelled { return }
                 let pause = policy.pause(using: &random)
-                logger.error("The module \(module.name) failed: \(error). It starts again in \(pause.formatted(.units(allowed: [.seconds], fractionalPart: .show(length: 1)))).")
+                logger.error(
+                    "The module \(module.name) failed: \(error). It starts again in \(pause.formatted(.units(allowed: [.seconds], fractionalPart: .show(length: 1))))."
+                )
                 // Only cancellation ends a sleep early, and the loop looks for it.
                 try? await Task.sleep(for: pause)
             }

@@ -11,7 +11,8 @@ final class StoreLock: Sendable {
         }
         guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
             throw StoreFailure(
-                path: String(path.dropLast(".lock".count)), message: "is held by another Petrel: only one may use a store. Stop that one first.")
+                path: String(path.dropLast(".lock".count)),
+                message: "is held by another Petrel: only one may use a store. Stop that one first.")
         }
     }
 

@@ -1,5 +1,5 @@
-import Foundation
 import AsyncHTTPClient
+import Foundation
 import Logging
 import NIOCore
 package import PetrelKit
@@ -72,7 +72,9 @@ package final class EventStream: Sendable {
                     $0.isConnected = false
                     $0.problem = "\(error)"
                 }
-                client.logger.warning("The stream of events broke off: \(error). The next attempt is in \(pause.formatted(.units(allowed: [.seconds], fractionalPart: .show(length: 1)))).")
+                client.logger.warning(
+                    "The stream of events broke off: \(error). The next attempt is in \(pause.formatted(.units(allowed: [.seconds], fractionalPart: .show(length: 1))))."
+                )
                 // Only cancellation ends a sleep early, and the loop looks for it.
                 try? await clock.sleep(for: pause)
             }

@@ -43,7 +43,7 @@ extension SimulatedStackStorm {
         case .silent:
             return SimulatedAnswer(
                 status: 200, headers: ["content-type": "text/event-stream"],
-                body: .stream(AsyncStream.makeStream().stream))
+                body: .stream(silence()))
         }
     }
 

@@ -103,7 +103,8 @@ extension SimulatedStackStorm {
         for parameter in extracted {
             guard let text = parameter.value else { continue }
             guard let schema = action.parameters[parameter.name] ?? Self.runnerParameters[parameter.name] else {
-                throw SimulatedRefusal(400, "Additional properties are not allowed ('\(parameter.name)' was unexpected)")
+                throw SimulatedRefusal(
+                    400, "Additional properties are not allowed ('\(parameter.name)' was unexpected)")
             }
             if schema["immutable"]?.bool == true {
                 throw SimulatedRefusal(400, "Override of immutable parameter(s) ['\(parameter.name)'] is unsupported.")

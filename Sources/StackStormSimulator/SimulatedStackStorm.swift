@@ -37,6 +37,8 @@ package actor SimulatedStackStorm {
     var subscribers: [Int: Subscriber] = [:]
     var faults: [Fault.Area: Fault] = [:]
     package private(set) var requests: [String: Int] = [:]
+    private var isEnding = false
+    private var silent: [AsyncStream<[UInt8]>.Continuation] = []
     private var hanging: [CheckedContinuation<Void, Never>] = []
     private var opened: [CheckedContinuation<Void, Never>] = []
     private var count = 0
@@ -85,11 +87,29 @@ package actor SimulatedStackStorm {
     package func expireTokens() { for token in tokens.keys { tokens[token]?.expiry = .distantPast } }
 
     /// Suspends until the streams are cut or the simulator ends.
-    func hang() async { await withCheckedContinuation { hanging.append($0) } }
+    func hang() async {
+        guard !isEnding else { return }
+        await withCheckedContinuation { hanging.append($0) }
+    }
+
+    /// A stream that never says anything.
+    func silence() -> AsyncStream<[UInt8]> {
+        let (stream, continuation) = AsyncStream.makeStream(of: [UInt8].self)
+        if isEnding { continuation.finish() } else { silent.append(continuation) }
+        return stream
+    }
+
+    /// Lets go of everybody who waits, for good.
+    func end() {
+        isEnding = true
+        cutStreams()
+    }
 
     package func cutStreams() {
         for continuation in hanging { continuation.resume() }
         hanging = []
+        for continuation in silent { continuation.finish() }
+        silent = []
         for subscriber in subscribers.values { subscriber.continuation.finish() }
         subscribers = [:]
     }

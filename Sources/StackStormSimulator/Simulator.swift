@@ -39,24 +39,28 @@ package final class Simulator: Service {
             responder: Responder(stackStorm: stackStorm),
             configuration: ApplicationConfiguration(address: .hostname("127.0.0.1", port: port), serverName: "nginx"),
             onServerRunning: { [listening] channel in listening(channel.localAddress?.port ?? 0) }, logger: quiet)
-        try await withThrowingTaskGroup { group in
-            group.addTask { try await application.runService(gracefulShutdownSignals: []) }
-            group.addTask { [stackStorm] in
-                while !Task.isCancelled {
-                    try await Task.sleep(for: .seconds(25))
-                    await stackStorm.heartbeat()
+        // A stream never ends by itself, and the server waits for it.
+        let end: @Sendable () -> Void = { [stackStorm] in Task { await stackStorm.end() } }
+        try await withGracefulShutdownHandler {
+            try await withTaskCancellationHandler {
+                try await withThrowingTaskGroup { group in
+                    group.addTask { try await application.runService(gracefulShutdownSignals: []) }
+                    group.addTask { try await self.beat() }
+                    defer { group.cancelAll() }
+                    try await group.next()
                 }
+            } onCancel: {
+                end()
             }
-            group.addTask { [stackStorm] in
-                // A stream never ends by itself, and the server waits for it.
-                await withGracefulShutdownHandler {
-                    try? await Task.sleep(for: .seconds(1 << 30))
-                } onGracefulShutdown: {
-                    Task { await stackStorm.cutStreams() }
-                }
-            }
-            defer { group.cancelAll() }
-            try await group.next()
+        } onGracefulShutdown: {
+            end()
+        }
+    }
+
+    private func beat() async throws {
+        while !Task.isCancelled {
+            try await Task.sleep(for: .seconds(25))
+            await stackStorm.heartbeat()
         }
     }
 }

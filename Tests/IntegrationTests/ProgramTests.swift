@@ -1,12 +1,15 @@
 import Foundation
 import PetrelKit
 import Testing
+
 #if canImport(FoundationNetworking)
     import FoundationNetworking
 #endif
 
 @Suite(.timeLimit(.minutes(2)), .serialized) struct ProgramTests {
-    private static func configuration(port: Int, _ change: (inout [String: JSONValue]) -> Void = { _ in }) throws -> Data {
+    private static func configuration(port: Int, _ change: (inout [String: JSONValue]) -> Void = { _ in }) throws
+        -> Data
+    {
         let base = "http://127.0.0.1:\(port)"
         var object: [String: JSONValue] = [
             "backends": ["text": ["format": "jsonl", "linger": 10]],
@@ -67,7 +70,9 @@ import Testing
         #expect(await simulator.end().status == 0)
     }
 
-    @Test(arguments: [SIGTERM, SIGINT]) func `a signal ends it with 0, even while StackStorm hangs`(signal: Int32) async throws {
+    @Test(arguments: [SIGTERM, SIGINT]) func `a signal ends it with 0, even while StackStorm hangs`(signal: Int32)
+        async throws
+    {
         let (simulator, port) = try await Self.simulator()
         try await Program.withFolder { folder in
             let petrel = try Self.run(in: folder, try Self.configuration(port: port))
@@ -210,7 +215,8 @@ import Testing
             }
             let petrel = try Self.run(in: folder, data)
             let line = try #require(await petrel.error(with: "The web server listens on"))
-            let web = try #require(line.split(separator: " ").last.flatMap { Int($0.dropLast($0.hasSuffix(".") ? 1 : 0)) })
+            let web = try #require(
+                line.split(separator: " ").last.flatMap { Int($0.dropLast($0.hasSuffix(".") ? 1 : 0)) })
             petrel.type(Self.say("!st2 echo x"))
             _ = await petrel.line()
             _ = await petrel.line()

@@ -19,10 +19,12 @@ import Testing
     private static let prefixes = Prefixes(
         prefix: "!", alternates: ["petrel", "hey bot"], isOptionalInDirectChats: true)
 
-    @Test(arguments: [
-        ("!status", "status"), ("! status", "status"), ("petrel: status", "status"), ("Petrel status", "status"),
-        ("hey bot, status", "status"), ("petrels status", nil), ("status", nil), ("petrel", ""),
-    ] as [(String, String?)]) func `is called by its prefix or by name`(text: String, rest: String?) {
+    @Test(
+        arguments: [
+            ("!status", "status"), ("! status", "status"), ("petrel: status", "status"), ("Petrel status", "status"),
+            ("hey bot, status", "status"), ("petrels status", nil), ("status", nil), ("petrel", ""),
+        ] as [(String, String?)]) func `is called by its prefix or by name`(text: String, rest: String?)
+    {
         let message = ChatMessage(
             id: "1", sender: Person(id: "u", name: "@u"), room: Room(id: "r", name: "#r"), text: text)
         #expect(Self.prefixes.strip(text, from: message) == rest)
@@ -44,14 +46,17 @@ import Testing
         ("a", command("st2")), ("a", command("st2help")), ("a", command("st2session_start")), ("b", command("help")),
     ])
 
-    @Test(arguments: [
-        ("st2 pack list", "st2", "pack list"), ("ST2  run a\n b", "st2", "run a\n b"), ("st2", "st2", ""),
-        ("st2help --pack x", "st2help", "--pack x"), ("st2session start word", "st2session_start", "word"),
-        ("st2session_start word", "st2session_start", "word"), ("help st2", "help", "st2"), ("st2_pack list", nil, ""),
-        ("helpme", nil, ""), ("", nil, ""),
-    ] as [(String, String?, String)]) func `the longest name wins, and ends at white space`(
-        text: String, name: String?, arguments: String
-    ) {
+    @Test(
+        arguments: [
+            ("st2 pack list", "st2", "pack list"), ("ST2  run a\n b", "st2", "run a\n b"), ("st2", "st2", ""),
+            ("st2help --pack x", "st2help", "--pack x"), ("st2session start word", "st2session_start", "word"),
+            ("st2session_start word", "st2session_start", "word"), ("help st2", "help", "st2"),
+            ("st2_pack list", nil, ""),
+            ("helpme", nil, ""), ("", nil, ""),
+        ] as [(String, String?, String)]) func `the longest name wins, and ends at white space`(
+            text: String, name: String?, arguments: String
+        )
+    {
         let match = Self.table.find(text)
         #expect(match?.entry.command.name == name)
         if name != nil { #expect(match?.arguments == arguments) }

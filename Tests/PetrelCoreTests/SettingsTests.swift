@@ -7,7 +7,9 @@ import Testing
 @Suite struct SettingsTests {
     private enum Color: String, CaseIterable { case red, green }
 
-    private static func section(_ json: JSONValue, environment: [String: String] = [:]) -> (SettingsSection, SettingsContext) {
+    private static func section(_ json: JSONValue, environment: [String: String] = [:]) -> (
+        SettingsSection, SettingsContext
+    ) {
         let context = SettingsContext(folder: URL(fileURLWithPath: "/nowhere"), environment: environment)
         return (SettingsSection(json.object ?? [:], at: "", in: context), context)
     }
@@ -61,7 +63,9 @@ import Testing
         #expect(context.problems.map(\.path) == ["access_controls"])
     }
 
-    @Test(arguments: ["", "[1]", "{\"a\": }", "{\"a\": 1"]) func `what is no JSON object is refused`(text: String) throws {
+    @Test(arguments: ["", "[1]", "{\"a\": }", "{\"a\": 1"]) func `what is no JSON object is refused`(text: String)
+        throws
+    {
         let file = FileManager.default.temporaryDirectory.appendingPathComponent("\(UUID()).json")
         try Data(text.utf8).write(to: file)
         defer { try? FileManager.default.removeItem(at: file) }

@@ -19,7 +19,8 @@ import Testing
 
     @Test func `finds the alias that StackStorm found`() throws {
         let matcher = AliasMatcher(try Self.recorded())
-        for exchange in RecordedExchange.all where exchange.name.hasPrefix("match_") && exchange.response.status == 200 {
+        for exchange in RecordedExchange.all where exchange.name.hasPrefix("match_") && exchange.response.status == 200
+        {
             let body = try JSONValue.parse(exchange.requestBody)
             guard let command = body["command"]?.string else { continue }
             let expected = try JSONValue.parse(exchange.response.body)
@@ -34,7 +35,8 @@ import Testing
 
     @Test func `refuses what StackStorm refused`() throws {
         let matcher = AliasMatcher(try Self.recorded())
-        for exchange in RecordedExchange.all where exchange.name.hasPrefix("match_") && exchange.response.status == 400 {
+        for exchange in RecordedExchange.all where exchange.name.hasPrefix("match_") && exchange.response.status == 400
+        {
             let fault = try JSONValue.parse(exchange.response.body)["faultstring"]?.string ?? ""
             guard let command = (try? JSONValue.parse(exchange.requestBody))?["command"]?.string else { continue }
             switch matcher.match(command) {

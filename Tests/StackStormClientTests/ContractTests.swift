@@ -25,7 +25,8 @@ import Testing
         ("execution_post_message", "Petrel starts executions through aliases only"),
         ("execution_rerun", "Petrel runs the alias again"), ("execution_put_cancel", "Petrel cancels with DELETE"),
         ("execution_attribute", "a part that Petrel reads with the whole"),
-        ("execution_children", "a part that Petrel never reads"), ("execution_result", "a part that Petrel reads with the whole"),
+        ("execution_children", "a part that Petrel never reads"),
+        ("execution_result", "a part that Petrel reads with the whole"),
         ("execution_done_big_result", "a part that Petrel reads with the whole"),
     ]
 
@@ -71,8 +72,10 @@ import Testing
 
     /// What depends on the action, the host or the database, and what Petrel never reads.
     private static let free: Set = [
-        "parameters", "result", "runner", "runner_info", "liveaction", "context", "log", "action", "schema", "ack", "extra",
-        "response", "metadata", "task_execution", "result_size", "elapsed_seconds", "children", "parent", "delay", "conflict-id", "notify",
+        "parameters", "result", "runner", "runner_info", "liveaction", "context", "log", "action", "schema", "ack",
+        "extra",
+        "response", "metadata", "task_execution", "result_size", "elapsed_seconds", "children", "parent", "delay",
+        "conflict-id", "notify",
         "description", "workflow_execution", "trigger_instance", "rule", "end_timestamp", "location", "display",
     ]
 
@@ -116,13 +119,16 @@ extension SimulatedStackStorm {
         case "inquiries":
             rememberExecution(parts[1], isRunning: false)
             if fault.contains("not an inquiry") { return }
-            let schema: JSONValue = ["type": "object", "properties": ["approved": ["type": "boolean", "required": true]]]
+            let schema: JSONValue = [
+                "type": "object", "properties": ["approved": ["type": "boolean", "required": true]],
+            ]
             executions[parts[1]]?["parameters"] = ["schema": schema, "route": "errbot"]
             inquiries[parts[1]] = fault.contains("already")
         case "actionalias" where exchange.response.status < 400 && parts[1].count == 24:
             if !aliases.contains(where: { $0["id"]?.string == parts[1] }) {
                 aliases.append(
-                    SimulatedContent.alias("a.seed", "", action: "core.echo", formats: ["seed"]).with("id", .string(parts[1])))
+                    SimulatedContent.alias("a.seed", "", action: "core.echo", formats: ["seed"]).with(
+                        "id", .string(parts[1])))
             }
         default: break
         }

@@ -51,7 +51,8 @@ import Testing
     private static func decode(_ exchange: RecordedExchange) throws -> Any {
         let response = exchange.response
         switch (exchange.method, exchange.service, exchange.path) {
-        case ("POST", "auth", "/tokens"), ("POST", "auth", "/tokens/"): return try Endpoint.token(ttl: nil).decode(response)
+        case ("POST", "auth", "/tokens"), ("POST", "auth", "/tokens/"):
+            return try Endpoint.token(ttl: nil).decode(response)
         case ("GET", "api", "/user"): return try Endpoint.user().decode(response)
         case ("GET", "api", "/actionalias"), ("GET", "api", "/actionalias/"):
             return try Endpoint.aliases(limit: -1).decode(response)
@@ -123,12 +124,14 @@ import Testing
         #expect(page.items.count == 5)
         #expect(page.items[4].parameters?["message"] == "Result: hi")
         #expect(page.items[4].parent == "6b00fdc86bb8a0c04fbbc105")
-        let parent = try Endpoint.execution("a").decode(RecordedExchange.named("execution_announcement_parent").response)
+        let parent = try Endpoint.execution("a").decode(
+            RecordedExchange.named("execution_announcement_parent").response)
         #expect(parent.parameters?["execution_id"] == "6b010263f3f356f28483d894")
     }
 
     @Test func `an answer without its id is refused with the place`() {
-        let broken = StackStormResponse(status: 200, headers: ["x-request-id": "r1"], body: Data(#"{"status": 5}"#.utf8))
+        let broken = StackStormResponse(
+            status: 200, headers: ["x-request-id": "r1"], body: Data(#"{"status": 5}"#.utf8))
         #expect(throws: StackStormError(.unexpectedAnswer, "`id` is missing", status: 200, requestID: "r1")) {
             try Endpoint.execution("a").decode(broken)
         }

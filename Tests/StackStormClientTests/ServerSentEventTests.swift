@@ -18,7 +18,8 @@ import Testing
         return Array(body.joined(separator: "\n\n").utf8)
     }
 
-    @Test(arguments: [1, 2, 3, 7, 64, 4_096, .max]) func `reads a recorded stream whatever the chunks`(size: Int) throws {
+    @Test(arguments: [1, 2, 3, 7, 64, 4_096, .max]) func `reads a recorded stream whatever the chunks`(size: Int) throws
+    {
         let bytes = Self.body("stream_errbot")
         var parser = ServerSentEventParser()
         var items: [Item] = []
@@ -39,7 +40,8 @@ import Testing
 
     @Test func `follows the specification`() {
         var parser = ServerSentEventParser()
-        let text = "\u{FEFF}: comment\r\nevent: a\r\ndata: one\r\ndata:two\r\n\r\ndata\n\nevent: b\n\nretry: 1000\rdata: x\r\r"
+        let text =
+            "\u{FEFF}: comment\r\nevent: a\r\ndata: one\r\ndata:two\r\n\r\ndata\n\nevent: b\n\nretry: 1000\rdata: x\r\r"
         #expect(
             parser.feed(text.utf8) == [
                 Self.event("a", "one\ntwo"), Self.event("message", ""), .retry(1_000), Self.event("message", "x"),

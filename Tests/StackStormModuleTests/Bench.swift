@@ -18,7 +18,8 @@ struct Bench: Sendable {
 
     static let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
 
-    static func client(port: Int, _ change: (inout StackStormSettings) -> Void = { _ in }) throws -> StackStormSettings {
+    static func client(port: Int, _ change: (inout StackStormSettings) -> Void = { _ in }) throws -> StackStormSettings
+    {
         let base = "http://127.0.0.1:\(port)"
         var settings = StackStormSettings(
             auth: try #require(URL(string: "\(base)/auth/v1")), api: try #require(URL(string: "\(base)/api/v1")),

@@ -36,7 +36,8 @@ import Testing
         }
     }
 
-    @Test(arguments: [Fault.status(500), .status(503), .html(502), .garbage, .cut]) func `a fault is told, and is over when it is over`(
+    @Test(arguments: [Fault.status(500), .status(503), .html(502), .garbage, .cut])
+    func `a fault is told, and is over when it is over`(
         fault: Fault
     ) async throws {
         try await Bench.run { bench in
@@ -94,7 +95,10 @@ import Testing
 
     @Test func `a malformed event costs itself only`() async throws {
         try await Bench.run { bench in
-            for data in ["nonsense", "{}", "{\"payload\": 5}", "{\"payload\": {\"channel\": \"#ops\"}}", "{\"payload\": {\"message\": \"lost\"}}"] {
+            for data in [
+                "nonsense", "{}", "{\"payload\": 5}", "{\"payload\": {\"channel\": \"#ops\"}}",
+                "{\"payload\": {\"message\": \"lost\"}}",
+            ] {
                 await bench.stackStorm.sendRaw("event: st2.announcement__errbot\ndata: \(data)\n\n")
             }
             await bench.stackStorm.publish(payload: ["channel": "#ops", "message": "good"], route: "errbot")
@@ -173,10 +177,15 @@ import Testing
     }
 
     @Test(arguments: [
-        ("", ##"{"channel":"#ops","message":"x"}"##, 403), ("Bearer wrong", ##"{"channel":"#ops","message":"x"}"##, 403),
-        ("Bearer s3cret", "nonsense", 400), ("Bearer s3cret", "[]", 400), ("Bearer s3cret", ##"{"channel":"#ops"}"##, 400),
-        ("Bearer s3cret", ##"{"message":"x"}"##, 400), ("Bearer s3cret", ##"{"channel":"#ops","message":"said"}"##, 202),
-    ]) func `the webhook takes the same payload, with its secret only`(header: String, body: String, status: Int) async throws {
+        ("", ##"{"channel":"#ops","message":"x"}"##, 403),
+        ("Bearer wrong", ##"{"channel":"#ops","message":"x"}"##, 403),
+        ("Bearer s3cret", "nonsense", 400), ("Bearer s3cret", "[]", 400),
+        ("Bearer s3cret", ##"{"channel":"#ops"}"##, 400),
+        ("Bearer s3cret", ##"{"message":"x"}"##, 400),
+        ("Bearer s3cret", ##"{"channel":"#ops","message":"said"}"##, 202),
+    ]) func `the webhook takes the same payload, with its secret only`(header: String, body: String, status: Int)
+        async throws
+    {
         let backend = RecordingBackend()
         let host = TestHost([backend])
         let webhook = ChatopsWebhook(host: host.access(for: "web"), secret: Secret("s3cret"))
@@ -200,6 +209,7 @@ extension Bench {
                 method: "POST", target: "/auth/v1/tokens",
                 headers: ["authorization": "Basic \(Data("petrel:demo".utf8).base64EncodedString())"]))
         guard case .bytes(let bytes) = answer.body else { return "" }
-        return try endpoint.decode(StackStormResponse(status: answer.status, headers: [:], body: Data(bytes))).token.reveal()
+        return try endpoint.decode(StackStormResponse(status: answer.status, headers: [:], body: Data(bytes))).token
+            .reveal()
     }
 }

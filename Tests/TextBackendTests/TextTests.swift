@@ -18,7 +18,9 @@ import Testing
         #expect(place.take("/quit") == .quit)
     }
 
-    @Test(arguments: ["/as", "/as bob", "/room ops", "/nonsense"]) func `a wrong slash command changes nothing`(line: String) {
+    @Test(arguments: ["/as", "/as bob", "/room ops", "/nonsense"]) func `a wrong slash command changes nothing`(
+        line: String
+    ) {
         var place = TextPlace(user: "@you", room: "#ops")
         let before = place
         guard case .note = place.take(line) else {

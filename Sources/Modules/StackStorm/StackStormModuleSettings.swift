@@ -30,7 +30,8 @@ public struct StackStormModuleSettings: Sendable {
         client.environment = environment
         client.tokenLifetime = section.integer("user_token_ttl", default: 86_400, in: 1...31_536_000)
         if client.tokenLifetime > 86_400 {
-            section.warn("user_token_ttl", "is more than the 86400 that StackStorm allows unless its configuration says so")
+            section.warn(
+                "user_token_ttl", "is more than the 86400 that StackStorm allows unless its configuration says so")
         }
         client.tls = Self.tls(section)
         prefix = section.string("plugin_prefix", default: "st2")
