@@ -145,7 +145,7 @@ package final class EventStream: Sendable {
         }
         let reader = Reader(spoke: spoke, takeOver: takeOver, task: task)
         await withTaskCancellationHandler {
-            await Signal.wait(for: spoke, atMost: client.settings.limits.answer)
+            await Signal.wait(for: spoke, atMost: min(client.settings.limits.answer, client.settings.limits.silence))
         } onCancel: {
             task.cancel()
         }
