@@ -103,15 +103,22 @@ extension SettingsSection {
         let json: JSONValue
         do {
             json = try JSONValue.parse(data)
-        } catch let DecodingError.dataCorrupted(context) {
-            let cause = context.underlyingError.map { "\($0)" } ?? context.debugDescription
-            let detail = (context.underlyingError as NSError?)?.userInfo["NSDebugDescription"] as? String
-            throw failure("this is no JSON: \(detail ?? cause)")
         } catch {
-            throw failure("this is no JSON: \(error)")
+            throw failure("this is no JSON: \(Self.placeOfMistake(in: data))")
         }
         guard let object = json.object else { throw failure("must be a JSON object, not \(json.typeName)") }
         let context = SettingsContext(folder: url.deletingLastPathComponent(), environment: environment)
         return (SettingsSection(object, at: "", in: context), context)
+    }
+
+    /// Foundation's older reader says where it stumbled.
+    private static func placeOfMistake(in data: Data) -> String {
+        do {
+            _ = try JSONSerialization.jsonObject(with: data)
+            return "it cannot be read"
+        } catch {
+            let detail = (error as NSError).userInfo["NSDebugDescription"] as? String
+            return detail ?? "\(error)"
+        }
     }
 }

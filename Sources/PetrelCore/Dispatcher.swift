@@ -14,10 +14,14 @@ package final class Dispatcher: Sendable {
         }
     }
 
+    /// What a message asks for: a command that runs, or just an answer. Both wait for their turn.
     private struct Job: Sendable {
-        var match: CommandTable.Match
-        var invocation: Invocation
-        var received: ContinuousClock.Instant
+        var message: ChatMessage
+        var address: Address
+        var command: String
+        var isAnswer = false
+        var received = ContinuousClock.now
+        var work: @Sendable () async throws -> Reply?
     }
 
     private let registry: CommandRegistry
@@ -28,6 +32,8 @@ package final class Dispatcher: Sendable {
     private let policy: Locked<Policy>
     private let seen: @Sendable (ChatMessage, String) -> Void
     private let meters: Meters
+    /// Who was told that they have too much waiting, and has not been sent that yet.
+    private let warned = Locked<Set<String>>([])
 
     package init(
         _ registry: CommandRegistry, delivery: Delivery, pool: TaskPool, policy: Policy, logger: Logger,
@@ -58,20 +64,29 @@ package final class Dispatcher: Sendable {
         meters.received.increment()
         seen(message, backend)
         let whole = CommandText(message.text).text
-        let completed = completion(of: message, on: backend)
-        guard let text = policy.prefixes.strip(whole, from: message), !text.isEmpty else { return completed() }
+        guard let text = policy.prefixes.strip(whole, from: message), !text.isEmpty else {
+            return completion(of: message, on: backend)()
+        }
         let address = Address(answering: message, from: backend)
         guard let match = registry.table.find(text) else {
-            return answer(unknown(text, policy), at: address, then: completed)
+            return answer(unknown(text, policy), to: message, at: address)
         }
         let invocation = invocation(of: match, text, message, address, policy)
         let decision = policy.access.decide(match.entry.command, for: message)
         guard decision.isAllowed else {
             meters.denied.increment()
-            log(for: invocation).notice("Denied: \(decision.reason)")
-            return answer(Reply(decision.reason, kind: .error, isPrivate: true), at: address, then: completed)
+            let reply = Reply(decision.reason, kind: .error, isPrivate: true)
+            log(message, address, match.entry.command.name).notice("Denied: \(decision.reason)")
+            return answer(reply, to: message, at: address)
         }
-        admit(Job(match: match, invocation: invocation, received: .now))
+        let handler = match.entry.command.handler
+        admit(
+            Job(message: message, address: address, command: match.entry.command.name) { try await handler(invocation) }
+        )
+    }
+
+    private func answer(_ reply: Reply, to message: ChatMessage, at address: Address) {
+        admit(Job(message: message, address: address, command: "", isAnswer: true) { reply })
     }
 
     private func admit(_ job: Job) {
@@ -79,12 +94,19 @@ package final class Dispatcher: Sendable {
         switch queue.withLock({ $0.admit(job, for: person) }) {
         case .run: pool.spawn { await self.run(job) }
         case .waits: break
-        case .refused:
-            meters.refused.increment()
+        case .refused: refuse(job, person)
+        }
+    }
+
+    /// Said once, until it was sent: who floods the bot must not fill the queue of replies either.
+    private func refuse(_ job: Job, _ person: String) {
+        meters.refused.increment()
+        guard warned.withLock({ $0.insert(person).inserted }) else { return completion(of: job)() }
+        pool.spawn {
             let text = "You have too many commands waiting. Please try again when some of them have ended."
-            answer(
-                Reply(text, kind: .error), at: job.invocation.address,
-                then: completion(of: job.invocation.message, on: job.invocation.address.backend))
+            await self.delivery.deliver(Reply(text, kind: .error), to: job.address)
+            self.warned.withLock { _ = $0.remove(person) }
+            self.completion(of: job)()
         }
     }
 
@@ -96,33 +118,23 @@ package final class Dispatcher: Sendable {
     }
 
     private func execute(_ job: Job) async {
-        let invocation = job.invocation
         do {
-            let reply = try await job.match.entry.command.handler(invocation)
-            meters.succeeded.increment()
-            if let reply { await delivery.deliver(reply, to: invocation.address) }
+            let reply = try await job.work()
+            if !job.isAnswer { meters.succeeded.increment() }
+            if let reply { await delivery.deliver(reply, to: job.address) }
         } catch let error as any ReplyError {
             meters.failed.increment()
-            log(for: invocation).info("\(error)")
-            await delivery.deliver(Reply(error.reply, kind: .error), to: invocation.address)
+            log(job.message, job.address, job.command).info("\(error)")
+            await delivery.deliver(Reply(error.reply, kind: .error), to: job.address)
         } catch {
             meters.failed.increment()
-            let id = UInt32.random(in: 0x1000_0000...UInt32.max)
-            let name = String(id, radix: 16)
-            log(for: invocation).error("Error \(name): \(error)")
-            await delivery.deliver(
-                Reply("That went wrong inside me. The log has the details under \(name).", kind: .error),
-                to: invocation.address)
+            let name = String(UInt32.random(in: 0x1000_0000...UInt32.max), radix: 16)
+            log(job.message, job.address, job.command).error("Error \(name): \(error)")
+            let text = "That went wrong inside me. The log has the details under \(name)."
+            await delivery.deliver(Reply(text, kind: .error), to: job.address)
         }
-        meters.duration.recordNanoseconds((ContinuousClock.now - job.received).nanoseconds)
-        completion(of: invocation.message, on: invocation.address.backend)()
-    }
-
-    private func answer(_ reply: Reply, at address: Address, then completed: @escaping @Sendable () -> Void) {
-        pool.spawn { [delivery] in
-            await delivery.deliver(reply, to: address)
-            completed()
-        }
+        if !job.isAnswer { meters.duration.recordNanoseconds((ContinuousClock.now - job.received).nanoseconds) }
+        completion(of: job)()
     }
 }
 
@@ -141,7 +153,11 @@ package struct FairQueueLimits: Sendable {
 
 extension Dispatcher {
     private func person(of job: Job) -> String {
-        "\(job.invocation.address.backend)/\(job.invocation.message.sender.id)"
+        "\(job.address.backend)/\(job.message.sender.id)"
+    }
+
+    private func completion(of job: Job) -> @Sendable () -> Void {
+        completion(of: job.message, on: job.address.backend)
     }
 
     private func completion(of message: ChatMessage, on backend: String) -> @Sendable () -> Void {
@@ -176,13 +192,13 @@ extension Dispatcher {
         return Reply(reply + " `\(prefix)help` lists what I can do.", style: .markdown, kind: .error)
     }
 
-    private func log(for invocation: Invocation) -> Logger {
+    private func log(_ message: ChatMessage, _ address: Address, _ command: String) -> Logger {
         var logger = logger
-        logger[metadataKey: "message"] = "\(invocation.message.id)"
-        logger[metadataKey: "backend"] = "\(invocation.address.backend)"
-        logger[metadataKey: "place"] = "\(invocation.address.place.id)"
-        logger[metadataKey: "person"] = "\(invocation.message.sender.id)"
-        logger[metadataKey: "command"] = "\(invocation.command)"
+        logger[metadataKey: "message"] = "\(message.id)"
+        logger[metadataKey: "backend"] = "\(address.backend)"
+        logger[metadataKey: "place"] = "\(address.place.id)"
+        logger[metadataKey: "person"] = "\(message.sender.id)"
+        logger[metadataKey: "command"] = "\(command)"
         return logger
     }
 }

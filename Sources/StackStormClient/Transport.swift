@@ -175,10 +175,21 @@ extension Transport {
         var tls = TLSConfiguration.makeClientConfiguration()
         tls.minimumTLSVersion = .tlsv12
         if !settings.verifies { tls.certificateVerification = .none }
-        if let authority = settings.authority { tls.additionalTrustRoots = [.file(authority)] }
+        if let authority = settings.authority {
+            guard let roots = try? NIOSSLCertificate.fromPEMFile(authority), !roots.isEmpty else {
+                throw StackStormError(.unreachable, "ca_cert: \(authority) holds no certificate in PEM")
+            }
+            tls.additionalTrustRoots = [.certificates(roots)]
+        }
         if let certificate = settings.certificate {
-            tls.certificateChain = try NIOSSLCertificate.fromPEMFile(certificate).map { .certificate($0) }
-            tls.privateKey = .privateKey(try NIOSSLPrivateKey(file: settings.key ?? certificate, format: .pem))
+            do {
+                tls.certificateChain = try NIOSSLCertificate.fromPEMFile(certificate).map { .certificate($0) }
+                tls.privateKey = .privateKey(try NIOSSLPrivateKey(file: settings.key ?? certificate, format: .pem))
+            } catch {
+                throw StackStormError(
+                    .unreachable, "client_cert and client_key: \(certificate) and its key cannot be read as PEM",
+                    cause: "\(error)")
+            }
         }
         return tls
     }

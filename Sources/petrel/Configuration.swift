@@ -1,3 +1,4 @@
+import BuiltinsModule
 import Foundation
 import PetrelCore
 import PetrelKit
@@ -36,12 +37,19 @@ struct Configuration: Sendable {
         backends = Self.backends(root, options)
         stackStorms = root.sections("stackstorm").map { StackStormModuleSettings($0, environment: environment) }
         if stackStorms.isEmpty { root.problem("stackstorm", "is required") }
-        let prefixes = stackStorms.map(\.prefix)
-        if Set(prefixes).count != prefixes.count {
-            root.problem("stackstorm", "every entry needs a plugin_prefix of its own")
-        }
+        Self.checkNames(stackStorms, root)
         root.finish()
         warnings = context.warnings
+    }
+
+    /// Two commands of one name would hide each other.
+    private static func checkNames(_ stackStorms: [StackStormModuleSettings], _ root: SettingsSection) {
+        var taken = Set(BuiltinsModule.names.map { Command.key($0) })
+        for settings in stackStorms {
+            for name in settings.commandNames where !taken.insert(Command.key(name)).inserted {
+                root.problem("stackstorm", "plugin_prefix \"\(settings.prefix)\" makes a second command \"\(name)\"")
+            }
+        }
     }
 
     private static func backends(
@@ -49,6 +57,7 @@ struct Configuration: Sendable {
     ) -> [(name: String, make: Catalog.MakeBackend)] {
         let sections = root.section("backends")
         if sections.keys.isEmpty { root.problem("backends", "at least one is required, such as {\"text\": {}}") }
+        var seenText: Set<String> = []
         return sections.keys.compactMap { name in
             guard let section = sections.optionalSection(name) else { return nil }
             let kind = section.string("kind", default: name)
@@ -56,6 +65,9 @@ struct Configuration: Sendable {
                 let known = Catalog.backends.keys.sorted().joined(separator: ", ")
                 sections.problem(name, "no backend is of the kind \"\(kind)\"; there is \(known)")
                 return nil
+            }
+            if kind == "text", !seenText.insert(kind).inserted {
+                sections.problem(name, "there is one standard input: only one backend can be text")
             }
             return (name, entry(name, section, options))
         }

@@ -4,6 +4,7 @@ import PetrelCore
 import PetrelKit
 import PetrelStore
 import PetrelWeb
+import StackStormClient
 
 @main
 struct Petrel: AsyncParsableCommand {
@@ -26,7 +27,7 @@ enum ExitStatus {
     static func of(_ error: any Error) -> ExitCode {
         say("\(error)")
         return switch error {
-        case is ConfigurationFailure: configuration
+        case is ConfigurationFailure, is StackStormError: configuration
         case is StoreFailure, is WebFailure, is BackendFailure: unavailable
         default: software
         }

@@ -9,6 +9,9 @@ public struct BuiltinsModule: BotModule {
         self.overview = overview
     }
 
+    /// What no other module's command may be called.
+    public static let names = ["help", "whoami", "status", "uptime", "version"]
+
     public var commands: [Command] {
         [
             Command("help", usage: "[command]", summary: "What I can do, or more about one command.") { help(for: $0) },

@@ -13,11 +13,10 @@ struct HelpRequest: Equatable {
 
     /// Reads `--pack core --limit 5`, `--pack=core`, `pack core limit 5`, or just a word.
     init(_ text: String, packs: Set<String>) throws {
-        var words = text.split(whereSeparator: \.isWhitespace).flatMap { word -> [Substring] in
-            word.hasPrefix("--") ? word.split(separator: "=", maxSplits: 1) : [word]
-        }[...]
+        var words = Self.words(of: text)[...]
         while let word = words.popFirst() {
-            let key = word.hasPrefix("--") ? word.dropFirst(2) : word
+            // A plain word is a key only where something follows it.
+            let key = word.hasPrefix("--") ? word.dropFirst(2) : words.isEmpty ? "" : word
             switch key {
             case "pack": pack = try Self.value(of: key, &words)
             case "filter": filter = try Self.value(of: key, &words)
@@ -33,6 +32,17 @@ struct HelpRequest: Equatable {
                 } else {
                     filter = [filter, word].compactMap { $0 }.joined(separator: " ")
                 }
+            }
+        }
+    }
+
+    /// Words, with what is in quotes as one, `--key=value` as two, and a dash that a phone made of `--` as such.
+    private static func words(of text: String) -> [Substring] {
+        text.split(separator: "\"", omittingEmptySubsequences: false).enumerated().flatMap { index, part in
+            if index % 2 == 1 { return [part] }
+            return part.split(whereSeparator: \.isWhitespace).flatMap { word -> [Substring] in
+                let word = word.hasPrefix("—") ? "--" + word.dropFirst() : word
+                return word.hasPrefix("--") ? word.split(separator: "=", maxSplits: 1) : [word]
             }
         }
     }

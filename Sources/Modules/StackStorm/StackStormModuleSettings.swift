@@ -18,6 +18,9 @@ public struct StackStormModuleSettings: Sendable {
     /// The name of the module, which rules may name.
     public var name: String { prefix.isEmpty ? "stackstorm" : prefix }
 
+    /// Every command that this instance brings.
+    public var commandNames: [String] { [prefix, helpName] }
+
     /// The command that lists the aliases.
     var helpName: String { prefix.isEmpty ? "st2help" : "\(prefix)help" }
 
