@@ -101,7 +101,8 @@ let package = Package(
             "StackStormModuleTests",
             [
                 "StackStormModule", "StackStormClient", "StackStormSimulator", "PetrelKit", "PetrelTesting",
-                "PetrelCore", "BuiltinsModule", log, lifecycle,
+                "PetrelCore", "BuiltinsModule", "PetrelWeb", log, lifecycle,
+                .product(name: "AsyncHTTPClient", package: "async-http-client"),
             ]),
         // Here and not in a package of its own: only a target of this package sees what is `package`.
         .executableTarget(

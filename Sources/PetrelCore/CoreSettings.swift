@@ -118,7 +118,18 @@ extension SettingsSection {
             return "it cannot be read"
         } catch {
             let detail = (error as NSError).userInfo["NSDebugDescription"] as? String
-            return detail ?? "\(error)"
+            return detail.map { $0 + place(named: $0, in: data) } ?? "\(error)"
         }
+    }
+
+    /// Line and column for "around character N".
+    private static func place(named detail: String, in data: Data) -> String {
+        guard let number = detail.firstMatch(of: /character (\d+)/).flatMap({ Int($0.1) }), number <= data.count else {
+            return ""
+        }
+        let before = data.prefix(number)
+        let column =
+            before.count - (before.lastIndex(of: 10).map { before.distance(from: before.startIndex, to: $0) + 1 } ?? 0)
+        return " (line \(before.count { $0 == 10 } + 1), column \(column + 1))"
     }
 }

@@ -119,8 +119,6 @@ package final class EventStream: Sendable {
 
     /// One connection, read by a task of its own.
     private struct Reader: Sendable {
-        /// The first byte came: StackStorm writes a newline at once.
-        let spoke: Signal
         /// It may handle events from now on.
         let takeOver: Signal
         let task: Task<any Error, Never>
@@ -139,19 +137,19 @@ package final class EventStream: Sendable {
     private func start(_ handle: @escaping @Sendable (ServerSentEvent) async -> Void) async throws -> Reader {
         let spoke = Signal()
         let takeOver = Signal()
+        let known = Signal()
         let task = Task { () -> any Error in
-            defer { spoke.open() }
-            return await self.read(spoke: spoke, takeOver: takeOver, handle)
+            defer { known.open() }
+            return await self.read(spoke: spoke, known: known, takeOver: takeOver, handle)
         }
-        let reader = Reader(spoke: spoke, takeOver: takeOver, task: task)
-        await withTaskCancellationHandler {
-            await Signal.wait(for: spoke, atMost: min(client.settings.limits.answer, client.settings.limits.silence))
-        } onCancel: {
-            task.cancel()
-        }
+        let reader = Reader(takeOver: takeOver, task: task)
+        let limits = client.settings.limits
+        await Signal.wait(for: known, atMost: min(limits.answer, limits.silence))
         guard spoke.isOpen else {
+            let isLate = !known.isOpen
             task.cancel()
-            throw StackStormError(.noAnswer, "the stream was opened, but nothing came")
+            let error = await task.value
+            throw isLate ? StackStormError(.noAnswer, "the stream was opened, but nothing came") : error
         }
         return reader
     }
@@ -196,14 +194,16 @@ package final class EventStream: Sendable {
 
     /// Reads to the end, which always is a failure.
     private func read(
-        spoke: Signal, takeOver: Signal, _ handle: @Sendable (ServerSentEvent) async -> Void
+        spoke: Signal, known: Signal, takeOver: Signal, _ handle: @Sendable (ServerSentEvent) async -> Void
     ) async -> any Error {
         var parser = ServerSentEventParser()
         var items: [ServerSentEventParser.Item] = []
         do {
             for try await chunk in try await open() {
                 if !spoke.isOpen {
+                    // The first byte: StackStorm writes a newline at once.
                     spoke.open()
+                    known.open()
                     await takeOver.wait()
                 }
                 health.withLock { $0.lastByte = .now }

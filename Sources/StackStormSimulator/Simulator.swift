@@ -39,16 +39,21 @@ package final class Simulator: Service {
             responder: Responder(stackStorm: stackStorm),
             configuration: ApplicationConfiguration(address: .hostname("127.0.0.1", port: port), serverName: "nginx"),
             onServerRunning: { [listening] channel in listening(channel.localAddress?.port ?? 0) }, logger: quiet)
-        // A stream never ends by itself, and the server waits for it.
-        let end: @Sendable () -> Void = { [stackStorm] in Task { await stackStorm.end() } }
+        // A server that is cancelled drops connections that are just being made, on which NIO stops the process: it is
+        // asked to end instead. A stream never ends by itself, and the server waits for it.
+        let server = ServiceGroup(services: [application], logger: quiet)
+        let end: @Sendable () -> Void = { [stackStorm] in
+            Task {
+                await stackStorm.end()
+                await server.triggerGracefulShutdown()
+            }
+        }
+        let serving = Task { try await server.run() }
+        let beating = Task { try await beat() }
+        defer { beating.cancel() }
         try await withGracefulShutdownHandler {
             try await withTaskCancellationHandler {
-                try await withThrowingTaskGroup { group in
-                    group.addTask { try await application.runService(gracefulShutdownSignals: []) }
-                    group.addTask { try await self.beat() }
-                    defer { group.cancelAll() }
-                    try await group.next()
-                }
+                try await serving.value
             } onCancel: {
                 end()
             }

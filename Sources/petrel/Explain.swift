@@ -1,4 +1,5 @@
 import ArgumentParser
+import BuiltinsModule
 import Foundation
 import PetrelCore
 import PetrelKit
@@ -40,6 +41,11 @@ struct Explain: AsyncParsableCommand {
         let whole = CommandText(line).text
         let text = core.prefixes.strip(whole, from: message) ?? whole
         var explanation = Explanation(command: CommandText.line(of: text))
+        let names = BuiltinsModule.names + configuration.stackStorms.map(\.commandNames[1])
+        explanation.botCommand = names.first {
+            CommandTable([("", Command($0, summary: "") { _ in nil })]).find(text) != nil
+        }
+        if explanation.botCommand != nil { return explanation }
         for settings in configuration.stackStorms {
             guard let rest = settings.aliasLine(of: text) else { continue }
             let store = try? Store(readingOnly: core.storePath)
@@ -54,13 +60,18 @@ struct Explain: AsyncParsableCommand {
 struct Explanation {
     var command: String
     var alias: AliasExplanation?
+    /// A command of Petrel's own.
+    var botCommand: String?
 
     private var allowed: (Bool, String) { (true, "no access rule is configured: allowed to everybody") }
 
     var text: String {
         var lines = ["command   \(command)", "allowed   \(allowed.0 ? "yes" : "no"), \(allowed.1)"]
         switch alias {
-        case nil: lines.append("alias     none: this is a command of the bot, or unknown")
+        case nil:
+            lines.append(
+                "alias     none: " + (botCommand.map { "this is the bot's own “\($0)”" } ?? "no command is called that")
+            )
         case .matched(let ref, let format, let parameters):
             lines += ["alias     \(ref)", "format    \(format)"]
             lines += parameters.map { "parameter \($0.name) = \($0.value ?? "null")" }

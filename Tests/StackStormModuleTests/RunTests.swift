@@ -103,6 +103,30 @@ import Testing
         }
     }
 
+    @Test func `several instances run side by side, each with its own StackStorm`() async throws {
+        try await Bench.withSimulator { _, first in
+            try await Bench.withSimulator { second, port in
+                await second.setFault(.status(500), for: .aliasexecution)
+                var modules: [StackStormModule] = []
+                for (prefix, port) in [("dc1", first), ("dc2", port)] {
+                    var settings = StackStormModuleSettings(client: try Bench.client(port: port))
+                    settings.prefix = prefix
+                    modules.append(try StackStormModule(settings, logger: Bench.logger))
+                }
+                let backend = RecordingBackend()
+                try await TestHost([backend]).run(modules) {
+                    backend.type("!dc2 echo x")
+                    #expect(await backend.next()?.reply.kind == .error)
+                    backend.type("!dc1 echo x")
+                    #expect(await backend.next()?.reply.text.hasPrefix("core.echo started") == true)
+                    #expect(await backend.next()?.reply.text.contains("stdout : x") == true)
+                    backend.type("!dc2help fleet")
+                    #expect(await backend.next()?.reply.text.contains("!dc2 drain") == true)
+                }
+            }
+        }
+    }
+
     @Test func `verbs act on what was started here, for who started it`() async throws {
         try await Bench.run(admins: ["@root"]) { bench in
             bench.backend.type("!st2 restart nginx on web1")

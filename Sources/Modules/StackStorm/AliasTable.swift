@@ -11,8 +11,8 @@ struct AliasTable: Sendable {
     /// Names that several packs use: StackStorm resolves such a name to one of them only.
     let duplicates: [String: [String]]
 
-    init(_ aliases: [Alias]) {
-        matcher = AliasMatcher(aliases)
+    init(_ aliases: [Alias], reusing last: AliasTable? = nil) {
+        matcher = AliasMatcher(aliases, reusing: last?.matcher)
         disabled = AliasMatcher(
             aliases.filter { !$0.enabled }.map { alias in
                 var alias = alias
@@ -116,7 +116,7 @@ actor AliasSync {
     private func take(_ aliases: [Alias]) {
         known = aliases
         isKept = false
-        let new = AliasTable(aliases)
+        let new = AliasTable(aliases, reusing: table.value)
         table.withLock { $0 = new }
         for problem in new.matcher.problems { host.logger.warning("\(problem).") }
         for (name, refs) in new.duplicates {

@@ -41,19 +41,25 @@ package struct AliasMatcher: Sendable {
     private var lengths: [Bool] = [false]
     private var needsServer = false
 
-    /// - Parameter aliases: all of them; those that are disabled do not match.
-    package init(_ aliases: [Alias] = []) {
+    /// - Parameters:
+    ///   - aliases: all of them; those that are disabled do not match.
+    ///   - last: an earlier matcher: what it has compiled is not compiled again.
+    package init(_ aliases: [Alias] = [], reusing last: AliasMatcher? = nil) {
         self.aliases = aliases
+        let compiled = (last?.candidates ?? []).map { ($0.compiled.source, $0.compiled) }
+        let known = Dictionary(compiled) { first, _ in first }
         for (index, alias) in aliases.enumerated() where alias.enabled {
             for format in alias.formats {
-                for pattern in format.patterns { add(pattern, of: format, index) }
+                for pattern in format.patterns { add(pattern, of: format, index, known[pattern]) }
             }
         }
     }
 
-    private mutating func add(_ pattern: String, of format: Alias.Format, _ alias: Int) {
+    private mutating func add(
+        _ pattern: String, of format: Alias.Format, _ alias: Int, _ known: AliasFormat?
+    ) {
         do {
-            let compiled = try AliasFormat(pattern)
+            let compiled = if let known { known } else { try AliasFormat(pattern) }
             let length = compiled.prefix.count
             while lengths.count <= length { lengths.append(false) }
             lengths[length] = true

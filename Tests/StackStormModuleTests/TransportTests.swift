@@ -1,0 +1,112 @@
+import AsyncHTTPClient
+import Foundation
+import PetrelKit
+import PetrelWeb
+import ServiceLifecycle
+import StackStormSimulator
+import Testing
+
+@testable import StackStormClient
+
+@Suite(.timeLimit(.minutes(1))) struct TransportTests {
+    @Test(
+        arguments: [
+            ("https://st2.example.com/api", ["HTTPS_PROXY": "http://proxy:8080"], "proxy:8080"),
+            ("https://st2.example.com/api", ["https_proxy": "proxy"], "proxy:3128"),
+            ("http://st2.example.com/api", ["HTTPS_PROXY": "http://proxy:8080"], nil),
+            ("https://st2.example.com/api", ["HTTPS_PROXY": "http://p:1", "NO_PROXY": "localhost, .example.com"], nil),
+            ("https://st2.example.com/api", ["HTTPS_PROXY": "http://p:1", "NO_PROXY": "*"], nil),
+            ("https://st2.example.com/api", ["HTTPS_PROXY": "http://p:1", "NO_PROXY": "ple.com"], "p:1"),
+            ("https://st2.example.com/api", ["ALL_PROXY": "http://p:1"], "p:1"),
+            ("https://st2.example.com/api", [:], nil),
+        ] as [(String, [String: String], String?)]) func `the environment names the proxy`(
+            address: String, environment: [String: String], expected: String?
+        ) throws
+    {
+        let proxy = ProxyEnvironment(environment).proxy(for: try #require(URL(string: address)))
+        #expect(proxy.map { "\($0.host):\($0.port)" } == expected)
+    }
+
+    @Test func `a certificate of an own authority is trusted where it is named, and nowhere else`() async throws {
+        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("petrel-\(UUID())")
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(at: folder) }
+        let (certificate, key) = try Self.selfSigned(in: folder)
+        let (ports, found) = AsyncStream.makeStream(of: Int.self)
+        let server = WebServer(
+            WebServer.Settings(host: "127.0.0.1", port: 0, tls: (certificate, key)),
+            routes: [
+                WebRoute(.get, "/api/v1/user") { _ in WebResponse(status: 200, body: Array(#"{"username":"tls"}"#.utf8))
+                }
+            ], logger: Bench.logger, listening: { found.yield($0) })
+        let services = ServiceGroup(services: [server], logger: Bench.logger)
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { try await services.run() }
+            for await port in ports {
+                let trusted = try Self.client(port) { $0.tls.authority = certificate }
+                #expect(try await trusted.account().username == "tls")
+                let careless = try Self.client(port) { $0.tls.verifies = false }
+                #expect(try await careless.account().username == "tls")
+                let stranger = try Self.client(port) { _ in }
+                await #expect { try await stranger.account() } throws: { error in
+                    (error as? StackStormError)?.code == .unreachable
+                }
+                await services.triggerGracefulShutdown()
+                break
+            }
+            try await group.waitForAll()
+        }
+    }
+
+    private static func client(_ port: Int, _ change: (inout StackStormSettings) -> Void) throws -> StackStormClient {
+        let url = try #require(URL(string: "https://localhost:\(port)/api/v1"))
+        var settings = StackStormSettings(auth: url, api: url, stream: url, login: .token(Secret("t")))
+        change(&settings)
+        return try StackStormClient(settings, logger: Bench.logger)
+    }
+
+    private static func selfSigned(in folder: URL) throws -> (certificate: String, key: String) {
+        let certificate = folder.appendingPathComponent("cert.pem").path
+        let key = folder.appendingPathComponent("key.pem").path
+        let openssl = Process()
+        openssl.executableURL = URL(fileURLWithPath: "/usr/bin/openssl")
+        openssl.arguments = [
+            "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
+            "-subj",
+            "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-keyout", key, "-out", certificate,
+        ]
+        openssl.standardError = FileHandle.nullDevice
+        try openssl.run()
+        openssl.waitUntilExit()
+        try #require(openssl.terminationStatus == 0)
+        return (certificate, key)
+    }
+
+    @Test func `a body beyond the limit is refused, and one that stalls is given up`() async throws {
+        try await Bench.withSimulator { stackStorm, port in
+            let small = try StackStormClient(
+                try Bench.client(port: port) { $0.limits.body = 1_000 }, logger: Bench.logger)
+            await #expect { try await small.aliases() } throws: { error in
+                (error as? StackStormError)?.message == "the answer is larger than allowed"
+            }
+            await stackStorm.setFault(.silent, for: .actionalias)
+            let hasty = try StackStormClient(
+                try Bench.client(port: port) { $0.limits.answer = .milliseconds(300) }, logger: Bench.logger)
+            await #expect { try await hasty.aliases() } throws: { ($0 as? StackStormError)?.code == .noAnswer }
+        }
+    }
+
+    @Test func `a token that StackStorm refuses for good is told, and a key works as well`() async throws {
+        try await Bench.withSimulator { stackStorm, port in
+            let wrong = try StackStormClient(
+                try Bench.client(port: port) { $0.login = .token(Secret("hunter2")) }, logger: Bench.logger)
+            await #expect { try await wrong.account() } throws: { error in
+                (error as? StackStormError)?.code == .unauthorized && !"\(error)".contains("hunter2")
+            }
+            await stackStorm.addAPIKey("key1", for: "bot")
+            let key = try StackStormClient(
+                try Bench.client(port: port) { $0.login = .apiKey(Secret("key1")) }, logger: Bench.logger)
+            #expect(try await key.account().username == "bot")
+        }
+    }
+}
