@@ -1,6 +1,6 @@
 # What people type. Every target sets up what it needs.
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test lint format bench check-docs clean
+.PHONY: help setup build demo test lint format bench clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12

@@ -56,6 +56,7 @@ package final class BackendService: StatusReporting {
                 logger.error("The backend stopped for good: \(failure.message)")
                 return
             } catch {
+                if Task.isCancelled { return }
                 if ContinuousClock.now - started >= Self.goodConnection { policy.succeeded() }
                 let pause = policy.pause(using: &random)
                 state.withLock { $0 = .waiting(reason: "\(error)") }

@@ -8,7 +8,7 @@ package final class Delivery: Sendable {
     private struct Parcel: Sendable {
         var reply: Reply
         var address: Address
-        var sent: CheckedContinuation<Void, Never>?
+        var sent: (@Sendable () -> Void)?
     }
 
     private struct Lane: Hashable {
@@ -50,16 +50,22 @@ package final class Delivery: Sendable {
     /// Returns once the reply was sent, or given up.
     package func deliver(_ reply: Reply, to address: Address) async {
         guard reply.saysSomething else { return }
-        await withCheckedContinuation { enqueue(Parcel(reply: reply, address: address, sent: $0)) }
+        await withCheckedContinuation { continuation in
+            enqueue(Parcel(reply: reply, address: address, sent: { continuation.resume() }))
+        }
     }
 
     /// Returns once the reply is in the queue of its place; waits only when that queue is long.
-    package func say(_ reply: Reply, to address: Address) async {
+    /// - Parameter sent: called when the reply was sent, or given up.
+    package func say(_ reply: Reply, to address: Address, sent: (@Sendable () -> Void)? = nil) async {
         let lane = Lane(backend: address.backend, place: address.place)
         if lanes.withLock({ $0[lane]?.count ?? 0 }) >= Self.comfortable {
             await deliver(reply, to: address)
+            sent?()
         } else if reply.saysSomething {
-            enqueue(Parcel(reply: reply, address: address, sent: nil))
+            enqueue(Parcel(reply: reply, address: address, sent: sent))
+        } else {
+            sent?()
         }
     }
 
@@ -76,7 +82,7 @@ package final class Delivery: Sendable {
     private func empty(_ lane: Lane) async {
         while let parcel = next(in: lane) {
             await send(parcel)
-            parcel.sent?.resume()
+            parcel.sent?()
         }
     }
 

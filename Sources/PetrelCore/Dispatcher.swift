@@ -117,24 +117,34 @@ package final class Dispatcher: Sendable {
         }
     }
 
+    /// Runs a job and puts its reply into the queue of its room. A backend that is slow to take replies holds up its
+    /// own rooms, not the commands of others.
     private func execute(_ job: Job) async {
+        let reply = await reply(to: job)
+        if !job.isAnswer { meters.duration.recordNanoseconds((ContinuousClock.now - job.received).nanoseconds) }
+        let completed = completion(of: job)
+        if let reply {
+            await delivery.say(reply, to: job.address, sent: completed)
+        } else {
+            completed()
+        }
+    }
+
+    private func reply(to job: Job) async -> Reply? {
         do {
             let reply = try await job.work()
             if !job.isAnswer { meters.succeeded.increment() }
-            if let reply { await delivery.deliver(reply, to: job.address) }
+            return reply
         } catch let error as any ReplyError {
             meters.failed.increment()
             log(job.message, job.address, job.command).info("\(error)")
-            await delivery.deliver(Reply(error.reply, kind: .error), to: job.address)
+            return Reply(error.reply, kind: .error)
         } catch {
             meters.failed.increment()
             let name = String(UInt32.random(in: 0x1000_0000...UInt32.max), radix: 16)
             log(job.message, job.address, job.command).error("Error \(name): \(error)")
-            let text = "That went wrong inside me. The log has the details under \(name)."
-            await delivery.deliver(Reply(text, kind: .error), to: job.address)
+            return Reply("That went wrong inside me. The log has the details under \(name).", kind: .error)
         }
-        if !job.isAnswer { meters.duration.recordNanoseconds((ContinuousClock.now - job.received).nanoseconds) }
-        completion(of: job)()
     }
 }
 

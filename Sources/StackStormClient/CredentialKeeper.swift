@@ -48,7 +48,7 @@ package actor CredentialKeeper {
     }
 
     private func renewed() async throws -> Credential {
-        if let renewal { return try await renewal.cancellableValue }
+        if let renewal { return try await renewal.sharedValue }
         guard case .password(let name, let password) = login else { throw CancellationError() }
         let task = Task { [fetch] in
             Credential(header: "X-Auth-Token", value: try await fetch(name, password).token)
@@ -56,7 +56,7 @@ package actor CredentialKeeper {
         renewal = task
         defer { renewal = nil }
         let asked = now()
-        let credential = try await task.cancellableValue
+        let credential = try await task.sharedValue
         // A tenth of its life before the end, so that no request meets an expired one.
         current = (credential, asked + lifetime * 0.9)
         return credential

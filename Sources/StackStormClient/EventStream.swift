@@ -18,6 +18,8 @@ package final class EventStream: Sendable {
         package var renewals = 0
         package var lastByte: ContinuousClock.Instant?
         package var problem: String?
+        /// Bytes have come and are not worked through yet.
+        var isHandling = false
     }
 
     /// The first attempt to connect has ended, well or badly.
@@ -70,7 +72,7 @@ package final class EventStream: Sendable {
                 let pause = pauses(failures)
                 health.withLock {
                     $0.isConnected = false
-                    $0.problem = "\(error)"
+                    $0.problem = (error as? StackStormError)?.message ?? "\(error)"
                 }
                 client.logger.warning(
                     "The stream of events broke off: \(error). The next attempt is in \(pause.formatted(.units(allowed: [.seconds], fractionalPart: .show(length: 1))))."
@@ -159,18 +161,19 @@ package final class EventStream: Sendable {
     private func successor(_ handle: @escaping @Sendable (ServerSentEvent) async -> Void) async throws -> Reader {
         let silence = client.settings.limits.silence
         while true {
-            let quiet = ContinuousClock.now - (health.value.lastByte ?? .now)
+            let health = health.value
+            let quiet = health.isHandling ? .zero : ContinuousClock.now - (health.lastByte ?? .now)
             if quiet < silence {
                 try await clock.sleep(for: silence - quiet)
                 continue
             }
             do {
                 let reader = try await start(handle)
-                health.withLock { $0.renewals += 1 }
+                self.health.withLock { $0.renewals += 1 }
                 return reader
             } catch {
                 try Task.checkCancellation()
-                health.withLock { $0.problem = "silent, and no other connection: \(error)" }
+                self.health.withLock { $0.problem = "silent, and no other connection can be had" }
                 try await clock.sleep(for: pauses(1))
             }
         }
@@ -205,8 +208,13 @@ package final class EventStream: Sendable {
                     spoke.open()
                     known.open()
                     await takeOver.wait()
+                    try Task.checkCancellation()
                 }
-                health.withLock { $0.lastByte = .now }
+                health.withLock {
+                    $0.lastByte = .now
+                    $0.isHandling = true
+                }
+                defer { health.withLock { $0.isHandling = false } }
                 chunk.withUnsafeReadableBytes { parser.feed($0, into: &items) }
                 for item in items {
                     switch item {
@@ -218,6 +226,8 @@ package final class EventStream: Sendable {
                     }
                 }
                 items.removeAll(keepingCapacity: true)
+                // Handling may take long; that was not StackStorm's silence.
+                health.withLock { $0.lastByte = .now }
                 try Task.checkCancellation()
             }
             return StackStormError(.noAnswer, "StackStorm closed the stream")

@@ -81,6 +81,43 @@ import Testing
         }
     }
 
+    @Test func `a silent stream is kept while no other can be had`() async throws {
+        try await Bench.run {
+            $0.limits.silence = .milliseconds(100)
+        } _: { bench in
+            await bench.stackStorm.setFault(.status(500), for: .stream)
+            let before = await bench.stackStorm.request(count: "GET /stream/v1/stream")
+            try await bench.until("another connection was tried") {
+                await bench.stackStorm.request(count: "GET /stream/v1/stream") > before + 1
+            }
+            await bench.stackStorm.publish(payload: ["channel": "#ops", "message": "still here"], route: "errbot")
+            #expect(await bench.text() == "still here")
+        }
+    }
+
+    @Test func `a refused connection is none`() async throws {
+        let client = try StackStormClient(
+            try Bench.client(port: 1) { $0.login = .token(Secret("t")) }, logger: Bench.logger)
+        let failures = Locked<[Int]>([])
+        let enough = Signal()
+        let stream = EventStream(client, events: ["st2.announcement__errbot"]) { count in
+            let all = failures.withLock { failures in
+                failures.append(count)
+                return failures.count
+            }
+            if all == 4 { enough.open() }
+            return .milliseconds(1)
+        }
+        await withTaskGroup { group in
+            group.addTask { await stream.run(connected: {}, handle: { _ in }) }
+            await enough.wait()
+            group.cancelAll()
+        }
+        #expect(failures.value.prefix(4) == [1, 2, 3, 4])
+        #expect(stream.currentHealth.connections == 0)
+        #expect(stream.currentHealth.lastByte == nil)
+    }
+
     @Test func `nginx in the place of a dead stream service is a failure`() async throws {
         try await Bench.run { bench in
             await bench.stackStorm.setFault(.retryAndClose, for: .stream)

@@ -12,10 +12,15 @@ enum LineReader {
     private static let ahead = 256
 
     static func messages(_ convert: @escaping @Sendable (String) -> Outcome) -> AsyncStream<ChatMessage> {
-        let room = DispatchSemaphore(value: ahead)
+        // Counted up by hand: a semaphore that is freed below the value it was made with stops the process.
+        let room = DispatchSemaphore(value: 0)
+        for _ in 0..<ahead { room.signal() }
         let isOver = Locked(false)
         let (stream, continuation) = AsyncStream.makeStream(of: ChatMessage.self)
-        continuation.onTermination = { _ in isOver.withLock { $0 = true } }
+        continuation.onTermination = { _ in
+            isOver.withLock { $0 = true }
+            room.signal()
+        }
         Thread.detachNewThread {
             var input = LineBuffer()
             reading: while !isOver.value, let line = input.next() {

@@ -83,6 +83,8 @@ final class OpenQuestions: Sendable {
         var waiter: CheckedContinuation<Void, Never>?
     }
 
+    private static let mostEarly = 10_000
+
     private let state = Locked(State())
 
     func asked(_ id: String) { count(id, 1) }
@@ -93,6 +95,8 @@ final class OpenQuestions: Sendable {
         let waiter: CheckedContinuation<Void, Never>? = state.withLock { state in
             let before = state.balance[id, default: 0]
             let after = before + step
+            // Results that nobody here was promised: those of an earlier run, say.
+            if after < 0, state.balance.count >= Self.mostEarly { return nil }
             state.balance[id] = after == 0 ? nil : after
             state.open += max(after, 0) - max(before, 0)
             guard state.open == 0 else { return nil }

@@ -91,11 +91,11 @@ actor AliasSync {
 
     /// Fetches all aliases. Callers that come meanwhile wait for the same fetch. A failure keeps the last table.
     func sync() async throws {
-        if let running { return try await running.cancellableValue }
+        if let running { return try await running.sharedValue }
         let task = Task { try await fetch() }
         running = task
         defer { running = nil }
-        try await task.cancellableValue
+        try await task.sharedValue
     }
 
     private func fetch() async throws {

@@ -1,0 +1,17 @@
+extension Task where Success: Sendable, Failure == any Error {
+    /// The value of a task that several callers share. A caller that is cancelled stops waiting; the task goes on for
+    /// the others.
+    package var sharedValue: Success {
+        get async throws {
+            let done = Signal()
+            let watching = Task<Void, Never> {
+                _ = await result
+                done.open()
+            }
+            await done.wait()
+            watching.cancel()
+            try Task<Never, Never>.checkCancellation()
+            return try await value
+        }
+    }
+}
