@@ -8,6 +8,7 @@ final class Program: Sendable {
     private let input = Pipe()
     private let output: LineCollector
     private let errors: LineCollector
+    private let exited = Signal()
 
     /// Beside the test bundle, where the build puts it.
     static let path: String = {
@@ -34,6 +35,7 @@ final class Program: Sendable {
         output = LineCollector(out.fileHandleForReading)
         errors = LineCollector(err.fileHandleForReading)
         self.process = process
+        process.terminationHandler = { [exited] _ in exited.open() }
         try process.run()
     }
 
@@ -58,7 +60,7 @@ final class Program: Sendable {
     func end() async -> (status: Int32, output: String) {
         var rest: [String] = []
         while let line = await output.next() { rest.append(line) }
-        process.waitUntilExit()
+        await exited.wait()
         return (process.terminationStatus, rest.joined(separator: "\n"))
     }
 

@@ -227,7 +227,7 @@ import Testing
             let text = String(decoding: metrics, as: UTF8.self)
             #expect(text.contains("petrel_commands_total{outcome=\"succeeded\"} 1\n"))
             #expect(text.contains("petrel_stream_age_seconds{instance=\"st2\"}"))
-            try Self.checkWithPromtool(metrics)
+            try await Self.checkWithPromtool(metrics)
             petrel.signal(SIGTERM)
             #expect(await petrel.end().status == 0)
         }
@@ -240,16 +240,18 @@ import Testing
     }
 
     /// Debian's `promtool` is installed by `make test`; without it this fails, and says so.
-    private static func checkWithPromtool(_ metrics: Data) throws {
+    private static func checkWithPromtool(_ metrics: Data) async throws {
         let promtool = Process()
         promtool.executableURL = URL(fileURLWithPath: "/usr/bin/promtool")
         promtool.arguments = ["check", "metrics"]
         let input = Pipe()
         promtool.standardInput = input
+        let exited = Signal()
+        promtool.terminationHandler = { _ in exited.open() }
         try promtool.run()
         input.fileHandleForWriting.write(metrics)
         try input.fileHandleForWriting.close()
-        promtool.waitUntilExit()
+        await exited.wait()
         #expect(promtool.terminationStatus == 0)
     }
 }

@@ -31,7 +31,7 @@ import Testing
         let folder = FileManager.default.temporaryDirectory.appendingPathComponent("petrel-\(UUID())")
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         defer { try? FileManager.default.removeItem(at: folder) }
-        let (certificate, key) = try Self.selfSigned(in: folder)
+        let (certificate, key) = try await Self.selfSigned(in: folder)
         let (ports, found) = AsyncStream.makeStream(of: Int.self)
         let server = WebServer(
             WebServer.Settings(host: "127.0.0.1", port: 0, tls: (certificate, key)),
@@ -65,7 +65,7 @@ import Testing
         return try StackStormClient(settings, logger: Bench.logger)
     }
 
-    private static func selfSigned(in folder: URL) throws -> (certificate: String, key: String) {
+    private static func selfSigned(in folder: URL) async throws -> (certificate: String, key: String) {
         let certificate = folder.appendingPathComponent("cert.pem").path
         let key = folder.appendingPathComponent("key.pem").path
         let openssl = Process()
@@ -76,8 +76,10 @@ import Testing
             "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-keyout", key, "-out", certificate,
         ]
         openssl.standardError = FileHandle.nullDevice
+        let exited = Signal()
+        openssl.terminationHandler = { _ in exited.open() }
         try openssl.run()
-        openssl.waitUntilExit()
+        await exited.wait()
         try #require(openssl.terminationStatus == 0)
         return (certificate, key)
     }
