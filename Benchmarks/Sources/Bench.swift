@@ -14,7 +14,7 @@ struct Bench {
         }
         let thresholds = try JSONDecoder().decode(
             [String: Threshold].self, from: Data(contentsOf: URL(fileURLWithPath: CommandLine.arguments[1])))
-        var results = matcherResults() + parserResults()
+        var results = matcherResults() + parserResults() + accessResults()
         results += try await dispatcherResults()
         var missed = 0
         for result in results {
@@ -72,6 +72,37 @@ extension Bench {
                 formats: formats.map { Alias.Format(display: $0, representations: [$0]) })
         }
     }
+
+    /// 500 rules with lists and groups; the line is decided by the last, by none, or by globs that share no beginning.
+    static func accessResults() -> [Measure] {
+        func access(_ command: (Int) -> String) -> AccessControl {
+            AccessControl(
+                rules: (0..<500).map { number in
+                    var limits = AccessLimits()
+                    limits.users.allow = GlobList((0..<20).map { "@user\($0 + number)" } + ["@team-*"])
+                    limits.rooms.allow = GlobList(["#ops", "#eu-*"])
+                    limits.arguments.deny = GlobList(["* --force*"])
+                    return AccessRule(index: number, command: command(number), modules: ["st2"], limits: limits)
+                })
+        }
+        func measure(_ name: String, _ access: AccessControl, _ line: String) -> Measure {
+            let question = AccessControl.Question(
+                person: Person(id: "U0001", name: "@user510"), room: Room(id: "C0001", name: "#eu-west"),
+                backend: "slack", module: "st2", lines: [line])
+            let time = seconds(calls: 20_000) { blackHole(access.decide(question)) }
+            return Measure(name: "access, 500 rules, \(name)", value: time * 1e6, unit: "µs a decision")
+        }
+        let distinct = access { "st2 pack\($0) restart *" }
+        let floating = access { "*pack\($0) restart*" }
+        return [
+            measure("decided by the last", distinct, "st2 pack499 restart web1.example.com in batches of 5"),
+            measure("decided by none", distinct, "st2 deploy web to production with version 1.2.3"),
+            measure("all starting with *", floating, "st2 pack499 restart web1.example.com in batches of 5"),
+        ]
+    }
+
+    @inline(never)
+    private static func blackHole(_ value: AccessDecision) {}
 
     static func matcherResults() -> [Measure] {
         var results = [200, 2_000, 5_000].map { count in

@@ -10,6 +10,23 @@ package struct CommandTable: Sendable {
     package struct Match: Sendable {
         package var entry: Entry
         package var arguments: String
+
+        /// The line as access rules see it: the name as it was registered, whatever its case was when it was typed.
+        /// Where that has a `_` or a space, once more with the other.
+        package var lines: [String] { lines(of: arguments) }
+
+        /// The line as the audit may keep it.
+        package var masked: String { lines(of: entry.command.masking?(arguments) ?? arguments)[0] }
+
+        private func lines(of arguments: String) -> [String] {
+            let name = entry.command.name
+            let rest = CommandText.line(of: arguments)
+            if name.isEmpty { return [rest] }
+            let spaced = Command.key(name)
+            let others = [spaced, spaced.replacing(" ", with: "_")].filter { $0 != name.lowercased() }
+            let names = spaced.contains(" ") ? [name] + others : [name]
+            return names.map { rest.isEmpty ? $0 : "\($0) \(rest)" }
+        }
     }
 
     package private(set) var entries: [Entry] = []

@@ -32,8 +32,21 @@ package struct CommandText: Hashable, Sendable {
         }
     }
 
+    /// Scalar by scalar, and with what Python counts as white space besides: StackStorm parses with Python, and a rule
+    /// must see a separator wherever StackStorm does.
     package static func line(of text: some StringProtocol) -> String {
-        text.split(whereSeparator: \.isWhitespace).joined(separator: " ")
+        var line = String.UnicodeScalarView()
+        for word in text.unicodeScalars.split(whereSeparator: isSeparator) {
+            if !line.isEmpty { line.append(" ") }
+            line.append(contentsOf: word)
+        }
+        return String(line)
+    }
+
+    private static func isSeparator(_ scalar: Unicode.Scalar) -> Bool {
+        scalar.value < 0x80
+            ? scalar == " " || (9...13).contains(scalar.value) || (0x1C...0x1F).contains(scalar.value)
+            : scalar.properties.isWhitespace
     }
 }
 

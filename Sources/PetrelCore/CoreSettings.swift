@@ -6,10 +6,16 @@ package import PetrelKit
 package struct CoreSettings: Sendable {
     package var name = "petrel"
     package var prefixes = Prefixes()
-    package var access = AccessControl()
+    package var access = AccessSettings()
+    /// A refusal is not answered.
+    package var hidesRefusals = false
+    /// Help shows only what the asker may run.
+    package var hidesCommands = true
     package var logLevel = Logger.Level.info
     package var logFormat = LineLogHandler.Format.text
     package var storePath = "petrel.db"
+    package var storeKey = KeySource.file("petrel.key")
+    package var retentionDays = 90
     package var web: Web?
 
     package struct Web: Sendable {
@@ -18,6 +24,18 @@ package struct CoreSettings: Sendable {
         package var certificate: String?
         package var key: String?
         package var webhookSecret: Secret?
+        /// The folder of the login page; nil for the usual places.
+        package var html: String?
+        /// Addresses and networks whose `X-Forwarded-For` is believed.
+        package var trustedProxies: [String]
+    }
+
+    /// Where the key of the store's secrets is.
+    package enum KeySource: Sendable {
+        /// In the configuration or the environment.
+        case value(Secret)
+        /// A file; made when it is first needed.
+        case file(String)
     }
 
     package init() {}
@@ -28,32 +46,39 @@ package struct CoreSettings: Sendable {
         prefixes = Prefixes(
             prefix: bot.string("prefix", default: "!"), alternates: bot.strings("alternate_prefixes"),
             isOptionalInDirectChats: bot.bool("prefix_optional_in_direct_chats", default: false))
-        access = AccessControl(
-            admins: Set(root.strings("admins")), matchesNames: bot.bool("match_names", default: true))
-        Self.refuse(["admin_rooms", "hide_restricted_access", "hide_restricted_commands"], in: bot)
+        access = AccessSettings(root, bot: bot, botName: name)
+        hidesRefusals = bot.bool("hide_restricted_access", default: false)
+        hidesCommands = bot.bool("hide_restricted_commands", default: true)
+        Self.refuse(["admin_rooms"], in: bot)
         bot.finish()
         let log = root.section("log")
         logLevel = log.choice("level", default: .info)
         logFormat = log.choice("format", default: .text)
         log.finish()
         let store = root.section("store")
-        storePath = store.file("path") ?? store.folder.appendingPathComponent("petrel.db").path
-        Self.refuse(["key", "retention_days"], in: store)
+        storePath = store.file("path") ?? store.path(of: "petrel.db")
+        storeKey = Self.keySource(store)
+        retentionDays = store.integer("retention_days", default: 90, in: 1...36_500)
         store.finish()
         web = Web(root)
-        Self.refuseLater(root)
+    }
+
+    /// What the dispatcher goes by.
+    /// - Parameter modules: the names of the loaded modules.
+    package func policy(modules: Set<String>) -> Dispatcher.Policy {
+        Dispatcher.Policy(
+            prefixes: prefixes, access: access.control(modules: modules), hidesRefusals: hidesRefusals,
+            hidesCommands: hidesCommands)
+    }
+
+    private static func keySource(_ store: SettingsSection) -> KeySource {
+        if let file = store.value("key")?["file"]?.string { return .file(store.path(of: file)) }
+        if let key = store.secret("key") { return .value(key) }
+        return .file(store.path(of: "petrel.key"))
     }
 
     static func refuse(_ keys: [String], in section: SettingsSection) {
         for key in keys where section.value(key) != nil { section.problem(key, "is not part of this version yet") }
-    }
-
-    /// Keys of the design that this version has no code for: better refused than ignored, above all where they would
-    /// keep people out.
-    private static func refuseLater(_ root: SettingsSection) {
-        for key in ["access_controls", "access_controls_default", "groups"] where root.value(key) != nil {
-            root.problem(key, "access rules are not part of this version; without them everybody may run everything")
-        }
     }
 }
 
@@ -70,7 +95,8 @@ extension CoreSettings.Web {
             if certificate == nil || key == nil { section.problem("tls", "needs certificate and key") }
             tls.finish()
         }
-        CoreSettings.refuse(["html", "trusted_proxies"], in: section)
+        html = section.file("html")
+        trustedProxies = section.strings("trusted_proxies")
         section.finish()
     }
 }

@@ -7,10 +7,19 @@ package final class Dispatcher: Sendable {
     package struct Policy: Sendable {
         package var prefixes: Prefixes
         package var access: AccessControl
+        /// A refusal is not answered at all.
+        package var hidesRefusals: Bool
+        /// Help shows only what the asker may run.
+        package var hidesCommands: Bool
 
-        package init(prefixes: Prefixes = Prefixes(), access: AccessControl = AccessControl()) {
+        package init(
+            prefixes: Prefixes = Prefixes(), access: AccessControl = AccessControl(), hidesRefusals: Bool = false,
+            hidesCommands: Bool = true
+        ) {
             self.prefixes = prefixes
             self.access = access
+            self.hidesRefusals = hidesRefusals
+            self.hidesCommands = hidesCommands
         }
     }
 
@@ -24,10 +33,11 @@ package final class Dispatcher: Sendable {
         var work: @Sendable () async throws -> Reply?
     }
 
-    private let registry: CommandRegistry
-    private let delivery: Delivery
+    let registry: CommandRegistry
+    let delivery: Delivery
     private let pool: TaskPool
-    private let logger: Logger
+    let logger: Logger
+    let audit: any AuditLog
     private let queue: Locked<FairQueue<Job>>
     private let policy: Locked<Policy>
     private let seen: @Sendable (ChatMessage, String) -> Void
@@ -37,7 +47,7 @@ package final class Dispatcher: Sendable {
 
     package init(
         _ registry: CommandRegistry, delivery: Delivery, pool: TaskPool, policy: Policy, logger: Logger,
-        metrics: any MetricsFactory, queue: FairQueueLimits = FairQueueLimits(),
+        metrics: any MetricsFactory, audit: any AuditLog, queue: FairQueueLimits = FairQueueLimits(),
         seen: @escaping @Sendable (ChatMessage, String) -> Void = { _, _ in }
     ) {
         self.registry = registry
@@ -45,6 +55,7 @@ package final class Dispatcher: Sendable {
         self.pool = pool
         self.policy = Locked(policy)
         self.logger = logger
+        self.audit = audit
         self.seen = seen
         self.queue = Locked(
             FairQueue(limit: queue.limit, personLimit: queue.personLimit, waitingLimit: queue.waitingLimit))
@@ -59,7 +70,8 @@ package final class Dispatcher: Sendable {
     package var load: (running: Int, waiting: Int) { queue.withLock { ($0.runningCount, $0.waitingCount) } }
 
     /// Takes one message. Returns at once: what it asks for runs on its own.
-    package func receive(_ message: ChatMessage, from backend: String) {
+    /// - Parameter overview: what commands may see of the house.
+    package func receive(_ message: ChatMessage, from backend: String, overview: any HostOverview) {
         let policy = policy.value
         meters.received.increment()
         seen(message, backend)
@@ -69,20 +81,32 @@ package final class Dispatcher: Sendable {
         }
         let address = Address(answering: message, from: backend)
         guard let match = registry.table.find(text) else {
-            return answer(unknown(text, policy), to: message, at: address)
+            return answer(unknown(text, message, address, policy), to: message, at: address)
         }
-        let invocation = invocation(of: match, text, message, address, policy)
-        let decision = policy.access.decide(match.entry.command, for: message)
-        guard decision.isAllowed else {
-            meters.denied.increment()
-            let reply = Reply(decision.reason, kind: .error, isPrivate: true)
-            log(message, address, match.entry.command.name).notice("Denied: \(decision.reason)")
-            return answer(reply, to: message, at: address)
-        }
+        let decision = policy.access.decide(match.question(by: message.sender, in: message.room, on: backend))
+        let entry = AuditEntry(match, decision, message, backend)
+        audit.record(entry)
+        guard decision.isAllowed else { return refuse(match, decision, message, address, policy) }
+        let invocation = invocation(of: match, message, address, policy, overview, entry.id)
         let handler = match.entry.command.handler
         admit(
             Job(message: message, address: address, command: match.entry.command.name) { try await handler(invocation) }
         )
+    }
+
+    /// Told once, to the person alone where the backend can do that.
+    private func refuse(
+        _ match: CommandTable.Match, _ decision: AccessDecision, _ message: ChatMessage, _ address: Address,
+        _ policy: Policy
+    ) {
+        meters.denied.increment()
+        log(message, address, match.entry.command.name).notice("Denied: \(decision.reason)")
+        if policy.hidesRefusals { return completion(of: message, on: address.backend)() }
+        var text = decision.reply
+        if decision.ground == .directOnly, match.entry.command.masking != nil, !match.arguments.isEmpty {
+            text += " What you wrote here was read by others: choose another."
+        }
+        answer(Reply(text, kind: .error, isPrivate: true), to: message, at: address)
     }
 
     private func answer(_ reply: Reply, to message: ChatMessage, at address: Address) {
@@ -175,34 +199,7 @@ extension Dispatcher {
         return { observer?.completed(message.id) }
     }
 
-    private func invocation(
-        of match: CommandTable.Match, _ text: String, _ message: ChatMessage, _ address: Address, _ policy: Policy
-    ) -> Invocation {
-        Invocation(
-            message: message, address: address,
-            traits: delivery.backend(address.backend)?.traits ?? BackendTraits(),
-            command: match.entry.command.name, arguments: match.arguments, line: CommandText.line(of: text),
-            prefix: policy.prefixes.prefix, isAdmin: policy.access.isAdmin(message.sender),
-            say: { [delivery] reply in await delivery.deliver(reply, to: address) })
-    }
-
-    private func unknown(_ text: String, _ policy: Policy) -> Reply {
-        let prefix = policy.prefixes.prefix
-        let line = CommandText.line(of: text)
-        let entries = registry.table.entries
-        let names = entries.map(\.command.name).filter { !$0.isEmpty }
-        let words = line.prefix { $0 != " " }
-        var near = Nearness.nearest(to: line, among: names)
-        for name in Nearness.nearest(to: String(words), among: names) where !near.contains(name) { near.append(name) }
-        let shown = line.count > 60 ? line.prefix(60) + "…" : line[...]
-        var reply = "I know no command “\(shown)”."
-        if !near.isEmpty {
-            reply += " Did you mean " + near.prefix(3).map { "`\(prefix)\($0)`" }.joined(separator: " or ") + "?"
-        }
-        return Reply(reply + " `\(prefix)help` lists what I can do.", style: .markdown, kind: .error)
-    }
-
-    private func log(_ message: ChatMessage, _ address: Address, _ command: String) -> Logger {
+    func log(_ message: ChatMessage, _ address: Address, _ command: String) -> Logger {
         var logger = logger
         logger[metadataKey: "message"] = "\(message.id)"
         logger[metadataKey: "backend"] = "\(address.backend)"

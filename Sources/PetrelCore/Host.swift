@@ -19,7 +19,7 @@ package final class Host: Sendable {
     package init(
         backends: [any ChatBackend], policy: Dispatcher.Policy, name: String = "petrel", version: String,
         logger: Logger,
-        metrics: any MetricsFactory, limits: FairQueueLimits = FairQueueLimits()
+        metrics: any MetricsFactory, audit: any AuditLog, limits: FairQueueLimits = FairQueueLimits()
     ) {
         let pool = TaskPool()
         let places = PlaceMemory()
@@ -31,8 +31,14 @@ package final class Host: Sendable {
         self.metrics = metrics
         delivery = Delivery(to: backends, pool: pool, logger: logger, metrics: metrics)
         dispatcher = Dispatcher(
-            registry, delivery: delivery, pool: pool, policy: policy, logger: logger, metrics: metrics, queue: limits,
-            seen: { places.remember($0.place, on: $1) })
+            registry, delivery: delivery, pool: pool, policy: policy, logger: logger, metrics: metrics, audit: audit,
+            queue: limits,
+            seen: { places.remember($0, on: $1) })
+    }
+
+    /// Takes one message from a backend.
+    package func receive(_ message: ChatMessage, from backend: String) {
+        dispatcher.receive(message, from: backend, overview: self)
     }
 
     /// What one module sees of the house.
@@ -51,11 +57,28 @@ extension Host: HostOverview {
     package var uptime: Duration { ContinuousClock.now - started }
 
     package func commands(for invocation: Invocation) -> [Command] {
-        let access = dispatcher.currentPolicy.access
-        return registry.table.entries.map(\.command)
-            .filter { !$0.isAdminOnly || access.isAdmin(invocation.message.sender) }
-            .sorted { $0.name < $1.name }
+        let message = invocation.message
+        return dispatcher.visible(to: message.sender, in: message.room, on: invocation.address.backend)
     }
+
+    package func shows(_ template: String, to invocation: Invocation) -> Bool {
+        let message = invocation.message
+        return dispatcher.shows(template, to: message.sender, in: message.room, on: invocation.address.backend)
+    }
+
+    package func decision(on line: String, by person: Person, in room: Room?, on backend: String) -> AccessDecision? {
+        dispatcher.decision(on: line, by: person, in: room, on: backend)
+    }
+
+    package func person(named name: String, on backend: String) -> Person {
+        places.person(named: name, on: backend) ?? Person(id: name, name: name)
+    }
+
+    package func room(named name: String, on backend: String) -> Room {
+        places.room(named: name, on: backend) ?? Room(id: name, name: name)
+    }
+
+    package func masked(_ line: String) -> String { dispatcher.masked(line) }
 
     package func status() -> [StatusLine] {
         let load = dispatcher.load
@@ -100,17 +123,50 @@ private struct HostAccess: ModuleHost {
     }
 }
 
-/// On which backend a room or person was seen last, for names that come without one. Bounded.
+/// Who and what was seen where, for names that come without a backend or without an id. Bounded.
 private final class PlaceMemory: Sendable {
     private static let capacity = 10_000
-    private let backends = Locked<[String: String]>([:])
 
-    func remember(_ place: Address.Place, on backend: String) {
-        backends.withLock { backends in
-            if backends.count >= Self.capacity, backends[place.id] == nil { backends.removeAll(keepingCapacity: true) }
-            backends[place.id] = backend
+    private struct Key: Hashable {
+        var backend: String
+        var name: String
+    }
+
+    private struct State {
+        var backends: [String: String] = [:]
+        var people: [Key: Person] = [:]
+        var rooms: [Key: Room] = [:]
+    }
+
+    private let state = Locked(State())
+
+    func remember(_ message: ChatMessage, on backend: String) {
+        state.withLock { state in
+            if state.backends.count >= Self.capacity || state.people.count >= Self.capacity { state = State() }
+            state.backends[message.place.id] = backend
+            state.people[Key(backend: backend, name: message.sender.name)] = message.sender
+            guard let room = message.room else { return }
+            state.rooms[Key(backend: backend, name: room.name)] = room
         }
     }
 
-    func backend(of name: String) -> String? { backends.withLock { $0[name] } }
+    func backend(of name: String) -> String? { state.withLock { $0.backends[name] } }
+
+    func person(named name: String, on backend: String) -> Person? {
+        state.withLock { state in
+            state.people[Key(backend: backend, name: name)]
+                ?? state.people.first {
+                    $0.key.backend == backend && $0.value.id == name
+                }?.value
+        }
+    }
+
+    func room(named name: String, on backend: String) -> Room? {
+        state.withLock { state in
+            state.rooms[Key(backend: backend, name: name)]
+                ?? state.rooms.first {
+                    $0.key.backend == backend && $0.value.id == name
+                }?.value
+        }
+    }
 }

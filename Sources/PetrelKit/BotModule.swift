@@ -71,6 +71,15 @@ public protocol HostOverview: Sendable {
     var uptime: Duration { get }
     /// The commands that this person may run from here, in order of their names.
     func commands(for invocation: Invocation) -> [Command]
+    /// Whether help should show a line with placeholders to whoever asked: rules about arguments do not count.
+    func shows(_ template: String, to invocation: Invocation) -> Bool
+    /// What would be decided on a line, without the prefix; nil where no command is called that.
+    func decision(on line: String, by person: Person, in room: Room?, on backend: String) -> AccessDecision?
+    /// A person or room by id or name, as far as they were seen here; else taken as the name says.
+    func person(named name: String, on backend: String) -> Person
+    func room(named name: String, on backend: String) -> Room
+    /// A line as the audit may keep it.
+    func masked(_ line: String) -> String
     /// How the parts of the house are, in the order in which they were configured.
     func status() -> [StatusLine]
 }

@@ -13,12 +13,19 @@ public struct Command: Sendable {
     public var isAdminOnly: Bool
     /// Answered in direct chats only.
     public var isDirectOnly: Bool
+    /// Refused to whoever is not bound to one account, such as an occupant of an anonymous room.
+    public var needsStableIdentity: Bool
+    /// Whether help lists it.
+    public var isListed: Bool
+    /// Its arguments as the audit may keep them, with what is secret masked; nil where nothing is.
+    public var masking: (@Sendable (String) -> String)?
     /// The lines it takes beyond its own name, for completion and "did you mean".
     public var lines: (@Sendable () -> [String])?
     public var handler: Handler
 
     public init(
         _ name: String, usage: String = "", summary: String, isAdminOnly: Bool = false, isDirectOnly: Bool = false,
+        needsStableIdentity: Bool = false, isListed: Bool = true, masking: (@Sendable (String) -> String)? = nil,
         lines: (@Sendable () -> [String])? = nil, handler: @escaping Handler
     ) {
         self.name = name
@@ -26,6 +33,9 @@ public struct Command: Sendable {
         self.summary = summary
         self.isAdminOnly = isAdminOnly
         self.isDirectOnly = isDirectOnly
+        self.needsStableIdentity = needsStableIdentity
+        self.isListed = isListed
+        self.masking = masking
         self.lines = lines
         self.handler = handler
     }
@@ -53,12 +63,18 @@ public struct Invocation: Sendable {
     /// The configured prefix, for texts that tell people what to type.
     public var prefix: String
     public var isAdmin: Bool
+    /// The house as the person who asked may look at it.
+    public var overview: any HostOverview
+    /// Tells the audit what was started, and the line with its secrets masked where that is known better by now.
+    public var started: @Sendable (_ execution: String, _ line: String?) -> Void
     /// Sends something before the command has ended.
     public var say: @Sendable (Reply) async -> Void
 
     public init(
         message: ChatMessage, address: Address, traits: BackendTraits, command: String, arguments: String,
-        line: String, prefix: String, isAdmin: Bool, say: @escaping @Sendable (Reply) async -> Void
+        line: String, prefix: String, isAdmin: Bool, overview: any HostOverview,
+        started: @escaping @Sendable (_ execution: String, _ line: String?) -> Void,
+        say: @escaping @Sendable (Reply) async -> Void
     ) {
         self.message = message
         self.address = address
@@ -68,6 +84,8 @@ public struct Invocation: Sendable {
         self.line = line
         self.prefix = prefix
         self.isAdmin = isAdmin
+        self.overview = overview
+        self.started = started
         self.say = say
     }
 }

@@ -18,6 +18,8 @@ public struct Reply: Sendable, Hashable, Codable {
     public var kind: Kind
     /// To be seen by the person who asked only, where the backend can do that.
     public var isPrivate: Bool
+    /// Holds a secret, such as a login link: never kept, logged, or shown a preview of.
+    public var isConfidential: Bool
     /// StackStorm's `extra`: backend-specific parts under the backend's kind.
     public var extra: [String: JSONValue]
     /// A result is still to come, under this request id.
@@ -27,12 +29,14 @@ public struct Reply: Sendable, Hashable, Codable {
 
     public init(
         _ text: String, style: Style = .plain, kind: Kind = .answer, isPrivate: Bool = false,
+        isConfidential: Bool = false,
         extra: [String: JSONValue] = [:], promises: String? = nil, settles: String? = nil
     ) {
         self.text = text
         self.style = style
         self.kind = kind
         self.isPrivate = isPrivate
+        self.isConfidential = isConfidential
         self.extra = extra
         self.promises = promises
         self.settles = settles

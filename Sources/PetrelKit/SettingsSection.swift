@@ -19,6 +19,8 @@ public final class SettingsSection {
 
     /// The folder that relative paths start from: that of the configuration file.
     public var folder: URL { context.folder }
+    /// A path, taken from that folder where it is relative.
+    public func path(of file: String) -> String { context.path(of: file) }
     public var keys: [String] { object.keys.sorted() }
 
     public func contains(_ key: String) -> Bool {
@@ -74,6 +76,17 @@ extension SettingsSection {
             return fallback
         }
         return bool
+    }
+
+    public func optionalBool(_ key: String) -> Bool? {
+        refuseNull(key)
+        return contains(key) ? bool(key, default: false) : nil
+    }
+
+    /// For keys where `null` could mean "nothing" as well as "everything".
+    public func refuseNull(_ key: String) {
+        known.insert(key)
+        if object[key] == .null { problem(key, "must not be null; leave the key out instead") }
     }
 
     public func integer(_ key: String, default fallback: Int, in range: ClosedRange<Int>) -> Int {
@@ -139,13 +152,25 @@ extension SettingsSection {
 
     /// An object or a list of objects, as a list.
     public func sections(_ key: String) -> [SettingsSection] {
-        guard case .array(let items)? = value(key) else { return optionalSection(key).map { [$0] } ?? [] }
-        return items.enumerated().compactMap { index, item in
+        guard case .array? = value(key) else { return optionalSection(key).map { [$0] } ?? [] }
+        return list(key, of: "objects").map(\.1)
+    }
+
+    /// A list of objects, with their places; anything else is a problem.
+    /// - Parameter items: what the list is of, for that problem.
+    public func list(_ key: String, of items: String) -> [(Int, SettingsSection)] {
+        refuseNull(key)
+        guard let value = value(key) else { return [] }
+        guard let list = value.array else {
+            problem(key, "must be a list of \(items), not \(value.typeName)")
+            return []
+        }
+        return list.enumerated().compactMap { index, item in
             guard let object = item.object else {
                 problem("\(key)[\(index)]", "must be an object, not \(item.typeName)")
                 return nil
             }
-            return SettingsSection(object, at: "\(place(of: key))[\(index)]", in: context)
+            return (index, SettingsSection(object, at: "\(place(of: key))[\(index)]", in: context))
         }
     }
 

@@ -1,5 +1,6 @@
 import Foundation
 import GRDB
+package import Logging
 package import PetrelKit
 
 /// Petrel's durable state: one SQLite file in WAL mode, owned by one process.
@@ -57,6 +58,8 @@ package final class Store: Sendable {
     /// The space of one module.
     package func storage(for module: String) -> any Storage { ModuleStorage(database: database, module: module) }
 
+    package func audit(logger: Logger) -> AuditTable { AuditTable(database: database, logger: logger) }
+
     private static func migrate(_ database: any DatabaseWriter, path: String) throws {
         var migrator = DatabaseMigrator()
         Migrations.register(in: &migrator)
@@ -81,6 +84,25 @@ enum Migrations {
                         PRIMARY KEY (module, collection, key)
                     ) WITHOUT ROWID;
                     CREATE INDEX record_by_age ON record (module, collection, sequence);
+                    """)
+        }
+        migrator.registerMigration("2 audit and secrets") { database in
+            try database.execute(
+                sql: """
+                    CREATE TABLE audit (
+                        sequence INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE,
+                        time REAL NOT NULL, backend TEXT NOT NULL, person TEXT NOT NULL, name TEXT NOT NULL,
+                        room TEXT, line TEXT NOT NULL, allowed INTEGER NOT NULL, rule INTEGER, reason TEXT NOT NULL,
+                        executions TEXT NOT NULL DEFAULT ''
+                    );
+                    CREATE INDEX audit_by_time ON audit (time);
+                    CREATE INDEX audit_by_person ON audit (person, sequence);
+                    CREATE INDEX audit_by_name ON audit (name, sequence);
+                    CREATE TABLE secret (
+                        module TEXT NOT NULL, collection TEXT NOT NULL, key TEXT NOT NULL,
+                        key_id TEXT NOT NULL, sealed BLOB NOT NULL, time REAL NOT NULL,
+                        PRIMARY KEY (module, collection, key)
+                    ) WITHOUT ROWID;
                     """)
         }
     }

@@ -9,9 +9,20 @@ public final class TestHost: Sendable {
     private let backends: [any ChatBackend]
     private let storage: any Storage
     private let logger: Logger
+    /// What was done, as it happens.
+    public let audit = MemoryAudit()
 
-    public init(
+    public convenience init(
         _ backends: [any ChatBackend], admins: Set<String> = [], storage: any Storage = MemoryStorage(),
+        logger: Logger? = nil
+    ) {
+        self.init(
+            backends, policy: Dispatcher.Policy(access: AccessControl(admins: admins)), storage: storage,
+            logger: logger)
+    }
+
+    package init(
+        _ backends: [any ChatBackend], policy: Dispatcher.Policy, storage: any Storage = MemoryStorage(),
         logger: Logger? = nil
     ) {
         self.backends = backends
@@ -19,8 +30,8 @@ public final class TestHost: Sendable {
         let logger = logger ?? Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
         self.logger = logger
         host = Host(
-            backends: backends, policy: Dispatcher.Policy(access: AccessControl(admins: admins)), version: "test",
-            logger: logger, metrics: NOOPMetricsHandler.instance)
+            backends: backends, policy: policy, version: "test", logger: logger, metrics: NOOPMetricsHandler.instance,
+            audit: audit)
     }
 
     /// What a module is handed.
@@ -45,7 +56,7 @@ public final class TestHost: Sendable {
             for gate in gates { await gate.wait() }
             for backend in backends {
                 let service = BackendService(backend, logger: logger) { [host] in
-                    host.dispatcher.receive($0, from: backend.name)
+                    host.receive($0, from: backend.name)
                 }
                 group.addTask { await service.connect() }
             }

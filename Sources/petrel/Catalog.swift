@@ -5,13 +5,10 @@ import TextBackend
 /// The one list of the backends that a configuration can name. A third party adds a line here, and its target to
 /// Package.swift.
 enum Catalog {
-    /// Reads a section and returns what makes the backend of it.
-    typealias BackendEntry =
-        @Sendable (_ name: String, _ section: SettingsSection, _ options: RunOptions) -> MakeBackend
-    typealias MakeBackend = @Sendable (Logger) throws -> any ChatBackend
-
-    static let backends: [String: BackendEntry] = [
-        "text": { name, section, options in
+    static let backends: [String: BackendKind] = [
+        "text": BackendKind(
+            caution: "whoever types here may be anybody (/as, or “from” in JSON lines): rules do not keep them out"
+        ) { name, section, options in
             var settings = TextSettings(section)
             if let linger = options.linger { settings.linger = .seconds(linger) }
             let final = settings
@@ -19,6 +16,18 @@ enum Catalog {
         }
     ]
 }
+
+/// What a configuration's `kind` stands for.
+struct BackendKind: Sendable {
+    /// Somebody may take a name that was somebody else's, so that rules had better go by ids.
+    var namesChange = false
+    /// What whoever writes access rules should know.
+    var caution: String?
+    /// Reads a section and returns what makes the backend of it.
+    var read: @Sendable (_ name: String, _ section: SettingsSection, _ options: RunOptions) -> MakeBackend
+}
+
+typealias MakeBackend = @Sendable (Logger) throws -> any ChatBackend
 
 /// What the command line says besides the file.
 struct RunOptions: Sendable {

@@ -4,15 +4,22 @@ import PetrelCore
 import PetrelKit
 import StackStormModule
 
+/// One entry of `backends`.
+struct ConfiguredBackend: Sendable {
+    var name: String
+    var kind: BackendKind
+    var make: MakeBackend
+}
+
 /// A configuration file, read as a whole.
 struct Configuration: Sendable {
     var core: CoreSettings
-    var backends: [(name: String, make: Catalog.MakeBackend)]
+    var backends: [ConfiguredBackend]
     var stackStorms: [StackStormModuleSettings]
     var warnings: [SettingsProblem]
 
     init(
-        core: CoreSettings, backends: [(name: String, make: Catalog.MakeBackend)],
+        core: CoreSettings, backends: [ConfiguredBackend],
         stackStorms: [StackStormModuleSettings], warnings: [SettingsProblem]
     ) {
         self.core = core
@@ -40,6 +47,29 @@ struct Configuration: Sendable {
         Self.checkNames(stackStorms, root)
         root.finish()
         warnings = context.warnings
+        warnings += review()
+    }
+
+    /// What the dispatcher goes by.
+    var policy: Dispatcher.Policy { core.policy(modules: Set(commands.map(\.module))) }
+
+    /// Every command that will be there.
+    private var commands: [AccessReview.KnownCommand] {
+        BuiltinsModule.names.map { AccessReview.KnownCommand(module: "builtins", name: $0) }
+            + stackStorms.flatMap { settings in
+                settings.commandNames.map { AccessReview.KnownCommand(module: settings.name, name: $0) }
+            }
+    }
+
+    private func review() -> [SettingsProblem] {
+        let review = AccessReview(
+            settings: core.access, commands: commands, changeable: backends.filter(\.kind.namesChange).map(\.name),
+            prefix: core.prefixes.prefix)
+        guard !core.access.rules.isEmpty else { return review.warnings() }
+        return review.warnings()
+            + backends.compactMap { backend in
+                backend.kind.caution.map { SettingsProblem(path: "backends.\(backend.name)", message: $0) }
+            }
     }
 
     /// Two commands of one name would hide each other.
@@ -54,7 +84,7 @@ struct Configuration: Sendable {
 
     private static func backends(
         _ root: SettingsSection, _ options: RunOptions
-    ) -> [(name: String, make: Catalog.MakeBackend)] {
+    ) -> [ConfiguredBackend] {
         let sections = root.section("backends")
         if sections.keys.isEmpty { root.problem("backends", "at least one is required, such as {\"text\": {}}") }
         var seenText: Set<String> = []
@@ -69,7 +99,7 @@ struct Configuration: Sendable {
             if kind == "text", !seenText.insert(kind).inserted {
                 sections.problem(name, "there is one standard input: only one backend can be text")
             }
-            return (name, entry(name, section, options))
+            return ConfiguredBackend(name: name, kind: entry, make: entry.read(name, section, options))
         }
     }
 }

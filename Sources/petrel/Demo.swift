@@ -62,8 +62,14 @@ extension Configuration {
         text.room = "#ops"
         text.linger = .seconds(linger)
         let settings = text
+        let kind = BackendKind { _, _, _ in { TextBackend(name: "text", settings: settings, logger: $0) } }
         return Configuration(
-            core: CoreSettings(), backends: [("text", { TextBackend(name: "text", settings: settings, logger: $0) })],
+            core: CoreSettings(),
+            backends: [
+                ConfiguredBackend(name: "text", kind: kind) {
+                    TextBackend(name: "text", settings: settings, logger: $0)
+                }
+            ],
             stackStorms: [StackStormModuleSettings(client: client)], warnings: [])
     }
 }

@@ -18,6 +18,9 @@ struct Explain: AsyncParsableCommand {
     @Option(help: "Where, by id or #name. Without it: a direct chat.")
     var room: String?
 
+    @Option(help: "On which backend, where several are configured.")
+    var backend: String?
+
     @Flag(help: "As JSON.")
     var json = false
 
@@ -36,37 +39,58 @@ struct Explain: AsyncParsableCommand {
 
     private func explanation(_ configuration: Configuration) async throws -> Explanation {
         let core = configuration.core
-        let message = ChatMessage(
-            id: "", sender: Person(id: user, name: user), room: room.map { Room(id: $0, name: $0) }, text: line)
+        let person = Person(id: user, name: user)
+        let place = room.map { Room(id: $0, name: $0) }
         let whole = CommandText(line).text
+        let message = ChatMessage(id: "", sender: person, room: place, text: line)
         let text = core.prefixes.strip(whole, from: message) ?? whole
-        var explanation = Explanation(command: CommandText.line(of: text))
-        let names = BuiltinsModule.names + configuration.stackStorms.map(\.commandNames[1])
-        explanation.botCommand = names.first {
-            CommandTable([("", Command($0, summary: "") { _ in nil })]).find(text) != nil
-        }
-        if explanation.botCommand != nil { return explanation }
-        for settings in configuration.stackStorms {
-            guard let rest = settings.aliasLine(of: text) else { continue }
+        let match = try PetrelApp.commands(of: configuration).find(text)
+        let on = try chosenBackend(configuration)
+        let question =
+            match?.question(by: person, in: place, on: on)
+            ?? AccessControl.Question(
+                person: person, room: place, backend: on, module: "", lines: [CommandText.line(of: text)])
+        var explanation = Explanation(
+            command: question.lines[0], decision: configuration.policy.access.decide(question))
+        let settings = configuration.stackStorms.first { $0.name == match?.entry.module }
+        if let settings, match?.entry.command.name == settings.prefix, let match {
             let store = try? Store(readingOnly: core.storePath)
-            explanation.alias = try await settings.explain(rest, storage: store?.storage(for: settings.name))
-            break
+            explanation.alias = try await settings.explain(
+                match.arguments, storage: store?.storage(for: settings.name))
+        } else {
+            explanation.botCommand = match?.entry.command.name
         }
         return explanation
+    }
+
+    private func chosenBackend(_ configuration: Configuration) throws -> String {
+        let names = configuration.backends.map(\.name)
+        guard let backend else { return names.first ?? "" }
+        guard names.contains(backend) else {
+            throw ConfigurationFailure(
+                file: file.config,
+                problems: [
+                    SettingsProblem(
+                        path: "backends",
+                        message: "no backend is called \"\(backend)\"; there is \(names.joined(separator: ", "))")
+                ])
+        }
+        return backend
     }
 }
 
 /// What `petrel explain` prints.
 struct Explanation {
     var command: String
+    var decision: AccessDecision
     var alias: AliasExplanation?
     /// A command of Petrel's own.
     var botCommand: String?
 
-    private var allowed: (Bool, String) { (true, "no access rule is configured: allowed to everybody") }
-
     var text: String {
-        var lines = ["command   \(command)", "allowed   \(allowed.0 ? "yes" : "no"), \(allowed.1)"]
+        var lines = ["command   \(command)", "allowed   \(decision.isAllowed ? "yes" : "no")"]
+        lines.append("rule      " + (decision.rule.map { "access_controls[\($0.index)] “\($0.command)”" } ?? "none"))
+        lines.append("reason    \(decision.reason)")
         switch alias {
         case nil:
             lines.append(
@@ -82,7 +106,8 @@ struct Explanation {
 
     var json: String {
         var object: [String: JSONValue] = [
-            "allowed": .bool(allowed.0), "rule": .null, "reason": .string(allowed.1), "command": .string(command),
+            "allowed": .bool(decision.isAllowed), "rule": decision.rule.map { .integer($0.index) } ?? .null,
+            "reason": .string(decision.reason), "command": .string(command),
             "alias": .null, "format": .null, "parameters": .null,
         ]
         switch alias {

@@ -29,17 +29,17 @@ struct PetrelApp: Sendable {
         let backends = try configuration.backends.map { try $0.make(logger) }
         if let write = backends.lazy.compactMap({ ($0 as? TextBackend)?.logWriter }).first { log.redirect(to: write) }
         let core = configuration.core
+        let audit = store.audit(logger: logger)
         let host = Host(
-            backends: backends, policy: Dispatcher.Policy(prefixes: core.prefixes, access: core.access),
-            name: core.name, version: version, logger: logger, metrics: metrics)
+            backends: backends, policy: configuration.policy, name: core.name, version: version, logger: logger,
+            metrics: metrics, audit: audit)
         let calls = CallMeters(metrics)
         let stackStorms = try configuration.stackStorms.map { settings in
             try StackStormModule(settings, logger: logger) { calls.note($0, $1) }
         }
-        let modules: [any BotModule] = [BuiltinsModule(overview: host)] + stackStorms
-        let deliver = host.dispatcher
+        let modules: [any BotModule] = [BuiltinsModule(overview: host, audit: audit)] + stackStorms
         let connections = backends.map { backend in
-            BackendService(backend, logger: logger) { deliver.receive($0, from: backend.name) }
+            BackendService(backend, logger: logger) { host.receive($0, from: backend.name) }
         }
         for reporter in connections { host.report(reporter) }
         for case let reporter as any StatusReporting in modules { host.report(reporter) }
@@ -47,7 +47,10 @@ struct PetrelApp: Sendable {
             backend.complete(from: { host.registry.table.lines }, prefix: core.prefixes.prefix)
         }
 
-        var services: [ServiceGroupConfiguration.ServiceConfiguration] = [.init(service: host.pool)]
+        var services: [ServiceGroupConfiguration.ServiceConfiguration] = [
+            .init(service: StoreKeeping(audit: audit, days: core.retentionDays, logger: logger)),
+            .init(service: host.pool),
+        ]
         var gates: [Signal] = []
         for module in modules {
             let gate = Signal()
@@ -92,6 +95,19 @@ struct PetrelApp: Sendable {
     }
 
     func run() async throws { try await group.run() }
+
+    /// The commands of a configuration, without anything that runs.
+    static func commands(of configuration: Configuration) throws -> CommandTable {
+        let store = try Store()
+        let audit = store.audit(logger: .silent)
+        let host = Host(
+            backends: [], policy: configuration.policy, version: version, logger: .silent,
+            metrics: NOOPMetricsHandler.instance, audit: audit)
+        let modules: [any BotModule] =
+            try [BuiltinsModule(overview: host, audit: audit)]
+            + configuration.stackStorms.map { try StackStormModule($0, logger: .silent) }
+        return CommandTable(modules.flatMap { module in module.commands.map { (module.name, $0) } })
+    }
 }
 
 extension CommandTable {

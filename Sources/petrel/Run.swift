@@ -34,13 +34,14 @@ struct Run: AsyncParsableCommand {
         }
     }
 
-    /// Takes over what can change while running: prefixes, administrators and the log. A bad file changes nothing.
+    /// Takes over what can change while running: access rules, prefixes and the log. A bad file changes nothing.
     private static func reload(_ path: String, _ host: Host, _ log: LineLogHandler.Control) {
         do {
-            let core = try Configuration.read(path).core
-            host.dispatcher.update(Dispatcher.Policy(prefixes: core.prefixes, access: core.access))
-            log.set(level: core.logLevel, format: core.logFormat)
-            host.note("The configuration was read again: prefixes, administrators and the log are as it says.")
+            let configuration = try Configuration.read(path)
+            host.dispatcher.update(configuration.policy)
+            log.set(level: configuration.core.logLevel, format: configuration.core.logFormat)
+            host.note(
+                "The configuration was read again: access rules, administrators, prefixes and the log are as it says.")
         } catch {
             host.note("The configuration was not taken over: \(error)")
         }

@@ -57,12 +57,6 @@ import Testing
             ])
     }
 
-    @Test func `access rules are refused rather than ignored`() {
-        let (root, context) = Self.section(["access_controls": []])
-        _ = CoreSettings(root)
-        #expect(context.problems.map(\.path) == ["access_controls"])
-    }
-
     @Test(arguments: ["", "[1]", "{\"a\": }", "{\"a\": 1"]) func `what is no JSON object is refused`(text: String)
         throws
     {

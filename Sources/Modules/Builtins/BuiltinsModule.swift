@@ -3,14 +3,16 @@ public import PetrelKit
 /// The commands of the bot itself.
 public struct BuiltinsModule: BotModule {
     public let name = "builtins"
-    private let overview: any HostOverview
+    let overview: any HostOverview
+    let log: any AuditLog
 
-    public init(overview: any HostOverview) {
+    public init(overview: any HostOverview, audit: any AuditLog) {
         self.overview = overview
+        log = audit
     }
 
     /// What no other module's command may be called.
-    public static let names = ["help", "whoami", "status", "uptime", "version"]
+    public static let names = ["help", "whoami", "status", "uptime", "version", "acl", "audit"]
 
     public var commands: [Command] {
         [
@@ -21,12 +23,18 @@ public struct BuiltinsModule: BotModule {
                 Reply("I have been up for \(overview.uptime.inWords).")
             },
             Command("version", summary: "Which version I am.") { _ in Reply("Petrel \(overview.version)") },
+            Command(
+                "acl", usage: "why @user #room <command line>", summary: "Whether somebody may run a line, and why.",
+                isAdminOnly: true, masking: { masked($0) }, handler: { try explain($0) }),
+            Command(
+                "audit", usage: "[--user @user] [--limit N] [--denied]", summary: "Who ran what, and who was refused.",
+                isAdminOnly: true, handler: { try await audit($0) }),
         ]
     }
 
     private func help(for invocation: Invocation) -> Reply {
         let prefix = invocation.prefix
-        let commands = overview.commands(for: invocation).filter { !$0.name.isEmpty }
+        let commands = overview.commands(for: invocation)
         guard !invocation.arguments.isEmpty else {
             let lines = commands.map { "\(prefix)\($0.heading) — \($0.summary)" }
             return Reply(lines.joined(separator: "\n"))

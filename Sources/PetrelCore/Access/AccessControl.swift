@@ -1,0 +1,98 @@
+package import PetrelKit
+
+/// Who may run what. A value: a decision is synchronous and knows the rule that made it.
+package struct AccessControl: Sendable {
+    /// A line as rules see it, and what its command demands.
+    package struct Question: Sendable {
+        package var person: Person
+        /// Nil in a direct chat.
+        package var room: Room?
+        package var backend: String
+        package var module: String
+        /// The normalised line; where the name of the command has a `_`, also with a space in its place.
+        package var lines: [String]
+        package var isAdminOnly = false
+        package var isDirectOnly = false
+        package var needsStableIdentity = false
+        /// A line with placeholders, as help shows it: rules about arguments do not apply.
+        package var isTemplate = false
+
+        package init(person: Person, room: Room?, backend: String, module: String, lines: [String]) {
+            self.person = person
+            self.room = room
+            self.backend = backend
+            self.module = module
+            self.lines = lines
+        }
+    }
+
+    /// Ids, or names with `@`.
+    package var admins: Set<String>
+    /// Whether `@name` and `#name` count besides the ids.
+    package var matchesNames: Bool
+    /// What a direct chat counts as: `@` and the bot's name.
+    package let directRoom: String
+    package let rules: [AccessRule]
+    package let usual: AccessLimits
+    private let index: RuleIndex
+
+    package init(
+        admins: Set<String> = [], matchesNames: Bool = true, botName: String = "petrel", rules: [AccessRule] = [],
+        usual: AccessLimits = AccessLimits()
+    ) {
+        self.admins = admins
+        self.matchesNames = matchesNames
+        directRoom = "@" + botName
+        self.rules = rules
+        self.usual = usual
+        index = RuleIndex(rules)
+    }
+
+    package func isAdmin(_ person: Person) -> Bool {
+        guard person.isStable else { return false }
+        return admins.contains(person.id) || (matchesNames && admins.contains(person.name))
+    }
+
+    package func decide(_ question: Question) -> AccessDecision {
+        let rule = rules.isEmpty ? nil : firstRule(for: question)
+        let named = rule.map { AccessDecision.Rule(index: $0.index, command: $0.command) }
+        func denied(_ ground: AccessDecision.Ground, _ subject: String = "") -> AccessDecision {
+            AccessDecision(isAllowed: false, rule: named, ground: ground, subject: subject)
+        }
+        let limits = rule?.limits ?? usual
+        if let ground = objection(of: limits, to: question) {
+            return denied(ground, ground == .user ? question.person.name : question.room?.name ?? "")
+        }
+        if question.isAdminOnly, !isAdmin(question.person) { return denied(.admin) }
+        if question.needsStableIdentity, !question.person.isStable { return denied(.identity, question.person.name) }
+        if question.isDirectOnly, question.room != nil { return denied(.directOnly) }
+        let isOpen = rules.isEmpty && usual.isEmpty
+        return AccessDecision(isAllowed: true, rule: named, ground: isOpen ? .open : .passed)
+    }
+
+    private func firstRule(for question: Question) -> AccessRule? {
+        var first: Int?
+        for line in question.lines {
+            let text = GlobText(line, ignoringCase: true)
+            first = index.first(matching: text, module: question.module, before: first ?? .max) ?? first
+        }
+        return first.map { rules[$0] }
+    }
+
+    private func objection(of limits: AccessLimits, to question: Question) -> AccessDecision.Ground? {
+        if limits.isEmpty { return nil }
+        if !question.isTemplate, !limits.arguments.admits(question.lines) { return .arguments }
+        if !limits.users.isEmpty, !limits.users.admits(subject(question.person.id, question.person.name, question)) {
+            return .user
+        }
+        guard let room = question.room else {
+            return limits.allowsDirect && limits.rooms.admits([directRoom]) ? nil : .direct
+        }
+        if !limits.allowsRooms { return .group }
+        return limits.rooms.isEmpty || limits.rooms.admits(subject(room.id, room.name, question)) ? nil : .room
+    }
+
+    private func subject(_ id: String, _ name: String, _ question: Question) -> AccessSubject {
+        AccessSubject(id: id, name: matchesNames && name != id ? name : nil, backend: question.backend)
+    }
+}

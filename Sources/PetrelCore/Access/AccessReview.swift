@@ -1,0 +1,134 @@
+package import PetrelKit
+
+/// What is probably not meant so: looked for by `petrel check`, never in the way of a start.
+package struct AccessReview {
+    /// A command as rules can name it.
+    package struct KnownCommand: Sendable, Hashable {
+        package var module: String
+        package var name: String
+
+        package init(module: String, name: String) {
+            self.module = module
+            self.name = name
+        }
+    }
+
+    package var settings: AccessSettings
+    package var commands: [KnownCommand]
+    /// The backends on which somebody may take a name that was somebody else's.
+    package var changeable: [String]
+    package var prefix: String
+
+    package init(settings: AccessSettings, commands: [KnownCommand], changeable: [String], prefix: String) {
+        self.settings = settings
+        self.commands = commands
+        self.changeable = changeable
+        self.prefix = prefix
+    }
+
+    package func warnings() -> [SettingsProblem] {
+        let modules = Set(commands.map(\.module))
+        let rules = settings.control(modules: modules).rules
+        var found: [SettingsProblem] = []
+        for (position, rule) in rules.enumerated() {
+            let own = settings.rules[position].limits
+            let path = "access_controls[\(rule.index)]"
+            if let reason = neverMatches(rule, modules) {
+                found.append(SettingsProblem(path: "\(path).command", message: reason))
+            } else if let earlier = rules[..<position].first(where: { $0.hides(rule) }) {
+                found.append(
+                    SettingsProblem(
+                        path: "\(path).command",
+                        message: "is never reached: access_controls[\(earlier.index)] (“\(earlier.command)”) matches "
+                            + "everything that it matches, and the first rule decides"))
+            }
+            if rule.limits.multiUserChats == false, rule.limits.directChats == false {
+                found.append(SettingsProblem(path: path, message: "allows neither rooms nor direct chats: nobody"))
+            }
+            found += review(own, at: path)
+        }
+        found += review(settings.usual, at: "access_controls_default")
+        found += settings.admins.enumerated().compactMap { changeableName($1, at: "admins[\($0)]") }
+        return found
+    }
+
+    private func review(_ limits: AccessLimits, at path: String) -> [SettingsProblem] {
+        var found: [SettingsProblem] = []
+        for (key, list) in [("allowusers", limits.users.allow), ("denyusers", limits.users.deny)] {
+            for pattern in list?.patterns ?? [] {
+                if let problem = changeableName(pattern, at: "\(path).\(key)") { found.append(problem) }
+                if pattern.hasPrefix("#") {
+                    found.append(SettingsProblem(path: "\(path).\(key)", message: "“\(pattern)” is a room's name"))
+                }
+            }
+        }
+        for (key, list) in [("allowrooms", limits.rooms.allow), ("denyrooms", limits.rooms.deny)] {
+            for pattern in list?.patterns ?? [] {
+                if let problem = changeableName(pattern, at: "\(path).\(key)") { found.append(problem) }
+                guard pattern.hasPrefix("@"), !Glob(pattern).matches(GlobText("@" + settings.botName)) else { continue }
+                found.append(
+                    SettingsProblem(
+                        path: "\(path).\(key)",
+                        message: "“\(pattern)” is no room: a direct chat is “@\(settings.botName)”, by bot.name"))
+            }
+        }
+        return found
+    }
+
+    private func changeableName(_ pattern: String, at path: String) -> SettingsProblem? {
+        let isBot = Glob(pattern).matches(GlobText("@" + settings.botName))
+        guard settings.matchesNames, !changeable.isEmpty, !isBot, let sigil = pattern.first, "@#".contains(sigil) else {
+            return nil
+        }
+        let places = changeable.sorted().joined(separator: ", ")
+        return SettingsProblem(
+            path: path,
+            message: "“\(pattern)” is a name, and on \(places) a name can become somebody else's: use the id that "
+                + "\(prefix)whoami shows, and set bot.match_names to false")
+    }
+
+    /// Why a rule matches no line that can ever be typed; nil where it may.
+    private func neverMatches(_ rule: AccessRule, _ modules: Set<String>) -> String? {
+        let pattern = rule.glob.pattern
+        if let oddity = rule.glob.oddity { return "“\(pattern)” \(oddity)" }
+        if pattern != CommandText.line(of: CommandText.plain(pattern)) {
+            return "can never match: lines have single spaces, none at their ends, and plain quotes"
+        }
+        if !prefix.isEmpty, pattern.hasPrefix(prefix) {
+            return "can never match: rules see the line without the prefix “\(prefix)”"
+        }
+        if commands.contains(where: { $0.name.isEmpty && isFor(rule, $0) }) { return nil }
+        guard !commands.contains(where: { isFor(rule, $0) && rule.glob.mayMatch(command: $0.name) }) else { return nil }
+        let colon = pattern.firstIndex(of: ":")
+        if rule.module == nil, let colon, !pattern[..<colon].contains(" ") {
+            return "can never match: no module is called “\(pattern[..<colon])”; there is "
+                + modules.sorted().joined(separator: ", ")
+        }
+        return "can never match: no command starts like that"
+    }
+
+    private func isFor(_ rule: AccessRule, _ command: KnownCommand) -> Bool {
+        rule.module == nil || rule.module == command.module
+    }
+}
+
+extension AccessRule {
+    /// Whatever the other rule matches, this one has matched already.
+    fileprivate func hides(_ other: AccessRule) -> Bool {
+        (module == nil || module == other.module) && glob.covers(other.glob)
+    }
+}
+
+extension Glob {
+    /// Whether some line of this command, with whatever arguments, could match.
+    fileprivate func mayMatch(command name: String) -> Bool {
+        [name, Command.key(name)].contains { form in
+            let line = GlobText(form, ignoringCase: true).scalars
+            let start = Array(beginning)
+            if start.count <= line.count {
+                return line.starts(with: start) && (!isLiteral || start.count == line.count)
+            }
+            return start.starts(with: line + [Unicode.Scalar(" ").value])
+        }
+    }
+}

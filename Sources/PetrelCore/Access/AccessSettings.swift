@@ -1,0 +1,136 @@
+package import PetrelKit
+
+/// `admins`, `groups`, `access_controls` and `access_controls_default`, as the file has them.
+package struct AccessSettings: Sendable {
+    package struct Rule: Sendable {
+        package var index: Int
+        package var command: String
+        package var limits: AccessLimits
+    }
+
+    package var admins: [String] = []
+    package var matchesNames = true
+    package var botName = "petrel"
+    package var rules: [Rule] = []
+    package var usual = AccessLimits()
+
+    package init() {}
+
+    package init(_ root: SettingsSection, bot: SettingsSection, botName: String) {
+        let groups = AccessGroups(root)
+        self.botName = botName
+        matchesNames = bot.bool("match_names", default: true)
+        admins = groups.list("admins", in: root) ?? []
+        for (index, admin) in admins.enumerated() where !Glob(admin).isLiteral {
+            root.warn("admins[\(index)]", "“\(admin)” is taken as it stands: administrators are no patterns")
+        }
+        rules = root.list(
+            "access_controls", of: "rules, such as {\"command\": \"st2 apu*\", \"allowusers\": [\"@alice\"]}"
+        )
+        .compactMap { index, section in
+            let rule = Rule(section, index, groups)
+            section.finish()
+            return rule
+        }
+        root.refuseNull("access_controls_default")
+        if let section = root.optionalSection("access_controls_default") {
+            usual = AccessLimits(section, groups)
+            section.finish()
+        }
+    }
+
+    /// - Parameter modules: the names of the loaded modules, to which a `command` may limit itself.
+    package func control(modules: Set<String> = []) -> AccessControl {
+        AccessControl(
+            admins: Set(admins), matchesNames: matchesNames, botName: botName,
+            rules: rules.map {
+                AccessRule(index: $0.index, command: $0.command, modules: modules, limits: $0.limits, usual: usual)
+            }, usual: usual)
+    }
+}
+
+extension AccessSettings.Rule {
+    fileprivate init?(_ section: SettingsSection, _ index: Int, _ groups: AccessGroups) {
+        self.index = index
+        command = section.requiredString("command")
+        limits = AccessLimits(section, groups)
+        if section.contains("command"), command.isEmpty { section.problem("command", "must not be empty") }
+    }
+}
+
+extension AccessLimits {
+    fileprivate init(_ section: SettingsSection, _ groups: AccessGroups) {
+        func lists(_ what: String) -> AccessLists {
+            AccessLists(
+                allow: groups.list("allow\(what)", in: section).map { GlobList($0) },
+                deny: groups.list("deny\(what)", in: section).map { GlobList($0) })
+        }
+        users = lists("users")
+        rooms = lists("rooms")
+        arguments = lists("args")
+        directChats = section.optionalBool("allowprivate")
+        multiUserChats = section.optionalBool("allowmuc")
+    }
+}
+
+/// Named lists, which `group:NAME` puts in wherever a list is.
+struct AccessGroups {
+    private static let mark = "group:"
+    private var members: [String: [String]] = [:]
+
+    init(_ root: SettingsSection) {
+        root.refuseNull("groups")
+        guard let section = root.optionalSection("groups") else { return }
+        var raw: [String: [String]] = [:]
+        for name in section.keys {
+            section.refuseNull(name)
+            raw[name] = section.strings(name)
+        }
+        for name in raw.keys.sorted() {
+            if let circle = Self.circle(from: name, in: raw, path: []) {
+                section.problem(name, "holds itself: \(circle.joined(separator: " → "))")
+            }
+            for (index, item) in raw[name, default: []].enumerated() {
+                check(item, raw, "\(name)[\(index)]", section)
+            }
+        }
+        // With a circle the start has failed already: nothing is expanded.
+        let hasCircle = raw.keys.contains { Self.circle(from: $0, in: raw, path: []) != nil }
+        members = hasCircle ? raw : raw.mapValues { Self.expand($0, raw) }
+    }
+
+    /// A list of strings with its groups put in; nil where the key is absent.
+    func list(_ key: String, in section: SettingsSection) -> [String]? {
+        section.refuseNull(key)
+        guard section.contains(key) else { return nil }
+        let items = section.strings(key)
+        for (index, item) in items.enumerated() { check(item, members, "\(key)[\(index)]", section) }
+        return items.flatMap { item in Self.name(in: item).map { members[$0, default: []] } ?? [item] }
+    }
+
+    private func check(_ item: String, _ groups: [String: [String]], _ key: String, _ section: SettingsSection) {
+        if item.isEmpty { section.problem(key, "must not be empty") }
+        guard let name = Self.name(in: item) else {
+            if let oddity = Glob(item).oddity, !item.isEmpty { section.warn(key, "“\(item)” \(oddity)") }
+            return
+        }
+        if groups[name] == nil {
+            let near = Nearness.nearest(to: name, among: groups.keys.sorted(), limit: 1).first
+            section.problem(key, "no group is called \"\(name)\"" + (near.map { "; did you mean \"\($0)\"?" } ?? ""))
+        }
+    }
+
+    private static func name(in item: String) -> String? {
+        item.hasPrefix(mark) ? String(item.dropFirst(mark.count)) : nil
+    }
+
+    private static func expand(_ items: [String], _ groups: [String: [String]]) -> [String] {
+        items.flatMap { item in name(in: item).map { expand(groups[$0, default: []], groups) } ?? [item] }
+    }
+
+    private static func circle(from name: String, in groups: [String: [String]], path: [String]) -> [String]? {
+        if path.contains(name) { return path + [name] }
+        return groups[name, default: []].lazy.compactMap { Self.name(in: $0) }
+            .compactMap { circle(from: $0, in: groups, path: path + [name]) }.first
+    }
+}

@@ -1,0 +1,90 @@
+import Foundation
+package import PetrelKit
+
+extension CommandTable.Match {
+    /// What access rules are asked.
+    package func question(by person: Person, in room: Room?, on backend: String) -> AccessControl.Question {
+        var question = AccessControl.Question(
+            person: person, room: room, backend: backend, module: entry.module, lines: lines)
+        question.isAdminOnly = entry.command.isAdminOnly
+        question.isDirectOnly = entry.command.isDirectOnly
+        question.needsStableIdentity = entry.command.needsStableIdentity
+        return question
+    }
+}
+
+extension AuditEntry {
+    private static let longest = 2_000
+
+    init(_ match: CommandTable.Match, _ decision: AccessDecision, _ message: ChatMessage, _ backend: String) {
+        self.init(
+            backend: backend, person: message.sender.id, name: message.sender.name, room: message.room?.name,
+            line: String(match.masked.prefix(Self.longest)), isAllowed: decision.isAllowed,
+            rule: decision.rule?.index, reason: decision.reason)
+    }
+}
+
+extension Dispatcher {
+    func invocation(
+        of match: CommandTable.Match, _ message: ChatMessage, _ address: Address, _ policy: Policy,
+        _ overview: any HostOverview, _ entry: UUID
+    ) -> Invocation {
+        Invocation(
+            message: message, address: address,
+            traits: delivery.backend(address.backend)?.traits ?? BackendTraits(),
+            command: match.entry.command.name, arguments: match.arguments, line: match.lines[0],
+            prefix: policy.prefixes.prefix, isAdmin: policy.access.isAdmin(message.sender), overview: overview,
+            started: { [audit] execution, line in audit.started(execution, line: line, by: entry) },
+            say: { [delivery] reply in await delivery.deliver(reply, to: address) })
+    }
+
+    /// "Did you mean", of what the person may run.
+    func unknown(_ text: String, _ message: ChatMessage, _ address: Address, _ policy: Policy) -> Reply {
+        let prefix = policy.prefixes.prefix
+        let line = CommandText.line(of: text)
+        let names = visible(to: message.sender, in: message.room, on: address.backend).map(\.name)
+        let words = line.prefix { $0 != " " }
+        var near = Nearness.nearest(to: line, among: names)
+        for name in Nearness.nearest(to: String(words), among: names) where !near.contains(name) { near.append(name) }
+        let shown = line.count > 60 ? line.prefix(60) + "…" : line[...]
+        var reply = "I know no command “\(shown)”."
+        if !near.isEmpty {
+            reply += " Did you mean " + near.prefix(3).map { "`\(prefix)\($0)`" }.joined(separator: " or ") + "?"
+        }
+        return Reply(reply + " `\(prefix)help` lists what I can do.", style: .markdown, kind: .error)
+    }
+
+    /// The commands that help lists, in order of their names.
+    func visible(to person: Person, in room: Room?, on backend: String) -> [Command] {
+        registry.table.entries.map(\.command).filter { command in
+            guard command.isListed, !command.name.isEmpty else { return false }
+            // A command that takes lines of its own is there for whoever may run one of them.
+            return shows(command.name, to: person, in: room, on: backend)
+                || command.lines?().contains { shows($0, to: person, in: room, on: backend) } ?? false
+        }.sorted { $0.name < $1.name }
+    }
+
+    /// Whether help shows a line with placeholders. A command for direct chats is shown in rooms too.
+    func shows(_ template: String, to person: Person, in room: Room?, on backend: String) -> Bool {
+        let policy = currentPolicy
+        guard let match = registry.table.find(template) else { return false }
+        var question = match.question(by: person, in: room, on: backend)
+        question.isTemplate = true
+        question.isDirectOnly = false
+        let decision = policy.access.decide(question)
+        return decision.isAllowed || (!policy.hidesCommands && decision.ground != .admin)
+    }
+
+    func decision(on line: String, by person: Person, in room: Room?, on backend: String) -> AccessDecision? {
+        let text = CommandText(line).text
+        let policy = currentPolicy
+        let place = ChatMessage(id: "", sender: person, room: room, text: text)
+        return registry.table.find(policy.prefixes.strip(text, from: place) ?? text)
+            .map { policy.access.decide($0.question(by: person, in: room, on: backend)) }
+    }
+
+    func masked(_ line: String) -> String {
+        let text = CommandText(line).text
+        return registry.table.find(text)?.masked ?? CommandText.line(of: text)
+    }
+}

@@ -1,0 +1,60 @@
+public import Foundation
+
+/// One command that somebody gave, and what was decided. Lines come with their secrets masked.
+public struct AuditEntry: Sendable, Hashable, Codable {
+    public var id: UUID
+    public var time: Date
+    public var backend: String
+    /// The backend's own identifier, and what people call them.
+    public var person: String
+    public var name: String
+    /// The name of the room; nil in a direct chat.
+    public var room: String?
+    /// The normalised command line.
+    public var line: String
+    public var isAllowed: Bool
+    /// The place in `access_controls` of the rule that decided; nil where none matched.
+    public var rule: Int?
+    public var reason: String
+    /// What was started in StackStorm.
+    public var executions: [String]
+
+    public init(
+        id: UUID = UUID(), time: Date = .now, backend: String, person: String, name: String, room: String?,
+        line: String, isAllowed: Bool, rule: Int?, reason: String, executions: [String] = []
+    ) {
+        self.id = id
+        self.time = time
+        self.backend = backend
+        self.person = person
+        self.name = name
+        self.room = room
+        self.line = line
+        self.isAllowed = isAllowed
+        self.rule = rule
+        self.reason = reason
+        self.executions = executions
+    }
+}
+
+/// Which entries are wanted, the newest first.
+public struct AuditQuery: Sendable, Hashable {
+    /// By id or by name.
+    public var person: String?
+    public var onlyDenied: Bool
+    public var limit: Int
+
+    public init(person: String? = nil, onlyDenied: Bool = false, limit: Int = 20) {
+        self.person = person
+        self.onlyDenied = onlyDenied
+        self.limit = limit
+    }
+}
+
+/// Who did what. Recording returns at once; what was recorded is written in its order, and before the process ends.
+public protocol AuditLog: Sendable {
+    func record(_ entry: AuditEntry)
+    /// An execution came of the command, whose line is known better by now: with StackStorm's own secrets masked.
+    func started(_ execution: String, line: String?, by entry: UUID)
+    func entries(_ query: AuditQuery) async throws -> [AuditEntry]
+}

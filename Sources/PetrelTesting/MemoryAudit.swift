@@ -1,0 +1,30 @@
+public import Foundation
+public import PetrelKit
+
+/// An audit for tests, gone with the process.
+public final class MemoryAudit: AuditLog {
+    private let kept = Locked<[AuditEntry]>([])
+
+    public init() {}
+
+    /// In the order in which they happened.
+    public var all: [AuditEntry] { kept.value }
+
+    public func record(_ entry: AuditEntry) { kept.withLock { $0.append(entry) } }
+
+    public func started(_ execution: String, line: String?, by entry: UUID) {
+        kept.withLock { kept in
+            guard let index = kept.firstIndex(where: { $0.id == entry }) else { return }
+            kept[index].executions.append(execution)
+            if let line { kept[index].line = line }
+        }
+    }
+
+    public func entries(_ query: AuditQuery) async throws -> [AuditEntry] {
+        let wanted = all.reversed().filter { entry in
+            (query.person.map { [entry.person, entry.name].contains($0) } ?? true)
+                && !(query.onlyDenied && entry.isAllowed)
+        }
+        return Array(wanted.prefix(query.limit))
+    }
+}
