@@ -46,6 +46,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
         .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
     ],
     targets: [
@@ -53,7 +54,12 @@ let package = Package(
         target(
             "PetrelCore", nil,
             ["PetrelKit", log, metrics, lifecycle, .product(name: "DequeModule", package: "swift-collections")]),
-        target("PetrelStore", nil, ["PetrelKit", log, .product(name: "GRDB", package: "GRDB.swift")]),
+        target(
+            "PetrelStore", nil,
+            [
+                "PetrelKit", log, .product(name: "GRDB", package: "GRDB.swift"),
+                .product(name: "Crypto", package: "swift-crypto"),
+            ]),
         target(
             "PetrelWeb", nil,
             [
@@ -96,7 +102,8 @@ let package = Package(
             "StackStormClientTests", ["StackStormClient", "StackStormSimulator", "PetrelKit"],
             resources: [.copy("Recordings")]),
         tests("TextBackendTests", ["TextBackend", "PetrelKit"]),
-        tests("PetrelStoreTests", ["PetrelStore", "PetrelKit"]),
+        tests(
+            "PetrelStoreTests", ["PetrelStore", "PetrelKit", log, .product(name: "GRDB", package: "GRDB.swift")]),
         tests(
             "StackStormModuleTests",
             [

@@ -5,27 +5,39 @@ package struct CommandTable: Sendable {
     package struct Entry: Sendable {
         package var module: String
         package var command: Command
+        /// The name as it was registered; where it has a `_` or a space, once more with the other.
+        fileprivate var names: [String]
+
+        fileprivate init(_ module: String, _ command: Command, key: String) {
+            self.module = module
+            self.command = command
+            let others = [key, key.replacing(" ", with: "_")].filter { $0 != command.name.lowercased() }
+            names = key.contains(" ") ? [command.name] + others : [command.name]
+        }
+
+        /// The line as access rules see it: whatever the case of the name when it was typed.
+        fileprivate func lines(_ arguments: String) -> [String] {
+            let rest = CommandText.line(of: arguments)
+            if rest.isEmpty { return names }
+            return names.map { $0.isEmpty ? rest : "\($0) \(rest)" }
+        }
     }
 
     package struct Match: Sendable {
         package var entry: Entry
         package var arguments: String
+        /// The line as access rules see it, with each way to write its name.
+        package var lines: [String]
 
-        /// The line as access rules see it: the name as it was registered, whatever its case was when it was typed.
-        /// Where that has a `_` or a space, once more with the other.
-        package var lines: [String] { lines(of: arguments) }
+        fileprivate init(_ entry: Entry, _ arguments: String) {
+            self.entry = entry
+            self.arguments = arguments
+            lines = entry.lines(arguments)
+        }
 
         /// The line as the audit may keep it.
-        package var masked: String { lines(of: entry.command.masking?(arguments) ?? arguments)[0] }
-
-        private func lines(of arguments: String) -> [String] {
-            let name = entry.command.name
-            let rest = CommandText.line(of: arguments)
-            if name.isEmpty { return [rest] }
-            let spaced = Command.key(name)
-            let others = [spaced, spaced.replacing(" ", with: "_")].filter { $0 != name.lowercased() }
-            let names = spaced.contains(" ") ? [name] + others : [name]
-            return names.map { rest.isEmpty ? $0 : "\($0) \(rest)" }
+        package var masked: String {
+            entry.command.masking.map { entry.lines($0(arguments))[0] } ?? lines[0]
         }
     }
 
@@ -39,7 +51,7 @@ package struct CommandTable: Sendable {
             guard byName[key] == nil else { continue }
             byName[key] = entries.count
             longest = max(longest, key.isEmpty ? 0 : key.split(separator: " ").count)
-            entries.append(Entry(module: module, command: command))
+            entries.append(Entry(module, command, key: key))
         }
     }
 
@@ -58,10 +70,10 @@ package struct CommandTable: Sendable {
         }
         for word in words.reversed() {
             if let index = byName[word.key] {
-                return Match(entry: entries[index], arguments: CommandText.plain(text[word.end...]))
+                return Match(entries[index], CommandText.plain(text[word.end...]))
             }
         }
-        return byName[""].map { Match(entry: entries[$0], arguments: text) }
+        return byName[""].map { Match(entries[$0], text) }
     }
 }
 

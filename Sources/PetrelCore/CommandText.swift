@@ -35,12 +35,28 @@ package struct CommandText: Hashable, Sendable {
     /// Scalar by scalar, and with what Python counts as white space besides: StackStorm parses with Python, and a rule
     /// must see a separator wherever StackStorm does.
     package static func line(of text: some StringProtocol) -> String {
+        if isLine(text.utf8) { return String(text) }
         var line = String.UnicodeScalarView()
         for word in text.unicodeScalars.split(whereSeparator: isSeparator) {
             if !line.isEmpty { line.append(" ") }
             line.append(contentsOf: word)
         }
         return String(line)
+    }
+
+    /// Plain ASCII with single spaces inside, as most lines are: nothing to do.
+    private static func isLine(_ bytes: some Collection<UInt8>) -> Bool {
+        var isAfterSpace = true
+        for byte in bytes {
+            if byte == 0x20 {
+                if isAfterSpace { return false }
+                isAfterSpace = true
+            } else {
+                guard (0x21...0x7E).contains(byte) else { return false }
+                isAfterSpace = false
+            }
+        }
+        return !isAfterSpace || bytes.isEmpty
     }
 
     private static func isSeparator(_ scalar: Unicode.Scalar) -> Bool {

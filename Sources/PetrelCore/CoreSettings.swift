@@ -14,7 +14,7 @@ package struct CoreSettings: Sendable {
     package var logLevel = Logger.Level.info
     package var logFormat = LineLogHandler.Format.text
     package var storePath = "petrel.db"
-    package var storeKey = KeySource.file("petrel.key")
+    package var storeKey = StoreKeySource.usual("petrel.key")
     package var retentionDays = 90
     package var web: Web?
 
@@ -28,14 +28,6 @@ package struct CoreSettings: Sendable {
         package var html: String?
         /// Addresses and networks whose `X-Forwarded-For` is believed.
         package var trustedProxies: [String]
-    }
-
-    /// Where the key of the store's secrets is.
-    package enum KeySource: Sendable {
-        /// In the configuration or the environment.
-        case value(Secret)
-        /// A file; made when it is first needed.
-        case file(String)
     }
 
     package init() {}
@@ -71,10 +63,15 @@ package struct CoreSettings: Sendable {
             hidesCommands: hidesCommands)
     }
 
-    private static func keySource(_ store: SettingsSection) -> KeySource {
-        if let file = store.value("key")?["file"]?.string { return .file(store.path(of: file)) }
+    private static func keySource(_ store: SettingsSection) -> StoreKeySource {
+        // The file itself is read by the store, which looks at who else can read it.
+        if let file = store.value("key")?["file"]?.string {
+            let path = store.path(of: file)
+            if !FileManager.default.fileExists(atPath: path) { store.problem("key", "the file \(path) does not exist") }
+            return .file(path)
+        }
         if let key = store.secret("key") { return .value(key) }
-        return .file(store.path(of: "petrel.key"))
+        return .usual(store.path(of: "petrel.key"))
     }
 
     static func refuse(_ keys: [String], in section: SettingsSection) {

@@ -19,8 +19,12 @@ extension AuditEntry {
     init(_ match: CommandTable.Match, _ decision: AccessDecision, _ message: ChatMessage, _ backend: String) {
         self.init(
             backend: backend, person: message.sender.id, name: message.sender.name, room: message.room?.name,
-            line: String(match.masked.prefix(Self.longest)), isAllowed: decision.isAllowed,
+            line: Self.bounded(match.masked), isAllowed: decision.isAllowed,
             rule: decision.rule?.index, reason: decision.reason)
+    }
+
+    private static func bounded(_ line: String) -> String {
+        line.utf8.count <= longest ? line : String(line.prefix(longest)) + "…"
     }
 }
 

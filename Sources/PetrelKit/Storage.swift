@@ -2,6 +2,8 @@
 public protocol Storage: Sendable {
     /// A named collection of the module's records. Naming it makes it.
     func records(_ collection: String) -> any RecordCollection
+    /// The same for secrets: what lies on the disk is encrypted. A record whose key was lost reads as absent.
+    func sealed(_ collection: String) -> any RecordCollection
 }
 
 /// Small values by key. A write has reached the operating system when the call returns.

@@ -4,10 +4,15 @@ import PetrelKit
 
 struct ModuleStorage: Storage {
     let database: any DatabaseWriter
+    let keys: KeyRing
     let module: String
 
     func records(_ collection: String) -> any RecordCollection {
         StoredRecords(database: database, module: module, collection: collection)
+    }
+
+    func sealed(_ collection: String) -> any RecordCollection {
+        SealedRecords(database: database, keys: keys, module: module, collection: collection)
     }
 }
 

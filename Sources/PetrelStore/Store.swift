@@ -5,11 +5,14 @@ package import PetrelKit
 
 /// Petrel's durable state: one SQLite file in WAL mode, owned by one process.
 package final class Store: Sendable {
-    private let database: any DatabaseWriter
+    let database: any DatabaseWriter
+    let keys: KeyRing
     private let lock: StoreLock?
 
     /// Opens or makes the database and brings it to this version's schema.
-    package init(path: String) throws(StoreFailure) {
+    /// - Parameter keys: of the secrets in it.
+    package init(path: String, keys: KeyRing) throws(StoreFailure) {
+        self.keys = keys
         lock = try StoreLock(path: path + ".lock")
         do {
             var configuration = Configuration()
@@ -31,6 +34,7 @@ package final class Store: Sendable {
 
     /// A store that is gone with the process.
     package init() throws(StoreFailure) {
+        keys = .ephemeral()
         lock = nil
         do {
             let queue = try DatabaseQueue()
@@ -43,6 +47,8 @@ package final class Store: Sendable {
 
     /// Opens an existing database beside the process that owns it, to read only.
     package init(readingOnly path: String) throws(StoreFailure) {
+        // Nothing that is sealed is of interest here.
+        keys = .ephemeral()
         lock = nil
         do {
             var configuration = Configuration()
@@ -53,10 +59,15 @@ package final class Store: Sendable {
         }
     }
 
-    package func close() throws { try database.close() }
+    package func close() throws {
+        try database.close()
+        lock?.release()
+    }
 
     /// The space of one module.
-    package func storage(for module: String) -> any Storage { ModuleStorage(database: database, module: module) }
+    package func storage(for module: String) -> any Storage {
+        ModuleStorage(database: database, keys: keys, module: module)
+    }
 
     package func audit(logger: Logger) -> AuditTable { AuditTable(database: database, logger: logger) }
 
@@ -110,14 +121,19 @@ enum Migrations {
 
 /// Why the store cannot be used.
 package struct StoreFailure: Error, CustomStringConvertible {
-    package var path: String
+    /// The key of the configuration.
+    package var place: String
     package var message: String
 
-    package var description: String { "store.path: \(path) \(message)" }
+    package var description: String { "\(place): \(message)" }
+
+    init(place: String, message: String) {
+        self.place = place
+        self.message = message
+    }
 
     init(path: String, message: String) {
-        self.path = path
-        self.message = message
+        self.init(place: "store.path", message: "\(path) \(message)")
     }
 
     init(_ error: any Error, path: String) {

@@ -16,5 +16,8 @@ final class StoreLock: Sendable {
         }
     }
 
+    /// Lets another process have the store.
+    func release() { flock(descriptor, LOCK_UN) }
+
     deinit { close(descriptor) }
 }

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import PetrelCore
+import PetrelStore
 
 struct Check: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -11,10 +12,11 @@ struct Check: AsyncParsableCommand {
     func run() async throws {
         do {
             let configuration = try Configuration.read(file.config)
+            _ = try KeyRing(configuration.core.storeKey, environment: configuration.environment).existing()
             for warning in configuration.warnings { print("\(file.config): warning: \(warning)") }
             print("\(file.config): no mistakes.")
         } catch {
-            print("\(error)")
+            print(error is StoreFailure ? "\(file.config): \(error)" : "\(error)")
             throw ExitCode(1)
         }
     }

@@ -2,6 +2,7 @@ import BuiltinsModule
 import Foundation
 import PetrelCore
 import PetrelKit
+import PetrelStore
 import StackStormModule
 
 /// One entry of `backends`.
@@ -17,6 +18,7 @@ struct Configuration: Sendable {
     var backends: [ConfiguredBackend]
     var stackStorms: [StackStormModuleSettings]
     var warnings: [SettingsProblem]
+    var environment: [String: String] = [:]
 
     init(
         core: CoreSettings, backends: [ConfiguredBackend],
@@ -32,7 +34,15 @@ struct Configuration: Sendable {
     static func read(_ path: String, options: RunOptions = RunOptions()) throws(ConfigurationFailure) -> Configuration {
         let environment = ProcessInfo.processInfo.environment
         let (root, context) = try SettingsSection.root(ofFile: path, environment: environment)
-        let configuration = Configuration(root, environment: environment, options: options, context: context)
+        var configuration = Configuration(root, environment: environment, options: options, context: context)
+        if let mode = try? FileManager.default.attributesOfItem(atPath: path)[.posixPermissions] as? Int,
+            mode & 0o004 != 0
+        {
+            configuration.warnings.insert(
+                SettingsProblem(
+                    path: "", message: "everybody on this machine can read this file; run `chmod 640 \(path)`"),
+                at: 0)
+        }
         guard context.problems.isEmpty else { throw ConfigurationFailure(file: path, problems: context.problems) }
         return configuration
     }
@@ -45,6 +55,10 @@ struct Configuration: Sendable {
         stackStorms = root.sections("stackstorm").map { StackStormModuleSettings($0, environment: environment) }
         if stackStorms.isEmpty { root.problem("stackstorm", "is required") }
         Self.checkNames(stackStorms, root)
+        if case .value(let text) = core.storeKey, StoreKey(text) == nil {
+            root.problem("store.key", "must be 32 bytes in base64, as `openssl rand -base64 32` prints them")
+        }
+        self.environment = environment
         root.finish()
         warnings = context.warnings
         warnings += review()

@@ -48,7 +48,7 @@ struct PetrelApp: Sendable {
         }
 
         var services: [ServiceGroupConfiguration.ServiceConfiguration] = [
-            .init(service: StoreKeeping(audit: audit, days: core.retentionDays, logger: logger)),
+            .init(service: StoreKeeping(store: store, audit: audit, days: core.retentionDays, logger: logger)),
             .init(service: host.pool),
         ]
         var gates: [Signal] = []

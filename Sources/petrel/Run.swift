@@ -22,7 +22,9 @@ struct Run: AsyncParsableCommand {
             for warning in configuration.warnings { ExitStatus.say("warning: \(warning)") }
             let core = configuration.core
             let log = LineLogHandler.Control(level: core.logLevel, format: core.logFormat)
-            let store = try Store(path: core.storePath)
+            let store = try Store(
+                path: core.storePath, keys: KeyRing(core.storeKey, environment: configuration.environment))
+            if let news = try store.checkKey() { ExitStatus.say(news) }
             let path = file.config
             let app = try PetrelApp.build(configuration, store: store, log: log) { host in
                 Self.reload(path, host, log)

@@ -7,6 +7,7 @@ import ServiceLifecycle
 struct StoreKeeping: Service {
     private static let interval = Duration.seconds(3_600)
 
+    let store: Store
     let audit: AuditTable
     let days: Int
     let logger: Logger
@@ -23,9 +24,11 @@ struct StoreKeeping: Service {
     private func purge() async {
         while !Task.isCancelled {
             do {
-                try await audit.purge(before: .now - TimeInterval(days) * 86_400)
+                let end = Date.now - TimeInterval(days) * 86_400
+                try await audit.purge(before: end)
+                try await store.purgeSecrets(before: end)
             } catch {
-                logger.error("The audit could not be cut to \(days) days: \(error)")
+                logger.error("The store could not be cut to \(days) days: \(error)")
             }
             // Only cancellation ends a sleep early, and the loop looks for it.
             try? await Task.sleep(for: Self.interval)

@@ -14,19 +14,19 @@ import Testing
 
     @Test func `records survive a restart`() async throws {
         try await Self.withFolder { path in
-            let first = try Store(path: path)
+            let first = try Store(path: path, keys: .ephemeral())
             try await first.storage(for: "m").records("c").set([1, 2], for: "k")
             try first.close()
         }
         try await Self.withFolder { path in
             do {
-                let store = try Store(path: path)
+                let store = try Store(path: path, keys: .ephemeral())
                 let records = store.storage(for: "m").records("c")
                 try await records.replaceAll(with: [("b", [2]), ("a", [1])])
                 try await records.set([3], for: "b")
                 try store.close()
             }
-            let store = try Store(path: path)
+            let store = try Store(path: path, keys: .ephemeral())
             let all = try await store.storage(for: "m").records("c").all()
             #expect(all.map(\.key) == ["a", "b"])
             #expect(all.map(\.value) == [[1], [3]])
@@ -53,19 +53,21 @@ import Testing
 
     @Test func `a second process is refused, with a word what to do`() async throws {
         try await Self.withFolder { path in
-            let first = try Store(path: path)
-            #expect { try Store(path: path) } throws: { "\($0)".contains("held by another Petrel") }
+            let first = try Store(path: path, keys: .ephemeral())
+            #expect { try Store(path: path, keys: .ephemeral()) } throws: { "\($0)".contains("held by another Petrel") }
             try first.close()
         }
     }
 
     @Test func `what cannot be opened is told with its path`() {
-        #expect { try Store(path: "/nonexistent/petrel.db") } throws: { "\($0)".hasPrefix("store.path: /nonexistent") }
+        #expect { try Store(path: "/nonexistent/petrel.db", keys: .ephemeral()) } throws: {
+            "\($0)".hasPrefix("store.path: /nonexistent")
+        }
     }
 
     @Test func `only the owner may read the file`() async throws {
         try await Self.withFolder { path in
-            let store = try Store(path: path)
+            let store = try Store(path: path, keys: .ephemeral())
             let mode = try FileManager.default.attributesOfItem(atPath: path)[.posixPermissions] as? Int
             #expect(mode == 0o600)
             try store.close()

@@ -8,6 +8,8 @@ package struct Glob: Sendable, Hashable {
     /// One for each step: a scalar value, or one of the marks below.
     private let steps: [UInt32]
     private let sets: [ScalarSet]
+    /// What every text that it matches holds.
+    private let needs: ScalarSketch
 
     private static let run: UInt32 = 0xFFFF_FFFF
     private static let any: UInt32 = 0xFFFF_FFFE
@@ -39,6 +41,7 @@ package struct Glob: Sendable, Hashable {
         }
         self.steps = steps
         self.sets = sets
+        needs = ScalarSketch(steps.filter { $0 < Self.set })
     }
 
     /// No wildcard: it matches itself only.
@@ -48,9 +51,10 @@ package struct Glob: Sendable, Hashable {
     var beginning: ArraySlice<UInt32> { steps.prefix { $0 < Self.set } }
 
     package func matches(_ text: GlobText) -> Bool {
-        text.scalars.withUnsafeBufferPointer { text in
-            steps.withUnsafeBufferPointer { steps in matches(text, steps) }
-        }
+        needs.isWithin(text.sketch)
+            && text.scalars.withUnsafeBufferPointer { text in
+                steps.withUnsafeBufferPointer { steps in matches(text, steps) }
+            }
     }
 
     /// Only the last `*` is ever gone back to, so that the time is at most the product of both lengths.
@@ -129,6 +133,7 @@ extension Glob {
 /// A text ready to be matched: decoded once, composed (NFC) so that an accent counts the same however it was typed.
 package struct GlobText: Sendable {
     let scalars: [UInt32]
+    fileprivate let sketch: ScalarSketch
 
     package init(_ text: String, ignoringCase: Bool = false) {
         let cased = ignoringCase ? text.lowercased() : text
@@ -137,7 +142,19 @@ package struct GlobText: Sendable {
             isPlain
             ? cased.utf8.map { UInt32($0) }
             : cased.precomposedStringWithCanonicalMapping.unicodeScalars.map(\.value)
+        sketch = ScalarSketch(scalars)
     }
+}
+
+/// Which characters there are, roughly: one bit for many of them. Tells in no time that a text lacks one.
+private struct ScalarSketch: Sendable, Hashable {
+    private var bits: UInt64 = 0
+
+    init(_ scalars: [UInt32]) {
+        for scalar in scalars { bits |= 1 << UInt64((scalar &* 0x9E37_79B1) >> 26) }
+    }
+
+    func isWithin(_ other: ScalarSketch) -> Bool { bits & ~other.bits == 0 }
 }
 
 /// What stands between `[` and `]`.

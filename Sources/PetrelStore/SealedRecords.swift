@@ -1,0 +1,113 @@
+import Foundation
+import GRDB
+import PetrelKit
+
+/// Records that the database holds encrypted: it is useless without the key.
+struct SealedRecords: RecordCollection {
+    let database: any DatabaseWriter
+    let keys: KeyRing
+    let module: String
+    let collection: String
+
+    private func place(of key: String) -> String { SealedRecords.place(module, collection, key) }
+
+    static func place(_ module: String, _ collection: String, _ key: String) -> String {
+        [module, collection, key].joined(separator: "\0")
+    }
+
+    func value(for key: String) async throws -> [UInt8]? {
+        let row = try await database.read { database in
+            try Row.fetchOne(
+                database, sql: "SELECT * FROM secret WHERE module = ? AND collection = ? AND key = ?",
+                arguments: [module, collection, key]
+            ).map(SealedRow.init)
+        }
+        return try row.flatMap { try opened($0) }
+    }
+
+    func all() async throws -> [(key: String, value: [UInt8])] {
+        let rows = try await database.read { database in
+            try Row.fetchAll(
+                database, sql: "SELECT * FROM secret WHERE module = ? AND collection = ? ORDER BY key",
+                arguments: [module, collection]
+            ).map(SealedRow.init)
+        }
+        return try rows.compactMap { row in try opened(row).map { (row.key, $0) } }
+    }
+
+    /// Nil where it was sealed with another key: that costs this record only.
+    private func opened(_ row: SealedRow) throws -> [UInt8]? {
+        guard let storeKey = try keys.existing(), storeKey.id == row.keyID else { return nil }
+        return try storeKey.open(row.sealed, at: place(of: row.key))
+    }
+
+    func set(_ value: [UInt8], for key: String) async throws {
+        let row = try sealed(value, key)
+        try await database.write { try row.save(in: $0) }
+    }
+
+    func replaceAll(with records: [(key: String, value: [UInt8])]) async throws {
+        let rows = try records.map { try sealed($0.value, $0.key) }
+        try await database.write { database in
+            try database.execute(
+                sql: "DELETE FROM secret WHERE module = ? AND collection = ?", arguments: [module, collection])
+            for row in rows { try row.save(in: database) }
+        }
+    }
+
+    func remove(_ key: String) async throws {
+        try await database.write { database in
+            try database.execute(
+                sql: "DELETE FROM secret WHERE module = ? AND collection = ? AND key = ?",
+                arguments: [module, collection, key])
+        }
+    }
+
+    func trim(to count: Int) async throws {
+        try await database.write { database in
+            try database.execute(
+                sql: """
+                    DELETE FROM secret WHERE module = ?1 AND collection = ?2 AND key NOT IN (
+                        SELECT key FROM secret WHERE module = ?1 AND collection = ?2 ORDER BY time DESC LIMIT ?3)
+                    """, arguments: [module, collection, count])
+        }
+    }
+
+    private func sealed(_ value: [UInt8], _ key: String) throws -> SealedRow {
+        let storeKey = try keys.needed()
+        return SealedRow(
+            module: module, collection: collection, key: key, keyID: storeKey.id,
+            sealed: try storeKey.seal(value, at: place(of: key)), time: .now)
+    }
+}
+
+struct SealedRow: Sendable {
+    var module: String
+    var collection: String
+    var key: String
+    var keyID: String
+    var sealed: Data
+    var time: Date
+
+    init(module: String, collection: String, key: String, keyID: String, sealed: Data, time: Date) {
+        self.module = module
+        self.collection = collection
+        self.key = key
+        self.keyID = keyID
+        self.sealed = sealed
+        self.time = time
+    }
+
+    init(_ row: Row) {
+        self.init(
+            module: row["module"], collection: row["collection"], key: row["key"], keyID: row["key_id"],
+            sealed: row["sealed"], time: Date(timeIntervalSince1970: row["time"]))
+    }
+
+    func save(in database: Database) throws {
+        try database.execute(
+            sql:
+                "INSERT OR REPLACE INTO secret (module, collection, key, key_id, sealed, time) VALUES (?, ?, ?, ?, ?, ?)",
+            arguments: [module, collection, key, keyID, sealed, time.timeIntervalSince1970])
+    }
+}

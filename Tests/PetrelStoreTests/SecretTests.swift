@@ -1,0 +1,196 @@
+import Foundation
+import GRDB
+import Logging
+import PetrelKit
+import Testing
+
+@testable import PetrelStore
+
+@Suite struct SecretTests {
+    private static func withFolder(_ body: (URL) async throws -> Void) async throws {
+        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("petrel-\(UUID())")
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(at: folder) }
+        try await body(folder)
+    }
+
+    private static func store(in folder: URL, _ source: StoreKeySource? = nil) throws -> Store {
+        let usual = StoreKeySource.usual(folder.appendingPathComponent("petrel.key").path)
+        return try Store(path: folder.appendingPathComponent("petrel.db").path, keys: KeyRing(source ?? usual))
+    }
+
+    private static func mode(_ file: URL) throws -> Int? {
+        try FileManager.default.attributesOfItem(atPath: file.path)[.posixPermissions] as? Int
+    }
+
+    private static func records(_ store: Store, _ module: String = "m") -> any RecordCollection {
+        store.storage(for: module).sealed("sessions")
+    }
+
+    private static let token = Array("a very secret token".utf8)
+
+    @Test func `secrets survive a restart, and the database alone does not hold them`() async throws {
+        try await Self.withFolder { folder in
+            let key = folder.appendingPathComponent("petrel.key")
+            var store = try Self.store(in: folder)
+            #expect(!FileManager.default.fileExists(atPath: key.path))
+            #expect(try await Self.records(store).value(for: "alice") == nil)
+            #expect(!FileManager.default.fileExists(atPath: key.path), "a key is made when it is first needed")
+            try await Self.records(store).set(Self.token, for: "alice")
+            #expect(try Self.mode(key) == 0o600)
+            try store.close()
+            for file in try FileManager.default.contentsOfDirectory(at: folder, includingPropertiesForKeys: nil) {
+                #expect(try Data(contentsOf: file).range(of: Data(Self.token)) == nil, "\(file.lastPathComponent)")
+            }
+            store = try Self.store(in: folder)
+            #expect(try store.checkKey() == nil)
+            #expect(try await Self.records(store).value(for: "alice") == Self.token)
+            #expect(try await Self.records(store).all().map(\.key) == ["alice"])
+            #expect(try await Self.records(store, "other").value(for: "alice") == nil)
+            try await Self.records(store).remove("alice")
+            #expect(try await Self.records(store).all().isEmpty)
+        }
+    }
+
+    @Test func `a record that was moved or changed cannot be opened`() async throws {
+        try await Self.withFolder { folder in
+            let store = try Self.store(in: folder)
+            try await Self.records(store).set(Self.token, for: "alice")
+            try await store.database.write { try $0.execute(sql: "UPDATE secret SET key = 'mallory'") }
+            await #expect(throws: (any Error).self) { try await Self.records(store).value(for: "mallory") }
+        }
+    }
+
+    @Test func `a lost key costs the stored logins and nothing else, and it is told`() async throws {
+        try await Self.withFolder { folder in
+            let key = folder.appendingPathComponent("petrel.key")
+            var store = try Self.store(in: folder)
+            try await Self.records(store).set(Self.token, for: "alice")
+            try await store.storage(for: "m").records("c").set([1], for: "k")
+            try store.close()
+            let kept = folder.appendingPathComponent("kept")
+            try FileManager.default.moveItem(at: key, to: kept)
+            store = try Self.store(in: folder)
+            #expect(
+                try store.checkKey() == "1 stored logins cannot be opened: the key of the store is gone. "
+                    + "Nothing else is lost; the people log in again.")
+            #expect(try await Self.records(store).value(for: "alice") == nil)
+            #expect(try await store.storage(for: "m").records("c").value(for: "k") == [1])
+            try store.close()
+            store = try Self.store(in: folder, .value(StoreKey.random().text))
+            #expect(try store.checkKey()?.contains("is not the one that sealed them") == true)
+            #expect(try await Self.records(store).all().isEmpty)
+            try await Self.records(store).set(Self.token, for: "bob")
+            try store.close()
+            // The old key again: what it sealed is still there.
+            store = try Self.store(in: folder, .file(kept.path))
+            #expect(try await Self.records(store).all().map(\.key) == ["alice"])
+        }
+    }
+
+    @Test func `a key file that others can read stops the start`() async throws {
+        try await Self.withFolder { folder in
+            let key = folder.appendingPathComponent("petrel.key")
+            try KeyRing.write(.random(), to: key.path)
+            for mode in [0o640, 0o604, 0o644] {
+                try FileManager.default.setAttributes([.posixPermissions: mode], ofItemAtPath: key.path)
+                #expect { try Self.store(in: folder).checkKey() } throws: {
+                    "\($0)".contains("others can read \(key.path)")
+                }
+            }
+            try FileManager.default.setAttributes([.posixPermissions: 0o400], ofItemAtPath: key.path)
+            #expect(try Self.store(in: folder).checkKey() == nil)
+        }
+    }
+
+    @Test(arguments: ["", "short", "AAAA", String(repeating: "g", count: 64)]) func `what is no key is refused`(
+        text: String
+    ) {
+        #expect(StoreKey(Secret(text)) == nil)
+        #expect { try KeyRing(.value(Secret(text))).existing() } throws: { "\($0)".contains("holds no key") }
+    }
+
+    @Test func `a key is read as base64 and as hexadecimal digits, and never prints`() throws {
+        let hexadecimal = try #require(StoreKey(Secret(String(repeating: "0f", count: 32))))
+        let base64 = try #require(StoreKey(Secret(Data(repeating: 15, count: 32).base64EncodedString() + "\n")))
+        #expect(hexadecimal.id == base64.id)
+        #expect("\(hexadecimal.text)" == "•••")
+    }
+
+    @Test func `a credential of systemd comes before the file beside the configuration`() async throws {
+        try await Self.withFolder { folder in
+            try KeyRing.write(.random(), to: folder.appendingPathComponent("petrel.key").path)
+            let ring = KeyRing(.usual("/nowhere/petrel.key"), environment: ["CREDENTIALS_DIRECTORY": folder.path])
+            #expect(try ring.existing() != nil)
+            #expect(KeyRing(.file("/a"), environment: ["CREDENTIALS_DIRECTORY": folder.path]).path == "/a")
+        }
+    }
+
+    @Test func `rotation seals everything with a new key`() async throws {
+        try await Self.withFolder { folder in
+            let key = folder.appendingPathComponent("petrel.key")
+            var store = try Self.store(in: folder)
+            for person in ["alice", "bob"] { try await Self.records(store).set(Self.token, for: person) }
+            let old = try Data(contentsOf: key)
+            #expect(try store.rotateKey(to: nil) == 2)
+            #expect(try await Self.records(store).value(for: "bob") == Self.token)
+            try store.close()
+            #expect(try Data(contentsOf: key) != old)
+            #expect(try Self.mode(key) == 0o600)
+            store = try Self.store(in: folder)
+            #expect(try store.checkKey() == nil)
+            #expect(try await Self.records(store).all().count == 2)
+        }
+    }
+
+    @Test func `a rotation that stopped half-way is finished at the next start`() async throws {
+        try await Self.withFolder { folder in
+            let key = folder.appendingPathComponent("petrel.key")
+            let new = URL(fileURLWithPath: key.path + ".new")
+            let store = try Self.store(in: folder)
+            try await Self.records(store).set(Self.token, for: "alice")
+            // Stopped before the store changed over: the new key was never used.
+            try KeyRing.write(.random(), to: new.path)
+            try store.close()
+            let second = try Self.store(in: folder)
+            #expect(try second.checkKey() == nil)
+            #expect(!FileManager.default.fileExists(atPath: new.path))
+            // Stopped after it changed over: the file was not renamed yet.
+            let before = try Data(contentsOf: key)
+            _ = try second.rotateKey(to: nil)
+            try second.close()
+            try FileManager.default.moveItem(at: key, to: new)
+            try before.write(to: key)
+            try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: key.path)
+            let third = try Self.store(in: folder)
+            #expect(try third.checkKey() == nil)
+            #expect(try await Self.records(third).value(for: "alice") == Self.token)
+        }
+    }
+
+    @Test func `the audit keeps what was recorded, in order, and is cut by age`() async throws {
+        let store = try Store()
+        let audit = store.audit(logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+        func entry(_ line: String, _ person: String, _ isAllowed: Bool, _ age: TimeInterval = 0) -> AuditEntry {
+            AuditEntry(
+                time: Date(timeIntervalSince1970: 1_000_000 - age), backend: "text", person: person, name: "@" + person,
+                room: nil, line: line, isAllowed: isAllowed, rule: isAllowed ? nil : 2, reason: "r")
+        }
+        let run = entry("st2 login hunter2", "U1", true)
+        audit.record(entry("old", "U1", true, 500))
+        audit.record(run)
+        audit.record(entry("denied", "U2", false))
+        audit.started("6b01", line: "st2 login •••", by: run.id)
+        audit.started("6b02", line: nil, by: run.id)
+        var all = try await audit.entries(AuditQuery())
+        #expect(all.map(\.line) == ["denied", "st2 login •••", "old"])
+        #expect(all[1].executions == ["6b01", "6b02"])
+        #expect(all[0].rule == 2 && !all[0].isAllowed)
+        #expect(try await audit.entries(AuditQuery(person: "@U1", limit: 1)).map(\.line) == ["st2 login •••"])
+        #expect(try await audit.entries(AuditQuery(person: "U2")).count == 1)
+        #expect(try await audit.entries(AuditQuery(onlyDenied: true)).map(\.line) == ["denied"])
+        #expect(try await audit.purge(before: Date(timeIntervalSince1970: 999_900)) == 1)
+        all = try await audit.entries(AuditQuery())
+        #expect(all.count == 2)
+    }
+}
