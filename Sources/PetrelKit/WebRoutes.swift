@@ -33,8 +33,11 @@ public struct WebRequest: Sendable {
     public var headers: [String: String]
     public var query: String
     public var body: [UInt8]
+    /// Where it comes from, as far as proxies that are trusted say.
+    public var origin: String
 
-    public init(headers: [String: String] = [:], query: String = "", body: [UInt8] = []) {
+    public init(headers: [String: String] = [:], query: String = "", body: [UInt8] = [], origin: String = "") {
+        self.origin = origin
         self.headers = headers
         self.query = query
         self.body = body

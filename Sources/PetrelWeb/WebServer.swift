@@ -16,8 +16,12 @@ package final class WebServer: Service {
         package var port: Int
         /// Paths of PEM files.
         package var tls: (certificate: String, key: String)?
+        package var proxies: TrustedProxies?
 
-        package init(host: String, port: Int, tls: (certificate: String, key: String)? = nil) {
+        package init(
+            host: String, port: Int, tls: (certificate: String, key: String)? = nil, proxies: TrustedProxies? = nil
+        ) {
+            self.proxies = proxies
             self.host = host
             self.port = port
             self.tls = tls
@@ -41,7 +45,7 @@ package final class WebServer: Service {
     }
 
     package func run() async throws {
-        let router = Router()
+        let router = Router(context: WebContext.self, options: .autoGenerateHeadEndpoints)
         for route in routes { add(route, to: router) }
         let configuration = ApplicationConfiguration(
             address: .hostname(settings.host, port: settings.port), serverName: nil)
@@ -69,20 +73,39 @@ package final class WebServer: Service {
         return try .tls(.http1(), tlsConfiguration: configuration)
     }
 
-    private func add(_ route: WebRoute, to router: Router<BasicRequestContext>) {
-        router.on(RouterPath(route.path), method: route.method == .get ? .get : .post) { request, _ in
+    private func add(_ route: WebRoute, to router: Router<WebContext>) {
+        let proxies = settings.proxies
+        router.on(RouterPath(route.path), method: route.method == .get ? .get : .post) { request, context in
             var headers: [String: String] = [:]
-            for field in request.headers { headers[field.name.canonicalName] = field.value }
+            for field in request.headers {
+                let name = field.name.canonicalName
+                headers[name] = headers[name].map { "\($0), \(field.value)" } ?? field.value
+            }
             let body: ByteBuffer
             do {
                 body = try await request.body.collect(upTo: route.bodyLimit)
             } catch {
-                return Response(status: .contentTooLarge)
+                return Response(.text("That is more than this address takes.", status: 413))
             }
+            let origin = proxies?.origin(of: context.peer, forwarded: headers["x-forwarded-for"]) ?? context.peer
             let answer = await route.handler(
-                WebRequest(headers: headers, query: request.uri.query ?? "", body: Array(body.readableBytesView)))
+                WebRequest(
+                    headers: headers, query: request.uri.query ?? "", body: Array(body.readableBytesView),
+                    origin: origin))
             return Response(answer)
         }
+    }
+}
+
+/// What is known of a connection.
+private struct WebContext: RequestContext {
+    var coreContext: CoreRequestContextStorage
+    /// The address of the other end.
+    let peer: String
+
+    init(source: ApplicationRequestContextSource) {
+        coreContext = .init(source: source)
+        peer = source.channel.remoteAddress?.ipAddress ?? ""
     }
 }
 

@@ -4,6 +4,17 @@ package import PetrelKit
 package struct Credential: Sendable, Hashable {
     package var header: String
     package var value: Secret
+
+    package init(header: String, value: Secret) {
+        self.header = header
+        self.value = value
+    }
+
+    package static func token(_ value: Secret) -> Credential { Credential(header: "X-Auth-Token", value: value) }
+
+    package static func apiKey(_ value: Secret) -> Credential { Credential(header: "St2-Api-Key", value: value) }
+
+    var field: (String, String) { (header, value.reveal()) }
 }
 
 /// Holds one account's credential and renews it: before it expires, and once when it was refused. Callers that come
@@ -31,8 +42,8 @@ package actor CredentialKeeper {
     /// A credential that is good as far as is known.
     package func credential() async throws -> Credential {
         switch login {
-        case .apiKey(let key): return Credential(header: "St2-Api-Key", value: key)
-        case .token(let token): return Credential(header: "X-Auth-Token", value: token)
+        case .apiKey(let key): return .apiKey(key)
+        case .token(let token): return .token(token)
         case .password:
             if let current, now() < current.goodUntil { return current.credential }
             return try await renewed()
@@ -51,7 +62,7 @@ package actor CredentialKeeper {
         if let renewal { return try await renewal.sharedValue }
         guard case .password(let name, let password) = login else { throw CancellationError() }
         let task = Task { [fetch] in
-            Credential(header: "X-Auth-Token", value: try await fetch(name, password).token)
+            Credential.token(try await fetch(name, password).token)
         }
         renewal = task
         defer { renewal = nil }

@@ -39,7 +39,7 @@ extension Endpoint where Value == Page<Alias> {
         let query = [("offset", "\(offset)"), ("limit", "\(limit)")]
         return try Endpoint("GET", .api, "/actionalias", query: offset == 0 ? [query[1]] : query) { response in
             let items: [JSONValue] = try response.checked().decoded()
-            var page = Page<Alias>(items: [], total: response.headers["x-total-count"].flatMap { Int($0) })
+            var page = Page<Alias>(items: [], total: response.total)
             for item in items {
                 do {
                     page.items.append(try Alias(json: item))
@@ -50,6 +50,40 @@ extension Endpoint where Value == Page<Alias> {
             return page
         }
     }
+}
+
+extension Endpoint where Value == Page<String> {
+    /// The references of one page of aliases.
+    package static func aliasRefs(offset: Int, limit: Int) throws -> Endpoint {
+        try Endpoint(
+            "GET", .api, "/actionalias",
+            query: [("include_attributes", "ref,pack,name"), ("offset", "\(offset)"), ("limit", "\(limit)")]
+        ) { response in
+            let items: [JSONValue] = try response.checked().decoded()
+            return Page(items: items.compactMap { $0["ref"]?.string }, total: response.total)
+        }
+    }
+}
+
+extension Endpoint where Value == Page<ActionSchema> {
+    /// One page of actions, with their parameters only.
+    package static func actions(offset: Int, limit: Int) throws -> Endpoint {
+        try Endpoint(
+            "GET", .api, "/actions",
+            query: [("include_attributes", "ref,pack,name,parameters"), ("offset", "\(offset)"), ("limit", "\(limit)")]
+        ) { response in
+            let items: [JSONValue] = try response.checked().decoded()
+            let schemas = items.compactMap { item in
+                item["ref"]?.string.map { ActionSchema(ref: $0, parameters: item["parameters"]?.object ?? [:]) }
+            }
+            return Page(items: schemas, total: response.total)
+        }
+    }
+}
+
+extension StackStormResponse {
+    /// How many items there are in all, where the answer is one page of them.
+    fileprivate var total: Int? { headers["x-total-count"].flatMap { Int($0) } }
 }
 
 extension Endpoint where Value == Alias {
@@ -153,7 +187,7 @@ extension Endpoint where Value == Page<Execution> {
         try Endpoint("GET", .api, "/executions", query: filters) { response in
             Page(
                 items: try response.checked().decoded(),
-                total: response.headers["x-total-count"].flatMap { Int($0) })
+                total: response.total)
         }
     }
 }

@@ -52,6 +52,8 @@ public struct Page<Item: Sendable>: Sendable {
 public struct Execution: Sendable, Decodable, Hashable {
     public struct Action: Sendable, Decodable, Hashable {
         public var ref: String?
+        /// The schema of each parameter.
+        public var parameters: [String: JSONValue]?
     }
 
     public var id: String
@@ -70,6 +72,18 @@ public struct Execution: Sendable, Decodable, Hashable {
     public var isFinished: Bool { status.map(Self.final.contains) ?? false }
 
     private static let final: Set = ["succeeded", "failed", "timeout", "canceled", "abandoned"]
+}
+
+/// What an action takes.
+public struct ActionSchema: Sendable, Hashable {
+    public var ref: String
+    /// The schema of each parameter.
+    public var parameters: [String: JSONValue]
+
+    public init(ref: String, parameters: [String: JSONValue]) {
+        self.ref = ref
+        self.parameters = parameters
+    }
 }
 
 /// What `POST /aliasexecution` answers.

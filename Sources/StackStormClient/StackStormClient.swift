@@ -23,32 +23,45 @@ public final class StackStormClient: Sendable {
         self.transport = transport
         keeper = settings.login.map { login in
             CredentialKeeper(login, lifetime: .seconds(settings.tokenLifetime)) { name, password in
-                let basic = Data("\(name):\(password.reveal())".utf8).base64EncodedString()
-                let endpoint = try Endpoint.token(ttl: settings.tokenLifetime)
-                do {
-                    return try endpoint.decode(
-                        try await transport.send(endpoint, headers: [("Authorization", "Basic \(basic)")]))
-                } catch let error as StackStormError where error.leavesOutcomeOpen {
-                    // What the token was wanted for was not even tried.
-                    throw StackStormError(.unreachable, "no login: \(error.message)", cause: error.cause)
-                }
+                try await Self.token(for: name, password, settings, transport)
             }
         }
     }
 
+    static func token(
+        for name: String, _ password: Secret, _ settings: StackStormSettings, _ transport: Transport
+    ) async throws -> Token {
+        let basic = Data("\(name):\(password.reveal())".utf8).base64EncodedString()
+        let endpoint = try Endpoint.token(ttl: settings.tokenLifetime)
+        do {
+            return try endpoint.decode(
+                try await transport.send(endpoint, headers: [("Authorization", "Basic \(basic)")]))
+        } catch let error as StackStormError where error.leavesOutcomeOpen {
+            // What the token was wanted for was not even tried.
+            throw StackStormError(.unreachable, "no login: \(error.message)", cause: error.cause)
+        }
+    }
+
     /// Makes one call as the bot; after a 401 once more with a new credential, where there is a way to get one.
-    package func call<Value>(_ endpoint: Endpoint<Value>) async throws -> Value {
+    /// - Parameter credential: somebody else's, with which the call is made once.
+    package func call<Value>(_ endpoint: Endpoint<Value>, as credential: Credential? = nil) async throws -> Value {
         let start = ContinuousClock.now
         do {
-            let value = try await withCredential { headers in
-                try endpoint.decode(try await self.transport.send(endpoint, headers: headers))
-            }
+            let value =
+                if let credential {
+                    try endpoint.decode(try await transport.send(endpoint, headers: [credential.field]))
+                } else {
+                    try await withCredential { headers in
+                        try endpoint.decode(try await self.transport.send(endpoint, headers: headers))
+                    }
+                }
             observer("ok", ContinuousClock.now - start)
             return value
         } catch {
             let code = (error as? StackStormError)?.code.rawValue ?? "error"
             observer(code, ContinuousClock.now - start)
-            logger.debug("\(endpoint.method) \(endpoint.path): \(error)")
+            // Without StackStorm's own words, which may repeat what was secret in the request.
+            logger.debug("\(endpoint.method) \(endpoint.path): \(code)")
             throw error
         }
     }
@@ -57,10 +70,10 @@ public final class StackStormClient: Sendable {
         guard let keeper else { return try await work([]) }
         let credential = try await keeper.credential()
         do {
-            return try await work([(credential.header, credential.value.reveal())])
+            return try await work([credential.field])
         } catch let error as StackStormError where error.code == .unauthorized {
             guard let other = try await keeper.replacement(for: credential) else { throw error }
-            return try await work([(other.header, other.value.reveal())])
+            return try await work([other.field])
         }
     }
 }
@@ -71,19 +84,37 @@ extension StackStormClient {
 
     /// All aliases: in one answer where StackStorm allows that, else page by page.
     package func aliases() async throws -> Page<Alias> {
+        try await all { try .aliases(offset: $0, limit: $1) }
+    }
+
+    /// The references of the aliases that somebody may see.
+    package func aliasRefs(as credential: Credential) async throws -> Set<String> {
+        Set(try await all(as: credential) { try .aliasRefs(offset: $0, limit: $1) }.items)
+    }
+
+    /// What every action takes.
+    package func actions() async throws -> [ActionSchema] {
+        try await all { try .actions(offset: $0, limit: $1) }.items
+    }
+
+    private func all<Item>(
+        as credential: Credential? = nil, _ endpoint: (_ offset: Int, _ limit: Int) throws -> Endpoint<Page<Item>>
+    ) async throws -> Page<Item> {
         do {
-            return try await call(.aliases(limit: -1))
+            return try await call(endpoint(0, -1), as: credential)
         } catch let error as StackStormError where error.code == .forbidden || error.code == .refused {
-            return try await aliasPages()
+            return try await pages(as: credential, endpoint)
         }
     }
 
-    private func aliasPages() async throws -> Page<Alias> {
+    private func pages<Item>(
+        as credential: Credential?, _ endpoint: (_ offset: Int, _ limit: Int) throws -> Endpoint<Page<Item>>
+    ) async throws -> Page<Item> {
         let size = 100
-        var all = Page<Alias>(items: [], total: nil)
+        var all = Page<Item>(items: [], total: nil)
         var offset = 0
         while true {
-            let page = try await call(.aliases(offset: offset, limit: size))
+            let page = try await call(endpoint(offset, size), as: credential)
             all.items += page.items
             all.malformed += page.malformed
             all.total = page.total

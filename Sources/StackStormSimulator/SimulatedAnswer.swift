@@ -83,4 +83,9 @@ struct SimulatedRefusal: Error {
         self.status = status
         self.text = text
     }
+
+    /// What RBAC answers.
+    static func lacking(_ permission: String, _ user: String) -> SimulatedRefusal {
+        SimulatedRefusal(403, "User \"\(user)\" doesn't have required permission \"\(permission)\"")
+    }
 }

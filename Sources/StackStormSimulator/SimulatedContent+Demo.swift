@@ -1,5 +1,14 @@
 import PetrelKit
 
+extension [SimulatedStackStorm.User] {
+    /// The bot, and two people whose rights differ.
+    package static let demo = [
+        SimulatedStackStorm.User(name: "petrel", password: "demo"),
+        SimulatedStackStorm.User(name: "alice", password: "demo"),
+        SimulatedStackStorm.User(name: "bob", password: "demo", forbidden: ["fleet.restart", "backup.run"]),
+    ]
+}
+
 extension SimulatedContent {
     /// Two small packs of operations, as a team might have them.
     package static let demo = SimulatedContent(aliases: demoAliases, actions: demoActions)

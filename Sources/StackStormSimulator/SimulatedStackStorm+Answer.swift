@@ -49,9 +49,12 @@ extension SimulatedStackStorm {
 
     private func api(_ request: SimulatedRequest, _ path: [String]) async throws -> SimulatedAnswer {
         let user = try authenticate(request)
+        askers["\(request.method) \(request.path)"] = user
+        try permit(user, request.method, path)
         switch (request.method, path) {
         case ("GET", []): return .json(["version": "3.10dev", "docs_url": "http://docs.stackstorm.com/latest"])
         case ("GET", ["user"]): return whoami(request, user)
+        case ("GET", ["actions"]): return try page(actionList, request)
         case (_, let path) where path.first == "actionalias": return try aliasAnswer(request, Array(path.dropFirst()))
         case ("POST", ["aliasexecution"]): return try run(request, as: user)
         case ("POST", ["aliasexecution", "match_and_execute"]): return try matchAndRun(request, as: user)
@@ -59,6 +62,35 @@ extension SimulatedStackStorm {
             return try executionAnswer(request, Array(path.dropFirst()))
         case (_, let path) where path.first == "inquiries": return try inquiryAnswer(request, Array(path.dropFirst()))
         default: return .notFound
+        }
+    }
+
+    /// RBAC for an account without a role, in the words of the recordings.
+    private func permit(_ user: String, _ method: String, _ path: [String]) throws {
+        guard users.first(where: { $0.name == user })?.hasNoRole == true else { return }
+        let permission: String? =
+            switch (method, path) {
+            case ("GET", ["actionalias"]): "action_alias_list"
+            case ("GET", ["actionalias", "help"]): "action_alias_help"
+            case ("POST", ["actionalias", "match"]): "action_alias_match"
+            case ("GET", let path) where path.count == 2 && path[0] == "actionalias":
+                "action_alias_view\" on resource \"action_alias:\(path[1].replacing(".", with: ":"))"
+            case ("GET", ["actions"]): "action_list"
+            case ("GET", ["executions"]): "execution_list"
+            case ("GET", let path) where path.first == "executions" && path.count == 2:
+                "execution_view\" on resource \"execution:\(path[1])"
+            case ("GET", ["inquiries"]): "inquiry_list"
+            default: nil
+            }
+        if let permission { throw SimulatedRefusal.lacking(permission, user) }
+    }
+
+    private var actionList: [JSONValue] {
+        actions.values.sorted { $0.ref < $1.ref }.map { action in
+            [
+                "id": .string("action:\(action.ref)"), "ref": .string(action.ref), "pack": .string(action.pack),
+                "name": .string(action.name), "parameters": .object(action.parameters),
+            ]
         }
     }
 

@@ -16,6 +16,11 @@ extension SimulatedStackStorm {
         runner: String = "local-shell-cmd"
     ) -> [String: JSONValue] {
         let now = JSONValue.string(Self.timestamp())
+        // As StackStorm shows what is secret.
+        let parameters = Dictionary(
+            uniqueKeysWithValues: parameters.map { name, value in
+                (name, action.parameters[name]?["secret"]?.bool == true ? "********" : value)
+            })
         return [
             "id": .string(id), "status": "requested", "start_timestamp": now, "parameters": .object(parameters),
             "context": .object(context), "log": [["timestamp": now, "status": "requested"]],

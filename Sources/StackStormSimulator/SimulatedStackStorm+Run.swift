@@ -65,6 +65,11 @@ extension SimulatedStackStorm {
         guard let action = actions[alias.actionRef] else {
             throw SimulatedRefusal(404, "Action with ref \"\(alias.actionRef)\" not found ")
         }
+        let account = users.first { $0.name == user }
+        if account?.hasNoRole == true || account?.forbidden.contains(action.ref) == true {
+            let resource = "action:\(action.ref.replacing(".", with: ":"))"
+            throw SimulatedRefusal.lacking("action_execute\" on resource \"\(resource)", user)
+        }
         var parameters = try typed(extracted, for: action)
         let fixed = json["immutable_parameters"]?.object ?? [:]
         let given = Set(extracted.map(\.name))

@@ -12,10 +12,16 @@ package actor SimulatedStackStorm {
     package struct User: Sendable {
         package var name: String
         package var password: String
+        /// References of actions that this account may not run, as under RBAC.
+        package var forbidden: Set<String>
+        /// Under RBAC with no role at all: may do nothing but ask who it is.
+        package var hasNoRole: Bool
 
-        package init(name: String, password: String) {
+        package init(name: String, password: String, forbidden: Set<String> = [], hasNoRole: Bool = false) {
             self.name = name
             self.password = password
+            self.forbidden = forbidden
+            self.hasNoRole = hasNoRole
         }
     }
 
@@ -37,6 +43,7 @@ package actor SimulatedStackStorm {
     var subscribers: [Int: Subscriber] = [:]
     var faults: [Fault.Area: Fault] = [:]
     package private(set) var requests: [String: Int] = [:]
+    var askers: [String: String] = [:]
     private var isEnding = false
     private var silent: [AsyncStream<[UInt8]>.Continuation] = []
     private var hanging: [CheckedContinuation<Void, Never>] = []
@@ -49,7 +56,7 @@ package actor SimulatedStackStorm {
     var refusesUnlimited = false
     private static let instance = UInt64.random(in: 0...UInt64.max)
 
-    package init(_ content: SimulatedContent = .demo, users: [User] = [User(name: "petrel", password: "demo")]) {
+    package init(_ content: SimulatedContent = .demo, users: [User] = .demo) {
         self.users = users
         for action in content.actions { actions[action.ref] = action }
         var number = 0
@@ -83,6 +90,9 @@ package actor SimulatedStackStorm {
 
     /// Every token is worthless from now on.
     package func revokeTokens() { tokens = [:] }
+
+    /// Every token of one account is worthless from now on.
+    package func revokeTokens(of user: String) { tokens = tokens.filter { $0.value.user != user } }
 
     package func expireTokens() { for token in tokens.keys { tokens[token]?.expiry = .distantPast } }
 
@@ -119,6 +129,9 @@ package actor SimulatedStackStorm {
         guard subscribers.isEmpty else { return }
         await withCheckedContinuation { opened.append($0) }
     }
+
+    /// Whose credential the last request to a path came with.
+    package func asker(of path: String) -> String? { askers[path] }
 
     package func request(count path: String) -> Int { requests[path] ?? 0 }
 

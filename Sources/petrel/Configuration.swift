@@ -3,6 +3,7 @@ import Foundation
 import PetrelCore
 import PetrelKit
 import PetrelStore
+import PetrelWeb
 import StackStormModule
 
 /// One entry of `backends`.
@@ -19,6 +20,8 @@ struct Configuration: Sendable {
     var stackStorms: [StackStormModuleSettings]
     var warnings: [SettingsProblem]
     var environment: [String: String] = [:]
+    /// Where the login page is.
+    var htmlFolder = "html"
 
     init(
         core: CoreSettings, backends: [ConfiguredBackend],
@@ -59,9 +62,11 @@ struct Configuration: Sendable {
             root.problem("store.key", "must be 32 bytes in base64, as `openssl rand -base64 32` prints them")
         }
         self.environment = environment
+        htmlFolder = Self.htmlFolder(core, root)
         root.finish()
-        warnings = context.warnings
-        warnings += review()
+        warnings = []
+        checkLogins(root)
+        warnings = context.warnings + review()
     }
 
     /// What the dispatcher goes by.
@@ -84,6 +89,33 @@ struct Configuration: Sendable {
             + backends.compactMap { backend in
                 backend.kind.caution.map { SettingsProblem(path: "backends.\(backend.name)", message: $0) }
             }
+    }
+
+    /// As configured, else beside the configuration, else where an installation has it.
+    private static func htmlFolder(_ core: CoreSettings, _ root: SettingsSection) -> String {
+        if let folder = core.web?.html { return folder }
+        let program = Bundle.main.executableURL?.resolvingSymlinksInPath().deletingLastPathComponent()
+        let installed = program?.appendingPathComponent("../share/petrel/html").standardized.path
+        let beside = root.path(of: "html")
+        return [beside, installed].compactMap(\.self).first { FileManager.default.fileExists(atPath: $0 + "/index.html") }
+            ?? beside
+    }
+
+    var hasLoginPage: Bool { FileManager.default.fileExists(atPath: htmlFolder + "/index.html") }
+
+    /// What logins need besides their own section.
+    private func checkLogins(_ root: SettingsSection) {
+        if let proxies = core.web?.trustedProxies, TrustedProxies(proxies) == nil {
+            root.problem("web.trusted_proxies", "must be addresses or networks, such as 127.0.0.1 or 10.0.0.0/8")
+        }
+        guard stackStorms.contains(where: { $0.loginPage != nil }) else { return }
+        if core.web == nil { root.problem("web", "is required: people log in (rbac_auth.clientside) at its page") }
+        guard !hasLoginPage else { return }
+        if core.web?.html != nil {
+            root.problem("web.html", "there is no login page in \(htmlFolder)")
+        } else {
+            root.warn("web.html", "there is no login page in \(htmlFolder): your own web server has to have it")
+        }
     }
 
     /// Two commands of one name would hide each other.

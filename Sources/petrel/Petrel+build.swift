@@ -34,8 +34,9 @@ struct PetrelApp: Sendable {
             backends: backends, policy: configuration.policy, name: core.name, version: version, logger: logger,
             metrics: metrics, audit: audit)
         let calls = CallMeters(metrics)
+        let logins = OneTimeLogins()
         let stackStorms = try configuration.stackStorms.map { settings in
-            try StackStormModule(settings, logger: logger) { calls.note($0, $1) }
+            try StackStormModule(settings, logger: logger, logins: logins, observer: { calls.note($0, $1) })
         }
         let modules: [any BotModule] = [BuiltinsModule(overview: host, audit: audit)] + stackStorms
         let connections = backends.map { backend in
@@ -75,12 +76,19 @@ struct PetrelApp: Sendable {
                 Gauges.update(metrics, host: host, reporters: modules.compactMap { $0 as? any GaugeReporting })
                 return metrics.render()
             }
-            let routes = health.routes + ChatopsWebhook(host: access, secret: web.webhookSecret).routes
+            var routes = health.routes + ChatopsWebhook(host: access, secret: web.webhookSecret).routes
+            let pages = configuration.stackStorms.compactMap(\.loginPage)
+            if !pages.isEmpty {
+                routes += LoginRoutes(logins, pages: pages, logger: logger).routes
+                if configuration.hasLoginPage { routes += try LoginPage(folder: configuration.htmlFolder).routes }
+            }
             let tls = web.certificate.flatMap { certificate in web.key.map { (certificate, $0) } }
             services.append(
                 .init(
                     service: WebServer(
-                        WebServer.Settings(host: web.host, port: web.port, tls: tls), routes: routes, logger: logger,
+                        WebServer.Settings(
+                            host: web.host, port: web.port, tls: tls, proxies: TrustedProxies(web.trustedProxies)),
+                        routes: routes, logger: logger,
                         listening: { port in
                             logger.info("The web server listens on \(web.host) port \(port).")
                             listening(port)

@@ -36,7 +36,7 @@ struct RecordedExchange: Sendable, CustomStringConvertible {
         self.name = name
         let text = String(decoding: data, as: UTF8.self).replacingOccurrences(of: "\r\n", with: "\n")
         let halves = text.components(separatedBy: "### RESPONSE\n")
-        let request = Self.parts(halves[0].replacingOccurrences(of: "### REQUEST\n", with: ""))
+        let request = Self.parts(String(halves[0].drop { $0 != "\n" }.dropFirst()))
         let words = request.start.split(separator: " ")
         method = String(words[0])
         target = String(words[1])

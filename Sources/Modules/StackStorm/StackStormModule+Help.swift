@@ -63,15 +63,16 @@ struct HelpRequest: Equatable {
 
 extension StackStormModule {
     /// The enabled aliases, grouped by pack, as one message that fits.
-    func help(for invocation: Invocation) throws -> Reply {
+    func help(for invocation: Invocation) async throws -> Reply {
         guard let table = table.value else { throw Refusal(starting) }
-        let enabled = table.aliases.filter(\.enabled)
+        let enabled = try await visible(table, to: invocation)
         let request = try HelpRequest(invocation.arguments, packs: Set(enabled.map(\.pack)))
         let prefix = invocation.prefix + (settings.prefix.isEmpty ? "" : settings.prefix + " ")
         let all = enabled.filter { request.pack == nil || $0.pack == request.pack }
             .sorted { ($0.pack, $0.name) < ($1.pack, $1.name) }
             .flatMap { alias in
-                alias.formats.compactMap(\.display).map { (alias.pack, "\($0)", alias.description) }
+                alias.formats.compactMap(\.display).filter { isShown($0, to: invocation) }
+                    .map { (alias.pack, "\($0)", alias.description) }
             }
             .filter { matches($0, request.filter) }
         guard request.offset < all.count else {
@@ -100,6 +101,22 @@ extension StackStormModule {
             )
         }
         return Reply(lines.joined(separator: "\n"))
+    }
+
+    /// What StackStorm shows to whoever asks.
+    private func visible(_ table: AliasTable, to invocation: Invocation) async throws -> [Alias] {
+        let enabled = table.aliases.filter(\.enabled)
+        let caller = try await caller(invocation)
+        guard caller.session != nil else { return enabled }
+        let refs = try await with(caller, invocation) { credential in
+            guard let credential else { return Set(enabled.map(\.ref)) }
+            return try await self.client.aliasRefs(as: credential)
+        }
+        return enabled.filter { refs.contains($0.ref) }
+    }
+
+    private func isShown(_ display: String, to invocation: Invocation) -> Bool {
+        invocation.overview.shows(settings.prefix.isEmpty ? display : "\(settings.prefix) \(display)", to: invocation)
     }
 
     private func matches(_ entry: (String, String, String), _ filter: String?) -> Bool {

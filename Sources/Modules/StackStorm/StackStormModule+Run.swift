@@ -9,48 +9,52 @@ extension StackStormModule {
         guard let table = table.value else { throw Refusal(starting) }
         let line = invocation.arguments
         guard !line.isEmpty else { return Reply("What should StackStorm do? \(helpHint(invocation))") }
+        let caller = try await caller(invocation)
         switch table.matcher.match(line) {
-        case .one(let match): return try await start(match.alias, match.format, match.representation, invocation)
+        case .one(let match): return try await start(match, caller, invocation)
         case .ambiguous(let matches): throw Refusal(ambiguity(matches))
-        case .unknown: return try await askServer(invocation, table)
-        case .none: return try await runOther(invocation, table)
+        case .unknown: return try await askServer(invocation, caller, table)
+        case .none: return try await runOther(invocation, caller, table)
         }
     }
 
     /// A line that no alias takes: one of Petrel's own verbs, or a mistake.
-    private func runOther(_ invocation: Invocation, _ table: AliasTable) async throws -> Reply? {
+    private func runOther(_ invocation: Invocation, _ caller: Caller, _ table: AliasTable) async throws -> Reply? {
         guard let call = VerbCall(invocation.arguments) else { return notFound(invocation, table) }
-        return try await run(call, invocation)
+        return try await run(call, caller, invocation)
     }
 
     /// Some alias uses a pattern that only StackStorm can match.
-    private func askServer(_ invocation: Invocation, _ table: AliasTable) async throws -> Reply? {
+    private func askServer(_ invocation: Invocation, _ caller: Caller, _ table: AliasTable) async throws -> Reply? {
         let found: ServerMatch
         do {
-            found = try await client.call(.match(invocation.arguments))
+            found = try await call(.match(invocation.arguments), as: caller, invocation)
         } catch let error as StackStormError {
-            logger.info("StackStorm matched nothing: \(error)")
-            return try await runOther(invocation, table)
+            logger.info("StackStorm matched nothing: \(error.code)")
+            return try await runOther(invocation, caller, table)
         }
         let format = found.alias.formats.first { $0.patterns.contains(found.representation) }
-        return try await start(
-            found.alias, format ?? Alias.Format(display: nil, representations: [found.representation]),
-            found.representation, invocation)
+        let match = AliasMatcher.Match(
+            alias: found.alias,
+            format: format ?? Alias.Format(display: nil, representations: [found.representation]),
+            representation: found.representation, parameters: [])
+        return try await start(match, caller, invocation)
     }
 
     private func start(
-        _ alias: Alias, _ format: Alias.Format, _ representation: String, _ invocation: Invocation
+        _ match: AliasMatcher.Match, _ caller: Caller, _ invocation: Invocation
     ) async throws -> Reply? {
-        if format.matchesMultiple { return try await startAll(alias, invocation) }
+        if match.format.matchesMultiple { return try await startAll(match, caller, invocation) }
+        let alias = match.alias
         let request = UUID().uuidString.lowercased()
         let run = AliasRun(
-            name: alias.name, format: representation, command: invocation.arguments, user: invocation.message.sender.id,
-            channel: invocation.address.place.id, route: settings.routes.first,
+            name: alias.name, format: match.representation, command: invocation.arguments,
+            user: invocation.message.sender.id, channel: invocation.address.place.id, route: settings.routes.first,
             context: ReturnAddress(invocation.address, request: request).context)
         overtaken.begin(request)
         do {
-            let answer = try await certain { try await self.client.call(.run(run)) }
-            await remember(answer, alias, invocation)
+            let answer = try await certain { try await self.call(.run(run), as: caller, invocation) }
+            await remember(answer, match, invocation)
             var reply = acknowledgement(of: alias, answer) ?? Reply("")
             reply.promises = alias.announcesResult ? request : nil
             await invocation.say(reply)
@@ -67,15 +71,17 @@ extension StackStormModule {
     }
 
     /// `match_and_execute` takes no `source_context`, so that these results come to the room, not to the thread.
-    private func startAll(_ alias: Alias, _ invocation: Invocation) async throws -> Reply? {
+    private func startAll(
+        _ match: AliasMatcher.Match, _ caller: Caller, _ invocation: Invocation
+    ) async throws -> Reply? {
         let answers = try await certain {
-            try await self.client.call(
+            try await self.call(
                 .matchAndExecute(
                     command: invocation.arguments, user: invocation.message.sender.id,
-                    channel: invocation.address.place.id, route: self.settings.routes.first))
+                    channel: invocation.address.place.id, route: self.settings.routes.first), as: caller, invocation)
         }
-        for answer in answers { await remember(answer, alias, invocation) }
-        let replies = answers.compactMap { acknowledgement(of: alias, $0) }
+        for answer in answers { await remember(answer, match, invocation) }
+        let replies = answers.compactMap { acknowledgement(of: match.alias, $0) }
         guard let first = replies.first else { return nil }
         return Reply(
             replies.map(\.text).joined(separator: "\n"), kind: .acknowledgement, extra: first.extra)
@@ -89,19 +95,37 @@ extension StackStormModule {
             throw Refusal(
                 "StackStorm did not answer as it should, so I cannot tell whether this was started. "
                     + "I did not try again; please look in StackStorm's history before you do. (\(error.message))")
+        } catch let error as StackStormError where [.refused, .notFound].contains(error.code) {
+            throw CommandRefusal(error)
         }
     }
 
     /// By now it runs: a store that fails must not make it look as if it did not.
-    private func remember(_ answer: AliasExecution, _ alias: Alias, _ invocation: Invocation) async {
+    private func remember(_ answer: AliasExecution, _ match: AliasMatcher.Match, _ invocation: Invocation) async {
+        secrets.withLock { $0.learn(answer.execution) }
+        let line = masked(invocation.arguments)
+        invocation.started(answer.execution.id, settings.prefix.isEmpty ? line : "\(settings.prefix) \(line)")
         do {
             try await executions.value?.add(
                 StartedExecution(
                     id: answer.execution.id, person: invocation.message.sender.id, address: invocation.address,
-                    line: invocation.arguments, alias: alias.ref))
+                    line: line, alias: match.alias.ref, isMasked: line != invocation.arguments))
         } catch {
             logger.error("The execution \(answer.execution.id) could not be kept in the store: \(error)")
         }
+    }
+}
+
+/// StackStorm refused a command. Its own words may repeat what was secret in the line: they are for whoever typed it,
+/// not for the log.
+private struct CommandRefusal: ReplyError, CustomStringConvertible {
+    var reply: String
+    var description: String
+
+    init(_ error: StackStormError) {
+        reply = error.reply
+        let request = error.requestID.map { ", request \($0)" } ?? ""
+        description = "StackStorm refused the command (status \(error.status ?? 0)\(request))"
     }
 }
 

@@ -22,7 +22,7 @@ extension StackStormModule {
         }
     }
 
-    func run(_ call: VerbCall, _ invocation: Invocation) async throws -> Reply? {
+    func run(_ call: VerbCall, _ caller: Caller, _ invocation: Invocation) async throws -> Reply? {
         if call.verb == .reload {
             try await reload()
             return Reply("\(table.value?.aliases.count ?? 0) aliases came from StackStorm.")
@@ -32,9 +32,9 @@ extension StackStormModule {
         }
         let started = try await own(id, invocation)
         switch call.verb {
-        case .status: return try await status(of: started)
-        case .output: return try await output(of: started, invocation)
-        case .cancel: return try await cancel(started)
+        case .status: return try await status(of: started, caller, invocation)
+        case .output: return try await output(of: started, caller, invocation)
+        case .cancel: return try await cancel(started, caller, invocation)
         case .rerun, .reload: return try await rerun(started, invocation)
         }
     }
@@ -53,8 +53,10 @@ extension StackStormModule {
         return started
     }
 
-    private func status(of started: StartedExecution) async throws -> Reply {
-        let execution = try await client.call(.execution(started.id))
+    private func status(
+        of started: StartedExecution, _ caller: Caller, _ invocation: Invocation
+    ) async throws -> Reply {
+        let execution = try await self.call(.execution(started.id), as: caller, invocation)
         var lines = ["\(started.alias) is \(execution.status ?? "in an unknown state"): \(started.line)"]
         if let start = execution.start_timestamp {
             lines.append("Started \(start)\(execution.end_timestamp.map { ", ended \($0)" } ?? "")")
@@ -63,20 +65,35 @@ extension StackStormModule {
         return Reply(lines.joined(separator: "\n"))
     }
 
-    private func output(of started: StartedExecution, _ invocation: Invocation) async throws -> Reply {
-        let output = try await client.call(.output(started.id))
+    private func output(
+        of started: StartedExecution, _ caller: Caller, _ invocation: Invocation
+    ) async throws -> Reply {
+        let output = try await self.call(.output(started.id), as: caller, invocation)
         guard output.contains(where: { !$0.isWhitespace }) else { return Reply("There is no output yet.") }
         let room = max(invocation.traits.maximumLength - 100, 100)
         let tail = output.count > room ? "… the last \(room) characters:\n" + output.suffix(room) : output
         return Reply(tail)
     }
 
-    private func cancel(_ started: StartedExecution) async throws -> Reply {
-        if let fault = try await client.call(.cancel(started.id)) { return Reply(fault) }
+    private func cancel(
+        _ started: StartedExecution, _ caller: Caller, _ invocation: Invocation
+    ) async throws -> Reply {
+        if let fault = try await self.call(.cancel(started.id), as: caller, invocation) { return Reply(fault) }
         return Reply("\(started.alias) is being cancelled.")
     }
 
+    /// Decided as the line that it amounts to.
     private func rerun(_ started: StartedExecution, _ invocation: Invocation) async throws -> Reply? {
+        guard started.isMasked != true else {
+            throw Refusal("This command had secret parameters, which I do not keep. Please type it again.")
+        }
+        let message = invocation.message
+        let line = settings.prefix.isEmpty ? started.line : "\(settings.prefix) \(started.line)"
+        let decision = invocation.overview.decision(
+            on: line, by: message.sender, in: message.room, on: invocation.address.backend)
+        guard let decision, decision.isAllowed else {
+            throw Refusal(decision?.reply ?? "No command takes “\(line)” any more.")
+        }
         var again = invocation
         again.arguments = started.line
         return try await run(again)

@@ -1,3 +1,4 @@
+public import Foundation
 public import Logging
 public import PetrelKit
 import StackStormClient
@@ -12,17 +13,30 @@ public final class StackStormModule: BotModule, StatusReporting, GaugeReporting 
     let executions = Locked<StartedExecutions?>(nil)
     let announcer = Locked<Announcer?>(nil)
     let overtaken = OvertakenResults()
+    let accounts = Locked<Accounts?>(nil)
+    let secrets = Locked(SecretParameters())
+    let host = Locked<(any ModuleHost)?>(nil)
+    let logins: (any LoginDesk)?
+    let now: @Sendable () -> Date
     private let syncHealth = Locked(AliasSync.Health())
     private let sync = Locked<AliasSync?>(nil)
+    /// The actions that StackStorm was last asked for.
+    private let asked = Locked<Set<String>>([])
     private let stream: EventStream
     private let wanted: (stream: AsyncStream<Void>, continuation: AsyncStream<Void>.Continuation)
 
+    /// - Parameters:
+    ///   - logins: where people log in; needed where the settings say that they do.
+    ///   - now: the time by which logins end.
     public init(
-        _ settings: StackStormModuleSettings, logger: Logger,
+        _ settings: StackStormModuleSettings, logger: Logger, logins: (any LoginDesk)? = nil,
+        now: @escaping @Sendable () -> Date = { .now },
         observer: @escaping @Sendable (_ outcome: String, _ duration: Duration) -> Void = { _, _ in }
     ) throws {
         self.settings = settings
         self.logger = logger
+        self.logins = logins
+        self.now = now
         name = settings.name
         client = try StackStormClient(settings.client, logger: logger, observer: observer)
         stream = EventStream(
@@ -35,14 +49,15 @@ public final class StackStormModule: BotModule, StatusReporting, GaugeReporting 
         return [
             Command(
                 settings.prefix, usage: "<command>", summary: "Run a command of StackStorm; \(helpName) lists them.",
+                masking: { [self] in masked($0) },
                 lines: { [table, settings] in
                     (table.value?.displays ?? []).map { settings.prefix.isEmpty ? $0 : "\(settings.prefix) \($0)" }
                 },
                 handler: { [self] in try await run($0) }),
             Command(
                 helpName, usage: "[--pack PACK] [--filter TEXT] [--limit N] [--offset N]",
-                summary: "The commands of StackStorm.", handler: { [self] in try help(for: $0) }),
-        ]
+                summary: "The commands of StackStorm.", handler: { [self] in try await help(for: $0) }),
+        ] + accountCommands
     }
 
     public var preparesItself: Bool { true }
@@ -51,14 +66,25 @@ public final class StackStormModule: BotModule, StatusReporting, GaugeReporting 
     private func prepare(_ host: some ModuleHost) async {
         let sync = AliasSync(client, table: table, health: syncHealth, host: host)
         self.sync.withLock { $0 = sync }
+        self.host.withLock { $0 = host }
         announcer.withLock { $0 = Announcer(host: host, overtaken: overtaken) }
         executions.withLock { $0 = StartedExecutions(host.storage.records("executions")) }
         await sync.restore()
+        await restoreAccounts(host)
         do {
             try await sync.sync()
         } catch {
             host.logger.warning("StackStorm's aliases cannot be had yet: \(error)")
         }
+        await learnSecrets(host)
+    }
+
+    private func restoreAccounts(_ host: some ModuleHost) async {
+        let records: any RecordCollection =
+            settings.secretsStore == .encrypted ? host.storage.sealed("sessions") : MemoryRecords()
+        let accounts = Accounts(records, logger: host.logger, now: now)
+        await accounts.restore()
+        self.accounts.withLock { $0 = accounts }
     }
 
     public func run(_ host: some ModuleHost) async throws {
@@ -105,13 +131,32 @@ public final class StackStormModule: BotModule, StatusReporting, GaugeReporting 
                 }
             }
             for await _ in wanted.stream {
+                await accounts.value?.dropExpired()
                 do {
                     try await sync.value?.sync()
+                    await learnSecrets(host)
                 } catch {
                     host.logger.warning("The aliases stay as they were: \(error)")
                 }
             }
             group.cancelAll()
+        }
+    }
+
+    /// Asks what is secret in the actions that were not there before. Where StackStorm does not say, all of it is.
+    private func learnSecrets(_ host: some ModuleHost) async {
+        let secrets = secrets.value
+        let wanted = Set((table.value?.aliases ?? []).map(\.actionRef))
+        let last = asked.value
+        guard wanted.contains(where: { !secrets.knows($0) }), wanted != last else { return }
+        asked.withLock { $0 = wanted }
+        do {
+            let actions = try await client.actions().filter { wanted.contains($0.ref) }
+            self.secrets.withLock { secrets in
+                for action in actions { secrets.learn(action.ref, action.parameters) }
+            }
+        } catch {
+            host.logger.notice("StackStorm does not say which parameters are secret: the audit masks all. (\(error))")
         }
     }
 

@@ -1,4 +1,4 @@
-import Foundation
+public import Foundation
 public import PetrelKit
 public import StackStormClient
 
@@ -10,6 +10,26 @@ public struct StackStormModuleSettings: Sendable {
     /// Commands run with the first; all are listened to.
     public var routes = ["errbot"]
     public var interval = Duration.seconds(60)
+    public var access = Access.standalone
+    /// Seconds that a login lasts, if StackStorm does not end it before.
+    public var sessionTTL = 3_600
+    public var secretsStore = SecretsStore.encrypted
+
+    /// Whose StackStorm account a command runs with.
+    public enum Access: Sendable, Equatable {
+        /// The bot's.
+        case standalone
+        /// That of whoever runs it, after a login at this page.
+        case clientside(URL)
+    }
+
+    /// Where people's credentials are kept.
+    public enum SecretsStore: String, Sendable, CaseIterable {
+        case memory
+        /// What err-stackstorm calls its only store, which is one in memory.
+        case cleartext
+        case encrypted
+    }
 
     public init(client: StackStormSettings) {
         self.client = client
@@ -19,10 +39,18 @@ public struct StackStormModuleSettings: Sendable {
     public var name: String { prefix.isEmpty ? "stackstorm" : prefix }
 
     /// Every command that this instance brings.
-    public var commandNames: [String] { [prefix, helpName] }
+    public var commandNames: [String] {
+        [prefix] + ["help", "session_start", "session_end", "session_list", "session_cancel"].map(commandName)
+    }
 
     /// The command that lists the aliases.
-    var helpName: String { prefix.isEmpty ? "st2help" : "\(prefix)help" }
+    var helpName: String { commandName("help") }
+
+    /// A command of Petrel's own beside the aliases.
+    func commandName(_ name: String) -> String { (prefix.isEmpty ? "st2" : prefix) + name }
+
+    /// The page at which people log in; nil where nobody does.
+    public var loginPage: URL? { if case .clientside(let page) = access { page } else { nil } }
 
     public init(_ section: SettingsSection, environment: [String: String]) {
         client = StackStormSettings(
@@ -43,6 +71,13 @@ public struct StackStormModuleSettings: Sendable {
         }
         routes = Self.routes(section)
         interval = .seconds(section.integer("timer_update", default: 60, in: 1...86_400))
+        access = Self.access(section)
+        sessionTTL = section.integer("session_ttl", default: 3_600, in: 1...31_536_000)
+        if loginPage != nil, sessionTTL > client.tokenLifetime {
+            section.warn(
+                "session_ttl", "is longer than user_token_ttl: a login by password ends after \(client.tokenLifetime) s")
+        }
+        secretsStore = section.choice("secrets_store", default: .encrypted)
         Self.refuseLater(section)
         section.finish()
     }
@@ -95,13 +130,51 @@ public struct StackStormModuleSettings: Sendable {
         return routes
     }
 
+    private static func access(_ section: SettingsSection) -> Access {
+        section.refuseNull("rbac_auth")
+        guard let modes = section.optionalSection("rbac_auth") else { return .standalone }
+        let standalone = modes.optionalSection("standalone")
+        let clientside = modes.optionalSection("clientside")
+        modes.finish()
+        standalone?.finish()
+        if modes.keys.count > 1 {
+            section.problem("rbac_auth", "names \(modes.keys.joined(separator: " and ")); there can be only one")
+        }
+        guard let clientside else {
+            if standalone == nil, modes.keys.count < 2 {
+                section.problem(
+                    "rbac_auth", "must be {\"standalone\": {}} or {\"clientside\": {\"url\": \"https://…/\"}}")
+            }
+            return .standalone
+        }
+        defer { clientside.finish() }
+        return page(clientside).map { .clientside($0) } ?? .standalone
+    }
+
+    /// The address of the login page, with the slash that its own requests start from.
+    private static func page(_ section: SettingsSection) -> URL? {
+        let text = section.requiredString("url")
+        guard !text.isEmpty else { return nil }
+        guard var page = URL(string: text), let scheme = page.scheme?.lowercased(),
+            let host = page.host(percentEncoded: false), ["http", "https"].contains(scheme), page.query == nil,
+            page.fragment == nil, page.user == nil
+        else {
+            section.problem("url", "must be an address like https://petrel.example.com/, with nothing after the path")
+            return nil
+        }
+        let isLoopback = host == "localhost" || host == "::1" || host == "[::1]" || host.hasPrefix("127.")
+        guard scheme == "https" || isLoopback else {
+            section.problem("url", "must be https://: passwords travel to this page")
+            return nil
+        }
+        if !page.path.hasSuffix("/"), !page.path.hasSuffix(".html") { page.append(path: "/") }
+        return page
+    }
+
     /// Keys of the design that this version has no code for: better refused than ignored.
     private static func refuseLater(_ section: SettingsSection) {
-        for key in ["secrets_store", "session_ttl", "replay_window", "grace_period"] where section.value(key) != nil {
+        for key in ["replay_window", "grace_period"] where section.value(key) != nil {
             section.problem(key, "is not part of this version yet")
-        }
-        if let mode = section.value("rbac_auth"), mode != .object(["standalone": .object([:])]) {
-            section.problem("rbac_auth", "this version knows {\"standalone\": {}} only: everything runs as the bot")
         }
     }
 }

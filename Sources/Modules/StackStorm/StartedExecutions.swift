@@ -6,9 +6,11 @@ struct StartedExecution: Codable, Sendable {
     var id: String
     var person: String
     var address: Address
-    /// The alias line as it was typed.
+    /// The alias line as it was typed, with its secrets masked.
     var line: String
     var alias: String
+    /// Something in the line is masked, so that it cannot be run again.
+    var isMasked: Bool?
 }
 
 /// What was started from chat, in the store.

@@ -8,6 +8,15 @@ package struct AliasMatcher: Sendable {
         /// What `POST /aliasexecution` wants as `format`.
         package var representation: String
         package var parameters: [AliasFormat.Parameter]
+
+        package init(
+            alias: Alias, format: Alias.Format, representation: String, parameters: [AliasFormat.Parameter]
+        ) {
+            self.alias = alias
+            self.format = format
+            self.representation = representation
+            self.parameters = parameters
+        }
     }
 
     package enum Outcome: Sendable, Equatable {

@@ -1,0 +1,72 @@
+import PetrelKit
+import StackStormClient
+
+/// Which parameters of which action are secret, as StackStorm last said. What it has not spoken of counts as secret.
+struct SecretParameters: Sendable {
+    private static let mask = "•••"
+    /// What StackStorm shows in their place.
+    private static let masked: JSONValue = "********"
+
+    private var secrets: [String: Set<String>] = [:]
+    private var known: [String: Set<String>] = [:]
+
+    mutating func learn(_ action: String, _ parameters: [String: JSONValue]) {
+        known[action] = Set(parameters.keys)
+        secrets[action] = Set(parameters.filter { $0.value["secret"]?.bool == true }.keys)
+    }
+
+    mutating func learn(_ execution: Execution) {
+        guard let ref = execution.action?.ref, let schema = execution.action?.parameters else { return }
+        learn(ref, schema)
+        // Those of the runner are in no schema of the action.
+        for (name, value) in execution.parameters ?? [:] where schema[name] == nil {
+            known[ref, default: []].insert(name)
+            if value == Self.masked { secrets[ref, default: []].insert(name) }
+        }
+    }
+
+    func knows(_ action: String) -> Bool { known[action] != nil }
+
+    /// There is nothing to mask anywhere: lines need not be looked into.
+    func saysNothingIsSecret(in aliases: [Alias]) -> Bool {
+        aliases.allSatisfy { knows($0.actionRef) && secrets[$0.actionRef]?.isEmpty == true }
+    }
+
+    private func isSecret(_ parameter: String, of action: String) -> Bool {
+        guard known[action]?.contains(parameter) == true else { return true }
+        return secrets[action]?.contains(parameter) == true
+    }
+
+    /// A line with the values of secret parameters masked. Where a value is not found as it was written, only the
+    /// format is left.
+    func masked(_ line: String, _ match: AliasMatcher.Match) -> String {
+        let values = match.parameters.filter { isSecret($0.name, of: match.alias.actionRef) }
+            .compactMap(\.value).filter { !$0.isEmpty }
+        var line = line
+        // The longest first: one may be a part of another.
+        for value in values.sorted(by: { $0.utf8.count > $1.utf8.count }) {
+            guard line.contains(value) else { return "\(match.representation) \(Self.mask)" }
+            line = line.replacing(value, with: Self.mask)
+        }
+        return line
+    }
+}
+
+extension StackStormModule {
+    /// A line of ours as the audit may keep it. One that is no command of StackStorm's keeps its first words only:
+    /// nobody knows what is secret in it.
+    func masked(_ line: String) -> String {
+        guard let table = table.value else { return Self.beginning(of: line) }
+        let secrets = secrets.value
+        switch table.matcher.match(line) {
+        case .one(let match): return secrets.masked(line, match)
+        case .none where VerbCall(line) != nil: return line
+        case .none, .ambiguous, .unknown: return Self.beginning(of: line)
+        }
+    }
+
+    private static func beginning(of line: String) -> String {
+        let words = line.split(maxSplits: 2, whereSeparator: \.isWhitespace)
+        return words.prefix(2).joined(separator: " ") + (words.count > 2 ? " …" : "")
+    }
+}

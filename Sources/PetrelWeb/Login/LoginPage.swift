@@ -1,0 +1,36 @@
+import Foundation
+package import PetrelKit
+
+/// The static page, for whoever has no web server of their own.
+package struct LoginPage: WebRoutes {
+    private static let files = [
+        ("index.html", "text/html; charset=utf-8"), ("login.css", "text/css; charset=utf-8"),
+        ("login.js", "text/javascript; charset=utf-8"),
+    ]
+
+    private let contents: [(name: String, type: String, body: [UInt8])]
+
+    /// Reads the page once. Throws where a file of it is missing.
+    package init(folder: String) throws {
+        contents = try Self.files.map { name, type in
+            let path = folder + "/" + name
+            guard let data = FileManager.default.contents(atPath: path) else {
+                throw WebFailure(message: "web.html: the login page lacks \(path)")
+            }
+            return (name, type, Array(data))
+        }
+    }
+
+    package var routes: [WebRoute] {
+        contents.flatMap { name, type, body in
+            let route = { (path: String) in
+                WebRoute(.get, path, bodyLimit: 0) { _ in
+                    var headers = SecurityHeaders.all
+                    headers["content-type"] = type
+                    return WebResponse(status: 200, headers: headers, body: body)
+                }
+            }
+            return name == "index.html" ? [route("/"), route("/index.html")] : [route("/" + name)]
+        }
+    }
+}

@@ -1,0 +1,247 @@
+package import Foundation
+package import Logging
+package import PetrelKit
+
+/// What the login page asks: to open its link, and to carry a login out.
+///
+/// Cross-site requests are kept out three times over: by `Origin`, by a cookie with `SameSite=Strict`, and by a token
+/// that only the page has. No secret is ever in an address, a log line or an answer.
+package struct LoginRoutes: WebRoutes {
+    private static let bodyLimit = 8 << 10
+
+    private let logins: OneTimeLogins
+    private let origins: [String: Bool]
+    private let logger: Logger
+    private let limit = Locked(RateLimit(burst: 60, perSecond: 1))
+
+    /// - Parameter pages: the addresses at which people open the page. Requests from any other page are refused.
+    package init(_ logins: OneTimeLogins, pages: [URL], logger: Logger) {
+        self.logins = logins
+        self.logger = logger
+        origins = Dictionary(pages.map { (Self.origin(of: $0), $0.scheme == "https") }) { first, _ in first }
+    }
+
+    package var routes: [WebRoute] {
+        [
+            WebRoute(.post, "/login/open", bodyLimit: Self.bodyLimit) { await answer($0, open) },
+            WebRoute(.post, "/login/authenticate", bodyLimit: Self.bodyLimit) { await answer($0, authenticate) },
+        ]
+    }
+
+    /// RFC 6454, as browsers write it: without the port where it is the usual one.
+    static func origin(of url: URL) -> String {
+        let scheme = url.scheme?.lowercased() ?? ""
+        let host = url.host(percentEncoded: true)?.lowercased() ?? ""
+        let bracketed = host.contains(":") && !host.hasPrefix("[") ? "[\(host)]" : host
+        let usual = scheme == "https" ? 443 : 80
+        return "\(scheme)://\(bracketed)" + (url.port.flatMap { $0 == usual ? nil : ":\($0)" } ?? "")
+    }
+
+    /// What every request has to pass before it is looked into.
+    private func answer(
+        _ request: WebRequest, _ handle: (WebRequest, [String: JSONValue]) async throws -> LoginAnswer
+    ) async -> WebResponse {
+        do {
+            let now = ContinuousClock.now
+            if let seconds = limit.withLock({ $0.take(request.origin, at: now) }) {
+                throw LoginAnswer(429, .slow, "Too many requests. Please wait \(seconds) seconds.")
+                    .with("retry-after", "\(seconds)")
+            }
+            try checkOrigin(request)
+            return try await handle(request, object(request)).response
+        } catch let answer as LoginAnswer {
+            logger.notice("Login page, from \(request.origin): \(answer.outcome.rawValue) (\(answer.status))")
+            return answer.response
+        } catch {
+            logger.error("Login page, from \(request.origin): \(error)")
+            return LoginAnswer(500, .failed, "That went wrong here. Please try again.").response
+        }
+    }
+
+    private func checkOrigin(_ request: WebRequest) throws(LoginAnswer) {
+        let site = request.headers["sec-fetch-site"] ?? "same-origin"
+        guard let origin = request.headers["origin"], origins[origin] != nil, site == "same-origin" else {
+            throw LoginAnswer(403, .foreign, "This page was opened at another address than the one in your link.")
+        }
+    }
+
+    private func object(_ request: WebRequest) throws(LoginAnswer) -> [String: JSONValue] {
+        let type = request.headers["content-type"]?.split(separator: ";").first?.trimmingCharacters(in: .whitespaces)
+        guard type?.lowercased() == "application/json" else {
+            throw LoginAnswer(415, .malformed, "The content type must be application/json.")
+        }
+        guard !request.body.isEmpty else { throw LoginAnswer(400, .malformed, "The body is empty.") }
+        guard let json = try? JSONValue.parse(request.body), let object = json.object else {
+            throw LoginAnswer(400, .malformed, "The body is no JSON object.")
+        }
+        return object
+    }
+
+    private func open(_ request: WebRequest, _ body: [String: JSONValue]) async throws -> LoginAnswer {
+        let link = try text("link", in: body, atMost: 64)
+        let opened: LoginBook.Opened
+        switch logins.open(link) {
+        case .success(let value): opened = value
+        case .failure(let fault): throw LoginAnswer(fault)
+        }
+        logger.info("The login link of \(opened.person) was opened from \(request.origin).")
+        let isSecure = origins[request.headers["origin"] ?? ""] ?? true
+        // No path: the browser takes that of this request, wherever a proxy has put it.
+        let cookie = "\(Self.cookie(opened.page))=\(opened.cookie.reveal()); HttpOnly; SameSite=Strict"
+            + "; Max-Age=\(opened.secondsLeft)" + (isSecure ? "; Secure" : "")
+        return LoginAnswer(200, .opened, "")
+            .with([
+                "person": .string(opened.person), "page": .string(opened.page),
+                "token": .string(opened.token.reveal()), "seconds_left": .integer(opened.secondsLeft),
+                "tries_left": .integer(opened.tries),
+            ]).with("set-cookie", cookie)
+    }
+
+    private func authenticate(_ request: WebRequest, _ body: [String: JSONValue]) async throws -> LoginAnswer {
+        let page = try text("page", in: body, atMost: 64)
+        let word = try text("word", in: body, atMost: 256)
+        let proof = try proof(body)
+        guard let cookie = Self.cookies(request)[Self.cookie(page)], let token = request.headers["x-petrel-token"] else {
+            throw LoginAnswer(LoginBook.Fault.notThisPage)
+        }
+        let result: OneTimeLogins.Outcome
+        do {
+            result = try await logins.attempt(
+                page: page, cookie: cookie, token: token, word: word.trimmingCharacters(in: .whitespacesAndNewlines),
+                proof)
+        } catch {
+            throw LoginAnswer(error)
+        }
+        let left = result.triesLeft
+        switch result.verdict {
+        case .accepted(let text):
+            logger.info("A login was accepted from \(request.origin).")
+            return LoginAnswer(200, .accepted, text)
+                .with("set-cookie", "\(Self.cookie(page))=; HttpOnly; SameSite=Strict; Max-Age=0")
+        case .undecided(let text):
+            throw LoginAnswer(503, .unavailable, text).with(["tries_left": .integer(left)])
+        case .refused(let text) where left == 0:
+            throw LoginAnswer(403, .ended, "\(text) That was the last try: this link is worth nothing any more.")
+        case .refused(let text):
+            throw LoginAnswer(403, .refused, "\(text) \(left == 1 ? "One try is" : "\(left) tries are") left.")
+                .with(["tries_left": .integer(left), "field": result.isAboutWord ? "word" : .null])
+        }
+    }
+
+    private func proof(_ body: [String: JSONValue]) throws(LoginAnswer) -> LoginProof {
+        switch (body["username"], body["token"], body["api_key"]) {
+        case (.some, nil, nil):
+            return .password(
+                name: try text("username", in: body, atMost: 256),
+                password: Secret(try text("password", in: body, atMost: 1_024)))
+        case (nil, .some, nil): return .token(Secret(try text("token", in: body, atMost: 4_096)))
+        case (nil, nil, .some): return .apiKey(Secret(try text("api_key", in: body, atMost: 4_096)))
+        default:
+            throw LoginAnswer(
+                400, .malformed, "Say either username and password, or token, or api_key, and nothing besides.")
+        }
+    }
+
+    private func text(_ key: String, in body: [String: JSONValue], atMost limit: Int) throws(LoginAnswer) -> String {
+        guard let text = body[key]?.string, !text.isEmpty else {
+            throw LoginAnswer(400, .malformed, "\(key) must be a text that is not empty.")
+        }
+        guard text.utf8.count <= limit else { throw LoginAnswer(400, .malformed, "\(key) is too long.") }
+        return text
+    }
+
+    /// One for each page, so that two tabs do not take each other's.
+    private static func cookie(_ page: String) -> String { "petrel_login_\(page)" }
+
+    /// RFC 6265, 4.2.1.
+    private static func cookies(_ request: WebRequest) -> [String: String] {
+        var cookies: [String: String] = [:]
+        for pair in (request.headers["cookie"] ?? "").split(whereSeparator: { $0 == ";" || $0 == "," }) {
+            let sides = pair.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+            guard sides.count == 2 else { continue }
+            cookies[sides[0].trimmingCharacters(in: .whitespaces)] = String(sides[1])
+        }
+        return cookies
+    }
+}
+
+/// An answer to the page: a word for its code, a sentence for people.
+private struct LoginAnswer: Error {
+    enum Outcome: String {
+        case opened, accepted
+        /// Wrong, and there is another try.
+        case refused
+        /// Nothing more can be done with this link.
+        case ended
+        /// StackStorm cannot be asked; the link is still good.
+        case unavailable
+        case busy, slow, malformed, foreign, failed
+    }
+
+    var status: Int
+    var outcome: Outcome
+    var message: String
+    private var more: [String: JSONValue] = [:]
+    private var headers: [String: String] = [:]
+
+    init(_ status: Int, _ outcome: Outcome, _ message: String) {
+        self.status = status
+        self.outcome = outcome
+        self.message = message
+    }
+
+    init(_ fault: LoginBook.Fault) {
+        let again = "Write session_start to the bot again to get another."
+        switch fault {
+        case .unknown: self.init(404, .ended, "This link is not valid, or a newer one has replaced it. \(again)")
+        case .alreadyOpened:
+            self.init(
+                410, .ended, "This link was opened before, and works only once. If that was not you, somebody else has "
+                    + "seen it: tell an administrator. \(again)")
+        case .expired: self.init(410, .ended, "This link has expired. \(again)")
+        case .used: self.init(410, .ended, "This login is complete: the link is worth nothing any more.")
+        case .tooManyTries: self.init(410, .ended, "There were too many wrong tries with this link. \(again)")
+        case .notThisPage: self.init(403, .foreign, "This page has not opened the link, or its cookie is gone. \(again)")
+        case .busy: self.init(409, .busy, "The last try is still being looked into. Please wait a moment.")
+        }
+    }
+
+    func with(_ more: [String: JSONValue]) -> LoginAnswer {
+        var answer = self
+        answer.more.merge(more) { _, new in new }
+        return answer
+    }
+
+    func with(_ header: String, _ value: String) -> LoginAnswer {
+        var answer = self
+        answer.headers[header] = value
+        return answer
+    }
+
+    var response: WebResponse {
+        var object = more
+        object["outcome"] = .string(outcome.rawValue)
+        object["message"] = .string(message)
+        var headers = headers.merging(SecurityHeaders.all) { own, _ in own }
+        headers["content-type"] = "application/json"
+        // A dictionary of texts and numbers always encodes.
+        let body = (try? JSONValue.encode(JSONValue.object(object))) ?? []
+        return WebResponse(status: status, headers: headers, body: body)
+    }
+}
+
+/// What a browser is told about everything that has to do with logins.
+enum SecurityHeaders {
+    static let all = [
+        "cache-control": "no-store",
+        "content-security-policy":
+            "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; base-uri 'none'; "
+            + "form-action 'none'; frame-ancestors 'none'",
+        "cross-origin-opener-policy": "same-origin",
+        "cross-origin-resource-policy": "same-origin",
+        "permissions-policy": "camera=(), geolocation=(), microphone=()",
+        "referrer-policy": "no-referrer",
+        "x-content-type-options": "nosniff",
+        "x-frame-options": "DENY",
+    ]
+}

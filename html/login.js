@@ -1,0 +1,149 @@
+// Opens a one-time link, and carries one login out. The link is in the fragment of the address, which no server and no
+// proxy sees; it leaves the address bar and the history before anything else happens.
+"use strict";
+
+const link = location.hash.slice(1);
+history.replaceState(null, "", location.pathname + location.search);
+
+const form = document.getElementById("login");
+const opening = document.getElementById("opening");
+const submit = document.getElementById("submit");
+const error = document.getElementById("error");
+const limits = document.getElementById("limits");
+const ways = ["password", "token", "api_key"];
+const fields = { password: ["username", "password"], token: ["token"], api_key: ["api_key"] };
+
+let page = null;
+let deadline = 0;
+let timer = 0;
+
+function field(name) {
+  return document.getElementById(name);
+}
+
+async function ask(path, body, headers) {
+  let response;
+  try {
+    response = await fetch(path, {
+      method: "POST",
+      headers: { "Content-Type": "application/json", ...headers },
+      body: JSON.stringify(body),
+      credentials: "same-origin",
+      cache: "no-store",
+      redirect: "error",
+      referrerPolicy: "no-referrer",
+    });
+  } catch {
+    return { outcome: "unreachable", message: "The bot cannot be reached. Check your connection and try again." };
+  }
+  try {
+    return await response.json();
+  } catch {
+    return { outcome: "failed", message: `The bot's answer could not be read (status ${response.status}). Try again.` };
+  }
+}
+
+// The last word: the form is gone, with all that was typed.
+function end(isGood, title, text) {
+  clearInterval(timer);
+  opening.hidden = true;
+  form.reset();
+  form.remove();
+  const outcome = document.getElementById("outcome");
+  outcome.classList.add(isGood ? "good" : "bad");
+  document.getElementById("outcome-title").textContent = title;
+  document.getElementById("outcome-text").textContent = text;
+  document.title = `${title} · Petrel`;
+  outcome.hidden = false;
+  outcome.focus();
+}
+
+function complain(text, name) {
+  error.textContent = text;
+  error.hidden = false;
+  for (const input of form.querySelectorAll("[aria-invalid]")) input.removeAttribute("aria-invalid");
+  if (!name) return;
+  field(name).setAttribute("aria-invalid", "true");
+  field(name).focus();
+}
+
+function showLimits() {
+  const seconds = Math.round((deadline - Date.now()) / 1000);
+  if (seconds <= 0) {
+    end(false, "This link has expired", "Write session_start to the bot again to get another.");
+    return;
+  }
+  const time = seconds > 60 ? `${Math.ceil(seconds / 60)} minutes` : `${seconds} seconds`;
+  const tries = page.tries_left === 1 ? "One try" : `${page.tries_left} tries`;
+  limits.textContent = `${tries} left, and ${time}.`;
+}
+
+function chooseWay(chosen) {
+  for (const way of ways) field(`way-${way}`).hidden = way !== chosen;
+}
+
+async function open() {
+  opening.hidden = false;
+  const answer = await ask("login/open", { link });
+  if (answer.outcome !== "opened") {
+    const isOver = answer.outcome === "ended";
+    const hint = isOver ? "" : " Your link is not used up: open it from the chat again.";
+    end(false, isOver ? "This link cannot be used" : "The page could not be opened", answer.message + hint);
+    return;
+  }
+  page = answer;
+  deadline = Date.now() + answer.seconds_left * 1000;
+  field("who").textContent = `For ${answer.person}. What you enter here goes to the bot only.`;
+  opening.hidden = true;
+  form.hidden = false;
+  showLimits();
+  timer = setInterval(showLimits, 1000);
+  field("word").focus();
+}
+
+function firstEmpty(way) {
+  return ["word", ...fields[way]].find((name) => field(name).value === "");
+}
+
+async function send(event) {
+  event.preventDefault();
+  if (submit.disabled) return;
+  const way = form.elements.way.value;
+  const empty = firstEmpty(way);
+  if (empty) {
+    complain(`${form.querySelector(`label[for="${empty}"]`).textContent}: this is empty.`, empty);
+    return;
+  }
+  error.hidden = true;
+  submit.disabled = true;
+  submit.textContent = "Asking StackStorm …";
+  const body = { page: page.page, word: field("word").value };
+  for (const name of fields[way]) body[name] = field(name).value;
+  const answer = await ask("login/authenticate", body, { "X-Petrel-Token": page.token });
+  submit.disabled = false;
+  submit.textContent = "Log in";
+  switch (answer.outcome) {
+    case "accepted":
+      end(true, "You are logged in", answer.message);
+      break;
+    case "ended":
+    case "foreign":
+      end(false, "This link cannot be used", answer.message);
+      break;
+    default:
+      if (typeof answer.tries_left === "number") page.tries_left = answer.tries_left;
+      showLimits();
+      complain(answer.message, answer.field);
+  }
+}
+
+for (const radio of form.elements.way) radio.addEventListener("change", () => chooseWay(radio.value));
+form.addEventListener("submit", send);
+// The browser may have kept another choice over a reload.
+chooseWay(form.elements.way.value);
+
+if (link === "") {
+  end(false, "Nothing to open", "This page was opened without a link, or loaded again. Write session_start and a word to the bot in a direct chat: it answers with a new link.");
+} else {
+  open();
+}
