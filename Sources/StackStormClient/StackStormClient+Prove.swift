@@ -24,12 +24,12 @@ extension StackStormClient {
             return ProvenAccount(
                 user: token.user, credential: .token(token.token),
                 expiry: asked + TimeInterval(settings.tokenLifetime))
-        case .token(let token): return try await prove(.token(token))
-        case .apiKey(let key): return try await prove(.apiKey(key))
+        case .token(let token): return try await account(of: .token(token))
+        case .apiKey(let key): return try await account(of: .apiKey(key))
         }
     }
 
-    private func prove(_ credential: Credential) async throws -> ProvenAccount {
+    private func account(of credential: Credential) async throws -> ProvenAccount {
         let value = credential.value.reveal().utf8
         // What no header can hold is no credential either.
         guard (1...4_096).contains(value.count), value.allSatisfy({ (0x21...0x7E).contains($0) }) else {

@@ -1,5 +1,6 @@
 import Foundation
 import Logging
+import PetrelCore
 import PetrelKit
 import PetrelTesting
 import StackStormClient
@@ -47,21 +48,41 @@ struct Bench: Sendable {
         }
     }
 
-    /// Runs the body with everything up: the aliases are there, and the stream is connected.
+    /// What a test may want otherwise.
+    struct Options: Sendable {
+        var content = SimulatedContent.demo
+        var storage: any Storage = MemoryStorage()
+        var policy = Dispatcher.Policy()
+        var logins: (any LoginDesk)?
+        var now: @Sendable () -> Date = { .now }
+        var logger = Bench.logger
+        var client: @Sendable (inout StackStormSettings) -> Void = { _ in }
+        var module: @Sendable (inout StackStormModuleSettings) -> Void = { _ in }
+    }
+
     static func run(
         content: SimulatedContent = .demo, prefix: String = "st2", storage: any Storage = MemoryStorage(),
         admins: Set<String> = [], _ change: @Sendable @escaping (inout StackStormSettings) -> Void = { _ in },
         _ body: @Sendable @escaping (Bench) async throws -> Void
     ) async throws {
-        try await withSimulator(SimulatedStackStorm(content)) { stackStorm, port in
-            var settings = StackStormModuleSettings(client: try client(port: port, change))
-            settings.prefix = prefix
-            let module = try StackStormModule(settings, logger: logger)
+        var options = Options(content: content, storage: storage, client: change)
+        options.policy.access = AccessControl(admins: admins)
+        options.module = { $0.prefix = prefix }
+        try await run(options, body)
+    }
+
+    /// Runs the body with everything up: the aliases are there, and the stream is connected.
+    static func run(_ options: Options, _ body: @Sendable @escaping (Bench) async throws -> Void) async throws {
+        try await withSimulator(SimulatedStackStorm(options.content)) { stackStorm, port in
+            var settings = StackStormModuleSettings(client: try client(port: port, options.client))
+            options.module(&settings)
+            let module = try StackStormModule(
+                settings, logger: options.logger, logins: options.logins, now: options.now)
             let backend = RecordingBackend()
-            let host = TestHost([backend], admins: admins, storage: storage)
+            let host = TestHost([backend], policy: options.policy, storage: options.storage, logger: options.logger)
             let bench = Bench(
                 backend: backend, stackStorm: stackStorm, module: module,
-                client: try StackStormClient(settings.client, logger: logger), host: host)
+                client: try StackStormClient(settings.client, logger: options.logger), host: host)
             try await host.run([module]) {
                 await bench.untilConnected()
                 try await body(bench)

@@ -44,7 +44,7 @@ struct SecretParameters: Sendable {
             .compactMap(\.value).filter { !$0.isEmpty }
         var line = line
         // The longest first: one may be a part of another.
-        for value in values.sorted(by: { $0.utf8.count > $1.utf8.count }) {
+        for value in Set(values).sorted(by: { $0.utf8.count > $1.utf8.count }) {
             guard line.contains(value) else { return "\(match.representation) \(Self.mask)" }
             line = line.replacing(value, with: Self.mask)
         }

@@ -1,0 +1,50 @@
+import Testing
+
+@testable import PetrelWeb
+
+@Suite struct AddressTests {
+    @Test(arguments: [
+        ("127.0.0.1", "127.0.0.1", true), ("10.0.0.0/8", "10.255.1.2", true), ("10.0.0.0/8", "11.0.0.1", false),
+        ("192.168.1.128/25", "192.168.1.200", true), ("192.168.1.128/25", "192.168.1.100", false),
+        ("0.0.0.0/0", "8.8.8.8", true), ("0.0.0.0/0", "::1", false), ("::1", "::1", true),
+        ("2001:db8::/32", "2001:db8:1::5", true), ("2001:db8::/32", "2001:db9::", false),
+        ("127.0.0.1", "::ffff:127.0.0.1", true),
+    ]) func `networks hold what they should`(network: String, address: String, expected: Bool) throws {
+        #expect(try #require(IPNetwork(network)).contains(try #require(IPNetwork(address))) == expected)
+    }
+
+    @Test(arguments: ["", "localhost", "10.0.0.0/33", "10.0.0/8", "::1/129", "1.2.3.4/", "1.2.3.4/x", "1.2.3.4/8/8"])
+    func `what is no address is refused`(text: String) {
+        #expect(IPNetwork(text) == nil && TrustedProxies([text]) == nil)
+    }
+
+    @Test(arguments: [
+        // Without a trusted proxy, whatever is written there is the sender's.
+        ([], "192.0.2.1", "10.9.9.9", "192.0.2.1"),
+        (["127.0.0.1"], "192.0.2.1", "10.9.9.9", "192.0.2.1"),
+        (["127.0.0.1"], "127.0.0.1", "192.0.2.1", "192.0.2.1"),
+        // What a client sent along stands before what the proxy added.
+        (["127.0.0.1"], "127.0.0.1", "10.9.9.9, 192.0.2.1", "192.0.2.1"),
+        (["127.0.0.1", "10.0.0.0/8"], "127.0.0.1", "192.0.2.1, 10.1.1.1", "192.0.2.1"),
+        (["127.0.0.1"], "127.0.0.1", "192.0.2.1, garbage", "127.0.0.1"),
+        (["127.0.0.1"], "127.0.0.1", "", "127.0.0.1"), (["::1"], "::1", "2001:db8::1", "2001:db8::1"),
+    ]) func `only trusted proxies say where a request comes from`(
+        trusted: [String], peer: String, forwarded: String, expected: String
+    ) throws {
+        #expect(try #require(TrustedProxies(trusted)).origin(of: peer, forwarded: forwarded) == expected)
+    }
+
+    @Test func `the limit fills again with time, and its memory is bounded`() {
+        var limit = RateLimit(burst: 2, perSecond: 0.5, capacity: 3)
+        let start = ContinuousClock.now
+        let seen = ["a", "a", "a", "b"].map { limit.take($0, at: start) }
+        #expect(seen == [nil, nil, 2, nil])
+        let later = ["a", "a"].map { limit.take($0, at: start + .seconds(2)) }
+        #expect(later == [nil, 2])
+        for number in 0..<100 { _ = limit.take("x\(number)", at: start + .seconds(3)) }
+        let sixes = ["2001:db8::1", "2001:db8::2", "2001:db8::3", "2001:db8:0:1::3"].map {
+            limit.take($0, at: start + .seconds(9))
+        }
+        #expect(sixes == [nil, nil, 2, nil], "a /64 is one address")
+    }
+}

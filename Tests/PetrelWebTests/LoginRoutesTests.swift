@@ -1,0 +1,271 @@
+import Foundation
+import Logging
+import PetrelKit
+import Testing
+
+@testable import PetrelWeb
+
+/// The routes as values: no socket is needed.
+@Suite(.timeLimit(.minutes(1))) struct LoginRoutesTests {
+    private struct Desk {
+        let logins: OneTimeLogins
+        let routes: [String: WebRoute]
+        let log: Locked<[String]>
+        let checked = Locked(0)
+        let withdrawn = Locked(0)
+
+        init(page: String = "https://petrel.example.com/") throws {
+            logins = OneTimeLogins()
+            let log = Locked<[String]>([])
+            self.log = log
+            let logger = Logger(label: "test") { _ in CollectingHandler(lines: log) }
+            let url = try #require(URL(string: page))
+            routes = Dictionary(
+                uniqueKeysWithValues: LoginRoutes(logins, pages: [url], logger: logger).routes.map { ($0.path, $0) })
+        }
+
+        func prepare(_ check: @escaping @Sendable (LoginProof) async -> LoginVerdict = { _ in .accepted("welcome") })
+            throws -> String
+        {
+            try logins.prepare(
+                LoginRequest(
+                    key: "alice", person: "@alice on test", word: Secret("tulip"),
+                    check: { [checked] proof in
+                        checked.withLock { $0 += 1 }
+                        return await check(proof)
+                    }, withdrawn: { [withdrawn] in withdrawn.withLock { $0 += 1 } })
+            ).reveal()
+        }
+
+        func post(
+            _ path: String, _ body: JSONValue, _ change: (inout WebRequest) -> Void = { _ in }
+        ) async throws -> (status: Int, json: JSONValue, headers: [String: String]) {
+            var request = WebRequest(
+                headers: ["origin": "https://petrel.example.com", "content-type": "application/json"],
+                body: try JSONValue.encode(body), origin: "192.0.2.\(Int.random(in: 1...250))")
+            change(&request)
+            let answer = try #require(await routes[path]?.handler(request))
+            return (answer.status, try JSONValue.parse(answer.body), answer.headers)
+        }
+
+        /// Opens a link; returns how to log in on the page.
+        func open(_ link: String) async throws -> (body: [String: JSONValue], headers: [String: String]) {
+            let answer = try await post("/login/open", ["link": .string(link)])
+            #expect(answer.status == 200)
+            let cookie = try #require(answer.headers["set-cookie"]?.split(separator: ";").first.map(String.init))
+            return (
+                ["page": answer.json["page"] ?? .null, "word": "tulip", "username": "alice", "password": "hunter2"],
+                ["cookie": cookie, "x-petrel-token": answer.json["token"]?.string ?? ""]
+            )
+        }
+
+        func logIn(_ page: (body: [String: JSONValue], headers: [String: String]), word: String = "tulip") async throws
+            -> (status: Int, json: JSONValue, headers: [String: String])
+        {
+            var body = page.body
+            body["word"] = .string(word)
+            return try await post("/login/authenticate", .object(body)) { $0.headers.merge(page.headers) { _, new in new } }
+        }
+    }
+
+    @Test func `a login, start to end`() async throws {
+        let desk = try Desk()
+        let proofs = Locked<[String]>([])
+        let link = try desk.prepare { proof in
+            if case .password(let name, let password) = proof {
+                proofs.withLock { $0.append("\(name) \(password) \(password.reveal())") }
+            }
+            return .accepted("You are logged in.")
+        }
+        let opened = try await desk.post("/login/open", ["link": .string(link)])
+        #expect(opened.status == 200 && opened.json["person"] == "@alice on test")
+        let cookie = try #require(opened.headers["set-cookie"])
+        for part in ["HttpOnly", "SameSite=Strict", "Secure", "Max-Age=5"] { #expect(cookie.contains(part), "\(cookie)") }
+        #expect(!cookie.contains("Path"))
+        #expect(opened.headers["content-security-policy"]?.contains("default-src 'none'") == true)
+        #expect(opened.headers["cache-control"] == "no-store")
+        let again = try await desk.post("/login/open", ["link": .string(link)])
+        #expect(again.status == 410 && again.json["outcome"] == "ended")
+        #expect(again.headers["set-cookie"] == nil)
+        let body: JSONValue = [
+            "page": opened.json["page"] ?? .null, "word": " tulip ", "username": "alice", "password": "hunter2",
+        ]
+        let answer = try await desk.post("/login/authenticate", body) {
+            $0.headers["cookie"] = String(cookie.prefix { $0 != ";" })
+            $0.headers["x-petrel-token"] = opened.json["token"]?.string
+        }
+        #expect(answer.status == 200 && answer.json["outcome"] == "accepted")
+        #expect(proofs.value == ["alice ••• hunter2"])
+        // Replayed: nothing happens, and nothing is asked.
+        let replay = try await desk.post("/login/authenticate", body) {
+            $0.headers["cookie"] = String(cookie.prefix { $0 != ";" })
+            $0.headers["x-petrel-token"] = opened.json["token"]?.string
+        }
+        #expect(replay.status == 410 && desk.checked.value == 1)
+        for secret in [link, "hunter2", "tulip", opened.json["token"]?.string ?? "-", String(cookie.dropFirst(30).prefix(20))] {
+            #expect(!desk.log.value.contains { $0.contains(secret) })
+        }
+        #expect(desk.log.value.contains { $0.contains("was opened from 192.0.2.") })
+    }
+
+    @Test(arguments: [
+        ("wrong origin", 403), ("no origin", 403), ("null origin", 403), ("cross-site fetch", 403),
+        ("form content type", 415), ("no content type", 415), ("empty body", 400), ("no JSON", 400), ("a list", 400),
+        ("link missing", 400), ("link a number", 400), ("link too long", 400), ("link of nobody", 404),
+    ]) func `a bad request to open is refused, and uses nothing up`(what: String, status: Int) async throws {
+        let desk = try Desk()
+        let link = try desk.prepare()
+        var body: JSONValue = ["link": .string(link)]
+        switch what {
+        case "link missing": body = [:]
+        case "link a number": body = ["link": 5]
+        case "link too long": body = ["link": .string(link + String(repeating: "x", count: 100))]
+        case "link of nobody": body = ["link": "00000000-0000-4000-8000-000000000000"]
+        default: break
+        }
+        let answer = try await desk.post("/login/open", body) { request in
+            switch what {
+            case "wrong origin": request.headers["origin"] = "https://evil.example.com"
+            case "no origin": request.headers["origin"] = nil
+            case "null origin": request.headers["origin"] = "null"
+            case "cross-site fetch": request.headers["sec-fetch-site"] = "cross-site"
+            case "form content type": request.headers["content-type"] = "application/x-www-form-urlencoded"
+            case "no content type": request.headers["content-type"] = nil
+            case "empty body": request.body = []
+            case "no JSON": request.body = Array("link=\(link)".utf8)
+            case "a list": request.body = Array("[\"\(link)\"]".utf8)
+            default: break
+            }
+        }
+        #expect(answer.status == status)
+        #expect(answer.json["message"]?.string?.isEmpty == false)
+        #expect(!desk.log.value.contains { $0.contains(link) })
+        _ = try await desk.open(link)
+    }
+
+    @Test(arguments: [
+        ("no cookie", 403), ("another cookie", 403), ("no token", 403), ("another token", 403), ("another page", 404),
+        ("out of order", 404), ("wrong origin", 403), ("no word", 400), ("huge word", 400), ("no proof", 400),
+        ("two proofs", 400), ("no password", 400), ("huge password", 400), ("no JSON", 400),
+    ]) func `a bad login request is refused, and uses no try up`(what: String, status: Int) async throws {
+        let desk = try Desk()
+        let page = try await desk.open(try desk.prepare())
+        var body = page.body
+        switch what {
+        case "another page", "out of order": body["page"] = "0123456789abcdef"
+        case "no word": body["word"] = nil
+        case "huge word": body["word"] = .string(String(repeating: "x", count: 300))
+        case "no proof": (body["username"], body["password"]) = (nil, nil)
+        case "two proofs": body["token"] = "t"
+        case "no password": body["password"] = nil
+        case "huge password": body["password"] = .string(String(repeating: "x", count: 2_000))
+        default: break
+        }
+        let answer = try await desk.post("/login/authenticate", .object(body)) { request in
+            request.headers.merge(page.headers) { _, new in new }
+            switch what {
+            case "no cookie": request.headers["cookie"] = nil
+            case "another cookie": request.headers["cookie"] = (page.headers["cookie"] ?? "") + "x"
+            case "no token": request.headers["x-petrel-token"] = nil
+            case "another token": request.headers["x-petrel-token"] = "x"
+            case "another page": request.headers["cookie"] = "petrel_login_0123456789abcdef=x"
+            case "out of order": request.headers["cookie"] = "petrel_login_0123456789abcdef=x"
+            case "wrong origin": request.headers["origin"] = "https://evil.example.com"
+            case "no JSON": request.body = [0xFF, 0xFE]
+            default: break
+            }
+        }
+        #expect(answer.status == status, "\(answer.json)")
+        #expect(desk.checked.value == 0)
+        let right = try await desk.logIn(page)
+        #expect(right.status == 200)
+    }
+
+    @Test func `a body over the limit is not taken`() throws {
+        let desk = try Desk()
+        #expect(desk.routes.values.allSatisfy { $0.bodyLimit == 8_192 })
+    }
+
+    @Test func `three wrong tries end the link, and it is told in chat once`() async throws {
+        let desk = try Desk()
+        let page = try await desk.open(try desk.prepare())
+        for left in [2, 1] {
+            let answer = try await desk.logIn(page, word: "rose")
+            #expect(answer.status == 403 && answer.json["outcome"] == "refused")
+            #expect(answer.json["tries_left"] == .integer(left) && answer.json["field"] == "word")
+        }
+        #expect(try await desk.logIn(page, word: "rose").json["outcome"] == "ended")
+        for _ in 0..<3 { #expect(try await desk.logIn(page).status == 410) }
+        #expect(desk.withdrawn.value == 1 && desk.checked.value == 0)
+    }
+
+    @Test func `a thousand guesses at once are three`() async throws {
+        let desk = try Desk()
+        let page = try await desk.open(try desk.prepare { _ in .refused("no") })
+        let statuses = try await withThrowingTaskGroup(of: Int.self) { group in
+            for number in 0..<1_000 {
+                group.addTask { try await desk.logIn(page, word: number % 2 == 0 ? "tulip" : "guess\(number)").status }
+            }
+            return try await group.reduce(into: [:]) { $0[$1, default: 0] += 1 }
+        }
+        #expect(desk.checked.value <= 3)
+        #expect(desk.withdrawn.value == 1)
+        #expect(Set(statuses.keys).isSubset(of: [403, 409, 410, 429]))
+        #expect(statuses[403, default: 0] == 3)
+    }
+
+    @Test func `one address cannot ask without end`() async throws {
+        let desk = try Desk()
+        let link = try desk.prepare()
+        var statuses: [Int] = []
+        for _ in 0..<70 {
+            let answer = try await desk.post("/login/open", ["link": "nobody"]) { $0.origin = "192.0.2.7" }
+            statuses.append(answer.status)
+            if answer.status == 429 { #expect(Int(answer.headers["retry-after"] ?? "") ?? 0 >= 1) }
+        }
+        #expect(statuses.prefix(60).allSatisfy { $0 == 404 } && statuses.contains(429))
+        #expect(try await desk.post("/login/open", ["link": .string(link)]) { $0.origin = "192.0.2.8" }.status == 200)
+    }
+
+    @Test func `StackStorm down costs no try`() async throws {
+        let desk = try Desk()
+        let isDown = Locked(true)
+        let page = try await desk.open(try desk.prepare { _ in isDown.value ? .undecided("down") : .accepted("ok") })
+        for _ in 0..<5 {
+            let answer = try await desk.logIn(page)
+            #expect(answer.status == 503 && answer.json["tries_left"] == 3)
+        }
+        isDown.withLock { $0 = false }
+        #expect(try await desk.logIn(page).status == 200)
+    }
+
+    @Test(arguments: [
+        ("https://a.example.com/", "https://a.example.com"), ("https://A.example.com:443/x/", "https://a.example.com"),
+        ("https://a.example.com:8443/", "https://a.example.com:8443"), ("http://localhost:80/", "http://localhost"),
+        ("http://127.0.0.1:3141/", "http://127.0.0.1:3141"), ("http://[::1]:3141/", "http://[::1]:3141"),
+    ]) func `origins are as browsers write them`(page: String, origin: String) throws {
+        #expect(LoginRoutes.origin(of: try #require(URL(string: page))) == origin)
+    }
+
+    @Test func `without TLS, on loopback, the cookie goes without Secure`() async throws {
+        let desk = try Desk(page: "http://127.0.0.1:3141/")
+        let answer = try await desk.post("/login/open", ["link": .string(try desk.prepare())]) {
+            $0.headers["origin"] = "http://127.0.0.1:3141"
+        }
+        #expect(answer.headers["set-cookie"]?.contains("Secure") == false)
+    }
+}
+
+/// Keeps lines for a test to look through.
+struct CollectingHandler: LogHandler {
+    let lines: Locked<[String]>
+    var metadata: Logger.Metadata = [:]
+    var logLevel = Logger.Level.trace
+
+    subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+        get { metadata[key] }
+        set { metadata[key] = newValue }
+    }
+
+    func log(event: LogEvent) { lines.withLock { $0.append("\(event.message) \(metadata)") } }
+}

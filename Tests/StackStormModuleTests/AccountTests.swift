@@ -1,0 +1,395 @@
+import Foundation
+import Logging
+import PetrelCore
+import PetrelKit
+import PetrelTesting
+import StackStormClient
+import StackStormSimulator
+import Testing
+
+@testable import StackStormModule
+
+/// The desk without its page: a test says what somebody would enter there.
+private final class Desk: LoginDesk {
+    let requests = Locked<[LoginRequest]>([])
+    let lifetime = Duration.seconds(600)
+
+    func prepare(_ request: LoginRequest) throws -> Secret {
+        requests.withLock { $0.append(request) }
+        return Secret("link-\(requests.value.count)")
+    }
+
+    func withdraw(_ key: String) -> Bool { false }
+
+    func enter(_ proof: LoginProof) async throws -> LoginVerdict {
+        try await #require(requests.value.last).check(proof)
+    }
+}
+
+@Suite(.timeLimit(.minutes(2))) struct AccountTests {
+    private static let page = URL(string: "https://petrel.example.com/")!
+    private static let alice = LoginProof.password(name: "alice", password: Secret("demo"))
+    private static let bob = LoginProof.password(name: "bob", password: Secret("demo"))
+
+    private static func run(
+        storage: any Storage = MemoryStorage(), now: @Sendable @escaping () -> Date = { .now },
+        module adjust: @Sendable @escaping (inout StackStormModuleSettings) -> Void = { _ in }, logger: Logger = Bench.logger,
+        _ body: @Sendable @escaping (Bench, Desk) async throws -> Void
+    ) async throws {
+        let desk = Desk()
+        var options = Bench.Options(storage: storage, logins: desk, now: now, logger: logger)
+        options.policy.access = AccessControl(admins: ["@root"])
+        options.module = {
+            $0.access = .clientside(page)
+            adjust(&$0)
+        }
+        try await Bench.run(options) { bench in try await body(bench, desk) }
+    }
+
+    /// Logs somebody in; their reply and what is told afterwards are taken off the backend.
+    private static func logIn(_ bench: Bench, _ desk: Desk, _ person: String = "@alice", _ proof: LoginProof) async throws {
+        bench.backend.type("!st2session_start tulip", as: person, in: nil)
+        let link = try #require(await bench.backend.next())
+        #expect(link.reply.isConfidential && link.reply.isPrivate)
+        #expect(link.reply.text.contains("https://petrel.example.com/#link-"))
+        guard case .accepted = try await desk.enter(proof) else {
+            Issue.record("the login of \(person) was refused")
+            return
+        }
+        let told = try #require(await bench.backend.next())
+        #expect(told.reply.text.hasPrefix("You are logged in to StackStorm as "))
+        #expect(told.address.place == .direct(person))
+    }
+
+    @Test func `two people act under their own accounts: one may, the other may not`() async throws {
+        try await Self.run { bench, desk in
+            bench.backend.type("!st2 restart nginx on web1")
+            #expect(await bench.text().hasPrefix("You are not logged in to StackStorm, so nothing was started. Write `!st2session_start WORD`"))
+            try await Self.logIn(bench, desk, "@alice", Self.alice)
+            try await Self.logIn(bench, desk, "@bob", Self.bob)
+            bench.backend.type("!st2 restart nginx on web1", as: "@alice")
+            #expect(await bench.text().hasPrefix("Restarting nginx."))
+            #expect(await bench.text() == "nginx restarted on 1 hosts.")
+            #expect(await bench.stackStorm.asker(of: "POST /api/v1/aliasexecution") == "alice")
+            bench.backend.type("!st2 restart nginx on web1", as: "@bob")
+            #expect(await bench.text() == #"StackStorm refused: User "bob" doesn't have required permission "action_execute" on resource "action:fleet:restart""#)
+            #expect(await bench.stackStorm.asker(of: "POST /api/v1/aliasexecution") == "bob")
+            bench.backend.type("!st2help", as: "@bob")
+            #expect(await bench.text().contains("!st2 echo"))
+            #expect(await bench.stackStorm.asker(of: "GET /api/v1/actionalias") == "bob")
+            #expect(bench.host.audit.all.first { $0.name == "@alice" && !$0.executions.isEmpty }?.line == "st2 restart nginx on web1")
+        }
+    }
+
+    @Test func `a token and an API key log in as well`() async throws {
+        try await Self.run { bench, desk in
+            await bench.stackStorm.addAPIKey("key-of-bob", for: "bob")
+            try await Self.logIn(bench, desk, "@bob", .apiKey(Secret("key-of-bob")))
+            let token = try await bench.client.prove(.password(name: "alice", password: Secret("demo"))).credential.value
+            try await Self.logIn(bench, desk, "@alice", .token(token))
+            for person in ["@alice", "@bob"] {
+                bench.backend.type("!st2 echo x", as: person)
+                #expect(await bench.text().hasPrefix("core.echo started"))
+                #expect(await bench.text().contains("stdout : x"))
+                #expect(await bench.stackStorm.asker(of: "POST /api/v1/aliasexecution") == String(person.dropFirst()))
+            }
+        }
+    }
+
+    @Test func `what StackStorm does not accept is refused, and what it cannot say is not`() async throws {
+        try await Self.run { bench, desk in
+            bench.backend.type("!st2session_start tulip", as: "@alice", in: nil)
+            _ = await bench.backend.next()
+            for proof: LoginProof in [
+                .password(name: "alice", password: Secret("wrong")), .password(name: "al:ice", password: Secret("demo")),
+                .password(name: "", password: Secret("demo")), .token(Secret("nothing")), .apiKey(Secret("nothing")),
+                .token(Secret("two\r\nX-Evil: lines")), .apiKey(Secret("a b")),
+            ] {
+                guard case .refused = try await desk.enter(proof) else {
+                    Issue.record("\(proof) was not refused")
+                    continue
+                }
+            }
+            for fault: Fault in [.status(500), .html(502), .garbage, .cut] {
+                await bench.stackStorm.setFault(fault, for: .tokens)
+                guard case .undecided = try await desk.enter(Self.alice) else {
+                    Issue.record("\(fault) was taken for an answer")
+                    continue
+                }
+            }
+            await bench.stackStorm.setFault(nil, for: .tokens)
+            guard case .accepted = try await desk.enter(Self.alice) else {
+                Issue.record("the right password was refused")
+                return
+            }
+        }
+    }
+
+    @Test func `an expired login is told once with what to do, then as none`() async throws {
+        let clock = Locked(Date.now)
+        try await Self.run(now: { clock.value }, module: { $0.sessionTTL = 60 }) { bench, desk in
+            try await Self.logIn(bench, desk, "@alice", Self.alice)
+            clock.withLock { $0 += 59 }
+            bench.backend.type("!st2help")
+            #expect(await bench.text().contains("!st2 echo"))
+            clock.withLock { $0 += 2 }
+            bench.backend.type("!st2 echo x")
+            #expect(await bench.text().hasPrefix("Your login to StackStorm has expired, so nothing was started. Write `!st2session_start WORD`"))
+            bench.backend.type("!st2 echo x")
+            #expect(await bench.text().hasPrefix("You are not logged in to StackStorm"))
+            #expect(await bench.stackStorm.request(count: "POST /api/v1/aliasexecution") == 0)
+        }
+    }
+
+    @Test func `a revoked token is told once, and nobody else's login ends`() async throws {
+        try await Self.run { bench, desk in
+            try await Self.logIn(bench, desk, "@alice", Self.alice)
+            try await Self.logIn(bench, desk, "@bob", Self.bob)
+            await bench.stackStorm.revokeTokens(of: "alice")
+            bench.backend.type("!st2 echo x", as: "@alice")
+            #expect(await bench.text().hasPrefix("StackStorm no longer accepts your login: it expired or was revoked. Nothing was started."))
+            bench.backend.type("!st2 echo x", as: "@alice")
+            #expect(await bench.text().hasPrefix("You are not logged in"))
+            #expect(await bench.stackStorm.request(count: "POST /api/v1/aliasexecution") == 1, "it is not tried again")
+            bench.backend.type("!st2 echo x", as: "@bob")
+            #expect(await bench.text().hasPrefix("core.echo started"))
+        }
+    }
+
+    @Test func `people end their own logins, administrators everybody's`() async throws {
+        try await Self.run { bench, desk in
+            bench.backend.type("!st2session_end", as: "@alice", in: nil)
+            #expect(await bench.text() == "You are not logged in.")
+            try await Self.logIn(bench, desk, "@alice", Self.alice)
+            bench.backend.type("!st2session end", as: "@alice")
+            #expect(await bench.text() == "You are logged out of StackStorm.")
+            bench.backend.type("!st2 echo x", as: "@alice")
+            #expect(await bench.text().hasPrefix("You are not logged in"))
+            try await Self.logIn(bench, desk, "@bob", Self.bob)
+            for command in ["!st2session_list", "!st2session_cancel x"] {
+                bench.backend.type(command, as: "@bob")
+                #expect(await bench.text() == "Only an administrator may run this command.")
+            }
+            bench.backend.type("!st2session_list", as: "@root")
+            let list = await bench.text()
+            #expect(list.contains("@bob (@bob) on test as bob by user name and password"))
+            #expect(!list.contains("demo"))
+            bench.backend.type("!st2session cancel nothing", as: "@root")
+            #expect(await bench.text().hasPrefix("There is no login “nothing”."))
+            bench.backend.type("!st2session cancel \(list.prefix(36))", as: "@root")
+            let replies = [await bench.text(), await bench.text()]
+            #expect(replies.contains("The login of @bob as bob is ended."))
+            #expect(replies.contains { $0.hasPrefix("An administrator ended your login to StackStorm.") })
+            bench.backend.type("!st2session_list", as: "@root")
+            #expect(await bench.text() == "Nobody is logged in.")
+        }
+    }
+
+    @Test func `a login is for direct chats, needs a word, and the word is masked`() async throws {
+        try await Self.run { bench, desk in
+            bench.backend.type("!st2session_start hunter2", in: "#ops")
+            let reply = await bench.text()
+            #expect(reply.contains("works in a direct chat only") && reply.contains("choose another"))
+            bench.backend.type("!st2session_start", in: nil)
+            #expect(await bench.text().hasPrefix("Write `!st2session_start WORD`"))
+            bench.backend.type("!st2session start my word", in: nil)
+            #expect(await bench.text().contains("#link-1"))
+            #expect(desk.requests.value.first?.word.reveal() == "my word")
+            #expect(bench.host.audit.all.map(\.line) == ["st2session_start •••", "st2session_start", "st2session_start •••"])
+        }
+    }
+
+    @Test func `logins survive a restart with the encrypted store, and not in memory`() async throws {
+        for store in [StackStormModuleSettings.SecretsStore.encrypted, .memory] {
+            let storage = MemoryStorage()
+            let stackStorm = SimulatedStackStorm()
+            try await Bench.withSimulator(stackStorm) { _, port in
+                for isFirst in [true, false] {
+                    var settings = StackStormModuleSettings(client: try Bench.client(port: port))
+                    settings.access = .clientside(Self.page)
+                    settings.secretsStore = store
+                    let desk = Desk()
+                    let backend = RecordingBackend()
+                    let module = try StackStormModule(settings, logger: Bench.logger, logins: desk)
+                    try await TestHost([backend], storage: storage).run([module]) {
+                        if isFirst {
+                            backend.type("!st2session_start tulip", in: nil)
+                            _ = await backend.next()
+                            _ = try await desk.enter(Self.alice)
+                            _ = await backend.next()
+                        }
+                        backend.type("!st2 echo x")
+                        let text = await backend.next()?.reply.text ?? ""
+                        let isIn = isFirst || store == .encrypted
+                        #expect(text.hasPrefix(isIn ? "core.echo started" : "You are not logged in"), "\(store) \(isFirst)")
+                    }
+                }
+            }
+        }
+    }
+
+    @Test func `the same name on another backend is somebody else`() async throws {
+        try await Bench.withSimulator { _, port in
+            var settings = StackStormModuleSettings(client: try Bench.client(port: port))
+            settings.access = .clientside(Self.page)
+            let desk = Desk()
+            let (first, second) = (RecordingBackend(name: "a"), RecordingBackend(name: "b"))
+            let module = try StackStormModule(settings, logger: Bench.logger, logins: desk)
+            try await TestHost([first, second]).run([module]) {
+                first.type("!st2session_start tulip", in: nil)
+                _ = await first.next()
+                _ = try await desk.enter(Self.alice)
+                #expect(await first.next()?.reply.text.hasPrefix("You are logged in") == true)
+                second.type("!st2 echo x", as: "@alice")
+                #expect(await second.next()?.reply.text.hasPrefix("You are not logged in") == true)
+                second.type("!st2session_end", as: "@alice")
+                #expect(await second.next()?.reply.text == "You are not logged in.")
+                first.type("!st2 echo x", as: "@alice")
+                #expect(await first.next()?.reply.text.hasPrefix("core.echo started") == true)
+            }
+        }
+    }
+
+    @Test func `keys of identities never meet`() {
+        #expect(Identity(backend: "a", id: "b:c").key != Identity(backend: "a:b", id: "c").key)
+        #expect(Identity(backend: "1:a", id: "x").key != Identity(backend: "1", id: "a:x").key)
+    }
+
+    @Test func `without logins the commands say so, and help does not list them`() async throws {
+        try await Bench.run { bench in
+            bench.backend.type("!st2session_start tulip", in: nil)
+            #expect(await bench.text().hasPrefix("Everybody here acts as the bot's own StackStorm account"))
+        }
+    }
+
+    private static let login = SimulatedContent(
+        aliases: SimulatedContent.demo.aliases + [
+            SimulatedContent.alias(
+                "vault.login", "", action: "vault.login", formats: ["login {{ user }} with {{ pw }} for {{ hours=1 }} hours"])
+        ],
+        actions: SimulatedContent.demo.actions + [
+            SimulatedAction(
+                "vault.login",
+                parameters: [
+                    "user": ["type": "string"], "pw": ["type": "string", "secret": true], "hours": ["type": "integer"],
+                ]
+            ) { _ in ["stdout": "done"] }
+        ])
+
+    @Test func `a secret parameter reaches neither audit nor store nor log`() async throws {
+        let lines = Locked<[String]>([])
+        let storage = MemoryStorage()
+        var logger = Logger(label: "test") { _ in CollectingLog(lines: lines) }
+        logger.logLevel = .trace
+        let access = AccessControl(
+            rules: [AccessRule(index: 0, command: "st2 login root *", modules: [], limits: .nobody)])
+        let options = Bench.Options(
+            content: Self.login, storage: storage, policy: .init(access: access), logger: logger)
+        try await Bench.run(options) { bench in
+            bench.backend.type("!st2 login joe with hunter2 for 3 hours")
+            let id = try #require(await bench.text().firstMatch(of: /[0-9a-f]{24}/)).output
+            _ = await bench.backend.next()
+            bench.backend.type("!st2 login root with hunter2 for 3 hours")
+            #expect(await bench.text().hasPrefix("You may not run this"))
+            bench.backend.type("!st2 logni joe with hunter2")
+            #expect(await bench.text().contains("has no command"))
+            bench.backend.type("!st2 login joe with hunter2 for many hours")
+            #expect(await bench.text().contains("Failed to cast"))
+            bench.backend.type("!st2 rerun \(id)")
+            #expect(await bench.text().hasPrefix("This command had secret parameters"))
+            #expect(
+                bench.host.audit.all.map(\.line) == [
+                    "st2 login joe with ••• for 3 hours", "st2 login root with ••• for 3 hours", "st2 logni joe …",
+                    "st2 login joe with ••• for many hours", "st2 rerun \(id)",
+                ])
+        }
+        #expect(!lines.value.contains { $0.contains("hunter2") })
+        for record in try await storage.records("executions").all() {
+            #expect(!String(decoding: record.value, as: UTF8.self).contains("hunter2"))
+        }
+    }
+
+    @Test func `what StackStorm has not said counts as secret`() async throws {
+        let secrets = SecretParameters()
+        let table = AliasTable([
+            Alias(
+                id: "1", name: "a", pack: "p",
+                formats: [Alias.Format(display: "x", representations: ["login {{ user }} with {{ pw }}"])])
+        ])
+        guard case .one(let match) = table.matcher.match("login joe with joe") else {
+            Issue.record("the line matches nothing")
+            return
+        }
+        #expect(secrets.masked("login joe with joe", match) == "login ••• with •••")
+    }
+
+    @Test func `rerun is decided as the line that it amounts to`() async throws {
+        let storage = MemoryStorage()
+        let denied = AccessControl(rules: [AccessRule(index: 0, command: "st2 echo*", modules: [], limits: .nobody)])
+        for policy in [Dispatcher.Policy(), Dispatcher.Policy(access: denied)] {
+            try await Bench.run(Bench.Options(storage: storage, policy: policy)) { bench in
+                if policy.access.rules.isEmpty {
+                    bench.backend.type("!st2 echo x")
+                    _ = await bench.backend.next()
+                    _ = await bench.backend.next()
+                }
+                let id = try #require(try await storage.records("executions").all().first?.key)
+                bench.backend.type("!st2 rerun \(id)")
+                let isAllowed = policy.access.rules.isEmpty
+                #expect(await bench.text().hasPrefix(isAllowed ? "core.echo started" : "You may not run this"))
+            }
+        }
+    }
+
+    private static func settings(_ json: JSONValue) -> (StackStormModuleSettings, [String]) {
+        let context = SettingsContext(folder: URL(fileURLWithPath: "/nowhere"), environment: [:])
+        let section = SettingsSection(json.object ?? [:], at: "stackstorm", in: context)
+        let settings = StackStormModuleSettings(section, environment: [:])
+        return (settings, context.problems.map(\.description))
+    }
+
+    @Test(arguments: [
+        (#"{"standalone": {}, "clientside": {"url": "https://a/"}}"#, "stackstorm.rbac_auth: names clientside and standalone; there can be only one"),
+        (#"{"serverside": {}}"#, "stackstorm.rbac_auth.serverside: unknown key"),
+        (#"{}"#, "stackstorm.rbac_auth: must be"), (#"null"#, "stackstorm.rbac_auth: must not be null"),
+        (#""standalone""#, "stackstorm.rbac_auth: must be an object"), (#"{"clientside": {}}"#, "stackstorm.rbac_auth.clientside.url: is required"),
+        (#"{"clientside": {"url": "http://petrel.example.com/"}}"#, "stackstorm.rbac_auth.clientside.url: must be https://"),
+        (#"{"clientside": {"url": "https://a/?x=1"}}"#, "stackstorm.rbac_auth.clientside.url: must be an address"),
+        (#"{"clientside": {"url": "https://a/", "uri": 1}}"#, "stackstorm.rbac_auth.clientside.uri: unknown key"),
+        (#"{"standalone": {"url": "https://a/"}}"#, "stackstorm.rbac_auth.standalone.url: unknown key"),
+    ]) func `an impossible way of logging in stops the start`(text: String, expected: String) throws {
+        let (_, problems) = Self.settings(["rbac_auth": try JSONValue.parse(text.utf8)])
+        #expect(problems.contains { $0.hasPrefix(expected) }, "\(problems)")
+    }
+
+    @Test func `the address of the page gets its slash`() throws {
+        for (url, expected) in [
+            ("https://a", "https://a/"), ("https://a/petrel", "https://a/petrel/"), ("https://a/x.html", "https://a/x.html"),
+            ("http://127.0.0.1:3141/", "http://127.0.0.1:3141/"), ("http://localhost:1", "http://localhost:1/"),
+        ] {
+            let (settings, problems) = Self.settings(["rbac_auth": ["clientside": ["url": .string(url)]]])
+            #expect(problems.isEmpty && settings.loginPage?.absoluteString == expected)
+        }
+    }
+}
+
+extension AccessLimits {
+    static var nobody: AccessLimits {
+        var limits = AccessLimits()
+        limits.users.allow = GlobList([])
+        return limits
+    }
+}
+
+struct CollectingLog: LogHandler {
+    let lines: Locked<[String]>
+    var metadata: Logger.Metadata = [:]
+    var logLevel = Logger.Level.trace
+
+    subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+        get { metadata[key] }
+        set { metadata[key] = newValue }
+    }
+
+    func log(event: LogEvent) { lines.withLock { $0.append("\(event.message) \(metadata) \(event.metadata ?? [:])") } }
+}
