@@ -117,6 +117,15 @@ let package = Package(
             name: "petrel-bench", dependencies: ["PetrelCore", "PetrelKit", "PetrelTesting", "StackStormClient"],
             path: "Benchmarks/Sources", swiftSettings: settings),
         tests("IntegrationTests", ["petrel", "PetrelKit"]),
+        tests(
+            "BrowserTests",
+            [
+                "petrel", "PetrelKit", "PetrelCore", "PetrelStore", "PetrelWeb", "PetrelTesting", "StackStormClient",
+                "StackStormModule", "StackStormSimulator", nio, log, lifecycle,
+                .product(name: "AsyncHTTPClient", package: "async-http-client"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "NIOSSL", package: "swift-nio-ssl"),
+            ]),
         tests("PetrelCoreTests", ["PetrelCore", "PetrelKit", "PetrelTesting", metrics]),
     ]
 )

@@ -137,6 +137,8 @@ async function send(event) {
   }
 }
 
+// Another link was pasted into the same tab.
+addEventListener("hashchange", () => location.reload());
 for (const radio of form.elements.way) radio.addEventListener("change", () => chooseWay(radio.value));
 form.addEventListener("submit", send);
 // The browser may have kept another choice over a reload.

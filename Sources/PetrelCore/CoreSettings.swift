@@ -28,6 +28,12 @@ package struct CoreSettings: Sendable {
         package var html: String?
         /// Addresses and networks whose `X-Forwarded-For` is believed.
         package var trustedProxies: [String]
+
+        package init(host: String, port: Int, trustedProxies: [String] = []) {
+            self.host = host
+            self.port = port
+            self.trustedProxies = trustedProxies
+        }
     }
 
     package init() {}

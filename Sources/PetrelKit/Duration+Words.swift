@@ -5,8 +5,12 @@ extension Duration {
         switch seconds {
         case ..<60: return "\(max(seconds, 0)) s"
         case ..<3_600: return "\(seconds / 60) min"
-        case ..<86_400: return "\(seconds / 3_600) h \(seconds % 3_600 / 60) min"
-        default: return "\(seconds / 86_400) d \(seconds % 86_400 / 3_600) h"
+        case ..<86_400: return Self.words(seconds / 3_600, "h", seconds % 3_600 / 60, "min")
+        default: return Self.words(seconds / 86_400, "d", seconds % 86_400 / 3_600, "h")
         }
+    }
+
+    private static func words(_ many: Int64, _ unit: String, _ few: Int64, _ part: String) -> String {
+        few == 0 ? "\(many) \(unit)" : "\(many) \(unit) \(few) \(part)"
     }
 }

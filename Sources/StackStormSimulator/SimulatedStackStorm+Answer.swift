@@ -116,6 +116,7 @@ extension SimulatedStackStorm {
         if object["cut"]?.bool == true { cutStreams() }
         if object["expire"]?.bool == true { expireTokens() }
         if object["revoke"]?.bool == true { revokeTokens() }
+        for (key, user) in object["api_keys"]?.object ?? [:] { apiKeys[key] = user.string }
         if let raw = object["raw"]?.string { sendRaw(raw) }
         if let announcement = object["announce"], let route = announcement["route"]?.string {
             publish(

@@ -97,7 +97,9 @@ struct Configuration: Sendable {
         let program = Bundle.main.executableURL?.resolvingSymlinksInPath().deletingLastPathComponent()
         let installed = program?.appendingPathComponent("../share/petrel/html").standardized.path
         let beside = root.path(of: "html")
-        return [beside, installed].compactMap(\.self).first { FileManager.default.fileExists(atPath: $0 + "/index.html") }
+        return [beside, installed].compactMap(\.self).first {
+            FileManager.default.fileExists(atPath: $0 + "/index.html")
+        }
             ?? beside
     }
 

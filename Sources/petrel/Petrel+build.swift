@@ -22,7 +22,8 @@ struct PetrelApp: Sendable {
     ///   - listening: called with the port of the web server once it takes connections.
     static func build(
         _ configuration: Configuration, store: Store, log: LineLogHandler.Control,
-        reload: (@Sendable (Host) -> Void)? = nil, listening: @escaping @Sendable (Int) -> Void = { _ in }
+        logins: OneTimeLogins = OneTimeLogins(), reload: (@Sendable (Host) -> Void)? = nil,
+        listening: @escaping @Sendable (Int) -> Void = { _ in }
     ) throws -> PetrelApp {
         let logger = Logger(label: "petrel") { LineLogHandler(label: $0, control: log) }
         let metrics = PrometheusMetrics(help: Help.metrics)
@@ -34,7 +35,6 @@ struct PetrelApp: Sendable {
             backends: backends, policy: configuration.policy, name: core.name, version: version, logger: logger,
             metrics: metrics, audit: audit)
         let calls = CallMeters(metrics)
-        let logins = OneTimeLogins()
         let stackStorms = try configuration.stackStorms.map { settings in
             try StackStormModule(settings, logger: logger, logins: logins, observer: { calls.note($0, $1) })
         }

@@ -39,7 +39,9 @@ import Testing
         #expect(left2 == 2)
         #expect(throws: LoginBook.Fault.used) { try book.open(link, at: Self.start) }
         #expect(throws: LoginBook.Fault.used) { try Self.begin(&book, page) }
-        #expect(throws: LoginBook.Fault.unknown) { try book.open("00000000-0000-4000-8000-000000000000", at: Self.start) }
+        #expect(throws: LoginBook.Fault.unknown) {
+            try book.open("00000000-0000-4000-8000-000000000000", at: Self.start)
+        }
     }
 
     @Test func `three wrong words end it, and so do three refusals`() throws {
@@ -55,7 +57,7 @@ import Testing
         for left in [2, 1, 0] {
             _ = try Self.begin(&book, page)
             let found = book.finish(page: page.page, .refused("no"))
-        #expect(found == left)
+            #expect(found == left)
         }
         #expect(throws: LoginBook.Fault.tooManyTries) { try Self.begin(&book, page) }
     }
@@ -66,7 +68,7 @@ import Testing
             _ = try Self.begin(&book, page)
             #expect(throws: LoginBook.Fault.busy) { try Self.begin(&book, page) }
             let left1 = book.finish(page: page.page, .undecided("down"))
-        #expect(left1 == 1)
+            #expect(left1 == 1)
         }
     }
 

@@ -64,7 +64,9 @@ import Testing
         {
             var body = page.body
             body["word"] = .string(word)
-            return try await post("/login/authenticate", .object(body)) { $0.headers.merge(page.headers) { _, new in new } }
+            return try await post("/login/authenticate", .object(body)) {
+                $0.headers.merge(page.headers) { _, new in new }
+            }
         }
     }
 
@@ -80,7 +82,9 @@ import Testing
         let opened = try await desk.post("/login/open", ["link": .string(link)])
         #expect(opened.status == 200 && opened.json["person"] == "@alice on test")
         let cookie = try #require(opened.headers["set-cookie"])
-        for part in ["HttpOnly", "SameSite=Strict", "Secure", "Max-Age=5"] { #expect(cookie.contains(part), "\(cookie)") }
+        for part in ["HttpOnly", "SameSite=Strict", "Secure", "Max-Age=5"] {
+            #expect(cookie.contains(part), "\(cookie)")
+        }
         #expect(!cookie.contains("Path"))
         #expect(opened.headers["content-security-policy"]?.contains("default-src 'none'") == true)
         #expect(opened.headers["cache-control"] == "no-store")
@@ -102,7 +106,9 @@ import Testing
             $0.headers["x-petrel-token"] = opened.json["token"]?.string
         }
         #expect(replay.status == 410 && desk.checked.value == 1)
-        for secret in [link, "hunter2", "tulip", opened.json["token"]?.string ?? "-", String(cookie.dropFirst(30).prefix(20))] {
+        for secret in [
+            link, "hunter2", "tulip", opened.json["token"]?.string ?? "-", String(cookie.dropFirst(30).prefix(20)),
+        ] {
             #expect(!desk.log.value.contains { $0.contains(secret) })
         }
         #expect(desk.log.value.contains { $0.contains("was opened from 192.0.2.") })

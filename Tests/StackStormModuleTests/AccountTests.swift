@@ -33,7 +33,8 @@ private final class Desk: LoginDesk {
 
     private static func run(
         storage: any Storage = MemoryStorage(), now: @Sendable @escaping () -> Date = { .now },
-        module adjust: @Sendable @escaping (inout StackStormModuleSettings) -> Void = { _ in }, logger: Logger = Bench.logger,
+        module adjust: @Sendable @escaping (inout StackStormModuleSettings) -> Void = { _ in },
+        logger: Logger = Bench.logger,
         _ body: @Sendable @escaping (Bench, Desk) async throws -> Void
     ) async throws {
         let desk = Desk()
@@ -47,7 +48,9 @@ private final class Desk: LoginDesk {
     }
 
     /// Logs somebody in; their reply and what is told afterwards are taken off the backend.
-    private static func logIn(_ bench: Bench, _ desk: Desk, _ person: String = "@alice", _ proof: LoginProof) async throws {
+    private static func logIn(_ bench: Bench, _ desk: Desk, _ person: String = "@alice", _ proof: LoginProof)
+        async throws
+    {
         bench.backend.type("!st2session_start tulip", as: person, in: nil)
         let link = try #require(await bench.backend.next())
         #expect(link.reply.isConfidential && link.reply.isPrivate)
@@ -64,7 +67,9 @@ private final class Desk: LoginDesk {
     @Test func `two people act under their own accounts: one may, the other may not`() async throws {
         try await Self.run { bench, desk in
             bench.backend.type("!st2 restart nginx on web1")
-            #expect(await bench.text().hasPrefix("You are not logged in to StackStorm, so nothing was started. Write `!st2session_start WORD`"))
+            #expect(
+                await bench.text().hasPrefix(
+                    "You are not logged in to StackStorm, so nothing was started. Write `!st2session_start WORD`"))
             try await Self.logIn(bench, desk, "@alice", Self.alice)
             try await Self.logIn(bench, desk, "@bob", Self.bob)
             bench.backend.type("!st2 restart nginx on web1", as: "@alice")
@@ -72,12 +77,17 @@ private final class Desk: LoginDesk {
             #expect(await bench.text() == "nginx restarted on 1 hosts.")
             #expect(await bench.stackStorm.asker(of: "POST /api/v1/aliasexecution") == "alice")
             bench.backend.type("!st2 restart nginx on web1", as: "@bob")
-            #expect(await bench.text() == #"StackStorm refused: User "bob" doesn't have required permission "action_execute" on resource "action:fleet:restart""#)
+            #expect(
+                await bench.text()
+                    == #"StackStorm refused: User "bob" doesn't have required permission "action_execute" on resource "action:fleet:restart""#
+            )
             #expect(await bench.stackStorm.asker(of: "POST /api/v1/aliasexecution") == "bob")
             bench.backend.type("!st2help", as: "@bob")
             #expect(await bench.text().contains("!st2 echo"))
             #expect(await bench.stackStorm.asker(of: "GET /api/v1/actionalias") == "bob")
-            #expect(bench.host.audit.all.first { $0.name == "@alice" && !$0.executions.isEmpty }?.line == "st2 restart nginx on web1")
+            #expect(
+                bench.host.audit.all.first { $0.name == "@alice" && !$0.executions.isEmpty }?.line
+                    == "st2 restart nginx on web1")
         }
     }
 
@@ -85,7 +95,8 @@ private final class Desk: LoginDesk {
         try await Self.run { bench, desk in
             await bench.stackStorm.addAPIKey("key-of-bob", for: "bob")
             try await Self.logIn(bench, desk, "@bob", .apiKey(Secret("key-of-bob")))
-            let token = try await bench.client.prove(.password(name: "alice", password: Secret("demo"))).credential.value
+            let token = try await bench.client.prove(.password(name: "alice", password: Secret("demo"))).credential
+                .value
             try await Self.logIn(bench, desk, "@alice", .token(token))
             for person in ["@alice", "@bob"] {
                 bench.backend.type("!st2 echo x", as: person)
@@ -101,7 +112,8 @@ private final class Desk: LoginDesk {
             bench.backend.type("!st2session_start tulip", as: "@alice", in: nil)
             _ = await bench.backend.next()
             for proof: LoginProof in [
-                .password(name: "alice", password: Secret("wrong")), .password(name: "al:ice", password: Secret("demo")),
+                .password(name: "alice", password: Secret("wrong")),
+                .password(name: "al:ice", password: Secret("demo")),
                 .password(name: "", password: Secret("demo")), .token(Secret("nothing")), .apiKey(Secret("nothing")),
                 .token(Secret("two\r\nX-Evil: lines")), .apiKey(Secret("a b")),
             ] {
@@ -134,7 +146,9 @@ private final class Desk: LoginDesk {
             #expect(await bench.text().contains("!st2 echo"))
             clock.withLock { $0 += 2 }
             bench.backend.type("!st2 echo x")
-            #expect(await bench.text().hasPrefix("Your login to StackStorm has expired, so nothing was started. Write `!st2session_start WORD`"))
+            #expect(
+                await bench.text().hasPrefix(
+                    "Your login to StackStorm has expired, so nothing was started. Write `!st2session_start WORD`"))
             bench.backend.type("!st2 echo x")
             #expect(await bench.text().hasPrefix("You are not logged in to StackStorm"))
             #expect(await bench.stackStorm.request(count: "POST /api/v1/aliasexecution") == 0)
@@ -147,7 +161,9 @@ private final class Desk: LoginDesk {
             try await Self.logIn(bench, desk, "@bob", Self.bob)
             await bench.stackStorm.revokeTokens(of: "alice")
             bench.backend.type("!st2 echo x", as: "@alice")
-            #expect(await bench.text().hasPrefix("StackStorm no longer accepts your login: it expired or was revoked. Nothing was started."))
+            #expect(
+                await bench.text().hasPrefix(
+                    "StackStorm no longer accepts your login: it expired or was revoked. Nothing was started."))
             bench.backend.type("!st2 echo x", as: "@alice")
             #expect(await bench.text().hasPrefix("You are not logged in"))
             #expect(await bench.stackStorm.request(count: "POST /api/v1/aliasexecution") == 1, "it is not tried again")
@@ -195,7 +211,10 @@ private final class Desk: LoginDesk {
             bench.backend.type("!st2session start my word", in: nil)
             #expect(await bench.text().contains("#link-1"))
             #expect(desk.requests.value.first?.word.reveal() == "my word")
-            #expect(bench.host.audit.all.map(\.line) == ["st2session_start •••", "st2session_start", "st2session_start •••"])
+            #expect(
+                bench.host.audit.all.map(\.line) == [
+                    "st2session_start •••", "st2session_start", "st2session_start •••",
+                ])
         }
     }
 
@@ -221,7 +240,8 @@ private final class Desk: LoginDesk {
                         backend.type("!st2 echo x")
                         let text = await backend.next()?.reply.text ?? ""
                         let isIn = isFirst || store == .encrypted
-                        #expect(text.hasPrefix(isIn ? "core.echo started" : "You are not logged in"), "\(store) \(isFirst)")
+                        #expect(
+                            text.hasPrefix(isIn ? "core.echo started" : "You are not logged in"), "\(store) \(isFirst)")
                     }
                 }
             }
@@ -265,7 +285,8 @@ private final class Desk: LoginDesk {
     private static let login = SimulatedContent(
         aliases: SimulatedContent.demo.aliases + [
             SimulatedContent.alias(
-                "vault.login", "", action: "vault.login", formats: ["login {{ user }} with {{ pw }} for {{ hours=1 }} hours"])
+                "vault.login", "", action: "vault.login",
+                formats: ["login {{ user }} with {{ pw }} for {{ hours=1 }} hours"])
         ],
         actions: SimulatedContent.demo.actions + [
             SimulatedAction(
@@ -349,11 +370,18 @@ private final class Desk: LoginDesk {
     }
 
     @Test(arguments: [
-        (#"{"standalone": {}, "clientside": {"url": "https://a/"}}"#, "stackstorm.rbac_auth: names clientside and standalone; there can be only one"),
+        (
+            #"{"standalone": {}, "clientside": {"url": "https://a/"}}"#,
+            "stackstorm.rbac_auth: names clientside and standalone; there can be only one"
+        ),
         (#"{"serverside": {}}"#, "stackstorm.rbac_auth.serverside: unknown key"),
         (#"{}"#, "stackstorm.rbac_auth: must be"), (#"null"#, "stackstorm.rbac_auth: must not be null"),
-        (#""standalone""#, "stackstorm.rbac_auth: must be an object"), (#"{"clientside": {}}"#, "stackstorm.rbac_auth.clientside.url: is required"),
-        (#"{"clientside": {"url": "http://petrel.example.com/"}}"#, "stackstorm.rbac_auth.clientside.url: must be https://"),
+        (#""standalone""#, "stackstorm.rbac_auth: must be an object"),
+        (#"{"clientside": {}}"#, "stackstorm.rbac_auth.clientside.url: is required"),
+        (
+            #"{"clientside": {"url": "http://petrel.example.com/"}}"#,
+            "stackstorm.rbac_auth.clientside.url: must be https://"
+        ),
         (#"{"clientside": {"url": "https://a/?x=1"}}"#, "stackstorm.rbac_auth.clientside.url: must be an address"),
         (#"{"clientside": {"url": "https://a/", "uri": 1}}"#, "stackstorm.rbac_auth.clientside.uri: unknown key"),
         (#"{"standalone": {"url": "https://a/"}}"#, "stackstorm.rbac_auth.standalone.url: unknown key"),
@@ -364,7 +392,8 @@ private final class Desk: LoginDesk {
 
     @Test func `the address of the page gets its slash`() throws {
         for (url, expected) in [
-            ("https://a", "https://a/"), ("https://a/petrel", "https://a/petrel/"), ("https://a/x.html", "https://a/x.html"),
+            ("https://a", "https://a/"), ("https://a/petrel", "https://a/petrel/"),
+            ("https://a/x.html", "https://a/x.html"),
             ("http://127.0.0.1:3141/", "http://127.0.0.1:3141/"), ("http://localhost:1", "http://localhost:1/"),
         ] {
             let (settings, problems) = Self.settings(["rbac_auth": ["clientside": ["url": .string(url)]]])

@@ -86,7 +86,9 @@ import Testing
             $0.limits.silence = .milliseconds(300)
         } _: { bench in
             // A slow machine may give up the first connection within this silence.
-            try await bench.until("the stream is connected") { bench.module.status().contains { $0.subject == "st2 stream" && $0.isHealthy } }
+            try await bench.until("the stream is connected") {
+                bench.module.status().contains { $0.subject == "st2 stream" && $0.isHealthy }
+            }
             await bench.stackStorm.setFault(.status(500), for: .stream)
             let before = await bench.stackStorm.request(count: "GET /stream/v1/stream")
             try await bench.until("another connection was tried") {

@@ -75,7 +75,8 @@ public struct StackStormModuleSettings: Sendable {
         sessionTTL = section.integer("session_ttl", default: 3_600, in: 1...31_536_000)
         if loginPage != nil, sessionTTL > client.tokenLifetime {
             section.warn(
-                "session_ttl", "is longer than user_token_ttl: a login by password ends after \(client.tokenLifetime) s")
+                "session_ttl", "is longer than user_token_ttl: a login by password ends after \(client.tokenLifetime) s"
+            )
         }
         secretsStore = section.choice("secrets_store", default: .encrypted)
         Self.refuseLater(section)

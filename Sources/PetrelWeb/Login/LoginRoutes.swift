@@ -87,7 +87,8 @@ package struct LoginRoutes: WebRoutes {
         logger.info("The login link of \(opened.person) was opened from \(request.origin).")
         let isSecure = origins[request.headers["origin"] ?? ""] ?? true
         // No path: the browser takes that of this request, wherever a proxy has put it.
-        let cookie = "\(Self.cookie(opened.page))=\(opened.cookie.reveal()); HttpOnly; SameSite=Strict"
+        let cookie =
+            "\(Self.cookie(opened.page))=\(opened.cookie.reveal()); HttpOnly; SameSite=Strict"
             + "; Max-Age=\(opened.secondsLeft)" + (isSecure ? "; Secure" : "")
         return LoginAnswer(200, .opened, "")
             .with([
@@ -101,7 +102,8 @@ package struct LoginRoutes: WebRoutes {
         let page = try text("page", in: body, atMost: 64)
         let word = try text("word", in: body, atMost: 256)
         let proof = try proof(body)
-        guard let cookie = Self.cookies(request)[Self.cookie(page)], let token = request.headers["x-petrel-token"] else {
+        guard let cookie = Self.cookies(request)[Self.cookie(page)], let token = request.headers["x-petrel-token"]
+        else {
             throw LoginAnswer(LoginBook.Fault.notThisPage)
         }
         let result: OneTimeLogins.Outcome
@@ -196,12 +198,14 @@ private struct LoginAnswer: Error {
         case .unknown: self.init(404, .ended, "This link is not valid, or a newer one has replaced it. \(again)")
         case .alreadyOpened:
             self.init(
-                410, .ended, "This link was opened before, and works only once. If that was not you, somebody else has "
+                410, .ended,
+                "This link was opened before, and works only once. If that was not you, somebody else has "
                     + "seen it: tell an administrator. \(again)")
         case .expired: self.init(410, .ended, "This link has expired. \(again)")
         case .used: self.init(410, .ended, "This login is complete: the link is worth nothing any more.")
         case .tooManyTries: self.init(410, .ended, "There were too many wrong tries with this link. \(again)")
-        case .notThisPage: self.init(403, .foreign, "This page has not opened the link, or its cookie is gone. \(again)")
+        case .notThisPage:
+            self.init(403, .foreign, "This page has not opened the link, or its cookie is gone. \(again)")
         case .busy: self.init(409, .busy, "The last try is still being looked into. Please wait a moment.")
         }
     }

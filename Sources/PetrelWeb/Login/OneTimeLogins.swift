@@ -5,7 +5,12 @@ package final class OneTimeLogins: LoginDesk {
     private let book: Locked<LoginBook>
     private let now: @Sendable () -> ContinuousClock.Instant
 
-    package convenience init() { self.init(limits: LoginBook.Limits()) { .now } }
+    package convenience init() { self.init(now: { .now }) }
+
+    /// - Parameter now: the time by which links expire.
+    package convenience init(now: @escaping @Sendable () -> ContinuousClock.Instant) {
+        self.init(limits: LoginBook.Limits(), now: now)
+    }
 
     init(limits: LoginBook.Limits, now: @escaping @Sendable () -> ContinuousClock.Instant) {
         book = Locked(LoginBook(limits: limits))

@@ -1,0 +1,240 @@
+import AsyncHTTPClient
+import Foundation
+import NIOCore
+import NIOHTTP1
+import NIOSSL
+import PetrelKit
+import PetrelTesting
+import Testing
+
+/// A program of the system, for the length of a test.
+final class SystemProgram: Sendable {
+    private let process: Process
+    private let exited = Signal()
+    private let lines: AsyncStream<String>
+    /// The last lines that it said, for a failure.
+    private let said = Locked<[String]>([])
+
+    init(_ path: String, _ arguments: [String], in folder: URL? = nil) throws {
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: path)
+        process.arguments = arguments
+        process.currentDirectoryURL = folder
+        let pipe = Pipe()
+        process.standardOutput = pipe
+        process.standardError = pipe
+        let (lines, continuation) = AsyncStream.makeStream(of: String.self)
+        self.lines = lines
+        self.process = process
+        process.terminationHandler = { [exited] _ in exited.open() }
+        try process.run()
+        let handle = pipe.fileHandleForReading
+        Thread.detachNewThread { [said] in
+            var rest = Data()
+            while true {
+                let data = handle.availableData
+                if data.isEmpty { break }
+                rest.append(data)
+                while let end = rest.firstIndex(of: 10) {
+                    let line = String(decoding: rest[rest.startIndex..<end], as: UTF8.self)
+                    said.withLock { $0 = Array(($0 + [line]).suffix(50)) }
+                    continuation.yield(line)
+                    rest.removeSubrange(rest.startIndex...end)
+                }
+            }
+            continuation.finish()
+        }
+    }
+
+    deinit { if process.isRunning { kill(process.processIdentifier, SIGKILL) } }
+
+    /// The next line that holds a text.
+    func line(with text: String) async throws -> String {
+        for await line in lines where line.contains(text) { return line }
+        throw Refusal("it ended before it said “\(text)”: \(said.value.joined(separator: "\n"))")
+    }
+
+    /// - Parameter signal: KILL for programs that take over our signal mask, in which TERM is blocked.
+    func end(with signal: Int32 = SIGTERM) async {
+        kill(process.processIdentifier, signal)
+        await exited.wait()
+    }
+}
+
+/// Chromium, driven over WebDriver (W3C) and, for what that lacks, the DevTools protocol.
+struct Browser: Sendable {
+    private static let elementKey = "element-6066-11e4-a52e-4f735466cecf"
+
+    private let client: HTTPClient
+    private let base: String
+
+    /// Runs the body with a browser of its own.
+    static func run(in folder: URL, _ body: @Sendable (Browser) async throws -> Void) async throws {
+        let driver = try SystemProgram("/usr/bin/chromedriver", ["--port=0"])
+        let line = try await driver.line(with: "was started successfully on port")
+        let port = try #require(line.firstMatch(of: /port (\d+)/)?.1)
+        let client = HTTPClient(eventLoopGroupProvider: .singleton)
+        let result: Result<Void, any Error>
+        do {
+            let address = "http://127.0.0.1:\(port)"
+            let options: JSONValue = [
+                "args": [
+                    "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-proxy-server",
+                    "--hide-scrollbars", .string("--user-data-dir=\(folder.path)/profile"),
+                ], "binary": "/usr/bin/chromium",
+            ]
+            let capabilities: JSONValue = [
+                "capabilities": ["alwaysMatch": ["acceptInsecureCerts": true, "goog:chromeOptions": options]]
+            ]
+            let session = try await send(client, .POST, "\(address)/session", capabilities)
+            let id = try #require(session["sessionId"]?.string)
+            let browser = Browser(client: client, base: "\(address)/session/\(id)")
+            do {
+                try await body(browser)
+                result = .success(())
+            } catch {
+                result = .failure(error)
+            }
+            _ = try? await send(client, .DELETE, browser.base, nil)
+        } catch {
+            result = .failure(error)
+        }
+        await driver.end(with: SIGKILL)
+        try await client.shutdown()
+        try result.get()
+    }
+
+    private static func send(
+        _ client: HTTPClient, _ method: HTTPMethod, _ address: String, _ body: JSONValue?
+    ) async throws -> JSONValue {
+        var request = HTTPClientRequest(url: address)
+        request.method = method
+        if let body {
+            request.headers.add(name: "content-type", value: "application/json")
+            request.body = .bytes(ByteBuffer(bytes: try JSONValue.encode(body)))
+        }
+        let response = try await client.execute(request, timeout: .seconds(60))
+        let bytes = try await response.body.collect(upTo: 32 << 20)
+        let value = try JSONValue.parse(bytes.readableBytesView)["value"] ?? .null
+        guard response.status == .ok else { throw Refusal("the browser refused: \(value["message"]?.string ?? "")") }
+        return value
+    }
+
+    private func post(_ path: String, _ body: JSONValue = .object([:])) async throws -> JSONValue {
+        try await Self.send(client, .POST, base + path, body)
+    }
+
+    func go(to address: String) async throws {
+        // Only the part after # may differ, which alone would not load the page again.
+        _ = try await post("/url", ["url": "about:blank"])
+        _ = try await post("/url", ["url": .string(address)])
+    }
+
+    private func element(_ selector: String) async throws -> String {
+        let found = try await post("/element", ["using": "css selector", "value": .string(selector)])
+        return try #require(found[Self.elementKey]?.string)
+    }
+
+    func type(_ text: String, into selector: String) async throws {
+        let element = try await element(selector)
+        _ = try await post("/element/\(element)/clear")
+        _ = try await post("/element/\(element)/value", ["text": .string(text)])
+    }
+
+    func click(_ selector: String) async throws {
+        _ = try await post("/element/\(try await element(selector))/click")
+    }
+
+    func run(_ script: String) async throws -> JSONValue {
+        try await post("/execute/sync", ["script": .string(script), "args": []])
+    }
+
+    /// Waits until one of the selectors is visible on the page, and returns its text.
+    func see(_ selectors: String...) async throws -> String {
+        let script = """
+            const [selectors, done] = arguments;
+            const look = () => {
+              for (const selector of selectors) {
+                const found = document.querySelector(selector);
+                if (found && found.checkVisibility() && found.textContent.trim() !== "") {
+                  observer.disconnect();
+                  done(found.innerText);
+                  return;
+                }
+              }
+            };
+            const observer = new MutationObserver(look);
+            observer.observe(document, {subtree: true, childList: true, attributes: true, characterData: true});
+            look();
+            """
+        let list = JSONValue.array(selectors.map { .string($0) })
+        return try await post("/execute/async", ["script": .string(script), "args": [list]]).string ?? ""
+    }
+
+    func newTab() async throws -> String {
+        let tab = try await post("/window/new", ["type": "tab"])
+        let handle = try #require(tab["handle"]?.string)
+        try await show(handle)
+        return handle
+    }
+
+    func tab() async throws -> String {
+        try #require(try await Self.send(client, .GET, base + "/window", nil).string)
+    }
+
+    func show(_ tab: String) async throws { _ = try await post("/window", ["handle": .string(tab)]) }
+
+    private func tools(_ command: String, _ parameters: JSONValue) async throws -> JSONValue {
+        try await post("/goog/cdp/execute", ["cmd": .string(command), "params": parameters])
+    }
+
+    /// The whole page, at the width of a desk and of a phone, light and dark.
+    func capture(_ name: String, into folder: URL) async throws {
+        for (device, width, height, scale) in [("desktop", 1_280, 860, 1), ("phone", 390, 844, 2)] {
+            for scheme in ["light", "dark"] {
+                _ = try await tools(
+                    "Emulation.setDeviceMetricsOverride",
+                    [
+                        "width": .integer(width), "height": .integer(height), "deviceScaleFactor": .integer(scale),
+                        "mobile": .bool(device == "phone"),
+                    ])
+                _ = try await tools(
+                    "Emulation.setEmulatedMedia",
+                    ["features": [["name": "prefers-color-scheme", "value": .string(scheme)]]])
+                let shot = try await tools("Page.captureScreenshot", ["format": "png", "captureBeyondViewport": true])
+                let data = try #require(shot["data"]?.string.flatMap { Data(base64Encoded: $0) })
+                try data.write(to: folder.appendingPathComponent("\(name)-\(device)-\(scheme).png"))
+            }
+        }
+    }
+
+    func forgetCookies() async throws { _ = try await Self.send(client, .DELETE, base + "/cookie", nil) }
+
+    /// Everything that the accessibility tree calls a field or a button and gives no name.
+    func namelessControls() async throws -> [String] {
+        let tree = try await tools("Accessibility.getFullAXTree", .object([:]))
+        return (tree["nodes"]?.array ?? []).compactMap { node in
+            let role = node["role"]?["value"]?.string ?? ""
+            guard ["textbox", "button", "radio"].contains(role), node["ignored"]?.bool != true else { return nil }
+            return node["name"]?["value"]?.string?.isEmpty == false ? nil : role
+        }
+    }
+}
+
+/// A port that was free a moment ago.
+func freePort() throws -> Int {
+    let socket = Foundation.socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+    defer { close(socket) }
+    var address = sockaddr_in()
+    address.sin_family = sa_family_t(AF_INET)
+    address.sin_addr.s_addr = inet_addr("127.0.0.1")
+    var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+    let port = withUnsafeMutablePointer(to: &address) { pointer in
+        pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { pointer -> UInt16? in
+            guard bind(socket, pointer, length) == 0, getsockname(socket, pointer, &length) == 0 else { return nil }
+            return UInt16(
+                bigEndian: pointer.withMemoryRebound(to: sockaddr_in.self, capacity: 1) { $0.pointee.sin_port })
+        }
+    }
+    return Int(try #require(port))
+}
