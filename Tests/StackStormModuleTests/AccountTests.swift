@@ -27,7 +27,7 @@ private final class Desk: LoginDesk {
 }
 
 @Suite(.timeLimit(.minutes(2))) struct AccountTests {
-    private static let page = URL(string: "https://petrel.example.com/")!
+    private static let page = URL(string: "https://petrel.example.com/") ?? URL(fileURLWithPath: "/")
     private static let alice = LoginProof.password(name: "alice", password: Secret("demo"))
     private static let bob = LoginProof.password(name: "bob", password: Secret("demo"))
 
