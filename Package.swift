@@ -116,9 +116,8 @@ let package = Package(
         .executableTarget(
             name: "petrel-bench", dependencies: ["PetrelCore", "PetrelKit", "PetrelTesting", "StackStormClient"],
             path: "Benchmarks/Sources", swiftSettings: settings),
-        tests("IntegrationTests", ["petrel", "PetrelKit"]),
         tests(
-            "BrowserTests",
+            "IntegrationTests",
             [
                 "petrel", "PetrelKit", "PetrelCore", "PetrelStore", "PetrelWeb", "PetrelTesting", "StackStormClient",
                 "StackStormModule", "StackStormSimulator", nio, log, lifecycle,

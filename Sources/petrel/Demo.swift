@@ -62,9 +62,11 @@ extension Configuration {
         text.room = "#ops"
         text.linger = .seconds(linger)
         let settings = text
+        var core = CoreSettings()
+        core.access.admins = [text.user]
         let kind = BackendKind { _, _, _ in { TextBackend(name: "text", settings: settings, logger: $0) } }
         return Configuration(
-            core: CoreSettings(),
+            core: core,
             backends: [
                 ConfiguredBackend(name: "text", kind: kind) {
                     TextBackend(name: "text", settings: settings, logger: $0)

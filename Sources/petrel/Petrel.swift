@@ -28,6 +28,7 @@ enum ExitStatus {
         say("\(error)")
         return switch error {
         case is ConfigurationFailure, is StackStormError: configuration
+        case let failure as StoreFailure where failure.place == "store.key": configuration
         case is StoreFailure, is WebFailure, is BackendFailure: unavailable
         default: software
         }

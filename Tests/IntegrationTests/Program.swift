@@ -2,7 +2,7 @@ import Foundation
 import PetrelKit
 import Testing
 
-/// The built program as a process of its own.
+/// The built program, or one of the system, as a process of its own.
 final class Program: Sendable {
     private let process: Process
     private let input = Pipe()
@@ -21,9 +21,12 @@ final class Program: Sendable {
 
     private final class Marker {}
 
-    init(_ arguments: [String], in folder: URL? = nil, environment: [String: String] = [:]) throws {
+    init(
+        _ arguments: [String], of path: String = Program.path, in folder: URL? = nil,
+        environment: [String: String] = [:]
+    ) throws {
         let process = Process()
-        process.executableURL = URL(fileURLWithPath: Self.path)
+        process.executableURL = URL(fileURLWithPath: path)
         process.arguments = arguments
         process.currentDirectoryURL = folder
         process.environment = ProcessInfo.processInfo.environment.merging(environment) { _, new in new }
@@ -49,6 +52,12 @@ final class Program: Sendable {
 
     /// The next line of standard output; nil at its end.
     func line() async -> String? { await output.next() }
+
+    /// The next line of standard output that holds a text.
+    func line(with text: String) async -> String? {
+        while let line = await output.next() { if line.contains(text) { return line } }
+        return nil
+    }
 
     /// The next line on standard error that holds a text.
     func error(with text: String) async -> String? {
@@ -99,4 +108,22 @@ final class LineCollector: Sendable {
         for await line in stream { return line }
         return nil
     }
+}
+
+/// A port that was free a moment ago.
+func freePort() throws -> Int {
+    let socket = Foundation.socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+    defer { close(socket) }
+    var address = sockaddr_in()
+    address.sin_family = sa_family_t(AF_INET)
+    address.sin_addr.s_addr = inet_addr("127.0.0.1")
+    var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+    let port = withUnsafeMutablePointer(to: &address) { pointer in
+        pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { pointer -> UInt16? in
+            guard bind(socket, pointer, length) == 0, getsockname(socket, pointer, &length) == 0 else { return nil }
+            return UInt16(
+                bigEndian: pointer.withMemoryRebound(to: sockaddr_in.self, capacity: 1) { $0.pointee.sin_port })
+        }
+    }
+    return Int(try #require(port))
 }

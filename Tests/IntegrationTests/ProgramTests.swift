@@ -186,6 +186,42 @@ import Testing
         _ = await simulator.end()
     }
 
+    @Test func `explain and check say what access rules do, and where they are wrong`() async throws {
+        try await Program.withFolder { folder in
+            let file = folder.appendingPathComponent("config.json")
+            let rules: JSONValue = [
+                ["command": "whoami", "allowrooms": ["@petrel"]],
+                ["command": "st2 drain*", "allowrooms": ["#ops"], "allowusers": ["group:infra"]],
+                ["command": "st2 drain web*"], ["command": "st3*"],
+            ]
+            try Self.configuration(port: 1) {
+                $0["access_controls"] = rules
+                $0["groups"] = ["infra": ["@alice"]]
+            }.write(to: file)
+            func explain(_ arguments: String...) async throws -> String {
+                try await Program(["explain"] + arguments, in: folder, environment: Self.environment).end().output
+            }
+            let allowed = try JSONValue.parse(
+                try await explain("--user", "@alice", "--room", "#ops", "--json", "!whoami").utf8)
+            #expect(allowed["allowed"] == false && allowed["rule"] == 0 && allowed["command"] == "whoami")
+            #expect(try await explain("--user", "@bob", "whoami").contains("allowed   yes"))
+            let check = try Program(["check"], in: folder, environment: Self.environment)
+            let (status, output) = await check.end()
+            #expect(status == 0)
+            #expect(output.contains("access_controls[2].command: is never reached: access_controls[1]"))
+            #expect(output.contains("access_controls[3].command: can never match"))
+            #expect(output.contains("everybody on this machine can read this file"))
+            try Self.configuration(port: 1) {
+                $0["access_controls"] = [["command": "st2*", "allowuser": ["@alice"]]]
+            }.write(to: file)
+            let broken = try Program(["run"], in: folder, environment: Self.environment)
+            #expect(
+                await broken.error(with: "access_controls[0].allowuser: unknown key; did you mean \"allowusers\"?")
+                    != nil)
+            #expect(await broken.end().status == 78)
+        }
+    }
+
     @Test func `SIGHUP takes over what can change, and a bad file changes nothing`() async throws {
         try await Program.withFolder { folder in
             let petrel = try Self.run(in: folder, try Self.configuration(port: 1))

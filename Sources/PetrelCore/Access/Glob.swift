@@ -41,7 +41,7 @@ package struct Glob: Sendable, Hashable {
         }
         self.steps = steps
         self.sets = sets
-        needs = ScalarSketch(steps.filter { $0 < Self.set })
+        needs = ScalarSketch(steps) { $0 < Self.set }
     }
 
     /// No wildcard: it matches itself only.
@@ -142,19 +142,33 @@ package struct GlobText: Sendable {
             isPlain
             ? cased.utf8.map { UInt32($0) }
             : cased.precomposedStringWithCanonicalMapping.unicodeScalars.map(\.value)
-        sketch = ScalarSketch(scalars)
+        sketch = ScalarSketch(scalars) { _ in true }
     }
 }
 
-/// Which characters there are, roughly: one bit for many of them. Tells in no time that a text lacks one.
+/// Which characters and which neighbours there are, roughly: one bit for many of them. Tells in no time that a text lacks
+/// one.
 private struct ScalarSketch: Sendable, Hashable {
-    private var bits: UInt64 = 0
+    private var single: UInt64 = 0
+    private var pairs: UInt64 = 0
 
-    init(_ scalars: [UInt32]) {
-        for scalar in scalars { bits |= 1 << UInt64((scalar &* 0x9E37_79B1) >> 26) }
+    /// - Parameter counts: which of them are characters of the text.
+    init(_ scalars: [UInt32], where counts: (UInt32) -> Bool) {
+        var last: UInt32?
+        for scalar in scalars {
+            guard counts(scalar) else {
+                last = nil
+                continue
+            }
+            single |= Self.bit(scalar)
+            if let last { pairs |= Self.bit(scalar &+ last &* 31) }
+            last = scalar
+        }
     }
 
-    func isWithin(_ other: ScalarSketch) -> Bool { bits & ~other.bits == 0 }
+    private static func bit(_ value: UInt32) -> UInt64 { 1 << UInt64((value &* 0x9E37_79B1) >> 26) }
+
+    func isWithin(_ other: ScalarSketch) -> Bool { single & ~other.single == 0 && pairs & ~other.pairs == 0 }
 }
 
 /// What stands between `[` and `]`.

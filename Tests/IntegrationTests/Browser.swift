@@ -7,60 +7,6 @@ import PetrelKit
 import PetrelTesting
 import Testing
 
-/// A program of the system, for the length of a test.
-final class SystemProgram: Sendable {
-    private let process: Process
-    private let exited = Signal()
-    private let lines: AsyncStream<String>
-    /// The last lines that it said, for a failure.
-    private let said = Locked<[String]>([])
-
-    init(_ path: String, _ arguments: [String], in folder: URL? = nil) throws {
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: path)
-        process.arguments = arguments
-        process.currentDirectoryURL = folder
-        let pipe = Pipe()
-        process.standardOutput = pipe
-        process.standardError = pipe
-        let (lines, continuation) = AsyncStream.makeStream(of: String.self)
-        self.lines = lines
-        self.process = process
-        process.terminationHandler = { [exited] _ in exited.open() }
-        try process.run()
-        let handle = pipe.fileHandleForReading
-        Thread.detachNewThread { [said] in
-            var rest = Data()
-            while true {
-                let data = handle.availableData
-                if data.isEmpty { break }
-                rest.append(data)
-                while let end = rest.firstIndex(of: 10) {
-                    let line = String(decoding: rest[rest.startIndex..<end], as: UTF8.self)
-                    said.withLock { $0 = Array(($0 + [line]).suffix(50)) }
-                    continuation.yield(line)
-                    rest.removeSubrange(rest.startIndex...end)
-                }
-            }
-            continuation.finish()
-        }
-    }
-
-    deinit { if process.isRunning { kill(process.processIdentifier, SIGKILL) } }
-
-    /// The next line that holds a text.
-    func line(with text: String) async throws -> String {
-        for await line in lines where line.contains(text) { return line }
-        throw Refusal("it ended before it said “\(text)”: \(said.value.joined(separator: "\n"))")
-    }
-
-    /// - Parameter signal: KILL for programs that take over our signal mask, in which TERM is blocked.
-    func end(with signal: Int32 = SIGTERM) async {
-        kill(process.processIdentifier, signal)
-        await exited.wait()
-    }
-}
-
 /// Chromium, driven over WebDriver (W3C) and, for what that lacks, the DevTools protocol.
 struct Browser: Sendable {
     private static let elementKey = "element-6066-11e4-a52e-4f735466cecf"
@@ -70,8 +16,8 @@ struct Browser: Sendable {
 
     /// Runs the body with a browser of its own.
     static func run(in folder: URL, _ body: @Sendable (Browser) async throws -> Void) async throws {
-        let driver = try SystemProgram("/usr/bin/chromedriver", ["--port=0"])
-        let line = try await driver.line(with: "was started successfully on port")
+        let driver = try Program(["--port=0"], of: "/usr/bin/chromedriver")
+        let line = try #require(await driver.line(with: "was started successfully on port"))
         let port = try #require(line.firstMatch(of: /port (\d+)/)?.1)
         let client = HTTPClient(eventLoopGroupProvider: .singleton)
         let result: Result<Void, any Error>
@@ -99,7 +45,9 @@ struct Browser: Sendable {
         } catch {
             result = .failure(error)
         }
-        await driver.end(with: SIGKILL)
+        // It takes over our signal mask, in which TERM is blocked.
+        driver.signal(SIGKILL)
+        _ = await driver.end()
         try await client.shutdown()
         try result.get()
     }
@@ -219,22 +167,4 @@ struct Browser: Sendable {
             return node["name"]?["value"]?.string?.isEmpty == false ? nil : role
         }
     }
-}
-
-/// A port that was free a moment ago.
-func freePort() throws -> Int {
-    let socket = Foundation.socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-    defer { close(socket) }
-    var address = sockaddr_in()
-    address.sin_family = sa_family_t(AF_INET)
-    address.sin_addr.s_addr = inet_addr("127.0.0.1")
-    var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-    let port = withUnsafeMutablePointer(to: &address) { pointer in
-        pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { pointer -> UInt16? in
-            guard bind(socket, pointer, length) == 0, getsockname(socket, pointer, &length) == 0 else { return nil }
-            return UInt16(
-                bigEndian: pointer.withMemoryRebound(to: sockaddr_in.self, capacity: 1) { $0.pointee.sin_port })
-        }
-    }
-    return Int(try #require(port))
 }

@@ -88,11 +88,11 @@ import Testing
         let running = Task { try await app.run() }
         var iterator = ports.makeAsyncIterator()
         let petrelPort = try #require(await iterator.next())
-        let nginx = try SystemProgram(
-            root.appendingPathComponent("Scripts/nginx-for-tests").path,
-            [folder.path, "\(https)", "\(http)", "\(petrelPort)"])
-        _ = try await nginx.line(with: "test is successful")
-        _ = try await nginx.line(with: "start worker process ")
+        let nginx = try Program(
+            [folder.path, "\(https)", "\(http)", "\(petrelPort)"],
+            of: root.appendingPathComponent("Scripts/nginx-for-tests").path)
+        try #require(await nginx.error(with: "test is successful") != nil)
+        try #require(await nginx.error(with: "start worker process ") != nil)
         var tls = TLSConfiguration.makeClientConfiguration()
         tls.additionalTrustRoots = [.certificates(try NIOSSLCertificate.fromPEMFile("\(folder.path)/certificate.pem"))]
         var settings = HTTPClient.Configuration(tlsConfiguration: tls)
@@ -108,7 +108,8 @@ import Testing
         } catch {
             result = .failure(error)
         }
-        await nginx.end()
+        nginx.signal(SIGTERM)
+        _ = await nginx.end()
         try await web.shutdown()
         await app.group.triggerGracefulShutdown()
         try await running.value
