@@ -19,138 +19,6 @@ import Testing
 
 /// The whole of Petrel behind nginx, a simulated StackStorm, and a real browser.
 @Suite(.timeLimit(.minutes(5)), .serialized) struct LoginPageTests {
-    private struct House: Sendable {
-        let folder: URL
-        let backend: RecordingBackend
-        let stackStorm: SimulatedStackStorm
-        let web: HTTPClient
-        let page: String
-        let petrelPort: Int
-        let stackStormPort: Int
-        /// Added to the time by which links expire.
-        let later: Locked<Duration>
-        let log: Locked<[String]>
-        let secrets: Locked<Set<String>>
-
-        /// Asks for a login in chat; returns the link.
-        func link(_ person: String = "@alice", word: String = "tulip") async throws -> String {
-            secrets.withLock { $0.formUnion([word]) }
-            backend.type("!st2session_start \(word)", as: person, in: nil)
-            let reply = try #require(await backend.next()?.reply.text)
-            let link = try #require(reply.firstMatch(of: /https:\S+/)).output
-            secrets.withLock { _ = $0.insert(String(link.split(separator: "#")[1])) }
-            return String(link)
-        }
-
-        func told() async -> String { await backend.next()?.reply.text ?? "" }
-    }
-
-    private static let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-        .deletingLastPathComponent()
-
-    /// Where the screenshots and the table are to be looked at after the test.
-    private static let output = root.appendingPathComponent(".build/login-page")
-
-    private static func withHouse(_ body: @Sendable @escaping (House) async throws -> Void) async throws {
-        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("petrel-\(UUID())")
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        defer { try? FileManager.default.removeItem(at: folder) }
-        let stackStorm = SimulatedStackStorm()
-        let (ports, found) = AsyncStream.makeStream(of: Int.self)
-        let simulator = Simulator(stackStorm, logger: .silent) { found.yield($0) }
-        try await withThrowingTaskGroup(of: Void.self) { group in
-            group.addTask { try await simulator.run() }
-            defer { group.cancelAll() }
-            var iterator = ports.makeAsyncIterator()
-            let port = try #require(await iterator.next())
-            try await withPetrel(stackStorm, port, folder, body)
-        }
-    }
-
-    private static func withPetrel(
-        _ stackStorm: SimulatedStackStorm, _ stackStormPort: Int, _ folder: URL,
-        _ body: @Sendable @escaping (House) async throws -> Void
-    ) async throws {
-        let (https, http) = (try freePort(), try freePort())
-        let page = "https://localhost:\(https)/"
-        let log = Locked<[String]>([])
-        let control = LineLogHandler.Control(level: .trace)
-        control.redirect { line in log.withLock { $0.append(line) } }
-        let later = Locked(Duration.zero)
-        let backend = RecordingBackend()
-        let configuration = try configuration(stackStormPort, page: page, backend)
-        let keys = KeyRing(.usual(folder.appendingPathComponent("petrel.key").path))
-        let store = try Store(path: folder.appendingPathComponent("petrel.db").path, keys: keys)
-        let (ports, found) = AsyncStream.makeStream(of: Int.self)
-        let app = try PetrelApp.build(
-            configuration, store: store, log: control, logins: OneTimeLogins(now: { .now + later.value }),
-            listening: { found.yield($0) })
-        let running = Task { try await app.run() }
-        var iterator = ports.makeAsyncIterator()
-        let petrelPort = try #require(await iterator.next())
-        let nginx = try Program(
-            [folder.path, "\(https)", "\(http)", "\(petrelPort)"],
-            of: root.appendingPathComponent("Scripts/nginx-for-tests").path)
-        try #require(await nginx.error(with: "test is successful") != nil)
-        try #require(await nginx.error(with: "start worker process ") != nil)
-        var tls = TLSConfiguration.makeClientConfiguration()
-        tls.additionalTrustRoots = [.certificates(try NIOSSLCertificate.fromPEMFile("\(folder.path)/certificate.pem"))]
-        var settings = HTTPClient.Configuration(tlsConfiguration: tls)
-        settings.redirectConfiguration = .disallow
-        let web = HTTPClient(eventLoopGroupProvider: .singleton, configuration: settings)
-        let house = House(
-            folder: folder, backend: backend, stackStorm: stackStorm, web: web, page: page, petrelPort: petrelPort,
-            stackStormPort: stackStormPort, later: later, log: log, secrets: Locked([]))
-        let result: Result<Void, any Error>
-        do {
-            try await body(house)
-            result = .success(())
-        } catch {
-            result = .failure(error)
-        }
-        nginx.signal(SIGTERM)
-        _ = await nginx.end()
-        try await web.shutdown()
-        await app.group.triggerGracefulShutdown()
-        try await running.value
-        try store.close()
-        try result.get()
-        try expectNoSecrets(house)
-    }
-
-    private static func configuration(_ port: Int, page: String, _ backend: RecordingBackend) throws -> Configuration {
-        let base = "http://127.0.0.1:\(port)"
-        let client = StackStormSettings(
-            auth: try #require(URL(string: "\(base)/auth/v1")), api: try #require(URL(string: "\(base)/api/v1")),
-            stream: try #require(URL(string: "\(base)/stream/v1")),
-            login: .password(name: "petrel", password: Secret("demo")))
-        var settings = StackStormModuleSettings(client: client)
-        settings.access = .clientside(try #require(URL(string: page)))
-        var core = CoreSettings()
-        core.access.admins = ["@root"]
-        core.web = CoreSettings.Web(host: "127.0.0.1", port: 0, trustedProxies: ["127.0.0.1"])
-        let kind = BackendKind { _, _, _ in { _ in backend } }
-        var configuration = Configuration(
-            core: core, backends: [ConfiguredBackend(name: "test", kind: kind) { _ in backend }],
-            stackStorms: [settings], warnings: [])
-        configuration.htmlFolder = root.appendingPathComponent("html").path
-        return configuration
-    }
-
-    /// Logs, store and audit hold none of the secrets that were used.
-    private static func expectNoSecrets(_ house: House) throws {
-        var secrets = house.secrets.value
-        secrets.formUnion(["key-of-alice", "wrong-password"])
-        for secret in secrets {
-            #expect(!house.log.value.contains { $0.contains(secret) }, "the log holds “\(secret)”")
-            for file in try FileManager.default.contentsOfDirectory(at: house.folder, includingPropertiesForKeys: nil)
-            where !file.hasDirectoryPath {
-                let data = try Data(contentsOf: file)
-                #expect(data.range(of: Data(secret.utf8)) == nil, "\(file.lastPathComponent) holds “\(secret)”")
-            }
-        }
-    }
-
     private static func fill(
         _ browser: Browser, word: String = "tulip", _ user: String = "alice", _ password: String = "demo"
     ) async throws {
@@ -174,10 +42,10 @@ import Testing
             rows.withLock { $0.append(Row(scenario: scenario, expected: expected, seen: line)) }
             #expect(seen.contains(expected), "\(scenario)")
         }
-        try? FileManager.default.removeItem(at: Self.output)
-        try FileManager.default.createDirectory(at: Self.output, withIntermediateDirectories: true)
-        let output = Self.output
-        try await Self.withHouse { house in
+        try? FileManager.default.removeItem(at: LoginHouse.output)
+        try FileManager.default.createDirectory(at: LoginHouse.output, withIntermediateDirectories: true)
+        let output = LoginHouse.output
+        try await LoginHouse.run { house in
             try await Browser.run(in: house.folder) { browser in
                 // By password; the link is gone from address bar and history.
                 var link = try await house.link()
@@ -202,7 +70,8 @@ import Testing
 
                 // By token, for somebody whose rights differ.
                 let client = try StackStormClient(
-                    try Self.configuration(house.stackStormPort, page: house.page, house.backend).stackStorms[0].client,
+                    try LoginHouse.configuration(house.stackStormPort, page: house.page, house.backend).stackStorms[0]
+                        .client,
                     logger: .silent)
                 let token = try await client.prove(.password(name: "bob", password: Secret("demo"))).credential.value
                     .reveal()
@@ -360,80 +229,7 @@ import Testing
                 "| \($0.scenario) | \($0.expected) | \($0.seen) | \($0.seen.contains($0.expected) ? "ok" : "NO") |"
             }
         let table = lines.joined(separator: "\n") + "\n"
-        try Data(table.utf8).write(to: output.appendingPathComponent("table.md"))
-        print(table + "Screenshots are in \(output.path).")
-    }
-
-    @Test func `nginx hides what is not for people, speaks modern TLS only, and passes on who asks`() async throws {
-        try await Self.withHouse { house in
-            func get(_ path: String) async throws -> HTTPClientResponse {
-                try await house.web.execute(HTTPClientRequest(url: house.page + path), timeout: .seconds(10))
-            }
-            for path in ["", "index.html", "login.css", "login.js"] {
-                let answer = try await get(path)
-                #expect(answer.status == .ok)
-                for (name, value) in [
-                    ("content-security-policy", "frame-ancestors 'none'"), ("x-frame-options", "DENY"),
-                    ("referrer-policy", "no-referrer"), ("strict-transport-security", "max-age"),
-                    ("cache-control", "no-store"), ("x-content-type-options", "nosniff"),
-                ] {
-                    #expect(
-                        answer.headers[name].count == 1 && answer.headers.first(name: name)?.contains(value) == true,
-                        "\(path) \(name)")
-                }
-                #expect(answer.headers.first(name: "server") == "nginx")
-                // Served by Petrel itself, it is the same.
-                let own = try await house.web.execute(
-                    HTTPClientRequest(url: "http://127.0.0.1:\(house.petrelPort)/\(path)"), timeout: .seconds(10))
-                #expect(own.status == .ok)
-                #expect(
-                    own.headers.first(name: "content-security-policy")
-                        == answer.headers.first(name: "content-security-policy"))
-                #expect(try await own.body.collect(upTo: 1 << 20) == answer.body.collect(upTo: 1 << 20))
-            }
-            for path in ["health", "metrics", "chatops/message", "login"] {
-                #expect(try await get(path).status != .ok, "\(path) is not for people")
-            }
-            var post = HTTPClientRequest(url: house.page)
-            post.method = .POST
-            #expect(try await house.web.execute(post, timeout: .seconds(10)).status == .forbidden)
-
-            func open(_ body: [UInt8], _ change: (inout HTTPClientRequest) -> Void = { _ in }) async throws
-                -> HTTPClientResponse
-            {
-                var request = HTTPClientRequest(url: house.page + "login/open")
-                request.method = .POST
-                request.headers.add(name: "origin", value: String(house.page.dropLast()))
-                request.headers.add(name: "content-type", value: "application/json")
-                request.headers.add(name: "x-forwarded-for", value: "203.0.113.66")
-                request.body = .bytes(ByteBuffer(bytes: body))
-                change(&request)
-                return try await house.web.execute(request, timeout: .seconds(10))
-            }
-            #expect(try await open(Array(repeating: 32, count: 20_000)).status == .payloadTooLarge)
-            #expect(try await open([]).status == .badRequest)
-            let link = try await house.link()
-            let body = try JSONValue.encode(["link": link.split(separator: "#")[1].description])
-            #expect(
-                try await open(body) { $0.headers.replaceOrAdd(name: "origin", value: "https://evil.example.com") }
-                    .status == .forbidden)
-            let opened = try await open(body)
-            #expect(opened.status == .ok)
-            #expect(opened.headers.first(name: "set-cookie")?.contains("; Secure") == true)
-            #expect(
-                house.log.value.contains { $0.contains("was opened from 127.0.0.1") },
-                "the invented address is not believed")
-
-            for (version, works) in [(TLSVersion.tlsv11, false), (.tlsv12, true), (.tlsv13, true)] {
-                var tls = TLSConfiguration.makeClientConfiguration()
-                tls.certificateVerification = .none
-                (tls.minimumTLSVersion, tls.maximumTLSVersion) = (version, version)
-                let client = HTTPClient(
-                    eventLoopGroupProvider: .singleton, configuration: .init(tlsConfiguration: tls))
-                let status = try? await client.execute(HTTPClientRequest(url: house.page), timeout: .seconds(10)).status
-                #expect((status == .ok) == works, "\(version)")
-                try await client.shutdown()
-            }
-        }
+        try Data(table.utf8).write(to: LoginHouse.output.appendingPathComponent("table.md"))
+        print(table + "Screenshots are in \(LoginHouse.output.path).")
     }
 }

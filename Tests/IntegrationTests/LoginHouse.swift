@@ -1,0 +1,153 @@
+import AsyncHTTPClient
+import Foundation
+import Logging
+import NIOCore
+import NIOHTTP1
+import NIOSSL
+import PetrelCore
+import PetrelKit
+import PetrelStore
+import PetrelTesting
+import PetrelWeb
+import ServiceLifecycle
+import StackStormClient
+import StackStormModule
+import StackStormSimulator
+import Testing
+
+@testable import petrel
+
+/// The whole of Petrel behind nginx, beside a simulated StackStorm.
+struct LoginHouse: Sendable {
+    let folder: URL
+    let backend: RecordingBackend
+    let stackStorm: SimulatedStackStorm
+    let web: HTTPClient
+    let page: String
+    let petrelPort: Int
+    let stackStormPort: Int
+    /// Added to the time by which links expire.
+    let later: Locked<Duration>
+    let log: Locked<[String]>
+    let secrets: Locked<Set<String>>
+
+    /// Asks for a login in chat; returns the link.
+    func link(_ person: String = "@alice", word: String = "tulip") async throws -> String {
+        secrets.withLock { $0.formUnion([word]) }
+        backend.type("!st2session_start \(word)", as: person, in: nil)
+        let reply = try #require(await backend.next()?.reply.text)
+        let link = try #require(reply.firstMatch(of: /https:\S+/)).output
+        secrets.withLock { _ = $0.insert(String(link.split(separator: "#")[1])) }
+        return String(link)
+    }
+
+    func told() async -> String { await backend.next()?.reply.text ?? "" }
+}
+
+extension LoginHouse {
+    static let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+        .deletingLastPathComponent()
+
+    /// Where the screenshots and the table are to be looked at after the test.
+    static let output = root.appendingPathComponent(".build/login-page")
+
+    static func run(_ body: @Sendable @escaping (LoginHouse) async throws -> Void) async throws {
+        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("petrel-\(UUID())")
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(at: folder) }
+        let stackStorm = SimulatedStackStorm()
+        let (ports, found) = AsyncStream.makeStream(of: Int.self)
+        let simulator = Simulator(stackStorm, logger: .silent) { found.yield($0) }
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { try await simulator.run() }
+            defer { group.cancelAll() }
+            var iterator = ports.makeAsyncIterator()
+            let port = try #require(await iterator.next())
+            try await withPetrel(stackStorm, port, folder, body)
+        }
+    }
+
+    private static func withPetrel(
+        _ stackStorm: SimulatedStackStorm, _ stackStormPort: Int, _ folder: URL,
+        _ body: @Sendable @escaping (LoginHouse) async throws -> Void
+    ) async throws {
+        let (https, http) = (try freePort(), try freePort())
+        let page = "https://localhost:\(https)/"
+        let log = Locked<[String]>([])
+        let control = LineLogHandler.Control(level: .trace)
+        control.redirect { line in log.withLock { $0.append(line) } }
+        let later = Locked(Duration.zero)
+        let backend = RecordingBackend()
+        let configuration = try configuration(stackStormPort, page: page, backend)
+        let keys = KeyRing(.usual(folder.appendingPathComponent("petrel.key").path))
+        let store = try Store(path: folder.appendingPathComponent("petrel.db").path, keys: keys)
+        let (ports, found) = AsyncStream.makeStream(of: Int.self)
+        let app = try PetrelApp.build(
+            configuration, store: store, log: control, logins: OneTimeLogins(now: { .now + later.value }),
+            listening: { found.yield($0) })
+        let running = Task { try await app.run() }
+        var iterator = ports.makeAsyncIterator()
+        let petrelPort = try #require(await iterator.next())
+        let nginx = try Program(
+            [folder.path, "\(https)", "\(http)", "\(petrelPort)"],
+            of: root.appendingPathComponent("Scripts/nginx-for-tests").path)
+        try #require(await nginx.error(with: "test is successful") != nil)
+        try #require(await nginx.error(with: "start worker process ") != nil)
+        var tls = TLSConfiguration.makeClientConfiguration()
+        tls.additionalTrustRoots = [.certificates(try NIOSSLCertificate.fromPEMFile("\(folder.path)/certificate.pem"))]
+        var settings = HTTPClient.Configuration(tlsConfiguration: tls)
+        settings.redirectConfiguration = .disallow
+        let web = HTTPClient(eventLoopGroupProvider: .singleton, configuration: settings)
+        let house = LoginHouse(
+            folder: folder, backend: backend, stackStorm: stackStorm, web: web, page: page, petrelPort: petrelPort,
+            stackStormPort: stackStormPort, later: later, log: log, secrets: Locked([]))
+        let result: Result<Void, any Error>
+        do {
+            try await body(house)
+            result = .success(())
+        } catch {
+            result = .failure(error)
+        }
+        nginx.signal(SIGTERM)
+        _ = await nginx.end()
+        try await web.shutdown()
+        await app.group.triggerGracefulShutdown()
+        try await running.value
+        try store.close()
+        try result.get()
+        try expectNoSecrets(house)
+    }
+
+    static func configuration(_ port: Int, page: String, _ backend: RecordingBackend) throws -> Configuration {
+        let base = "http://127.0.0.1:\(port)"
+        let client = StackStormSettings(
+            auth: try #require(URL(string: "\(base)/auth/v1")), api: try #require(URL(string: "\(base)/api/v1")),
+            stream: try #require(URL(string: "\(base)/stream/v1")),
+            login: .password(name: "petrel", password: Secret("demo")))
+        var settings = StackStormModuleSettings(client: client)
+        settings.access = .clientside(try #require(URL(string: page)))
+        var core = CoreSettings()
+        core.access.admins = ["@root"]
+        core.web = CoreSettings.Web(host: "127.0.0.1", port: 0, trustedProxies: ["127.0.0.1"])
+        let kind = BackendKind { _, _, _ in { _ in backend } }
+        var configuration = Configuration(
+            core: core, backends: [ConfiguredBackend(name: "test", kind: kind) { _ in backend }],
+            stackStorms: [settings], warnings: [])
+        configuration.htmlFolder = root.appendingPathComponent("html").path
+        return configuration
+    }
+
+    /// Logs, store and audit hold none of the secrets that were used.
+    private static func expectNoSecrets(_ house: LoginHouse) throws {
+        var secrets = house.secrets.value
+        secrets.formUnion(["key-of-alice", "wrong-password"])
+        for secret in secrets {
+            #expect(!house.log.value.contains { $0.contains(secret) }, "the log holds “\(secret)”")
+            for file in try FileManager.default.contentsOfDirectory(at: house.folder, includingPropertiesForKeys: nil)
+            where !file.hasDirectoryPath {
+                let data = try Data(contentsOf: file)
+                #expect(data.range(of: Data(secret.utf8)) == nil, "\(file.lastPathComponent) holds “\(secret)”")
+            }
+        }
+    }
+}
