@@ -101,6 +101,13 @@ struct Bench: Sendable {
 
     func untilConnected() async { await stackStorm.untilHeard() }
 
+    /// Waits until the module itself has heard the stream: one that a slow machine gave up does not count.
+    func untilFollowing() async throws {
+        try await until("the stream is followed") {
+            module.status().contains { $0.subject == "st2 stream" && $0.isHealthy }
+        }
+    }
+
     /// What comes next, as text.
     func text() async -> String { await backend.next()?.reply.text ?? "" }
 }
