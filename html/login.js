@@ -74,11 +74,12 @@ function showLimits() {
     return;
   }
   const time = seconds > 60 ? `${Math.ceil(seconds / 60)} minutes` : `${seconds} seconds`;
-  const tries = page.tries_left === 1 ? "One try" : `${page.tries_left} tries`;
-  limits.textContent = `${tries} left, and ${time}.`;
+  const tries = page.tries_left === 1 ? "one try" : `${page.tries_left} tries`;
+  limits.textContent = `You have ${time} and ${tries}.`;
 }
 
 function chooseWay(chosen) {
+  error.hidden = true;
   for (const way of ways) field(`way-${way}`).hidden = way !== chosen;
 }
 
@@ -87,13 +88,13 @@ async function open() {
   const answer = await ask("login/open", { link });
   if (answer.outcome !== "opened") {
     const isOver = answer.outcome === "ended";
-    const hint = isOver ? "" : " Your link is not used up: open it from the chat again.";
+    const hint = isOver ? "" : " Open the link from the chat again; if it has been used up by now, ask the bot for another.";
     end(false, isOver ? "This link cannot be used" : "The page could not be opened", answer.message + hint);
     return;
   }
   page = answer;
   deadline = Date.now() + answer.seconds_left * 1000;
-  field("who").textContent = `For ${answer.person}. What you enter here goes to the bot only.`;
+  field("who").textContent = `For ${answer.person}. Go on only if you asked for this login yourself.`;
   opening.hidden = true;
   form.hidden = false;
   showLimits();
@@ -111,7 +112,7 @@ async function send(event) {
   const way = form.elements.way.value;
   const empty = firstEmpty(way);
   if (empty) {
-    complain(`${form.querySelector(`label[for="${empty}"]`).textContent}: this is empty.`, empty);
+    complain(`Please fill in: ${form.querySelector(`label[for="${empty}"]`).textContent}.`, empty);
     return;
   }
   error.hidden = true;
@@ -145,7 +146,7 @@ form.addEventListener("submit", send);
 chooseWay(form.elements.way.value);
 
 if (link === "") {
-  end(false, "Nothing to open", "This page was opened without a link, or loaded again. Write session_start and a word to the bot in a direct chat: it answers with a new link.");
+  end(false, "Nothing to open", "This page was opened without a link, or loaded again. Ask the bot for a new link: !st2session_start and a word of your choice, in a direct chat.");
 } else {
   open();
 }

@@ -36,6 +36,9 @@ package struct CommandTable: Sendable {
         }
 
         /// The line as the audit may keep it.
+        /// The same for what the arguments amount to besides.
+        var readings: [[String]] { (entry.command.readings?(arguments) ?? []).map(entry.lines) }
+
         package var masked: String {
             entry.command.masking.map { entry.lines($0(arguments))[0] } ?? lines[0]
         }
@@ -49,8 +52,10 @@ package struct CommandTable: Sendable {
         for (module, command) in commands {
             let key = Command.key(command.name)
             guard byName[key] == nil else { continue }
-            byName[key] = entries.count
-            longest = max(longest, key.isEmpty ? 0 : key.split(separator: " ").count)
+            for key in [key] + command.otherNames.map({ Command.key($0) }) where byName[key] == nil {
+                byName[key] = entries.count
+                longest = max(longest, key.isEmpty ? 0 : key.split(separator: " ").count)
+            }
             entries.append(Entry(module, command, key: key))
         }
     }

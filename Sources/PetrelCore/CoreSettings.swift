@@ -96,6 +96,10 @@ extension CoreSettings.Web {
             certificate = tls.file("certificate")
             key = tls.file("key")
             if certificate == nil || key == nil { section.problem("tls", "needs certificate and key") }
+            for (name, path) in [("certificate", certificate), ("key", key)] {
+                guard let path, !FileManager.default.isReadableFile(atPath: path) else { continue }
+                tls.problem(name, "the file \(path) cannot be read")
+            }
             tls.finish()
         }
         html = section.file("html")
@@ -136,6 +140,10 @@ extension SettingsSection {
             throw failure("this is no JSON: \(Self.placeOfMistake(in: data))")
         }
         guard let object = json.object else { throw failure("must be a JSON object, not \(json.typeName)") }
+        if let key = DuplicateKeys(in: data).found.first {
+            throw ConfigurationFailure(
+                file: path, problems: [SettingsProblem(path: key, message: "stands there twice; only one would count")])
+        }
         let context = SettingsContext(folder: url.deletingLastPathComponent(), environment: environment)
         return (SettingsSection(object, at: "", in: context), context)
     }

@@ -6,6 +6,7 @@ extension CommandTable.Match {
     package func question(by person: Person, in room: Room?, on backend: String) -> AccessControl.Question {
         var question = AccessControl.Question(
             person: person, room: room, backend: backend, module: entry.module, lines: lines)
+        question.readings = { self.readings }
         question.isAdminOnly = entry.command.isAdminOnly
         question.isDirectOnly = entry.command.isDirectOnly
         question.needsStableIdentity = entry.command.needsStableIdentity
@@ -14,17 +15,11 @@ extension CommandTable.Match {
 }
 
 extension AuditEntry {
-    private static let longest = 2_000
-
     init(_ match: CommandTable.Match, _ decision: AccessDecision, _ message: ChatMessage, _ backend: String) {
         self.init(
             backend: backend, person: message.sender.id, name: message.sender.name, room: message.room?.name,
-            line: Self.bounded(match.masked), isAllowed: decision.isAllowed,
+            line: match.masked, isAllowed: decision.isAllowed,
             rule: decision.rule?.index, reason: decision.reason)
-    }
-
-    private static func bounded(_ line: String) -> String {
-        line.utf8.count <= longest ? line : String(line.prefix(longest)) + "…"
     }
 }
 
@@ -37,7 +32,8 @@ extension Dispatcher {
             message: message, address: address,
             traits: delivery.backend(address.backend)?.traits ?? BackendTraits(),
             command: match.entry.command.name, arguments: match.arguments, line: match.lines[0],
-            prefix: policy.prefixes.prefix, isAdmin: policy.access.isAdmin(message.sender), overview: overview,
+            prefix: policy.prefixes.prefix, isAdmin: policy.access.isAdmin(message.sender, on: address.backend),
+            overview: overview,
             started: { [audit] execution, line in audit.started(execution, line: line, by: entry) },
             say: { [delivery] reply in await delivery.deliver(reply, to: address) })
     }
@@ -50,7 +46,8 @@ extension Dispatcher {
         let words = line.prefix { $0 != " " }
         var near = Nearness.nearest(to: line, among: names)
         for name in Nearness.nearest(to: String(words), among: names) where !near.contains(name) { near.append(name) }
-        let shown = line.count > 60 ? line.prefix(60) + "…" : line[...]
+        // Not what follows: it may be a word that is better not repeated.
+        let shown = words.count > 40 ? words.prefix(40) + "…" : words
         var reply = "I know no command “\(shown)”."
         if !near.isEmpty {
             reply += " Did you mean " + near.prefix(3).map { "`\(prefix)\($0)`" }.joined(separator: " or ") + "?"
@@ -87,8 +84,24 @@ extension Dispatcher {
             .map { policy.access.decide($0.question(by: person, in: room, on: backend)) }
     }
 
+    /// Whether something in a line is masked wherever it is kept.
+    package func holdsSecrets(_ line: String) -> Bool {
+        let text = CommandText(line).text
+        let place = ChatMessage(id: "", sender: Person(id: "", name: ""), text: text)
+        guard let bare = currentPolicy.prefixes.strip(text, from: place), let match = registry.table.find(bare) else {
+            return false
+        }
+        return match.masked != match.lines[0]
+    }
+
+    /// - Parameter line: with or without the prefix.
     func masked(_ line: String) -> String {
         let text = CommandText(line).text
-        return registry.table.find(text)?.masked ?? CommandText.line(of: text)
+        let place = ChatMessage(id: "", sender: Person(id: "", name: ""), text: text)
+        let bare = currentPolicy.prefixes.strip(text, from: place) ?? text
+        if let match = registry.table.find(bare) { return match.masked }
+        // What is no command may be a mistyped one that has secrets.
+        let word = bare.prefix { !$0.isWhitespace }
+        return word.count < bare.count ? "\(word) …" : String(word)
     }
 }

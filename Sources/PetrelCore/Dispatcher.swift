@@ -87,6 +87,11 @@ package final class Dispatcher: Sendable {
         let entry = AuditEntry(match, decision, message, backend)
         audit.record(entry)
         guard decision.isAllowed else { return refuse(match, decision, message, address, policy) }
+        if match.entry.command.takesNoArguments, !match.arguments.isEmpty {
+            let name = "\(policy.prefixes.prefix)\(match.entry.command.name)"
+            return answer(
+                Reply("`\(name)` takes nothing after it.", style: .markdown, kind: .error), to: message, at: address)
+        }
         let invocation = invocation(of: match, message, address, policy, overview, entry.id)
         let handler = match.entry.command.handler
         admit(
@@ -101,7 +106,10 @@ package final class Dispatcher: Sendable {
     ) {
         meters.denied.increment()
         log(message, address, match.entry.command.name).notice("Denied: \(decision.reason)")
-        if policy.hidesRefusals { return completion(of: message, on: address.backend)() }
+        // Where a command belongs is no secret, and a word that was shown to a room must not stay in use.
+        if policy.hidesRefusals, decision.ground != .directOnly {
+            return completion(of: message, on: address.backend)()
+        }
         var text = decision.reply
         if decision.ground == .directOnly, match.entry.command.masking != nil, !match.arguments.isEmpty {
             text += " What you wrote here was read by others: choose another."

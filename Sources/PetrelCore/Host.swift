@@ -50,6 +50,8 @@ package final class Host: Sendable {
     /// Something that whoever runs the bot should read.
     package func note(_ text: String) { logger.notice("\(text)") }
 
+    package func warn(_ text: String) { logger.warning("\(text)") }
+
     package func report(_ reporter: any StatusReporting) { reporters.withLock { $0.append(reporter) } }
 }
 
@@ -70,13 +72,11 @@ extension Host: HostOverview {
         dispatcher.decision(on: line, by: person, in: room, on: backend)
     }
 
-    package func person(named name: String, on backend: String) -> Person {
-        places.person(named: name, on: backend) ?? Person(id: name, name: name)
+    package func person(named name: String, on backend: String) -> Person? {
+        places.person(named: name, on: backend)
     }
 
-    package func room(named name: String, on backend: String) -> Room {
-        places.room(named: name, on: backend) ?? Room(id: name, name: name)
-    }
+    package func room(named name: String, on backend: String) -> Room? { places.room(named: name, on: backend) }
 
     package func masked(_ line: String) -> String { dispatcher.masked(line) }
 
@@ -94,6 +94,7 @@ private struct HostAccess: ModuleHost {
     let readiness: Signal
 
     var overview: any HostOverview { host }
+    var audit: any AuditLog { host.dispatcher.audit }
     var metrics: any MetricsFactory { host.metrics }
     var logger: Logger {
         var logger = host.logger

@@ -32,6 +32,8 @@ public struct AccessDecision: Sendable, Hashable {
     public var ground: Ground
     /// Who or where the ground speaks of: `@carol`, `#random`.
     public var subject: String
+    /// Not the line as it was typed decided, but what a parser makes of it.
+    public var isAboutReading = false
 
     public init(isAllowed: Bool, rule: Rule?, ground: Ground, subject: String = "") {
         self.isAllowed = isAllowed
@@ -44,6 +46,10 @@ public struct AccessDecision: Sendable, Hashable {
 extension AccessDecision {
     /// One sentence. Made when it is asked for: most decisions are never read.
     public var reason: String {
+        isAboutReading ? "\(ownReason), which is what this line amounts to" : ownReason
+    }
+
+    private var ownReason: String {
         let source = rule.map { "access_controls[\($0.index)] (“\($0.command)”)" }
         let deciding = source ?? "no rule matches, and access_controls_default"
         switch ground {

@@ -37,6 +37,33 @@ public struct AuditEntry: Sendable, Hashable, Codable {
     }
 }
 
+extension AuditEntry {
+    /// With every text on one line and at most 2,000 bytes long, so that no entry looks like two and none fills the
+    /// store.
+    public var bounded: AuditEntry {
+        var entry = self
+        for part in [\AuditEntry.backend, \.person, \.name, \.line, \.reason] {
+            entry[keyPath: part] = Self.bounded(entry[keyPath: part])
+        }
+        entry.room = room.map(Self.bounded)
+        return entry
+    }
+
+    public static func bounded(_ text: String) -> String {
+        let longest = 2_000
+        if text.utf8.count <= longest, text.utf8.allSatisfy({ $0 >= 0x20 && $0 != 0x7F }) { return text }
+        var bounded = String.UnicodeScalarView()
+        var length = 0
+        for scalar in text.unicodeScalars {
+            let isShown = scalar.properties.generalCategory != .control && !scalar.properties.isWhitespace
+            length += UTF8.width(scalar)
+            if length > longest { return String(bounded) + "…" }
+            bounded.append(isShown ? scalar : " ")
+        }
+        return String(bounded)
+    }
+}
+
 /// Which entries are wanted, the newest first.
 public struct AuditQuery: Sendable, Hashable {
     /// By id or by name.

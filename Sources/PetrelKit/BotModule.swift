@@ -32,6 +32,8 @@ public protocol ModuleHost: Sendable {
     /// The module's own records.
     var storage: any Storage { get }
     var overview: any HostOverview { get }
+    /// For what happens without a command.
+    var audit: any AuditLog { get }
     var metrics: any MetricsFactory { get }
     var logger: Logger { get }
 }
@@ -75,9 +77,9 @@ public protocol HostOverview: Sendable {
     func shows(_ template: String, to invocation: Invocation) -> Bool
     /// What would be decided on a line, without the prefix; nil where no command is called that.
     func decision(on line: String, by person: Person, in room: Room?, on backend: String) -> AccessDecision?
-    /// A person or room by id or name, as far as they were seen here; else taken as the name says.
-    func person(named name: String, on backend: String) -> Person
-    func room(named name: String, on backend: String) -> Room
+    /// A person or room by id or name, where they were seen since the start.
+    func person(named name: String, on backend: String) -> Person?
+    func room(named name: String, on backend: String) -> Room?
     /// A line as the audit may keep it.
     func masked(_ line: String) -> String
     /// How the parts of the house are, in the order in which they were configured.

@@ -74,6 +74,10 @@ public protocol CompletionObserving: ChatBackend {
 
 /// A backend where people can complete what they type.
 public protocol Completing: ChatBackend {
-    /// - Parameter lines: every line that may be typed, without the prefix, at this moment.
-    func complete(from lines: @escaping @Sendable () -> [String], prefix: String)
+    /// - Parameters:
+    ///   - lines: every line that may be typed, without the prefix, at this moment.
+    ///   - isSecret: whether a line as it was typed holds what must not stay in a history.
+    func complete(
+        from lines: @escaping @Sendable () -> [String], prefix: String,
+        isSecret: @escaping @Sendable (String) -> Bool)
 }

@@ -15,17 +15,26 @@ public struct Command: Sendable {
     public var isDirectOnly: Bool
     /// Refused to whoever is not bound to one account, such as an occupant of an anonymous room.
     public var needsStableIdentity: Bool
+    /// Anything after its name is a mistake.
+    public var takesNoArguments: Bool
     /// Whether help lists it.
     public var isListed: Bool
     /// Its arguments as the audit may keep them, with what is secret masked; nil where nothing is.
     public var masking: (@Sendable (String) -> String)?
+    /// Other words that call it, which rules and the audit see as its name.
+    public var otherNames: [String]
+    /// What its arguments amount to besides what they say, where a parser reads them otherwise than people do. Access
+    /// rules have to allow each of these texts as well.
+    public var readings: (@Sendable (String) -> [String])?
     /// The lines it takes beyond its own name, for completion and "did you mean".
     public var lines: (@Sendable () -> [String])?
     public var handler: Handler
 
     public init(
         _ name: String, usage: String = "", summary: String, isAdminOnly: Bool = false, isDirectOnly: Bool = false,
-        needsStableIdentity: Bool = false, isListed: Bool = true, masking: (@Sendable (String) -> String)? = nil,
+        needsStableIdentity: Bool = false, takesNoArguments: Bool = false, isListed: Bool = true,
+        masking: (@Sendable (String) -> String)? = nil,
+        otherNames: [String] = [], readings: (@Sendable (String) -> [String])? = nil,
         lines: (@Sendable () -> [String])? = nil, handler: @escaping Handler
     ) {
         self.name = name
@@ -34,8 +43,11 @@ public struct Command: Sendable {
         self.isAdminOnly = isAdminOnly
         self.isDirectOnly = isDirectOnly
         self.needsStableIdentity = needsStableIdentity
+        self.takesNoArguments = takesNoArguments
         self.isListed = isListed
         self.masking = masking
+        self.otherNames = otherNames
+        self.readings = readings
         self.lines = lines
         self.handler = handler
     }

@@ -1,3 +1,5 @@
+import Foundation
+
 /// What somebody shows on the login page to prove who they are.
 public enum LoginProof: Sendable {
     case password(name: String, password: Secret)
@@ -7,11 +9,23 @@ public enum LoginProof: Sendable {
 
 /// What became of a proof. The texts are for the page.
 public enum LoginVerdict: Sendable {
-    case accepted(String)
+    /// The proof is good. What it gives begins only where the login was not withdrawn meanwhile: then this is called,
+    /// once, and returns the text.
+    case accepted(@Sendable () async -> String)
     /// The proof is wrong: one try is used up.
     case refused(String)
     /// Nothing could be found out: no try is used up.
     case undecided(String)
+}
+
+/// What happens to a login link.
+public enum LoginEvent: String, Sendable {
+    case opened
+    /// Somebody tried to open it a second time. Told once.
+    case openedAgain
+    case wrongWord, refusedProof
+    /// After too many wrong tries it is worth nothing any more.
+    case withdrawn
 }
 
 /// A login that somebody asked for in chat.
@@ -23,18 +37,30 @@ public struct LoginRequest: Sendable {
     /// What the person chose in chat, and says again on the page.
     public var word: Secret
     public var check: @Sendable (LoginProof) async -> LoginVerdict
-    /// The link is worth nothing any more, after too many wrong tries.
-    public var withdrawn: @Sendable () async -> Void
+    /// Told of everything that happens to the link, and from which address.
+    public var happened: @Sendable (_ event: LoginEvent, _ origin: String) async -> Void
 
     public init(
         key: String, person: String, word: Secret, check: @escaping @Sendable (LoginProof) async -> LoginVerdict,
-        withdrawn: @escaping @Sendable () async -> Void
+        happened: @escaping @Sendable (_ event: LoginEvent, _ origin: String) async -> Void
     ) {
         self.key = key
         self.person = person
-        self.word = word
+        self.word = LoginRequest.plain(word.reveal())
         self.check = check
-        self.withdrawn = withdrawn
+        self.happened = happened
+    }
+}
+
+extension LoginRequest {
+    /// A word as words are compared: composed (NFC), with plain quotes and single spaces, none at its ends. A phone and
+    /// a keyboard write the same word differently.
+    public static func plain(_ word: String) -> Secret {
+        let quotes: [Character: Character] = [
+            "‘": "'", "’": "'", "‚": "'", "‛": "'", "“": "\"", "”": "\"", "„": "\"", "‟": "\"",
+        ]
+        let words = word.split(whereSeparator: \.isWhitespace).joined(separator: " ").map { quotes[$0] ?? $0 }
+        return Secret(String(words).precomposedStringWithCanonicalMapping)
     }
 }
 

@@ -35,7 +35,7 @@ public final class SettingsSection {
     }
 
     public func warn(_ key: String, _ message: String) {
-        context.warnings.append(SettingsProblem(path: place(of: key), message: message))
+        context.warnings.append(SettingsProblem(path: key.isEmpty ? path : place(of: key), message: message))
     }
 
     /// Reports every key that was never asked for, with the nearest one that was.

@@ -4,7 +4,7 @@ import Logging
 package import PetrelKit
 
 /// The audit, in the store. What is recorded waits in memory for the next transaction, which takes all that waits.
-package final class AuditTable: AuditLog {
+package final class AuditTable: AuditLog, StatusReporting {
     private enum Event: Sendable {
         case decided(AuditEntry)
         case started(String, line: String?, UUID)
@@ -13,9 +13,12 @@ package final class AuditTable: AuditLog {
     /// More than this many wait only when the store hangs.
     private static let capacity = 100_000
 
+    private static let pause = Duration.seconds(1)
+
     private let database: any DatabaseWriter
     private let logger: Logger
     private let waiting = Locked<[Event]>([])
+    private let problem = Locked<String?>(nil)
     private let bell: (stream: AsyncStream<Void>, continuation: AsyncStream<Void>.Continuation)
 
     init(database: any DatabaseWriter, logger: Logger) {
@@ -24,10 +27,10 @@ package final class AuditTable: AuditLog {
         bell = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
     }
 
-    package func record(_ entry: AuditEntry) { enqueue(.decided(entry)) }
+    package func record(_ entry: AuditEntry) { enqueue(.decided(entry.bounded)) }
 
     package func started(_ execution: String, line: String?, by entry: UUID) {
-        enqueue(.started(execution, line: line, entry))
+        enqueue(.started(execution, line: line.map { AuditEntry.bounded($0) }, entry))
     }
 
     private func enqueue(_ event: Event) {
@@ -42,24 +45,35 @@ package final class AuditTable: AuditLog {
 
     /// Writes what is recorded, until cancelled; then writes what is left.
     package func run() async {
-        for await _ in bell.stream { await write() }
+        for await _ in bell.stream {
+            while await !write(), !Task.isCancelled {
+                // Only cancellation ends a sleep early, and the loop looks for it.
+                try? await Task.sleep(for: Self.pause)
+            }
+        }
         await write()
     }
 
-    /// Returns once all that was recorded is in the store, or the store has refused it.
-    package func write() async {
+    /// Whether all that was recorded is in the store. What the store did not take waits for the next time.
+    @discardableResult
+    package func write() async -> Bool {
         let events = waiting.withLock { waiting in
             defer { waiting = [] }
             return waiting
         }
-        guard !events.isEmpty else { return }
+        guard !events.isEmpty else { return true }
         do {
             // Not cancelled with the process: these are the last words.
             try await Task { [database] in
                 try await database.write { database in for event in events { try Self.write(event, database) } }
             }.value
+            problem.withLock { $0 = nil }
+            return true
         } catch {
-            logger.critical("\(events.count) entries of the audit could not be written: \(error)")
+            waiting.withLock { $0 = events + $0 }
+            if problem.value == nil { logger.critical("The audit cannot be written, and waits: \(error)") }
+            problem.withLock { $0 = "\(error)" }
+            return false
         }
     }
 
@@ -84,7 +98,7 @@ package final class AuditTable: AuditLog {
     }
 
     package func entries(_ query: AuditQuery) async throws -> [AuditEntry] {
-        await write()
+        guard await write() else { throw Refusal("The audit cannot be written at the moment; the log says why.") }
         return try await database.read { database in
             try Row.fetchAll(
                 database,
@@ -112,5 +126,12 @@ package final class AuditTable: AuditLog {
             try database.execute(sql: "DELETE FROM audit WHERE time < ?", arguments: [time.timeIntervalSince1970])
             return database.changesCount
         }
+    }
+
+    package func status() -> [StatusLine] {
+        let count = waiting.withLock { $0.count }
+        return problem.value.map {
+            [StatusLine("audit", isHealthy: false, "\(count) entries cannot be written: \($0)")]
+        } ?? []
     }
 }

@@ -9,12 +9,6 @@ struct SealedRecords: RecordCollection {
     let module: String
     let collection: String
 
-    private func place(of key: String) -> String { SealedRecords.place(module, collection, key) }
-
-    static func place(_ module: String, _ collection: String, _ key: String) -> String {
-        [module, collection, key].joined(separator: "\0")
-    }
-
     func value(for key: String) async throws -> [UInt8]? {
         let row = try await database.read { database in
             try Row.fetchOne(
@@ -32,13 +26,14 @@ struct SealedRecords: RecordCollection {
                 arguments: [module, collection]
             ).map(SealedRow.init)
         }
-        return try rows.compactMap { row in try opened(row).map { (row.key, $0) } }
+        // A damaged record costs itself only; `Store.checkKey()` has told of it.
+        return rows.compactMap { row in (try? opened(row)).flatMap { value in value.map { (row.key, $0) } } }
     }
 
     /// Nil where it was sealed with another key: that costs this record only.
     private func opened(_ row: SealedRow) throws -> [UInt8]? {
         guard let storeKey = try keys.existing(), storeKey.id == row.keyID else { return nil }
-        return try storeKey.open(row.sealed, at: place(of: row.key))
+        return try storeKey.open(row.sealed, at: row.place)
     }
 
     func set(_ value: [UInt8], for key: String) async throws {
@@ -75,9 +70,10 @@ struct SealedRecords: RecordCollection {
 
     private func sealed(_ value: [UInt8], _ key: String) throws -> SealedRow {
         let storeKey = try keys.needed()
-        return SealedRow(
-            module: module, collection: collection, key: key, keyID: storeKey.id,
-            sealed: try storeKey.seal(value, at: place(of: key)), time: .now)
+        var row = SealedRow(
+            module: module, collection: collection, key: key, keyID: storeKey.id, sealed: Data(), time: .now)
+        row.sealed = try storeKey.seal(value, at: row.place)
+        return row
     }
 }
 
@@ -88,6 +84,9 @@ struct SealedRow: Sendable {
     var keyID: String
     var sealed: Data
     var time: Date
+
+    /// What the bytes are bound to: moved elsewhere, they cannot be opened.
+    var place: String { [module, collection, key].joined(separator: "\0") }
 
     init(module: String, collection: String, key: String, keyID: String, sealed: Data, time: Date) {
         self.module = module

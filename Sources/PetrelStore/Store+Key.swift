@@ -8,15 +8,26 @@ extension Store {
     /// - Returns: what whoever runs the bot has to know; nil where all is well.
     package func checkKey() throws -> String? {
         try finishRotation()
-        let ids = try database.read { database in
-            try String.fetchAll(database, sql: "SELECT key_id FROM secret")
-        }
         let key = try keys.existing()
-        let lost = ids.count { $0 != key?.id }
-        guard lost > 0 else { return nil }
+        let rows = try database.read { database in
+            try Row.fetchAll(database, sql: "SELECT * FROM secret").map(SealedRow.init)
+        }
+        let foreign = rows.count { $0.keyID != key?.id }
+        let damaged = rows.count { row in
+            guard let key, row.keyID == key.id else { return false }
+            return (try? key.open(row.sealed, at: row.place)) == nil
+        }
         let what = key == nil ? "the key of the store is gone" : "the key of the store is not the one that sealed them"
-        return "\(lost) stored logins cannot be opened: \(what). Nothing else is lost; the people log in again."
+        let news = [
+            foreign > 0 ? "Stored logins that cannot be opened: \(foreign), because \(what)." : nil,
+            damaged > 0 ? "Stored logins that are damaged: \(damaged)." : nil,
+        ].compactMap { $0 }
+        return news.isEmpty
+            ? nil : (news + ["Nothing else is lost; the people log in again."]).joined(separator: " ")
     }
+
+    /// Makes sure that there is a key, or that one can be made. Throws where it cannot.
+    package func needKey() throws { _ = try keys.needed() }
 
     /// Seals everything anew. The new key lies beside the old one until the store has changed over, so that a crash at
     /// any point loses neither.
@@ -29,22 +40,35 @@ extension Store {
         let new = StoreKey.random()
         let written = path ?? target + Self.newSuffix
         try KeyRing.write(new, to: written)
-        let count = try database.write { database in
-            let rows = try Row.fetchAll(
-                database, sql: "SELECT * FROM secret WHERE key_id = ?", arguments: [old?.id ?? ""]
-            ).map(SealedRow.init)
-            for var row in rows {
-                let place = SealedRecords.place(row.module, row.collection, row.key)
-                guard let value = try old?.open(row.sealed, at: place) else { continue }
-                row.sealed = try new.seal(value, at: place)
-                row.keyID = new.id
-                try row.save(in: database)
-            }
-            return rows.count
-        }
+        let count = try seal(from: old, with: new)
         if path == nil { try Self.move(written, to: target) }
         keys.replace(with: new)
         return count
+    }
+
+    /// On the disk before it returns, with nothing left of what the old key had sealed: whoever has that one may have a
+    /// copy of the file tomorrow.
+    private func seal(from old: StoreKey?, with new: StoreKey) throws -> Int {
+        try database.writeWithoutTransaction { database in
+            try database.execute(sql: "PRAGMA synchronous = FULL")
+            defer { try? database.execute(sql: "PRAGMA synchronous = NORMAL") }
+            var count = 0
+            try database.inTransaction {
+                let rows = try Row.fetchAll(
+                    database, sql: "SELECT * FROM secret WHERE key_id = ?", arguments: [old?.id ?? ""]
+                ).map(SealedRow.init)
+                for var row in rows {
+                    guard let value = try old?.open(row.sealed, at: row.place) else { continue }
+                    row.sealed = try new.seal(value, at: row.place)
+                    row.keyID = new.id
+                    try row.save(in: database)
+                    count += 1
+                }
+                return .commit
+            }
+            _ = try Row.fetchAll(database, sql: "PRAGMA wal_checkpoint(TRUNCATE)")
+            return count
+        }
     }
 
     private static let newSuffix = ".new"
@@ -69,12 +93,15 @@ extension Store {
                 place: "store.key",
                 message: "\(path) could not be renamed to \(target): \(String(cString: strerror(errno)))")
         }
+        KeyRing.syncFolder(of: target)
     }
 
-    /// Removes sealed records that nobody has renewed since then.
+    /// Removes what was sealed before then with a key that is gone. What can be opened ends by itself.
     package func purgeSecrets(before time: Date) async throws {
+        let id = try keys.existing()?.id ?? ""
         try await database.write { database in
-            try database.execute(sql: "DELETE FROM secret WHERE time < ?", arguments: [time.timeIntervalSince1970])
+            try database.execute(
+                sql: "DELETE FROM secret WHERE time < ? AND key_id != ?", arguments: [time.timeIntervalSince1970, id])
         }
     }
 }

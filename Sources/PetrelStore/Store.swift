@@ -17,6 +17,8 @@ package final class Store: Sendable {
         do {
             var configuration = Configuration()
             configuration.busyMode = .timeout(5)
+            // What is deleted may have been a login.
+            configuration.prepareDatabase { try $0.execute(sql: "PRAGMA secure_delete = ON") }
             // SQLite gives the files beside the database the mode of the database.
             let ownerOnly: [FileAttributeKey: Any] = [.posixPermissions: 0o600]
             if FileManager.default.fileExists(atPath: path) {

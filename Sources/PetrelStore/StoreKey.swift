@@ -81,7 +81,9 @@ package final class KeyRing: Sendable {
         let key: StoreKey?
         switch source {
         case .value(let text): key = try Self.key(text, from: "store.key")
-        case .file(let path), .credential(let path), .usual(let path): key = try Self.read(path)
+        case .file(let path), .usual(let path): key = try Self.read(path)
+        // systemd guards its folder, and lets the service's group read the file.
+        case .credential(let path): key = try Self.read(path, forbidden: 0o007)
         }
         loaded.withLock { $0 = key }
         return key
@@ -101,14 +103,14 @@ package final class KeyRing: Sendable {
 
     func replace(with key: StoreKey) { loaded.withLock { $0 = key } }
 
-    static func read(_ path: String) throws(StoreFailure) -> StoreKey? {
+    static func read(_ path: String, forbidden: mode_t = 0o077) throws(StoreFailure) -> StoreKey? {
         var status = stat()
         guard stat(path, &status) == 0 else {
             if errno == ENOENT { return nil }
             throw StoreFailure(
                 place: "store.key", message: "\(path) cannot be read: \(String(cString: strerror(errno)))")
         }
-        guard status.st_mode & 0o077 == 0 else {
+        guard status.st_mode & forbidden == 0 else {
             throw StoreFailure(
                 place: "store.key",
                 message:
@@ -136,10 +138,25 @@ package final class KeyRing: Sendable {
         func failure() -> StoreFailure {
             StoreFailure(place: "store.key", message: "\(path) cannot be made: \(String(cString: strerror(errno)))")
         }
-        let file = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
+        // Whole or not at all: half a key would stop every later start.
+        let temporary = "\(path).\(getpid())"
+        let file = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
         guard file >= 0 else { throw failure() }
-        defer { close(file) }
+        defer {
+            close(file)
+            unlink(temporary)
+        }
         let text = Array((key.text.reveal() + "\n").utf8)
-        guard Foundation.write(file, text, text.count) == text.count, fsync(file) == 0 else { throw failure() }
+        guard Foundation.write(file, text, text.count) == text.count, fsync(file) == 0, link(temporary, path) == 0
+        else { throw failure() }
+        syncFolder(of: path)
+    }
+
+    /// A new name lasts only once its folder is on the disk.
+    static func syncFolder(of path: String) {
+        let folder = open((path as NSString).deletingLastPathComponent, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard folder >= 0 else { return }
+        fsync(folder)
+        close(folder)
     }
 }

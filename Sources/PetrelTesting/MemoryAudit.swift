@@ -10,13 +10,13 @@ public final class MemoryAudit: AuditLog {
     /// In the order in which they happened.
     public var all: [AuditEntry] { kept.value }
 
-    public func record(_ entry: AuditEntry) { kept.withLock { $0.append(entry) } }
+    public func record(_ entry: AuditEntry) { kept.withLock { $0.append(entry.bounded) } }
 
     public func started(_ execution: String, line: String?, by entry: UUID) {
         kept.withLock { kept in
             guard let index = kept.firstIndex(where: { $0.id == entry }) else { return }
             kept[index].executions.append(execution)
-            if let line { kept[index].line = line }
+            if let line { kept[index].line = AuditEntry.bounded(line) }
         }
     }
 

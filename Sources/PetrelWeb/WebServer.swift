@@ -48,7 +48,8 @@ package final class WebServer: Service {
         let router = Router(context: WebContext.self, options: .autoGenerateHeadEndpoints)
         for route in routes { add(route, to: router) }
         let configuration = ApplicationConfiguration(
-            address: .hostname(settings.host, port: settings.port), serverName: nil)
+            address: .hostname(settings.host, port: settings.port), serverName: nil,
+            availableConnectionsDelegate: MaximumAvailableConnections(Self.connections))
         // Hummingbird announces its own start; ours is said once, by the command.
         var quiet = logger
         quiet.logLevel = .error
@@ -61,16 +62,24 @@ package final class WebServer: Service {
             throw WebFailure(
                 message: "web.port: \(settings.port) on \(settings.host) is used by another program. "
                     + "Stop that one or set another port.")
+        } catch let error as SocketAddressError {
+            throw WebFailure(message: "web.host: \(settings.host) is no address of this machine: \(error)")
+        } catch let error as NIOSSLError {
+            throw WebFailure(message: "web.tls: the certificate and its key cannot be used: \(error)")
         }
     }
 
+    /// Who is silent for so long loses the connection.
+    private static let channel = HTTP1Channel.Configuration(idleTimeout: .seconds(60))
+    private static let connections = 1_024
+
     private func server() throws -> HTTPServerBuilder {
-        guard let tls = settings.tls else { return .http1() }
+        guard let tls = settings.tls else { return .http1(configuration: Self.channel) }
         var configuration = TLSConfiguration.makeServerConfiguration(
             certificateChain: try NIOSSLCertificate.fromPEMFile(tls.certificate).map { .certificate($0) },
             privateKey: .privateKey(try NIOSSLPrivateKey(file: tls.key, format: .pem)))
         configuration.minimumTLSVersion = .tlsv12
-        return try .tls(.http1(), tlsConfiguration: configuration)
+        return try .tls(.http1(configuration: Self.channel), tlsConfiguration: configuration)
     }
 
     private func add(_ route: WebRoute, to router: Router<WebContext>) {

@@ -88,6 +88,9 @@ package actor SimulatedStackStorm {
 
     package func addAPIKey(_ key: String, for user: String) { apiKeys[key] = user }
 
+    /// Every token that is good.
+    package var goodTokens: [String] { Array(tokens.keys) }
+
     /// Every token is worthless from now on.
     package func revokeTokens() { tokens = [:] }
 

@@ -20,6 +20,8 @@ struct Configuration: Sendable {
     var stackStorms: [StackStormModuleSettings]
     var warnings: [SettingsProblem]
     var environment: [String: String] = [:]
+    /// What stays as it was until a restart.
+    var fixed = JSONValue.null
     /// Where the login page is.
     var htmlFolder = "html"
 
@@ -38,14 +40,8 @@ struct Configuration: Sendable {
         let environment = ProcessInfo.processInfo.environment
         let (root, context) = try SettingsSection.root(ofFile: path, environment: environment)
         var configuration = Configuration(root, environment: environment, options: options, context: context)
-        if let mode = try? FileManager.default.attributesOfItem(atPath: path)[.posixPermissions] as? Int,
-            mode & 0o004 != 0
-        {
-            configuration.warnings.insert(
-                SettingsProblem(
-                    path: "", message: "everybody on this machine can read this file; run `chmod 640 \(path)`"),
-                at: 0)
-        }
+        configuration.checkFile(path, root)
+        configuration.warnings = context.warnings + configuration.review()
         guard context.problems.isEmpty else { throw ConfigurationFailure(file: path, problems: context.problems) }
         return configuration
     }
@@ -57,6 +53,7 @@ struct Configuration: Sendable {
         backends = Self.backends(root, options)
         stackStorms = root.sections("stackstorm").map { StackStormModuleSettings($0, environment: environment) }
         if stackStorms.isEmpty { root.problem("stackstorm", "is required") }
+        Self.checkModules(stackStorms, root)
         Self.checkNames(stackStorms, root)
         if case .value(let text) = core.storeKey, StoreKey(text) == nil {
             root.problem("store.key", "must be 32 bytes in base64, as `openssl rand -base64 32` prints them")
@@ -64,13 +61,38 @@ struct Configuration: Sendable {
         self.environment = environment
         htmlFolder = Self.htmlFolder(core, root)
         root.finish()
+        fixed = .object(["backends", "stackstorm", "store", "web"].reduce(into: [:]) { $0[$1] = root.value($1) })
         warnings = []
         checkLogins(root)
-        warnings = context.warnings + review()
+    }
+
+    /// Who else can read or write the file.
+    private func checkFile(_ path: String, _ root: SettingsSection) {
+        guard let mode = try? FileManager.default.attributesOfItem(atPath: path)[.posixPermissions] as? Int else {
+            return
+        }
+        let isOpen = mode & 0o004 != 0
+        if isOpen, case .value = core.storeKey, root.section("store").value("key")?.string != nil {
+            root.problem(
+                "store.key", "stands in a file that everybody on this machine can read; run `chmod 600 \(path)`")
+        } else if isOpen {
+            root.warn("", "everybody on this machine can read this file; run `chmod 640 \(path)`")
+        }
+        if mode & 0o022 != 0 { root.warn("", "others can write this file, and with it the access rules") }
     }
 
     /// What the dispatcher goes by.
-    var policy: Dispatcher.Policy { core.policy(modules: Set(commands.map(\.module))) }
+    var policy: Dispatcher.Policy { core.policy(modules: modules) }
+
+    /// The names of the modules.
+    var modules: Set<String> { Set(commands.map(\.module)) }
+
+    /// The sections that differ and are read at the start only.
+    func differences(to other: Configuration) -> [String] {
+        let mine = fixed.object ?? [:]
+        let theirs = other.fixed.object ?? [:]
+        return Set(mine.keys).union(theirs.keys).filter { mine[$0] != theirs[$0] }.sorted()
+    }
 
     /// Every command that will be there.
     private var commands: [AccessReview.KnownCommand] {
@@ -83,6 +105,7 @@ struct Configuration: Sendable {
     private func review() -> [SettingsProblem] {
         let review = AccessReview(
             settings: core.access, commands: commands, changeable: backends.filter(\.kind.namesChange).map(\.name),
+            backends: backends.map(\.name),
             prefix: core.prefixes.prefix)
         guard !core.access.rules.isEmpty else { return review.warnings() }
         return review.warnings()
@@ -103,6 +126,15 @@ struct Configuration: Sendable {
             ?? beside
     }
 
+    /// What people write to get a login link, for the page.
+    var loginCommand: String {
+        let first = stackStorms.first { $0.loginPage != nil } ?? stackStorms.first
+        return core.prefixes.prefix + (first?.loginCommand ?? "")
+    }
+
+    /// Somebody's StackStorm credential is to be kept in the store.
+    var needsKey: Bool { stackStorms.contains { $0.loginPage != nil && $0.secretsStore == .encrypted } }
+
     var hasLoginPage: Bool { FileManager.default.fileExists(atPath: htmlFolder + "/index.html") }
 
     /// What logins need besides their own section.
@@ -111,12 +143,26 @@ struct Configuration: Sendable {
             root.problem("web.trusted_proxies", "must be addresses or networks, such as 127.0.0.1 or 10.0.0.0/8")
         }
         guard stackStorms.contains(where: { $0.loginPage != nil }) else { return }
+        if let web = core.web, web.certificate == nil, !["127.0.0.1", "localhost", "::1"].contains(web.host) {
+            root.warn(
+                "web.host", "\(web.host) takes connections from elsewhere, and without web.tls passwords come in plain")
+        }
         if core.web == nil { root.problem("web", "is required: people log in (rbac_auth.clientside) at its page") }
         guard !hasLoginPage else { return }
         if core.web?.html != nil {
             root.problem("web.html", "there is no login page in \(htmlFolder)")
         } else {
             root.warn("web.html", "there is no login page in \(htmlFolder): your own web server has to have it")
+        }
+    }
+
+    /// Two modules of one name would take each other's commands, records and logins.
+    private static func checkModules(_ stackStorms: [StackStormModuleSettings], _ root: SettingsSection) {
+        var taken: Set = ["builtins"]
+        for settings in stackStorms where !taken.insert(settings.name.lowercased()).inserted {
+            root.problem(
+                "stackstorm",
+                "plugin_prefix \"\(settings.prefix)\" makes a second module \"\(settings.name)\"; choose another")
         }
     }
 

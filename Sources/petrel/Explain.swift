@@ -12,7 +12,7 @@ struct Explain: AsyncParsableCommand {
 
     @OptionGroup var file: ConfigOption
 
-    @Option(help: "Who types, by id or @name.")
+    @Option(help: "Who types: an id, a @name, or both as ID/@name.")
     var user = "@\(NSUserName())"
 
     @Option(help: "Where, by id or #name. Without it: a direct chat.")
@@ -39,28 +39,33 @@ struct Explain: AsyncParsableCommand {
 
     private func explanation(_ configuration: Configuration) async throws -> Explanation {
         let core = configuration.core
-        let person = Person(id: user, name: user)
+        // `U7/@bob` says both.
+        let parts = user.components(separatedBy: "/@")
+        let person = parts.count == 2 ? Person(id: parts[0], name: "@" + parts[1]) : Person(id: user, name: user)
         let place = room.map { Room(id: $0, name: $0) }
         let whole = CommandText(line).text
         let message = ChatMessage(id: "", sender: person, room: place, text: line)
         let text = core.prefixes.strip(whole, from: message) ?? whole
         let match = try PetrelApp.commands(of: configuration).find(text)
         let on = try chosenBackend(configuration)
-        let question =
+        var question =
             match?.question(by: person, in: place, on: on)
             ?? AccessControl.Question(
                 person: person, room: place, backend: on, module: "", lines: [CommandText.line(of: text)])
-        var explanation = Explanation(
-            command: question.lines[0], decision: configuration.policy.access.decide(question))
         let settings = configuration.stackStorms.first { $0.name == match?.entry.module }
-        if let settings, match?.entry.command.name == settings.prefix, let match {
+        var alias: AliasExplanation?
+        if let settings, let match, match.entry.command.name == settings.prefix {
             let store = try? Store(readingOnly: core.storePath)
-            explanation.alias = try await settings.explain(
+            let (found, readings) = try await settings.explain(
                 match.arguments, storage: store?.storage(for: settings.name))
-        } else {
-            explanation.botCommand = match?.entry.command.name
+            alias = found
+            let prefix = settings.prefix.isEmpty ? "" : settings.prefix + " "
+            let lines = readings.map { [prefix + CommandText.line(of: $0)] }
+            question.readings = { lines }
         }
-        return explanation
+        return Explanation(
+            command: question.lines[0], decision: configuration.policy.access.decide(question), alias: alias,
+            botCommand: alias == nil ? match?.entry.command.name : nil, isCommand: match != nil)
     }
 
     private func chosenBackend(_ configuration: Configuration) throws -> String {
@@ -86,11 +91,16 @@ struct Explanation {
     var alias: AliasExplanation?
     /// A command of Petrel's own.
     var botCommand: String?
+    /// Something answers to the line.
+    var isCommand: Bool
+
+    private var isAllowed: Bool { isCommand && decision.isAllowed }
+    private var reason: String { isCommand ? decision.reason : "no command is called that" }
 
     var text: String {
-        var lines = ["command   \(command)", "allowed   \(decision.isAllowed ? "yes" : "no")"]
+        var lines = ["command   \(command)", "allowed   \(isAllowed ? "yes" : "no")"]
         lines.append("rule      " + (decision.rule.map { "access_controls[\($0.index)] “\($0.command)”" } ?? "none"))
-        lines.append("reason    \(decision.reason)")
+        lines.append("reason    \(reason)")
         switch alias {
         case nil:
             lines.append(
@@ -106,8 +116,8 @@ struct Explanation {
 
     var json: String {
         var object: [String: JSONValue] = [
-            "allowed": .bool(decision.isAllowed), "rule": decision.rule.map { .integer($0.index) } ?? .null,
-            "reason": .string(decision.reason), "command": .string(command),
+            "allowed": .bool(isAllowed), "rule": decision.rule.map { .integer($0.index) } ?? .null,
+            "reason": .string(reason), "command": .string(command),
             "alias": .null, "format": .null, "parameters": .null,
         ]
         switch alias {

@@ -43,9 +43,12 @@ struct PetrelApp: Sendable {
             BackendService(backend, logger: logger) { host.receive($0, from: backend.name) }
         }
         for reporter in connections { host.report(reporter) }
+        host.report(audit)
         for case let reporter as any StatusReporting in modules { host.report(reporter) }
         for case let backend as any Completing in backends {
-            backend.complete(from: { host.registry.table.lines }, prefix: core.prefixes.prefix)
+            backend.complete(from: { host.registry.table.lines }, prefix: core.prefixes.prefix) {
+                host.dispatcher.holdsSecrets($0)
+            }
         }
 
         var services: [ServiceGroupConfiguration.ServiceConfiguration] = [
@@ -79,7 +82,10 @@ struct PetrelApp: Sendable {
             var routes = health.routes + ChatopsWebhook(host: access, secret: web.webhookSecret).routes
             let pages = configuration.stackStorms.compactMap(\.loginPage)
             if !pages.isEmpty {
-                routes += LoginRoutes(logins, pages: pages, logger: logger).routes
+                routes +=
+                    LoginRoutes(
+                        logins, pages: pages, command: configuration.loginCommand, logger: logger
+                    ).routes
                 if configuration.hasLoginPage { routes += try LoginPage(folder: configuration.htmlFolder).routes }
             }
             let tls = web.certificate.flatMap { certificate in web.key.map { (certificate, $0) } }

@@ -25,9 +25,10 @@ struct Run: AsyncParsableCommand {
             let store = try Store(
                 path: core.storePath, keys: KeyRing(core.storeKey, environment: configuration.environment))
             if let news = try store.checkKey() { ExitStatus.say(news) }
+            if configuration.needsKey { try store.needKey() }
             let path = file.config
             let app = try PetrelApp.build(configuration, store: store, log: log) { host in
-                Self.reload(path, host, log)
+                Self.reload(path, over: configuration, host, log)
             }
             try await app.run()
             try store.close()
@@ -36,16 +37,24 @@ struct Run: AsyncParsableCommand {
         }
     }
 
-    /// Takes over what can change while running: access rules, prefixes and the log. A bad file changes nothing.
-    private static func reload(_ path: String, _ host: Host, _ log: LineLogHandler.Control) {
+    /// Takes over what can change while running. A bad file changes nothing.
+    private static func reload(
+        _ path: String, over running: Configuration, _ host: Host, _ log: LineLogHandler.Control
+    ) {
         do {
             let configuration = try Configuration.read(path)
-            host.dispatcher.update(configuration.policy)
+            // Rules are for the modules that run, not for those that a restart would bring.
+            host.dispatcher.update(configuration.core.policy(modules: running.modules))
             log.set(level: configuration.core.logLevel, format: configuration.core.logFormat)
             host.note(
                 "The configuration was read again: access rules, administrators, prefixes and the log are as it says.")
+            for warning in configuration.warnings { host.warn("\(path): \(warning)") }
+            let waiting = running.differences(to: configuration)
+            guard !waiting.isEmpty else { return }
+            host.warn("What changed in \(waiting.joined(separator: ", ")) waits for a restart.")
         } catch {
-            host.note("The configuration was not taken over: \(error)")
+            host.warn("The configuration was not taken over; everything stays as it was.")
+            for problem in error.problems { host.warn("\(path): \(problem)") }
         }
     }
 }

@@ -30,15 +30,20 @@ struct RotateKey: AsyncParsableCommand {
                 case .value, .credential: false
                 }
             guard isReplaced || to != nil else {
-                throw ValidationError("The key is in no file of ours: say with --to FILE where the new one goes.")
+                throw ConfigurationFailure(
+                    file: file.config,
+                    problems: [
+                        SettingsProblem(
+                            path: "store.key",
+                            message: "is in no file of ours: say with --to FILE where the new one goes")
+                    ])
             }
             let store = try Store(path: configuration.core.storePath, keys: keys)
+            if let news = try store.checkKey() { ExitStatus.say(news) }
             let count = try store.rotateKey(to: to)
             try store.close()
-            print("\(count) stored logins are sealed with the new key.")
+            print("\(count) stored login\(count == 1 ? " is" : "s are") sealed with the new key.")
             if let to { print("The new key is in \(to): set store.key to it before you start Petrel.") }
-        } catch let error as ValidationError {
-            throw error
         } catch {
             throw ExitStatus.of(error)
         }

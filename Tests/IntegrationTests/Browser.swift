@@ -156,6 +156,14 @@ struct Browser: Sendable {
         }
     }
 
+    /// What the page's script cannot see, and this page's anti-forgery token.
+    func pageSecrets(under page: String) async throws -> [String] {
+        let place: JSONValue = ["urls": [.string(page + "login/open")]]
+        let cookies = try await tools("Network.getCookies", place)["cookies"]?.array ?? []
+        let token = try await run("return page === null ? '' : page.token").string ?? ""
+        return cookies.compactMap { $0["value"]?.string } + [token]
+    }
+
     func forgetCookies() async throws { _ = try await Self.send(client, .DELETE, base + "/cookie", nil) }
 
     /// Everything that the accessibility tree calls a field or a button and gives no name.

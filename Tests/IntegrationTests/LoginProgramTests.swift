@@ -92,7 +92,7 @@ import Testing
             await Self.stop(running)
 
             let rotated = try Program(["store", "rotate-key"], in: folder)
-            #expect(await rotated.end().output == "1 stored logins are sealed with the new key.")
+            #expect(await rotated.end().output == "1 stored login is sealed with the new key.")
             running = try await Self.start(folder, port: port)
             let busy = try Program(["store", "rotate-key"], in: folder)
             #expect(await busy.error(with: "is held by another Petrel") != nil)
@@ -109,7 +109,9 @@ import Testing
             #expect(await open.end().status == 78)
             try FileManager.default.removeItem(at: key)
             let petrel = try Program(["run"], in: folder)
-            #expect(await petrel.error(with: "1 stored logins cannot be opened: the key of the store is gone") != nil)
+            #expect(
+                await petrel.error(with: "Stored logins that cannot be opened: 1, because the key of the store is gone")
+                    != nil)
             try #require(await petrel.error(with: "The web server listens on") != nil)
             running = Running(petrel: petrel, base: "http://127.0.0.1:\(port)")
             #expect(try await Self.say(running, "!st2 echo x").hasPrefix("You are not logged in"))

@@ -72,7 +72,7 @@ import Testing
             try FileManager.default.moveItem(at: key, to: kept)
             store = try Self.store(in: folder)
             #expect(
-                try store.checkKey() == "1 stored logins cannot be opened: the key of the store is gone. "
+                try store.checkKey() == "Stored logins that cannot be opened: 1, because the key of the store is gone. "
                     + "Nothing else is lost; the people log in again.")
             #expect(try await Self.records(store).value(for: "alice") == nil)
             #expect(try await store.storage(for: "m").records("c").value(for: "k") == [1])

@@ -8,19 +8,28 @@ import Testing
 
     private static func request(_ key: String = "alice", word: String = "tulip") -> LoginRequest {
         LoginRequest(
-            key: key, person: "@\(key) on test", word: Secret(word), check: { _ in .accepted("ok") }, withdrawn: {})
+            key: key, person: "@\(key) on test", word: Secret(word), check: { _ in .accepted { "ok" } },
+            happened: { _, _ in })
     }
 
     private static func prepare(_ book: inout LoginBook, _ key: String = "alice") throws -> String {
-        let link = book.prepare(request(key), at: start)
-        return try #require(link).reveal()
+        try book.prepare(request(key), at: start).reveal()
+    }
+
+    private static func open(
+        _ book: inout LoginBook, _ link: String, after: Duration = .zero
+    ) throws -> LoginBook.Opened {
+        guard case .first(let page, _) = try book.open(link, at: start + after) else {
+            throw LoginBook.Fault.alreadyOpened
+        }
+        return page
     }
 
     /// A book with one page open.
     private static func opened(tries: Int = 3) throws -> (LoginBook, LoginBook.Opened, String) {
         var book = LoginBook(limits: .init(tries: tries))
         let link = try prepare(&book)
-        let page = try book.open(link, at: start)
+        let page = try open(&book, link)
         return (book, page, link)
     }
 
@@ -33,14 +42,14 @@ import Testing
 
     @Test func `a link opens once, and opening it again harms nothing`() throws {
         var (book, page, link) = try Self.opened()
-        #expect(throws: LoginBook.Fault.alreadyOpened) { try book.open(link, at: Self.start) }
+        #expect(throws: LoginBook.Fault.alreadyOpened) { try Self.open(&book, link) }
         guard case .check = try Self.begin(&book, page) else { throw LoginBook.Fault.unknown }
-        let left2 = book.finish(page: page.page, .accepted("ok"))
+        let left2 = book.finish(page: page.page, .accepted { "ok" }, at: Self.start)
         #expect(left2 == 2)
-        #expect(throws: LoginBook.Fault.used) { try book.open(link, at: Self.start) }
+        #expect(throws: LoginBook.Fault.used) { try Self.open(&book, link) }
         #expect(throws: LoginBook.Fault.used) { try Self.begin(&book, page) }
         #expect(throws: LoginBook.Fault.unknown) {
-            try book.open("00000000-0000-4000-8000-000000000000", at: Self.start)
+            try Self.open(&book, "00000000-0000-4000-8000-000000000000")
         }
     }
 
@@ -56,7 +65,7 @@ import Testing
         (book, page, _) = try Self.opened()
         for left in [2, 1, 0] {
             _ = try Self.begin(&book, page)
-            let found = book.finish(page: page.page, .refused("no"))
+            let found = book.finish(page: page.page, .refused("no"), at: Self.start)
             #expect(found == left)
         }
         #expect(throws: LoginBook.Fault.tooManyTries) { try Self.begin(&book, page) }
@@ -67,7 +76,7 @@ import Testing
         for _ in 0..<10 {
             _ = try Self.begin(&book, page)
             #expect(throws: LoginBook.Fault.busy) { try Self.begin(&book, page) }
-            let left1 = book.finish(page: page.page, .undecided("down"))
+            let left1 = book.finish(page: page.page, .undecided("down"), at: Self.start)
             #expect(left1 == 1)
         }
     }
@@ -90,35 +99,65 @@ import Testing
     @Test func `a link is good for ten minutes, opened or not`() throws {
         var (book, page, _) = try Self.opened()
         guard case .check = try Self.begin(&book, page, after: .seconds(599)) else { throw LoginBook.Fault.unknown }
-        _ = book.finish(page: page.page, .undecided(""))
+        _ = book.finish(page: page.page, .undecided(""), at: Self.start)
         #expect(throws: LoginBook.Fault.expired) { try Self.begin(&book, page, after: .seconds(601)) }
         let link = try Self.prepare(&book, "bob")
-        #expect(throws: LoginBook.Fault.expired) { try book.open(link, at: Self.start + .seconds(600)) }
-        #expect(throws: LoginBook.Fault.expired) { try book.open(link, at: Self.start + .seconds(1_000)) }
+        #expect(throws: LoginBook.Fault.expired) { try Self.open(&book, link, after: .seconds(600)) }
+        #expect(throws: LoginBook.Fault.expired) { try Self.open(&book, link, after: .seconds(1_000)) }
     }
 
     @Test func `a newer link takes the place of the older, and others stay`() throws {
         var book = LoginBook()
         let bob = try Self.prepare(&book, "bob")
         let first = try Self.prepare(&book)
-        let page = try book.open(first, at: Self.start)
+        let page = try Self.open(&book, first)
         let second = try Self.prepare(&book)
         #expect(throws: LoginBook.Fault.unknown) { try Self.begin(&book, page) }
-        #expect(throws: LoginBook.Fault.unknown) { try book.open(first, at: Self.start) }
-        _ = try book.open(second, at: Self.start)
-        _ = try book.open(bob, at: Self.start)
+        #expect(throws: LoginBook.Fault.unknown) { try Self.open(&book, first) }
+        _ = try Self.open(&book, second)
+        _ = try Self.open(&book, bob)
         let wasThere = [book.withdraw("alice"), book.withdraw("alice")]
         #expect(wasThere == [true, false])
-        #expect(throws: LoginBook.Fault.unknown) { try book.open(second, at: Self.start) }
+        #expect(throws: LoginBook.Fault.unknown) { try Self.open(&book, second) }
     }
 
     @Test func `one person cannot fill the book, and many cannot grow it`() throws {
         var book = LoginBook(limits: .init(capacity: 10))
         for _ in 0..<1_000 { _ = try Self.prepare(&book) }
         for number in 0..<9 { _ = try Self.prepare(&book, "p\(number)") }
-        let full = book.prepare(Self.request("late"), at: Self.start)
-        #expect(full == nil)
-        let later = book.prepare(Self.request("late"), at: Self.start + .seconds(1_201))
-        #expect(later != nil)
+        #expect(throws: LoginBook.Refusal.full) { try book.prepare(Self.request("late"), at: Self.start) }
+        _ = try book.prepare(Self.request("late"), at: Self.start + .seconds(1_201))
+    }
+
+    @Test func `what was withdrawn or replaced while it was looked into gives nothing`() throws {
+        for isReplaced in [true, false] {
+            var (book, page, _) = try Self.opened()
+            _ = try Self.begin(&book, page)
+            if isReplaced { _ = try Self.prepare(&book) } else { book.withdraw("alice") }
+            let left = book.finish(page: page.page, .accepted { "ok" }, at: Self.start)
+            #expect(left == nil)
+        }
+    }
+
+    @Test func `wrong tries count over all links of a person, and are forgotten after an hour`() throws {
+        var book = LoginBook()
+        for _ in 0..<3 {
+            let page = try Self.open(&book, try Self.prepare(&book))
+            for _ in 0..<3 { _ = try Self.begin(&book, page, word: "rose") }
+        }
+        #expect(throws: LoginBook.Refusal.wait(.seconds(3_600))) { try book.prepare(Self.request(), at: Self.start) }
+        _ = try Self.prepare(&book, "bob")
+        _ = try book.prepare(Self.request(), at: Self.start + .seconds(3_600))
+    }
+
+    @Test(arguments: [
+        ("don’t", "don't"), ("caf\u{E9}", "cafe\u{301}"), ("two  words ", "two\u{A0}words"), ("“x”", "\"x\""),
+    ]) func `a word is the same however it is typed`(chosen: String, typed: String) throws {
+        var book = LoginBook()
+        let request = LoginRequest(
+            key: "a", person: "", word: Secret(chosen), check: { _ in .refused("") }, happened: { _, _ in })
+        let link = try book.prepare(request, at: Self.start).reveal()
+        let page = try Self.open(&book, link)
+        guard case .check = try Self.begin(&book, page, word: typed) else { throw LoginBook.Fault.unknown }
     }
 }

@@ -12,7 +12,7 @@ import Testing
         let routes: [String: WebRoute]
         let log: Locked<[String]>
         let checked = Locked(0)
-        let withdrawn = Locked(0)
+        let events = Locked<[LoginEvent]>([])
 
         init(page: String = "https://petrel.example.com/") throws {
             logins = OneTimeLogins()
@@ -21,10 +21,11 @@ import Testing
             let logger = Logger(label: "test") { _ in CollectingHandler(lines: log) }
             let url = try #require(URL(string: page))
             routes = Dictionary(
-                uniqueKeysWithValues: LoginRoutes(logins, pages: [url], logger: logger).routes.map { ($0.path, $0) })
+                uniqueKeysWithValues: LoginRoutes(logins, pages: [url], command: "!log_in WORD", logger: logger).routes
+                    .map { ($0.path, $0) })
         }
 
-        func prepare(_ check: @escaping @Sendable (LoginProof) async -> LoginVerdict = { _ in .accepted("welcome") })
+        func prepare(_ check: @escaping @Sendable (LoginProof) async -> LoginVerdict = { _ in .accepted { "welcome" } })
             throws -> String
         {
             try logins.prepare(
@@ -33,7 +34,7 @@ import Testing
                     check: { [checked] proof in
                         checked.withLock { $0 += 1 }
                         return await check(proof)
-                    }, withdrawn: { [withdrawn] in withdrawn.withLock { $0 += 1 } })
+                    }, happened: { [events] event, _ in events.withLock { $0.append(event) } })
             ).reveal()
         }
 
@@ -77,7 +78,7 @@ import Testing
             if case .password(let name, let password) = proof {
                 proofs.withLock { $0.append("\(name) \(password) \(password.reveal())") }
             }
-            return .accepted("You are logged in.")
+            return .accepted { "You are logged in." }
         }
         let opened = try await desk.post("/login/open", ["link": .string(link)])
         #expect(opened.status == 200 && opened.json["person"] == "@alice on test")
@@ -91,6 +92,9 @@ import Testing
         let again = try await desk.post("/login/open", ["link": .string(link)])
         #expect(again.status == 410 && again.json["outcome"] == "ended")
         #expect(again.headers["set-cookie"] == nil)
+        #expect(again.json["message"]?.string?.contains("Write !log_in WORD to the bot") == true)
+        _ = try await desk.post("/login/open", ["link": .string(link)])
+        #expect(desk.events.value == [.opened, .openedAgain], "told once")
         let body: JSONValue = [
             "page": opened.json["page"] ?? .null, "word": " tulip ", "username": "alice", "password": "hunter2",
         ]
@@ -111,7 +115,7 @@ import Testing
         ] {
             #expect(!desk.log.value.contains { $0.contains(secret) })
         }
-        #expect(desk.log.value.contains { $0.contains("was opened from 192.0.2.") })
+        #expect(desk.log.value.contains { $0.contains("A login was accepted from 192.0.2.") })
     }
 
     @Test(arguments: [
@@ -202,7 +206,8 @@ import Testing
         }
         #expect(try await desk.logIn(page, word: "rose").json["outcome"] == "ended")
         for _ in 0..<3 { #expect(try await desk.logIn(page).status == 410) }
-        #expect(desk.withdrawn.value == 1 && desk.checked.value == 0)
+        #expect(desk.events.value == [.opened, .wrongWord, .wrongWord, .wrongWord, .withdrawn])
+        #expect(desk.checked.value == 0)
     }
 
     @Test func `a thousand guesses at once are three`() async throws {
@@ -215,7 +220,7 @@ import Testing
             return try await group.reduce(into: [:]) { $0[$1, default: 0] += 1 }
         }
         #expect(desk.checked.value <= 3)
-        #expect(desk.withdrawn.value == 1)
+        #expect(desk.events.value.count { $0 == .withdrawn } == 1)
         #expect(Set(statuses.keys).isSubset(of: [403, 409, 410, 429]))
         #expect(statuses[403, default: 0] == 3)
     }
@@ -236,7 +241,7 @@ import Testing
     @Test func `StackStorm down costs no try`() async throws {
         let desk = try Desk()
         let isDown = Locked(true)
-        let page = try await desk.open(try desk.prepare { _ in isDown.value ? .undecided("down") : .accepted("ok") })
+        let page = try await desk.open(try desk.prepare { _ in isDown.value ? .undecided("down") : .accepted { "ok" } })
         for _ in 0..<5 {
             let answer = try await desk.logIn(page)
             #expect(answer.status == 503 && answer.json["tries_left"] == 3)

@@ -21,8 +21,11 @@ private final class Desk: LoginDesk {
 
     func withdraw(_ key: String) -> Bool { false }
 
-    func enter(_ proof: LoginProof) async throws -> LoginVerdict {
-        try await #require(requests.value.last).check(proof)
+    /// What the page does with a good proof, unless `isWithdrawn`.
+    func enter(_ proof: LoginProof, isWithdrawn: Bool = false) async throws -> LoginVerdict {
+        let verdict = try await #require(requests.value.last).check(proof)
+        if case .accepted(let begin) = verdict, !isWithdrawn { _ = await begin() }
+        return verdict
     }
 }
 
@@ -69,7 +72,7 @@ private final class Desk: LoginDesk {
             bench.backend.type("!st2 restart nginx on web1")
             #expect(
                 await bench.text().hasPrefix(
-                    "You are not logged in to StackStorm, so nothing was started. Write `!st2session_start WORD`"))
+                    "You are not logged in to StackStorm. Write `!st2session_start WORD`"))
             try await Self.logIn(bench, desk, "@alice", Self.alice)
             try await Self.logIn(bench, desk, "@bob", Self.bob)
             bench.backend.type("!st2 restart nginx on web1", as: "@alice")
@@ -148,7 +151,7 @@ private final class Desk: LoginDesk {
             bench.backend.type("!st2 echo x")
             #expect(
                 await bench.text().hasPrefix(
-                    "Your login to StackStorm has expired, so nothing was started. Write `!st2session_start WORD`"))
+                    "Your login to StackStorm has expired. Write `!st2session_start WORD`"))
             bench.backend.type("!st2 echo x")
             #expect(await bench.text().hasPrefix("You are not logged in to StackStorm"))
             #expect(await bench.stackStorm.request(count: "POST /api/v1/aliasexecution") == 0)
@@ -320,7 +323,7 @@ private final class Desk: LoginDesk {
             #expect(await bench.text().hasPrefix("This command had secret parameters"))
             #expect(
                 bench.host.audit.all.map(\.line) == [
-                    "st2 login joe with ••• for 3 hours", "st2 login root with ••• for 3 hours", "st2 logni joe …",
+                    "st2 login joe with ••• for 3 hours", "st2 login root with ••• for 3 hours", "st2 …",
                     "st2 login joe with ••• for many hours", "st2 rerun \(id)",
                 ])
         }
@@ -328,6 +331,119 @@ private final class Desk: LoginDesk {
         for record in try await storage.records("executions").all() {
             #expect(!String(decoding: record.value, as: UTF8.self).contains("hunter2"))
         }
+    }
+
+    @Test func `a login that was withdrawn while StackStorm was asked never begins`() async throws {
+        try await Self.run { bench, desk in
+            bench.backend.type("!st2session_start tulip", as: "@alice", in: nil)
+            _ = await bench.backend.next()
+            _ = try await desk.enter(Self.alice, isWithdrawn: true)
+            bench.backend.type("!st2 echo x", as: "@alice")
+            #expect(await bench.text().hasPrefix("You are not logged in"))
+        }
+    }
+
+    @Test func `what happens to a link is in the audit, and its owner is told`() async throws {
+        try await Self.run { bench, desk in
+            bench.backend.type("!st2session_start tulip", as: "@alice", in: nil)
+            _ = await bench.backend.next()
+            let request = try #require(desk.requests.value.last)
+            for event: LoginEvent in [.opened, .openedAgain, .wrongWord, .refusedProof, .withdrawn] {
+                await request.happened(event, "192.0.2.1")
+            }
+            #expect(await bench.text().hasPrefix("Somebody opened your login link a second time."))
+            #expect(await bench.text().hasPrefix("Your login link was withdrawn after too many wrong tries."))
+            #expect(bench.host.audit.all.map(\.isAllowed) == [true, true, false, false, false, false])
+            #expect(
+                bench.host.audit.all.dropFirst().allSatisfy { $0.reason.contains("192.0.2.1") && $0.name == "@alice" })
+            _ = try await desk.enter(Self.alice)
+            #expect(bench.host.audit.all.last?.reason == "logged in to StackStorm as alice by user name and password")
+        }
+    }
+
+    @Test func `session_start is understood with a space after the prefix, and its word is masked there too`()
+        async throws
+    {
+        try await Self.run { bench, _ in
+            bench.backend.type("!st2 session_start hunter2", in: nil)
+            #expect(await bench.text().contains("#link-1"))
+            bench.backend.type("!st2session_list foo", as: "@root")
+            #expect(await bench.text() == "`!st2session_list` takes nothing after it.")
+            bench.backend.type("!st2session_strat hunter2", in: nil)
+            #expect(await bench.text().contains("hunter2") == false)
+            #expect(bench.host.audit.all.first?.line == "st2session_start •••")
+        }
+    }
+
+    /// What StackStorm's parser rewrites must not slip past a rule.
+    @Test(arguments: [
+        "restart nginx on web1", "res hosts=web9tart nginx on web1 hosts=web9", "restart \"nginx\" on web1",
+        "restart 'nginx' on web1", "restart nginx hosts=web1", "restart other on web1 service=nginx",
+    ]) func `a rule sees what a line amounts to`(line: String) async throws {
+        var limits = AccessLimits()
+        limits.arguments.deny = GlobList(["st2 restart nginx*"])
+        let access = AccessControl(rules: [AccessRule(index: 0, command: "st2*", modules: [], limits: limits)])
+        try await Bench.run(Bench.Options(policy: .init(access: access))) { bench in
+            bench.backend.type("!st2 \(line)")
+            let text = await bench.text()
+            #expect(text.hasPrefix("You may not run this: access_controls[0]"), "\(text)")
+            #expect(await bench.stackStorm.request(count: "POST /api/v1/aliasexecution") == 0)
+        }
+    }
+
+    @Test func `pairs that StackStorm would cut out of the middle are refused without rules as well`() async throws {
+        try await Bench.run { bench in
+            bench.backend.type("!st2 res hosts=web9tart nginx on web1 hosts=web9")
+            #expect(await bench.text().hasPrefix("The key=value pairs at the end stand elsewhere in the line too"))
+            bench.backend.type("!st2 restart nginx on web1 hosts=web9")
+            #expect(await bench.text().hasPrefix("Restarting nginx."))
+        }
+    }
+
+    @Test func `a masked parameter is masked wherever it stands`() async throws {
+        try await Bench.run(Bench.Options(content: Self.login)) { bench in
+            bench.backend.type("!st2 login joe with hunter2 for 3 hours pw=hunter3")
+            _ = await bench.backend.next()
+            _ = await bench.backend.next()
+            bench.backend.type("!acl why @bob #ops !st2 login joe with hunter4 for 3 hours")
+            _ = await bench.backend.next()
+            #expect(bench.host.audit.all.first?.line == "st2 login joe with ••• for 3 hours pw=•••")
+        }
+    }
+
+    @Test func `one account's logins are not sent to another StackStorm`() async throws {
+        let storage = MemoryStorage()
+        for port in [1, 2] {
+            let accounts = Accounts(storage.sealed("sessions"), logger: Bench.logger) { .now }
+            await accounts.restore(for: "here")
+            guard port == 1 else {
+                let elsewhere = Accounts(storage.sealed("sessions"), logger: Bench.logger) { .now }
+                await elsewhere.restore(for: "elsewhere")
+                #expect(await elsewhere.all().isEmpty)
+                continue
+            }
+            await accounts.begin(
+                Session(
+                    id: UUID(), owner: Identity(backend: "a", id: "b"), name: "@b", account: "b", method: "token",
+                    credential: .token(Secret("t")), stackStorm: "here", since: .now, until: .now + 60))
+            #expect(await accounts.all().count == 1)
+        }
+    }
+
+    @Test func `a logout that the store refused is told, and can be tried again`() async throws {
+        let records = StubbornRecords()
+        let accounts = Accounts(records, logger: Bench.logger) { .now }
+        let owner = Identity(backend: "a", id: "b")
+        await accounts.begin(
+            Session(
+                id: UUID(), owner: owner, name: "@b", account: "b", method: "token", credential: .token(Secret("t")),
+                stackStorm: "here", since: .now, until: .now + 60))
+        await #expect(throws: Refusal.self) { try await accounts.endAll(of: owner) }
+        #expect(await accounts.session(of: owner) == nil)
+        records.isBroken.withLock { $0 = false }
+        #expect(try await accounts.endAll(of: owner))
+        #expect(try await records.inner.all().isEmpty)
+        #expect(try await accounts.endAll(of: owner) == false)
     }
 
     @Test func `what StackStorm has not said counts as secret`() async throws {
@@ -399,6 +515,23 @@ private final class Desk: LoginDesk {
             let (settings, problems) = Self.settings(["rbac_auth": ["clientside": ["url": .string(url)]]])
             #expect(problems.isEmpty && settings.loginPage?.absoluteString == expected)
         }
+    }
+}
+
+/// Records that cannot be removed for a while.
+private final class StubbornRecords: RecordCollection {
+    let inner = MemoryRecords()
+    let isBroken = Locked(true)
+
+    func value(for key: String) async throws -> [UInt8]? { try await inner.value(for: key) }
+    func all() async throws -> [(key: String, value: [UInt8])] { try await inner.all() }
+    func set(_ value: [UInt8], for key: String) async throws { try await inner.set(value, for: key) }
+    func replaceAll(with records: [(key: String, value: [UInt8])]) async throws {}
+    func trim(to count: Int) async throws {}
+
+    func remove(_ key: String) async throws {
+        if isBroken.value { throw Refusal("the disk is full") }
+        try await inner.remove(key)
     }
 }
 

@@ -8,6 +8,8 @@ import PetrelKit
 final class Terminal: TextScreen {
     private let place: Locked<TextPlace>
     private let history: String?
+    /// Lines that must not stay in the history.
+    private let isSecret = Locked<@Sendable (String) -> Bool>({ _ in false })
     private let pending = Locked((texts: [String](), isTyping: true))
     private let wake: (read: Int32, write: Int32)
     private let isClosed = Locked(false)
@@ -21,7 +23,12 @@ final class Terminal: TextScreen {
         wake = (ends[0], ends[1])
     }
 
-    func complete(from lines: @escaping @Sendable () -> [String]) { Editline.candidates.withLock { $0 = lines } }
+    func complete(
+        from lines: @escaping @Sendable () -> [String], isSecret: @escaping @Sendable (String) -> Bool
+    ) {
+        Editline.candidates.withLock { $0 = lines }
+        self.isSecret.withLock { $0 = isSecret }
+    }
 
     func messages() -> AsyncStream<ChatMessage> {
         let (stream, continuation) = AsyncStream.makeStream(of: ChatMessage.self)
@@ -109,7 +116,7 @@ extension Terminal {
     /// False when the person wants to leave.
     private func take(_ line: String, _ say: (ChatMessage) -> Void) -> Bool {
         guard !line.allSatisfy(\.isWhitespace) else { return true }
-        add_history(line)
+        if !isSecret.value(line) { add_history(line) }
         switch place.withLock({ $0.take(line) }) {
         case .quit: return false
         case .note(let note): StandardStream.output.write(note + "\n")

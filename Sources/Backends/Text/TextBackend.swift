@@ -52,8 +52,11 @@ public final class TextBackend: ChatBackend, CompletionObserving, Completing {
 
     public func settled(_ request: String) { open.answered("result \(request)") }
 
-    public func complete(from lines: @escaping @Sendable () -> [String], prefix: String) {
-        (screen as? Terminal)?.complete { lines().map { prefix + $0 } }
+    public func complete(
+        from lines: @escaping @Sendable () -> [String], prefix: String,
+        isSecret: @escaping @Sendable (String) -> Bool
+    ) {
+        (screen as? Terminal)?.complete(from: { lines().map { prefix + $0 } }, isSecret: isSecret)
     }
 }
 

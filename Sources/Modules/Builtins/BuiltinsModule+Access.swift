@@ -4,45 +4,58 @@ import PetrelKit
 extension BuiltinsModule {
     /// `acl why @user #room <command line>`.
     func explain(_ invocation: Invocation) throws -> Reply {
-        let usage =
-            "Write `\(invocation.prefix)acl why @user #room <command line>`, or leave out the room for a direct chat."
-        var rest = Words(invocation.arguments)
-        guard rest.next()?.lowercased() == "why", let name = rest.next() else { throw Refusal(usage) }
         let backend = invocation.address.backend
-        let person = overview.person(named: name, on: backend)
-        var room: Room?
-        if let word = rest.peek() {
-            let known = overview.room(named: word, on: backend)
-            if word.hasPrefix("#") || known.name != word {
-                room = known
-                _ = rest.next()
-            } else if word == "@" + overview.name {
-                _ = rest.next()
-            }
+        guard let inquiry = inquiry(invocation.arguments, on: backend) else {
+            throw Refusal(
+                "Write `\(invocation.prefix)acl why @user #room <command line>`, or leave out the room for a direct chat."
+            )
         }
-        guard !rest.text.isEmpty else { throw Refusal(usage) }
-        let place = room.map { "in \($0.name)" } ?? "in a direct chat"
-        guard let decision = overview.decision(on: rest.text, by: person, in: room, on: backend) else {
+        let known = overview.person(named: inquiry.person, on: backend)
+        let person = known ?? Person(id: inquiry.person, name: inquiry.person)
+        let place = inquiry.room.map { "in \($0.name)" } ?? "in a direct chat"
+        guard let decision = overview.decision(on: inquiry.line, by: person, in: inquiry.room, on: backend) else {
             throw Refusal("No command is called that: there is nothing to decide.")
         }
         let who = person.id == person.name ? person.name : "\(person.name) (\(person.id))"
-        return Reply(
-            """
-            \(decision.isAllowed ? "allowed" : "denied"): \(who) \(place)
-            rule: \(decision.rule.map { "access_controls[\($0.index)] “\($0.command)”" } ?? "none")
-            reason: \(decision.reason)
-            """, isPrivate: true)
+        let rule = decision.rule.map { "access_controls[\($0.index)] “\($0.command)”" } ?? "none"
+        var lines = [
+            "\(decision.isAllowed ? "allowed" : "denied"): \(who) \(place)", "rule: \(rule)",
+            "reason: \(decision.reason)",
+        ]
+        if known == nil { lines.append("note: I have not seen \(who) on \(backend) yet, and went by this word alone") }
+        return Reply(lines.joined(separator: "\n"), isPrivate: true)
+    }
+
+    private struct Inquiry {
+        var head: [String]
+        var person: String
+        var room: Room?
+        var line: String
+    }
+
+    private func inquiry(_ arguments: String, on backend: String?) -> Inquiry? {
+        var rest = Words(arguments)
+        guard let why = rest.next(), why.lowercased() == "why", let person = rest.next() else { return nil }
+        var inquiry = Inquiry(head: [why, person], person: person, line: "")
+        if let word = rest.peek() {
+            let known = backend.flatMap { overview.room(named: word, on: $0) }
+            let isDirect = word == "@" + overview.name
+            if known != nil || isDirect || word.hasPrefix("#") {
+                inquiry.room = isDirect ? nil : known ?? Room(id: word, name: word)
+                inquiry.head.append(word)
+                _ = rest.next()
+            }
+        }
+        inquiry.line = rest.text
+        return rest.text.isEmpty ? nil : inquiry
     }
 
     /// The arguments of `acl` as the audit may keep them: the line inside may have secrets of its own.
     func masked(_ arguments: String) -> String {
-        var rest = Words(arguments)
-        var head: [String] = []
-        while let word = rest.peek(), head.count < 2 || word.hasPrefix("#") || word.hasPrefix("@") {
-            head.append(word)
-            _ = rest.next()
+        guard let inquiry = inquiry(arguments, on: nil) else {
+            return arguments.split(maxSplits: 1, whereSeparator: \.isWhitespace).first.map { "\($0) …" } ?? ""
         }
-        return (head + [overview.masked(rest.text)]).joined(separator: " ")
+        return (inquiry.head + [overview.masked(inquiry.line)]).joined(separator: " ")
     }
 
     /// `audit [--user @x] [--limit N] [--denied]`.
@@ -63,10 +76,14 @@ extension BuiltinsModule {
 
     private func query(_ arguments: String) throws -> AuditQuery {
         var query = AuditQuery()
-        var rest = Words(arguments)
+        // `--limit=5` is `--limit 5`, and what a phone makes of two dashes is two dashes.
+        let plain = arguments.split(separator: " ").map { word in
+            let word = word.replacing("—", with: "--")
+            return word.hasPrefix("--") ? word.replacing("=", with: " ", maxReplacements: 1) : word
+        }
+        var rest = Words(plain.joined(separator: " "))
         while let word = rest.next() {
-            // A phone makes one dash of two.
-            switch word.replacing("—", with: "--") {
+            switch word {
             case "--denied": query.onlyDenied = true
             case "--user":
                 guard let user = rest.next() else { throw Refusal("--user needs a name or an id after it.") }

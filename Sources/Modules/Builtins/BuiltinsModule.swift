@@ -11,18 +11,21 @@ public struct BuiltinsModule: BotModule {
         log = audit
     }
 
+    /// Those that take nothing after their name.
+    public static let bareNames: Set = ["whoami", "status", "uptime", "version"]
+
     /// What no other module's command may be called.
     public static let names = ["help", "whoami", "status", "uptime", "version", "acl", "audit"]
 
     public var commands: [Command] {
         [
             Command("help", usage: "[command]", summary: "What I can do, or more about one command.") { help(for: $0) },
-            Command("whoami", summary: "Who and where you are, as access rules see it.") { whoami($0) },
-            Command("status", summary: "How my parts are.") { _ in status() },
-            Command("uptime", summary: "Since when I run.") { _ in
+            bare("whoami", "Who and where you are, as access rules see it.") { whoami($0) },
+            bare("status", "How my parts are.") { _ in status() },
+            bare("uptime", "Since when I run.") { _ in
                 Reply("I have been up for \(overview.uptime.inWords).")
             },
-            Command("version", summary: "Which version I am.") { _ in Reply("Petrel \(overview.version)") },
+            bare("version", "Which version I am.") { _ in Reply("Petrel \(overview.version)") },
             Command(
                 "acl", usage: "why @user #room <command line>", summary: "Whether somebody may run a line, and why.",
                 isAdminOnly: true, masking: { masked($0) }, handler: { try explain($0) }),
@@ -30,6 +33,10 @@ public struct BuiltinsModule: BotModule {
                 "audit", usage: "[--user @user] [--limit N] [--denied]", summary: "Who ran what, and who was refused.",
                 isAdminOnly: true, handler: { try await audit($0) }),
         ]
+    }
+
+    private func bare(_ name: String, _ summary: String, _ handler: @escaping Command.Handler) -> Command {
+        Command(name, summary: summary, takesNoArguments: true, handler: handler)
     }
 
     private func help(for invocation: Invocation) -> Reply {

@@ -20,8 +20,21 @@ extension StackStormModuleSettings {
 
     /// Matches against the table of the last sync, or asks StackStorm where there is none.
     /// - Parameter storage: the module's own, opened to read.
-    public func explain(_ line: String, storage: (any Storage)?) async throws -> AliasExplanation {
-        let table = AliasTable(try await lastAliases(storage))
+    /// - Returns: the alias, and what the line amounts to besides, which access rules have to allow as well.
+    public func explain(
+        _ line: String, storage: (any Storage)?
+    ) async throws -> (alias: AliasExplanation, readings: [String]) {
+        let aliases: [Alias]
+        do {
+            aliases = try await lastAliases(storage)
+        } catch let error as StackStormError {
+            return (.failed("no aliases are kept from an earlier run, and \(error.reply)"), [])
+        }
+        let table = AliasTable(aliases)
+        return (explain(line, table), table.readings(of: line))
+    }
+
+    private func explain(_ line: String, _ table: AliasTable) -> AliasExplanation {
         switch table.matcher.match(line) {
         case .one(let match):
             return .matched(
@@ -33,6 +46,9 @@ extension StackStormModuleSettings {
             )
         case .unknown: return .failed("some formats can be matched by StackStorm only")
         case .none:
+            if case .one(let match) = table.disabled.match(line) {
+                return .failed("“\(match.representation)” of \(match.alias.ref) is disabled in StackStorm")
+            }
             let near = table.near(line).prefix(3).joined(separator: "”, “")
             return .failed("no format takes the line" + (near.isEmpty ? "" : "; near it are “\(near)”"))
         }

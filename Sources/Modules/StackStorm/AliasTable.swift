@@ -10,6 +10,8 @@ struct AliasTable: Sendable {
     let disabled: AliasMatcher
     /// Names that several packs use: StackStorm resolves such a name to one of them only.
     let duplicates: [String: [String]]
+    /// The fixed words that displays begin with, one word, two words, and so on.
+    private let beginnings: Set<String>
 
     init(_ aliases: [Alias], reusing last: AliasTable? = nil) {
         matcher = AliasMatcher(aliases, reusing: last?.matcher)
@@ -21,6 +23,32 @@ struct AliasTable: Sendable {
             })
         duplicates = Dictionary(grouping: aliases.filter(\.enabled), by: \.name).filter { $0.value.count > 1 }
             .mapValues { $0.map(\.ref).sorted() }
+        var beginnings: Set<String> = []
+        for display in aliases.flatMap(\.formats).compactMap(\.display) {
+            var beginning = ""
+            for word in Self.fixedWords(of: display) {
+                beginning += beginning.isEmpty ? word : " " + word
+                beginnings.insert(beginning)
+            }
+        }
+        self.beginnings = beginnings
+    }
+
+    /// Up to the first parameter.
+    private static func fixedWords(of display: String) -> [Substring] {
+        Array(display.split(separator: " ").prefix { !$0.contains(where: "{<([".contains) })
+    }
+
+    /// As much of a line as aliases begin with, and `…` for the rest.
+    func knownBeginning(of line: String) -> String {
+        let words = line.split(whereSeparator: \.isWhitespace)
+        var known = ""
+        for word in words {
+            let longer = known.isEmpty ? String(word) : "\(known) \(word)"
+            guard beginnings.contains(longer) else { return known.isEmpty ? "…" : known + " …" }
+            known = longer
+        }
+        return known
     }
 
     var aliases: [Alias] { matcher.aliases }
@@ -36,7 +64,7 @@ struct AliasTable: Sendable {
         var displaysByBeginning: [String: [String]] = [:]
         var beginnings: [Int: [String]] = [:]
         for display in displays {
-            let words = display.split(separator: " ").prefix { !$0.contains(where: "{<([".contains) }
+            let words = Self.fixedWords(of: display)
             guard !words.isEmpty else { continue }
             let beginning = words.joined(separator: " ")
             if displaysByBeginning[beginning] == nil { beginnings[words.count, default: []].append(beginning) }

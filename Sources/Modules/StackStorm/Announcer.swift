@@ -11,8 +11,11 @@ struct ReturnAddress: Equatable {
     var thread: String?
     var message: String?
     var request: String
+    /// The section of the configuration that asked; nil in what an older version sent.
+    var instance: String?
 
-    init(_ address: Address, request: String) {
+    init(_ address: Address, request: String, instance: String? = nil) {
+        self.instance = instance
         backend = address.backend
         place = address.place
         thread = address.thread
@@ -33,6 +36,7 @@ struct ReturnAddress: Equatable {
         }
         self.backend = backend
         self.request = request
+        instance = own["instance"]?.string
         thread = own["thread"]?.string
         message = own["message"]?.string
     }
@@ -43,6 +47,7 @@ struct ReturnAddress: Equatable {
         case .room(let id): own["room"] = .string(id)
         case .direct(let id): own["direct"] = .string(id)
         }
+        own["instance"] = instance.map { .string($0) }
         own["thread"] = thread.map { .string($0) }
         own["message"] = message.map { .string($0) }
         return ["petrel": .object(own)]
@@ -79,10 +84,13 @@ struct Announcer: Sendable {
 
     private let host: any ModuleHost
     private let overtaken: OvertakenResults
+    /// Whose results are said: those that another section of the configuration asked for are its own to say.
+    private let instance: String?
     private let received: Counter
     private let unusable: Counter
 
-    init(host: some ModuleHost, overtaken: OvertakenResults = OvertakenResults()) {
+    init(host: some ModuleHost, overtaken: OvertakenResults = OvertakenResults(), instance: String? = nil) {
+        self.instance = instance
         self.host = host
         self.overtaken = overtaken
         received = Counter(
@@ -95,6 +103,7 @@ struct Announcer: Sendable {
     func announce(_ event: ServerSentEvent) async {
         do {
             let announcement = try JSONDecoder().decode(Event.self, from: Data(event.data)).payload
+            if let asker = ReturnAddress(announcement.context)?.instance, let instance, asker != instance { return }
             if !overtaken.hold(announcement) { try await announce(announcement) }
         } catch {
             unusable.increment()

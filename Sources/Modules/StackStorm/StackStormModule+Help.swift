@@ -115,7 +115,7 @@ extension StackStormModule {
         return enabled.filter { refs.contains($0.ref) }
     }
 
-    private func isShown(_ display: String, to invocation: Invocation) -> Bool {
+    func isShown(_ display: String, to invocation: Invocation) -> Bool {
         invocation.overview.shows(settings.prefix.isEmpty ? display : "\(settings.prefix) \(display)", to: invocation)
     }
 

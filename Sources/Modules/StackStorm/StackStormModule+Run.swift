@@ -10,9 +10,14 @@ extension StackStormModule {
         let line = invocation.arguments
         guard !line.isEmpty else { return Reply("What should StackStorm do? \(helpHint(invocation))") }
         let caller = try await caller(invocation)
+        if CommandStream(line).isCutElsewhere {
+            throw Refusal(
+                "The key=value pairs at the end stand elsewhere in the line too, where StackStorm would cut them out. "
+                    + "Nothing was started; please write it otherwise.")
+        }
         switch table.matcher.match(line) {
         case .one(let match): return try await start(match, caller, invocation)
-        case .ambiguous(let matches): throw Refusal(ambiguity(matches))
+        case .ambiguous(let matches): throw Refusal(ambiguity(matches, invocation))
         case .unknown: return try await askServer(invocation, caller, table)
         case .none: return try await runOther(invocation, caller, table)
         }
@@ -50,7 +55,7 @@ extension StackStormModule {
         let run = AliasRun(
             name: alias.name, format: match.representation, command: invocation.arguments,
             user: invocation.message.sender.id, channel: invocation.address.place.id, route: settings.routes.first,
-            context: ReturnAddress(invocation.address, request: request).context)
+            context: ReturnAddress(invocation.address, request: request, instance: name).context)
         overtaken.begin(request)
         do {
             let answer = try await certain { try await self.call(.run(run), as: caller, invocation) }
@@ -140,21 +145,27 @@ extension StackStormModule {
         return Reply(text, kind: .acknowledgement, extra: answer.extra ?? [:])
     }
 
-    private func ambiguity(_ matches: [AliasMatcher.Match]) -> String {
-        let candidates = matches.prefix(6).map { "“\($0.representation)” (\($0.alias.ref))" }
-        return "That fits more than one command: \(candidates.joined(separator: ", ")). StackStorm runs none of them; "
+    private func ambiguity(_ matches: [AliasMatcher.Match], _ invocation: Invocation) -> String {
+        let shown = matches.filter { isShown($0.representation, to: invocation) }
+        let candidates = shown.prefix(6).map { "“\($0.representation)” (\($0.alias.ref))" }
+        let list = candidates.isEmpty ? "" : ": " + candidates.joined(separator: ", ")
+        return "That fits more than one command\(list). StackStorm runs none of them; "
             + "please be more exact."
     }
 
     private func notFound(_ invocation: Invocation, _ table: AliasTable) -> Reply {
-        if case .one(let match) = table.disabled.match(invocation.arguments) {
+        if case .one(let match) = table.disabled.match(invocation.arguments),
+            isShown(match.representation, to: invocation)
+        {
             return Reply(
                 "The command “\(match.representation)” (\(match.alias.ref)) is disabled in StackStorm.", kind: .error)
         }
         let line = invocation.arguments.split(whereSeparator: \.isNewline).first ?? ""
         let shown = line.count > 60 ? line.prefix(60) + "…" : line
         let prefix = invocation.prefix + (settings.prefix.isEmpty ? "" : settings.prefix + " ")
-        let near = table.near(invocation.arguments).prefix(3).map { "`\(prefix)\($0)`" }
+        let near = table.near(invocation.arguments).filter { isShown($0, to: invocation) }.prefix(3).map {
+            "`\(prefix)\($0)`"
+        }
         let hint = near.isEmpty ? "" : " Did you mean \(near.joined(separator: " or "))?"
         return Reply(
             "StackStorm has no command “\(shown)”.\(hint) \(helpHint(invocation))", style: .markdown, kind: .error)

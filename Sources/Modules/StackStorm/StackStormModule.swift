@@ -49,7 +49,7 @@ public final class StackStormModule: BotModule, StatusReporting, GaugeReporting 
         return [
             Command(
                 settings.prefix, usage: "<command>", summary: "Run a command of StackStorm; \(helpName) lists them.",
-                masking: { [self] in masked($0) },
+                masking: { [self] in masked($0) }, readings: { [table] in table.value?.readings(of: $0) ?? [] },
                 lines: { [table, settings] in
                     (table.value?.displays ?? []).map { settings.prefix.isEmpty ? $0 : "\(settings.prefix) \($0)" }
                 },
@@ -67,12 +67,14 @@ public final class StackStormModule: BotModule, StatusReporting, GaugeReporting 
         let sync = AliasSync(client, table: table, health: syncHealth, host: host)
         self.sync.withLock { $0 = sync }
         self.host.withLock { $0 = host }
-        announcer.withLock { $0 = Announcer(host: host, overtaken: overtaken) }
+        announcer.withLock { $0 = Announcer(host: host, overtaken: overtaken, instance: name) }
         executions.withLock { $0 = StartedExecutions(host.storage.records("executions")) }
         await sync.restore()
         await restoreAccounts(host)
         do {
             try await sync.sync()
+        } catch is CancellationError {
+            return
         } catch {
             host.logger.warning("StackStorm's aliases cannot be had yet: \(error)")
         }
@@ -80,10 +82,17 @@ public final class StackStormModule: BotModule, StatusReporting, GaugeReporting 
     }
 
     private func restoreAccounts(_ host: some ModuleHost) async {
-        let records: any RecordCollection =
-            settings.secretsStore == .encrypted ? host.storage.sealed("sessions") : MemoryRecords()
-        let accounts = Accounts(records, logger: host.logger, now: now)
-        await accounts.restore()
+        let sealed = host.storage.sealed("sessions")
+        let isKept = settings.secretsStore == .encrypted
+        if !isKept {
+            do {
+                try await sealed.replaceAll(with: [])
+            } catch {
+                host.logger.error("The stored logins of an earlier configuration could not be removed: \(error)")
+            }
+        }
+        let accounts = Accounts(isKept ? sealed : MemoryRecords(), logger: host.logger, now: now)
+        await accounts.restore(for: settings.place)
         self.accounts.withLock { $0 = accounts }
     }
 
@@ -135,6 +144,8 @@ public final class StackStormModule: BotModule, StatusReporting, GaugeReporting 
                 do {
                     try await sync.value?.sync()
                     await learnSecrets(host)
+                } catch is CancellationError {
+                    break
                 } catch {
                     host.logger.warning("The aliases stay as they were: \(error)")
                 }

@@ -49,6 +49,12 @@ public struct StackStormModuleSettings: Sendable {
     /// A command of Petrel's own beside the aliases.
     func commandName(_ name: String) -> String { (prefix.isEmpty ? "st2" : prefix) + name }
 
+    /// What people write to log in.
+    public var loginCommand: String { commandName("session_start") + " WORD" }
+
+    /// Where credentials are sent.
+    var place: String { "\(client.auth.absoluteString) \(client.api.absoluteString)" }
+
     /// The page at which people log in; nil where nobody does.
     public var loginPage: URL? { if case .clientside(let page) = access { page } else { nil } }
 
@@ -77,6 +83,12 @@ public struct StackStormModuleSettings: Sendable {
             section.warn(
                 "session_ttl", "is longer than user_token_ttl: a login by password ends after \(client.tokenLifetime) s"
             )
+        }
+        if loginPage != nil {
+            for (key, url) in [("auth_url", client.auth), ("api_url", client.api)]
+            where url.scheme?.lowercased() == "http" && !Self.isLoopback(url.host(percentEncoded: false) ?? "") {
+                section.warn(key, "is http://: the passwords and tokens of people travel there in plain")
+            }
         }
         secretsStore = section.choice("secrets_store", default: .encrypted)
         Self.refuseLater(section)
@@ -163,13 +175,17 @@ public struct StackStormModuleSettings: Sendable {
             section.problem("url", "must be an address like https://petrel.example.com/, with nothing after the path")
             return nil
         }
-        let isLoopback = host == "localhost" || host == "::1" || host == "[::1]" || host.hasPrefix("127.")
+        let isLoopback = isLoopback(host)
         guard scheme == "https" || isLoopback else {
             section.problem("url", "must be https://: passwords travel to this page")
             return nil
         }
         if !page.path.hasSuffix("/"), !page.path.hasSuffix(".html") { page.append(path: "/") }
         return page
+    }
+
+    private static func isLoopback(_ host: String) -> Bool {
+        ["localhost", "::1", "[::1]"].contains(host) || host.wholeMatch(of: /127(\.\d{1,3}){3}/) != nil
     }
 
     /// Keys of the design that this version has no code for: better refused than ignored.

@@ -11,6 +11,8 @@ package struct AccessControl: Sendable {
         package var module: String
         /// The normalised line; where the name of the command has a `_`, also with a space in its place.
         package var lines: [String]
+        /// The same for what the arguments amount to besides. Asked for only where there are rules.
+        package var readings: @Sendable () -> [[String]] = { [] }
         package var isAdminOnly = false
         package var isDirectOnly = false
         package var needsStableIdentity = false
@@ -48,12 +50,28 @@ package struct AccessControl: Sendable {
         index = RuleIndex(rules)
     }
 
-    package func isAdmin(_ person: Person) -> Bool {
+    package func isAdmin(_ person: Person, on backend: String) -> Bool {
         guard person.isStable else { return false }
-        return admins.contains(person.id) || (matchesNames && admins.contains(person.name))
+        let names = matchesNames ? [person.id, person.name] : [person.id]
+        return names.contains { admins.contains($0) || admins.contains("\(backend)/\($0)") }
     }
 
+    /// Every reading of a line is decided on its own, and one that is denied is enough.
     package func decide(_ question: Question) -> AccessDecision {
+        let decision = decideAsTyped(question)
+        guard decision.isAllowed, decision.ground != .open else { return decision }
+        for reading in question.readings() {
+            var other = question
+            other.lines = reading
+            var otherDecision = decideAsTyped(other)
+            if otherDecision.isAllowed { continue }
+            otherDecision.isAboutReading = true
+            return otherDecision
+        }
+        return decision
+    }
+
+    private func decideAsTyped(_ question: Question) -> AccessDecision {
         let rule = rules.isEmpty ? nil : firstRule(for: question)
         let named = rule.map { AccessDecision.Rule(index: $0.index, command: $0.command) }
         func denied(_ ground: AccessDecision.Ground, _ subject: String = "") -> AccessDecision {
@@ -63,10 +81,10 @@ package struct AccessControl: Sendable {
         if let ground = objection(of: limits, to: question) {
             return denied(ground, ground == .user ? question.person.name : question.room?.name ?? "")
         }
-        if question.isAdminOnly, !isAdmin(question.person) { return denied(.admin) }
+        if question.isAdminOnly, !isAdmin(question.person, on: question.backend) { return denied(.admin) }
         if question.needsStableIdentity, !question.person.isStable { return denied(.identity, question.person.name) }
         if question.isDirectOnly, question.room != nil { return denied(.directOnly) }
-        let isOpen = rules.isEmpty && usual.isEmpty
+        let isOpen = rules.isEmpty && usual.isEmpty && !question.isAdminOnly
         return AccessDecision(isAllowed: true, rule: named, ground: isOpen ? .open : .passed)
     }
 

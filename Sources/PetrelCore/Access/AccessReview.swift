@@ -17,9 +17,15 @@ package struct AccessReview {
     package var commands: [KnownCommand]
     /// The backends on which somebody may take a name that was somebody else's.
     package var changeable: [String]
+    /// All backends.
+    package var backends: [String]
     package var prefix: String
 
-    package init(settings: AccessSettings, commands: [KnownCommand], changeable: [String], prefix: String) {
+    package init(
+        settings: AccessSettings, commands: [KnownCommand], changeable: [String] = [], backends: [String] = [],
+        prefix: String
+    ) {
+        self.backends = backends
         self.settings = settings
         self.commands = commands
         self.changeable = changeable
@@ -48,7 +54,14 @@ package struct AccessReview {
             found += review(own, at: path)
         }
         found += review(settings.usual, at: "access_controls_default")
-        found += settings.admins.enumerated().compactMap { changeableName($1, at: "admins[\($0)]") }
+        for (index, admin) in settings.admins.enumerated() {
+            if let problem = changeableName(admin, at: "admins[\(index)]") { found.append(problem) }
+            guard backends.count > 1, !backends.contains(where: { admin.hasPrefix($0 + "/") }) else { continue }
+            found.append(
+                SettingsProblem(
+                    path: "admins[\(index)]",
+                    message: "“\(admin)” counts on every backend; write it as “\(backends[0])/\(admin)” for one"))
+        }
         return found
     }
 
@@ -60,6 +73,12 @@ package struct AccessReview {
                 if pattern.hasPrefix("#") {
                     found.append(SettingsProblem(path: "\(path).\(key)", message: "“\(pattern)” is a room's name"))
                 }
+            }
+        }
+        for (key, list) in [("allowargs", limits.arguments.allow), ("denyargs", limits.arguments.deny)] {
+            for glob in list?.all ?? [] {
+                guard let reason = neverMatches(glob, commands) else { continue }
+                found.append(SettingsProblem(path: "\(path).\(key)", message: "“\(glob.pattern)” \(reason)"))
             }
         }
         for (key, list) in [("allowrooms", limits.rooms.allow), ("denyrooms", limits.rooms.deny)] {
@@ -77,10 +96,12 @@ package struct AccessReview {
 
     private func changeableName(_ pattern: String, at path: String) -> SettingsProblem? {
         let isBot = Glob(pattern).matches(GlobText("@" + settings.botName))
-        guard settings.matchesNames, !changeable.isEmpty, !isBot, let sigil = pattern.first, "@#".contains(sigil) else {
-            return nil
-        }
+        guard !changeable.isEmpty, !isBot, let sigil = pattern.first, "@#".contains(sigil) else { return nil }
         let places = changeable.sorted().joined(separator: ", ")
+        guard settings.matchesNames else {
+            return SettingsProblem(
+                path: path, message: "“\(pattern)” is a name, and bot.match_names is false: on \(places) it is nobody")
+        }
         return SettingsProblem(
             path: path,
             message: "“\(pattern)” is a name, and on \(places) a name can become somebody else's: use the id that "
@@ -89,22 +110,27 @@ package struct AccessReview {
 
     /// Why a rule matches no line that can ever be typed; nil where it may.
     private func neverMatches(_ rule: AccessRule, _ modules: Set<String>) -> String? {
+        guard let reason = neverMatches(rule.glob, commands.filter { isFor(rule, $0) }) else { return nil }
         let pattern = rule.glob.pattern
-        if let oddity = rule.glob.oddity { return "“\(pattern)” \(oddity)" }
+        let colon = pattern.firstIndex(of: ":")
+        if rule.module == nil, let colon, !pattern[..<colon].contains(" ") {
+            return "can never match: no module is called “\(pattern[..<colon])”; there is "
+                + modules.sorted().joined(separator: ", ")
+        }
+        return rule.glob.oddity == nil ? reason : "“\(pattern)” \(reason)"
+    }
+
+    private func neverMatches(_ glob: Glob, _ commands: [KnownCommand]) -> String? {
+        if let oddity = glob.oddity { return oddity }
+        let pattern = glob.pattern
         if pattern != CommandText.line(of: CommandText.plain(pattern)) {
             return "can never match: lines have single spaces, none at their ends, and plain quotes"
         }
         if !prefix.isEmpty, pattern.hasPrefix(prefix) {
             return "can never match: rules see the line without the prefix “\(prefix)”"
         }
-        if commands.contains(where: { $0.name.isEmpty && isFor(rule, $0) }) { return nil }
-        guard !commands.contains(where: { isFor(rule, $0) && rule.glob.mayMatch(command: $0.name) }) else { return nil }
-        let colon = pattern.firstIndex(of: ":")
-        if rule.module == nil, let colon, !pattern[..<colon].contains(" ") {
-            return "can never match: no module is called “\(pattern[..<colon])”; there is "
-                + modules.sorted().joined(separator: ", ")
-        }
-        return "can never match: no command starts like that"
+        if commands.contains(where: { $0.name.isEmpty || glob.mayMatch(command: $0.name) }) { return nil }
+        return "can never match: no command starts like that, and rules see the whole line"
     }
 
     private func isFor(_ rule: AccessRule, _ command: KnownCommand) -> Bool {

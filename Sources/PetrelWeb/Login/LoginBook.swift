@@ -11,6 +11,18 @@ struct LoginBook {
         var tries = 3
         /// Logins that wait at the same time.
         var capacity = 1_000
+        /// Wrong tries of one person, over all their links, before they have to wait.
+        var wrongTries = 9
+        /// How long wrong tries are remembered.
+        var memory = Duration.seconds(3_600)
+    }
+
+    /// Why a login cannot be prepared.
+    enum Refusal: Error, Hashable {
+        /// Too many people log in at the moment.
+        case full
+        /// Too many wrong tries of this person.
+        case wait(Duration)
     }
 
     /// Why something is refused. The page shows a sentence for each.
@@ -22,6 +34,13 @@ struct LoginBook {
         case notThisPage
         /// The last try is still looked into.
         case busy
+    }
+
+    /// What came of a link.
+    enum Opening {
+        case first(Opened, LoginRequest)
+        /// It was opened before; the request comes along once, so that its owner is told once.
+        case again(LoginRequest?)
     }
 
     /// What the page gets when it opens the link.
@@ -53,6 +72,7 @@ struct LoginBook {
         var state = State.issued
         var tries: Int
         var isChecking = false
+        var wasOpenedAgain = false
     }
 
     let limits: Limits
@@ -60,16 +80,19 @@ struct LoginBook {
     private var entries: [String: Entry] = [:]
     private var linksByPage: [String: String] = [:]
     private var linksByKey: [String: String] = [:]
+    private var wrong: [String: (count: Int, since: ContinuousClock.Instant)] = [:]
 
     init(limits: Limits = Limits()) {
         self.limits = limits
     }
 
-    /// Nil when too many wait.
-    mutating func prepare(_ request: LoginRequest, at now: ContinuousClock.Instant) -> Secret? {
+    mutating func prepare(_ request: LoginRequest, at now: ContinuousClock.Instant) throws(Refusal) -> Secret {
         forget(at: now)
+        if let tries = wrong[request.key], tries.count >= limits.wrongTries {
+            throw .wait(limits.memory - tries.since.duration(to: now))
+        }
         withdraw(request.key)
-        guard entries.count < limits.capacity else { return nil }
+        guard entries.count < limits.capacity, wrong.count < limits.capacity else { throw .full }
         let link = UUID().uuidString.lowercased()
         let page = Self.random(bytes: 8)
         entries[link] = Entry(request: request, page: page, issued: now, tries: limits.tries)
@@ -94,19 +117,22 @@ struct LoginBook {
     }
 
     /// Opens a link for the first and only time.
-    mutating func open(_ link: String, at now: ContinuousClock.Instant) throws(Fault) -> Opened {
+    mutating func open(_ link: String, at now: ContinuousClock.Instant) throws(Fault) -> Opening {
         guard let entry = entries[link] else { throw .unknown }
         switch entry.state {
         case .over(let fault): throw fault
-        case .opened: throw .alreadyOpened
+        case .opened:
+            entries[link]?.wasOpenedAgain = true
+            return .again(entry.wasOpenedAgain ? nil : entry.request)
         case .issued: break
         }
         let left = try timeLeft(of: entry, at: now)
         let (cookie, token) = (Secret(Self.random(bytes: 32)), Secret(Self.random(bytes: 32)))
         entries[link]?.state = .opened(cookie: cookie, token: token)
-        return Opened(
+        let opened = Opened(
             page: entry.page, cookie: cookie, token: token, person: entry.request.person,
             secondsLeft: Int(left.components.seconds), tries: entry.tries)
+        return .first(opened, entry.request)
     }
 
     /// Begins one try, which is used up from this moment on: no number of requests at once makes more of them.
@@ -125,28 +151,33 @@ struct LoginBook {
         _ = try timeLeft(of: entry, at: now)
         if entry.isChecking { throw .busy }
         entries[link]?.tries -= 1
-        guard entry.request.word.matches(word) else {
-            end(link)
+        guard entry.request.word.matches(LoginRequest.plain(word).reveal()) else {
+            end(link, at: now)
             return .wrongWord(entry.request, triesLeft: entry.tries - 1)
         }
         entries[link]?.isChecking = true
         return .check(entry.request)
     }
 
-    /// Ends a try. Returns how many are left.
-    mutating func finish(page: String, _ verdict: LoginVerdict) -> Int {
-        guard let link = linksByPage[page] else { return 0 }
+    /// Ends a try. Returns how many are left; nil where the login was withdrawn meanwhile, so that nothing may come of
+    /// it.
+    mutating func finish(page: String, _ verdict: LoginVerdict, at now: ContinuousClock.Instant) -> Int? {
+        guard let link = linksByPage[page], let entry = entries[link] else { return nil }
         entries[link]?.isChecking = false
         switch verdict {
-        case .accepted: entries[link]?.state = .over(.used)
+        case .accepted:
+            entries[link]?.state = .over(.used)
+            wrong[entry.request.key] = nil
         case .undecided: entries[link]?.tries += 1
-        case .refused: end(link)
+        case .refused: end(link, at: now)
         }
-        return entries[link]?.tries ?? 0
+        return entries[link]?.tries
     }
 
-    private mutating func end(_ link: String) {
-        if entries[link]?.tries == 0 { entries[link]?.state = .over(.tooManyTries) }
+    private mutating func end(_ link: String, at now: ContinuousClock.Instant) {
+        guard let entry = entries[link] else { return }
+        wrong[entry.request.key, default: (0, now)].count += 1
+        if entry.tries == 0 { entries[link]?.state = .over(.tooManyTries) }
     }
 
     private func timeLeft(of entry: Entry, at now: ContinuousClock.Instant) throws(Fault) -> Duration {
@@ -157,6 +188,7 @@ struct LoginBook {
 
     /// Drops what nobody will ask for any more.
     private mutating func forget(at now: ContinuousClock.Instant) {
+        wrong = wrong.filter { $0.value.since.duration(to: now) < limits.memory }
         for (link, entry) in entries where entry.issued.duration(to: now) > limits.lifetime * 2 && !entry.isChecking {
             remove(link, entry)
         }

@@ -12,13 +12,20 @@ package struct LoginRoutes: WebRoutes {
     private let logins: OneTimeLogins
     private let origins: [String: Bool]
     private let logger: Logger
+    /// How people ask for a link, for the page.
+    private let command: String
     private let limit = Locked(RateLimit(burst: 60, perSecond: 1))
 
-    /// - Parameter pages: the addresses at which people open the page. Requests from any other page are refused.
-    package init(_ logins: OneTimeLogins, pages: [URL], logger: Logger) {
+    /// - Parameters:
+    ///   - pages: the addresses at which people open the page. Requests from any other page are refused.
+    ///   - command: what people write in chat to get a link, such as `!st2session_start WORD`.
+    package init(_ logins: OneTimeLogins, pages: [URL], command: String, logger: Logger) {
+        self.command = command
         self.logins = logins
         self.logger = logger
-        origins = Dictionary(pages.map { (Self.origin(of: $0), $0.scheme == "https") }) { first, _ in first }
+        origins = Dictionary(pages.map { (Self.origin(of: $0), $0.scheme?.lowercased() == "https") }) { first, _ in
+            first
+        }
     }
 
     package var routes: [WebRoute] {
@@ -44,13 +51,16 @@ package struct LoginRoutes: WebRoutes {
         do {
             let now = ContinuousClock.now
             if let seconds = limit.withLock({ $0.take(request.origin, at: now) }) {
-                throw LoginAnswer(429, .slow, "Too many requests. Please wait \(seconds) seconds.")
+                throw LoginAnswer(429, .slow, "Too many requests. Please wait \(seconds) s.")
                     .with("retry-after", "\(seconds)")
             }
             try checkOrigin(request)
             return try await handle(request, object(request)).response
         } catch let answer as LoginAnswer {
-            logger.notice("Login page, from \(request.origin): \(answer.outcome.rawValue) (\(answer.status))")
+            // What anybody may send as often as they like must not fill the log.
+            logger.log(
+                level: answer.outcome == .slow ? .debug : .notice,
+                "Login page, from \(request.origin): \(answer.outcome.rawValue) (\(answer.status))")
             return answer.response
         } catch {
             logger.error("Login page, from \(request.origin): \(error)")
@@ -80,11 +90,11 @@ package struct LoginRoutes: WebRoutes {
     private func open(_ request: WebRequest, _ body: [String: JSONValue]) async throws -> LoginAnswer {
         let link = try text("link", in: body, atMost: 64)
         let opened: LoginBook.Opened
-        switch logins.open(link) {
-        case .success(let value): opened = value
-        case .failure(let fault): throw LoginAnswer(fault)
+        do {
+            opened = try await logins.open(link, from: request.origin)
+        } catch {
+            throw LoginAnswer(error, command)
         }
-        logger.info("The login link of \(opened.person) was opened from \(request.origin).")
         let isSecure = origins[request.headers["origin"] ?? ""] ?? true
         // No path: the browser takes that of this request, wherever a proxy has put it.
         let cookie =
@@ -104,30 +114,34 @@ package struct LoginRoutes: WebRoutes {
         let proof = try proof(body)
         guard let cookie = Self.cookies(request)[Self.cookie(page)], let token = request.headers["x-petrel-token"]
         else {
-            throw LoginAnswer(LoginBook.Fault.notThisPage)
+            throw LoginAnswer(LoginBook.Fault.notThisPage, command)
         }
-        let result: OneTimeLogins.Outcome
+        let outcome: OneTimeLogins.Outcome
         do {
-            result = try await logins.attempt(
-                page: page, cookie: cookie, token: token, word: word.trimmingCharacters(in: .whitespacesAndNewlines),
-                proof)
+            outcome = try await logins.attempt(
+                page: page, cookie: cookie, token: token, word: word, proof, from: request.origin)
         } catch {
-            throw LoginAnswer(error)
+            throw LoginAnswer(error, command)
         }
-        let left = result.triesLeft
-        switch result.verdict {
+        switch outcome {
         case .accepted(let text):
             logger.info("A login was accepted from \(request.origin).")
             return LoginAnswer(200, .accepted, text)
                 .with("set-cookie", "\(Self.cookie(page))=; HttpOnly; SameSite=Strict; Max-Age=0")
-        case .undecided(let text):
+        case .undecided(let text, let left):
             throw LoginAnswer(503, .unavailable, text).with(["tries_left": .integer(left)])
-        case .refused(let text) where left == 0:
-            throw LoginAnswer(403, .ended, "\(text) That was the last try: this link is worth nothing any more.")
-        case .refused(let text):
-            throw LoginAnswer(403, .refused, "\(text) \(left == 1 ? "One try is" : "\(left) tries are") left.")
-                .with(["tries_left": .integer(left), "field": result.isAboutWord ? "word" : .null])
+        case .wrongWord(let left):
+            throw refused("That is not the word that you chose in chat.", left).with(["field": "word"])
+        case .refused(let text, let left): throw refused(text, left)
         }
+    }
+
+    private func refused(_ text: String, _ left: Int) -> LoginAnswer {
+        if left == 0 {
+            return LoginAnswer(403, .ended, "\(text) That was the last try: this link does not work any more.")
+        }
+        return LoginAnswer(403, .refused, "\(text) \(left == 1 ? "One try is" : "\(left) tries are") left.")
+            .with(["tries_left": .integer(left)])
     }
 
     private func proof(_ body: [String: JSONValue]) throws(LoginAnswer) -> LoginProof {
@@ -192,17 +206,20 @@ private struct LoginAnswer: Error {
         self.message = message
     }
 
-    init(_ fault: LoginBook.Fault) {
-        let again = "Write session_start to the bot again to get another."
+    init(_ fault: LoginBook.Fault, _ command: String) {
+        let again = "Write \(command) to the bot in a direct chat to get another."
         switch fault {
-        case .unknown: self.init(404, .ended, "This link is not valid, or a newer one has replaced it. \(again)")
+        case .unknown:
+            self.init(
+                404, .ended,
+                "This link is not valid any more: it was replaced, withdrawn, or the bot was restarted. \(again)")
         case .alreadyOpened:
             self.init(
                 410, .ended,
                 "This link was opened before, and works only once. If that was not you, somebody else has "
                     + "seen it: tell an administrator. \(again)")
         case .expired: self.init(410, .ended, "This link has expired. \(again)")
-        case .used: self.init(410, .ended, "This login is complete: the link is worth nothing any more.")
+        case .used: self.init(410, .ended, "This login is complete: the link does not work any more.")
         case .tooManyTries: self.init(410, .ended, "There were too many wrong tries with this link. \(again)")
         case .notThisPage:
             self.init(403, .foreign, "This page has not opened the link, or its cookie is gone. \(again)")

@@ -21,33 +21,49 @@ package final class OneTimeLogins: LoginDesk {
 
     package func prepare(_ request: LoginRequest) throws -> Secret {
         let now = now()
-        guard let link = book.withLock({ $0.prepare(request, at: now) }) else {
-            throw Refusal("Too many logins are open at the moment. Please try again in some minutes.")
+        let prepared = book.withLock { book in
+            Result { () throws(LoginBook.Refusal) -> Secret in try book.prepare(request, at: now) }
         }
-        return link
+        switch prepared {
+        case .success(let link): return link
+        case .failure(.full):
+            throw Refusal("Too many logins are open at the moment. Please try again in some minutes.")
+        case .failure(.wait(let time)):
+            throw Refusal("There were too many wrong tries. Please wait \(time.inWords) before you try again.")
+        }
     }
 
     @discardableResult
     package func withdraw(_ key: String) -> Bool { book.withLock { $0.withdraw(key) } }
 
-    func open(_ link: String) -> Result<LoginBook.Opened, LoginBook.Fault> {
+    /// Opens a link, once.
+    func open(_ link: String, from origin: String) async throws(LoginBook.Fault) -> LoginBook.Opened {
         let now = now()
-        return book.withLock { book in
-            Result { () throws(LoginBook.Fault) -> LoginBook.Opened in try book.open(link, at: now) }
+        let opening = book.withLock { book in
+            Result { () throws(LoginBook.Fault) -> LoginBook.Opening in try book.open(link, at: now) }
+        }
+        switch try opening.get() {
+        case .first(let opened, let request):
+            await request.happened(.opened, origin)
+            return opened
+        case .again(let request):
+            await request?.happened(.openedAgain, origin)
+            throw .alreadyOpened
         }
     }
 
     /// What became of a try.
-    struct Outcome: Sendable {
-        var verdict: LoginVerdict
-        var triesLeft: Int
-        /// It was the word that was wrong; nobody was asked.
-        var isAboutWord = false
+    enum Outcome: Sendable {
+        case accepted(String)
+        case refused(String, triesLeft: Int)
+        /// Nobody was asked.
+        case wrongWord(triesLeft: Int)
+        case undecided(String, triesLeft: Int)
     }
 
     /// One whole try.
     func attempt(
-        page: String, cookie: String, token: String, word: String, _ proof: LoginProof
+        page: String, cookie: String, token: String, word: String, _ proof: LoginProof, from origin: String
     ) async throws(LoginBook.Fault) -> Outcome {
         let now = now()
         let begun = book.withLock { book in
@@ -57,14 +73,21 @@ package final class OneTimeLogins: LoginDesk {
         }
         switch try begun.get() {
         case .wrongWord(let request, let left):
-            if left == 0 { await request.withdrawn() }
-            return Outcome(
-                verdict: .refused("That is not the word that you chose in chat."), triesLeft: left, isAboutWord: true)
+            await request.happened(.wrongWord, origin)
+            if left == 0 { await request.happened(.withdrawn, origin) }
+            return .wrongWord(triesLeft: left)
         case .check(let request):
             let verdict = await request.check(proof)
-            let left = book.withLock { $0.finish(page: page, verdict) }
-            if case .refused = verdict, left == 0 { await request.withdrawn() }
-            return Outcome(verdict: verdict, triesLeft: left)
+            let end = self.now()
+            guard let left = book.withLock({ $0.finish(page: page, verdict, at: end) }) else { throw .unknown }
+            switch verdict {
+            case .accepted(let begin): return .accepted(await begin())
+            case .undecided(let text): return .undecided(text, triesLeft: left)
+            case .refused(let text):
+                await request.happened(.refusedProof, origin)
+                if left == 0 { await request.happened(.withdrawn, origin) }
+                return .refused(text, triesLeft: left)
+            }
         }
     }
 }

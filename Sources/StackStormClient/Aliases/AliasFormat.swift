@@ -61,6 +61,36 @@ package struct AliasFormat: Sendable {
         return try parameters(of: stream, memory: &memory)
     }
 
+    /// Every value that stands in a command under a name, those that a later one replaces included.
+    package func written(in stream: CommandStream) -> [Parameter] {
+        var memory = Regex.Memory()
+        let match = regex.firstMatch(in: stream.scalars, memory: &memory)
+        let captured = regex.names.enumerated().compactMap { number, name -> Parameter? in
+            guard let name, let match, match[2 * number] >= 0 else { return nil }
+            return Parameter(name: name, value: stream.scalars.text(of: number, in: match))
+        }
+        return captured + stream.pairs.map { Parameter(name: $0.key, value: $0.value) }
+    }
+
+    /// The format with values in the place of its parameters; nil where it is an expression of its own.
+    package func filled(with parameters: [Parameter]) -> String? {
+        let scalars = source.unicodeScalars.map(\.value)
+        let markers = (Self.optional.allMatches(in: scalars) + Self.required.allMatches(in: scalars)).sorted {
+            $0[0] < $1[0]
+        }
+        var text = ""
+        var done = 0
+        for match in markers where match[0] >= done {
+            let fixed = scalars[done..<match[0]].text
+            guard !fixed.contains(where: { "()[]{}|?*+^$\\.".contains($0) }) else { return nil }
+            let name = scalars.text(of: 2, in: match)
+            text += fixed + scalars.text(of: 1, in: match) + (parameters.first { $0.name == name }?.value ?? "")
+            done = match[1]
+        }
+        let rest = scalars[done...].text
+        return rest.contains { "()[]{}|?*+^$\\.".contains($0) } ? nil : text + rest
+    }
+
     func parameters(of stream: CommandStream, memory: inout Regex.Memory) throws(Failure) -> [Parameter] {
         guard let match = regex.firstMatch(in: stream.scalars, memory: &memory) else {
             throw .mismatch("Command \"\(stream.command)\" doesn't match format string \"\(source)\"")

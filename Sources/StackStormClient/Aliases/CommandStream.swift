@@ -10,6 +10,8 @@ package struct CommandStream {
     package let pairs: [Pair]
     /// The scalars that formats are matched against.
     package let scalars: [UInt32]
+    /// The text of the pairs stood elsewhere in the command too, where StackStorm has cut it out as well.
+    package let isCutElsewhere: Bool
 
     package init(_ command: String) {
         self.command = command
@@ -18,12 +20,15 @@ package struct CommandStream {
         guard all.contains(61), let tail = Self.tail(of: all), !tail.isEmpty else {
             pairs = []
             scalars = space + all + space
+            isCutElsewhere = false
             return
         }
         pairs = Self.pair.allMatches(in: tail).map { match in
             Pair(key: tail.text(of: 1, in: match), value: (3...6).map { tail.text(of: $0, in: match) }.joined())
         }
-        scalars = space + all.removing(tail) + space
+        let rest = all.removing(tail)
+        isCutElsewhere = rest.count != all.count - tail.count
+        scalars = space + rest + space
     }
 
     /// The text that formats are matched against.

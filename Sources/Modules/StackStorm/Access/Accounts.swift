@@ -15,6 +15,8 @@ actor Accounts {
     private let now: @Sendable () -> Date
     private var sessions: [Identity: Session] = [:]
     private var ended: [Identity: End] = [:]
+    /// Whose ended session the store still has.
+    private var unremoved: Set<Identity> = []
     private static let mostEnded = 10_000
 
     init(_ records: any RecordCollection, logger: Logger, now: @escaping @Sendable () -> Date) {
@@ -24,16 +26,22 @@ actor Accounts {
     }
 
     /// Takes over what the last run kept. A session that cannot be read costs itself only.
-    func restore() async {
+    /// - Parameter stackStorm: where credentials are sent now; those for another are dropped.
+    func restore(for stackStorm: String) async {
         do {
             for record in try await records.all() {
                 do {
                     let session = try Session(unsealed: record.value)
-                    if sessions[session.owner] == nil { sessions[session.owner] = session }
+                    sessions[session.owner] = session
+                    guard session.stackStorm != stackStorm else { continue }
+                    logger.notice("The login of \(session.name) was for another StackStorm, and is dropped.")
+                    await end(session, because: .refused)
                 } catch {
                     logger.error("A stored login cannot be read, and is left out.")
                 }
             }
+        } catch is CancellationError {
+            return
         } catch {
             logger.error("The stored logins cannot be read; people have to log in again: \(error)")
         }
@@ -66,6 +74,7 @@ actor Accounts {
     func begin(_ session: Session) async {
         sessions[session.owner] = session
         ended[session.owner] = nil
+        unremoved.remove(session.owner)
         do {
             try await records.set(session.sealable(), for: session.owner.key)
         } catch {
@@ -73,25 +82,32 @@ actor Accounts {
         }
     }
 
-    /// Ends a session, if it is still that one: a later login of the same owner is not touched. Throws where it would
-    /// come back with the next start.
-    func end(_ session: Session) async throws {
-        guard sessions[session.owner]?.id == session.id else { return }
-        sessions[session.owner] = nil
-        try await records.remove(session.owner.key)
+    /// Ends whatever session somebody has. Returns whether there was one.
+    @discardableResult
+    func endAll(of owner: Identity) async throws -> Bool {
+        let wasThere = sessions.removeValue(forKey: owner) != nil || unremoved.contains(owner)
+        guard wasThere else { return false }
+        do {
+            try await records.remove(owner.key)
+            unremoved.remove(owner)
+            return true
+        } catch {
+            unremoved.insert(owner)
+            logger.error("An ended login could not be removed from the store: \(error)")
+            throw Refusal(
+                "The login is ended for now, but the store cannot be written: it would come back with the next start. "
+                    + "Please try again.")
+        }
     }
 
-    /// The same, for what ended by itself.
+    /// Ends a session that came to its end by itself, if it is still that one: a later login of the same owner is not
+    /// touched.
     func end(_ session: Session, because end: End) async {
         guard sessions[session.owner]?.id == session.id else { return }
         if ended.count >= Self.mostEnded { ended = [:] }
         ended[session.owner] = end
-        do {
-            try await self.end(session)
-        } catch {
-            // It is worthless: at the next start it would end again.
-            logger.error("An ended login could not be removed from the store: \(error)")
-        }
+        // Where the store fails that was logged; at the next start the session would end again.
+        _ = try? await endAll(of: session.owner)
     }
 
     func dropExpired() async {

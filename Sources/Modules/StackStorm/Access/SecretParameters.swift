@@ -27,11 +27,6 @@ struct SecretParameters: Sendable {
 
     func knows(_ action: String) -> Bool { known[action] != nil }
 
-    /// There is nothing to mask anywhere: lines need not be looked into.
-    func saysNothingIsSecret(in aliases: [Alias]) -> Bool {
-        aliases.allSatisfy { knows($0.actionRef) && secrets[$0.actionRef]?.isEmpty == true }
-    }
-
     private func isSecret(_ parameter: String, of action: String) -> Bool {
         guard known[action]?.contains(parameter) == true else { return true }
         return secrets[action]?.contains(parameter) == true
@@ -40,8 +35,10 @@ struct SecretParameters: Sendable {
     /// A line with the values of secret parameters masked. Where a value is not found as it was written, only the
     /// format is left.
     func masked(_ line: String, _ match: AliasMatcher.Match) -> String {
-        let values = match.parameters.filter { isSecret($0.name, of: match.alias.actionRef) }
-            .compactMap(\.value).filter { !$0.isEmpty }
+        let action = match.alias.actionRef
+        // A value that a later one replaces is no less secret.
+        let written = (try? AliasFormat(match.representation))?.written(in: CommandStream(line)) ?? match.parameters
+        let values = written.filter { isSecret($0.name, of: action) }.compactMap(\.value).filter { !$0.isEmpty }
         var line = line
         // The longest first: one may be a part of another.
         for value in Set(values).sorted(by: { $0.utf8.count > $1.utf8.count }) {
@@ -50,23 +47,23 @@ struct SecretParameters: Sendable {
         }
         return line
     }
+
+    func hasSecrets(_ match: AliasMatcher.Match) -> Bool {
+        match.parameters.contains { isSecret($0.name, of: match.alias.actionRef) }
+    }
 }
 
 extension StackStormModule {
-    /// A line of ours as the audit may keep it. One that is no command of StackStorm's keeps its first words only:
-    /// nobody knows what is secret in it.
+    /// A line of ours as the audit may keep it. Of one that is no command of StackStorm's, only words that aliases begin
+    /// with are kept: nobody knows what is secret in the rest.
     func masked(_ line: String) -> String {
-        guard let table = table.value else { return Self.beginning(of: line) }
-        let secrets = secrets.value
+        guard let table = table.value else { return line.isEmpty ? "" : "…" }
         switch table.matcher.match(line) {
-        case .one(let match): return secrets.masked(line, match)
+        case .one(let match):
+            let secrets = secrets.value
+            return secrets.hasSecrets(match) ? secrets.masked(line, match) : line
         case .none where VerbCall(line) != nil: return line
-        case .none, .ambiguous, .unknown: return Self.beginning(of: line)
+        case .none, .ambiguous, .unknown: return table.knownBeginning(of: line)
         }
-    }
-
-    private static func beginning(of line: String) -> String {
-        let words = line.split(maxSplits: 2, whereSeparator: \.isWhitespace)
-        return words.prefix(2).joined(separator: " ") + (words.count > 2 ? " …" : "")
     }
 }

@@ -28,6 +28,8 @@ struct Session: Sendable {
     /// How they logged in, for people: `password`, `token`, `API key`.
     var method: String
     var credential: Credential
+    /// Which StackStorm the credential is for: it is sent to no other.
+    var stackStorm: String
     var since: Date
     var until: Date
 }
@@ -42,6 +44,7 @@ extension Session {
         var method: String
         var header: String
         var value: String
+        var stackStorm: String
         var since: Date
         var until: Date
     }
@@ -50,14 +53,14 @@ extension Session {
         try JSONValue.encode(
             Stored(
                 id: id, owner: owner, name: name, account: account, method: method, header: credential.header,
-                value: credential.value.reveal(), since: since, until: until))
+                value: credential.value.reveal(), stackStorm: stackStorm, since: since, until: until))
     }
 
     init(unsealed bytes: [UInt8]) throws {
         let stored = try JSONDecoder().decode(Stored.self, from: Data(bytes))
         self.init(
             id: stored.id, owner: stored.owner, name: stored.name, account: stored.account, method: stored.method,
-            credential: Credential(header: stored.header, value: Secret(stored.value)), since: stored.since,
-            until: stored.until)
+            credential: Credential(header: stored.header, value: Secret(stored.value)),
+            stackStorm: stored.stackStorm, since: stored.since, until: stored.until)
     }
 }
