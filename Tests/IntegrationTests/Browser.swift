@@ -164,7 +164,7 @@ struct Browser: Sendable {
         return cookies.compactMap { $0["value"]?.string } + [token]
     }
 
-    func forgetCookies() async throws { _ = try await Self.send(client, .DELETE, base + "/cookie", nil) }
+    func forgetCookies() async throws { _ = try await tools("Network.clearBrowserCookies", .object([:])) }
 
     /// Everything that the accessibility tree calls a field or a button and gives no name.
     func namelessControls() async throws -> [String] {

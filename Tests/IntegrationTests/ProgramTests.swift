@@ -222,6 +222,61 @@ import Testing
         }
     }
 
+    @Test func `a reload keeps the rules of the modules that run, and says what waits for a restart`() async throws {
+        try await Program.withFolder { folder in
+            func configure(_ prefix: String, _ more: [String: JSONValue] = [:]) throws {
+                try Self.configuration(port: 1) { object in
+                    object["access_controls"] = [["command": "st2:*", "allowusers": []]]
+                    var stackStorm = object["stackstorm"]?.object ?? [:]
+                    stackStorm["plugin_prefix"] = .string(prefix)
+                    object["stackstorm"] = .object(stackStorm)
+                    object.merge(more) { _, new in new }
+                }.write(to: folder.appendingPathComponent("config.json"))
+            }
+            try configure("st2")
+            let petrel = try Program(["run"], in: folder, environment: Self.environment)
+            petrel.type(Self.say("!st2 echo x"))
+            #expect(await petrel.line()?.contains("You may not run this") == true)
+            try configure("prod")
+            petrel.signal(SIGHUP)
+            #expect(await petrel.error(with: "access_controls[0].command: can never match") != nil)
+            #expect(await petrel.error(with: "What changed in stackstorm waits for a restart.") != nil)
+            petrel.type(Self.say("!st2 echo x"))
+            #expect(await petrel.line()?.contains("You may not run this") == true)
+            petrel.signal(SIGTERM)
+            #expect(await petrel.end().status == 0)
+        }
+    }
+
+    @Test(arguments: [
+        (#"{"plugin_prefix": "builtins"}"#, "makes a second module \"builtins\""),
+        (#"{"rbac_auth": {"clientside": {"url": "http://127.0.0.1:1/"}}}"#, "web: is required: people log in"),
+        (#"{"rbac_auth": {"clientside": {"url": "http://127.evil.example.com/"}}}"#, "url: must be https://"),
+    ]) func `check finds what would only show later`(section: String, expected: String) async throws {
+        try await Program.withFolder { folder in
+            try Self.configuration(port: 1) { object in
+                let more = (try? JSONValue.parse(section.utf8))?.object ?? [:]
+                object["stackstorm"] = .object((object["stackstorm"]?.object ?? [:]).merging(more) { _, new in new })
+            }.write(to: folder.appendingPathComponent("config.json"))
+            let (status, output) = await (try Program(["check"], in: folder, environment: Self.environment)).end()
+            #expect(status == 1 && output.contains(expected), "\(output)")
+        }
+    }
+
+    @Test func `explain decides without StackStorm, and knows no command where there is none`() async throws {
+        try await Program.withFolder { folder in
+            try Self.configuration(port: 1) { $0["access_controls"] = [["command": "st2 drain*", "allowusers": []]] }
+                .write(to: folder.appendingPathComponent("config.json"))
+            func explain(_ line: String) async throws -> String {
+                try await Program(["explain", line], in: folder, environment: Self.environment).end().output
+            }
+            let denied = try await explain("st2 drain web1")
+            #expect(denied.contains("allowed   no") && denied.contains("StackStorm cannot be reached"))
+            let nonsense = try await explain("nonsense")
+            #expect(nonsense.contains("allowed   no") && nonsense.contains("no command is called that"))
+        }
+    }
+
     @Test func `SIGHUP takes over what can change, and a bad file changes nothing`() async throws {
         try await Program.withFolder { folder in
             let petrel = try Self.run(in: folder, try Self.configuration(port: 1))

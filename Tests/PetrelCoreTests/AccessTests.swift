@@ -337,6 +337,42 @@ import Testing
         }
     }
 
+    @Test func `a command that takes nothing is not run with something`() async throws {
+        let backend = RecordingBackend()
+        let bare = Command("bare", summary: "", takesNoArguments: true) { _ in Reply("ran") }
+        let access = try Self.access(["access_controls": [["command": "bare", "allowrooms": ["@petrel"]]]])
+        try await TestHost([backend], policy: .init(access: access)).run([Module(name: "m", commands: [bare])]) {
+            backend.type("!bare", in: "#ops")
+            #expect(await backend.next()?.reply.text.hasPrefix("You may not run this") == true)
+            backend.type("!bare foo", in: "#ops")
+            #expect(await backend.next()?.reply.text == "`!bare` takes nothing after it.")
+            backend.type("!bare", in: nil)
+            #expect(await backend.next()?.reply.text == "ran")
+        }
+    }
+
+    @Test func `administrators can be those of one backend`() throws {
+        let access = try Self.access(["admins": ["xmpp/@root"]])
+        let root = Person(id: "@root", name: "@root")
+        #expect(access.isAdmin(root, on: "xmpp") && !access.isAdmin(root, on: "text"))
+    }
+
+    @Test func `every reading of a line has to be allowed`() throws {
+        let access = try Self.access([
+            "access_controls": [["command": "st2 a*"], ["command": "st2 b*", "allowusers": []], ["command": "*"]]
+        ])
+        func decide(_ readings: [String]) -> AccessDecision {
+            var question = AccessControl.Question(
+                person: Person(id: "@a", name: "@a"), room: nil, backend: "text", module: "st2", lines: ["st2 a x"])
+            question.readings = { readings.map { [$0] } }
+            return access.decide(question)
+        }
+        #expect(decide([]).isAllowed && decide(["st2 c"]).isAllowed)
+        let denied = decide(["st2 c", "st2 b x"])
+        #expect(!denied.isAllowed && denied.rule?.index == 1)
+        #expect(denied.reason.hasSuffix(", which is what this line amounts to"))
+    }
+
     @Test func `an argument that is secret is masked in the audit, and whoever shows it in a room is told`()
         async throws
     {

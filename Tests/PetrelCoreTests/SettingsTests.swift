@@ -57,7 +57,16 @@ import Testing
             ])
     }
 
-    @Test(arguments: ["", "[1]", "{\"a\": }", "{\"a\": 1"]) func `what is no JSON object is refused`(text: String)
+    @Test(arguments: [
+        (#"{"a": 1, "b": 2, "a": 3}"#, ["a"]), (#"{"a": {"x": [1, {"y": 1, "y": 2}]}}"#, ["a.x[1].y"]),
+        (#"{"a": "\"a\": 1, }", "b": [], "c": {}, "d": [{}, {"e": null}]}"#, []), (#"{"\u0061": 1, "a": 2}"#, ["a"]),
+        (" {\n\"a\" : [ ] , \"b\" : { \"a\" : -1.5e3 , \"b\" : true } } ", []),
+    ]) func `a key that stands twice is found`(text: String, expected: [String]) {
+        #expect(DuplicateKeys(in: Data(text.utf8)).found == expected)
+    }
+
+    @Test(arguments: ["", "[1]", "{\"a\": 1, \"a\": 2}", "{\"a\": }", "{\"a\": 1"])
+    func `what is no JSON object is refused`(text: String)
         throws
     {
         let file = FileManager.default.temporaryDirectory.appendingPathComponent("\(UUID()).json")

@@ -168,6 +168,70 @@ import Testing
         }
     }
 
+    @Test func `one damaged record costs itself, and is told`() async throws {
+        try await Self.withFolder { folder in
+            let store = try Self.store(in: folder)
+            for person in ["alice", "bob"] { try await Self.records(store).set(Self.token, for: person) }
+            try await store.database.write { try $0.execute(sql: "UPDATE secret SET sealed = x'00' WHERE key = 'bob'") }
+            #expect(try await Self.records(store).all().map(\.key) == ["alice"])
+            #expect(try store.checkKey()?.hasPrefix("Stored logins that are damaged: 1.") == true)
+        }
+    }
+
+    @Test func `nothing that the old key had sealed is left after a rotation`() async throws {
+        try await Self.withFolder { folder in
+            let store = try Self.store(in: folder)
+            for number in 0..<50 { try await Self.records(store).set(Self.token, for: "person \(number)") }
+            let old = try await store.database.read { try Data.fetchAll($0, sql: "SELECT sealed FROM secret") }
+            _ = try store.rotateKey(to: nil)
+            try store.close()
+            for file in try FileManager.default.contentsOfDirectory(at: folder, includingPropertiesForKeys: nil) {
+                let data = try Data(contentsOf: file)
+                #expect(old.allSatisfy { data.range(of: $0) == nil }, "\(file.lastPathComponent)")
+            }
+        }
+    }
+
+    @Test func `a credential of systemd may be read by the group of the service`() async throws {
+        try await Self.withFolder { folder in
+            let file = folder.appendingPathComponent("petrel.key").path
+            try KeyRing.write(.random(), to: file)
+            for (mode, isGood) in [(0o440, true), (0o444, false)] {
+                try FileManager.default.setAttributes([.posixPermissions: mode], ofItemAtPath: file)
+                let key = try? KeyRing(.credential(file)).existing()
+                #expect((key != nil) == isGood)
+            }
+        }
+    }
+
+    @Test func `an audit that cannot be written waits, and says so`() async throws {
+        let store = try Store()
+        let audit = store.audit(logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+        try await store.database.write { try $0.execute(sql: "ALTER TABLE audit RENAME TO away") }
+        for line in ["one", "two"] {
+            audit.record(
+                AuditEntry(
+                    backend: "b", person: "p", name: "n", room: nil, line: line, isAllowed: true, rule: nil, reason: "")
+            )
+        }
+        #expect(await audit.write() == false)
+        #expect(audit.status().first?.detail.hasPrefix("2 entries cannot be written") == true)
+        await #expect(throws: Refusal.self) { try await audit.entries(AuditQuery()) }
+        try await store.database.write { try $0.execute(sql: "ALTER TABLE away RENAME TO audit") }
+        #expect(try await audit.entries(AuditQuery()).map(\.line) == ["two", "one"])
+        #expect(audit.status().isEmpty)
+    }
+
+    @Test func `no entry looks like two, and none is endless`() {
+        let entry = AuditEntry(
+            backend: "b", person: "p", name: String(repeating: "e\u{301}", count: 100_000), room: "#x\ny",
+            line: "a\nb\u{1B}c",
+            isAllowed: true, rule: nil, reason: "")
+        let bounded = entry.bounded
+        #expect(bounded.line == "a b c" && bounded.room == "#x y")
+        #expect(bounded.name.utf8.count <= 2_010)
+    }
+
     @Test func `the audit keeps what was recorded, in order, and is cut by age`() async throws {
         let store = try Store()
         let audit = store.audit(logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
