@@ -127,6 +127,25 @@ import Testing
         }
     }
 
+    @Test func `two instances on one StackStorm say a result once`() async throws {
+        try await Bench.withSimulator { stackStorm, port in
+            let modules = try ["a", "b"].map { prefix in
+                var settings = StackStormModuleSettings(client: try Bench.client(port: port))
+                settings.prefix = prefix
+                return try StackStormModule(settings, logger: Bench.logger)
+            }
+            let backend = RecordingBackend()
+            try await TestHost([backend]).run(modules) {
+                backend.type("!a echo once")
+                #expect(await backend.next()?.reply.text.hasPrefix("core.echo started") == true)
+                #expect(await backend.next()?.reply.text.contains("stdout : once") == true)
+                // What comes after it on the same streams comes after a second copy as well.
+                await stackStorm.publish(payload: ["channel": "#ops", "message": "last"], route: "errbot")
+                #expect(await backend.next()?.reply.text == "last")
+            }
+        }
+    }
+
     @Test func `verbs act on what was started here, for who started it`() async throws {
         try await Bench.run(admins: ["@root"]) { bench in
             bench.backend.type("!st2 restart nginx on web1")
