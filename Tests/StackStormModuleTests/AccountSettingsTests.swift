@@ -1,0 +1,46 @@
+import Foundation
+import PetrelKit
+import Testing
+
+@testable import StackStormModule
+
+@Suite struct AccountSettingsTests {
+    private static func settings(_ json: JSONValue) -> (StackStormModuleSettings, [String]) {
+        let context = SettingsContext(folder: URL(fileURLWithPath: "/nowhere"), environment: [:])
+        let section = SettingsSection(json.object ?? [:], at: "stackstorm", in: context)
+        let settings = StackStormModuleSettings(section, environment: [:])
+        return (settings, context.problems.map(\.description))
+    }
+
+    @Test(arguments: [
+        (
+            #"{"standalone": {}, "clientside": {"url": "https://a/"}}"#,
+            "stackstorm.rbac_auth: names clientside and standalone; there can be only one"
+        ),
+        (#"{"serverside": {}}"#, "stackstorm.rbac_auth.serverside: unknown key"),
+        (#"{}"#, "stackstorm.rbac_auth: must be"), (#"null"#, "stackstorm.rbac_auth: must not be null"),
+        (#""standalone""#, "stackstorm.rbac_auth: must be an object"),
+        (#"{"clientside": {}}"#, "stackstorm.rbac_auth.clientside.url: is required"),
+        (
+            #"{"clientside": {"url": "http://petrel.example.com/"}}"#,
+            "stackstorm.rbac_auth.clientside.url: must be https://"
+        ),
+        (#"{"clientside": {"url": "https://a/?x=1"}}"#, "stackstorm.rbac_auth.clientside.url: must be an address"),
+        (#"{"clientside": {"url": "https://a/", "uri": 1}}"#, "stackstorm.rbac_auth.clientside.uri: unknown key"),
+        (#"{"standalone": {"url": "https://a/"}}"#, "stackstorm.rbac_auth.standalone.url: unknown key"),
+    ]) func `an impossible way of logging in stops the start`(text: String, expected: String) throws {
+        let (_, problems) = Self.settings(["rbac_auth": try JSONValue.parse(text.utf8)])
+        #expect(problems.contains { $0.hasPrefix(expected) }, "\(problems)")
+    }
+
+    @Test func `the address of the page gets its slash`() throws {
+        for (url, expected) in [
+            ("https://a", "https://a/"), ("https://a/petrel", "https://a/petrel/"),
+            ("https://a/x.html", "https://a/x.html"),
+            ("http://127.0.0.1:3141/", "http://127.0.0.1:3141/"), ("http://localhost:1", "http://localhost:1/"),
+        ] {
+            let (settings, problems) = Self.settings(["rbac_auth": ["clientside": ["url": .string(url)]]])
+            #expect(problems.isEmpty && settings.loginPage?.absoluteString == expected)
+        }
+    }
+}

@@ -1,0 +1,150 @@
+import Foundation
+import Logging
+import PetrelCore
+import PetrelKit
+import PetrelTesting
+import StackStormClient
+import StackStormSimulator
+import Testing
+
+@testable import StackStormModule
+
+/// What rules see of a line, and what the audit keeps of it.
+@Suite(.timeLimit(.minutes(2))) struct LineTests {
+    private static let login = SimulatedContent(
+        aliases: SimulatedContent.demo.aliases + [
+            SimulatedContent.alias(
+                "vault.login", "", action: "vault.login",
+                formats: ["login {{ user }} with {{ pw }} for {{ hours=1 }} hours"])
+        ],
+        actions: SimulatedContent.demo.actions + [
+            SimulatedAction(
+                "vault.login",
+                parameters: [
+                    "user": ["type": "string"], "pw": ["type": "string", "secret": true], "hours": ["type": "integer"],
+                ]
+            ) { _ in ["stdout": "done"] }
+        ])
+
+    @Test func `a secret parameter reaches neither audit nor store nor log`() async throws {
+        let lines = Locked<[String]>([])
+        let storage = MemoryStorage()
+        var logger = Logger(label: "test") { _ in CollectingLog(lines: lines) }
+        logger.logLevel = .trace
+        let access = AccessControl(
+            rules: [AccessRule(index: 0, command: "st2 login root *", modules: [], limits: .nobody)])
+        let options = Bench.Options(
+            content: Self.login, storage: storage, policy: .init(access: access), logger: logger)
+        try await Bench.run(options) { bench in
+            bench.backend.type("!st2 login joe with hunter2 for 3 hours")
+            let id = try #require(await bench.text().firstMatch(of: /[0-9a-f]{24}/)).output
+            _ = await bench.backend.next()
+            bench.backend.type("!st2 login root with hunter2 for 3 hours")
+            #expect(await bench.text().hasPrefix("You may not run this"))
+            bench.backend.type("!st2 logni joe with hunter2")
+            #expect(await bench.text().contains("has no command"))
+            bench.backend.type("!st2 login joe with hunter2 for many hours")
+            #expect(await bench.text().contains("Failed to cast"))
+            bench.backend.type("!st2 rerun \(id)")
+            #expect(await bench.text().hasPrefix("This command had secret parameters"))
+            #expect(
+                bench.host.audit.all.map(\.line) == [
+                    "st2 login joe with ••• for 3 hours", "st2 login root with ••• for 3 hours", "st2 …",
+                    "st2 login joe with ••• for many hours", "st2 rerun \(id)",
+                ])
+        }
+        #expect(!lines.value.contains { $0.contains("hunter2") })
+        for record in try await storage.records("executions").all() {
+            #expect(!String(decoding: record.value, as: UTF8.self).contains("hunter2"))
+        }
+    }
+
+    /// What StackStorm's parser rewrites must not slip past a rule.
+    @Test(arguments: [
+        "restart nginx on web1", "res hosts=web9tart nginx on web1 hosts=web9", "restart \"nginx\" on web1",
+        "restart 'nginx' on web1", "restart nginx hosts=web1", "restart other on web1 service=nginx",
+    ]) func `a rule sees what a line amounts to`(line: String) async throws {
+        var limits = AccessLimits()
+        limits.arguments.deny = GlobList(["st2 restart nginx*"])
+        let access = AccessControl(rules: [AccessRule(index: 0, command: "st2*", modules: [], limits: limits)])
+        try await Bench.run(Bench.Options(policy: .init(access: access))) { bench in
+            bench.backend.type("!st2 \(line)")
+            let text = await bench.text()
+            #expect(text.hasPrefix("You may not run this: access_controls[0]"), "\(text)")
+            #expect(await bench.stackStorm.request(count: "POST /api/v1/aliasexecution") == 0)
+        }
+    }
+
+    @Test func `pairs that StackStorm would cut out of the middle are refused without rules as well`() async throws {
+        try await Bench.run { bench in
+            bench.backend.type("!st2 res hosts=web9tart nginx on web1 hosts=web9")
+            #expect(await bench.text().hasPrefix("The key=value pairs at the end stand elsewhere in the line too"))
+            bench.backend.type("!st2 restart nginx on web1 hosts=web9")
+            #expect(await bench.text().hasPrefix("Restarting nginx."))
+        }
+    }
+
+    @Test func `a masked parameter is masked wherever it stands`() async throws {
+        try await Bench.run(Bench.Options(content: Self.login)) { bench in
+            bench.backend.type("!st2 login joe with hunter2 for 3 hours pw=hunter3")
+            _ = await bench.backend.next()
+            _ = await bench.backend.next()
+            bench.backend.type("!acl why @bob #ops !st2 login joe with hunter4 for 3 hours")
+            _ = await bench.backend.next()
+            #expect(bench.host.audit.all.first?.line == "st2 login joe with ••• for 3 hours pw=•••")
+        }
+    }
+
+    @Test func `what StackStorm has not said counts as secret`() async throws {
+        let secrets = SecretParameters()
+        let table = AliasTable([
+            Alias(
+                id: "1", name: "a", pack: "p",
+                formats: [Alias.Format(display: "x", representations: ["login {{ user }} with {{ pw }}"])])
+        ])
+        guard case .one(let match) = table.matcher.match("login joe with joe") else {
+            Issue.record("the line matches nothing")
+            return
+        }
+        #expect(secrets.masked("login joe with joe", match) == "login ••• with •••")
+    }
+
+    @Test func `rerun is decided as the line that it amounts to`() async throws {
+        let storage = MemoryStorage()
+        let denied = AccessControl(rules: [AccessRule(index: 0, command: "st2 echo*", modules: [], limits: .nobody)])
+        for policy in [Dispatcher.Policy(), Dispatcher.Policy(access: denied)] {
+            try await Bench.run(Bench.Options(storage: storage, policy: policy)) { bench in
+                if policy.access.rules.isEmpty {
+                    bench.backend.type("!st2 echo x")
+                    _ = await bench.backend.next()
+                    _ = await bench.backend.next()
+                }
+                let id = try #require(try await storage.records("executions").all().first?.key)
+                bench.backend.type("!st2 rerun \(id)")
+                let isAllowed = policy.access.rules.isEmpty
+                #expect(await bench.text().hasPrefix(isAllowed ? "core.echo started" : "You may not run this"))
+            }
+        }
+    }
+}
+
+extension AccessLimits {
+    static var nobody: AccessLimits {
+        var limits = AccessLimits()
+        limits.users.allow = GlobList([])
+        return limits
+    }
+}
+
+struct CollectingLog: LogHandler {
+    let lines: Locked<[String]>
+    var metadata: Logger.Metadata = [:]
+    var logLevel = Logger.Level.trace
+
+    subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+        get { metadata[key] }
+        set { metadata[key] = newValue }
+    }
+
+    func log(event: LogEvent) { lines.withLock { $0.append("\(event.message) \(metadata) \(event.metadata ?? [:])") } }
+}
