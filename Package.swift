@@ -101,7 +101,7 @@ let package = Package(
         tests(
             "StackStormClientTests", ["StackStormClient", "StackStormSimulator", "PetrelKit"],
             resources: [.copy("Recordings")]),
-        tests("PetrelWebTests", ["PetrelWeb", "PetrelKit", log]),
+        tests("PetrelWebTests", ["PetrelWeb", "PetrelKit", "PetrelTesting", log]),
         tests("TextBackendTests", ["TextBackend", "PetrelKit"]),
         tests(
             "PetrelStoreTests", ["PetrelStore", "PetrelKit", log, .product(name: "GRDB", package: "GRDB.swift")]),

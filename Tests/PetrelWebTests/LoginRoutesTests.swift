@@ -1,6 +1,7 @@
 import Foundation
 import Logging
 import PetrelKit
+import PetrelTesting
 import Testing
 
 @testable import PetrelWeb
@@ -18,7 +19,7 @@ import Testing
             logins = OneTimeLogins()
             let log = Locked<[String]>([])
             self.log = log
-            let logger = Logger(label: "test") { _ in CollectingHandler(lines: log) }
+            let logger = Logger(label: "test") { _ in CollectingLogHandler(log) }
             let url = try #require(URL(string: page))
             routes = Dictionary(
                 uniqueKeysWithValues: LoginRoutes(logins, pages: [url], command: "!log_in WORD", logger: logger).routes
@@ -265,18 +266,4 @@ import Testing
         }
         #expect(answer.headers["set-cookie"]?.contains("Secure") == false)
     }
-}
-
-/// Keeps lines for a test to look through.
-struct CollectingHandler: LogHandler {
-    let lines: Locked<[String]>
-    var metadata: Logger.Metadata = [:]
-    var logLevel = Logger.Level.trace
-
-    subscript(metadataKey key: String) -> Logger.Metadata.Value? {
-        get { metadata[key] }
-        set { metadata[key] = newValue }
-    }
-
-    func log(event: LogEvent) { lines.withLock { $0.append("\(event.message) \(metadata)") } }
 }

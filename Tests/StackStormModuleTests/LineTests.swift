@@ -29,7 +29,7 @@ import Testing
     @Test func `a secret parameter reaches neither audit nor store nor log`() async throws {
         let lines = Locked<[String]>([])
         let storage = MemoryStorage()
-        var logger = Logger(label: "test") { _ in CollectingLog(lines: lines) }
+        var logger = Logger(label: "test") { _ in CollectingLogHandler(lines) }
         logger.logLevel = .trace
         let access = AccessControl(
             rules: [AccessRule(index: 0, command: "st2 login root *", modules: [], limits: .nobody)])
@@ -134,17 +134,4 @@ extension AccessLimits {
         limits.users.allow = GlobList([])
         return limits
     }
-}
-
-struct CollectingLog: LogHandler {
-    let lines: Locked<[String]>
-    var metadata: Logger.Metadata = [:]
-    var logLevel = Logger.Level.trace
-
-    subscript(metadataKey key: String) -> Logger.Metadata.Value? {
-        get { metadata[key] }
-        set { metadata[key] = newValue }
-    }
-
-    func log(event: LogEvent) { lines.withLock { $0.append("\(event.message) \(metadata) \(event.metadata ?? [:])") } }
 }
