@@ -35,10 +35,20 @@ package struct CommandTable: Sendable {
             lines = entry.lines(arguments)
         }
 
-        /// The line as the audit may keep it.
-        /// The same for what the arguments amount to besides.
-        var readings: [[String]] { (entry.command.readings?(arguments) ?? []).map(entry.lines) }
+        /// What the arguments amount to besides.
+        package var readings: [AccessControl.Reading] { readings(entry.command.readings?(arguments) ?? []) }
 
+        package func readings(_ readings: [LineReading]) -> [AccessControl.Reading] {
+            readings.map { reading in
+                switch reading {
+                case .text(let text): .lines(entry.lines(text))
+                case .part(let text): .part(entry.lines(text))
+                case .unforeseeable: .unforeseeable
+                }
+            }
+        }
+
+        /// The line as the audit may keep it.
         package var masked: String {
             entry.command.masking.map { entry.lines($0(arguments))[0] } ?? lines[0]
         }
@@ -75,6 +85,9 @@ package struct CommandTable: Sendable {
         }
         for word in words.reversed() {
             if let index = byName[word.key] {
+                // `status of web` may be for whoever takes every line.
+                let isOnlyName = text[word.end...].allSatisfy(\.isWhitespace)
+                if entries[index].command.takesNoArguments, !isOnlyName, byName[""] != nil { continue }
                 return Match(entries[index], CommandText.plain(text[word.end...]))
             }
         }

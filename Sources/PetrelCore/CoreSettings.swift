@@ -132,7 +132,10 @@ extension SettingsSection {
         func failure(_ message: String) -> ConfigurationFailure {
             ConfigurationFailure(file: path, problems: [SettingsProblem(path: "", message: message)])
         }
-        guard let data = try? Data(contentsOf: url) else { throw failure("the file cannot be read") }
+        guard var data = try? Data(contentsOf: url) else { throw failure("the file cannot be read") }
+        let mark: [UInt8] = [0xEF, 0xBB, 0xBF]
+        if data.starts(with: mark) { data = Data(data.dropFirst(mark.count)) }
+        guard String(validating: data, as: UTF8.self) != nil, !data.contains(0) else { throw failure("must be UTF-8") }
         let json: JSONValue
         do {
             json = try JSONValue.parse(data)

@@ -11,6 +11,8 @@ public struct AccessDecision: Sendable, Hashable {
         case admin
         /// The command is for direct chats.
         case directOnly
+        /// What the line amounts to shows only when it runs.
+        case unforeseeable
         /// The command needs an identity that is bound to one account.
         case identity
     }
@@ -46,7 +48,7 @@ public struct AccessDecision: Sendable, Hashable {
 extension AccessDecision {
     /// One sentence. Made when it is asked for: most decisions are never read.
     public var reason: String {
-        isAboutReading ? "\(ownReason), which is what this line amounts to" : ownReason
+        isAboutReading && ground != .unforeseeable ? "\(ownReason), which is what this line amounts to" : ownReason
     }
 
     private var ownReason: String {
@@ -60,6 +62,8 @@ extension AccessDecision {
         case .direct: return "\(deciding) does not allow it in a direct chat"
         case .group: return "\(deciding) does not allow it in rooms"
         case .arguments: return "\(deciding) does not allow these arguments"
+        case .unforeseeable:
+            return "StackStorm would evaluate the {{ … }} in this line, and access rules cannot judge what comes of it"
         case .admin: return "only an administrator may run this command"
         case .directOnly: return "this command works in a direct chat only: write to me there"
         case .identity: return "this command needs an identity that is bound to one account, and \(subject) is none"

@@ -23,9 +23,8 @@ public struct Command: Sendable {
     public var masking: (@Sendable (String) -> String)?
     /// Other words that call it, which rules and the audit see as its name.
     public var otherNames: [String]
-    /// What its arguments amount to besides what they say, where a parser reads them otherwise than people do. Access
-    /// rules have to allow each of these texts as well.
-    public var readings: (@Sendable (String) -> [String])?
+    /// What its arguments amount to besides what they say, where a parser reads them otherwise than people do.
+    public var readings: (@Sendable (String) -> [LineReading])?
     /// The lines it takes beyond its own name, for completion and "did you mean".
     public var lines: (@Sendable () -> [String])?
     public var handler: Handler
@@ -34,7 +33,7 @@ public struct Command: Sendable {
         _ name: String, usage: String = "", summary: String, isAdminOnly: Bool = false, isDirectOnly: Bool = false,
         needsStableIdentity: Bool = false, takesNoArguments: Bool = false, isListed: Bool = true,
         masking: (@Sendable (String) -> String)? = nil,
-        otherNames: [String] = [], readings: (@Sendable (String) -> [String])? = nil,
+        otherNames: [String] = [], readings: (@Sendable (String) -> [LineReading])? = nil,
         lines: (@Sendable () -> [String])? = nil, handler: @escaping Handler
     ) {
         self.name = name
@@ -51,6 +50,16 @@ public struct Command: Sendable {
         self.lines = lines
         self.handler = handler
     }
+}
+
+/// What a parser makes of a line.
+public enum LineReading: Sendable, Hashable {
+    /// Access rules have to allow this text as well.
+    case text(String)
+    /// A part of it, which no `denyargs` may match.
+    case part(String)
+    /// What it amounts to shows only when it runs, so that no rule can judge it.
+    case unforeseeable
 }
 
 extension Command {

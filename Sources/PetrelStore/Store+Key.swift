@@ -40,7 +40,14 @@ extension Store {
         let new = StoreKey.random()
         let written = path ?? target + Self.newSuffix
         try KeyRing.write(new, to: written)
-        let count = try seal(from: old, with: new)
+        let count: Int
+        do {
+            count = try seal(from: old, with: new)
+        } catch {
+            // Nothing was sealed with it.
+            unlink(written)
+            throw error
+        }
         if path == nil { try Self.move(written, to: target) }
         keys.replace(with: new)
         return count
@@ -58,7 +65,13 @@ extension Store {
                     database, sql: "SELECT * FROM secret WHERE key_id = ?", arguments: [old?.id ?? ""]
                 ).map(SealedRow.init)
                 for var row in rows {
-                    guard let value = try old?.open(row.sealed, at: row.place) else { continue }
+                    guard let value = try? old?.open(row.sealed, at: row.place) else {
+                        // Damaged: it would be so under every key.
+                        try database.execute(
+                            sql: "DELETE FROM secret WHERE module = ? AND collection = ? AND key = ?",
+                            arguments: [row.module, row.collection, row.key])
+                        continue
+                    }
                     row.sealed = try new.seal(value, at: row.place)
                     row.keyID = new.id
                     try row.save(in: database)

@@ -59,9 +59,7 @@ struct Explain: AsyncParsableCommand {
             let (found, readings) = try await settings.explain(
                 match.arguments, storage: store?.storage(for: settings.name))
             alias = found
-            let prefix = settings.prefix.isEmpty ? "" : settings.prefix + " "
-            let lines = readings.map { [prefix + CommandText.line(of: $0)] }
-            question.readings = { lines }
+            question.readings = { match.readings(readings) }
         }
         return Explanation(
             command: question.lines[0], decision: configuration.policy.access.decide(question), alias: alias,

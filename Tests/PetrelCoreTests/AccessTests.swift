@@ -364,13 +364,26 @@ import Testing
         func decide(_ readings: [String]) -> AccessDecision {
             var question = AccessControl.Question(
                 person: Person(id: "@a", name: "@a"), room: nil, backend: "text", module: "st2", lines: ["st2 a x"])
-            question.readings = { readings.map { [$0] } }
+            question.readings = { readings.map { .lines([$0]) } }
             return access.decide(question)
         }
         #expect(decide([]).isAllowed && decide(["st2 c"]).isAllowed)
         let denied = decide(["st2 c", "st2 b x"])
         #expect(!denied.isAllowed && denied.rule?.index == 1)
         #expect(denied.reason.hasSuffix(", which is what this line amounts to"))
+
+        let parts = try Self.access([
+            "access_controls": [["command": "st2*", "allowargs": ["st2 a x b=1"], "denyargs": ["* prod"]]]
+        ])
+        var question = AccessControl.Question(
+            person: Person(id: "@a", name: "@a"), room: nil, backend: "text", module: "st2", lines: ["st2 a x b=1"])
+        question.readings = { [.part(["st2 a x"])] }
+        #expect(parts.decide(question).isAllowed)
+        question.readings = { [.part(["st2 a prod"])] }
+        #expect(parts.decide(question).ground == .arguments)
+        question.readings = { [.unforeseeable] }
+        #expect(parts.decide(question).ground == .unforeseeable)
+        #expect(try Self.access([:]).decide(question).isAllowed, "without rules nobody looks")
     }
 
     @Test func `an argument that is secret is masked in the audit, and whoever shows it in a room is told`()

@@ -65,6 +65,21 @@ import Testing
         #expect(DuplicateKeys(in: Data(text.utf8)).found == expected)
     }
 
+    @Test func `a byte order mark hides nothing, and only UTF-8 is read`() throws {
+        let file = FileManager.default.temporaryDirectory.appendingPathComponent("\(UUID()).json")
+        defer { try? FileManager.default.removeItem(at: file) }
+        try Data([0xEF, 0xBB, 0xBF] + Array(#"{"a": 1, "a": 2}"#.utf8)).write(to: file)
+        #expect { try SettingsSection.root(ofFile: file.path, environment: [:]) } throws: {
+            "\($0)".contains("a: stands there twice")
+        }
+        try Data([0xEF, 0xBB, 0xBF] + Array(#"{"a": 1}"#.utf8)).write(to: file)
+        #expect(try SettingsSection.root(ofFile: file.path, environment: [:]).0.keys == ["a"])
+        try #require(#"{"a": 1}"#.data(using: .utf16)).write(to: file)
+        #expect { try SettingsSection.root(ofFile: file.path, environment: [:]) } throws: {
+            "\($0)".contains("must be UTF-8")
+        }
+    }
+
     @Test(arguments: ["", "[1]", "{\"a\": 1, \"a\": 2}", "{\"a\": }", "{\"a\": 1"])
     func `what is no JSON object is refused`(text: String)
         throws

@@ -175,6 +175,9 @@ import Testing
             try await store.database.write { try $0.execute(sql: "UPDATE secret SET sealed = x'00' WHERE key = 'bob'") }
             #expect(try await Self.records(store).all().map(\.key) == ["alice"])
             #expect(try store.checkKey()?.hasPrefix("Stored logins that are damaged: 1.") == true)
+            #expect(try store.rotateKey(to: nil) == 1)
+            #expect(try store.checkKey() == nil)
+            #expect(try await Self.records(store).all().map(\.key) == ["alice"])
         }
     }
 

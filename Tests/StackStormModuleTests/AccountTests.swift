@@ -346,6 +346,23 @@ private final class Desk: LoginDesk {
         }
     }
 
+    @Test func `a login that was proven before it was ended in chat never begins`() async throws {
+        let clock = Locked(Date.now)
+        let accounts = Accounts(MemoryRecords(), logger: Bench.logger) { clock.value }
+        let owner = Identity(backend: "a", id: "b")
+        func session() -> Session {
+            Session(
+                id: UUID(), owner: owner, name: "@b", account: "b", method: "token", credential: .token(Secret("t")),
+                stackStorm: "here", since: clock.value, until: clock.value + 60)
+        }
+        let early = session()
+        try await accounts.endAll(of: owner)
+        #expect(await accounts.begin(early) == false)
+        clock.withLock { $0 += 1 }
+        #expect(await accounts.begin(session()))
+        #expect(await accounts.all().count == 1)
+    }
+
     @Test func `a logout that the store refused is told, and can be tried again`() async throws {
         let records = StubbornRecords()
         let accounts = Accounts(records, logger: Bench.logger) { .now }

@@ -75,6 +75,45 @@ import Testing
         }
     }
 
+    /// Formats that are expressions of their own, parameters without a place, and what is evaluated.
+    @Test(arguments: [
+        "bounce x on web1 service=prod", "reboot x on web1 service=\"prod\"", "reboot \"x\" on web1 hosts=prod",
+        "bounce prod on web1 batch=10", "bounce x on web1 batch=\"10\"", "bounce x on web1 batch =10",
+        "bounce x on web1 batch='10'", "bounce {{\"pr\"~\"od\"}} on web1", "bounce {% if 1 %}prod{% endif %} on web1",
+        "bounce pr{# x #}od on web1", "T-8 service=T-9",
+    ]) func `a rule sees what every format makes of a line`(line: String) async throws {
+        var content = SimulatedContent.demo
+        content.aliases += [
+            SimulatedContent.alias(
+                "fleet.bounce", "", action: "fleet.restart",
+                formats: ["(reboot|bounce) {{ service }} on {{ hosts=web1 }}", "(?P<service>T-[0-9]+)"])
+        ]
+        var limits = AccessLimits()
+        limits.arguments.deny = GlobList(["*prod*", "*batch=10*", "st2 T-9*"])
+        let access = AccessControl(rules: [AccessRule(index: 0, command: "st2*", modules: [], limits: limits)])
+        try await Bench.run(Bench.Options(content: content, policy: .init(access: access))) { bench in
+            bench.backend.type("!st2 \(line)")
+            #expect(await bench.text().hasPrefix("You may not run this"))
+            bench.backend.type("!st2 bounce web on web2 batch=1")
+            #expect(await bench.text().hasPrefix("fleet.bounce started"))
+        }
+    }
+
+    @Test(arguments: [
+        ("restart web on web1 batch=1", "restart web on web1 batch=1"),
+        ("echo a \"quoted\" text", "echo a \"quoted\" text"),
+        ("echo http://x/?a=b ok", "echo http://x/?a=b ok"), ("drain web1 for 3 minutes", "drain web1 *"),
+        ("restart 'web' on web1", "restart*web*on web1"),
+    ]) func `ordinary lines are allowed by the rule that names them`(line: String, allowed: String) async throws {
+        var limits = AccessLimits()
+        limits.arguments.allow = GlobList(["st2 \(allowed)"])
+        let access = AccessControl(rules: [AccessRule(index: 0, command: "st2*", modules: [], limits: limits)])
+        try await Bench.run(Bench.Options(policy: .init(access: access))) { bench in
+            bench.backend.type("!st2 \(line)")
+            #expect(await bench.text().hasPrefix("You may not run this") == false)
+        }
+    }
+
     @Test func `pairs that StackStorm would cut out of the middle are refused without rules as well`() async throws {
         try await Bench.run { bench in
             bench.backend.type("!st2 res hosts=web9tart nginx on web1 hosts=web9")

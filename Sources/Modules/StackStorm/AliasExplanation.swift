@@ -23,7 +23,7 @@ extension StackStormModuleSettings {
     /// - Returns: the alias, and what the line amounts to besides, which access rules have to allow as well.
     public func explain(
         _ line: String, storage: (any Storage)?
-    ) async throws -> (alias: AliasExplanation, readings: [String]) {
+    ) async throws -> (alias: AliasExplanation, readings: [LineReading]) {
         let aliases: [Alias]
         do {
             aliases = try await lastAliases(storage)

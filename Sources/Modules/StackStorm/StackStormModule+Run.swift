@@ -15,11 +15,23 @@ extension StackStormModule {
                 "The key=value pairs at the end stand elsewhere in the line too, where StackStorm would cut them out. "
                     + "Nothing was started; please write it otherwise.")
         }
+        try decideAgain(invocation)
         switch table.matcher.match(line) {
         case .one(let match): return try await start(match, caller, invocation)
         case .ambiguous(let matches): throw Refusal(ambiguity(matches, invocation))
         case .unknown: return try await askServer(invocation, caller, table)
         case .none: return try await runOther(invocation, caller, table)
+        }
+    }
+
+    /// The line may have waited while the aliases changed, and with them what it amounts to.
+    private func decideAgain(_ invocation: Invocation) throws {
+        guard AliasTable.isRewritten(invocation.arguments) else { return }
+        let message = invocation.message
+        let decision = invocation.overview.decision(
+            on: invocation.line, by: message.sender, in: message.room, on: invocation.address.backend)
+        guard let decision, decision.isAllowed else {
+            throw Refusal(decision?.reply ?? "No command takes this line any more.")
         }
     }
 
@@ -37,6 +49,11 @@ extension StackStormModule {
         } catch let error as StackStormError {
             logger.info("StackStorm matched nothing: \(error.code)")
             return try await runOther(invocation, caller, table)
+        }
+        guard CommandStream(invocation.arguments).pairs.isEmpty else {
+            throw Refusal(
+                "Only StackStorm can match this command, so I cannot tell which values the key=value pairs replace. "
+                    + "Nothing was started; please write the values in their places.")
         }
         let format = found.alias.formats.first { $0.patterns.contains(found.representation) }
         let match = AliasMatcher.Match(

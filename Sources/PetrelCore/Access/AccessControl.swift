@@ -2,6 +2,13 @@ package import PetrelKit
 
 /// Who may run what. A value: a decision is synchronous and knows the rule that made it.
 package struct AccessControl: Sendable {
+    /// What a line amounts to, as rules see it.
+    package enum Reading: Sendable {
+        case lines([String])
+        case part([String])
+        case unforeseeable
+    }
+
     /// A line as rules see it, and what its command demands.
     package struct Question: Sendable {
         package var person: Person
@@ -11,8 +18,8 @@ package struct AccessControl: Sendable {
         package var module: String
         /// The normalised line; where the name of the command has a `_`, also with a space in its place.
         package var lines: [String]
-        /// The same for what the arguments amount to besides. Asked for only where there are rules.
-        package var readings: @Sendable () -> [[String]] = { [] }
+        /// What the line amounts to besides. Asked for only where there are rules.
+        package var readings: @Sendable () -> [Reading] = { [] }
         package var isAdminOnly = false
         package var isDirectOnly = false
         package var needsStableIdentity = false
@@ -61,14 +68,31 @@ package struct AccessControl: Sendable {
         let decision = decideAsTyped(question)
         guard decision.isAllowed, decision.ground != .open else { return decision }
         for reading in question.readings() {
-            var other = question
-            other.lines = reading
-            var otherDecision = decideAsTyped(other)
-            if otherDecision.isAllowed { continue }
-            otherDecision.isAboutReading = true
-            return otherDecision
+            guard var objection = objection(to: reading, of: question, after: decision) else { continue }
+            objection.isAboutReading = true
+            return objection
         }
         return decision
+    }
+
+    private func objection(
+        to reading: Reading, of question: Question, after decision: AccessDecision
+    ) -> AccessDecision? {
+        func denied(_ ground: AccessDecision.Ground) -> AccessDecision {
+            AccessDecision(isAllowed: false, rule: decision.rule, ground: ground)
+        }
+        switch reading {
+        case .lines(let lines):
+            var other = question
+            other.lines = lines
+            let decision = decideAsTyped(other)
+            return decision.isAllowed ? nil : decision
+        case .part(let lines):
+            let limits = decision.rule.flatMap { rule in rules.first { $0.index == rule.index } }?.limits ?? usual
+            let isDenied = limits.arguments.deny.map { deny in lines.contains(where: deny.matches) } ?? false
+            return isDenied ? denied(.arguments) : nil
+        case .unforeseeable: return denied(.unforeseeable)
+        }
     }
 
     private func decideAsTyped(_ question: Question) -> AccessDecision {

@@ -51,6 +51,9 @@ package struct AccessReview {
             if rule.limits.multiUserChats == false, rule.limits.directChats == false {
                 found.append(SettingsProblem(path: path, message: "allows neither rooms nor direct chats: nobody"))
             }
+            if rule.command.contains(where: { $0 == "\"" || $0 == "'" }) {
+                found.append(SettingsProblem(path: "\(path).command", message: Self.aboutQuotes))
+            }
             found += review(own, at: path)
         }
         found += review(settings.usual, at: "access_controls_default")
@@ -64,6 +67,9 @@ package struct AccessReview {
         }
         return found
     }
+
+    private static let aboutQuotes =
+        "holds quotes, which fall away before StackStorm runs a line: the line without them has to be allowed as well"
 
     private func review(_ limits: AccessLimits, at path: String) -> [SettingsProblem] {
         var found: [SettingsProblem] = []
@@ -80,6 +86,10 @@ package struct AccessReview {
                 guard let reason = neverMatches(glob, commands) else { continue }
                 found.append(SettingsProblem(path: "\(path).\(key)", message: "“\(glob.pattern)” \(reason)"))
             }
+        }
+        for pattern in limits.arguments.allow?.patterns ?? [] where pattern.contains(where: { $0 == "\"" || $0 == "'" })
+        {
+            found.append(SettingsProblem(path: "\(path).allowargs", message: "“\(pattern)” \(Self.aboutQuotes)"))
         }
         for (key, list) in [("allowrooms", limits.rooms.allow), ("denyrooms", limits.rooms.deny)] {
             for pattern in list?.patterns ?? [] {

@@ -72,24 +72,38 @@ package struct AliasFormat: Sendable {
         return captured + stream.pairs.map { Parameter(name: $0.key, value: $0.value) }
     }
 
-    /// The format with values in the place of its parameters; nil where it is an expression of its own.
-    package func filled(with parameters: [Parameter]) -> String? {
-        let scalars = source.unicodeScalars.map(\.value)
-        let markers = (Self.optional.allMatches(in: scalars) + Self.required.allMatches(in: scalars)).sorted {
-            $0[0] < $1[0]
-        }
-        var text = ""
+    /// What StackStorm makes of a command of this format: each value that was typed in its place is the one that
+    /// counts in the end, without its quotes, and what has no place follows as `name=value`. Defaults are left out.
+    ///
+    /// - Returns: the whole, and the part that was typed in its place; nil where the command is not of this format.
+    package func reading(of stream: CommandStream) -> (whole: String, part: String)? {
+        var memory = Regex.Memory()
+        guard let match = regex.firstMatch(in: stream.scalars, memory: &memory),
+            let parameters = try? parameters(of: stream)
+        else { return nil }
+        let spans = regex.names.enumerated().compactMap { number, name -> (name: String, range: Range<Int>)? in
+            guard let name, match[2 * number] >= 0 else { return nil }
+            return (name, match[2 * number]..<match[2 * number + 1])
+        }.sorted { $0.range.lowerBound < $1.range.lowerBound }
+        var part: [UInt32] = []
         var done = 0
-        for match in markers where match[0] >= done {
-            let fixed = scalars[done..<match[0]].text
-            guard !fixed.contains(where: { "()[]{}|?*+^$\\.".contains($0) }) else { return nil }
-            let name = scalars.text(of: 2, in: match)
-            text += fixed + scalars.text(of: 1, in: match) + (parameters.first { $0.name == name }?.value ?? "")
-            done = match[1]
+        for span in spans where span.range.lowerBound >= done {
+            var before = stream.scalars[done..<span.range.lowerBound]
+            if before.last.map(Self.isQuote) == true { before.removeLast() }
+            part += before
+            part += (parameters.first { $0.name == span.name }?.value ?? "").unicodeScalars.map(\.value)
+            done = span.range.upperBound
+            if done < stream.scalars.count, Self.isQuote(stream.scalars[done]) { done += 1 }
         }
-        let rest = scalars[done...].text
-        return rest.contains { "()[]{}|?*+^$\\.".contains($0) } ? nil : text + rest
+        part += stream.scalars[done...]
+        let placed = Set(spans.map(\.name))
+        var others: [String: String] = [:]
+        for pair in stream.pairs where !placed.contains(pair.key) { others[pair.key] = pair.value }
+        let rest = others.sorted { $0.key < $1.key }.map { " \($0.key)=\($0.value)" }.joined()
+        return (part.text + rest, part.text)
     }
+
+    private static func isQuote(_ value: UInt32) -> Bool { value == 0x22 || value == 0x27 }
 
     func parameters(of stream: CommandStream, memory: inout Regex.Memory) throws(Failure) -> [Parameter] {
         guard let match = regex.firstMatch(in: stream.scalars, memory: &memory) else {

@@ -17,6 +17,8 @@ actor Accounts {
     private var ended: [Identity: End] = [:]
     /// Whose ended session the store still has.
     private var unremoved: Set<Identity> = []
+    /// When somebody's sessions were last ended.
+    private var endedAt: [Identity: Date] = [:]
     private static let mostEnded = 10_000
 
     init(_ records: any RecordCollection, logger: Logger, now: @escaping @Sendable () -> Date) {
@@ -70,8 +72,11 @@ actor Accounts {
     /// How many are alive, as far as was looked.
     var count: Int { sessions.count }
 
-    /// Begins a session, in place of an earlier one of the same owner.
-    func begin(_ session: Session) async {
+    /// Begins a session, in place of an earlier one of the same owner. Returns false, and does nothing, where the owner
+    /// or an administrator ended it since it was proven.
+    @discardableResult
+    func begin(_ session: Session) async -> Bool {
+        if let end = endedAt[session.owner], session.since <= end { return false }
         sessions[session.owner] = session
         ended[session.owner] = nil
         unremoved.remove(session.owner)
@@ -80,11 +85,18 @@ actor Accounts {
         } catch {
             logger.error("A login could not be kept for the next start: \(error)")
         }
+        return true
     }
 
     /// Ends whatever session somebody has. Returns whether there was one.
     @discardableResult
     func endAll(of owner: Identity) async throws -> Bool {
+        if endedAt.count >= Self.mostEnded { endedAt = [:] }
+        endedAt[owner] = now()
+        return try await remove(owner)
+    }
+
+    private func remove(_ owner: Identity) async throws -> Bool {
         let wasThere = sessions.removeValue(forKey: owner) != nil || unremoved.contains(owner)
         guard wasThere else { return false }
         do {
@@ -107,7 +119,7 @@ actor Accounts {
         if ended.count >= Self.mostEnded { ended = [:] }
         ended[session.owner] = end
         // Where the store fails that was logged; at the next start the session would end again.
-        _ = try? await endAll(of: session.owner)
+        _ = try? await remove(session.owner)
     }
 
     func dropExpired() async {

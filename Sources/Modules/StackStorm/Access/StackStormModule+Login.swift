@@ -58,19 +58,23 @@ extension StackStormModule {
             logger.warning("A login could not be checked: \(error)")
             return .undecided("StackStorm cannot be reached at the moment. This page is still good: try again.")
         }
-        return .accepted { [self] in await begin(proven, by: proof.method, owner, person, at: address, accounts) }
+        let since = now()
+        return .accepted { [self] in await begin(proven, by: proof.method, since, owner, person, at: address, accounts)
+        }
     }
 
     private func begin(
-        _ proven: ProvenAccount, by method: String, _ owner: Identity, _ person: Person, at address: Address,
+        _ proven: ProvenAccount, by method: String, _ since: Date, _ owner: Identity, _ person: Person,
+        at address: Address,
         _ accounts: Accounts
     ) async -> String {
-        let since = now()
         let session = Session(
             id: UUID(), owner: owner, name: person.name, account: proven.user, method: method,
             credential: proven.credential, stackStorm: settings.place, since: since,
             until: min(since + TimeInterval(settings.sessionTTL), proven.expiry ?? .distantFuture))
-        await accounts.begin(session)
+        guard await accounts.begin(session) else {
+            return "This login was withdrawn in chat meanwhile, and did not begin."
+        }
         let lasts = Duration.seconds(session.until.timeIntervalSince(since)).inWords
         logger.info("\(person.name) on \(owner.backend) logged in to StackStorm as \(proven.user).")
         record("logged in to StackStorm as \(proven.user) by \(method)", isAllowed: true, owner, person)
