@@ -126,6 +126,9 @@ extension StackStormModule {
     private func remember(_ answer: AliasExecution, _ match: AliasMatcher.Match, _ invocation: Invocation) async {
         secrets.withLock { $0.learn(answer.execution) }
         let line = masked(invocation.arguments)
+        logger.info(
+            "\(match.alias.ref) runs for \(invocation.message.sender.name): \(AuditEntry.bounded(line))",
+            metadata: ["execution": "\(answer.execution.id)", "backend": "\(invocation.address.backend)"])
         invocation.started(answer.execution.id, settings.prefix.isEmpty ? line : "\(settings.prefix) \(line)")
         do {
             try await executions.value?.add(

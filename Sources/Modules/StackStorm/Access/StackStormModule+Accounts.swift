@@ -11,7 +11,7 @@ extension StackStormModule {
             _ handler: @escaping @Sendable (Invocation, Accounts) async throws -> Reply?
         ) -> Command {
             // `st2session_start` and `st2 session_start` are easily taken for each other.
-            let other = settings.prefix.isEmpty ? [] : ["\(settings.prefix) \(name)"]
+            let other = [settings.prefix.isEmpty ? name : "\(settings.prefix) \(name)"]
             return Command(
                 settings.commandName(name), usage: usage, summary: summary, isAdminOnly: isAdminOnly,
                 isDirectOnly: isDirectOnly && isOn, needsStableIdentity: needsStable, takesNoArguments: usage.isEmpty,
