@@ -48,7 +48,8 @@ public struct AccessDecision: Sendable, Hashable {
 extension AccessDecision {
     /// One sentence. Made when it is asked for: most decisions are never read.
     public var reason: String {
-        isAboutReading && ground != .unforeseeable ? "\(ownReason), which is what this line amounts to" : ownReason
+        isAboutReading && ground != .unforeseeable
+            ? "\(ownReason), judged by what StackStorm makes of this line" : ownReason
     }
 
     private var ownReason: String {
