@@ -152,6 +152,14 @@ package final class KeyRing: Sendable {
         syncFolder(of: path)
     }
 
+    /// The content of a file lasts only once it is on the disk.
+    static func syncFile(_ path: String) {
+        let file = open(path, O_RDONLY | O_CLOEXEC)
+        guard file >= 0 else { return }
+        fsync(file)
+        close(file)
+    }
+
     /// A new name lasts only once its folder is on the disk.
     static func syncFolder(of path: String) {
         let folder = open((path as NSString).deletingLastPathComponent, O_RDONLY | O_DIRECTORY | O_CLOEXEC)

@@ -6,12 +6,56 @@ import PetrelStore
 
 struct StoreCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "store", abstract: "Look after the store, while Petrel is stopped.", subcommands: [RotateKey.self])
+        commandName: "store", abstract: "Look after the store.",
+        subcommands: [BackUpStore.self, CheckStore.self, RotateKey.self])
+}
+
+struct BackUpStore: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "backup", abstract: "Copy the store into a new file, while Petrel runs or not.",
+        discussion: "The key of the stored logins is not in the copy.")
+
+    @OptionGroup var file: ConfigOption
+
+    @Option(help: "The file to make.")
+    var to: String
+
+    func run() async throws {
+        do {
+            let configuration = try Configuration.read(file.config)
+            let store = try Store(readingOnly: configuration.core.storePath)
+            try store.backup(to: to)
+            print("\(to) holds a copy of \(configuration.core.storePath). To use it, stop Petrel and put it there.")
+        } catch {
+            throw ExitStatus.of(error)
+        }
+    }
+}
+
+struct CheckStore: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "check", abstract: "Read the whole store and say what is in it, while Petrel runs or not.")
+
+    @OptionGroup var file: ConfigOption
+
+    func run() async throws {
+        let findings: Store.Findings
+        do {
+            let configuration = try Configuration.read(file.config)
+            findings = try Store(readingOnly: configuration.core.storePath).findings()
+        } catch {
+            throw ExitStatus.of(error)
+        }
+        for (table, count) in findings.rows { print("\(table): \(count)") }
+        for problem in findings.problems { print("problem: \(problem)") }
+        guard findings.problems.isEmpty else { throw ExitCode(1) }
+        print("The store is sound.")
+    }
 }
 
 struct RotateKey: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "rotate-key", abstract: "Seal the stored logins with a new key.",
+        commandName: "rotate-key", abstract: "Seal the stored logins with a new key, while Petrel is stopped.",
         discussion: "Where the key is a file, the file is replaced. Where it comes from the environment, the "
             + "configuration or systemd, --to says where the new one goes.")
 
