@@ -114,6 +114,21 @@ import Testing
         }
     }
 
+    @Test func `help shows formats with parameters where there are rules`() async throws {
+        let access = AccessControl(rules: [
+            AccessRule(index: 0, command: "st2 restart*", modules: [], limits: .nobody),
+            AccessRule(index: 1, command: "st2*", modules: [], limits: AccessLimits()),
+        ])
+        try await Bench.run(Bench.Options(policy: .init(access: access))) { bench in
+            bench.backend.type("!st2help")
+            let help = await bench.text()
+            for shown in ["echo {{ message }}", "drain {{ host }}", "backup {{ database }}", "status of <service>"] {
+                #expect(help.contains(shown))
+            }
+            #expect(!help.contains("restart"))
+        }
+    }
+
     @Test func `pairs that StackStorm would cut out of the middle are refused without rules as well`() async throws {
         try await Bench.run { bench in
             bench.backend.type("!st2 res hosts=web9tart nginx on web1 hosts=web9")

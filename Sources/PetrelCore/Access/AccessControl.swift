@@ -23,7 +23,7 @@ package struct AccessControl: Sendable {
         package var isAdminOnly = false
         package var isDirectOnly = false
         package var needsStableIdentity = false
-        /// A line with placeholders, as help shows it: rules about arguments do not apply.
+        /// A line with placeholders, as help shows it: rules about arguments do not apply, nor is it parsed.
         package var isTemplate = false
 
         package init(person: Person, room: Room?, backend: String, module: String, lines: [String]) {
@@ -66,7 +66,7 @@ package struct AccessControl: Sendable {
     /// Every reading of a line is decided on its own, and one that is denied is enough.
     package func decide(_ question: Question) -> AccessDecision {
         let decision = decideAsTyped(question)
-        guard decision.isAllowed, decision.ground != .open else { return decision }
+        guard decision.isAllowed, decision.ground != .open, !question.isTemplate else { return decision }
         for reading in question.readings() {
             guard var objection = objection(to: reading, of: question, after: decision) else { continue }
             objection.isAboutReading = true
