@@ -77,28 +77,26 @@ extension Dispatcher {
     }
 
     func decision(on line: String, by person: Person, in room: Room?, on backend: String) -> AccessDecision? {
+        registry.table.find(bare(line)).map {
+            currentPolicy.access.decide($0.question(by: person, in: room, on: backend))
+        }
+    }
+
+    /// A line without the prefix, whether it had one or not.
+    private func bare(_ line: String) -> String {
         let text = CommandText(line).text
-        let policy = currentPolicy
-        let place = ChatMessage(id: "", sender: person, room: room, text: text)
-        return registry.table.find(policy.prefixes.strip(text, from: place) ?? text)
-            .map { policy.access.decide($0.question(by: person, in: room, on: backend)) }
+        let nobody = ChatMessage(id: "", sender: Person(id: "", name: ""), text: text)
+        return currentPolicy.prefixes.strip(text, from: nobody) ?? text
     }
 
     /// Whether something in a line is masked wherever it is kept.
     package func holdsSecrets(_ line: String) -> Bool {
-        let text = CommandText(line).text
-        let place = ChatMessage(id: "", sender: Person(id: "", name: ""), text: text)
-        guard let bare = currentPolicy.prefixes.strip(text, from: place), let match = registry.table.find(bare) else {
-            return false
-        }
-        return match.masked != match.lines[0]
+        registry.table.find(bare(line)).map { $0.masked != $0.lines[0] } ?? false
     }
 
     /// - Parameter line: with or without the prefix.
     func masked(_ line: String) -> String {
-        let text = CommandText(line).text
-        let place = ChatMessage(id: "", sender: Person(id: "", name: ""), text: text)
-        let bare = currentPolicy.prefixes.strip(text, from: place) ?? text
+        let bare = bare(line)
         if let match = registry.table.find(bare) { return match.masked }
         // What is no command may be a mistyped one that has secrets.
         let word = bare.prefix { !$0.isWhitespace }

@@ -62,10 +62,7 @@ package final class KeyRing: Sendable {
     }
 
     /// A key that is gone with the process.
-    package static func ephemeral() -> KeyRing {
-        let ring = KeyRing(.value(StoreKey.random().text))
-        return ring
-    }
+    package static func ephemeral() -> KeyRing { KeyRing(.value(StoreKey.random().text)) }
 
     /// The file that ``source`` names.
     package var path: String? {

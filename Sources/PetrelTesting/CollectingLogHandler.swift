@@ -1,14 +1,19 @@
 public import Logging
 public import PetrelKit
 
-/// Keeps every line, with its metadata, for a test to look through.
+/// Hands every line, with its metadata, to a test.
 public struct CollectingLogHandler: LogHandler {
-    private let lines: Locked<[String]>
+    private let take: @Sendable (String) -> Void
     public var metadata: Logger.Metadata = [:]
     public var logLevel = Logger.Level.trace
 
     public init(_ lines: Locked<[String]>) {
-        self.lines = lines
+        self.init { line in lines.withLock { $0.append(line) } }
+    }
+
+    /// - Parameter take: gets each line as it comes.
+    public init(_ take: @escaping @Sendable (String) -> Void) {
+        self.take = take
     }
 
     public subscript(metadataKey key: String) -> Logger.Metadata.Value? {
@@ -17,6 +22,6 @@ public struct CollectingLogHandler: LogHandler {
     }
 
     public func log(event: LogEvent) {
-        lines.withLock { $0.append("\(event.message) \(metadata) \(event.metadata ?? [:])") }
+        take("\(event.message) \(metadata) \(event.metadata ?? [:])")
     }
 }

@@ -52,31 +52,32 @@ extension Endpoint where Value == Page<Alias> {
     }
 }
 
+extension Endpoint {
+    /// One page of a list with some of its attributes; items that lack what is wanted are left out.
+    fileprivate static func page<Item>(
+        of path: String, attributes: String, offset: Int, limit: Int,
+        item: @escaping @Sendable (JSONValue) -> Item?
+    ) throws -> Endpoint where Value == Page<Item> {
+        let query = [("include_attributes", attributes), ("offset", "\(offset)"), ("limit", "\(limit)")]
+        return try Endpoint("GET", .api, path, query: query) { response in
+            let items: [JSONValue] = try response.checked().decoded()
+            return Page(items: items.compactMap(item), total: response.total)
+        }
+    }
+}
+
 extension Endpoint where Value == Page<String> {
     /// The references of one page of aliases.
     package static func aliasRefs(offset: Int, limit: Int) throws -> Endpoint {
-        try Endpoint(
-            "GET", .api, "/actionalias",
-            query: [("include_attributes", "ref,pack,name"), ("offset", "\(offset)"), ("limit", "\(limit)")]
-        ) { response in
-            let items: [JSONValue] = try response.checked().decoded()
-            return Page(items: items.compactMap { $0["ref"]?.string }, total: response.total)
-        }
+        try page(of: "/actionalias", attributes: "ref,pack,name", offset: offset, limit: limit) { $0["ref"]?.string }
     }
 }
 
 extension Endpoint where Value == Page<ActionSchema> {
     /// One page of actions, with their parameters only.
     package static func actions(offset: Int, limit: Int) throws -> Endpoint {
-        try Endpoint(
-            "GET", .api, "/actions",
-            query: [("include_attributes", "ref,pack,name,parameters"), ("offset", "\(offset)"), ("limit", "\(limit)")]
-        ) { response in
-            let items: [JSONValue] = try response.checked().decoded()
-            let schemas = items.compactMap { item in
-                item["ref"]?.string.map { ActionSchema(ref: $0, parameters: item["parameters"]?.object ?? [:]) }
-            }
-            return Page(items: schemas, total: response.total)
+        try page(of: "/actions", attributes: "ref,pack,name,parameters", offset: offset, limit: limit) { item in
+            item["ref"]?.string.map { ActionSchema(ref: $0, parameters: item["parameters"]?.object ?? [:]) }
         }
     }
 }

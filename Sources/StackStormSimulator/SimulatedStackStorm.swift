@@ -47,6 +47,7 @@ package actor SimulatedStackStorm {
     private var isEnding = false
     private var silent: [AsyncStream<[UInt8]>.Continuation] = []
     private var hanging: [CheckedContinuation<Void, Never>] = []
+    private var expectations: [(path: String, times: Int, waiter: CheckedContinuation<Void, Never>)] = []
     private var opened: [CheckedContinuation<Void, Never>] = []
     private var count = 0
     private var subscriptions = 0
@@ -138,7 +139,18 @@ package actor SimulatedStackStorm {
 
     package func request(count path: String) -> Int { requests[path] ?? 0 }
 
-    func note(_ request: SimulatedRequest) { requests["\(request.method) \(request.path)", default: 0] += 1 }
+    /// Returns once a path was asked for so many times.
+    package func untilRequested(_ path: String, times: Int) async {
+        guard request(count: path) < times else { return }
+        await withCheckedContinuation { expectations.append((path, times, $0)) }
+    }
+
+    func note(_ request: SimulatedRequest) {
+        requests["\(request.method) \(request.path)", default: 0] += 1
+        let met = expectations.filter { self.request(count: $0.path) >= $0.times }
+        expectations.removeAll { self.request(count: $0.path) >= $0.times }
+        for expectation in met { expectation.waiter.resume() }
+    }
 
     // MARK: The stream
 

@@ -248,58 +248,6 @@ import Testing
         #expect(problems.contains { $0.description.hasPrefix(expected) }, "\(problems)")
     }
 
-    private static func warnings(_ json: JSONValue, changeable: [String] = []) -> [String] {
-        let (settings, _, warnings) = settings(json)
-        let review = AccessReview(
-            settings: settings,
-            commands: [
-                .init(module: "builtins", name: "whoami"), .init(module: "st2", name: "st2"),
-                .init(module: "st2", name: "st2session_start"),
-            ], changeable: changeable, prefix: "!")
-        return (warnings + review.warnings()).map(\.description)
-    }
-
-    @Test(arguments: [
-        ("st3 apu*", "can never match: no command starts like that"), ("whoam", "can never match: no command"),
-        ("st2  apu*", "can never match: lines have single spaces"), ("st2 “x”", "can never match: lines have single"),
-        ("!st2 apu*", "can never match: rules see the line without the prefix"),
-        ("bulitins:*", "can never match: no module is called “bulitins”; there is builtins, st2"),
-        ("st2 [a", "has a “[” without its “]”"), ("st2 [z-a]", "matches nothing"),
-        ("builtins:st2*", "can never match"),
-    ]) func `check finds rules that can never match`(command: String, expected: String) {
-        let found = Self.warnings(["access_controls": [["command": .string(command)]]])
-        #expect(found.contains { $0.contains("access_controls[0].command") && $0.contains(expected) }, "\(found)")
-    }
-
-    @Test(arguments: [
-        "*", "st2*", "st2 apu*", "whoami", "builtins:*", "st2session start *", "st2session_*", "s[t]2*", "*apu*",
-    ])
-    func `check leaves sound rules alone`(command: String) {
-        #expect(Self.warnings(["access_controls": [["command": .string(command), "allowusers": ["@a"]]]]).isEmpty)
-    }
-
-    @Test func `check finds what is hidden, and names that can change hands`() {
-        let hidden = Self.warnings([
-            "access_controls": [["command": "st2 a*"], ["command": "st2 apu?"], ["command": "st2*"]]
-        ])
-        #expect(hidden.count == 1)
-        #expect(hidden[0].hasPrefix("access_controls[1].command: is never reached: access_controls[0] (“st2 a*”)"))
-        let names = Self.warnings(
-            [
-                "admins": ["@root", "U1"],
-                "access_controls": [
-                    ["command": "*", "allowusers": ["@bob", "U7"], "allowrooms": ["#ops", "@petrel"]]
-                ],
-            ], changeable: ["slack"])
-        #expect(names.count == 3)
-        #expect(names.allSatisfy { $0.contains("on slack a name can become somebody else's") })
-        let rooms = Self.warnings([
-            "access_controls": [["command": "*", "allowrooms": ["@errbot"], "denyusers": ["#ops"]]]
-        ])
-        #expect(rooms.contains { $0.contains("“@errbot” is no room") })
-        #expect(rooms.contains { $0.contains("“#ops” is a room's name") })
-    }
-
     @Test func `help and suggestions show what the asker may run`() async throws {
         let access = try Self.access([
             "access_controls": [

@@ -273,15 +273,23 @@ private final class Desk: LoginDesk {
         }
     }
 
-    @Test func `keys of identities never meet`() {
-        #expect(Identity(backend: "a", id: "b:c").key != Identity(backend: "a:b", id: "c").key)
-        #expect(Identity(backend: "1:a", id: "x").key != Identity(backend: "1", id: "a:x").key)
-    }
-
     @Test func `without logins the commands say so, and help does not list them`() async throws {
         try await Bench.run { bench in
             bench.backend.type("!st2session_start tulip", in: nil)
             #expect(await bench.text().hasPrefix("Everybody here acts as the bot's own StackStorm account"))
+        }
+    }
+
+    @Test func `whoever is bound to no account can neither log in nor run anything`() async throws {
+        try await Self.run { bench, desk in
+            let guest = Person(id: "ops@conference/alice", name: "@alice", isStable: false)
+            for (number, text) in ["!st2session_start tulip", "!st2 echo x"].enumerated() {
+                bench.host.host.receive(ChatMessage(id: "g\(number)", sender: guest, text: text), from: "test")
+            }
+            let replies = [await bench.text(), await bench.text()]
+            #expect(replies.contains { $0.hasPrefix("This command needs an identity that is bound to one account") })
+            #expect(replies.contains { $0.hasPrefix("Your name here is not bound to an account") })
+            #expect(desk.requests.value.isEmpty)
         }
     }
 
@@ -325,74 +333,5 @@ private final class Desk: LoginDesk {
             #expect(await bench.text().contains("hunter2") == false)
             #expect(bench.host.audit.all.first?.line == "st2session_start •••")
         }
-    }
-
-    @Test func `one account's logins are not sent to another StackStorm`() async throws {
-        let storage = MemoryStorage()
-        for port in [1, 2] {
-            let accounts = Accounts(storage.sealed("sessions"), logger: Bench.logger) { .now }
-            await accounts.restore(for: "here")
-            guard port == 1 else {
-                let elsewhere = Accounts(storage.sealed("sessions"), logger: Bench.logger) { .now }
-                await elsewhere.restore(for: "elsewhere")
-                #expect(await elsewhere.all().isEmpty)
-                continue
-            }
-            await accounts.begin(
-                Session(
-                    id: UUID(), owner: Identity(backend: "a", id: "b"), name: "@b", account: "b", method: "token",
-                    credential: .token(Secret("t")), stackStorm: "here", since: .now, until: .now + 60))
-            #expect(await accounts.all().count == 1)
-        }
-    }
-
-    @Test func `a login that was proven before it was ended in chat never begins`() async throws {
-        let clock = Locked(Date.now)
-        let accounts = Accounts(MemoryRecords(), logger: Bench.logger) { clock.value }
-        let owner = Identity(backend: "a", id: "b")
-        func session() -> Session {
-            Session(
-                id: UUID(), owner: owner, name: "@b", account: "b", method: "token", credential: .token(Secret("t")),
-                stackStorm: "here", since: clock.value, until: clock.value + 60)
-        }
-        let early = session()
-        try await accounts.endAll(of: owner)
-        #expect(await accounts.begin(early) == false)
-        clock.withLock { $0 += 1 }
-        #expect(await accounts.begin(session()))
-        #expect(await accounts.all().count == 1)
-    }
-
-    @Test func `a logout that the store refused is told, and can be tried again`() async throws {
-        let records = StubbornRecords()
-        let accounts = Accounts(records, logger: Bench.logger) { .now }
-        let owner = Identity(backend: "a", id: "b")
-        await accounts.begin(
-            Session(
-                id: UUID(), owner: owner, name: "@b", account: "b", method: "token", credential: .token(Secret("t")),
-                stackStorm: "here", since: .now, until: .now + 60))
-        await #expect(throws: Refusal.self) { try await accounts.endAll(of: owner) }
-        #expect(await accounts.session(of: owner) == nil)
-        records.isBroken.withLock { $0 = false }
-        #expect(try await accounts.endAll(of: owner))
-        #expect(try await records.inner.all().isEmpty)
-        #expect(try await accounts.endAll(of: owner) == false)
-    }
-}
-
-/// Records that cannot be removed for a while.
-private final class StubbornRecords: RecordCollection {
-    let inner = MemoryRecords()
-    let isBroken = Locked(true)
-
-    func value(for key: String) async throws -> [UInt8]? { try await inner.value(for: key) }
-    func all() async throws -> [(key: String, value: [UInt8])] { try await inner.all() }
-    func set(_ value: [UInt8], for key: String) async throws { try await inner.set(value, for: key) }
-    func replaceAll(with records: [(key: String, value: [UInt8])]) async throws {}
-    func trim(to count: Int) async throws {}
-
-    func remove(_ key: String) async throws {
-        if isBroken.value { throw Refusal("the disk is full") }
-        try await inner.remove(key)
     }
 }

@@ -71,6 +71,14 @@ struct Bench: Sendable {
         try await run(options, body)
     }
 
+    /// The same, with the lines of the log as they come.
+    static func runWatching(
+        _ body: @Sendable @escaping (Bench, LogWatch) async throws -> Void
+    ) async throws {
+        let watch = LogWatch()
+        try await run(Options(logger: watch.logger)) { bench in try await body(bench, watch) }
+    }
+
     /// Runs the body with everything up: the aliases are there, and the stream is connected.
     static func run(_ options: Options, _ body: @Sendable @escaping (Bench) async throws -> Void) async throws {
         try await withSimulator(SimulatedStackStorm(options.content)) { stackStorm, port in
@@ -90,24 +98,31 @@ struct Bench: Sendable {
         }
     }
 
-    /// Polls what has no signal of its own, at most ten seconds.
-    func until(_ what: Comment, _ condition: @Sendable () async -> Bool) async throws {
-        let end = ContinuousClock.now + .seconds(10)
-        while await !condition() {
-            try #require(ContinuousClock.now < end, what)
-            try await Task.sleep(for: .milliseconds(5))
-        }
-    }
-
     func untilConnected() async { await stackStorm.untilHeard() }
 
-    /// Waits until the module itself has heard the stream: one that a slow machine gave up does not count.
-    func untilFollowing() async throws {
-        try await until("the stream is followed") {
-            module.status().contains { $0.subject == "st2 stream" && $0.isHealthy }
-        }
+    /// Waits until the module itself has heard the stream so many times: it fetches the aliases at its start and each
+    /// time that it does. A connection that a slow machine gave up does not count.
+    func untilFollowing(times: Int = 1) async {
+        await stackStorm.untilRequested("GET /api/v1/user", times: times + 1)
     }
 
     /// What comes next, as text.
     func text() async -> String { await backend.next()?.reply.text ?? "" }
+}
+
+/// The lines of a log, one after the other.
+struct LogWatch: Sendable {
+    let logger: Logger
+    private let lines: AsyncStream<String>
+
+    init() {
+        let (lines, continuation) = AsyncStream.makeStream(of: String.self)
+        self.lines = lines
+        logger = Logger(label: "test") { _ in CollectingLogHandler { continuation.yield($0) } }
+    }
+
+    /// Returns once a line holds a text.
+    func saw(_ text: String) async {
+        for await line in lines where line.contains(text) { return }
+    }
 }

@@ -125,7 +125,10 @@ extension StackStormModule {
     /// By now it runs: a store that fails must not make it look as if it did not.
     private func remember(_ answer: AliasExecution, _ match: AliasMatcher.Match, _ invocation: Invocation) async {
         secrets.withLock { $0.learn(answer.execution) }
-        let line = masked(invocation.arguments)
+        // What StackStorm matched comes without parameters.
+        let line =
+            match.parameters.isEmpty
+            ? masked(invocation.arguments) : secrets.value.masked(invocation.arguments, match)
         logger.info(
             "\(match.alias.ref) runs for \(invocation.message.sender.name): \(AuditEntry.bounded(line))",
             metadata: ["execution": "\(answer.execution.id)", "backend": "\(invocation.address.backend)"])

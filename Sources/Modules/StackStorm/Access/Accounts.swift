@@ -69,9 +69,6 @@ actor Accounts {
         return sessions.values.sorted { $0.since < $1.since }
     }
 
-    /// How many are alive, as far as was looked.
-    var count: Int { sessions.count }
-
     /// Begins a session, in place of an earlier one of the same owner. Returns false, and does nothing, where the owner
     /// or an administrator ended it since it was proven.
     @discardableResult

@@ -36,6 +36,7 @@ struct SecretParameters: Sendable {
     /// format is left.
     func masked(_ line: String, _ match: AliasMatcher.Match) -> String {
         let action = match.alias.actionRef
+        guard match.parameters.contains(where: { isSecret($0.name, of: action) }) else { return line }
         // A value that a later one replaces is no less secret.
         let written = (try? AliasFormat(match.representation))?.written(in: CommandStream(line)) ?? match.parameters
         let values = written.filter { isSecret($0.name, of: action) }.compactMap(\.value).filter { !$0.isEmpty }
@@ -47,10 +48,6 @@ struct SecretParameters: Sendable {
         }
         return line
     }
-
-    func hasSecrets(_ match: AliasMatcher.Match) -> Bool {
-        match.parameters.contains { isSecret($0.name, of: match.alias.actionRef) }
-    }
 }
 
 extension StackStormModule {
@@ -59,9 +56,7 @@ extension StackStormModule {
     func masked(_ line: String) -> String {
         guard let table = table.value else { return line.isEmpty ? "" : "…" }
         switch table.matcher.match(line) {
-        case .one(let match):
-            let secrets = secrets.value
-            return secrets.hasSecrets(match) ? secrets.masked(line, match) : line
+        case .one(let match): return secrets.value.masked(line, match)
         case .none where VerbCall(line) != nil: return line
         case .none, .ambiguous, .unknown: return table.knownBeginning(of: line)
         }
