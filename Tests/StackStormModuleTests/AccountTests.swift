@@ -277,6 +277,7 @@ private final class Desk: LoginDesk {
         try await Bench.run { bench in
             bench.backend.type("!st2session_start tulip", in: nil)
             #expect(await bench.text().hasPrefix("Everybody here acts as the bot's own StackStorm account"))
+            #expect(bench.module.commands.filter(\.isListed).map(\.name) == ["st2", "st2help"])
         }
     }
 
