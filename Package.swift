@@ -88,7 +88,7 @@ let package = Package(
         target("TextBackend", "Backends/Text", ["PetrelKit", "CEditline", log]),
         target("StackStormModule", "Modules/StackStorm", ["PetrelKit", "StackStormClient", log, metrics]),
         target("BuiltinsModule", "Modules/Builtins", ["PetrelKit", log]),
-        target("PetrelTesting", nil, ["PetrelKit", "PetrelCore", log, metrics]),
+        target("PetrelTesting", nil, ["PetrelKit", "PetrelCore", "PetrelStore", log, metrics]),
         .executableTarget(
             name: "petrel",
             dependencies: [

@@ -11,6 +11,8 @@ package struct CoreSettings: Sendable {
     package var hidesRefusals = false
     /// Help shows only what the asker may run.
     package var hidesCommands = true
+    /// Where those who run the bot read what it has to tell them.
+    package var adminRooms: [String] = []
     package var logLevel = Logger.Level.info
     package var logFormat = LineLogHandler.Format.text
     package var storePath = "petrel.db"
@@ -47,7 +49,7 @@ package struct CoreSettings: Sendable {
         access = AccessSettings(root, bot: bot, botName: name)
         hidesRefusals = bot.bool("hide_restricted_access", default: false)
         hidesCommands = bot.bool("hide_restricted_commands", default: true)
-        Self.refuse(["admin_rooms"], in: bot)
+        adminRooms = bot.strings("admin_rooms")
         bot.finish()
         let log = root.section("log")
         logLevel = log.choice("level", default: .info)
@@ -78,10 +80,6 @@ package struct CoreSettings: Sendable {
         }
         if let key = store.secret("key") { return .value(key) }
         return .usual(store.path(of: "petrel.key"))
-    }
-
-    static func refuse(_ keys: [String], in section: SettingsSection) {
-        for key in keys where section.value(key) != nil { section.problem(key, "is not part of this version yet") }
     }
 }
 

@@ -1,43 +1,57 @@
 package import CoreMetrics
 import DequeModule
+import Foundation
 package import Logging
 package import PetrelKit
 
-/// Brings replies to backends: in order for each place, places independent of each other.
+/// Brings replies to backends: in order for each place, places independent of each other, and nothing is lost.
+///
+/// What a module says of its own accord is sent once the store has it. An answer to a command is sent at once, and goes
+/// into the store when it has to wait: behind others, or because the backend did not take it.
 package final class Delivery: Sendable {
-    private struct Parcel: Sendable {
-        var reply: Reply
-        var address: Address
-        var sent: (@Sendable () -> Void)?
+    /// Bounds, which tests make small.
+    package struct Limits: Sendable {
+        /// Parcels of one place that wait in memory. More of them wait in the store.
+        package var memory = 1_000
+        /// Parcels that wait in all.
+        package var total = 1_000_000
+        /// Parcels of one backend that were sent while the store does not know: what may come twice after a crash.
+        package var unsure = 25
+        /// Attempts for what must not be kept.
+        package var attempts = 6
+        /// After this time a backend that takes nothing is given up.
+        package var patience = Duration.seconds(86_400)
+        /// From here on people are told how late it is.
+        package var late = Duration.seconds(60)
+
+        package init() {}
     }
 
-    private struct Lane: Hashable {
-        var backend: String
-        var place: Address.Place
-    }
-
-    /// More than this many waiting in one place make ``say(_:to:)`` wait for room.
-    private static let comfortable = 1_000
-    private static let attempts = 6
-
-    private let backends: [String: any ChatBackend]
+    let backends: [String: any ChatBackend]
+    let outbox: any Outbox
+    let limits: Limits
+    let logger: Logger
+    let meters: Meters
     private let pool: TaskPool
     private let clock: any Clock<Duration>
-    private let logger: Logger
-    private let lanes = Locked<[Lane: Deque<Parcel>]>([:])
-    private let delivered: Counter
-    private let undelivered: Counter
+    private let state: Locked<DeliveryState>
+    private let undeliverable = Locked<@Sendable (Lane, String) -> Void> { _, _ in }
 
     package init(
-        to backends: [any ChatBackend], pool: TaskPool, logger: Logger, metrics: any MetricsFactory,
-        clock: any Clock<Duration> = ContinuousClock()
-    ) {
+        to backends: [any ChatBackend], outbox: any Outbox, pool: TaskPool, logger: Logger,
+        metrics: any MetricsFactory, limits: Limits = Limits(), clock: any Clock<Duration> = ContinuousClock()
+    ) throws {
         self.backends = Dictionary(backends.map { ($0.name, $0) }) { first, _ in first }
+        self.outbox = outbox
         self.pool = pool
         self.logger = logger
+        self.limits = limits
         self.clock = clock
-        delivered = Counter(label: "petrel_messages_sent_total", dimensions: [], factory: metrics)
-        undelivered = Counter(label: "petrel_messages_undelivered_total", dimensions: [], factory: metrics)
+        meters = Meters(metrics)
+        let (last, lanes) = (try outbox.lastNumber(), try outbox.lanes())
+        state = Locked(DeliveryState(last: last, lanes: lanes, limits: limits))
+        outbox.observe { [weak self] in self?.advance($0) }
+        for lane in lanes { pool.spawn { await self.work(lane) } }
     }
 
     package func backend(_ name: String) -> (any ChatBackend)? { backends[name] }
@@ -45,97 +59,159 @@ package final class Delivery: Sendable {
     package var names: [String] { backends.keys.sorted() }
 
     /// Replies that wait to be sent.
-    package var depth: Int { lanes.withLock { $0.values.reduce(0) { $0 + $1.count } } }
+    package var depth: Int { state.withLock { $0.waiting } }
 
-    /// Returns once the reply was sent, or given up.
-    package func deliver(_ reply: Reply, to address: Address) async {
-        guard reply.saysSomething else { return }
-        await withCheckedContinuation { continuation in
-            enqueue(Parcel(reply: reply, address: address, sent: { continuation.resume() }))
-        }
+    /// Called once for each place that can never be reached, until something reaches it again.
+    package func onUndeliverable(_ call: @escaping @Sendable (Lane, String) -> Void) {
+        undeliverable.withLock { $0 = call }
     }
 
-    /// Returns once the reply is in the queue of its place; waits only when that queue is long.
-    /// - Parameter sent: called when the reply was sent, or given up.
-    package func say(_ reply: Reply, to address: Address, sent: (@Sendable () -> Void)? = nil) async {
-        let lane = Lane(backend: address.backend, place: address.place)
-        if lanes.withLock({ $0[lane]?.count ?? 0 }) >= Self.comfortable {
-            await deliver(reply, to: address)
+    /// Says something that a module was not asked for. It is sent once it is in the store.
+    /// - Parameter receipt: what the store writes with it, in the module's space.
+    package func say(_ reply: Reply, to address: Address, _ receipt: Receipt, of module: String) throws {
+        try enqueue(
+            Item(reply, address, age: receipt.age, waitsForStore: !reply.isConfidential), receipt: receipt, of: module)
+    }
+
+    /// Answers a command.
+    /// - Parameter sent: called when the answer, and what was said before it, was sent or given up.
+    package func answer(_ reply: Reply, to address: Address, sent: (@Sendable () -> Void)? = nil) {
+        guard reply.saysSomething || sent != nil else { return }
+        var item = Item(reply, address)
+        item.sent = sent
+        do {
+            try enqueue(item)
+        } catch {
+            meters.undelivered.increment()
+            logger.critical("A reply to \(address.place.id) on \(address.backend) was lost: \(error)")
             sent?()
-        } else if reply.saysSomething {
-            enqueue(Parcel(reply: reply, address: address, sent: sent))
-        } else {
-            sent?()
         }
     }
 
-    private func enqueue(_ parcel: Parcel) {
-        let lane = Lane(backend: parcel.address.backend, place: parcel.address.place)
-        let isIdle = lanes.withLock { lanes in
-            defer { lanes[lane, default: []].append(parcel) }
-            return lanes[lane] == nil
+    private func enqueue(_ item: Item, receipt: Receipt? = nil, of module: String = "") throws {
+        let isIdle = try state.withLock { state in
+            // In the order of the numbers, which the store goes by.
+            try state.add(item) { outbox.keep($0, receipt, of: module) }
         }
-        if isIdle { pool.spawn { await self.empty(lane) } }
+        if isIdle { pool.spawn { await self.work(item.parcel.lane) } }
     }
 
-    /// Sends what waits in one place. The lane stays in the table, even empty, for as long as somebody works on it.
-    private func empty(_ lane: Lane) async {
-        while let parcel = next(in: lane) {
-            await send(parcel)
-            parcel.sent?()
-        }
-    }
-
-    private func next(in lane: Lane) -> Parcel? {
-        lanes.withLock { lanes in
-            let parcel = lanes[lane]?.popFirst()
-            if parcel == nil { lanes[lane] = nil }
-            return parcel
+    /// Takes up dead letters that are to be sent again.
+    package func revive() async throws {
+        for parcel in try await outbox.revived() {
+            var item = Item(parcel)
+            item.isKept = true
+            let isIdle = state.withLock { $0.takeUp(item) }
+            if isIdle { pool.spawn { await self.work(parcel.lane) } }
         }
     }
 
-    private func send(_ parcel: Parcel) async {
-        guard let backend = backends[parcel.address.backend] else {
-            undelivered.increment()
-            logger.error("No backend is called \(parcel.address.backend): a reply was dropped.")
-            return
-        }
-        let observer = backend as? any CompletionObserving
-        if let request = parcel.reply.promises { observer?.promised(request) }
-        defer { if let request = parcel.reply.settles { observer?.settled(request) } }
-        guard !parcel.reply.text.isEmpty || !parcel.reply.extra.isEmpty else { return }
-        var pieces = MessageSplitter.split(parcel.reply.text, atMost: backend.traits.maximumLength)
-        let last = pieces.popLast() ?? ""
-        for piece in pieces {
-            var part = parcel.reply
-            part.text = piece
-            part.extra = [:]
-            guard await attempt(part, parcel.address, backend) else { return }
-        }
-        var reply = parcel.reply
-        reply.text = last
-        _ = await attempt(reply, parcel.address, backend)
-    }
+    /// The store has come further.
+    private func advance(_ progress: OutboxProgress) { go(on: state.withLock { $0.advance(progress) }) }
 
-    private func attempt(_ reply: Reply, _ address: Address, _ backend: any ChatBackend) async -> Bool {
+    private func go(on lanes: [Lane]) { for lane in lanes { pool.spawn { await self.work(lane) } } }
+
+    /// Sends what waits in one place, until there is nothing more that may be sent now.
+    private func work(_ lane: Lane) async {
         var policy = ReconnectPolicy(first: .milliseconds(250), longest: .seconds(10))
         var random = SystemRandomNumberGenerator()
-        for remaining in (0..<Self.attempts).reversed() {
-            do {
-                _ = try await backend.send(reply, to: address)
-                delivered.increment()
-                return true
-            } catch {
-                let isLast = remaining == 0 || Task.isCancelled
-                logger.log(
-                    level: isLast ? .error : .warning,
-                    "A reply to \(address.place.id) on \(address.backend) was not sent: \(error)\(isLast ? ". It is given up." : "")"
-                )
-                if isLast { break }
-                try? await clock.sleep(for: policy.pause(using: &random))
+        while let step = state.withLock({ $0.next(in: lane) }) {
+            switch step {
+            case .load(let number): await load(lane, after: number)
+            case .send(var item):
+                switch await send(&item) {
+                case .sent:
+                    policy.succeeded()
+                    finish(item)
+                case .partly:
+                    policy.succeeded()
+                    putBack(item, isPart: true)
+                case .never(let reason): bury(item, reason)
+                case .later(let pause, let problem):
+                    let pause = pause ?? policy.pause(using: &random)
+                    log(problem, item, pause)
+                    putBack(item, isPart: false)
+                    // Only cancellation ends a sleep early.
+                    try? await clock.sleep(for: pause)
+                    if Task.isCancelled { return }
+                }
             }
         }
-        undelivered.increment()
-        return false
+    }
+
+    private func load(_ lane: Lane, after number: Int64) async {
+        do {
+            let limit = limits.memory
+            let parcels = try await outbox.waiting(in: lane, after: number, limit: limit)
+            state.withLock { $0.loaded(parcels, isAll: parcels.count < limit, into: lane) }
+        } catch {
+            logger.error("What waits for \(lane.place.id) on \(lane.backend) cannot be read: \(error)")
+            try? await clock.sleep(for: .seconds(1))
+        }
+    }
+
+    private func finish(_ item: Item) {
+        let backend = item.parcel.address.backend
+        if item.isKept {
+            outbox.remove(item.parcel.number) { [weak self] in self?.isSure(backend) }
+        }
+        let callback = state.withLock { $0.sent(item) }
+        item.sent?()
+        callback?()
+    }
+
+    private func putBack(_ item: Item, isPart: Bool) {
+        var item = item
+        let backend = item.parcel.address.backend
+        if isPart, item.isKept {
+            outbox.note(pieces: item.parcel.pieces, of: item.parcel.number) { [weak self] in self?.isSure(backend) }
+        } else if item.isKept {
+            go(on: state.withLock { $0.notSent(on: backend) })
+        } else if !item.parcel.reply.isConfidential, item.parcel.reply.isVisible {
+            item.isKept = true
+            outbox.keep(item.parcel, nil, of: "")
+        }
+        let final = item
+        state.withLock { $0.putBack(final) }
+    }
+
+    private func bury(_ item: Item, _ reason: String) {
+        let lane = item.parcel.lane
+        meters.undelivered.increment()
+        logger.error("A reply to \(lane.place.id) on \(lane.backend) can never be sent: \(reason)")
+        if item.parcel.reply.isConfidential || !item.parcel.reply.isVisible {
+            if item.isKept { go(on: state.withLock { $0.notSent(on: lane.backend) }) }
+        } else {
+            if !item.isKept { outbox.keep(item.parcel, nil, of: "") }
+            outbox.bury(item.parcel.number, reason: reason) { [weak self] in
+                if item.isKept { self?.isSure(lane.backend) }
+            }
+        }
+        let (isNew, callback) = state.withLock { ($0.deadLanes.insert(lane).inserted, $0.gone(item)) }
+        if isNew { undeliverable.value(lane, reason) }
+        item.sent?()
+        callback?()
+    }
+
+    /// The store knows what became of one parcel. What waits for that is woken by ``advance(_:)``.
+    private func isSure(_ backend: String) { state.withLock { $0.unsure[backend, default: 1] -= 1 } }
+
+    private func log(_ problem: String, _ item: Item, _ pause: Duration) {
+        let lane = item.parcel.lane
+        let wait = pause.formatted(.units(allowed: [.seconds], fractionalPart: .show(length: 1)))
+        logger.warning(
+            "A reply to \(lane.place.id) on \(lane.backend) was not sent: \(problem). The next attempt is in \(wait).")
+    }
+}
+
+extension Delivery {
+    struct Meters: Sendable {
+        let delivered: Counter
+        let undelivered: Counter
+
+        init(_ metrics: any MetricsFactory) {
+            delivered = Counter(label: "petrel_messages_sent_total", dimensions: [], factory: metrics)
+            undelivered = Counter(label: "petrel_messages_undelivered_total", dimensions: [], factory: metrics)
+        }
     }
 }

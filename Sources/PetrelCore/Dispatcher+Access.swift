@@ -35,7 +35,7 @@ extension Dispatcher {
             prefix: policy.prefixes.prefix, isAdmin: policy.access.isAdmin(message.sender, on: address.backend),
             overview: overview,
             started: { [audit] execution, line in audit.started(execution, line: line, by: entry) },
-            say: { [delivery] reply in await delivery.deliver(reply, to: address) })
+            say: { [delivery] reply in delivery.answer(reply, to: address) })
     }
 
     /// "Did you mean", of what the person may run.

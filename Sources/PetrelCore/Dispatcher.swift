@@ -134,11 +134,11 @@ package final class Dispatcher: Sendable {
     private func refuse(_ job: Job, _ person: String) {
         meters.refused.increment()
         guard warned.withLock({ $0.insert(person).inserted }) else { return completion(of: job)() }
-        pool.spawn {
-            let text = "You have too many commands waiting. Please try again when some of them have ended."
-            await self.delivery.deliver(Reply(text, kind: .error), to: job.address)
-            self.warned.withLock { _ = $0.remove(person) }
-            self.completion(of: job)()
+        let text = "You have too many commands waiting. Please try again when some of them have ended."
+        let completed = completion(of: job)
+        delivery.answer(Reply(text, kind: .error), to: job.address) { [warned] in
+            warned.withLock { _ = $0.remove(person) }
+            completed()
         }
     }
 
@@ -154,12 +154,8 @@ package final class Dispatcher: Sendable {
     private func execute(_ job: Job) async {
         let reply = await reply(to: job)
         if !job.isAnswer { meters.duration.recordNanoseconds((ContinuousClock.now - job.received).nanoseconds) }
-        let completed = completion(of: job)
-        if let reply {
-            await delivery.say(reply, to: job.address, sent: completed)
-        } else {
-            completed()
-        }
+        // What the command said before may still wait.
+        delivery.answer(reply ?? Reply(""), to: job.address, sent: completion(of: job))
     }
 
     private func reply(to job: Job) async -> Reply? {

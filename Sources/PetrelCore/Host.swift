@@ -15,12 +15,14 @@ package final class Host: Sendable {
     private let started = ContinuousClock.now
     private let reporters = Locked<[any StatusReporting]>([])
     fileprivate let logger: Logger
+    private let adminRooms: [String]
 
     package init(
         backends: [any ChatBackend], policy: Dispatcher.Policy, name: String = "petrel", version: String,
         logger: Logger,
-        metrics: any MetricsFactory, audit: any AuditLog, limits: FairQueueLimits = FairQueueLimits()
-    ) {
+        metrics: any MetricsFactory, audit: any AuditLog, outbox: any Outbox, adminRooms: [String] = [],
+        limits: FairQueueLimits = FairQueueLimits(), delivery deliveryLimits: Delivery.Limits = Delivery.Limits()
+    ) throws {
         let pool = TaskPool()
         let places = PlaceMemory()
         self.pool = pool
@@ -29,11 +31,14 @@ package final class Host: Sendable {
         self.version = version
         self.logger = logger
         self.metrics = metrics
-        delivery = Delivery(to: backends, pool: pool, logger: logger, metrics: metrics)
+        self.adminRooms = adminRooms
+        delivery = try Delivery(
+            to: backends, outbox: outbox, pool: pool, logger: logger, metrics: metrics, limits: deliveryLimits)
         dispatcher = Dispatcher(
             registry, delivery: delivery, pool: pool, policy: policy, logger: logger, metrics: metrics, audit: audit,
             queue: limits,
             seen: { places.remember($0, on: $1) })
+        delivery.onUndeliverable { [weak self] lane, reason in self?.tellAdmins(of: lane, reason) }
     }
 
     /// Takes one message from a backend.
@@ -51,6 +56,27 @@ package final class Host: Sendable {
     package func note(_ text: String) { logger.notice("\(text)") }
 
     package func warn(_ text: String) { logger.warning("\(text)") }
+
+    /// In the log, and in every room of `bot.admin_rooms`.
+    package func tellAdmins(_ text: String) { tellAdmins(text, except: nil) }
+
+    private func tellAdmins(of lane: Lane, _ reason: String) {
+        tellAdmins(
+            "I cannot say anything in \(lane.place.id) on \(lane.backend): \(reason). What was meant for it is kept; "
+                + "`petrel outbox list` shows it, and `petrel outbox retry` sends it again.", except: lane)
+    }
+
+    private func tellAdmins(_ text: String, except lane: Lane?) {
+        logger.warning("\(text)")
+        for room in adminRooms {
+            guard let address = address(named: room, in: nil) else {
+                logger.error("There is no room \(room), which bot.admin_rooms names.")
+                continue
+            }
+            guard Lane(backend: address.backend, place: address.place) != lane else { continue }
+            delivery.answer(Reply(text, style: .markdown, kind: .error), to: address)
+        }
+    }
 
     package func report(_ reporter: any StatusReporting) { reporters.withLock { $0.append(reporter) } }
 }
@@ -110,15 +136,23 @@ private struct HostAccess: ModuleHost {
         }
     }
 
-    func say(_ reply: Reply, at address: Address) async throws { await host.delivery.say(reply, to: address) }
+    func say(_ reply: Reply, at address: Address, _ receipt: Receipt) throws {
+        try host.delivery.say(reply, to: address, receipt, of: module)
+    }
 
-    func address(named name: String, in backend: String?) -> Address? {
-        let names = host.delivery.names
+    func tellAdmins(_ text: String) { host.tellAdmins(text) }
+
+    func address(named name: String, in backend: String?) -> Address? { host.address(named: name, in: backend) }
+}
+
+extension Host {
+    /// Where a bare name is: in the named backend, else where it was seen, else in the first.
+    fileprivate func address(named name: String, in backend: String?) -> Address? {
+        let names = delivery.names
         guard
-            let chosen = backend.flatMap({ names.contains($0) ? $0 : nil }) ?? host.places.backend(of: name)
-                ?? names.first
+            let chosen = backend.flatMap({ names.contains($0) ? $0 : nil }) ?? places.backend(of: name) ?? names.first
         else { return nil }
-        let naming = host.delivery.backend(chosen) as? any PlaceNaming
+        let naming = delivery.backend(chosen) as? any PlaceNaming
         let place = naming.map { $0.place(named: name) } ?? (name.hasPrefix("@") ? .direct(name) : .room(name))
         return place.map { Address(backend: chosen, place: $0) }
     }

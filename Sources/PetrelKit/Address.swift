@@ -11,6 +11,8 @@ public struct Address: Hashable, Sendable, Codable {
             case .room(let id), .direct(let id): id
             }
         }
+
+        public var isDirect: Bool { if case .direct = self { true } else { false } }
     }
 
     /// The instance name of the backend, which is its section in the configuration.

@@ -25,8 +25,11 @@ public protocol ModuleHost: Sendable {
     func ready()
     /// Replaces the module's commands in one step.
     func publish(_ commands: [Command])
-    /// Says something unasked. Returns once it is in the queue of its room.
-    func say(_ reply: Reply, at address: Address) async throws
+    /// Says something unasked, with what the store keeps in one step with it. It is said once it is kept, in the order
+    /// of the calls for each place; `storage.written()` waits for that. Throws when the queue of the place is full.
+    func say(_ reply: Reply, at address: Address, _ receipt: Receipt) throws
+    /// Tells those who run the bot, in the log and in the rooms of `bot.admin_rooms`.
+    func tellAdmins(_ text: String)
     /// Where a bare name out of StackStorm (`#ops`, `C42`, `@bob`) is: in the named backend, else where it was seen.
     func address(named name: String, in backend: String?) -> Address?
     /// The module's own records.
@@ -36,6 +39,10 @@ public protocol ModuleHost: Sendable {
     var audit: any AuditLog { get }
     var metrics: any MetricsFactory { get }
     var logger: Logger { get }
+}
+
+extension ModuleHost {
+    public func say(_ reply: Reply, at address: Address) throws { try say(reply, at: address, Receipt()) }
 }
 
 /// Something that can say how it is.

@@ -15,7 +15,7 @@ public protocol ChatBackend: Sendable {
     func run(deliver: @escaping @Sendable (ChatMessage) async -> Void) async throws
 
     /// Sends one reply, no longer than ``BackendTraits/maximumLength``. Called for one place after the other has
-    /// returned, so that order is kept.
+    /// returned, so that order is kept. Throws ``SendFailure`` where the backend knows whether trying again helps.
     func send(_ reply: Reply, to address: Address) async throws -> MessageReference?
 }
 
@@ -55,6 +55,32 @@ public struct BackendFailure: Error, CustomStringConvertible {
     }
 
     public var description: String { message }
+}
+
+/// Why a backend did not take one reply. Any other error is as good as `.later(after: nil)`.
+public struct SendFailure: Error, CustomStringConvertible {
+    public enum Remedy: Sendable, Equatable {
+        /// Trying again may help: after this time where the service says so, else after a pause that grows.
+        case later(after: Duration?)
+        /// It cannot help: no such room, or the bot is kept out of it.
+        case never
+    }
+
+    public var message: String
+    public var remedy: Remedy
+
+    public init(_ message: String, _ remedy: Remedy) {
+        self.message = message
+        self.remedy = remedy
+    }
+
+    public var description: String { message }
+}
+
+/// A backend that can send a long text as a file.
+public protocol FileSending: ChatBackend {
+    /// - Parameter reply: its text is the content of the file.
+    func send(file name: String, _ reply: Reply, to address: Address) async throws -> MessageReference?
 }
 
 /// A backend that can tell a room's identifier from a person's. Without it, `@…` is a person and all else a room.

@@ -88,14 +88,14 @@ public struct Invocation: Sendable {
     public var overview: any HostOverview
     /// Tells the audit what was started, and the line with its secrets masked where that is known better by now.
     public var started: @Sendable (_ execution: String, _ line: String?) -> Void
-    /// Sends something before the command has ended.
-    public var say: @Sendable (Reply) async -> Void
+    /// Says something before the command has ended.
+    public var say: @Sendable (Reply) -> Void
 
     public init(
         message: ChatMessage, address: Address, traits: BackendTraits, command: String, arguments: String,
         line: String, prefix: String, isAdmin: Bool, overview: any HostOverview,
         started: @escaping @Sendable (_ execution: String, _ line: String?) -> Void,
-        say: @escaping @Sendable (Reply) async -> Void
+        say: @escaping @Sendable (Reply) -> Void
     ) {
         self.message = message
         self.address = address

@@ -10,12 +10,16 @@ public final class MemoryRecords: RecordCollection {
         state.withLock { $0.sorted { $0.key < $1.key } }
     }
 
-    public func set(_ value: [UInt8], for key: String) async throws {
+    public func set(_ value: [UInt8], for key: String) async throws { put(value, for: key) }
+
+    public func put(_ value: [UInt8]?, for key: String) {
         state.withLock { records in
-            if let index = records.firstIndex(where: { $0.key == key }) {
-                records[index].value = value
-            } else {
-                records.append((key, value))
+            let index = records.firstIndex { $0.key == key }
+            switch (index, value) {
+            case (let index?, let value?): records[index].value = value
+            case (let index?, nil): records.remove(at: index)
+            case (nil, let value?): records.append((key, value))
+            case (nil, nil): break
             }
         }
     }
@@ -24,7 +28,7 @@ public final class MemoryRecords: RecordCollection {
         state.withLock { $0 = records }
     }
 
-    public func remove(_ key: String) async throws { state.withLock { $0.removeAll { $0.key == key } } }
+    public func remove(_ key: String) async throws { put(nil, for: key) }
 
     public func trim(to count: Int) async throws { state.withLock { $0 = Array($0.suffix(count)) } }
 }

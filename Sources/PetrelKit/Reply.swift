@@ -45,9 +45,10 @@ public struct Reply: Sendable, Hashable, Codable {
 
 extension Reply {
     /// There is something to show, or a promise that a backend may wait for.
-    public var saysSomething: Bool {
-        !text.isEmpty || !extra.isEmpty || promises != nil || settles != nil
-    }
+    public var saysSomething: Bool { isVisible || promises != nil || settles != nil }
+
+    /// There is something to show.
+    public var isVisible: Bool { !text.isEmpty || !extra.isEmpty }
 }
 
 /// Names what a backend sent, so that it can be edited or reacted to.

@@ -3,21 +3,25 @@ import GRDB
 import PetrelKit
 
 struct ModuleStorage: Storage {
-    let database: any DatabaseWriter
+    let queue: WriteQueue
     let keys: KeyRing
     let module: String
 
     func records(_ collection: String) -> any RecordCollection {
-        StoredRecords(database: database, module: module, collection: collection)
+        StoredRecords(queue: queue, module: module, collection: collection)
     }
 
     func sealed(_ collection: String) -> any RecordCollection {
-        SealedRecords(database: database, keys: keys, module: module, collection: collection)
+        SealedRecords(queue: queue, keys: keys, module: module, collection: collection)
     }
+
+    var ledger: any Ledger { StoredLedger(queue: queue, module: module) }
+
+    func written() async -> Bool { await queue.written() }
 }
 
-private struct StoredRecords: RecordCollection {
-    let database: any DatabaseWriter
+struct StoredRecords: RecordCollection {
+    let queue: WriteQueue
     let module: String
     let collection: String
 
@@ -28,7 +32,7 @@ private struct StoredRecords: RecordCollection {
         """
 
     func value(for key: String) async throws -> [UInt8]? {
-        try await database.read { database in
+        try await queue.read { database in
             try Data.fetchOne(
                 database, sql: "SELECT value FROM record WHERE module = ? AND collection = ? AND key = ?",
                 arguments: [module, collection, key]
@@ -37,7 +41,7 @@ private struct StoredRecords: RecordCollection {
     }
 
     func all() async throws -> [(key: String, value: [UInt8])] {
-        try await database.read { database in
+        try await queue.read { database in
             try Row.fetchAll(
                 database, sql: "SELECT key, value FROM record WHERE module = ? AND collection = ? ORDER BY key",
                 arguments: [module, collection]
@@ -46,11 +50,21 @@ private struct StoredRecords: RecordCollection {
     }
 
     func set(_ value: [UInt8], for key: String) async throws {
-        try await database.write { try insert(value, for: key, in: $0) }
+        try await queue.perform { try insert(value, for: key, in: $0) }
+    }
+
+    func put(_ value: [UInt8]?, for key: String) {
+        queue.submit { database in
+            if let value {
+                try insert(value, for: key, in: database)
+            } else {
+                try Self.remove(key, of: collection, module, in: database)
+            }
+        }
     }
 
     func replaceAll(with records: [(key: String, value: [UInt8])]) async throws {
-        try await database.write { database in
+        try await queue.perform { database in
             try database.execute(
                 sql: "DELETE FROM record WHERE module = ? AND collection = ?", arguments: [module, collection])
             for record in records { try insert(record.value, for: record.key, in: database) }
@@ -58,15 +72,16 @@ private struct StoredRecords: RecordCollection {
     }
 
     func remove(_ key: String) async throws {
-        try await database.write { database in
-            try database.execute(
-                sql: "DELETE FROM record WHERE module = ? AND collection = ? AND key = ?",
-                arguments: [module, collection, key])
-        }
+        try await queue.perform { try Self.remove(key, of: collection, module, in: $0) }
+    }
+
+    static func remove(_ key: String, of collection: String, _ module: String, in database: Database) throws {
+        try database.cachedStatement(sql: "DELETE FROM record WHERE module = ? AND collection = ? AND key = ?")
+            .execute(arguments: [module, collection, key])
     }
 
     func trim(to count: Int) async throws {
-        try await database.write { database in
+        try await queue.perform { database in
             try database.execute(
                 sql: """
                     DELETE FROM record WHERE module = ? AND collection = ? AND sequence <= (
@@ -77,7 +92,7 @@ private struct StoredRecords: RecordCollection {
     }
 
     private func insert(_ value: [UInt8], for key: String, in database: Database) throws {
-        try database.execute(
-            sql: Self.insertion, arguments: [module, collection, key, Data(value), module, collection])
+        try database.cachedStatement(sql: Self.insertion)
+            .execute(arguments: [module, collection, key, Data(value), module, collection])
     }
 }

@@ -4,13 +4,13 @@ import PetrelKit
 
 /// Records that the database holds encrypted: it is useless without the key.
 struct SealedRecords: RecordCollection {
-    let database: any DatabaseWriter
+    let queue: WriteQueue
     let keys: KeyRing
     let module: String
     let collection: String
 
     func value(for key: String) async throws -> [UInt8]? {
-        let row = try await database.read { database in
+        let row = try await queue.read { database in
             try Row.fetchOne(
                 database, sql: "SELECT * FROM secret WHERE module = ? AND collection = ? AND key = ?",
                 arguments: [module, collection, key]
@@ -20,7 +20,7 @@ struct SealedRecords: RecordCollection {
     }
 
     func all() async throws -> [(key: String, value: [UInt8])] {
-        let rows = try await database.read { database in
+        let rows = try await queue.read { database in
             try Row.fetchAll(
                 database, sql: "SELECT * FROM secret WHERE module = ? AND collection = ? ORDER BY key",
                 arguments: [module, collection]
@@ -38,28 +38,35 @@ struct SealedRecords: RecordCollection {
 
     func set(_ value: [UInt8], for key: String) async throws {
         let row = try sealed(value, key)
-        try await database.write { try row.save(in: $0) }
+        try await queue.perform { try row.save(in: $0) }
+    }
+
+    /// A secret that cannot be sealed is not kept; ``set(_:for:)`` says so.
+    func put(_ value: [UInt8]?, for key: String) {
+        queue.submit { database in
+            if let value { try sealed(value, key).save(in: database) } else { try remove(key, in: database) }
+        }
     }
 
     func replaceAll(with records: [(key: String, value: [UInt8])]) async throws {
         let rows = try records.map { try sealed($0.value, $0.key) }
-        try await database.write { database in
+        try await queue.perform { database in
             try database.execute(
                 sql: "DELETE FROM secret WHERE module = ? AND collection = ?", arguments: [module, collection])
             for row in rows { try row.save(in: database) }
         }
     }
 
-    func remove(_ key: String) async throws {
-        try await database.write { database in
-            try database.execute(
-                sql: "DELETE FROM secret WHERE module = ? AND collection = ? AND key = ?",
-                arguments: [module, collection, key])
-        }
+    func remove(_ key: String) async throws { try await queue.perform { try remove(key, in: $0) } }
+
+    private func remove(_ key: String, in database: Database) throws {
+        try database.execute(
+            sql: "DELETE FROM secret WHERE module = ? AND collection = ? AND key = ?",
+            arguments: [module, collection, key])
     }
 
     func trim(to count: Int) async throws {
-        try await database.write { database in
+        try await queue.perform { database in
             try database.execute(
                 sql: """
                     DELETE FROM secret WHERE module = ?1 AND collection = ?2 AND key NOT IN (

@@ -7,6 +7,7 @@ package import PetrelKit
 package final class Store: Sendable {
     let database: any DatabaseWriter
     let keys: KeyRing
+    let queue: WriteQueue
     private let lock: StoreLock?
 
     /// Opens or makes the database and brings it to this version's schema.
@@ -29,6 +30,7 @@ package final class Store: Sendable {
             let pool = try DatabasePool(path: path, configuration: configuration)
             try Self.migrate(pool, path: path)
             database = pool
+            self.queue = WriteQueue(pool)
         } catch {
             throw StoreFailure(error, path: path)
         }
@@ -42,6 +44,7 @@ package final class Store: Sendable {
             let queue = try DatabaseQueue()
             try Self.migrate(queue, path: ":memory:")
             database = queue
+            self.queue = WriteQueue(queue)
         } catch {
             throw StoreFailure(error, path: ":memory:")
         }
@@ -56,6 +59,7 @@ package final class Store: Sendable {
             var configuration = Configuration()
             configuration.readonly = true
             database = try DatabaseQueue(path: path, configuration: configuration)
+            queue = WriteQueue(database)
         } catch {
             throw StoreFailure(error, path: path)
         }
@@ -68,10 +72,19 @@ package final class Store: Sendable {
 
     /// The space of one module.
     package func storage(for module: String) -> any Storage {
-        ModuleStorage(database: database, keys: keys, module: module)
+        ModuleStorage(queue: queue, keys: keys, module: module)
     }
 
-    package func audit(logger: Logger) -> AuditTable { AuditTable(database: database, logger: logger) }
+    package var audit: AuditTable { AuditTable(queue) }
+
+    package var outbox: StoredOutbox { StoredOutbox(database, queue) }
+
+    /// Where trouble with the disk is told.
+    package func tell(_ logger: Logger) { queue.tell(logger) }
+
+    /// Returns once all that there is to write is in the store; false where the disk takes nothing.
+    @discardableResult
+    package func written() async -> Bool { await queue.written() }
 
     private static func migrate(_ database: any DatabaseWriter, path: String) throws {
         var migrator = DatabaseMigrator()
@@ -82,42 +95,6 @@ package final class Store: Sendable {
                 path: path, message: "was written by a newer Petrel; use that one, or another store.path")
         }
         try prepared.migrate(database)
-    }
-}
-
-/// Named, append-only: a migration that was released is never edited.
-enum Migrations {
-    static func register(in migrator: inout DatabaseMigrator) {
-        migrator.registerMigration("1 records") { database in
-            try database.execute(
-                sql: """
-                    CREATE TABLE record (
-                        module TEXT NOT NULL, collection TEXT NOT NULL, key TEXT NOT NULL,
-                        value BLOB NOT NULL, sequence INTEGER NOT NULL,
-                        PRIMARY KEY (module, collection, key)
-                    ) WITHOUT ROWID;
-                    CREATE INDEX record_by_age ON record (module, collection, sequence);
-                    """)
-        }
-        migrator.registerMigration("2 audit and secrets") { database in
-            try database.execute(
-                sql: """
-                    CREATE TABLE audit (
-                        sequence INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE,
-                        time REAL NOT NULL, backend TEXT NOT NULL, person TEXT NOT NULL, name TEXT NOT NULL,
-                        room TEXT, line TEXT NOT NULL, allowed INTEGER NOT NULL, rule INTEGER, reason TEXT NOT NULL,
-                        executions TEXT NOT NULL DEFAULT ''
-                    );
-                    CREATE INDEX audit_by_time ON audit (time);
-                    CREATE INDEX audit_by_person ON audit (person, sequence);
-                    CREATE INDEX audit_by_name ON audit (name, sequence);
-                    CREATE TABLE secret (
-                        module TEXT NOT NULL, collection TEXT NOT NULL, key TEXT NOT NULL,
-                        key_id TEXT NOT NULL, sealed BLOB NOT NULL, time REAL NOT NULL,
-                        PRIMARY KEY (module, collection, key)
-                    ) WITHOUT ROWID;
-                    """)
-        }
     }
 }
 
@@ -140,5 +117,13 @@ package struct StoreFailure: Error, CustomStringConvertible {
 
     init(_ error: any Error, path: String) {
         self = (error as? StoreFailure) ?? StoreFailure(path: path, message: "cannot be opened: \(error)")
+    }
+}
+
+extension Store: StatusReporting {
+    /// Nothing while the disk takes everything.
+    package func status() -> [StatusLine] {
+        queue.trouble.map { [StatusLine("store", isHealthy: false, "takes nothing, \($0.count) changes wait: \($0.problem)")] }
+            ?? []
     }
 }

@@ -2,46 +2,47 @@ import CoreMetrics
 public import Logging
 package import PetrelCore
 public import PetrelKit
+import PetrelStore
 
 /// The real host around recording backends, for the length of a test.
 public final class TestHost: Sendable {
     package let host: Host
     private let backends: [any ChatBackend]
-    private let storage: any Storage
+    private let store: TestStore
     private let logger: Logger
     /// What was done, as it happens.
     public let audit = MemoryAudit()
 
     public convenience init(
-        _ backends: [any ChatBackend], admins: Set<String> = [], storage: any Storage = MemoryStorage(),
-        logger: Logger? = nil
-    ) {
-        self.init(
-            backends, policy: Dispatcher.Policy(access: AccessControl(admins: admins)), storage: storage,
-            logger: logger)
+        _ backends: [any ChatBackend], admins: Set<String> = [], store: TestStore? = nil, logger: Logger? = nil
+    ) throws {
+        try self.init(
+            backends, policy: Dispatcher.Policy(access: AccessControl(admins: admins)), store: store, logger: logger)
     }
 
     package init(
-        _ backends: [any ChatBackend], policy: Dispatcher.Policy, storage: any Storage = MemoryStorage(),
-        logger: Logger? = nil
-    ) {
+        _ backends: [any ChatBackend], policy: Dispatcher.Policy, store: TestStore? = nil, logger: Logger? = nil,
+        adminRooms: [String] = [], delivery: Delivery.Limits = Delivery.Limits()
+    ) throws {
         self.backends = backends
-        self.storage = storage
+        let store = try store ?? TestStore()
+        self.store = store
         let logger = logger ?? Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
         self.logger = logger
-        host = Host(
+        store.store.tell(logger)
+        host = try Host(
             backends: backends, policy: policy, version: "test", logger: logger, metrics: NOOPMetricsHandler.instance,
-            audit: audit)
+            audit: audit, outbox: store.store.outbox, adminRooms: adminRooms, delivery: delivery)
     }
 
     /// What a module is handed.
-    public func access(for module: String) -> some ModuleHost { host.access(for: module, storage: storage) }
+    public func access(for module: String) -> some ModuleHost { host.access(for: module, storage: store.storage(for: module)) }
 
     /// Prepares and runs modules and backends until the body returns.
     public func run<Value: Sendable>(
         _ modules: [any BotModule], _ body: @Sendable () async throws -> Value
     ) async throws -> Value {
-        for module in modules { host.access(for: module.name, storage: storage).publish(module.commands) }
+        for module in modules { access(for: module.name).publish(module.commands) }
         for case let reporter as any StatusReporting in modules { host.report(reporter) }
         return try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await self.host.pool.run() }
@@ -49,7 +50,8 @@ public final class TestHost: Sendable {
             for module in modules {
                 let gate = Signal()
                 gates.append(gate)
-                let access = host.access(for: module.name, storage: storage, readiness: gate)
+                let access = host.access(
+                    for: module.name, storage: store.storage(for: module.name), readiness: gate)
                 let service = ModuleService(module, access: access, logger: logger)
                 group.addTask { try await service.run() }
             }

@@ -30,10 +30,11 @@ struct PetrelApp: Sendable {
         let backends = try configuration.backends.map { try $0.make(logger) }
         if let write = backends.lazy.compactMap({ ($0 as? TextBackend)?.logWriter }).first { log.redirect(to: write) }
         let core = configuration.core
-        let audit = store.audit(logger: logger)
-        let host = Host(
+        let audit = store.audit
+        store.tell(logger)
+        let host = try Host(
             backends: backends, policy: configuration.policy, name: core.name, version: version, logger: logger,
-            metrics: metrics, audit: audit)
+            metrics: metrics, audit: audit, outbox: store.outbox, adminRooms: core.adminRooms)
         let calls = CallMeters(metrics)
         let stackStorms = try configuration.stackStorms.map { settings in
             try StackStormModule(settings, logger: logger, logins: logins, observer: { calls.note($0, $1) })
@@ -43,7 +44,7 @@ struct PetrelApp: Sendable {
             BackendService(backend, logger: logger) { host.receive($0, from: backend.name) }
         }
         for reporter in connections { host.report(reporter) }
-        host.report(audit)
+        host.report(store)
         for case let reporter as any StatusReporting in modules { host.report(reporter) }
         for case let backend as any Completing in backends {
             backend.complete(from: { host.registry.table.lines }, prefix: core.prefixes.prefix) {
@@ -52,7 +53,9 @@ struct PetrelApp: Sendable {
         }
 
         var services: [ServiceGroupConfiguration.ServiceConfiguration] = [
-            .init(service: StoreKeeping(store: store, audit: audit, days: core.retentionDays, logger: logger)),
+            .init(
+                service: StoreKeeping(
+                    store: store, delivery: host.delivery, days: core.retentionDays, logger: logger)),
             .init(service: host.pool),
         ]
         var gates: [Signal] = []
@@ -113,10 +116,10 @@ struct PetrelApp: Sendable {
     /// The commands of a configuration, without anything that runs.
     static func commands(of configuration: Configuration) throws -> CommandTable {
         let store = try Store()
-        let audit = store.audit(logger: .silent)
-        let host = Host(
+        let audit = store.audit
+        let host = try Host(
             backends: [], policy: configuration.policy, version: version, logger: .silent,
-            metrics: NOOPMetricsHandler.instance, audit: audit)
+            metrics: NOOPMetricsHandler.instance, audit: audit, outbox: store.outbox)
         let modules: [any BotModule] =
             try [BuiltinsModule(overview: host, audit: audit)]
             + configuration.stackStorms.map { try StackStormModule($0, logger: .silent) }

@@ -1,37 +1,48 @@
 import Foundation
 import Logging
+import PetrelCore
 import PetrelStore
 import ServiceLifecycle
 
-/// Writes the audit, and removes what is older than the retention allows.
+/// Removes from the store what is older than the retention allows, takes up what `petrel outbox retry` revived, and
+/// writes the last words at the end.
 struct StoreKeeping: Service {
-    private static let interval = Duration.seconds(3_600)
+    private static let purging = Duration.seconds(3_600)
+    private static let reviving = Duration.seconds(10)
 
     let store: Store
-    let audit: AuditTable
+    let delivery: Delivery
     let days: Int
     let logger: Logger
 
     func run() async throws {
         await cancelWhenGracefulShutdown {
             await withTaskGroup { group in
-                group.addTask { await audit.run() }
-                group.addTask { await purge() }
+                group.addTask { await repeatedly(every: Self.purging) { try await purge() } }
+                group.addTask { await repeatedly(every: Self.reviving) { try await delivery.revive() } }
             }
+        }
+        guard await store.written() else {
+            return logger.critical("The store takes nothing: what was not written is lost with this process.")
         }
     }
 
-    private func purge() async {
+    private func purge() async throws {
+        let end = Date.now - TimeInterval(days) * 86_400
+        try await store.audit.purge(before: end)
+        try await store.outbox.purge(before: end)
+        try await store.purgeSecrets(before: end)
+    }
+
+    private func repeatedly(every pause: Duration, _ work: () async throws -> Void) async {
         while !Task.isCancelled {
             do {
-                let end = Date.now - TimeInterval(days) * 86_400
-                try await audit.purge(before: end)
-                try await store.purgeSecrets(before: end)
+                try await work()
             } catch {
-                logger.error("The store could not be cut to \(days) days: \(error)")
+                logger.error("The store could not be looked after: \(error)")
             }
             // Only cancellation ends a sleep early, and the loop looks for it.
-            try? await Task.sleep(for: Self.interval)
+            try? await Task.sleep(for: pause)
         }
     }
 }

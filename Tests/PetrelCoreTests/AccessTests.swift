@@ -63,7 +63,7 @@ import Testing
             Module(name: "builtins", commands: [Self.echo("whoami")]),
             Module(name: "st2", commands: [Self.echo("st2")]),
         ]
-        let host = TestHost([backend], policy: policy)
+        let host = try TestHost([backend], policy: policy)
         try await host.run(modules) {
             for user in ["@admin1", "@user1", "@outsider"] {
                 for room in ["#channel", "#other", "#channel2", nil] {
@@ -339,7 +339,7 @@ import Testing
     {
         let backend = RecordingBackend()
         let command = Command("log_in", summary: "", isDirectOnly: true, masking: { _ in "•••" }) { _ in Reply("ok") }
-        let host = TestHost([backend])
+        let host = try TestHost([backend])
         try await host.run([Module(name: "m", commands: [command])]) {
             backend.type("!log in hunter2", in: nil)
             #expect(await backend.next()?.reply.text == "ok")

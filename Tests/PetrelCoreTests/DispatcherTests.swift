@@ -35,7 +35,7 @@ import Testing
         let backend = RecordingBackend { _, _ in await Task.yield() }
         let module = Module(commands: [
             Command("count", summary: "") { invocation in
-                for number in 0..<200 { await invocation.say(Reply("\(number)")) }
+                for number in 0..<200 { invocation.say(Reply("\(number)")) }
                 return Reply("end")
             }
         ])
@@ -57,7 +57,7 @@ import Testing
         }
         let module = Module(commands: [
             Command("two", summary: "") { invocation in
-                await invocation.say(Reply("first"))
+                invocation.say(Reply("first"))
                 return Reply("second")
             }
         ])

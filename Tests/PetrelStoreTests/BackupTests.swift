@@ -45,11 +45,11 @@ import Testing
             try store.close()
             let sound = try Store(readingOnly: path).findings()
             #expect(sound.problems.isEmpty)
-            #expect(sound.rows.map(\.table) == ["audit", "record", "secret"])
+            #expect(sound.rows.map(\.table) == ["audit", "ledger", "outbox", "record", "secret"])
             #expect(sound.rows.first { $0.table == "record" }?.count == 500)
             let handle = try FileHandle(forWritingTo: URL(fileURLWithPath: path))
             try handle.seek(toOffset: 4_096 * 20)
-            try handle.write(contentsOf: Data(repeating: 0xAA, count: 4_096))
+            try handle.write(contentsOf: Data(repeating: 0xAA, count: 4_096 * 10))
             try handle.close()
             do {
                 #expect(try Store(readingOnly: path).findings().problems.isEmpty == false)

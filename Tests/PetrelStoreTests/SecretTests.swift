@@ -1,6 +1,5 @@
 import Foundation
 import GRDB
-import Logging
 import PetrelKit
 import Testing
 
@@ -207,24 +206,6 @@ import Testing
         }
     }
 
-    @Test func `an audit that cannot be written waits, and says so`() async throws {
-        let store = try Store()
-        let audit = store.audit(logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
-        try await store.database.write { try $0.execute(sql: "ALTER TABLE audit RENAME TO away") }
-        for line in ["one", "two"] {
-            audit.record(
-                AuditEntry(
-                    backend: "b", person: "p", name: "n", room: nil, line: line, isAllowed: true, rule: nil, reason: "")
-            )
-        }
-        #expect(await audit.write() == false)
-        #expect(audit.status().first?.detail.hasPrefix("2 entries cannot be written") == true)
-        await #expect(throws: Refusal.self) { try await audit.entries(AuditQuery()) }
-        try await store.database.write { try $0.execute(sql: "ALTER TABLE away RENAME TO audit") }
-        #expect(try await audit.entries(AuditQuery()).map(\.line) == ["two", "one"])
-        #expect(audit.status().isEmpty)
-    }
-
     @Test func `no entry looks like two, and none is endless`() {
         let entry = AuditEntry(
             backend: "b", person: "p", name: String(repeating: "e\u{301}", count: 100_000), room: "#x\ny",
@@ -237,7 +218,7 @@ import Testing
 
     @Test func `the audit keeps what was recorded, in order, and is cut by age`() async throws {
         let store = try Store()
-        let audit = store.audit(logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+        let audit = store.audit
         func entry(_ line: String, _ person: String, _ isAllowed: Bool, _ age: TimeInterval = 0) -> AuditEntry {
             AuditEntry(
                 time: Date(timeIntervalSince1970: 1_000_000 - age), backend: "text", person: person, name: "@" + person,

@@ -9,12 +9,12 @@ import Testing
 /// Sessions and the records they lie in.
 @Suite struct AccountStoreTests {
     @Test func `one account's logins are not sent to another StackStorm`() async throws {
-        let storage = MemoryStorage()
+        let store = try TestStore()
         for port in [1, 2] {
-            let accounts = Accounts(storage.sealed("sessions"), logger: Bench.logger) { .now }
+            let accounts = Accounts(store.storage(for: "m").sealed("sessions"), logger: Bench.logger) { .now }
             await accounts.restore(for: "here")
             guard port == 1 else {
-                let elsewhere = Accounts(storage.sealed("sessions"), logger: Bench.logger) { .now }
+                let elsewhere = Accounts(store.storage(for: "m").sealed("sessions"), logger: Bench.logger) { .now }
                 await elsewhere.restore(for: "elsewhere")
                 #expect(await elsewhere.all().isEmpty)
                 continue
@@ -76,6 +76,7 @@ private final class StubbornRecords: RecordCollection {
     func set(_ value: [UInt8], for key: String) async throws { try await inner.set(value, for: key) }
     func replaceAll(with records: [(key: String, value: [UInt8])]) async throws {}
     func trim(to count: Int) async throws {}
+    func put(_ value: [UInt8]?, for key: String) { inner.put(value, for: key) }
 
     func remove(_ key: String) async throws {
         if isBroken.value { throw Refusal("the disk is full") }

@@ -51,7 +51,7 @@ struct Bench: Sendable {
     /// What a test may want otherwise.
     struct Options: Sendable {
         var content = SimulatedContent.demo
-        var storage: any Storage = MemoryStorage()
+        var store: TestStore? = nil
         var policy = Dispatcher.Policy()
         var logins: (any LoginDesk)?
         var now: @Sendable () -> Date = { .now }
@@ -61,11 +61,11 @@ struct Bench: Sendable {
     }
 
     static func run(
-        content: SimulatedContent = .demo, prefix: String = "st2", storage: any Storage = MemoryStorage(),
+        content: SimulatedContent = .demo, prefix: String = "st2", store: TestStore? = nil,
         admins: Set<String> = [], _ change: @Sendable @escaping (inout StackStormSettings) -> Void = { _ in },
         _ body: @Sendable @escaping (Bench) async throws -> Void
     ) async throws {
-        var options = Options(content: content, storage: storage, client: change)
+        var options = Options(content: content, store: store, client: change)
         options.policy.access = AccessControl(admins: admins)
         options.module = { $0.prefix = prefix }
         try await run(options, body)
@@ -87,7 +87,7 @@ struct Bench: Sendable {
             let module = try StackStormModule(
                 settings, logger: options.logger, logins: options.logins, now: options.now)
             let backend = RecordingBackend()
-            let host = TestHost([backend], policy: options.policy, storage: options.storage, logger: options.logger)
+            let host = try TestHost([backend], policy: options.policy, store: options.store, logger: options.logger)
             let bench = Bench(
                 backend: backend, stackStorm: stackStorm, module: module,
                 client: try StackStormClient(settings.client, logger: options.logger), host: host)

@@ -178,13 +178,13 @@ import Testing
     }
 
     @Test func `aliases survive a restart without StackStorm`() async throws {
-        let storage = MemoryStorage()
-        try await Bench.run(storage: storage) { _ in }
+        let store = try TestStore()
+        try await Bench.run(store: store) { _ in }
         var settings = StackStormModuleSettings(client: try Bench.client(port: 1))
         settings.client.limits.connect = .milliseconds(200)
         let module = try StackStormModule(settings, logger: Bench.logger)
         let backend = RecordingBackend()
-        try await TestHost([backend], storage: storage).run([module]) {
+        try await TestHost([backend], store: store).run([module]) {
             backend.type("!st2help fleet")
             #expect(await backend.next()?.reply.text.contains("!st2 drain") == true)
             backend.type("!st2 echo x")
@@ -224,7 +224,7 @@ import Testing
         async throws
     {
         let backend = RecordingBackend()
-        let host = TestHost([backend])
+        let host = try TestHost([backend])
         let webhook = ChatopsWebhook(host: host.access(for: "web"), secret: Secret("s3cret"))
         try await host.run([]) {
             let answer = await webhook.routes[0].handler(

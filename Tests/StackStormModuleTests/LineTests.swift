@@ -28,13 +28,13 @@ import Testing
 
     @Test func `a secret parameter reaches neither audit nor store nor log`() async throws {
         let lines = Locked<[String]>([])
-        let storage = MemoryStorage()
+        let store = try TestStore()
         var logger = Logger(label: "test") { _ in CollectingLogHandler(lines) }
         logger.logLevel = .trace
         let access = AccessControl(
             rules: [AccessRule(index: 0, command: "st2 login root *", modules: [], limits: .nobody)])
         let options = Bench.Options(
-            content: Self.login, storage: storage, policy: .init(access: access), logger: logger)
+            content: Self.login, store: store, policy: .init(access: access), logger: logger)
         try await Bench.run(options) { bench in
             bench.backend.type("!st2 login joe with hunter2 for 3 hours")
             let id = try #require(await bench.text().firstMatch(of: /[0-9a-f]{24}/)).output
@@ -54,7 +54,7 @@ import Testing
                 ])
         }
         #expect(!lines.value.contains { $0.contains("hunter2") })
-        for record in try await storage.records("executions").all() {
+        for record in try await store.storage(for: "st2").records("executions").all() {
             #expect(!String(decoding: record.value, as: UTF8.self).contains("hunter2"))
         }
     }
@@ -164,16 +164,16 @@ import Testing
     }
 
     @Test func `rerun is decided as the line that it amounts to`() async throws {
-        let storage = MemoryStorage()
+        let store = try TestStore()
         let denied = AccessControl(rules: [AccessRule(index: 0, command: "st2 echo*", modules: [], limits: .nobody)])
         for policy in [Dispatcher.Policy(), Dispatcher.Policy(access: denied)] {
-            try await Bench.run(Bench.Options(storage: storage, policy: policy)) { bench in
+            try await Bench.run(Bench.Options(store: store, policy: policy)) { bench in
                 if policy.access.rules.isEmpty {
                     bench.backend.type("!st2 echo x")
                     _ = await bench.backend.next()
                     _ = await bench.backend.next()
                 }
-                let id = try #require(try await storage.records("executions").all().first?.key)
+                let id = try #require(try await store.storage(for: "st2").records("executions").all().first?.key)
                 bench.backend.type("!st2 rerun \(id)")
                 let isAllowed = policy.access.rules.isEmpty
                 #expect(await bench.text().hasPrefix(isAllowed ? "core.echo started" : "You may not run this"))

@@ -130,7 +130,7 @@ struct Announcer: Sendable {
             announcement.text, style: .markdown, kind: .result, isPrivate: announcement.whisper,
             extra: announcement.extra ?? [:], settles: ReturnAddress(announcement.context)?.request)
         received.increment()
-        try await host.say(reply, at: address)
+        try host.say(reply, at: address)
     }
 
     /// A whisper goes to the user, all else to the channel, or to the user where there is no channel.

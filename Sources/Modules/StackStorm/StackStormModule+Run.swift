@@ -79,7 +79,7 @@ extension StackStormModule {
             await remember(answer, match, invocation)
             var reply = acknowledgement(of: alias, answer) ?? Reply("")
             reply.promises = alias.announcesResult ? request : nil
-            await invocation.say(reply)
+            invocation.say(reply)
             await sayOvertaken(request)
         } catch {
             await sayOvertaken(request)

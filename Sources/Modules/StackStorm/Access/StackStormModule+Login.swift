@@ -86,7 +86,7 @@ extension StackStormModule {
 
     func tell(_ text: String, at address: Address) async {
         do {
-            try await host.value?.say(Reply(text, style: .markdown, isPrivate: true), at: address)
+            try host.value?.say(Reply(text, style: .markdown, isPrivate: true), at: address)
         } catch {
             logger.error("Nobody could be told about a login: \(error)")
         }

@@ -1,0 +1,188 @@
+import DequeModule
+import Foundation
+import PetrelKit
+
+/// A parcel as it waits in memory.
+struct Item: Sendable {
+    var parcel: Parcel
+    /// It is in the store, or on its way there.
+    var isKept = false
+    /// It is not sent before it is in the store.
+    var waitsForStore = false
+    /// When it was said, by a clock that does not jump.
+    var since: ContinuousClock.Instant
+    var attempts = 0
+    var sent: (@Sendable () -> Void)?
+
+    init(_ reply: Reply, _ address: Address, age: Duration = .zero, waitsForStore: Bool = false) {
+        let seconds = age / .seconds(1)
+        parcel = Parcel(number: 0, reply: reply, address: address, said: Date(timeIntervalSinceNow: -seconds))
+        since = .now - age
+        self.waitsForStore = waitsForStore
+    }
+
+    /// Out of the store.
+    init(_ parcel: Parcel) {
+        self.parcel = parcel
+        isKept = true
+        since = .now - .seconds(max(0, Date.now.timeIntervalSince(parcel.said)))
+    }
+}
+
+/// What waits where, and what may be sent next. Pure: whoever uses it sends and stores.
+struct DeliveryState: Sendable {
+    enum Step {
+        case send(Item)
+        /// More waits in the store, after this number.
+        case load(after: Int64)
+    }
+
+    private struct LaneState {
+        var items: Deque<Item> = []
+        /// The part of the lane that is only in the store: after the first number, up to the second.
+        var stored: (after: Int64, through: Int64)?
+        var isWorking = false
+    }
+
+    private let limits: Delivery.Limits
+    private var lanes: [Lane: LaneState] = [:]
+    /// Lanes that wait for the store.
+    private var blocked: Set<Lane> = []
+    private var last: Int64
+    /// The highest number of an earlier run.
+    private let restored: Int64
+    private var progress: OutboxProgress
+    /// Whom to tell of parcels that are only in the store.
+    private var callbacks: [Int64: @Sendable () -> Void] = [:]
+    private(set) var waiting = 0
+    /// Of each backend: sent, and the store does not know yet.
+    var unsure: [String: Int] = [:]
+    /// Places that nothing can be sent to.
+    var deadLanes: Set<Lane> = []
+
+    /// - Parameters:
+    ///   - last: the highest number that the store knows.
+    ///   - lanes: where something waits in the store.
+    init(last: Int64, lanes: [Lane], limits: Delivery.Limits) {
+        self.last = last
+        restored = last
+        self.limits = limits
+        progress = OutboxProgress(kept: last, isTaking: true)
+        for lane in lanes {
+            self.lanes[lane] = LaneState(stored: (0, last), isWorking: true)
+        }
+    }
+
+    /// Adds at the end of a lane.
+    /// - Returns: whether nobody works on the lane, so that the caller has to start that.
+    mutating func add(_ item: Item, keep: (Parcel) -> Void) throws -> Bool {
+        guard waiting < limits.total else { throw Refusal("\(waiting) replies wait to be sent already") }
+        var item = item
+        last += 1
+        item.parcel.number = last
+        let lane = item.parcel.lane
+        let isIdle = isIdle(lane)
+        let mayBeKept = !item.parcel.reply.isConfidential && item.parcel.reply.isVisible
+        item.isKept = mayBeKept && (item.waitsForStore || !isIdle)
+        if item.isKept { keep(item.parcel) }
+        waiting += 1
+        if item.isKept, progress.isTaking, let after = storedAfter(lane) {
+            lanes[lane]?.stored = (after, last)
+            callbacks[last] = item.sent
+        } else {
+            lanes[lane, default: LaneState()].items.append(item)
+        }
+        if isIdle { lanes[lane]?.isWorking = true }
+        return isIdle
+    }
+
+    private func isIdle(_ lane: Lane) -> Bool { lanes[lane]?.isWorking != true && !blocked.contains(lane) }
+
+    /// The number after which a lane is only in the store; nil where it has room in memory.
+    private func storedAfter(_ lane: Lane) -> Int64? {
+        if let stored = lanes[lane]?.stored { return stored.after }
+        guard let count = lanes[lane]?.items.count, count >= limits.memory else { return nil }
+        return lanes[lane]?.items.last?.parcel.number
+    }
+
+    /// Adds what is in the store already, whatever its number.
+    mutating func takeUp(_ item: Item) -> Bool {
+        let lane = item.parcel.lane
+        waiting += 1
+        let isIdle = isIdle(lane)
+        lanes[lane, default: LaneState()].items.append(item)
+        if isIdle { lanes[lane]?.isWorking = true }
+        return isIdle
+    }
+
+    /// What to do next in a lane; nil when nothing may be sent now. The caller works on it until then.
+    mutating func next(in lane: Lane) -> Step? {
+        if let item = lanes[lane]?.items.first {
+            guard mayBeSent(item) else {
+                lanes[lane]?.isWorking = false
+                blocked.insert(lane)
+                return nil
+            }
+            lanes[lane]?.items.removeFirst()
+            if item.isKept { unsure[lane.backend, default: 0] += 1 }
+            return .send(item)
+        }
+        if let stored = lanes[lane]?.stored { return .load(after: stored.after) }
+        lanes[lane] = nil
+        return nil
+    }
+
+    private func mayBeSent(_ item: Item) -> Bool {
+        guard progress.isTaking else { return true }
+        if item.waitsForStore, item.parcel.number > progress.kept { return false }
+        return !item.isKept || unsure[item.parcel.address.backend, default: 0] < limits.unsure
+    }
+
+    /// What came out of the store for a lane.
+    mutating func loaded(_ parcels: [Parcel], isAll: Bool, into lane: Lane) {
+        guard let stored = lanes[lane]?.stored else { return }
+        for parcel in parcels {
+            var item = Item(parcel)
+            item.sent = callbacks.removeValue(forKey: parcel.number)
+            lanes[lane]?.items.append(item)
+            if parcel.number <= restored { waiting += 1 }
+        }
+        let reached = parcels.last?.number ?? stored.through
+        lanes[lane]?.stored = isAll || reached >= stored.through ? nil : (reached, stored.through)
+    }
+
+    /// The store has come further.
+    /// - Returns: the lanes that may go on; the caller starts that.
+    mutating func advance(_ progress: OutboxProgress) -> [Lane] {
+        self.progress = progress
+        return wake()
+    }
+
+    /// One parcel is no longer unsure: it was not sent.
+    mutating func notSent(on backend: String) -> [Lane] {
+        unsure[backend, default: 1] -= 1
+        return wake()
+    }
+
+    private mutating func wake() -> [Lane] {
+        if blocked.isEmpty { return [] }
+        let ready = blocked.filter { lane in lanes[lane]?.items.first.map { mayBeSent($0) } ?? true }
+        for lane in ready {
+            blocked.remove(lane)
+            lanes[lane]?.isWorking = true
+        }
+        return Array(ready)
+    }
+
+    mutating func putBack(_ item: Item) { lanes[item.parcel.lane, default: LaneState()].items.prepend(item) }
+
+    mutating func sent(_ item: Item) -> (@Sendable () -> Void)? {
+        if !deadLanes.isEmpty { deadLanes.remove(item.parcel.lane) }
+        return gone(item)
+    }
+
+    mutating func gone(_ item: Item) -> (@Sendable () -> Void)? {
+        waiting -= 1
+        return callbacks.removeValue(forKey: item.parcel.number)
+    }
+}

@@ -1,0 +1,56 @@
+import GRDB
+
+/// Named, append-only: a migration that was released is never edited.
+enum Migrations {
+    static func register(in migrator: inout DatabaseMigrator) {
+        migrator.registerMigration("1 records") { database in
+            try database.execute(
+                sql: """
+                    CREATE TABLE record (
+                        module TEXT NOT NULL, collection TEXT NOT NULL, key TEXT NOT NULL,
+                        value BLOB NOT NULL, sequence INTEGER NOT NULL,
+                        PRIMARY KEY (module, collection, key)
+                    ) WITHOUT ROWID;
+                    CREATE INDEX record_by_age ON record (module, collection, sequence);
+                    """)
+        }
+        migrator.registerMigration("2 audit and secrets") { database in
+            try database.execute(
+                sql: """
+                    CREATE TABLE audit (
+                        sequence INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE,
+                        time REAL NOT NULL, backend TEXT NOT NULL, person TEXT NOT NULL, name TEXT NOT NULL,
+                        room TEXT, line TEXT NOT NULL, allowed INTEGER NOT NULL, rule INTEGER, reason TEXT NOT NULL,
+                        executions TEXT NOT NULL DEFAULT ''
+                    );
+                    CREATE INDEX audit_by_time ON audit (time);
+                    CREATE INDEX audit_by_person ON audit (person, sequence);
+                    CREATE INDEX audit_by_name ON audit (name, sequence);
+                    CREATE TABLE secret (
+                        module TEXT NOT NULL, collection TEXT NOT NULL, key TEXT NOT NULL,
+                        key_id TEXT NOT NULL, sealed BLOB NOT NULL, time REAL NOT NULL,
+                        PRIMARY KEY (module, collection, key)
+                    ) WITHOUT ROWID;
+                    """)
+        }
+        migrator.registerMigration("3 outbox and ledger") { database in
+            try database.execute(
+                sql: """
+                    CREATE TABLE outbox (
+                        sequence INTEGER PRIMARY KEY, backend TEXT NOT NULL, place TEXT NOT NULL,
+                        direct INTEGER NOT NULL, thread TEXT, in_reply_to TEXT, text TEXT NOT NULL,
+                        style TEXT NOT NULL, kind TEXT NOT NULL, private INTEGER NOT NULL, extra BLOB,
+                        promises TEXT, settles TEXT, said REAL NOT NULL, pieces INTEGER NOT NULL,
+                        state INTEGER NOT NULL DEFAULT 0, reason TEXT, died REAL
+                    );
+                    CREATE INDEX outbox_not_waiting ON outbox (state, sequence) WHERE state != 0;
+                    CREATE TABLE ledger (
+                        sequence INTEGER PRIMARY KEY AUTOINCREMENT, module TEXT NOT NULL,
+                        content BLOB NOT NULL, source TEXT
+                    );
+                    CREATE INDEX ledger_by_content ON ledger (module, content, sequence) WHERE source IS NULL;
+                    CREATE UNIQUE INDEX ledger_by_source ON ledger (module, source) WHERE source IS NOT NULL;
+                    """)
+        }
+    }
+}

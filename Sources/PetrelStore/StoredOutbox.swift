@@ -1,0 +1,176 @@
+package import Foundation
+import GRDB
+package import PetrelKit
+
+/// The outbox, in the store.
+package final class StoredOutbox: Outbox {
+    /// What became of a row.
+    enum State: Int {
+        case waits = 0
+        case dead = 1
+        /// A dead letter that is to be sent again; the process that sends has not seen it yet.
+        case revived = 2
+    }
+
+    private let database: any DatabaseWriter
+    private let queue: WriteQueue
+    private let kept = Locked<Int64>(0)
+
+    init(_ database: any DatabaseWriter, _ queue: WriteQueue) {
+        self.database = database
+        self.queue = queue
+    }
+
+    package func observe(_ progress: @escaping @Sendable (OutboxProgress) -> Void) {
+        queue.observe { [kept] isTaking in progress(OutboxProgress(kept: kept.value, isTaking: isTaking)) }
+    }
+
+    package func lastNumber() throws -> Int64 {
+        try database.read { try Int64.fetchOne($0, sql: "SELECT max(sequence) FROM outbox") ?? 0 }
+    }
+
+    package func lanes() throws -> [Lane] {
+        try database.read { database in
+            try Row.fetchAll(database, sql: "SELECT DISTINCT backend, place, direct FROM outbox WHERE state = 0")
+                .map { Lane(backend: $0["backend"], place: Self.place($0)) }
+        }
+    }
+
+    package func keep(_ parcel: Parcel, _ receipt: Receipt?, of module: String) {
+        queue.submit { database in
+            try Self.insert(parcel, in: database)
+            if let entry = receipt?.entry { try StoredLedger.insert(entry, module, in: database) }
+            if let record = receipt?.closes {
+                try StoredRecords.remove(record.key, of: record.collection, module, in: database)
+            }
+        } written: { [kept] in
+            kept.withLock { $0 = max($0, parcel.number) }
+        }
+    }
+
+    package func note(pieces: Int, of number: Int64, written: @escaping @Sendable () -> Void) {
+        queue.submit(
+            {
+                try $0.execute(
+                    sql: "UPDATE outbox SET pieces = ? WHERE sequence = ?", arguments: [pieces, number])
+            }, written: written)
+    }
+
+    package func remove(_ number: Int64, written: @escaping @Sendable () -> Void) {
+        queue.submit(
+            {
+                try $0.cachedStatement(sql: "DELETE FROM outbox WHERE sequence = ?").execute(arguments: [number])
+            }, written: written)
+    }
+
+    package func bury(_ number: Int64, reason: String, written: @escaping @Sendable () -> Void) {
+        let time = Date.now.timeIntervalSince1970
+        queue.submit(
+            {
+                try $0.execute(
+                    sql: "UPDATE outbox SET state = ?, reason = ?, died = ? WHERE sequence = ?",
+                    arguments: [State.dead.rawValue, reason, time, number])
+            }, written: written)
+    }
+
+    package func waiting(in lane: Lane?, after number: Int64, limit: Int) async throws -> [Parcel] {
+        try await queue.read { database in
+            let place = lane?.place
+            let rows = try Row.fetchAll(
+                database,
+                sql: """
+                    SELECT * FROM outbox WHERE state = 0 AND sequence > ?1
+                    \(lane == nil ? "" : "AND backend = ?2 AND place = ?3 AND direct = ?4")
+                    ORDER BY sequence LIMIT ?5
+                    """, arguments: [number, lane?.backend, place?.id, place?.isDirect, limit])
+            return rows.map(Self.parcel)
+        }
+    }
+
+    package func revived() async throws -> [Parcel] {
+        try await queue.perform { database in
+            let rows = try Row.fetchAll(
+                database, sql: "SELECT * FROM outbox WHERE state = ? ORDER BY sequence",
+                arguments: [State.revived.rawValue])
+            guard !rows.isEmpty else { return [] }
+            try database.execute(
+                sql: "UPDATE outbox SET state = 0, reason = NULL, died = NULL WHERE state = ?",
+                arguments: [State.revived.rawValue])
+            return rows.map(Self.parcel)
+        }
+    }
+
+    package func deadLetters(limit: Int) async throws -> [DeadLetter] {
+        try await queue.read { database in
+            try Row.fetchAll(
+                database, sql: "SELECT * FROM outbox WHERE state = ? ORDER BY sequence LIMIT ?",
+                arguments: [State.dead.rawValue, limit]
+            ).map { DeadLetter(Self.parcel($0), reason: $0["reason"] ?? "") }
+        }
+    }
+
+    package func retry(_ number: Int64?) async throws -> Int {
+        try await queue.perform { database in
+            try database.execute(
+                sql: "UPDATE outbox SET state = ? WHERE state = ? AND (?3 IS NULL OR sequence = ?3)",
+                arguments: [State.revived.rawValue, State.dead.rawValue, number])
+            return database.changesCount
+        }
+    }
+
+    package func drop(_ number: Int64?) async throws -> Int {
+        try await queue.perform { database in
+            try database.execute(
+                sql: "DELETE FROM outbox WHERE state = ?1 AND (?2 IS NULL OR sequence = ?2)",
+                arguments: [State.dead.rawValue, number])
+            return database.changesCount
+        }
+    }
+
+    /// Removes dead letters that are older. Returns how many.
+    @discardableResult
+    package func purge(before time: Date) async throws -> Int {
+        try await queue.perform { database in
+            try database.execute(
+                sql: "DELETE FROM outbox WHERE state = ? AND died < ?",
+                arguments: [State.dead.rawValue, time.timeIntervalSince1970])
+            return database.changesCount
+        }
+    }
+}
+
+extension StoredOutbox {
+    private static func insert(_ parcel: Parcel, in database: Database) throws {
+        let reply = parcel.reply
+        let extra: [UInt8]? = reply.extra.isEmpty ? nil : try JSONValue.encode(reply.extra)
+        try database.cachedStatement(
+            sql: """
+                INSERT INTO outbox (sequence, backend, place, direct, thread, in_reply_to, text, style, kind, private,
+                    extra, promises, settles, said, pieces)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                """
+        ).execute(arguments: [
+            parcel.number, parcel.address.backend, parcel.address.place.id, parcel.address.place.isDirect,
+            parcel.address.thread, parcel.address.inReplyTo, reply.text, reply.style.rawValue, reply.kind.rawValue,
+            reply.isPrivate, extra.map { Data($0) }, reply.promises, reply.settles, parcel.said.timeIntervalSince1970,
+            parcel.pieces,
+        ])
+    }
+
+    private static func place(_ row: Row) -> Address.Place {
+        row["direct"] ? .direct(row["place"]) : .room(row["place"])
+    }
+
+    private static func parcel(_ row: Row) -> Parcel {
+        let extra = (row["extra"] as Data?).flatMap { try? JSONValue.parse($0) }?.object
+        let reply = Reply(
+            row["text"], style: Reply.Style(rawValue: row["style"]) ?? .plain,
+            kind: Reply.Kind(rawValue: row["kind"]) ?? .answer, isPrivate: row["private"], extra: extra ?? [:],
+            promises: row["promises"], settles: row["settles"])
+        return Parcel(
+            number: row["sequence"], reply: reply,
+            address: Address(
+                backend: row["backend"], place: place(row), thread: row["thread"],
+                inReplyTo: row["in_reply_to"]), said: Date(timeIntervalSince1970: row["said"]), pieces: row["pieces"])
+    }
+}

@@ -1,0 +1,197 @@
+import Foundation
+import GRDB
+import Logging
+import PetrelKit
+
+/// The one way to write: what comes while a transaction runs goes into the next one as a whole, so that durability
+/// costs few transactions however much there is to write.
+///
+/// What the disk does not take, because it is full or broken, waits in memory and is tried again.
+final class WriteQueue: Sendable {
+    struct Change: Sendable {
+        var apply: @Sendable (Database) throws -> Void
+        /// Called when it is in the store, from the thread that writes.
+        var written: (@Sendable () -> Void)?
+    }
+
+    private struct State {
+        var waiting: [Change] = []
+        var isWorking = false
+        /// Counts of changes since the start.
+        var submitted = 0
+        var settled = 0
+        var problem: String?
+        var waiters: [(number: Int, continuation: CheckedContinuation<Bool, Never>)] = []
+        var observers: [@Sendable (_ isTaking: Bool) -> Void] = []
+        var logger: Logger?
+    }
+
+    /// More than this many wait only when the disk takes nothing for long.
+    static let capacity = 200_000
+
+    private static let pause = Duration.seconds(1)
+
+    private let database: any DatabaseWriter
+    private let state = Locked(State())
+
+    init(_ database: any DatabaseWriter) {
+        self.database = database
+    }
+
+    /// Where trouble is told.
+    func tell(_ logger: Logger) { state.withLock { $0.logger = logger } }
+
+    /// Called after each transaction, and each time that the disk took nothing.
+    func observe(_ observer: @escaping @Sendable (_ isTaking: Bool) -> Void) {
+        state.withLock { $0.observers.append(observer) }
+    }
+
+    /// How many changes wait, and why, where the disk takes nothing.
+    var trouble: (count: Int, problem: String)? {
+        state.withLock { state in state.problem.map { (state.waiting.count, $0) } }
+    }
+
+    /// Adds a change to the next transaction.
+    func submit(
+        _ apply: @escaping @Sendable (Database) throws -> Void, written: (@Sendable () -> Void)? = nil
+    ) {
+        let isLost = state.withLock { state in
+            if state.problem != nil, state.waiting.count >= Self.capacity { return true }
+            state.waiting.append(Change(apply: apply, written: written))
+            state.submitted += 1
+            return false
+        }
+        if isLost {
+            state.value.logger?.critical("The store takes nothing, too much waits, and a change was lost.")
+        } else {
+            start(evenInTrouble: false)
+        }
+    }
+
+    /// Returns once everything that was submitted is in the store; false where the disk takes nothing.
+    func written() async -> Bool {
+        await withCheckedContinuation { continuation in
+            let isSettled = state.withLock { state in
+                if state.settled == state.submitted { return true }
+                state.waiters.append((state.submitted, continuation))
+                return false
+            }
+            if isSettled { return continuation.resume(returning: true) }
+            start(evenInTrouble: true)
+        }
+    }
+
+    /// Writes at once, after everything that was submitted before. Throws where the disk does not take it.
+    func perform<Value: Sendable>(_ work: @escaping @Sendable (Database) throws -> Value) async throws -> Value {
+        _ = await written()
+        return try await database.write(work)
+    }
+
+    /// Reads what was submitted before, as far as the disk took it.
+    func read<Value: Sendable>(_ work: @escaping @Sendable (Database) throws -> Value) async throws -> Value {
+        _ = await written()
+        return try await database.read(work)
+    }
+
+    private func start(evenInTrouble: Bool) {
+        let starts = state.withLock { state in
+            guard !state.isWorking, evenInTrouble || state.problem == nil, !state.waiting.isEmpty else { return false }
+            state.isWorking = true
+            return true
+        }
+        guard starts else { return }
+        database.asyncWriteWithoutTransaction { self.work($0) }
+    }
+
+    private func work(_ database: Database) {
+        while let batch = take() {
+            do {
+                try Self.apply(batch, database)
+                settle(batch)
+            } catch where Self.isTrouble(error) {
+                return giveBack(batch, "\(error)")
+            } catch {
+                guard separate(batch, database) else { return }
+            }
+        }
+    }
+
+    private func take() -> [Change]? {
+        state.withLock { state in
+            if state.waiting.isEmpty {
+                state.isWorking = false
+                return nil
+            }
+            defer { state.waiting = [] }
+            return state.waiting
+        }
+    }
+
+    private static func apply(_ batch: [Change], _ database: Database) throws {
+        try database.inTransaction(.immediate) {
+            for change in batch { try change.apply(database) }
+            return .commit
+        }
+    }
+
+    /// One change that cannot be written costs itself, not those beside it. False where the disk took nothing.
+    private func separate(_ batch: [Change], _ database: Database) -> Bool {
+        for (index, change) in batch.enumerated() {
+            do {
+                try Self.apply([change], database)
+            } catch where Self.isTrouble(error) {
+                giveBack(Array(batch[index...]), "\(error)")
+                return false
+            } catch {
+                state.value.logger?.critical("The store refused a change, which is lost: \(error)")
+            }
+            settle([change])
+        }
+        return true
+    }
+
+    private func settle(_ batch: [Change]) {
+        for change in batch { change.written?() }
+        let (observers, waiters, isOver, logger) = state.withLock { state in
+            state.settled += batch.count
+            let isOver = state.problem != nil
+            state.problem = nil
+            return (state.observers, Self.release(through: state.settled, &state), isOver, state.logger)
+        }
+        if isOver { logger?.notice("The store takes everything again.") }
+        for observer in observers { observer(true) }
+        for waiter in waiters { waiter.resume(returning: true) }
+    }
+
+    private func giveBack(_ batch: [Change], _ problem: String) {
+        let (observers, waiters, isNew, logger) = state.withLock { state in
+            let isNew = state.problem == nil
+            state.problem = problem
+            state.waiting = batch + state.waiting
+            state.isWorking = false
+            return (state.observers, Self.release(through: .max, &state), isNew, state.logger)
+        }
+        if isNew { logger?.critical("The store takes nothing; what is to be kept waits in memory: \(problem)") }
+        for observer in observers { observer(false) }
+        for waiter in waiters { waiter.resume(returning: false) }
+        Task {
+            try await Task.sleep(for: Self.pause)
+            start(evenInTrouble: true)
+        }
+    }
+
+    private static func release(through number: Int, _ state: inout State) -> [CheckedContinuation<Bool, Never>] {
+        let released = state.waiters.filter { $0.number <= number }
+        state.waiters.removeAll { $0.number <= number }
+        return released.map(\.continuation)
+    }
+
+    /// The disk is full, broken, or somebody else's: trying again may help.
+    private static func isTrouble(_ error: any Error) -> Bool {
+        guard let code = (error as? DatabaseError)?.resultCode else { return false }
+        return [
+            .SQLITE_FULL, .SQLITE_IOERR, .SQLITE_CANTOPEN, .SQLITE_BUSY, .SQLITE_LOCKED, .SQLITE_READONLY,
+            .SQLITE_NOMEM, .SQLITE_PROTOCOL, .SQLITE_CORRUPT, .SQLITE_NOTADB,
+        ].contains(code)
+    }
+}

@@ -1,0 +1,136 @@
+import Foundation
+import GRDB
+import PetrelKit
+import Testing
+
+@testable import PetrelStore
+
+@Suite struct LedgerTests {
+    private static func entry(_ content: UInt8, _ source: String?) -> LedgerEntry {
+        LedgerEntry(content: [content], source: source)
+    }
+
+    /// Says something, as if it was heard on the stream or found later.
+    private static func say(_ entry: LedgerEntry, _ number: Int64, _ store: Store) {
+        store.outbox.keep(WriteQueueTests.parcel(number), Receipt(entry: entry), of: "st2")
+    }
+
+    @Test func `what was heard is paired one to one, by content and count`() async throws {
+        let store = try Store()
+        let ledger = store.storage(for: "st2").ledger
+        // The same words twice, and others once.
+        for (number, content) in [(1, 7), (2, 7), (3, 8)] as [(Int64, UInt8)] {
+            Self.say(Self.entry(content, nil), number, store)
+        }
+        let found = [Self.entry(7, "a"), Self.entry(8, "b"), Self.entry(7, "c"), Self.entry(7, "d"), Self.entry(9, "e")]
+        #expect(try await ledger.unsaid(among: found).map(\.source) == ["d", "e"])
+        // What was paired never counts again; what is unsaid stays so until it is said.
+        #expect(try await ledger.unsaid(among: found).map(\.source) == ["d", "e"])
+        Self.say(Self.entry(7, "d"), 4, store)
+        #expect(try await ledger.unsaid(among: found).map(\.source) == ["e"])
+        // The same words once more, later.
+        Self.say(Self.entry(7, nil), 5, store)
+        #expect(try await ledger.unsaid(among: found + [Self.entry(7, "f")]).map(\.source) == ["e"])
+    }
+
+    @Test func `modules are apart, and what is forgotten is`() async throws {
+        let store = try Store()
+        Self.say(Self.entry(1, nil), 1, store)
+        #expect(try await store.storage(for: "other").ledger.unsaid(among: [Self.entry(1, "a")]).count == 1)
+        let ledger = store.storage(for: "st2").ledger
+        let last = try await ledger.last()
+        Self.say(Self.entry(2, nil), 2, store)
+        try await ledger.forget(through: last)
+        #expect(try await ledger.unsaid(among: [Self.entry(1, "a"), Self.entry(2, "b")]).map(\.source) == ["a"])
+        #expect(try await ledger.last() == last + 1)
+    }
+}
+
+@Suite struct OutboxTests {
+    @Test func `parcels come back as they were, in their order, lane by lane`() async throws {
+        try await WriteQueueTests.withStore { store, path in
+            let outbox = store.outbox
+            let reply = Reply(
+                "text", style: .markdown, kind: .result, isPrivate: true, extra: ["slack": ["color": "good"]],
+                promises: "p", settles: "s")
+            let address = Address(backend: "b", place: .direct("@bob"), thread: "t", inReplyTo: "m")
+            let said = Date(timeIntervalSince1970: 1_000)
+            outbox.keep(Parcel(number: 3, reply: reply, address: address, said: said), nil, of: "")
+            for number in [4, 5, 6] as [Int64] { outbox.keep(WriteQueueTests.parcel(number), nil, of: "") }
+            outbox.note(pieces: 2, of: 5) {}
+            outbox.remove(4) {}
+            #expect(await store.written())
+            try store.close()
+            let again = try Store(path: path, keys: .ephemeral())
+            #expect(try again.outbox.lastNumber() == 6)
+            #expect(try Set(again.outbox.lanes().map(\.place)) == [.direct("@bob"), .room("#ops")])
+            let all = try await again.outbox.waiting(in: nil, after: 0, limit: 10)
+            #expect(all.map(\.number) == [3, 5, 6])
+            #expect(all[0].reply == reply && all[0].address == address && all[0].said == said)
+            #expect(all[1].pieces == 2)
+            let lane = Lane(backend: "b", place: .room("#ops"))
+            #expect(try await again.outbox.waiting(in: lane, after: 5, limit: 10).map(\.number) == [6])
+        }
+    }
+
+    @Test func `dead letters are listed, revived, dropped, and purged by age`() async throws {
+        let store = try Store()
+        let outbox = store.outbox
+        for number in 1...4 as ClosedRange<Int64> {
+            outbox.keep(WriteQueueTests.parcel(number), nil, of: "")
+            if number < 4 { outbox.bury(number, reason: "no such room") {} }
+        }
+        #expect(try await outbox.deadLetters(limit: 10).map(\.parcel.number) == [1, 2, 3])
+        #expect(try await outbox.deadLetters(limit: 10).first?.reason == "no such room")
+        #expect(try await outbox.waiting(in: nil, after: 0, limit: 10).map(\.number) == [4])
+        #expect(try await outbox.retry(2) == 1)
+        #expect(try await outbox.retry(4) == 0)
+        #expect(try await outbox.revived().map(\.number) == [2])
+        #expect(try await outbox.revived().isEmpty)
+        #expect(try await outbox.waiting(in: nil, after: 0, limit: 10).map(\.number) == [2, 4])
+        #expect(try await outbox.drop(1) == 1)
+        #expect(try await outbox.purge(before: .now + 1) == 1)
+        #expect(try await outbox.drop(nil) == 0)
+    }
+
+    @Test func `a store of the first version is brought up to date without loss`() async throws {
+        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("petrel-\(UUID())")
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(at: folder) }
+        let path = folder.appendingPathComponent("petrel.db").path
+        // As 0.1.0 of the first release left it.
+        let old = try DatabaseQueue(path: path)
+        try await old.write { database in
+            try database.execute(
+                sql: """
+                    CREATE TABLE grdb_migrations (identifier TEXT NOT NULL PRIMARY KEY);
+                    INSERT INTO grdb_migrations VALUES ('1 records');
+                    CREATE TABLE record (
+                        module TEXT NOT NULL, collection TEXT NOT NULL, key TEXT NOT NULL,
+                        value BLOB NOT NULL, sequence INTEGER NOT NULL,
+                        PRIMARY KEY (module, collection, key)
+                    ) WITHOUT ROWID;
+                    CREATE INDEX record_by_age ON record (module, collection, sequence);
+                    INSERT INTO record VALUES ('st2', 'executions', '6b01', x'7B7D', 1);
+                    """)
+        }
+        try old.close()
+        let store = try Store(path: path, keys: .ephemeral())
+        let records = store.storage(for: "st2").records("executions")
+        #expect(try await records.value(for: "6b01") == Array("{}".utf8))
+        try await records.set([1], for: "6b02")
+        try await records.trim(to: 1)
+        #expect(try await records.all().map(\.key) == ["6b02"])
+        #expect(try store.findings().problems.isEmpty)
+    }
+
+    @Test func `a store of a newer version is refused`() async throws {
+        try await WriteQueueTests.withStore { store, path in
+            try await store.database.write {
+                try $0.execute(sql: "INSERT INTO grdb_migrations VALUES ('9 from the future')")
+            }
+            try store.close()
+            #expect { try Store(path: path, keys: .ephemeral()) } throws: { "\($0)".contains("newer Petrel") }
+        }
+    }
+}

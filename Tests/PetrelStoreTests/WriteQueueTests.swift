@@ -1,0 +1,111 @@
+import Foundation
+import GRDB
+import PetrelKit
+import Testing
+
+@testable import PetrelStore
+
+/// Writing, when the disk takes it and when it does not.
+@Suite(.timeLimit(.minutes(1))) struct WriteQueueTests {
+    static func withStore(_ body: (Store, String) async throws -> Void) async throws {
+        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("petrel-\(UUID())")
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(at: folder) }
+        let path = folder.appendingPathComponent("petrel.db").path
+        try await body(Store(path: path, keys: .ephemeral()), path)
+    }
+
+    /// A disk with no room for one more page; nil takes the limit away.
+    static func fill(_ store: Store, pages: Int?) throws {
+        try store.database.writeWithoutTransaction { database in
+            let used = try Int.fetchOne(database, sql: "PRAGMA page_count") ?? 0
+            try database.execute(sql: "PRAGMA max_page_count = \(pages.map { used + $0 } ?? 1_000_000)")
+        }
+    }
+
+    static func entry(_ line: String) -> AuditEntry {
+        AuditEntry(
+            backend: "b", person: "p", name: "n", room: nil, line: line, isAllowed: true, rule: nil, reason: "")
+    }
+
+    static func parcel(_ number: Int64, _ text: String = "x", in room: String = "#ops") -> Parcel {
+        Parcel(number: number, reply: Reply(text), address: Address(backend: "b", place: .room(room)), said: .now)
+    }
+
+    @Test func `what comes while a transaction runs goes into the next one as a whole`() async throws {
+        let store = try Store()
+        let batches = Locked(0)
+        store.queue.observe { _ in batches.withLock { $0 += 1 } }
+        let begun = Signal()
+        let gate = DispatchSemaphore(value: 0)
+        store.queue.submit { _ in
+            begun.open()
+            gate.wait()
+        }
+        await begun.wait()
+        for number in 0..<1_000 { store.queue.submit { try $0.execute(sql: "SELECT \(number)") } }
+        gate.signal()
+        #expect(await store.written())
+        #expect(batches.value == 2)
+    }
+
+    @Test func `a full disk is told, nothing that was taken is lost, and the rest is written when there is room`()
+        async throws
+    {
+        try await Self.withStore { store, path in
+            let records = store.storage(for: "m").records("c")
+            try await records.set([1], for: "before")
+            try Self.fill(store, pages: 1)
+            for number in 0..<200 { records.put(Array(repeating: 7, count: 400), for: "\(number)") }
+            #expect(await store.written() == false)
+            let trouble = try #require(store.status().first)
+            #expect(!trouble.isHealthy && trouble.detail.contains(" changes wait: SQLite error 13"))
+            #expect(try await records.value(for: "before") == [1])
+            await #expect(throws: (any Error).self) { try await records.set(Array(repeating: 1, count: 9_000), for: "k") }
+            store.audit.record(Self.entry("meanwhile"))
+            await #expect(throws: Refusal.self) { try await store.audit.entries(AuditQuery()) }
+            try Self.fill(store, pages: nil)
+            #expect(await store.written())
+            #expect(store.status().isEmpty)
+            #expect(try await records.all().count == 201)
+            #expect(try await store.audit.entries(AuditQuery()).map(\.line) == ["meanwhile"])
+            try store.close()
+            #expect(try Store(readingOnly: path).findings().problems.isEmpty)
+        }
+    }
+
+    @Test func `one change that cannot be written costs itself only`() async throws {
+        let store = try Store()
+        let records = store.storage(for: "m").records("c")
+        records.put([1], for: "a")
+        store.queue.submit { try $0.execute(sql: "INSERT INTO nowhere VALUES (1)") }
+        records.put([2], for: "b")
+        #expect(await store.written())
+        #expect(try await records.all().map(\.key) == ["a", "b"])
+    }
+
+    @Test func `a parcel, its entry in the ledger and what it closes are kept in one step`() async throws {
+        try await Self.withStore { store, _ in
+            let storage = store.storage(for: "st2")
+            storage.records("open").put([1], for: "request")
+            #expect(await store.written())
+            let content: [UInt8] = [1, 2, 3]
+            func say(_ number: Int64) {
+                store.outbox.keep(
+                    Self.parcel(number, String(repeating: "x", count: 9_000)),
+                    Receipt(entry: LedgerEntry(content: content), closes: ("open", "request")), of: "st2")
+            }
+            try Self.fill(store, pages: 0)
+            say(1)
+            #expect(await store.written() == false)
+            #expect(try await store.outbox.waiting(in: nil, after: 0, limit: 10).isEmpty)
+            #expect(try await storage.records("open").value(for: "request") == [1])
+            #expect(try await storage.ledger.last() == 0)
+            try Self.fill(store, pages: nil)
+            #expect(await store.written())
+            #expect(try await store.outbox.waiting(in: nil, after: 0, limit: 10).map(\.number) == [1])
+            #expect(try await storage.records("open").value(for: "request") == nil)
+            #expect(try await storage.ledger.last() == 1)
+        }
+    }
+}
