@@ -86,7 +86,9 @@ let package = Package(
             ]),
         .systemLibrary(name: "CEditline", pkgConfig: "libedit", providers: [.apt(["libedit-dev"])]),
         target("TextBackend", "Backends/Text", ["PetrelKit", "CEditline", log]),
-        target("StackStormModule", "Modules/StackStorm", ["PetrelKit", "StackStormClient", log, metrics]),
+        target(
+            "StackStormModule", "Modules/StackStorm",
+            ["PetrelKit", "StackStormClient", log, metrics, .product(name: "Crypto", package: "swift-crypto")]),
         target("BuiltinsModule", "Modules/Builtins", ["PetrelKit", log]),
         target("PetrelTesting", nil, ["PetrelKit", "PetrelCore", "PetrelStore", log, metrics]),
         .executableTarget(

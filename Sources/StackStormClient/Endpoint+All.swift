@@ -82,11 +82,6 @@ extension Endpoint where Value == Page<ActionSchema> {
     }
 }
 
-extension StackStormResponse {
-    /// How many items there are in all, where the answer is one page of them.
-    fileprivate var total: Int? { headers["x-total-count"].flatMap { Int($0) } }
-}
-
 extension Endpoint where Value == Alias {
     /// `GET /actionalias/{ref or id}`.
     package static func alias(_ ref: String) throws -> Endpoint {

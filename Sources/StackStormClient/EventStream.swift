@@ -28,6 +28,8 @@ package final class EventStream: Sendable {
     private let client: StackStormClient
     private let events: [String]
     private let health = Locked(Health())
+    /// What was handled since another connection is being opened; nil while none is.
+    private let handedOver = Locked<[ServerSentEvent]?>(nil)
     private let clock: any Clock<Duration>
     private let pauses: @Sendable (_ failures: Int) -> Duration
 
@@ -53,10 +55,11 @@ package final class EventStream: Sendable {
 
     /// Runs until cancelled.
     /// - Parameters:
-    ///   - connected: called after each connect; what came before it on the stream was missed.
-    ///   - handle: called with one event after the other.
+    ///   - connected: called after each connect, with the time by StackStorm's clock; what came before it on the stream
+    ///     was missed, unless the connection before it brought it.
+    ///   - handle: called with one event after the other, and with none twice.
     package func run(
-        connected: @escaping @Sendable () async -> Void, handle: @escaping @Sendable (ServerSentEvent) async -> Void
+        connected: @escaping @Sendable (StackStormTime?) async -> Void, handle: @escaping @Sendable (ServerSentEvent) async -> Void
     ) async {
         var failures = 0
         while !Task.isCancelled {
@@ -84,19 +87,25 @@ package final class EventStream: Sendable {
     }
 
     private func follow(
-        connected: @escaping @Sendable () async -> Void, handle: @escaping @Sendable (ServerSentEvent) async -> Void
+        connected: @escaping @Sendable (StackStormTime?) async -> Void,
+        handle: @escaping @Sendable (ServerSentEvent) async -> Void
     ) async throws {
         var reader = try await start(handle)
         while true {
-            reader.takeOver.open()
+            reader.connection.takeOver.open()
             noteConnected()
-            await connected()
+            await connected(reader.connection.opened.value)
             attempted.open()
             let reading = reader
             guard let next = try await untilSilent(reading, handle) else {
                 throw try await reading.end()
             }
-            reading.task.cancel()
+            // The one before has ended by now: what both of them brought was handled already.
+            let handled = handedOver.withLock { handedOver in
+                defer { handedOver = nil }
+                return handedOver ?? []
+            }
+            next.connection.handled.withLock { $0 = handled }
             reader = next
         }
     }
@@ -119,10 +128,23 @@ package final class EventStream: Sendable {
         }
     }
 
+    /// What a connection and those who wait for it tell each other.
+    private struct Connection: Sendable {
+        /// It may handle events from now on.
+        let takeOver = Signal()
+        /// The first byte has come.
+        let spoke = Signal()
+        /// The first byte has come, or none ever will.
+        let known = Signal()
+        /// When it was opened, by StackStorm's clock.
+        let opened = Locked<StackStormTime?>(nil)
+        /// What the connection before it has handled since this one was opened.
+        let handled = Locked<[ServerSentEvent]>([])
+    }
+
     /// One connection, read by a task of its own.
     private struct Reader: Sendable {
-        /// It may handle events from now on.
-        let takeOver: Signal
+        let connection: Connection
         let task: Task<any Error, Never>
 
         /// Why it ended. Cancelling the wait cancels the reading.
@@ -137,23 +159,20 @@ package final class EventStream: Sendable {
 
     /// Opens a connection and waits for its first byte. It handles nothing before it is told to take over.
     private func start(_ handle: @escaping @Sendable (ServerSentEvent) async -> Void) async throws -> Reader {
-        let spoke = Signal()
-        let takeOver = Signal()
-        let known = Signal()
+        let connection = Connection()
         let task = Task { () -> any Error in
-            defer { known.open() }
-            return await self.read(spoke: spoke, known: known, takeOver: takeOver, handle)
+            defer { connection.known.open() }
+            return await self.read(connection, handle)
         }
-        let reader = Reader(takeOver: takeOver, task: task)
         let limits = client.settings.limits
-        await Signal.wait(for: known, atMost: min(limits.answer, limits.silence))
-        guard spoke.isOpen else {
-            let isLate = !known.isOpen
+        await Signal.wait(for: connection.known, atMost: min(limits.answer, limits.silence))
+        guard connection.spoke.isOpen else {
+            let isLate = !connection.known.isOpen
             task.cancel()
             let error = await task.value
             throw isLate ? StackStormError(.noAnswer, "the stream was opened, but nothing came") : error
         }
-        return reader
+        return Reader(connection: connection, task: task)
     }
 
     /// Once the stream was silent for too long, another connection that has spoken. While none can be had, the silent
@@ -168,10 +187,12 @@ package final class EventStream: Sendable {
                 continue
             }
             do {
+                handedOver.withLock { $0 = [] }
                 let reader = try await start(handle)
                 self.health.withLock { $0.renewals += 1 }
                 return reader
             } catch {
+                handedOver.withLock { $0 = nil }
                 try Task.checkCancellation()
                 self.health.withLock { $0.problem = "silent, and no other connection can be had" }
                 try await clock.sleep(for: pauses(1))
@@ -188,7 +209,21 @@ package final class EventStream: Sendable {
         }
     }
 
-    private func open() async throws -> HTTPClientResponse.Body {
+    /// Whether the connection before this one brought the same event while both were open.
+    private func wasHandled(_ event: ServerSentEvent, _ connection: Connection) -> Bool {
+        connection.handled.withLock { handled in
+            guard !handled.isEmpty else { return false }
+            guard let index = handled.firstIndex(of: event) else {
+                // Both bring the same events in the same order: from here on it is the only one.
+                handled = []
+                return false
+            }
+            handled.remove(at: index)
+            return true
+        }
+    }
+
+    private func open() async throws -> (HTTPClientResponse.Body, StackStormTime?) {
         let target = "/stream?events=" + events.joined(separator: ",")
         return try await client.withCredential { headers in
             try await client.transport.openStream(target: target, headers: headers)
@@ -197,17 +232,19 @@ package final class EventStream: Sendable {
 
     /// Reads to the end, which always is a failure.
     private func read(
-        spoke: Signal, known: Signal, takeOver: Signal, _ handle: @Sendable (ServerSentEvent) async -> Void
+        _ connection: Connection, _ handle: @Sendable (ServerSentEvent) async -> Void
     ) async -> any Error {
         var parser = ServerSentEventParser()
         var items: [ServerSentEventParser.Item] = []
         do {
-            for try await chunk in try await open() {
-                if !spoke.isOpen {
+            let (body, time) = try await open()
+            connection.opened.withLock { $0 = time }
+            for try await chunk in body {
+                if !connection.spoke.isOpen {
                     // The first byte: StackStorm writes a newline at once.
-                    spoke.open()
-                    known.open()
-                    await takeOver.wait()
+                    connection.spoke.open()
+                    connection.known.open()
+                    await connection.takeOver.wait()
                     try Task.checkCancellation()
                 }
                 health.withLock {
@@ -218,7 +255,10 @@ package final class EventStream: Sendable {
                 chunk.withUnsafeReadableBytes { parser.feed($0, into: &items) }
                 for item in items {
                     switch item {
-                    case .event(let event): await handle(event)
+                    case .event(let event) where wasHandled(event, connection): break
+                    case .event(let event):
+                        await handle(event)
+                        handedOver.withLock { $0?.append(event) }
                     case .retry: return StackStormError(.serverFailure, "StackStorm's stream service is down")
                     case .oversized(let name, let bytes):
                         health.withLock { $0.oversized += 1 }

@@ -69,7 +69,10 @@ public struct Execution: Sendable, Decodable, Hashable {
     public var result: JSONValue?
 
     /// Nothing more will happen to it.
-    public var isFinished: Bool { status.map(Self.final.contains) ?? false }
+    public var isFinished: Bool { status.map(Self.isFinal) ?? false }
+
+    /// Whether a status is the last one.
+    package static func isFinal(_ status: String) -> Bool { final.contains(status) }
 
     private static let final: Set = ["succeeded", "failed", "timeout", "canceled", "abandoned"]
 }
@@ -167,6 +170,17 @@ public struct Announcement: Sendable, Codable, Hashable {
         }
         context = try? container.decodeIfPresent([String: JSONValue].self, forKey: .context)
         extra = try? container.decodeIfPresent([String: JSONValue].self, forKey: .extra)
+    }
+
+    /// Out of the parameters of an execution; nil where they are none of an announcement.
+    package init?(json: JSONValue) {
+        guard let message = json["message"] else { return nil }
+        user = json["user"]?.string
+        channel = json["channel"]?.string
+        whisper = json["whisper"]?.bool ?? false
+        self.message = message
+        context = json["context"]?.object
+        extra = json["extra"]?.object
     }
 
     /// The text for people: an object as indented JSON, hubot's `{~}` as a line break.

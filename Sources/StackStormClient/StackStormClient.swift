@@ -12,6 +12,8 @@ public final class StackStormClient: Sendable {
     let keeper: CredentialKeeper?
     let logger: Logger
     private let observer: Observer
+    /// StackStorm's clock as it last told it, and when that was by ours.
+    private let clock = Locked<(time: StackStormTime, at: ContinuousClock.Instant)?>(nil)
 
     public init(
         _ settings: StackStormSettings, logger: Logger, observer: @escaping Observer = { _, _ in }
@@ -49,11 +51,9 @@ public final class StackStormClient: Sendable {
         do {
             let value =
                 if let credential {
-                    try endpoint.decode(try await transport.send(endpoint, headers: [credential.field]))
+                    try await send(endpoint, [credential.field])
                 } else {
-                    try await withCredential { headers in
-                        try endpoint.decode(try await self.transport.send(endpoint, headers: headers))
-                    }
+                    try await withCredential { headers in try await self.send(endpoint, headers) }
                 }
             observer("ok", ContinuousClock.now - start)
             return value
@@ -64,6 +64,21 @@ public final class StackStormClient: Sendable {
             logger.debug("\(endpoint.method) \(endpoint.path): \(code)")
             throw error
         }
+    }
+
+    private func send<Value>(_ endpoint: Endpoint<Value>, _ headers: [(String, String)]) async throws -> Value {
+        let response = try await transport.send(endpoint, headers: headers)
+        noteTime(of: response)
+        return try endpoint.decode(response)
+    }
+
+    /// What time it is for StackStorm, as far as its answers have told: some seconds too early at most.
+    package var now: StackStormTime? { clock.value.map { $0.time - ($0.at - .now) } }
+
+    private func noteTime(of response: StackStormResponse) {
+        if let last = clock.value, last.at.duration(to: .now) < .seconds(10) { return }
+        guard let time = response.time else { return }
+        clock.withLock { $0 = (time, .now) }
     }
 
     func withCredential<Value: Sendable>(_ work: ([(String, String)]) async throws -> Value) async throws -> Value {

@@ -14,6 +14,12 @@ package struct StackStormResponse: Sendable {
         self.body = body
     }
 
+    /// When StackStorm answered, by its own clock: whole seconds.
+    package var time: StackStormTime? { headers["date"].flatMap { StackStormTime(header: $0) } }
+
+    /// How many items there are in all, where the answer is one page of them.
+    package var total: Int? { headers["x-total-count"].flatMap { Int($0) } }
+
     package var requestID: String? { headers["x-request-id"] }
 
     /// Throws unless the status is 2xx.

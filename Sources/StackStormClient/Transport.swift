@@ -76,10 +76,10 @@ package final class Transport: Sendable {
         }
     }
 
-    /// The head of the stream and its body as it comes. Throws unless it is an event stream.
+    /// The stream's body as it comes, and when it was opened by StackStorm's clock. Throws unless it is an event stream.
     package func openStream(
         target: String, headers: [(String, String)]
-    ) async throws(StackStormError) -> HTTPClientResponse.Body {
+    ) async throws(StackStormError) -> (body: HTTPClientResponse.Body, time: StackStormTime?) {
         var request = HTTPClientRequest(url: stream.base + target)
         request.headers.add(contentsOf: HTTPHeaders(headers))
         request.headers.add(name: "Accept", value: "text/event-stream")
@@ -100,7 +100,7 @@ package final class Transport: Sendable {
             guard response.headers["content-type"].contains(where: { $0.hasPrefix("text/event-stream") }) else {
                 throw StackStormError(.unexpectedAnswer, "what answered is no event stream")
             }
-            return response.body
+            return (response.body, response.headers.first(name: "date").flatMap { StackStormTime(header: $0) })
         }
     }
 

@@ -10,6 +10,8 @@ package enum Fault: Sendable, Equatable {
     case garbage
     /// No answer until the caller gives up.
     case hang
+    /// What was asked for is done, and no answer comes until the caller gives up.
+    case hangAfter
     /// The connection is closed in the middle of the body.
     case cut
     /// For the stream: 200 with `retry: 1000` and the end, as nginx answers for a dead stream service.
@@ -27,6 +29,7 @@ package enum Fault: Sendable, Equatable {
         case .integer(let status): self = .status(status)
         case .string("garbage"): self = .garbage
         case .string("hang"): self = .hang
+        case .string("hang-after"): self = .hangAfter
         case .string("cut"): self = .cut
         case .string("html"): self = .html(502)
         case .string("retry"): self = .retryAndClose

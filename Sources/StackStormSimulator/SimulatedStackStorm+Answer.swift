@@ -11,7 +11,14 @@ extension SimulatedStackStorm {
         guard let service = parts.first, parts.count >= 2, parts[1] == "v1" else { return .notFound }
         let path = Array(parts.dropFirst(2))
         let area = service == "auth" ? .tokens : Fault.Area(rawValue: path.first ?? "")
-        if let area, let fault = faults[area], let answer = await misbehave(fault) { return answer }
+        let fault = area.flatMap { faults[$0] }
+        if let fault, fault != .hangAfter, let answer = await misbehave(fault) { return answer }
+        let answer = await answer(request, service, path)
+        if fault == .hangAfter { await hang() }
+        return answer
+    }
+
+    private func answer(_ request: SimulatedRequest, _ service: String, _ path: [String]) async -> SimulatedAnswer {
         do {
             switch service {
             case "auth": return try auth(request, path)
@@ -36,7 +43,7 @@ extension SimulatedStackStorm {
         case .cut:
             return SimulatedAnswer(
                 status: 200, headers: ["content-type": "application/json"], body: .cut(Array("{\"a\":".utf8)))
-        case .hang:
+        case .hang, .hangAfter:
             await hang()
             return .fault(504, "hung")
         case .retryAndClose: return .text("retry: 1000\n\n", type: "text/event-stream")

@@ -13,7 +13,7 @@ extension SimulatedStackStorm {
 
     func record(
         _ id: String, _ action: SimulatedAction, _ parameters: [String: JSONValue], context: [String: JSONValue],
-        runner: String = "local-shell-cmd"
+        runner: String = "local-shell-cmd", notify: [String: JSONValue] = [:]
     ) -> [String: JSONValue] {
         let now = JSONValue.string(Self.timestamp())
         // As StackStorm shows what is secret.
@@ -35,6 +35,7 @@ extension SimulatedStackStorm {
             "liveaction": [
                 "action": .string(action.ref), "parameters": .object(parameters), "id": .string(newID()),
                 "action_is_workflow": false, "callback": .object([:]), "runner_info": .object([:]),
+                "notify": notify.isEmpty ? .object([:]) : ["on-complete": ["data": .object(notify)]],
             ],
         ]
     }
@@ -85,7 +86,7 @@ extension SimulatedStackStorm {
         execution["result"] = result
         executions[id] = execution
         if outputs[id] == nil, let text = result["stdout"]?.string { outputs[id] = text }
-        guard notice.alias["result"]?["enabled"]?.bool ?? true else { return }
+        guard announces, notice.alias["result"]?["enabled"]?.bool ?? true else { return }
         announce(execution, notice)
     }
 
@@ -104,18 +105,25 @@ extension SimulatedStackStorm {
                 "execution_id": execution["id"] ?? .null, "context": notice.context,
             ], context: ["user": "root", "pack": "chatops"], runner: "orquesta")
         rule["status"] = "succeeded"
+        rule["end_timestamp"] = .string(Self.timestamp())
         save(rule, parent)
         publish(payload: payload, route: notice.route, parent: parent)
     }
 
     /// An announcement, on the stream and as the execution that it is.
-    package func publish(payload: [String: JSONValue], route: String, parent: String? = nil) {
+    /// - Parameter age: how long ago that was; only now does it go over the stream.
+    package func publish(
+        payload: [String: JSONValue], route: String, parent: String? = nil, age: Duration = .zero
+    ) {
         let id = newID()
+        let time = JSONValue.string(Self.timestamp(.now - age / .seconds(1)))
         var parameters = payload
         parameters["route"] = .string(route)
         var execution = record(
             id, SimulatedAction("core.announcement") { _ in .null }, parameters, context: [:], runner: "announcement")
         execution["status"] = "succeeded"
+        execution["start_timestamp"] = time
+        execution["end_timestamp"] = time
         execution["parent"] = parent.map { .string($0) }
         save(execution, id)
         publish("st2.announcement__\(route)", ["payload": .object(payload), "trace_context": .null])

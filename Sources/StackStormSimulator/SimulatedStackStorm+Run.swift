@@ -80,13 +80,14 @@ extension SimulatedStackStorm {
         try require(parameters, for: action)
         let channel = body["notification_channel"]?.string ?? body["source_channel"]?.string ?? ""
         let id = newID()
-        var context: [String: JSONValue] = [
+        let context: [String: JSONValue] = [
             "action_alias_ref": ["id": json["id"] ?? "", "name": .string(alias.name)],
             "api_user": body["user"] ?? .null,
             "user": .string(user), "source_channel": .string(channel), "pack": .string(action.pack),
         ]
-        context["source_context"] = body["source_context"]
-        let execution = record(id, action, parameters, context: context)
+        let execution = record(
+            id, action, parameters, context: context,
+            notify: ["user": body["user"] ?? .null, "source_context": body["source_context"] ?? .null])
         save(execution, id)
         let notice = Notice(
             user: body["user"]?.string ?? user, channel: channel,

@@ -53,6 +53,8 @@ package actor SimulatedStackStorm {
     private var subscriptions = 0
     /// Whether the notify rule passes `source_context` on.
     package var passesContext = true
+    /// Whether ends are announced at all: a broken result template keeps StackStorm from it.
+    package var announces = true
     /// `limit=-1` is for administrators only, as under RBAC.
     var refusesUnlimited = false
     private static let instance = UInt64.random(in: 0...UInt64.max)
@@ -82,6 +84,9 @@ package actor SimulatedStackStorm {
         let micros = Int((date.timeIntervalSince1970 - seconds) * 1_000_000)
         return Date(timeIntervalSince1970: seconds).formatted(.iso8601).dropLast() + String(format: ".%06dZ", micros)
     }
+
+    /// Changes what has no function of its own.
+    package func change(_ body: @Sendable (isolated SimulatedStackStorm) -> Void) { body(self) }
 
     package func setFault(_ fault: Fault?, for area: Fault.Area) { faults[area] = fault }
 
@@ -144,6 +149,9 @@ package actor SimulatedStackStorm {
         guard request(count: path) < times else { return }
         await withCheckedContinuation { expectations.append((path, times, $0)) }
     }
+
+    /// Returns once a path is asked for the next time.
+    package func untilRequestedAgain(_ path: String) async { await untilRequested(path, times: request(count: path) + 1) }
 
     func note(_ request: SimulatedRequest) {
         requests["\(request.method) \(request.path)", default: 0] += 1

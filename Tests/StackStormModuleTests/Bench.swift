@@ -55,6 +55,8 @@ struct Bench: Sendable {
         var policy = Dispatcher.Policy()
         var logins: (any LoginDesk)?
         var now: @Sendable () -> Date = { .now }
+        /// What is done to StackStorm before the module meets it.
+        var prepare: @Sendable (SimulatedStackStorm) async -> Void = { _ in }
         var logger = Bench.logger
         var client: @Sendable (inout StackStormSettings) -> Void = { _ in }
         var module: @Sendable (inout StackStormModuleSettings) -> Void = { _ in }
@@ -82,6 +84,7 @@ struct Bench: Sendable {
     /// Runs the body with everything up: the aliases are there, and the stream is connected.
     static func run(_ options: Options, _ body: @Sendable @escaping (Bench) async throws -> Void) async throws {
         try await withSimulator(SimulatedStackStorm(options.content)) { stackStorm, port in
+            await options.prepare(stackStorm)
             var settings = StackStormModuleSettings(client: try client(port: port, options.client))
             options.module(&settings)
             let module = try StackStormModule(
@@ -104,6 +107,11 @@ struct Bench: Sendable {
     /// time that it does. A connection that a slow machine gave up does not count.
     func untilFollowing(times: Int = 1) async {
         await stackStorm.untilRequested("GET /api/v1/user", times: times + 1)
+    }
+
+    /// Returns once every result has come, or is not expected any more.
+    func untilNothingIsOpen() async {
+        while (module.open.value?.count ?? 0) > 0 { await stackStorm.untilRequestedAgain("GET /api/v1/executions") }
     }
 
     /// What comes next, as text.

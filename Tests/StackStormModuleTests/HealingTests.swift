@@ -110,7 +110,7 @@ import Testing
             return .milliseconds(1)
         }
         await withTaskGroup { group in
-            group.addTask { await stream.run(connected: {}, handle: { _ in }) }
+            group.addTask { await stream.run(connected: { _ in }, handle: { _ in }) }
             await enough.wait()
             group.cancelAll()
         }

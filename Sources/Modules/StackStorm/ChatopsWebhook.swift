@@ -5,10 +5,12 @@ import StackStormClient
 /// `POST /chatops/message`: the same payload as an announcement, for scripts, with a bearer secret.
 public struct ChatopsWebhook: WebRoutes {
     private let announcer: Announcer
+    private let storage: any Storage
     private let secret: Secret?
 
     public init(host: some ModuleHost, secret: Secret?) {
         announcer = Announcer(host: host)
+        storage = host.storage
         self.secret = secret
     }
 
@@ -26,7 +28,10 @@ public struct ChatopsWebhook: WebRoutes {
             return .text("This is no message: \(JSONValue.reason(of: error)).", status: 400)
         }
         do {
-            try await announcer.announce(announcement)
+            try announcer.say(announcement)
+            guard await storage.written() else {
+                return .text("It is on its way, but cannot be kept: the store takes nothing.", status: 202)
+            }
             return .text("It is on its way.", status: 202)
         } catch {
             return .text("This cannot be delivered: \(error).", status: 400)

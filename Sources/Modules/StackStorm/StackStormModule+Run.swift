@@ -73,23 +73,53 @@ extension StackStormModule {
             name: alias.name, format: match.representation, command: invocation.arguments,
             user: invocation.message.sender.id, channel: invocation.address.place.id, route: settings.routes.first,
             context: ReturnAddress(invocation.address, request: request, instance: name).context)
+        await intend(request, match, invocation)
         overtaken.begin(request)
         do {
             let answer = try await certain { try await self.call(.run(run), as: caller, invocation) }
-            await remember(answer, match, invocation)
+            followUp(request, alias, answer)
+            remember(answer, match, invocation)
             var reply = acknowledgement(of: alias, answer) ?? Reply("")
             reply.promises = alias.announcesResult ? request : nil
             invocation.say(reply)
-            await sayOvertaken(request)
+            sayOvertaken(request)
+        } catch let error as OutcomeUnknown {
+            // A result that is there already says it all.
+            guard !sayOvertaken(request) else { return nil }
+            open.value?.outcomeIsUnknown(request, due: .now + settings.gracePeriod / 4)
+            throw error
         } catch {
-            await sayOvertaken(request)
+            open.value?.close(request)
+            sayOvertaken(request)
             throw error
         }
         return nil
     }
 
-    private func sayOvertaken(_ request: String) async {
-        for announcement in overtaken.end(request) { await announcer.value?.say(announcement) }
+    /// What is about to be started is stored first: a crash must not leave the person in the dark.
+    private func intend(_ request: String, _ match: AliasMatcher.Match, _ invocation: Invocation) async {
+        await open.value?.intend(
+            OpenExecution(
+                request: request, person: invocation.message.sender.id, address: invocation.address,
+                line: secrets.value.masked(invocation.arguments, match), alias: match.alias.ref,
+                since: client.now.map { $0 - .seconds(15) }),
+            // Longer than StackStorm's answer may take.
+            due: .now + settings.client.limits.answer * 2)
+    }
+
+    /// By now it runs.
+    private func followUp(_ request: String, _ alias: Alias, _ answer: AliasExecution) {
+        guard alias.announcesResult else { return open.value?.close(request) ?? () }
+        let start = answer.execution.start_timestamp.flatMap { StackStormTime($0) }
+        open.value?.started(request, id: answer.execution.id, start: start, due: .now + settings.gracePeriod)
+    }
+
+    /// Whether there was a result.
+    @discardableResult
+    private func sayOvertaken(_ request: String) -> Bool {
+        let results = overtaken.end(request)
+        for announced in results { announcer.value?.say(announced) }
+        return !results.isEmpty
     }
 
     /// `match_and_execute` takes no `source_context`, so that these results come to the room, not to the thread.
@@ -102,7 +132,7 @@ extension StackStormModule {
                     command: invocation.arguments, user: invocation.message.sender.id,
                     channel: invocation.address.place.id, route: self.settings.routes.first), as: caller, invocation)
         }
-        for answer in answers { await remember(answer, match, invocation) }
+        for answer in answers { remember(answer, match, invocation) }
         let replies = answers.compactMap { acknowledgement(of: match.alias, $0) }
         guard let first = replies.first else { return nil }
         return Reply(
@@ -114,16 +144,13 @@ extension StackStormModule {
         do {
             return try await work()
         } catch let error as StackStormError where error.leavesOutcomeOpen {
-            throw Refusal(
-                "StackStorm did not answer as it should, so I cannot tell whether this was started. "
-                    + "I did not try again; please look in StackStorm's history before you do. (\(error.message))")
+            throw OutcomeUnknown(cause: error.message)
         } catch let error as StackStormError where [.refused, .notFound].contains(error.code) {
             throw CommandRefusal(error)
         }
     }
 
-    /// By now it runs: a store that fails must not make it look as if it did not.
-    private func remember(_ answer: AliasExecution, _ match: AliasMatcher.Match, _ invocation: Invocation) async {
+    private func remember(_ answer: AliasExecution, _ match: AliasMatcher.Match, _ invocation: Invocation) {
         secrets.withLock { $0.learn(answer.execution) }
         // What StackStorm matched comes without parameters.
         let line =
@@ -133,15 +160,23 @@ extension StackStormModule {
             "\(match.alias.ref) runs for \(invocation.message.sender.name): \(AuditEntry.bounded(line))",
             metadata: ["execution": "\(answer.execution.id)", "backend": "\(invocation.address.backend)"])
         invocation.started(answer.execution.id, settings.prefix.isEmpty ? line : "\(settings.prefix) \(line)")
-        do {
-            try await executions.value?.add(
-                StartedExecution(
-                    id: answer.execution.id, person: invocation.message.sender.id, address: invocation.address,
-                    line: line, alias: match.alias.ref, isMasked: line != invocation.arguments))
-        } catch {
-            logger.error("The execution \(answer.execution.id) could not be kept in the store: \(error)")
-        }
+        executions.value?.add(
+            StartedExecution(
+                id: answer.execution.id, person: invocation.message.sender.id, address: invocation.address,
+                line: line, alias: match.alias.ref, isMasked: line != invocation.arguments))
     }
+}
+
+/// An execution may have been started, or not.
+private struct OutcomeUnknown: ReplyError, CustomStringConvertible {
+    var cause: String
+
+    var reply: String {
+        "StackStorm did not answer as it should, so I cannot tell whether this was started. I did not try again; I look "
+            + "for it in StackStorm's history and tell you what I find. (\(cause))"
+    }
+
+    var description: String { "the outcome is unknown: \(cause)" }
 }
 
 /// StackStorm refused a command. Its own words may repeat what was secret in the line: they are for whoever typed it,

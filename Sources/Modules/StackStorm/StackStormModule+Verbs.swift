@@ -3,7 +3,7 @@ import PetrelKit
 import StackStormClient
 
 extension StackStormModule {
-    /// `status ID`, `output ID`, `cancel ID`, `rerun ID`, `reload`.
+    /// `status [ID]`, `output ID`, `cancel ID`, `rerun ID`, `reload`.
     struct VerbCall {
         enum Verb: String {
             case status, output, cancel, rerun, reload
@@ -27,6 +27,7 @@ extension StackStormModule {
             try await reload()
             return Reply("\(table.value?.aliases.count ?? 0) aliases came from StackStorm.")
         }
+        if call.verb == .status, call.id == nil { return running(invocation) }
         guard let id = call.id else {
             throw Refusal("Which execution? Write `\(invocation.prefix)\(settings.prefix) \(call.verb.rawValue) ID`.")
         }
@@ -37,6 +38,17 @@ extension StackStormModule {
         case .cancel: return try await cancel(started, caller, invocation)
         case .rerun, .reload: return try await rerun(started, invocation)
         }
+    }
+
+    /// What the person started here and has no result of.
+    private func running(_ invocation: Invocation) -> Reply {
+        let running = open.value?.all(of: invocation.message.sender.id, on: invocation.address.backend) ?? []
+        guard !running.isEmpty else { return Reply("Nothing that you started here is still running.") }
+        let lines = running.suffix(20).map { execution in
+            "\(execution.alias) \(execution.id ?? "(StackStorm has not answered yet)"): \(execution.line)"
+        }
+        let heading = running.count == 1 ? "One command of yours has no result yet:" : "\(running.count) commands of yours have no result yet:"
+        return Reply(([heading] + lines).joined(separator: "\n"))
     }
 
     /// Only what was started from chat, and only for who started it or an administrator.

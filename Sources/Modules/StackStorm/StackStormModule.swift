@@ -12,6 +12,8 @@ public final class StackStormModule: BotModule, StatusReporting, GaugeReporting 
     let table = Locked<AliasTable?>(nil)
     let executions = Locked<StartedExecutions?>(nil)
     let announcer = Locked<Announcer?>(nil)
+    let open = Locked<OpenExecutions?>(nil)
+    private let replay = Locked<Replay?>(nil)
     let overtaken = OvertakenResults()
     let accounts = Locked<Accounts?>(nil)
     let secrets = Locked(SecretParameters())
@@ -67,8 +69,8 @@ public final class StackStormModule: BotModule, StatusReporting, GaugeReporting 
         let sync = AliasSync(client, table: table, health: syncHealth, host: host)
         self.sync.withLock { $0 = sync }
         self.host.withLock { $0 = host }
-        announcer.withLock { $0 = Announcer(host: host, overtaken: overtaken, instance: name) }
-        executions.withLock { $0 = StartedExecutions(host.storage.records("executions")) }
+        await followResults(host)
+        executions.withLock { $0 = StartedExecutions(host.storage.records("executions"), logger: host.logger) }
         await sync.restore()
         await restoreAccounts(host)
         do {
@@ -79,6 +81,22 @@ public final class StackStormModule: BotModule, StatusReporting, GaugeReporting 
             host.logger.warning("StackStorm's aliases cannot be had yet: \(error)")
         }
         await learnSecrets(host)
+    }
+
+    /// What was open when the last run ended is followed on.
+    private func followResults(_ host: some ModuleHost) async {
+        let open = OpenExecutions(host.storage, logger: host.logger)
+        await open.restore(due: .now + settings.gracePeriod)
+        let announcer = Announcer(host: host, overtaken: overtaken, open: open, instance: name) { [replay] in
+            replay.value?.note(.routine)
+        }
+        let stream = stream
+        let replay = Replay(client, settings, host: host, announcer: announcer, open: open) {
+            stream.currentHealth.isConnected
+        }
+        self.open.withLock { $0 = open }
+        self.announcer.withLock { $0 = announcer }
+        self.replay.withLock { $0 = replay }
     }
 
     private func restoreAccounts(_ host: some ModuleHost) async {
@@ -105,10 +123,17 @@ public final class StackStormModule: BotModule, StatusReporting, GaugeReporting 
                 host.ready()
             }
             group.addTask { await self.keepInSync(host) }
+            if let replay = replay.value, let open = open.value {
+                group.addTask { await replay.run() }
+                let tracker = Tracker(
+                    client: client, host: host, open: open, replay: replay, grace: settings.gracePeriod)
+                group.addTask { await tracker.run() }
+            }
             group.addTask {
-                await self.stream.run {
-                    // What happened to the aliases while nobody listened was missed.
+                await self.stream.run { time in
+                    // What happened while nobody listened was missed.
                     self.wanted.continuation.yield()
+                    self.replay.value?.note(.connected(time))
                 } handle: { event in
                     await self.take(event)
                 }
@@ -123,8 +148,8 @@ public final class StackStormModule: BotModule, StatusReporting, GaugeReporting 
     }
 
     private func take(_ event: ServerSentEvent) async {
-        if event.name.hasPrefix("st2.announcement__") {
-            await announcer.value?.announce(event)
+        if event.name.hasPrefix(Announcer.eventPrefix) {
+            announcer.value?.announce(event)
         } else if event.name.hasPrefix("st2.actionalias__") {
             wanted.continuation.yield()
         }
@@ -141,6 +166,7 @@ public final class StackStormModule: BotModule, StatusReporting, GaugeReporting 
             }
             for await _ in wanted.stream {
                 await accounts.value?.dropExpired()
+                await trimHistory(host)
                 do {
                     try await sync.value?.sync()
                     await learnSecrets(host)
@@ -151,6 +177,14 @@ public final class StackStormModule: BotModule, StatusReporting, GaugeReporting 
                 }
             }
             group.cancelAll()
+        }
+    }
+
+    private func trimHistory(_ host: some ModuleHost) async {
+        do {
+            try await executions.value?.trim()
+        } catch {
+            host.logger.error("What was started long ago could not be forgotten: \(error)")
         }
     }
 
@@ -197,11 +231,20 @@ extension StackStormModule {
                 "\(name) api", isHealthy: sync.problem == nil && sync.lastSuccess != nil,
                 "\(count) aliases\(account), \(age)\(problem)"),
             StatusLine("\(name) stream", isHealthy: health.isConnected, "\(heard), \(reconnects) reconnects\(trouble)"),
+            resultsStatus,
         ]
     }
 }
 
 extension StackStormModule {
+    private var resultsStatus: StatusLine {
+        let history = replay.value?.health.value ?? Replay.Health()
+        let trouble = history.problem.map { "; what the stream misses is not made up for: \($0)" } ?? ""
+        return StatusLine(
+            "\(name) results", isHealthy: history.problem == nil,
+            "\(open.value?.count ?? 0) to come, \(history.replayed) had from the history\(trouble)")
+    }
+
     public func gauges() -> [(name: String, labels: [(String, String)], value: Double)] {
         let labels = [("instance", name)]
         let health = stream.currentHealth
@@ -209,6 +252,8 @@ extension StackStormModule {
         return [
             ("petrel_stream_age_seconds", labels, age),
             ("petrel_stream_reconnects", labels, Double(max(health.connections - 1, 0))),
+            ("petrel_results_open", labels, Double(open.value?.count ?? 0)),
+            ("petrel_results_replayed", labels, Double(replay.value?.health.value.replayed ?? 0)),
             ("petrel_aliases", labels, Double(table.value?.aliases.count ?? 0)),
         ]
     }

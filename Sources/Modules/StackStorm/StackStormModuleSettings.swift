@@ -10,6 +10,10 @@ public struct StackStormModuleSettings: Sendable {
     /// Commands run with the first; all are listened to.
     public var routes = ["errbot"]
     public var interval = Duration.seconds(60)
+    /// How far back announcements that were missed are said.
+    public var replayWindow = Duration.seconds(86_400)
+    /// How long after its end an execution without a result is reported.
+    public var gracePeriod = Duration.seconds(60)
     public var access = Access.standalone
     /// Seconds that a login lasts, if StackStorm does not end it before.
     public var sessionTTL = 3_600
@@ -91,7 +95,8 @@ public struct StackStormModuleSettings: Sendable {
             }
         }
         secretsStore = section.choice("secrets_store", default: .encrypted)
-        Self.refuseLater(section)
+        replayWindow = .seconds(section.integer("replay_window", default: 86_400, in: 1...31_536_000))
+        gracePeriod = .seconds(section.integer("grace_period", default: 60, in: 1...86_400))
         section.finish()
     }
 
@@ -186,12 +191,5 @@ public struct StackStormModuleSettings: Sendable {
 
     private static func isLoopback(_ host: String) -> Bool {
         ["localhost", "::1", "[::1]"].contains(host) || host.wholeMatch(of: /127(\.\d{1,3}){3}/) != nil
-    }
-
-    /// Keys of the design that this version has no code for: better refused than ignored.
-    private static func refuseLater(_ section: SettingsSection) {
-        for key in ["replay_window", "grace_period"] where section.value(key) != nil {
-            section.problem(key, "is not part of this version yet")
-        }
     }
 }

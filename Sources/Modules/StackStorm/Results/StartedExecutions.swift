@@ -1,4 +1,5 @@
 import Foundation
+import Logging
 import PetrelKit
 
 /// One execution that was started from chat: by whom, where, with which line.
@@ -17,16 +18,23 @@ struct StartedExecution: Codable, Sendable {
 struct StartedExecutions: Sendable {
     private static let kept = 10_000
     private let records: any RecordCollection
+    private let logger: Logger
 
-    init(_ records: any RecordCollection) {
+    init(_ records: any RecordCollection, logger: Logger) {
         self.records = records
+        self.logger = logger
     }
 
-    func add(_ execution: StartedExecution) async throws {
-        try await records.set(JSONValue.encode(execution), for: execution.id)
-        // Once in a while is enough: the bound need not be exact.
-        if execution.id.utf8.reduce(0, { $0 &+ $1 }) % 64 == 0 { try await records.trim(to: Self.kept) }
+    func add(_ execution: StartedExecution) {
+        do {
+            records.put(try JSONValue.encode(execution), for: execution.id)
+        } catch {
+            logger.error("The execution \(execution.id) could not be kept in the store: \(error)")
+        }
     }
+
+    /// Forgets the oldest.
+    func trim() async throws { try await records.trim(to: Self.kept) }
 
     func find(_ id: String) async throws -> StartedExecution? {
         try await records.value(for: id).map { try JSONDecoder().decode(StartedExecution.self, from: Data($0)) }

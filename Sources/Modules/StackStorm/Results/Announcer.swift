@@ -1,0 +1,142 @@
+import CoreMetrics
+import Foundation
+import Logging
+import PetrelKit
+import StackStormClient
+
+/// Says in chat what StackStorm announces, once.
+struct Announcer: Sendable {
+    private struct Event: Decodable {
+        var payload: Announcement
+    }
+
+    static let eventPrefix = "st2.announcement__"
+
+    private let host: any ModuleHost
+    private let overtaken: OvertakenResults
+    private let open: OpenExecutions?
+    /// Whose results are said: those that another section of the configuration asked for are its own to say.
+    private let instance: String?
+    /// What was said out of the history and may still come on the stream.
+    private let replayed = RecentlyReplayed()
+    /// Called when something could not be said now, and has to be had again.
+    private let missed: @Sendable () -> Void
+    private let received: Counter
+    private let unusable: Counter
+
+    init(
+        host: some ModuleHost, overtaken: OvertakenResults = OvertakenResults(), open: OpenExecutions? = nil,
+        instance: String? = nil, missed: @escaping @Sendable () -> Void = {}
+    ) {
+        self.instance = instance
+        self.host = host
+        self.overtaken = overtaken
+        self.open = open
+        self.missed = missed
+        func counter(_ outcome: String) -> Counter {
+            Counter(label: "petrel_announcements_total", dimensions: [("outcome", outcome)], factory: host.metrics)
+        }
+        received = counter("said")
+        unusable = counter("unusable")
+    }
+
+    /// One event of the stream. A malformed one costs itself only.
+    func announce(_ event: ServerSentEvent) {
+        do {
+            let announcement = try JSONDecoder().decode(Event.self, from: Data(event.data)).payload
+            take(Announced(announcement, route: String(event.name.dropFirst(Self.eventPrefix.count))))
+        } catch {
+            unusable.increment()
+            host.logger.error(
+                "An announcement \(event.name) of \(event.data.count) bytes could not be used: \(JSONValue.reason(of: error))")
+        }
+    }
+
+    /// One out of the history that the stream did not bring.
+    /// - Parameter mayStillCome: the stream may bring it yet.
+    func replay(_ announced: Announced, mayStillCome: Bool) {
+        if mayStillCome { replayed.note(announced.content) }
+        take(announced)
+    }
+
+    private func take(_ announced: Announced) {
+        guard isOurs(announced) else { return }
+        if announced.source == nil, replayed.absorbs(announced.content) { return }
+        if !overtaken.hold(announced) { say(announced) }
+    }
+
+    /// Whether no other section of the configuration asked for it.
+    func isOurs(_ announced: Announced) -> Bool {
+        guard let asker = announced.origin?.instance, let instance else { return true }
+        return asker == instance
+    }
+
+    /// Says it, or logs why it cannot be said.
+    func say(_ announced: Announced) {
+        do {
+            let request = announced.origin?.request
+            try say(
+                announced.announcement, announced.origin,
+                Receipt(entry: announced.entry, closes: request.flatMap { open?.announced($0) }, age: announced.age))
+        } catch let error as Refusal {
+            unusable.increment()
+            host.logger.error("An announcement could not be used: \(error)")
+        } catch {
+            host.logger.error("An announcement cannot be said now, and is asked for again later: \(error)")
+            missed()
+        }
+    }
+
+    /// Throws ``Refusal`` when the announcement names nobody to tell.
+    func say(_ announcement: Announcement, _ origin: ReturnAddress? = nil, _ receipt: Receipt = Receipt()) throws {
+        guard let address = address(of: announcement, origin) else {
+            throw Refusal("it names neither a channel nor a user")
+        }
+        let reply = Reply(
+            announcement.text, style: .markdown, kind: .result, isPrivate: announcement.whisper,
+            extra: announcement.extra ?? [:], settles: origin?.request)
+        received.increment()
+        try host.say(reply, at: address, receipt)
+    }
+
+    /// A whisper goes to the user, all else to the channel, or to the user where there is no channel.
+    private func address(of announcement: Announcement, _ origin: ReturnAddress?) -> Address? {
+        let user = announcement.user.flatMap { $0.isEmpty ? nil : $0 }
+        let channel = announcement.channel.flatMap { $0.isEmpty ? nil : $0 }
+        if let user, announcement.whisper || channel == nil {
+            guard var address = host.address(named: user, in: origin?.backend) else { return nil }
+            address.place = .direct(user)
+            return address
+        }
+        guard let channel else { return nil }
+        if let origin, origin.place.id == channel { return origin.address }
+        var address = host.address(named: channel, in: origin?.backend)
+        address?.thread = announcement.context?["thread_ts"]?.string
+        return address
+    }
+}
+
+/// Contents that were said out of the history, while the stream may still bring the same. Each absorbs one event.
+private final class RecentlyReplayed: Sendable {
+    private static let window = Duration.seconds(30)
+    private static let capacity = 10_000
+
+    private let state = Locked<[[UInt8]: [ContinuousClock.Instant]]>([:])
+
+    func note(_ content: [UInt8]) {
+        state.withLock { state in
+            let oldest = ContinuousClock.now - Self.window
+            if state.count >= Self.capacity { state = state.filter { $0.value.contains { $0 > oldest } } }
+            state[content, default: []].append(.now)
+        }
+    }
+
+    func absorbs(_ content: [UInt8]) -> Bool {
+        state.withLock { state in
+            guard !state.isEmpty, let times = state.removeValue(forKey: content) else { return false }
+            let fresh = times.filter { $0.duration(to: .now) < Self.window }
+            if fresh.count > 1 { state[content] = Array(fresh.dropFirst()) }
+            return !fresh.isEmpty
+        }
+    }
+}

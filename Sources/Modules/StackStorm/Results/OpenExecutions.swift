@@ -1,0 +1,164 @@
+import Foundation
+import Logging
+import PetrelKit
+import StackStormClient
+
+/// One command that was handed to StackStorm and whose result has not been said.
+struct OpenExecution: Codable, Sendable {
+    /// Petrel's own id of it, which comes back with the result.
+    var request: String
+    var person: String
+    var address: Address
+    /// The alias line as it was typed, with its secrets masked.
+    var line: String
+    var alias: String
+    /// StackStorm's time before it was handed over; nil where that is not known.
+    var since: StackStormTime?
+    /// Nil while StackStorm's answer is outstanding, and where it never came.
+    var id: String?
+    /// By StackStorm's clock.
+    var start: StackStormTime?
+}
+
+/// The commands whose results are still to come, in memory and in the store.
+final class OpenExecutions: Sendable {
+    static let collection = "open"
+    /// More than this many are not tracked.
+    private static let capacity = 20_000
+    private static let mostParents = 10_000
+
+    struct Entry: Sendable {
+        var execution: OpenExecution
+        /// Since when it is known here, by a clock that does not jump.
+        var since = ContinuousClock.now
+        /// When to look after it next.
+        var due: ContinuousClock.Instant
+        /// How often it was looked for in vain.
+        var attempts = 0
+        /// This process handed it over, and whoever did that knows how it ended or that it is not known.
+        var isWatched: Bool
+    }
+
+    private struct State {
+        var entries: [String: Entry] = [:]
+        /// Runs of notify rules that lost the context: what they announced is only known through them.
+        var parents: [String] = []
+    }
+
+    private let state = Locked(State())
+    private let storage: any Storage
+    private let records: any RecordCollection
+    private let logger: Logger
+
+    init(_ storage: any Storage, logger: Logger) {
+        self.storage = storage
+        self.logger = logger
+        records = storage.records(Self.collection)
+    }
+
+    /// What an earlier run left open.
+    func restore(due: ContinuousClock.Instant) async {
+        do {
+            let all = try await records.all().map { try JSONDecoder().decode(OpenExecution.self, from: Data($0.value)) }
+            state.withLock { state in
+                for execution in all {
+                    state.entries[execution.request] = Entry(
+                        execution: execution, due: execution.id == nil ? .now : due, isWatched: false)
+                }
+            }
+        } catch {
+            logger.error("The executions whose results are to come cannot be read: \(error)")
+        }
+    }
+
+    /// Stored before StackStorm hears of it, so that a crash leaves a trace.
+    func intend(_ execution: OpenExecution, due: ContinuousClock.Instant) async {
+        let isTracked = state.withLock { state in
+            guard state.entries.count < Self.capacity else { return false }
+            state.entries[execution.request] = Entry(execution: execution, due: due, isWatched: true)
+            return true
+        }
+        guard isTracked else {
+            return logger.warning("Too many executions are open: \(execution.alias) is not followed to its end.")
+        }
+        put(execution)
+        _ = await storage.written()
+    }
+
+    /// StackStorm has it.
+    func started(_ request: String, id: String, start: StackStormTime?, due: ContinuousClock.Instant) {
+        let execution: OpenExecution? = state.withLock { state in
+            // Its result may have been quicker.
+            guard var entry = state.entries[request] else { return nil }
+            entry.execution.id = id
+            entry.execution.start = start
+            entry.due = due
+            entry.attempts = 0
+            entry.isWatched = true
+            state.entries[request] = entry
+            return entry.execution
+        }
+        if let execution { put(execution) }
+    }
+
+    /// Nothing more is expected of it.
+    func close(_ request: String) {
+        if state.withLock({ $0.entries.removeValue(forKey: request) }) != nil { records.put(nil, for: request) }
+    }
+
+    /// Its result was announced. Returns the record that the store removes together with saying that.
+    func announced(_ request: String) -> (collection: String, key: String)? {
+        state.withLock { $0.entries.removeValue(forKey: request) }.map { _ in (Self.collection, request) }
+    }
+
+    /// StackStorm's answer did not come, or not whole: it has to be looked for.
+    func outcomeIsUnknown(_ request: String, due: ContinuousClock.Instant) {
+        state.withLock { $0.entries[request]?.due = due }
+    }
+
+    func postpone(_ request: String, until due: ContinuousClock.Instant) {
+        state.withLock { state in
+            state.entries[request]?.due = due
+            state.entries[request]?.attempts += 1
+        }
+    }
+
+    /// Those that it is time to look after.
+    func due(at time: ContinuousClock.Instant = .now) -> [Entry] {
+        state.withLock { $0.entries.values.filter { $0.due <= time } }
+    }
+
+    /// The executions of one person on one backend that have not ended as far as is known, the oldest first.
+    func all(of person: String, on backend: String) -> [OpenExecution] {
+        state.withLock { state in
+            state.entries.values.filter { $0.execution.person == person && $0.execution.address.backend == backend }
+                .sorted { $0.since < $1.since }.map(\.execution)
+        }
+    }
+
+    var count: Int { state.withLock { $0.entries.count } }
+
+    func noteParent(_ parent: String?) {
+        guard let parent else { return }
+        state.withLock { state in
+            guard !state.entries.isEmpty, !state.parents.contains(parent) else { return }
+            state.parents.append(parent)
+            if state.parents.count > Self.mostParents { state.parents.removeFirst() }
+        }
+    }
+
+    func takeParents() -> [String] {
+        state.withLock { state in
+            defer { state.parents = [] }
+            return state.parents
+        }
+    }
+
+    private func put(_ execution: OpenExecution) {
+        do {
+            records.put(try JSONValue.encode(execution), for: execution.request)
+        } catch {
+            logger.error("An execution of \(execution.alias) cannot be kept: \(error)")
+        }
+    }
+}

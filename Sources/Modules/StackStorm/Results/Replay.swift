@@ -1,0 +1,223 @@
+import Foundation
+import Logging
+import PetrelKit
+import StackStormClient
+
+/// Finds what the stream did not bring, and has it said.
+///
+/// StackStorm's stream cannot be resumed, but every announcement is an execution as well. The executions since the
+/// cursor are compared with the ledger of what was said, after every gap and now and then besides.
+actor Replay {
+    enum Occasion: Sendable {
+        /// The stream was connected: what came before then was missed on it.
+        case connected(StackStormTime?)
+        case routine
+    }
+
+    struct Health: Sendable {
+        /// Why the history cannot be had.
+        var problem: String?
+        var replayed = 0
+    }
+
+    /// Between two looks at the history while all is well.
+    private static let interval = Duration.seconds(15)
+    /// After a connect: what was announced around that moment is settled by then.
+    private static let settling = Duration.seconds(4)
+    private static let retrying = Duration.seconds(2)
+    /// The stream brings an announcement within this time of its end, if it brings it at all.
+    private static let latency = Duration.seconds(3)
+    private static let pageSize = 100
+    private static let key = "cursor"
+
+    private let client: StackStormClient
+    private let routes: Set<String>
+    private let window: Duration
+    private let host: any ModuleHost
+    private let announcer: Announcer
+    private let open: OpenExecutions
+    private let isListening: @Sendable () -> Bool
+    private let records: any RecordCollection
+    private let occasions = AsyncStream.makeStream(of: Occasion.self, bufferingPolicy: .bufferingNewest(16))
+    private var cursor: ReplayCursor?
+    /// What ended before this moment, and was not said, was missed: the stream was not there to bring it.
+    private var connectedAt: StackStormTime?
+    nonisolated let health = Locked(Health())
+
+    init(
+        _ client: StackStormClient, _ settings: StackStormModuleSettings, host: some ModuleHost, announcer: Announcer,
+        open: OpenExecutions, isListening: @escaping @Sendable () -> Bool
+    ) {
+        self.client = client
+        routes = Set(settings.routes)
+        window = settings.replayWindow
+        self.host = host
+        self.announcer = announcer
+        self.open = open
+        self.isListening = isListening
+        records = host.storage.records("replay")
+    }
+
+    nonisolated func note(_ occasion: Occasion) { occasions.continuation.yield(occasion) }
+
+    /// Looks at the history on every occasion, until cancelled.
+    func run() async {
+        await restore()
+        await withTaskGroup { group in
+            group.addTask {
+                while !Task.isCancelled {
+                    // Only cancellation ends a sleep early, and the loop looks for it.
+                    try? await Task.sleep(for: Self.interval)
+                    self.note(.routine)
+                }
+            }
+            for await occasion in occasions.stream {
+                if case .connected(let time) = occasion { connectedAt = time }
+                await lookUntilDone(occasion)
+                if case .connected = occasion { group.addTask { await self.noteLater(Self.settling) } }
+            }
+            group.cancelAll()
+        }
+    }
+
+    private func noteLater(_ pause: Duration) async {
+        try? await Task.sleep(for: pause)
+        note(.routine)
+    }
+
+    /// A gap must not be forgotten because StackStorm's API was down as well. A routine look comes again by itself.
+    private func lookUntilDone(_ occasion: Occasion) async {
+        while !Task.isCancelled {
+            if await look() { return }
+            guard case .connected = occasion else { return }
+            try? await Task.sleep(for: Self.retrying)
+        }
+    }
+
+    /// Whether the history could be had.
+    @discardableResult
+    func look() async -> Bool {
+        do {
+            try await compare()
+            health.withLock { $0.problem = nil }
+            return true
+        } catch {
+            if Task.isCancelled { return false }
+            let problem = (error as? StackStormError)?.message ?? "\(error)"
+            let isNew = health.withLock { health in
+                defer { health.problem = problem }
+                return health.problem == nil
+            }
+            if isNew {
+                host.logger.warning(
+                    "StackStorm's history cannot be had: what the stream misses is not made up for until then. (\(error))"
+                )
+            }
+            // Asking again cannot help.
+            return (error as? StackStormError)?.code == .forbidden
+        }
+    }
+
+    private func restore() async {
+        do {
+            cursor = try await records.value(for: Self.key).map { try JSONDecoder().decode(ReplayCursor.self, from: Data($0)) }
+        } catch {
+            host.logger.error("How far StackStorm's announcements were said cannot be read: \(error)")
+        }
+    }
+
+    private func keep(_ cursor: ReplayCursor) throws {
+        self.cursor = cursor
+        records.put(try JSONValue.encode(cursor), for: Self.key)
+    }
+
+    /// An empty store begins at StackStorm's present.
+    private func begin() async throws -> ReplayCursor {
+        let page = try await client.call(.announcements(HistoryFilter(limit: 1, isNewestFirst: true)))
+        let present = page.items.first?.start
+        let cursor = ReplayCursor(time: present, floor: present)
+        try keep(cursor)
+        return cursor
+    }
+
+    private func compare() async throws {
+        guard var cursor else {
+            _ = try await begin()
+            return
+        }
+        let number = try await host.storage.ledger.last()
+        let isMissed = missed()
+        var newest: StackStormTime?
+        var open: StackStormTime?
+        var filter = HistoryFilter(after: try await start(of: cursor), limit: Self.pageSize)
+        while true {
+            let page = try await client.call(.announcements(filter))
+            let due = page.items.filter { $0.isFinished }
+            for run in page.items where !run.isFinished { open = min(open ?? run.start, run.start) }
+            for run in try await unsaid(among: due) {
+                if isMissed(run, page.now) {
+                    replay(run, page.now)
+                } else {
+                    open = min(open ?? run.start, run.start)
+                }
+            }
+            newest = page.items.last?.start ?? newest
+            filter.offset += page.count
+            if page.count < Self.pageSize { break }
+        }
+        cursor.advance(newest: newest, open: open, number: number)
+        let forgettable = cursor.forgettable()
+        if cursor != self.cursor { try keep(cursor) }
+        if let forgettable { try await host.storage.ledger.forget(through: forgettable) }
+    }
+
+    /// Not before the window. Tells once what that cuts off.
+    private func start(of cursor: ReplayCursor) async throws -> StackStormTime? {
+        guard let now = client.now else { return cursor.start(notBefore: nil) }
+        let limit = now - window
+        if let time = cursor.time, time < limit {
+            let page = try await client.call(.announcements(HistoryFilter(after: time, before: limit, limit: 1)))
+            if let count = page.total, count > 0 {
+                host.tellAdmins(
+                    "StackStorm announced \(count) results between \(time) and \(limit) that were not said: they are "
+                        + "older than replay_window (\(window.inWords)). StackStorm's history has them.")
+            }
+        }
+        return cursor.start(notBefore: limit)
+    }
+
+    private func unsaid(among runs: [AnnouncementRun]) async throws -> [AnnouncementRun] {
+        let wanted = runs.filter { routes.contains($0.route) && $0.status != "canceled" }
+            .map { ($0, Announced($0)) }.filter { announcer.isOurs($0.1) }
+        for (run, announced) in wanted where announced.origin == nil { open.noteParent(run.parent) }
+        let unsaid = Set(try await host.storage.ledger.unsaid(among: wanted.map(\.1.entry)).map(\.source))
+        return wanted.map(\.0).filter { unsaid.contains($0.id) }
+    }
+
+    /// What tells that the stream will not bring an announcement any more.
+    private func missed() -> (AnnouncementRun, StackStormTime?) -> Bool {
+        let isListening = isListening()
+        let connectedAt = connectedAt
+        return { run, now in
+            guard let end = run.end, isListening else { return true }
+            if let connectedAt, end < connectedAt { return true }
+            return now.map { end < $0 - Self.latency } ?? false
+        }
+    }
+
+    private func replay(_ run: AnnouncementRun, _ now: StackStormTime?) {
+        var announced = Announced(run)
+        let end = run.end ?? run.start
+        announced.age = now.map { max($0 - end, .zero) } ?? .zero
+        let mayStillCome = connectedAt.map { end > $0 - .seconds(10) } ?? true
+        announcer.replay(announced, mayStillCome: mayStillCome)
+        health.withLock { $0.replayed += 1 }
+    }
+}
+
+extension Announced {
+    init(_ run: AnnouncementRun) {
+        self.init(run.announcement, route: run.route)
+        source = run.id
+    }
+}

@@ -1,0 +1,204 @@
+import Foundation
+import Logging
+import PetrelKit
+import StackStormClient
+
+/// Follows what was started from chat to its end: finds out whether it was started where StackStorm's answer never
+/// came, and reports an end that StackStorm did not announce.
+struct Tracker: Sendable {
+    /// How often an unknown outcome is looked for, and with which pause.
+    private static let mostAttempts = 5
+    private static let searching = Duration.seconds(10)
+    /// Pages of the history that one look may cost.
+    private static let mostPages = 20
+    private static let pageSize = 100
+    /// Executions that started this close to each other are looked up with one query.
+    private static let closeness = Duration.seconds(60)
+
+    let client: StackStormClient
+    let host: any ModuleHost
+    let open: OpenExecutions
+    let replay: Replay
+    let grace: Duration
+
+    /// Between two looks.
+    private var interval: Duration { min(max(grace / 4, .milliseconds(250)), .seconds(15)) }
+
+    func run() async {
+        while !Task.isCancelled {
+            await look()
+            // Only cancellation ends a sleep early, and the loop looks for it.
+            try? await Task.sleep(for: interval)
+        }
+    }
+
+    func look() async {
+        let due = open.due()
+        guard !due.isEmpty else { return }
+        let unknown = due.filter { $0.execution.id == nil }
+        for entry in unknown { await search(for: entry) }
+        for group in grouped(due.filter { $0.execution.id != nil }) { await lookAfter(group) }
+    }
+
+    // MARK: Was it started?
+
+    private func search(for entry: OpenExecutions.Entry) async {
+        let execution = entry.execution
+        do {
+            if let found = try await outcome(of: execution) {
+                open.started(execution.request, id: found.id, start: found.start, due: .now + grace)
+                return tell(
+                    execution, "`\(execution.line)` was started after all: \(execution.alias) \(found.id), \(found.status). "
+                        + "Its result follows." + link(found))
+            }
+            // A request that hangs may still be carried out.
+            if entry.attempts + 1 < Self.mostAttempts, entry.isWatched {
+                return open.postpone(execution.request, until: .now + Self.searching * (1 << entry.attempts))
+            }
+            tell(
+                execution, "StackStorm's history shows no execution of `\(execution.line)`: it was not started. "
+                    + "Please try again.", isEnd: true)
+        } catch {
+            guard entry.attempts + 1 >= Self.mostAttempts else {
+                return open.postpone(execution.request, until: .now + Self.searching * (1 << entry.attempts))
+            }
+            host.logger.warning("Whether \(execution.alias) was started cannot be found out: \(error)")
+            tell(
+                execution, "I was interrupted while `\(execution.line)` was handed to StackStorm, and cannot find out "
+                    + "whether it was started. Please look in StackStorm's history before you try again.", isEnd: true)
+        }
+    }
+
+    /// The execution that carries our request, in the history since then. Throws where that cannot be had as a whole.
+    private func outcome(of execution: OpenExecution) async throws -> ExecutionOutcome? {
+        var filter = HistoryFilter(after: execution.since, limit: Self.pageSize)
+        for _ in 0..<Self.mostPages {
+            let page = try await client.call(.outcomes(filter, contexts: true))
+            if let found = page.items.first(where: { ReturnAddress($0.context)?.request == execution.request }) {
+                return found
+            }
+            if page.count < Self.pageSize { return nil }
+            filter.offset += page.count
+        }
+        throw StackStormError(.unexpectedAnswer, "the history since then is too long")
+    }
+
+    // MARK: Has it ended?
+
+    /// Executions that started about the same time, so that one query finds them all.
+    private func grouped(_ entries: [OpenExecutions.Entry]) -> [[OpenExecutions.Entry]] {
+        let sorted = entries.sorted { ($0.execution.start?.microseconds ?? 0) < ($1.execution.start?.microseconds ?? 0) }
+        var groups: [[OpenExecutions.Entry]] = []
+        for entry in sorted {
+            if let last = groups.last?.last?.execution.start, let start = entry.execution.start,
+                start - last < Self.closeness
+            {
+                groups[groups.count - 1].append(entry)
+            } else {
+                groups.append([entry])
+            }
+        }
+        return groups
+    }
+
+    private func lookAfter(_ group: [OpenExecutions.Entry]) async {
+        do {
+            let (outcomes, now) = try await outcomes(of: group)
+            var silent: [(OpenExecution, ExecutionOutcome)] = []
+            for entry in group {
+                let execution = entry.execution
+                guard let outcome = execution.id.flatMap({ outcomes[$0] }) else {
+                    giveUp(entry)
+                    continue
+                }
+                guard outcome.isFinished, let end = outcome.end, let now, now - end >= grace else {
+                    open.postpone(execution.request, until: .now + (outcome.isFinished ? interval : pause(entry)))
+                    continue
+                }
+                silent.append((execution, outcome))
+            }
+            if !silent.isEmpty { try await report(silent) }
+        } catch {
+            // Nothing conclusive is known.
+            host.logger.info("How \(group.count) executions stand cannot be found out yet: \(error)")
+            for entry in group { open.postpone(entry.execution.request, until: .now + pause(entry)) }
+        }
+    }
+
+    /// The longer something runs, the less often it is looked for.
+    private func pause(_ entry: OpenExecutions.Entry) -> Duration {
+        min(max(interval, (ContinuousClock.now - entry.since) / 10), .seconds(600))
+    }
+
+    /// The history does not have it, however often it is asked.
+    private func giveUp(_ entry: OpenExecutions.Entry) {
+        guard entry.attempts >= Self.mostAttempts else {
+            return open.postpone(entry.execution.request, until: .now + pause(entry))
+        }
+        host.logger.notice("\(entry.execution.alias) \(entry.execution.id ?? "") is not in StackStorm's history.")
+        open.close(entry.execution.request)
+    }
+
+    private func outcomes(
+        of group: [OpenExecutions.Entry]
+    ) async throws -> (found: [String: ExecutionOutcome], now: StackStormTime?) {
+        let wanted = Set(group.compactMap(\.execution.id))
+        let starts = group.compactMap(\.execution.start)
+        guard let first = starts.min(), let last = starts.max() else {
+            // An execution without a start is none of StackStorm's.
+            return ([:], nil)
+        }
+        var filter = HistoryFilter(
+            after: first - .milliseconds(1), before: last - .milliseconds(-1), limit: Self.pageSize)
+        var found: [String: ExecutionOutcome] = [:]
+        while true {
+            let page = try await client.call(.outcomes(filter))
+            for outcome in page.items where wanted.contains(outcome.id) { found[outcome.id] = outcome }
+            guard found.count < wanted.count, page.count == Self.pageSize,
+                filter.offset < Self.mostPages * Self.pageSize
+            else { return (found, page.now ?? client.now) }
+            filter.offset += page.count
+        }
+    }
+
+    /// They ended, and no result was said: it may be that the stream did not bring it, that the rule that announces
+    /// dropped our context, or that StackStorm announced nothing at all.
+    private func report(_ silent: [(execution: OpenExecution, outcome: ExecutionOutcome)]) async throws {
+        guard await replay.look() else { throw StackStormError(.unreachable, "the announcements cannot be had") }
+        let announced = try await announcedExecutions()
+        let stillOpen = Set(open.due().map(\.execution.request))
+        for (execution, outcome) in silent where stillOpen.contains(execution.request) {
+            if announced.contains(outcome.id) {
+                open.close(execution.request)
+            } else {
+                tell(
+                    execution, "\(execution.alias) \(outcome.id) has ended as \(outcome.status), and StackStorm announced "
+                        + "no result." + link(outcome), isEnd: true, kind: .result)
+            }
+        }
+    }
+
+    /// Those whose result was announced without our context: announcement, its parent, the execution that that names.
+    private func announcedExecutions() async throws -> Set<String> {
+        var announced: Set<String> = []
+        for parent in open.takeParents() {
+            let run = try await client.call(.execution(parent))
+            if let id = run.parameters?["execution_id"]?.string { announced.insert(id) }
+        }
+        return announced
+    }
+
+    private func link(_ outcome: ExecutionOutcome) -> String { outcome.url.map { " \($0)" } ?? "" }
+
+    private func tell(
+        _ execution: OpenExecution, _ text: String, isEnd: Bool = false, kind: Reply.Kind = .acknowledgement
+    ) {
+        let closes = isEnd ? open.announced(execution.request) : nil
+        let reply = Reply(text, style: .markdown, kind: kind, settles: isEnd ? execution.request : nil)
+        do {
+            try host.say(reply, at: execution.address, Receipt(closes: closes))
+        } catch {
+            host.logger.error("The outcome of \(execution.alias) could not be said: \(error)")
+        }
+    }
+}

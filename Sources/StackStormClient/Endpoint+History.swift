@@ -1,0 +1,124 @@
+package import PetrelKit
+
+/// One page of StackStorm's history.
+package struct HistoryPage<Item: Sendable>: Sendable {
+    package var items: [Item]
+    /// How many there were on the page, readable or not.
+    package var count: Int
+    /// How many fit the filters in all.
+    package var total: Int?
+    /// When StackStorm answered: whole seconds.
+    package var now: StackStormTime?
+}
+
+/// An announcement as the execution that it was.
+package struct AnnouncementRun: Sendable {
+    package var id: String
+    package var status: String
+    package var start: StackStormTime
+    package var end: StackStormTime?
+    /// The run of the notify rule's action, where there was one.
+    package var parent: String?
+    package var route: String
+    package var announcement: Announcement
+
+    /// Nil where it is none that can be read.
+    init?(_ json: JSONValue) {
+        guard let id = json["id"]?.string, let status = json["status"]?.string,
+            let start = json["start_timestamp"]?.string.flatMap({ StackStormTime($0) }),
+            let parameters = json["parameters"], let announcement = Announcement(json: parameters)
+        else { return nil }
+        self.id = id
+        self.status = status
+        self.start = start
+        self.announcement = announcement
+        end = json["end_timestamp"]?.string.flatMap { StackStormTime($0) }
+        parent = json["parent"]?.string
+        route = parameters["route"]?.string ?? "chatops"
+    }
+
+    /// It was published: nothing more will come of it.
+    package var isFinished: Bool { Execution.isFinal(status) }
+}
+
+/// An execution, as far as its outcome goes.
+package struct ExecutionOutcome: Sendable {
+    package var id: String
+    package var status: String
+    package var start: StackStormTime?
+    package var end: StackStormTime?
+    package var url: String?
+    /// What it was given as `source_context`, where it was asked for.
+    package var context: [String: JSONValue]?
+
+    init?(_ json: JSONValue) {
+        guard let id = json["id"]?.string, let status = json["status"]?.string else { return nil }
+        self.id = id
+        self.status = status
+        start = json["start_timestamp"]?.string.flatMap { StackStormTime($0) }
+        end = json["end_timestamp"]?.string.flatMap { StackStormTime($0) }
+        url = json["web_url"]?.string
+        context = json["liveaction"]?["notify"]?["on-complete"]?["data"]?["source_context"]?.object
+    }
+
+    package var isFinished: Bool { Execution.isFinal(status) }
+}
+
+/// Which part of the history is wanted: what started after one moment and before another, the oldest first.
+package struct HistoryFilter: Sendable {
+    package var after: StackStormTime?
+    package var before: StackStormTime?
+    package var offset: Int
+    package var limit: Int
+    package var isNewestFirst: Bool
+
+    package init(
+        after: StackStormTime? = nil, before: StackStormTime? = nil, offset: Int = 0, limit: Int = 100,
+        isNewestFirst: Bool = false
+    ) {
+        self.after = after
+        self.before = before
+        self.offset = offset
+        self.limit = limit
+        self.isNewestFirst = isNewestFirst
+    }
+
+    fileprivate var query: [(name: String, value: String)] {
+        [
+            ("timestamp_gt", after?.description), ("timestamp_lt", before?.description),
+            (isNewestFirst ? "sort_desc" : "sort_asc", "start_timestamp"), ("offset", offset == 0 ? nil : "\(offset)"),
+            ("limit", "\(limit)"),
+        ].compactMap { name, value in value.map { (name, $0) } }
+    }
+}
+
+extension Endpoint {
+    fileprivate static func history<Item>(
+        _ filter: HistoryFilter, _ more: [(name: String, value: String)], item: @escaping @Sendable (JSONValue) -> Item?
+    ) throws -> Endpoint where Value == HistoryPage<Item> {
+        try Endpoint("GET", .api, "/executions", query: more + filter.query) { response in
+            let items: [JSONValue] = try response.checked().decoded()
+            return HistoryPage(
+                items: items.compactMap(item), count: items.count, total: response.total, now: response.time)
+        }
+    }
+}
+
+extension Endpoint where Value == HistoryPage<AnnouncementRun> {
+    /// Announcements, with the payload that the stream carried.
+    package static func announcements(_ filter: HistoryFilter) throws -> Endpoint {
+        let attributes = "id,parameters,status,start_timestamp,end_timestamp,parent"
+        return try history(filter, [("runner", "announcement"), ("include_attributes", attributes)]) {
+            AnnouncementRun($0)
+        }
+    }
+}
+
+extension Endpoint where Value == HistoryPage<ExecutionOutcome> {
+    /// How executions stand.
+    /// - Parameter contexts: whether what they were given as `source_context` is wanted as well.
+    package static func outcomes(_ filter: HistoryFilter, contexts: Bool = false) throws -> Endpoint {
+        let attributes = "id,status,start_timestamp,end_timestamp,web_url" + (contexts ? ",liveaction" : "")
+        return try history(filter, [("include_attributes", attributes)]) { ExecutionOutcome($0) }
+    }
+}

@@ -1,0 +1,247 @@
+import Foundation
+import PetrelKit
+import PetrelTesting
+import StackStormClient
+import StackStormSimulator
+import Testing
+
+@testable import StackStormModule
+
+/// What StackStorm announces is said, once, whatever happens to the stream and to us.
+@Suite(.timeLimit(.minutes(2))) struct ResultTests {
+    private static func announce(_ text: String, _ bench: Bench) async {
+        await bench.stackStorm.publish(payload: ["channel": "#ops", "message": .string(text)], route: "errbot")
+    }
+
+    /// Returns once the module has looked at StackStorm's history so often.
+    private static func untilLooked(_ bench: Bench, times: Int) async {
+        await bench.stackStorm.untilRequested("GET /api/v1/executions", times: times)
+    }
+
+    private static func texts(_ count: Int, _ bench: Bench) async -> [String] {
+        var texts: [String] = []
+        for _ in 0..<count { texts.append(await bench.text()) }
+        return texts
+    }
+
+    @Test func `what is announced while the stream is down is said when it is back, in order and once`() async throws {
+        try await Bench.run { bench in
+            await Self.untilLooked(bench, times: 1)
+            await Self.announce("before", bench)
+            #expect(await bench.text() == "before")
+            await bench.stackStorm.setFault(.status(500), for: .stream)
+            await bench.stackStorm.cutStreams()
+            for number in 0..<250 { await Self.announce("gap \(number)", bench) }
+            await bench.stackStorm.setFault(nil, for: .stream)
+            #expect(await Self.texts(250, bench) == (0..<250).map { "gap \($0)" })
+            await Self.announce("after", bench)
+            #expect(await bench.text() == "after")
+        }
+    }
+
+    @Test func `the same words are said as often as they were announced`() async throws {
+        try await Bench.run { bench in
+            await Self.untilLooked(bench, times: 1)
+            for _ in 0..<3 { await Self.announce("done", bench) }
+            #expect(await Self.texts(3, bench) == ["done", "done", "done"])
+            await bench.stackStorm.setFault(.status(500), for: .stream)
+            await bench.stackStorm.cutStreams()
+            for _ in 0..<2 { await Self.announce("done", bench) }
+            await bench.stackStorm.setFault(nil, for: .stream)
+            #expect(await Self.texts(2, bench) == ["done", "done"])
+            await Self.announce("end", bench)
+            #expect(await bench.text() == "end")
+        }
+    }
+
+    @Test func `an empty store begins at the present, and a restart goes on where the last run ended`() async throws {
+        let store = try TestStore()
+        try await Bench.withSimulator { stackStorm, port in
+            for text in ["ancient", "old"] {
+                await stackStorm.publish(payload: ["channel": "#ops", "message": .string(text)], route: "errbot")
+            }
+            for run in 0..<3 {
+                let module = try StackStormModule(
+                    StackStormModuleSettings(client: try Bench.client(port: port)), logger: Bench.logger)
+                let backend = RecordingBackend()
+                let looked = await stackStorm.request(count: "GET /api/v1/executions")
+                try await TestHost([backend], store: store).run([module]) {
+                    await stackStorm.untilHeard()
+                    if run > 0 { #expect(await backend.next()?.reply.text == "missed \(run - 1)") }
+                    await stackStorm.untilRequested("GET /api/v1/executions", times: looked + 1)
+                    await stackStorm.publish(
+                        payload: ["channel": "#ops", "message": .string("heard \(run)")], route: "errbot")
+                    #expect(await backend.next()?.reply.text == "heard \(run)")
+                }
+                await stackStorm.cutStreams()
+                await stackStorm.publish(
+                    payload: ["channel": "#ops", "message": .string("missed \(run)")], route: "errbot")
+            }
+        }
+    }
+
+    @Test func `what is older than the replay window is not said, and that is told`() async throws {
+        let store = try TestStore()
+        let records = store.storage(for: "st2").records("replay")
+        let past = StackStormTime(.now) - .seconds(7_200)
+        try await records.set(JSONValue.encode(ReplayCursor(time: past, floor: past)), for: "cursor")
+        let watch = LogWatch()
+        var options = Bench.Options(store: store, logger: watch.logger)
+        options.module = { $0.replayWindow = .seconds(3_600) }
+        options.prepare = { stackStorm in
+            await stackStorm.publish(
+                payload: ["channel": "#ops", "message": "too late"], route: "errbot", age: .seconds(5_000))
+            await stackStorm.publish(
+                payload: ["channel": "#ops", "message": "late"], route: "errbot", age: .seconds(1_800))
+        }
+        try await Bench.run(options) { bench in
+            await watch.saw("StackStorm announced 1 results between")
+            #expect(await bench.text().hasSuffix(" min late) late"))
+        }
+    }
+
+    @Test func `an end that StackStorm does not announce is reported, with its status and a link`() async throws {
+        var options = Bench.Options()
+        options.module = { $0.gracePeriod = .seconds(1) }
+        try await Bench.run(options) { bench in
+            await bench.stackStorm.change { $0.announces = false }
+            bench.backend.type("!st2 echo lost", thread: "t1")
+            let id = try #require(await bench.text().split(separator: " ").last)
+            let report = try #require(await bench.backend.next())
+            #expect(
+                report.reply.text == "core.echo \(id) has ended as succeeded, and StackStorm announced no result. "
+                    + "http://127.0.0.1/#/history/\(id)/general")
+            #expect(report.address.place == .room("#ops") && report.address.thread == "t1")
+            bench.backend.type("!st2 status")
+            #expect(await bench.text() == "Nothing that you started here is still running.")
+        }
+    }
+
+    @Test func `a result that came without our context counts, and is not reported again`() async throws {
+        var options = Bench.Options()
+        options.module = { $0.gracePeriod = .seconds(1) }
+        try await Bench.run(options) { bench in
+            await bench.stackStorm.change { $0.passesContext = false }
+            bench.backend.type("!st2 echo once")
+            // Without the context nobody knows that it belongs to a command that is not acknowledged yet.
+            #expect(await Self.texts(2, bench).contains { $0.contains("stdout : once") })
+            await bench.untilNothingIsOpen()
+            await Self.announce("end", bench)
+            #expect(await bench.text() == "end")
+        }
+    }
+
+    @Test func `an outcome that is unknown is found out and told`() async throws {
+        let release = Signal()
+        let wait = SimulatedAction("core.wait") { _ in
+            await release.wait()
+            return ["stdout": "waited"]
+        }
+        var options = Bench.Options()
+        options.content = SimulatedContent(
+            aliases: [SimulatedContent.alias("core.wait", "", action: "core.wait", formats: ["wait"])], actions: [wait])
+        options.client = { $0.limits.answer = .milliseconds(500) }
+        options.module = { $0.gracePeriod = .seconds(1) }
+        try await Bench.run(options) { bench in
+            // StackStorm starts it, and its answer is lost.
+            await bench.stackStorm.setFault(.hangAfter, for: .aliasexecution)
+            bench.backend.type("!st2 wait")
+            #expect(await bench.text().contains("I look for it in StackStorm's history"))
+            #expect(await bench.text().hasPrefix("`wait` was started after all: core.wait "))
+            release.open()
+            #expect(await bench.text().contains("stdout : waited"))
+            #expect(await bench.stackStorm.request(count: "POST /api/v1/aliasexecution") == 1)
+        }
+    }
+
+    @Test func `what was handed over when the process died is looked for after the restart`() async throws {
+        let store = try TestStore()
+        let open = store.storage(for: "st2").records(OpenExecutions.collection)
+        let intent = OpenExecution(
+            request: "r1", person: "@alice", address: Address(backend: "test", place: .room("#ops"), thread: "t"),
+            line: "restart nginx", alias: "fleet.restart", since: StackStormTime(.now) - .seconds(5))
+        try await open.set(JSONValue.encode(intent), for: "r1")
+        try await Bench.run(Bench.Options(store: store)) { bench in
+            let told = try #require(await bench.backend.next())
+            #expect(told.reply.text.hasPrefix("StackStorm's history shows no execution of `restart nginx`"))
+            #expect(told.address.thread == "t")
+            #expect(try await open.all().isEmpty)
+        }
+    }
+
+    @Test func `what runs is listed for who started it`() async throws {
+        try await Bench.run { bench in
+            bench.backend.type("!st2 backup orders to s3")
+            let id = try #require(await bench.text().split(separator: " ").last)
+            bench.backend.type("!st2 status")
+            #expect(await bench.text().contains("backup.run \(id): backup orders to s3"))
+            bench.backend.type("!st2 status", as: "@bob")
+            #expect(await bench.text() == "Nothing that you started here is still running.")
+            #expect(await bench.text().contains("orders is backed up to s3"))
+        }
+    }
+
+    @Test func `a listing that is refused is told in the status, and the stream still counts`() async throws {
+        let watch = LogWatch()
+        var options = Bench.Options(logger: watch.logger)
+        options.prepare = { await $0.setFault(.status(403), for: .executions) }
+        try await Bench.run(options) { bench in
+            await watch.saw("StackStorm's history cannot be had")
+            #expect(bench.module.status().contains { $0.detail.contains("what the stream misses is not made up for") })
+            await Self.announce("heard", bench)
+            #expect(await bench.text() == "heard")
+        }
+    }
+}
+
+@Suite struct ReplayCursorTests {
+    private static func time(_ seconds: Int) -> StackStormTime {
+        StackStormTime(microseconds: Int64(seconds) * 1_000_000)
+    }
+
+    @Test func `it reaches the newest, and no further than what is still open`() {
+        var cursor = ReplayCursor(time: Self.time(100))
+        cursor.advance(newest: Self.time(200), open: Self.time(150), number: 1)
+        #expect(cursor.time.map { $0 < Self.time(150) && $0 > Self.time(149) } == true)
+        cursor.advance(newest: Self.time(2_000), open: Self.time(150), number: 2)
+        #expect(cursor.time == Self.time(2_000))
+        cursor.advance(newest: Self.time(1_000), open: nil, number: 3)
+        #expect(cursor.time == Self.time(2_000))
+    }
+
+    @Test func `it looks back by the overlap, but never before the store's beginning or the window`() {
+        var cursor = ReplayCursor(time: Self.time(1_000), floor: Self.time(100))
+        #expect(cursor.start(notBefore: nil) == Self.time(970))
+        #expect(cursor.start(notBefore: Self.time(990)) == Self.time(990))
+        cursor.time = Self.time(110)
+        #expect(cursor.start(notBefore: nil) == Self.time(100))
+        #expect(ReplayCursor().start(notBefore: nil) == nil)
+    }
+
+    @Test func `the ledger is forgotten only where it is never looked at again`() {
+        var cursor = ReplayCursor(time: Self.time(0))
+        for step in 1...10 { cursor.advance(newest: Self.time(step * 15), open: nil, number: Int64(step)) }
+        // 60 seconds before 150: the mark before 90.
+        #expect(cursor.forgettable() == 5)
+        #expect(cursor.forgettable() == nil)
+    }
+}
+
+@Suite struct StackStormTimeTests {
+    @Test(arguments: [
+        ("2026-11-21T02:10:16.498577Z", "2026-11-21T02:10:16.498577Z"),
+        ("2026-11-21T02:10:16Z", "2026-11-21T02:10:16.000000Z"),
+        ("2026-11-21T02:10:16.5Z", "2026-11-21T02:10:16.500000Z"), ("yesterday", nil), ("", nil), ("Z", nil),
+        ("2026-11-21T02:10:16.x5Z", nil), ("2026-13-41T02:10:16Z", nil),
+    ] as [(String, String?)]) func `times are read as StackStorm writes them`(text: String, expected: String?) {
+        #expect(StackStormTime(text)?.description == expected)
+    }
+
+    @Test(arguments: [
+        ("Sat, 21 Nov 2026 03:27:09 GMT", "2026-11-21T03:27:09.000000Z"),
+        ("Sun, 01 Jan 2023 00:00:00 GMT", "2023-01-01T00:00:00.000000Z"), ("Sat, 21 Foo 2026 03:27:09 GMT", nil),
+        ("now", nil),
+    ] as [(String, String?)]) func `and as the Date header has them`(text: String, expected: String?) {
+        #expect(StackStormTime(header: text)?.description == expected)
+    }
+}
