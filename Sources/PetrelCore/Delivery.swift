@@ -115,7 +115,7 @@ package final class Delivery: Sendable {
     private func work(_ lane: Lane) async {
         var policy = ReconnectPolicy(first: .milliseconds(250), longest: .seconds(10))
         var random = SystemRandomNumberGenerator()
-        while let step = state.withLock({ $0.next(in: lane) }) {
+        while !Task.isCancelled, let step = state.withLock({ $0.next(in: lane) }) {
             switch step {
             case .load(let number): await load(lane, after: number)
             case .send(var item):
@@ -131,9 +131,8 @@ package final class Delivery: Sendable {
                     let pause = pause ?? policy.pause(using: &random)
                     log(problem, item, pause)
                     putBack(item, isPart: false)
-                    // Only cancellation ends a sleep early.
+                    // Only cancellation ends a sleep early, and the loop looks for it.
                     try? await clock.sleep(for: pause)
-                    if Task.isCancelled { return }
                 }
             }
         }

@@ -44,7 +44,7 @@ public final class TestHost: Sendable {
     ) async throws -> Value {
         for module in modules { access(for: module.name).publish(module.commands) }
         for case let reporter as any StatusReporting in modules { host.report(reporter) }
-        return try await withThrowingTaskGroup(of: Void.self) { group in
+        let value = try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await self.host.pool.run() }
             var gates: [Signal] = []
             for module in modules {
@@ -65,5 +65,8 @@ public final class TestHost: Sendable {
             defer { group.cancelAll() }
             return try await body()
         }
+        // Another host may go on with the same store.
+        await store.store.written()
+        return value
     }
 }

@@ -164,6 +164,10 @@ package actor SimulatedStackStorm {
 
     func subscribe(_ filters: [String]) -> AsyncStream<[UInt8]> {
         let (stream, continuation) = AsyncStream.makeStream(of: [UInt8].self)
+        if isEnding {
+            continuation.finish()
+            return stream
+        }
         subscriptions += 1
         let id = subscriptions
         subscribers[id] = Subscriber(filters: filters, continuation: continuation)

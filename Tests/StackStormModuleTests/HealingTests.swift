@@ -55,7 +55,7 @@ import Testing
 
     @Test func `no answer is told as an unknown outcome, and nothing is repeated`() async throws {
         try await Bench.run {
-            $0.limits.answer = .milliseconds(300)
+            $0.limits.answer = .seconds(3)
         } _: { bench in
             await bench.stackStorm.setFault(.hang, for: .aliasexecution)
             bench.backend.type("!st2 echo x")

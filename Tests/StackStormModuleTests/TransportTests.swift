@@ -93,7 +93,7 @@ import Testing
             }
             await stackStorm.setFault(.silent, for: .actionalias)
             let hasty = try StackStormClient(
-                try Bench.client(port: port) { $0.limits.answer = .milliseconds(300) }, logger: Bench.logger)
+                try Bench.client(port: port) { $0.limits.answer = .seconds(3) }, logger: Bench.logger)
             await #expect { try await hasty.aliases() } throws: { ($0 as? StackStormError)?.code == .noAnswer }
         }
     }

@@ -239,7 +239,7 @@ extension StackStormModule {
 extension StackStormModule {
     private var resultsStatus: StatusLine {
         let history = replay.value?.health.value ?? Replay.Health()
-        let trouble = history.problem.map { "; what the stream misses is not made up for: \($0)" } ?? ""
+        let trouble = history.problem.map { "; StackStorm's history, which makes up for what the stream misses, cannot be had: \($0)" } ?? ""
         return StatusLine(
             "\(name) results", isHealthy: history.problem == nil,
             "\(open.value?.count ?? 0) to come, \(history.replayed) had from the history\(trouble)")

@@ -15,15 +15,13 @@ actor Replay {
     }
 
     struct Health: Sendable {
-        /// Why the history cannot be had.
-        var problem: String?
+        /// Why the history cannot be had; nil where it was had.
+        var problem: String? = "it was not asked yet"
         var replayed = 0
     }
 
     /// Between two looks at the history while all is well.
     private static let interval = Duration.seconds(15)
-    /// After a connect: what was announced around that moment is settled by then.
-    private static let settling = Duration.seconds(4)
     private static let retrying = Duration.seconds(2)
     /// The stream brings an announcement within this time of its end, if it brings it at all.
     private static let latency = Duration.seconds(3)
@@ -40,8 +38,11 @@ actor Replay {
     private let records: any RecordCollection
     private let occasions = AsyncStream.makeStream(of: Occasion.self, bufferingPolicy: .bufferingNewest(16))
     private var cursor: ReplayCursor?
+    private var running: Task<Bool, Never>?
     /// What ended before this moment, and was not said, was missed: the stream was not there to bring it.
     private var connectedAt: StackStormTime?
+    /// The last look left nothing that the stream may still bring.
+    private var isSettled = true
     nonisolated let health = Locked(Health())
 
     init(
@@ -74,14 +75,14 @@ actor Replay {
             for await occasion in occasions.stream {
                 if case .connected(let time) = occasion { connectedAt = time }
                 await lookUntilDone(occasion)
-                if case .connected = occasion { group.addTask { await self.noteLater(Self.settling) } }
+                if !isSettled { group.addTask { await self.noteLater() } }
             }
             group.cancelAll()
         }
     }
 
-    private func noteLater(_ pause: Duration) async {
-        try? await Task.sleep(for: pause)
+    private func noteLater() async {
+        try? await Task.sleep(for: Self.retrying)
         note(.routine)
     }
 
@@ -94,9 +95,24 @@ actor Replay {
         }
     }
 
-    /// Whether the history could be had.
+    /// Whether the history could be had. Whoever asks meanwhile waits for one more look: two at once would both find
+    /// the same.
     @discardableResult
     func look() async -> Bool {
+        let last = running
+        let task = Task {
+            _ = await last?.value
+            return await lookOnce()
+        }
+        running = task
+        return await withTaskCancellationHandler {
+            await task.value
+        } onCancel: {
+            task.cancel()
+        }
+    }
+
+    private func lookOnce() async -> Bool {
         do {
             try await compare()
             health.withLock { $0.problem = nil }
@@ -106,7 +122,7 @@ actor Replay {
             let problem = (error as? StackStormError)?.message ?? "\(error)"
             let isNew = health.withLock { health in
                 defer { health.problem = problem }
-                return health.problem == nil
+                return health.problem != problem
             }
             if isNew {
                 host.logger.warning(
@@ -147,6 +163,7 @@ actor Replay {
         }
         let number = try await host.storage.ledger.last()
         let isMissed = missed()
+        isSettled = true
         var newest: StackStormTime?
         var open: StackStormTime?
         var filter = HistoryFilter(after: try await start(of: cursor), limit: Self.pageSize)
@@ -158,6 +175,7 @@ actor Replay {
                 if isMissed(run, page.now) {
                     replay(run, page.now)
                 } else {
+                    isSettled = false
                     open = min(open ?? run.start, run.start)
                 }
             }
