@@ -1,6 +1,6 @@
 # What people type. Every target sets up what it needs.
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test lint format bench clean
+.PHONY: help setup build release demo test lint format bench clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -10,6 +10,9 @@ setup: ## Install what is missing on Debian (as root)
 
 build: setup ## Build for debugging
 	@swift build --product petrel
+
+release: setup ## Build what is shipped, into dist/
+	@Scripts/release
 
 demo: setup ## Chat with the bot and a simulated StackStorm, nothing to configure
 	@Scripts/demo
@@ -28,4 +31,4 @@ bench: setup ## Measure, and compare with the thresholds
 	@Scripts/bench
 
 clean: ## Remove what was built
-	@rm -rf .build .build-bench
+	@rm -rf .build .build-bench .build-release dist

@@ -106,7 +106,11 @@ let package = Package(
         tests("PetrelWebTests", ["PetrelWeb", "PetrelKit", "PetrelTesting", log]),
         tests("TextBackendTests", ["TextBackend", "PetrelKit"]),
         tests(
-            "PetrelStoreTests", ["PetrelStore", "PetrelKit", log, .product(name: "GRDB", package: "GRDB.swift")]),
+            "PetrelStoreTests",
+            [
+                "PetrelStore", "PetrelCore", "PetrelKit", "PetrelTesting", log, metrics,
+                .product(name: "GRDB", package: "GRDB.swift"),
+            ]),
         tests(
             "StackStormModuleTests",
             [

@@ -61,6 +61,9 @@ package final class Delivery: Sendable {
     /// Replies that wait to be sent.
     package var depth: Int { state.withLock { $0.waiting } }
 
+    /// Those of them that are in memory.
+    package var inMemory: Int { state.withLock { $0.inMemory } }
+
     /// Called once for each place that can never be reached, until something reaches it again.
     package func onUndeliverable(_ call: @escaping @Sendable (Lane, String) -> Void) {
         undeliverable.withLock { $0 = call }

@@ -174,6 +174,8 @@ struct DeliveryState: Sendable {
         return Array(ready)
     }
 
+    var inMemory: Int { lanes.values.reduce(0) { $0 + $1.items.count } }
+
     mutating func putBack(_ item: Item) { lanes[item.parcel.lane, default: LaneState()].items.prepend(item) }
 
     mutating func sent(_ item: Item) -> (@Sendable () -> Void)? {

@@ -42,9 +42,7 @@ extension Store {
 
     /// Reads every page (`PRAGMA integrity_check`) and compares the schema with this version's.
     package func findings() throws -> Findings {
-        var migrator = DatabaseMigrator()
-        Migrations.register(in: &migrator)
-        let known = migrator
+        let known = Self.migrator
         return try database.read { database in
             var findings = Findings()
             findings.problems = try String.fetchAll(database, sql: "PRAGMA integrity_check").filter { $0 != "ok" }

@@ -65,6 +65,27 @@ package final class Store: Sendable {
         }
     }
 
+    /// Opens an existing database beside the process that owns it, to change single rows.
+    package init(beside path: String) throws(StoreFailure) {
+        keys = .ephemeral()
+        lock = nil
+        do {
+            guard FileManager.default.fileExists(atPath: path) else {
+                throw StoreFailure(path: path, message: "does not exist yet: Petrel makes it when it runs")
+            }
+            var configuration = Configuration()
+            configuration.busyMode = .timeout(5)
+            let other = try DatabaseQueue(path: path, configuration: configuration)
+            guard try Self.isCurrent(other, path: path) else {
+                throw StoreFailure(path: path, message: "is of an older version: start this Petrel once")
+            }
+            database = other
+            queue = WriteQueue(other)
+        } catch {
+            throw StoreFailure(error, path: path)
+        }
+    }
+
     package func close() throws {
         try database.close()
         lock?.release()
@@ -87,14 +108,24 @@ package final class Store: Sendable {
     package func written() async -> Bool { await queue.written() }
 
     private static func migrate(_ database: any DatabaseWriter, path: String) throws {
-        var migrator = DatabaseMigrator()
-        Migrations.register(in: &migrator)
-        let prepared = migrator
-        if try database.read({ try prepared.hasBeenSuperseded($0) }) {
+        if try isCurrent(database, path: path) { return }
+        try migrator.migrate(database)
+    }
+
+    /// Whether the schema is this version's. Throws where it is a newer one's.
+    private static func isCurrent(_ database: any DatabaseWriter, path: String) throws -> Bool {
+        let migrator = migrator
+        if try database.read({ try migrator.hasBeenSuperseded($0) }) {
             throw StoreFailure(
                 path: path, message: "was written by a newer Petrel; use that one, or another store.path")
         }
-        try prepared.migrate(database)
+        return try database.read { try migrator.hasCompletedMigrations($0) }
+    }
+
+    static var migrator: DatabaseMigrator {
+        var migrator = DatabaseMigrator()
+        Migrations.register(in: &migrator)
+        return migrator
     }
 }
 

@@ -116,9 +116,12 @@ extension Endpoint where Value == HistoryPage<AnnouncementRun> {
 
 extension Endpoint where Value == HistoryPage<ExecutionOutcome> {
     /// How executions stand.
-    /// - Parameter contexts: whether what they were given as `source_context` is wanted as well.
-    package static func outcomes(_ filter: HistoryFilter, contexts: Bool = false) throws -> Endpoint {
-        let attributes = "id,status,start_timestamp,end_timestamp,web_url" + (contexts ? ",liveaction" : "")
-        return try history(filter, [("include_attributes", attributes)]) { ExecutionOutcome($0) }
+    /// - Parameter action: what they were given as `source_context` is wanted as well, of those of this action only.
+    package static func outcomes(_ filter: HistoryFilter, contextsOf action: String? = nil) throws -> Endpoint {
+        let attributes = "id,status,start_timestamp,end_timestamp,web_url"
+        let more =
+            action.map { [("action", $0), ("include_attributes", attributes + ",liveaction")] }
+            ?? [("include_attributes", attributes)]
+        return try history(filter, more) { ExecutionOutcome($0) }
     }
 }

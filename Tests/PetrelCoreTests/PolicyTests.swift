@@ -27,6 +27,13 @@ import Testing
         for number in 0..<50 { #expect(text.contains("line \(number)")) }
     }
 
+    @Test func `a fence that is opened again is of the same language`() {
+        let code = (0..<50).map { "line \($0)" }.joined(separator: "\n")
+        let pieces = MessageSplitter.split("```json\n\(code)\n```", atMost: 100)
+        #expect(pieces.count > 4)
+        #expect(pieces.allSatisfy { $0.hasPrefix("```json\n") && $0.hasSuffix("\n```") && $0.count <= 100 })
+    }
+
     @Test func `no grapheme is cut`() {
         let family = String(repeating: "👨‍👩‍👧‍👦", count: 40)
         let pieces = MessageSplitter.split(family, atMost: 20)

@@ -159,7 +159,8 @@ import Testing
         let open = store.storage(for: "st2").records(OpenExecutions.collection)
         let intent = OpenExecution(
             request: "r1", person: "@alice", address: Address(backend: "test", place: .room("#ops"), thread: "t"),
-            line: "restart nginx", alias: "fleet.restart", since: StackStormTime(.now) - .seconds(5))
+            line: "restart nginx", alias: "fleet.restart",
+            action: "fleet.restart", since: StackStormTime(.now) - .seconds(5))
         try await open.set(JSONValue.encode(intent), for: "r1")
         try await Bench.run(Bench.Options(store: store)) { bench in
             let told = try #require(await bench.backend.next())

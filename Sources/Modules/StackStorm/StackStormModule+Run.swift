@@ -96,13 +96,16 @@ extension StackStormModule {
         return nil
     }
 
+    /// How far the clocks of StackStorm's parts may be apart.
+    private static let clockDifference = Duration.seconds(300)
+
     /// What is about to be started is stored first: a crash must not leave the person in the dark.
     private func intend(_ request: String, _ match: AliasMatcher.Match, _ invocation: Invocation) async {
         await open.value?.intend(
             OpenExecution(
                 request: request, person: invocation.message.sender.id, address: invocation.address,
                 line: secrets.value.masked(invocation.arguments, match), alias: match.alias.ref,
-                since: client.now.map { $0 - .seconds(15) }),
+                action: match.alias.actionRef, since: client.now.map { $0 - Self.clockDifference }),
             // Longer than StackStorm's answer may take.
             due: .now + settings.client.limits.answer * 2)
     }

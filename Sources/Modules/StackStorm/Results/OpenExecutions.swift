@@ -12,6 +12,8 @@ struct OpenExecution: Codable, Sendable {
     /// The alias line as it was typed, with its secrets masked.
     var line: String
     var alias: String
+    /// The action that the alias runs.
+    var action: String
     /// StackStorm's time before it was handed over; nil where that is not known.
     var since: StackStormTime?
     /// Nil while StackStorm's answer is outstanding, and where it never came.
@@ -35,6 +37,8 @@ final class OpenExecutions: Sendable {
         var due: ContinuousClock.Instant
         /// How often it was looked for in vain.
         var attempts = 0
+        /// Since when it is known to have ended.
+        var ended: ContinuousClock.Instant?
         /// This process handed it over, and whoever did that knows how it ended or that it is not known.
         var isWatched: Bool
     }
@@ -120,6 +124,15 @@ final class OpenExecutions: Sendable {
         state.withLock { state in
             state.entries[request]?.due = due
             state.entries[request]?.attempts += 1
+        }
+    }
+
+    /// It has ended by now. Returns how long that is known.
+    func noteEnd(_ request: String) -> Duration {
+        state.withLock { state in
+            let since = state.entries[request]?.ended ?? .now
+            state.entries[request]?.ended = since
+            return since.duration(to: .now)
         }
     }
 

@@ -23,8 +23,8 @@ actor Replay {
     /// Between two looks at the history while all is well.
     private static let interval = Duration.seconds(15)
     private static let retrying = Duration.seconds(2)
-    /// The stream brings an announcement within this time of its end, if it brings it at all.
-    private static let latency = Duration.seconds(3)
+    /// The stream brings an announcement within this time after the history has it, if it brings it at all.
+    private static let latency = Duration.milliseconds(1_500)
     private static let pageSize = 100
     private static let key = "cursor"
 
@@ -41,8 +41,8 @@ actor Replay {
     private var running: Task<Bool, Never>?
     /// What ended before this moment, and was not said, was missed: the stream was not there to bring it.
     private var connectedAt: StackStormTime?
-    /// The last look left nothing that the stream may still bring.
-    private var isSettled = true
+    /// What the history had and nobody had said, and since when: the stream may still bring it.
+    private var pending: [String: ContinuousClock.Instant] = [:]
     nonisolated let health = Locked(Health())
 
     init(
@@ -75,7 +75,7 @@ actor Replay {
             for await occasion in occasions.stream {
                 if case .connected(let time) = occasion { connectedAt = time }
                 await lookUntilDone(occasion)
-                if !isSettled { group.addTask { await self.noteLater() } }
+                if !pending.isEmpty { group.addTask { await self.noteLater() } }
             }
             group.cancelAll()
         }
@@ -163,7 +163,7 @@ actor Replay {
         }
         let number = try await host.storage.ledger.last()
         let isMissed = missed()
-        isSettled = true
+        var pending: [String: ContinuousClock.Instant] = [:]
         var newest: StackStormTime?
         var open: StackStormTime?
         var filter = HistoryFilter(after: try await start(of: cursor), limit: Self.pageSize)
@@ -172,10 +172,10 @@ actor Replay {
             let due = page.items.filter { $0.isFinished }
             for run in page.items where !run.isFinished { open = min(open ?? run.start, run.start) }
             for run in try await unsaid(among: due) {
-                if isMissed(run, page.now) {
+                if isMissed(run) {
                     replay(run, page.now)
                 } else {
-                    isSettled = false
+                    pending[run.id] = self.pending[run.id] ?? .now
                     open = min(open ?? run.start, run.start)
                 }
             }
@@ -183,6 +183,7 @@ actor Replay {
             filter.offset += page.count
             if page.count < Self.pageSize { break }
         }
+        self.pending = pending
         cursor.advance(newest: newest, open: open, number: number)
         let forgettable = cursor.forgettable()
         if cursor != self.cursor { try keep(cursor) }
@@ -213,13 +214,14 @@ actor Replay {
     }
 
     /// What tells that the stream will not bring an announcement any more.
-    private func missed() -> (AnnouncementRun, StackStormTime?) -> Bool {
+    private func missed() -> (AnnouncementRun) -> Bool {
         let isListening = isListening()
-        let connectedAt = connectedAt
-        return { run, now in
-            guard let end = run.end, isListening else { return true }
-            if let connectedAt, end < connectedAt { return true }
-            return now.map { end < $0 - Self.latency } ?? false
+        let (connectedAt, pending) = (connectedAt, pending)
+        return { run in
+            guard isListening else { return true }
+            if let connectedAt, let end = run.end, end < connectedAt { return true }
+            // StackStorm's parts may tell different times: what counts is that it did not come.
+            return pending[run.id].map { $0.duration(to: .now) >= Self.latency } ?? false
         }
     }
 

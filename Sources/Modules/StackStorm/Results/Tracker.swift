@@ -73,7 +73,7 @@ struct Tracker: Sendable {
     private func outcome(of execution: OpenExecution) async throws -> ExecutionOutcome? {
         var filter = HistoryFilter(after: execution.since, limit: Self.pageSize)
         for _ in 0..<Self.mostPages {
-            let page = try await client.call(.outcomes(filter, contexts: true))
+            let page = try await client.call(.outcomes(filter, contextsOf: execution.action))
             if let found = page.items.first(where: { ReturnAddress($0.context)?.request == execution.request }) {
                 return found
             }
@@ -111,8 +111,13 @@ struct Tracker: Sendable {
                     giveUp(entry)
                     continue
                 }
-                guard outcome.isFinished, let end = outcome.end, let now, now - end >= grace else {
-                    open.postpone(execution.request, until: .now + (outcome.isFinished ? interval : pause(entry)))
+                guard outcome.isFinished else {
+                    open.postpone(execution.request, until: .now + pause(entry))
+                    continue
+                }
+                let byTheirs = outcome.end.flatMap { end in now.map { $0 - end } } ?? .zero
+                guard max(byTheirs, open.noteEnd(execution.request)) >= grace else {
+                    open.postpone(execution.request, until: .now + interval)
                     continue
                 }
                 silent.append((execution, outcome))

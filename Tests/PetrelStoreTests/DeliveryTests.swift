@@ -1,0 +1,355 @@
+import CoreMetrics
+import Foundation
+import Logging
+import PetrelCore
+import PetrelKit
+import PetrelTesting
+import Testing
+
+@testable import PetrelStore
+
+/// Delivery over the real store: what is said arrives, in order, whatever the backend and the disk do.
+@Suite(.timeLimit(.minutes(1))) struct DeliveryTests {
+    private struct Refused: Error {}
+
+    /// A clock on which nobody waits, and which tells how long they would have.
+    private final class HastyClock: Clock {
+        typealias Instant = ContinuousClock.Instant
+
+        let sleeps = Locked<[Duration]>([])
+        var now: Instant { .now }
+        var minimumResolution: Duration { .zero }
+
+        func sleep(until deadline: Instant, tolerance: Duration?) async throws {
+            sleeps.withLock { $0.append(ContinuousClock.now.duration(to: deadline)) }
+            try Task.checkCancellation()
+            await Task.yield()
+        }
+    }
+
+    private static let ops = Address(backend: "test", place: .room("#ops"))
+    private static let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+
+    private static func with(
+        _ backend: any ChatBackend, _ store: Store, outbox: (any Outbox)? = nil,
+        limits: Delivery.Limits = Delivery.Limits(), clock: any Clock<Duration> = HastyClock(),
+        _ body: @Sendable (Delivery) async throws -> Void
+    ) async throws {
+        let pool = TaskPool()
+        let delivery = try Delivery(
+            to: [backend], outbox: outbox ?? store.outbox, pool: pool, logger: logger,
+            metrics: NOOPMetricsHandler.instance, limits: limits, clock: clock)
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { try await pool.run() }
+            try await body(delivery)
+            group.cancelAll()
+        }
+        await store.written()
+    }
+
+    private static func say(_ texts: some Sequence<String>, _ delivery: Delivery) throws {
+        for text in texts { try delivery.say(Reply(text), to: ops, Receipt(), of: "m") }
+    }
+
+    private static func numbers(_ count: Int) -> [String] { (0..<count).map { "\($0)" } }
+
+    private static func texts(_ count: Int, _ backend: RecordingBackend) async -> [String] {
+        var texts: [String] = []
+        for _ in 0..<count { texts.append(await backend.next()?.reply.text ?? "") }
+        return texts
+    }
+
+    @Test func `a backend that refuses for a while gets everything, in order and once`() async throws {
+        let left = Locked(20)
+        let backend = RecordingBackend { _, _ in
+            let fails = left.withLock { left in
+                left -= 1
+                return left >= 0
+            }
+            if fails { throw Refused() }
+        }
+        let store = try Store()
+        try await Self.with(backend, store) { delivery in
+            try Self.say(Self.numbers(100), delivery)
+            #expect(await Self.texts(100, backend) == Self.numbers(100))
+        }
+        #expect(try await store.outbox.waiting(in: nil, after: 0, limit: 1).isEmpty)
+    }
+
+    @Test func `a service that says when to come back is asked no sooner`() async throws {
+        let isFirst = Locked(true)
+        let clock = HastyClock()
+        let backend = RecordingBackend { _, _ in
+            let fails = isFirst.withLock { isFirst in
+                defer { isFirst = false }
+                return isFirst
+            }
+            if fails { throw SendFailure("ratelimited", .later(after: .seconds(37))) }
+        }
+        try await Self.with(backend, Store(), clock: clock) { delivery in
+            try Self.say(["a"], delivery)
+            #expect(await backend.next()?.reply.text == "a")
+        }
+        let sleeps = clock.sleeps.value
+        #expect(sleeps.count == 1 && sleeps[0] > .seconds(36) && sleeps[0] <= .seconds(37))
+    }
+
+    @Test func `what was not sent when the process died is sent by the next one, and what was sent is not`() async throws {
+        let store = try Store()
+        let taken = Locked<[String]>([])
+        let full = Signal()
+        let first = RecordingBackend { reply, _ in
+            let count = taken.withLock { taken in
+                if taken.count < 40 { taken.append(reply.text) }
+                return taken.count
+            }
+            guard count == 40 else { return }
+            if reply.text != "39" {
+                full.open()
+                throw Refused()
+            }
+        }
+        try await Self.with(first, store) { delivery in
+            try Self.say(Self.numbers(100), delivery)
+            // An answer to a command that has to wait is kept as well.
+            delivery.answer(Reply("answer"), to: Self.ops)
+            await full.wait()
+        }
+        #expect(taken.value == Self.numbers(40))
+        let second = RecordingBackend()
+        try await Self.with(second, store) { _ in
+            #expect(await Self.texts(61, second) == Array(Self.numbers(100).dropFirst(40)) + ["answer"])
+        }
+    }
+
+    @Test func `an answer that is sent at once never touches the disk, and one that is not does`() async throws {
+        let store = try Store()
+        let fails = Locked(false)
+        let failed = Signal()
+        let backend = RecordingBackend { _, _ in
+            guard fails.value else { return }
+            failed.open()
+            throw Refused()
+        }
+        try await Self.with(backend, store) { delivery in
+            delivery.answer(Reply("quick"), to: Self.ops)
+            _ = await backend.next()
+            let last = try store.outbox.lastNumber()
+            #expect(last == 0)
+            fails.withLock { $0 = true }
+            delivery.answer(Reply("slow"), to: Self.ops)
+            delivery.answer(Reply("secret", isConfidential: true), to: Address(backend: "test", place: .direct("@a")))
+            await failed.wait()
+        }
+        let kept = try await store.outbox.waiting(in: nil, after: 0, limit: 10)
+        #expect(kept.map(\.reply.text) == ["slow"])
+    }
+
+    @Test func `at most one batch is unsure at any time`() async throws {
+        let store = try Store()
+        let held = HeldOutbox(store.outbox)
+        let backend = RecordingBackend()
+        var limits = Delivery.Limits()
+        limits.unsure = 25
+        try await Self.with(backend, store, outbox: held, limits: limits) { delivery in
+            try Self.say(Self.numbers(60), delivery)
+            #expect(await Self.texts(25, backend) == Self.numbers(25))
+            await held.untilHeld(25)
+            #expect(delivery.depth == 35)
+            held.release()
+            #expect(await Self.texts(35, backend) == Array(Self.numbers(60).dropFirst(25)))
+        }
+    }
+
+    @Test func `a burst waits in the store, not in memory, and keeps its order`() async throws {
+        let store = try Store()
+        let gate = Signal()
+        let backend = RecordingBackend { _, _ in await gate.wait() }
+        var limits = Delivery.Limits()
+        limits.memory = 10
+        try await Self.with(backend, store, limits: limits) { delivery in
+            try Self.say(Self.numbers(500), delivery)
+            #expect(delivery.inMemory <= 11)
+            #expect(delivery.depth == 500)
+            gate.open()
+            #expect(await Self.texts(500, backend) == Self.numbers(500))
+            try Self.say(["end"], delivery)
+            #expect(await backend.next()?.reply.text == "end")
+        }
+    }
+
+    @Test func `too much of it is refused and not forgotten in silence`() async throws {
+        let gate = Signal()
+        let backend = RecordingBackend { _, _ in await gate.wait() }
+        var limits = Delivery.Limits()
+        limits.total = 10
+        try await Self.with(backend, Store(), limits: limits) { delivery in
+            try Self.say(Self.numbers(10), delivery)
+            #expect(throws: (any Error).self) { try Self.say(["one more"], delivery) }
+            gate.open()
+            #expect(await Self.texts(10, backend) == Self.numbers(10))
+        }
+    }
+
+    @Test func `what can never be sent is a dead letter, told once, and can be sent again`() async throws {
+        let store = try Store()
+        let isGone = Locked(true)
+        let backend = RecordingBackend { _, address in
+            if isGone.value, address.place == .room("#gone") { throw SendFailure("no such room", .never) }
+        }
+        let told = Locked<[String]>([])
+        let gone = Address(backend: "test", place: .room("#gone"))
+        try await Self.with(backend, store) { delivery in
+            delivery.onUndeliverable { lane, reason in told.withLock { $0.append("\(lane.place.id): \(reason)") } }
+            for text in ["a", "b"] { try delivery.say(Reply(text), to: gone, Receipt(), of: "m") }
+            try Self.say(["end"], delivery)
+            #expect(await backend.next()?.reply.text == "end")
+            while try await store.outbox.deadLetters(limit: 10).count < 2 { await Task.yield() }
+            #expect(told.value == ["#gone: no such room"])
+            isGone.withLock { $0 = false }
+            #expect(try await store.outbox.retry(nil) == 2)
+            try await delivery.revive()
+            #expect(await Self.texts(2, backend) == ["a", "b"])
+        }
+        #expect(try await store.outbox.deadLetters(limit: 10).isEmpty)
+        #expect(try await store.outbox.waiting(in: nil, after: 0, limit: 1).isEmpty)
+    }
+
+    @Test func `what comes late says by how much`() async throws {
+        let backend = RecordingBackend()
+        try await Self.with(backend, Store()) { delivery in
+            try delivery.say(Reply("result"), to: Self.ops, Receipt(age: .seconds(600)), of: "m")
+            try delivery.say(Reply("fresh"), to: Self.ops, Receipt(age: .seconds(3)), of: "m")
+            #expect(await Self.texts(2, backend) == ["(10 min late) result", "fresh"])
+        }
+    }
+
+    @Test func `a long text goes on with the piece that was not sent`() async throws {
+        let store = try Store()
+        let lines = (0..<20).map { "line \($0)" }
+        let pieces = Locked<[String]>([])
+        let cut = Signal()
+        func backend(failing: Int?) -> RecordingBackend {
+            RecordingBackend(traits: BackendTraits(maximumLength: 40)) { reply, _ in
+                if pieces.value.count == failing {
+                    cut.open()
+                    throw Refused()
+                }
+                pieces.withLock { $0.append(reply.text) }
+            }
+        }
+        try await Self.with(backend(failing: 3), store) { delivery in
+            try Self.say([lines.joined(separator: "\n")], delivery)
+            await cut.wait()
+        }
+        #expect(pieces.value.count == 3)
+        let second = backend(failing: nil)
+        try await Self.with(second, store) { delivery in
+            try Self.say(["end"], delivery)
+            while await second.next()?.reply.text != "end" {}
+        }
+        #expect(pieces.value.dropLast().joined(separator: "\n").split(separator: "\n").map(String.init) == lines)
+    }
+
+    @Test func `a very long text is a file where the backend can send one`() async throws {
+        let backend = FilingBackend()
+        try await Self.with(backend, Store()) { delivery in
+            try Self.say([String(repeating: "line\n", count: 100)], delivery)
+            #expect(await backend.file.first { _ in true }?.count == 500)
+        }
+    }
+
+    @Test func `a full disk costs neither a word nor says one twice`() async throws {
+        try await WriteQueueTests.withStore { store, _ in
+            let backend = RecordingBackend()
+            try await Self.with(backend, store) { delivery in
+                try Self.say(["before"], delivery)
+                #expect(await backend.next()?.reply.text == "before")
+                #expect(await store.written())
+                try WriteQueueTests.fill(store, pages: 0)
+                let long = Self.numbers(200).map { $0 + String(repeating: " ", count: 400) }
+                try Self.say(long, delivery)
+                #expect(await Self.texts(200, backend) == long)
+                #expect(store.status().first?.isHealthy == false)
+                try WriteQueueTests.fill(store, pages: nil)
+                #expect(await store.written())
+                try Self.say(["after"], delivery)
+                #expect(await backend.next()?.reply.text == "after")
+            }
+            #expect(try await store.outbox.waiting(in: nil, after: 0, limit: 1).isEmpty)
+        }
+    }
+}
+
+/// An outbox that does not say when a removal was written until it is told to.
+private final class HeldOutbox: Outbox {
+    private let inner: StoredOutbox
+    private let held = Locked<[@Sendable () -> Void]?>([])
+    private let counts = AsyncStream.makeStream(of: Int.self)
+
+    init(_ inner: StoredOutbox) {
+        self.inner = inner
+    }
+
+    func untilHeld(_ count: Int) async { for await held in counts.stream where held >= count { return } }
+
+    func release() {
+        let all = held.withLock { held in
+            defer { held = nil }
+            return held ?? []
+        }
+        for written in all { written() }
+        // Whatever is written next tells that there is news.
+        inner.note(pieces: 0, of: 0) {}
+    }
+
+    func remove(_ number: Int64, written: @escaping @Sendable () -> Void) {
+        inner.remove(number) { [held, counts] in
+            let count: Int? = held.withLock { held in
+                held?.append(written)
+                return held?.count
+            }
+            if let count { counts.continuation.yield(count) } else { written() }
+        }
+    }
+
+    func observe(_ progress: @escaping @Sendable (OutboxProgress) -> Void) { inner.observe(progress) }
+    func lastNumber() throws -> Int64 { try inner.lastNumber() }
+    func lanes() throws -> [Lane] { try inner.lanes() }
+    func keep(_ parcel: Parcel, _ receipt: Receipt?, of module: String) { inner.keep(parcel, receipt, of: module) }
+    func note(pieces: Int, of number: Int64, written: @escaping @Sendable () -> Void) {
+        inner.note(pieces: pieces, of: number, written: written)
+    }
+    func bury(_ number: Int64, reason: String, written: @escaping @Sendable () -> Void) {
+        inner.bury(number, reason: reason, written: written)
+    }
+    func waiting(in lane: Lane?, after number: Int64, limit: Int) async throws -> [Parcel] {
+        try await inner.waiting(in: lane, after: number, limit: limit)
+    }
+    func revived() async throws -> [Parcel] { try await inner.revived() }
+    func deadLetters(limit: Int) async throws -> [DeadLetter] { try await inner.deadLetters(limit: limit) }
+    func retry(_ number: Int64?) async throws -> Int { try await inner.retry(number) }
+    func drop(_ number: Int64?) async throws -> Int { try await inner.drop(number) }
+}
+
+private final class FilingBackend: FileSending {
+    let name = "test"
+    let traits = BackendTraits(maximumLength: 50)
+    let file: AsyncStream<String>
+    private let continuation: AsyncStream<String>.Continuation
+
+    init() {
+        (file, continuation) = AsyncStream.makeStream()
+    }
+
+    func run(deliver: @escaping @Sendable (ChatMessage) async -> Void) async throws {}
+
+    func send(_ reply: Reply, to address: Address) async throws -> MessageReference? {
+        throw SendFailure("this is no file", .never)
+    }
+
+    func send(file name: String, _ reply: Reply, to address: Address) async throws -> MessageReference? {
+        continuation.yield(reply.text)
+        return nil
+    }
+}
