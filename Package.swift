@@ -85,6 +85,7 @@ let package = Package(
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
             ]),
         .systemLibrary(name: "CEditline", pkgConfig: "libedit", providers: [.apt(["libedit-dev"])]),
+        .systemLibrary(name: "CMalloc"),
         target("TextBackend", "Backends/Text", ["PetrelKit", "CEditline", log]),
         target(
             "StackStormModule", "Modules/StackStorm",
@@ -96,6 +97,7 @@ let package = Package(
             dependencies: [
                 "PetrelKit", "PetrelCore", "PetrelStore", "PetrelWeb", "StackStormClient", "StackStormSimulator",
                 "TextBackend", "StackStormModule", "BuiltinsModule", log, metrics, lifecycle,
+                .target(name: "CMalloc", condition: .when(platforms: [.linux])),
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],

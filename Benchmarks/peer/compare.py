@@ -69,6 +69,7 @@ def slow(bot):
 
 
 def burst(bot, count=10_000):
+    bot.clear()
     bot.stand_in.control(burst={"count": 200, "id": "w"})
     bot.wait(200, 20, idle=4)
     bot.clear()

@@ -94,7 +94,7 @@ package final class Delivery: Sendable {
     private func enqueue(_ item: Item, receipt: Receipt? = nil, of module: String = "") throws {
         let isIdle = try state.withLock { state in
             // In the order of the numbers, which the store goes by.
-            try state.add(item) { outbox.keep($0, receipt, of: module) }
+            try state.add(item) { outbox.keep($0, receipt, of: module, isUrgent: item.waitsForStore) }
         }
         if isIdle { pool.spawn { await self.work(item.parcel.lane) } }
     }
@@ -120,6 +120,7 @@ package final class Delivery: Sendable {
         var random = SystemRandomNumberGenerator()
         while !Task.isCancelled, let step = state.withLock({ $0.next(in: lane) }) {
             switch step {
+            case .wait: return outbox.hurry()
             case .load(let number): await load(lane, after: number)
             case .send(var item):
                 switch await send(&item) {
@@ -171,7 +172,7 @@ package final class Delivery: Sendable {
             go(on: state.withLock { $0.notSent(on: backend) })
         } else if !item.parcel.reply.isConfidential, item.parcel.reply.isVisible {
             item.isKept = true
-            outbox.keep(item.parcel, nil, of: "")
+            outbox.keep(item.parcel, nil, of: "", isUrgent: true)
         }
         let final = item
         state.withLock { $0.putBack(final) }
@@ -184,7 +185,7 @@ package final class Delivery: Sendable {
         if item.parcel.reply.isConfidential || !item.parcel.reply.isVisible {
             if item.isKept { go(on: state.withLock { $0.notSent(on: lane.backend) }) }
         } else {
-            if !item.isKept { outbox.keep(item.parcel, nil, of: "") }
+            if !item.isKept { outbox.keep(item.parcel, nil, of: "", isUrgent: true) }
             outbox.bury(item.parcel.number, reason: reason) { [weak self] in
                 if item.isKept { self?.isSure(lane.backend) }
             }

@@ -35,6 +35,8 @@ struct DeliveryState: Sendable {
         case send(Item)
         /// More waits in the store, after this number.
         case load(after: Int64)
+        /// Whoever waits for the store is woken when it has come further.
+        case wait
     }
 
     private struct LaneState {
@@ -115,13 +117,13 @@ struct DeliveryState: Sendable {
         return isIdle
     }
 
-    /// What to do next in a lane; nil when nothing may be sent now. The caller works on it until then.
+    /// What to do next in a lane; nil when nothing waits there. The caller works on it until then.
     mutating func next(in lane: Lane) -> Step? {
         if let item = lanes[lane]?.items.first {
             guard mayBeSent(item) else {
                 lanes[lane]?.isWorking = false
                 blocked.insert(lane)
-                return nil
+                return .wait
             }
             lanes[lane]?.items.removeFirst()
             if item.isKept { unsure[lane.backend, default: 0] += 1 }

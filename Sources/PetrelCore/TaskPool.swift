@@ -1,41 +1,55 @@
 import PetrelKit
 import ServiceLifecycle
 
-/// Runs closures as child tasks of one service, so that nothing outlives the process's orderly end.
+/// Runs closures as tasks that end with one service, so that nothing outlives the process's orderly end.
 ///
 /// At the end, what runs may finish, and may start what it needs for that, such as the delivery of its reply. What
 /// takes longer than ``patience`` is cancelled, and then finishes.
 package final class TaskPool: Service {
     package typealias Job = @Sendable () async -> Void
 
-    private enum Order {
-        case run(Job)
-        case cancelAll
+    private struct State {
+        var running: [Int: Task<Void, Never>] = [:]
+        /// Jobs that came before the service ran.
+        var early: [Job] = []
+        var count = 0
+        var isRunning = false
+        var isClosing = false
     }
 
     /// Well below the ten seconds in which the process has to be gone.
     private static let patience = Duration.seconds(5)
 
-    private let orders: AsyncStream<Order>
-    private let continuation: AsyncStream<Order>.Continuation
-    private let state = Locked((active: 0, isClosing: false))
+    private let state = Locked(State())
+    private let isOver = Signal()
 
-    package init() {
-        (orders, continuation) = AsyncStream.makeStream()
-    }
+    package init() {}
 
     /// Starts a closure.
     package func spawn(_ job: @escaping Job) {
-        state.withLock { $0.active += 1 }
-        continuation.yield(.run(job))
+        state.withLock { state in
+            guard state.isRunning else { return state.early.append(job) }
+            // It cannot end before it is in the table: that takes the lock.
+            state.count += 1
+            let number = state.count
+            state.running[number] = Task {
+                await job()
+                self.ended(number)
+            }
+        }
     }
 
     package func run() async throws {
-        // Not a child: a cancelled parent would stop taking jobs that others wait for.
-        let worker = Task { await self.work() }
+        let early = state.withLock { state in
+            defer { state.early = [] }
+            state.isRunning = true
+            return state.early
+        }
+        for job in early { spawn(job) }
         await withTaskCancellationHandler {
             await withGracefulShutdownHandler {
-                await worker.value
+                // Not cancelled with this one: others wait for the jobs.
+                await Task { await self.isOver.wait() }.value
             } onGracefulShutdown: {
                 self.close(patience: Self.patience)
             }
@@ -44,38 +58,22 @@ package final class TaskPool: Service {
         }
     }
 
-    private func work() async {
-        await withDiscardingTaskGroup { group in
-            for await order in orders {
-                switch order {
-                case .cancelAll: group.cancelAll()
-                case .run(let job):
-                    group.addTask {
-                        await job()
-                        self.ended()
-                    }
-                }
-            }
-        }
-    }
-
     private func close(patience: Duration) {
-        let isIdle = state.withLock { state in
-            state.isClosing = true
-            return state.active == 0
-        }
-        guard !isIdle else { return continuation.finish() }
-        Task { [continuation] in
+        state.withLock { $0.isClosing = true }
+        endIfIdle()
+        guard patience > .zero else { return cancelAll() }
+        Task {
             try await Task.sleep(for: patience)
-            continuation.yield(.cancelAll)
+            cancelAll()
         }
     }
 
-    private func ended() {
-        let isOver = state.withLock { state in
-            state.active -= 1
-            return state.isClosing && state.active == 0
-        }
-        if isOver { continuation.finish() }
+    private func cancelAll() { for task in state.withLock({ Array($0.running.values) }) { task.cancel() } }
+
+    private func ended(_ number: Int) {
+        state.withLock { $0.running[number] = nil }
+        endIfIdle()
     }
+
+    private func endIfIdle() { if state.withLock({ $0.isClosing && $0.running.isEmpty }) { isOver.open() } }
 }

@@ -65,8 +65,12 @@ package protocol Outbox: Sendable {
     func lastNumber() throws -> Int64
     /// Where something waits.
     func lanes() throws -> [Lane]
-    /// - Parameter receipt: written in the same transaction, to the module's space.
-    func keep(_ parcel: Parcel, _ receipt: Receipt?, of module: String)
+    /// - Parameters:
+    ///   - receipt: written in the same transaction, to the module's space.
+    ///   - isUrgent: it is not sent before it is kept.
+    func keep(_ parcel: Parcel, _ receipt: Receipt?, of module: String, isUrgent: Bool)
+    /// Somebody waits for what was not written yet.
+    func hurry()
     /// So many pieces of a long text were sent.
     func note(pieces: Int, of number: Int64, written: @escaping @Sendable () -> Void)
     /// It was sent.

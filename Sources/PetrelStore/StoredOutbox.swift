@@ -36,8 +36,10 @@ package final class StoredOutbox: Outbox {
         }
     }
 
-    package func keep(_ parcel: Parcel, _ receipt: Receipt?, of module: String) {
-        queue.submit { database in
+    package func hurry() { queue.hurry() }
+
+    package func keep(_ parcel: Parcel, _ receipt: Receipt?, of module: String, isUrgent: Bool) {
+        queue.submit(isUrgent: isUrgent) { database in
             try Self.insert(parcel, in: database)
             if let entry = receipt?.entry { try StoredLedger.insert(entry, module, in: database) }
             if let record = receipt?.closes {
@@ -49,18 +51,15 @@ package final class StoredOutbox: Outbox {
     }
 
     package func note(pieces: Int, of number: Int64, written: @escaping @Sendable () -> Void) {
-        queue.submit(
-            {
-                try $0.execute(
-                    sql: "UPDATE outbox SET pieces = ? WHERE sequence = ?", arguments: [pieces, number])
-            }, written: written)
+        queue.submit({
+            try $0.execute(sql: "UPDATE outbox SET pieces = ? WHERE sequence = ?", arguments: [pieces, number])
+        }, written: written)
     }
 
     package func remove(_ number: Int64, written: @escaping @Sendable () -> Void) {
-        queue.submit(
-            {
-                try $0.cachedStatement(sql: "DELETE FROM outbox WHERE sequence = ?").execute(arguments: [number])
-            }, written: written)
+        queue.submit({
+            try $0.cachedStatement(sql: "DELETE FROM outbox WHERE sequence = ?").execute(arguments: [number])
+        }, written: written)
     }
 
     package func bury(_ number: Int64, reason: String, written: @escaping @Sendable () -> Void) {

@@ -124,8 +124,11 @@ extension Endpoint where Value == HelpPage {
 
 extension Endpoint where Value == AliasExecution {
     /// `POST /aliasexecution`.
-    package static func run(_ run: AliasRun) throws -> Endpoint {
-        try Endpoint("POST", .api, "/aliasexecution", body: run) { try $0.checked().decoded() }
+    /// - Parameter isWhole: whether more is wanted of the execution than its id, status, start and address.
+    package static func run(_ run: AliasRun, isWhole: Bool = true) throws -> Endpoint {
+        try Endpoint("POST", .api, "/aliasexecution", body: run) {
+            try $0.checked().decoded(with: isWhole ? AliasExecution.wholeExecution : nil)
+        }
     }
 }
 
@@ -142,7 +145,7 @@ extension Endpoint where Value == [AliasExecution] {
         var body = ["command": command, "user": user, "source_channel": channel, "notification_channel": channel]
         body["notification_route"] = route
         return try Endpoint("POST", .api, "/aliasexecution/match_and_execute", body: body) {
-            try $0.checked().decoded(as: Results.self).results
+            try $0.checked().decoded(as: Results.self, with: AliasExecution.wholeExecution).results
         }
     }
 }

@@ -90,7 +90,7 @@ package final class EventStream: Sendable {
         connected: @escaping @Sendable (StackStormTime?) async -> Void,
         handle: @escaping @Sendable (ServerSentEvent) async -> Void
     ) async throws {
-        var reader = try await start(handle)
+        var reader = try await start(isFirst: true, handle)
         while true {
             reader.connection.takeOver.open()
             noteConnected()
@@ -134,6 +134,8 @@ package final class EventStream: Sendable {
         let takeOver = Signal()
         /// The first byte has come.
         let spoke = Signal()
+        /// The head of the answer has come, or none ever will.
+        let answered = Signal()
         /// The first byte has come, or none ever will.
         let known = Signal()
         /// When it was opened, by StackStorm's clock.
@@ -157,16 +159,31 @@ package final class EventStream: Sendable {
         }
     }
 
-    /// Opens a connection and waits for its first byte. It handles nothing before it is told to take over.
-    private func start(_ handle: @escaping @Sendable (ServerSentEvent) async -> Void) async throws -> Reader {
+    /// Opens a connection. It handles nothing before it is told to take over.
+    /// - Parameter isFirst: there is no other, so that one that does not speak is better than none: StackStorm writes a
+    ///   newline at once, but what stands before it may keep that back.
+    private func start(
+        isFirst: Bool, _ handle: @escaping @Sendable (ServerSentEvent) async -> Void
+    ) async throws -> Reader {
         let connection = Connection()
         let task = Task { () -> any Error in
-            defer { connection.known.open() }
+            defer {
+                connection.answered.open()
+                connection.known.open()
+            }
             return await self.read(connection, handle)
         }
         let limits = client.settings.limits
-        await Signal.wait(for: connection.known, atMost: min(limits.answer, limits.silence))
-        guard connection.spoke.isOpen else {
+        let limit = min(limits.answer, limits.silence)
+        if isFirst {
+            await Signal.wait(for: connection.answered, atMost: limit)
+            attempted.open()
+            if connection.answered.isOpen { await Signal.wait(for: connection.known, atMost: Self.courtesy) }
+        } else {
+            await Signal.wait(for: connection.known, atMost: limit)
+        }
+        let isGood = connection.spoke.isOpen || isFirst && connection.answered.isOpen && !connection.known.isOpen
+        guard isGood else {
             let isLate = !connection.known.isOpen
             task.cancel()
             let error = await task.value
@@ -174,6 +191,9 @@ package final class EventStream: Sendable {
         }
         return Reader(connection: connection, task: task)
     }
+
+    /// How long a new stream may be silent before that is taken for its nature.
+    private static let courtesy = Duration.seconds(1)
 
     /// Once the stream was silent for too long, another connection that has spoken. While none can be had, the silent
     /// one is kept: it may be alive.
@@ -188,7 +208,7 @@ package final class EventStream: Sendable {
             }
             do {
                 handedOver.withLock { $0 = [] }
-                let reader = try await start(handle)
+                let reader = try await start(isFirst: false, handle)
                 self.health.withLock { $0.renewals += 1 }
                 return reader
             } catch {
@@ -239,6 +259,7 @@ package final class EventStream: Sendable {
         do {
             let (body, time) = try await open()
             connection.opened.withLock { $0 = time }
+            connection.answered.open()
             for try await chunk in body {
                 if !connection.spoke.isOpen {
                     // The first byte: StackStorm writes a newline at once.

@@ -99,9 +99,26 @@ public struct AliasExecution: Sendable, Decodable, Hashable {
 
     private enum CodingKeys: CodingKey { case execution, message, extra }
 
+    /// The few parts of an execution that every command needs.
+    private struct Brief: Decodable {
+        var id: String
+        var status: String?
+        var web_url: String?
+        var start_timestamp: String?
+    }
+
+    /// Makes the decoder read the execution as a whole.
+    static let wholeExecution = CodingUserInfoKey(rawValue: "wholeExecution")
+
     public init(from decoder: any Decoder) throws {
         let container = try decoder.container(keyedBy: CodingKeys.self)
-        execution = try container.decode(Execution.self, forKey: .execution)
+        if let key = Self.wholeExecution, decoder.userInfo[key] != nil {
+            execution = try container.decode(Execution.self, forKey: .execution)
+        } else {
+            let brief = try container.decode(Brief.self, forKey: .execution)
+            execution = Execution(
+                id: brief.id, status: brief.status, web_url: brief.web_url, start_timestamp: brief.start_timestamp)
+        }
         // By now the execution runs: whatever these hold, the answer must be usable.
         message = try? container.decodeIfPresent(String.self, forKey: .message)
         extra = try? container.decodeIfPresent([String: JSONValue].self, forKey: .extra)

@@ -46,9 +46,14 @@ package struct StackStormResponse: Sendable {
     }
 
     /// The body as a value. Throws `.unexpectedAnswer` with the place that does not fit.
-    package func decoded<Value: Decodable>(as type: Value.Type = Value.self) throws(StackStormError) -> Value {
+    /// - Parameter key: set in the decoder's `userInfo`.
+    package func decoded<Value: Decodable>(
+        as type: Value.Type = Value.self, with key: CodingUserInfoKey? = nil
+    ) throws(StackStormError) -> Value {
         do {
-            return try JSONDecoder().decode(Value.self, from: body)
+            let decoder = JSONDecoder()
+            if let key { decoder.userInfo[key] = true }
+            return try decoder.decode(Value.self, from: body)
         } catch {
             throw unexpected(JSONValue.reason(of: error))
         }

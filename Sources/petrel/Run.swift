@@ -16,6 +16,7 @@ struct Run: AsyncParsableCommand {
     }
 
     func run() async throws {
+        Memory.setUp()
         do {
             let options = RunOptions(linger: linger)
             let configuration = try Configuration.read(file.config, options: options)

@@ -9,6 +9,7 @@ import ServiceLifecycle
 struct StoreKeeping: Service {
     private static let purging = Duration.seconds(3_600)
     private static let reviving = Duration.seconds(10)
+    private static let trimming = Duration.seconds(15)
 
     let store: Store
     let delivery: Delivery
@@ -20,6 +21,7 @@ struct StoreKeeping: Service {
             await withTaskGroup { group in
                 group.addTask { await repeatedly(every: Self.purging) { try await purge() } }
                 group.addTask { await repeatedly(every: Self.reviving) { try await delivery.revive() } }
+                group.addTask { await repeatedly(every: Self.trimming) { Memory.trim() } }
             }
         }
         guard await store.written() else {

@@ -316,7 +316,10 @@ private final class HeldOutbox: Outbox {
     func observe(_ progress: @escaping @Sendable (OutboxProgress) -> Void) { inner.observe(progress) }
     func lastNumber() throws -> Int64 { try inner.lastNumber() }
     func lanes() throws -> [Lane] { try inner.lanes() }
-    func keep(_ parcel: Parcel, _ receipt: Receipt?, of module: String) { inner.keep(parcel, receipt, of: module) }
+    func hurry() { inner.hurry() }
+    func keep(_ parcel: Parcel, _ receipt: Receipt?, of module: String, isUrgent: Bool) {
+        inner.keep(parcel, receipt, of: module, isUrgent: isUrgent)
+    }
     func note(pieces: Int, of number: Int64, written: @escaping @Sendable () -> Void) {
         inner.note(pieces: pieces, of: number, written: written)
     }

@@ -93,7 +93,7 @@ import Testing
             func say(_ number: Int64) {
                 store.outbox.keep(
                     Self.parcel(number, String(repeating: "x", count: 9_000)),
-                    Receipt(entry: LedgerEntry(content: content), closes: ("open", "request")), of: "st2")
+                    Receipt(entry: LedgerEntry(content: content), closes: ("open", "request")), of: "st2", isUrgent: false)
             }
             try Self.fill(store, pages: 0)
             say(1)

@@ -121,6 +121,7 @@ import Testing
         var options = Bench.Options()
         options.module = { $0.gracePeriod = .seconds(1) }
         try await Bench.run(options) { bench in
+            await Self.untilLooked(bench, times: 1)
             await bench.stackStorm.change { $0.passesContext = false }
             bench.backend.type("!st2 echo once")
             // Without the context nobody knows that it belongs to a command that is not acknowledged yet.

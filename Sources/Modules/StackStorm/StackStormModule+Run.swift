@@ -76,7 +76,10 @@ extension StackStormModule {
         await intend(request, match, invocation)
         overtaken.begin(request)
         do {
-            let answer = try await certain { try await self.call(.run(run), as: caller, invocation) }
+            let isNew = secrets.withLock { $0.wantsToSee(alias.actionRef) }
+            let answer = try await certain {
+                try await self.call(.run(run, isWhole: isNew), as: caller, invocation)
+            }
             followUp(request, alias, answer)
             remember(answer, match, invocation)
             var reply = acknowledgement(of: alias, answer) ?? Reply("")
@@ -154,7 +157,7 @@ extension StackStormModule {
     }
 
     private func remember(_ answer: AliasExecution, _ match: AliasMatcher.Match, _ invocation: Invocation) {
-        secrets.withLock { $0.learn(answer.execution) }
+        secrets.withLock { $0.learn(answer.execution, of: match.alias.actionRef) }
         // What StackStorm matched comes without parameters.
         let line =
             match.parameters.isEmpty

@@ -8,14 +8,24 @@ package struct AliasMatcher: Sendable {
         /// What `POST /aliasexecution` wants as `format`.
         package var representation: String
         package var parameters: [AliasFormat.Parameter]
+        /// The representation, ready to match; nil where only StackStorm can match it.
+        package var compiled: AliasFormat?
 
         package init(
-            alias: Alias, format: Alias.Format, representation: String, parameters: [AliasFormat.Parameter]
+            alias: Alias, format: Alias.Format, representation: String, parameters: [AliasFormat.Parameter],
+            compiled: AliasFormat? = nil
         ) {
             self.alias = alias
             self.format = format
             self.representation = representation
             self.parameters = parameters
+            self.compiled = compiled
+        }
+
+        /// What is compiled follows from the representation.
+        package static func == (left: Match, right: Match) -> Bool {
+            left.alias == right.alias && left.format == right.format && left.representation == right.representation
+                && left.parameters == right.parameters
         }
     }
 
@@ -92,7 +102,7 @@ package struct AliasMatcher: Sendable {
             matches.append(
                 Match(
                     alias: aliases[candidate.alias], format: candidate.format,
-                    representation: candidate.compiled.source, parameters: parameters))
+                    representation: candidate.compiled.source, parameters: parameters, compiled: candidate.compiled))
         }
         for isMultiple in [false, true] {
             let pass = matches.filter { match in

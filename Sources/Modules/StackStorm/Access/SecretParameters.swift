@@ -9,13 +9,17 @@ struct SecretParameters: Sendable {
 
     private var secrets: [String: Set<String>] = [:]
     private var known: [String: Set<String>] = [:]
+    /// Actions of which an execution was seen.
+    private var shown: Set<String> = []
 
     mutating func learn(_ action: String, _ parameters: [String: JSONValue]) {
         known[action] = Set(parameters.keys)
         secrets[action] = Set(parameters.filter { $0.value["secret"]?.bool == true }.keys)
     }
 
-    mutating func learn(_ execution: Execution) {
+    /// - Parameter action: what was asked for.
+    mutating func learn(_ execution: Execution, of action: String) {
+        shown.insert(action)
         guard let ref = execution.action?.ref, let schema = execution.action?.parameters else { return }
         learn(ref, schema)
         // Those of the runner are in no schema of the action.
@@ -26,6 +30,9 @@ struct SecretParameters: Sendable {
     }
 
     func knows(_ action: String) -> Bool { known[action] != nil }
+
+    /// Whether an execution of the action may still tell something new.
+    func wantsToSee(_ action: String) -> Bool { !shown.contains(action) }
 
     private func isSecret(_ parameter: String, of action: String) -> Bool {
         guard known[action]?.contains(parameter) == true else { return true }
@@ -38,7 +45,7 @@ struct SecretParameters: Sendable {
         let action = match.alias.actionRef
         guard match.parameters.contains(where: { isSecret($0.name, of: action) }) else { return line }
         // A value that a later one replaces is no less secret.
-        let written = (try? AliasFormat(match.representation))?.written(in: CommandStream(line)) ?? match.parameters
+        let written = match.compiled?.written(in: CommandStream(line)) ?? match.parameters
         let values = written.filter { isSecret($0.name, of: action) }.compactMap(\.value).filter { !$0.isEmpty }
         var line = line
         // The longest first: one may be a part of another.
