@@ -8,6 +8,8 @@ package final class Store: Sendable {
     let database: any DatabaseWriter
     let keys: KeyRing
     let queue: WriteQueue
+    /// The audit has one of its own: no command waits for what it writes.
+    private let auditQueue: WriteQueue
     private let lock: StoreLock?
 
     /// Opens or makes the database and brings it to this version's schema.
@@ -30,7 +32,8 @@ package final class Store: Sendable {
             let pool = try DatabasePool(path: path, configuration: configuration)
             try Self.migrate(pool, path: path)
             database = pool
-            self.queue = WriteQueue(pool)
+            queue = WriteQueue(pool)
+            auditQueue = WriteQueue(pool, leisure: .milliseconds(50))
         } catch {
             throw StoreFailure(error, path: path)
         }
@@ -41,10 +44,11 @@ package final class Store: Sendable {
         keys = .ephemeral()
         lock = nil
         do {
-            let queue = try DatabaseQueue()
-            try Self.migrate(queue, path: ":memory:")
-            database = queue
-            self.queue = WriteQueue(queue)
+            let memory = try DatabaseQueue()
+            try Self.migrate(memory, path: ":memory:")
+            database = memory
+            queue = WriteQueue(memory)
+            auditQueue = WriteQueue(memory)
         } catch {
             throw StoreFailure(error, path: ":memory:")
         }
@@ -60,6 +64,7 @@ package final class Store: Sendable {
             configuration.readonly = true
             database = try DatabaseQueue(path: path, configuration: configuration)
             queue = WriteQueue(database)
+            auditQueue = queue
         } catch {
             throw StoreFailure(error, path: path)
         }
@@ -81,6 +86,7 @@ package final class Store: Sendable {
             }
             database = other
             queue = WriteQueue(other)
+            auditQueue = queue
         } catch {
             throw StoreFailure(error, path: path)
         }
@@ -96,16 +102,22 @@ package final class Store: Sendable {
         ModuleStorage(queue: queue, keys: keys, module: module)
     }
 
-    package var audit: AuditTable { AuditTable(queue) }
+    package var audit: AuditTable { AuditTable(auditQueue) }
 
     package var outbox: StoredOutbox { StoredOutbox(database, queue) }
 
     /// Where trouble with the disk is told.
-    package func tell(_ logger: Logger) { queue.tell(logger) }
+    package func tell(_ logger: Logger) {
+        queue.tell(logger)
+        auditQueue.tell(logger)
+    }
 
     /// Returns once all that there is to write is in the store; false where the disk takes nothing.
     @discardableResult
-    package func written() async -> Bool { await queue.written() }
+    package func written() async -> Bool {
+        let isAudited = await auditQueue.written()
+        return await queue.written() && isAudited
+    }
 
     private static func migrate(_ database: any DatabaseWriter, path: String) throws {
         if try isCurrent(database, path: path) { return }
@@ -154,7 +166,9 @@ package struct StoreFailure: Error, CustomStringConvertible {
 extension Store: StatusReporting {
     /// Nothing while the disk takes everything.
     package func status() -> [StatusLine] {
-        queue.trouble.map { [StatusLine("store", isHealthy: false, "takes nothing, \($0.count) changes wait: \($0.problem)")] }
-            ?? []
+        let troubles = [queue.trouble, auditQueue.trouble].compactMap(\.self)
+        guard let first = troubles.first else { return [] }
+        let count = troubles.reduce(0) { $0 + $1.count }
+        return [StatusLine("store", isHealthy: false, "takes nothing, \(count) changes wait: \(first.problem)")]
     }
 }

@@ -32,13 +32,15 @@ final class WriteQueue: Sendable {
     static let capacity = 200_000
 
     private static let pause = Duration.seconds(1)
-    private static let leisure = DispatchTimeInterval.milliseconds(5)
 
     private let database: any DatabaseWriter
+    private let leisure: DispatchTimeInterval
     private let state = Locked(State())
 
-    init(_ database: any DatabaseWriter) {
+    /// - Parameter leisure: how long a change may wait for others that nobody waits for.
+    init(_ database: any DatabaseWriter, leisure: DispatchTimeInterval = .milliseconds(5)) {
         self.database = database
+        self.leisure = leisure
     }
 
     /// Where trouble is told.
@@ -55,7 +57,7 @@ final class WriteQueue: Sendable {
     }
 
     /// Adds a change to the next transaction.
-    /// - Parameter isUrgent: somebody waits for it. What nobody waits for is written within ``leisure``, with what comes
+    /// - Parameter isUrgent: somebody waits for it. What nobody waits for is written within `leisure`, with what comes
     ///   until then.
     func submit(
         isUrgent: Bool = false, _ apply: @escaping @Sendable (Database) throws -> Void,
@@ -82,7 +84,7 @@ final class WriteQueue: Sendable {
             return !state.isScheduled && !state.isWorking
         }
         guard isNew else { return }
-        DispatchQueue.global().asyncAfter(deadline: .now() + Self.leisure) {
+        DispatchQueue.global().asyncAfter(deadline: .now() + leisure) {
             self.state.withLock { $0.isScheduled = false }
             self.hurry()
         }

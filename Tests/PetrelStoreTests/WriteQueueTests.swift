@@ -55,20 +55,21 @@ import Testing
         try await Self.withStore { store, path in
             let records = store.storage(for: "m").records("c")
             try await records.set([1], for: "before")
-            try Self.fill(store, pages: 1)
+            try Self.fill(store, pages: 0)
             for number in 0..<200 { records.put(Array(repeating: 7, count: 400), for: "\(number)") }
             #expect(await store.written() == false)
             let trouble = try #require(store.status().first)
             #expect(!trouble.isHealthy && trouble.detail.contains(" changes wait: SQLite error 13"))
             #expect(try await records.value(for: "before") == [1])
             await #expect(throws: (any Error).self) { try await records.set(Array(repeating: 1, count: 9_000), for: "k") }
-            store.audit.record(Self.entry("meanwhile"))
+            let lines = (0..<20).map { String(repeating: "\($0) ", count: 500) }
+            for line in lines { store.audit.record(Self.entry(line)) }
             await #expect(throws: Refusal.self) { try await store.audit.entries(AuditQuery()) }
             try Self.fill(store, pages: nil)
             #expect(await store.written())
             #expect(store.status().isEmpty)
             #expect(try await records.all().count == 201)
-            #expect(try await store.audit.entries(AuditQuery()).map(\.line) == ["meanwhile"])
+            #expect(try await store.audit.entries(AuditQuery()).map(\.line) == lines.reversed())
             try store.close()
             #expect(try Store(readingOnly: path).findings().problems.isEmpty)
         }

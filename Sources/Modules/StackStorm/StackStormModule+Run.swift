@@ -81,7 +81,7 @@ extension StackStormModule {
                 try await self.call(.run(run, isWhole: isNew), as: caller, invocation)
             }
             followUp(request, alias, answer)
-            remember(answer, match, invocation)
+            remember(answer, match, invocation, request)
             var reply = acknowledgement(of: alias, answer) ?? Reply("")
             reply.promises = alias.announcesResult ? request : nil
             invocation.say(reply)
@@ -156,7 +156,9 @@ extension StackStormModule {
         }
     }
 
-    private func remember(_ answer: AliasExecution, _ match: AliasMatcher.Match, _ invocation: Invocation) {
+    private func remember(
+        _ answer: AliasExecution, _ match: AliasMatcher.Match, _ invocation: Invocation, _ request: String? = nil
+    ) {
         secrets.withLock { $0.learn(answer.execution, of: match.alias.actionRef) }
         // What StackStorm matched comes without parameters.
         let line =
@@ -169,7 +171,8 @@ extension StackStormModule {
         executions.value?.add(
             StartedExecution(
                 id: answer.execution.id, person: invocation.message.sender.id, address: invocation.address,
-                line: line, alias: match.alias.ref, isMasked: line != invocation.arguments))
+                line: line, alias: match.alias.ref, isMasked: line != invocation.arguments,
+                request: request, start: answer.execution.start_timestamp.flatMap { StackStormTime($0) }))
     }
 }
 

@@ -70,7 +70,6 @@ public final class StackStormModule: BotModule, StatusReporting, GaugeReporting 
         self.sync.withLock { $0 = sync }
         self.host.withLock { $0 = host }
         await followResults(host)
-        executions.withLock { $0 = StartedExecutions(host.storage.records("executions"), logger: host.logger) }
         await sync.restore()
         await restoreAccounts(host)
         do {
@@ -86,7 +85,9 @@ public final class StackStormModule: BotModule, StatusReporting, GaugeReporting 
     /// What was open when the last run ended is followed on.
     private func followResults(_ host: some ModuleHost) async {
         let open = OpenExecutions(host.storage, logger: host.logger)
-        await open.restore(due: .now + settings.gracePeriod)
+        let started = StartedExecutions(host.storage.records("executions"), logger: host.logger)
+        await open.restore(started, due: .now + settings.gracePeriod)
+        executions.withLock { $0 = started }
         let announcer = Announcer(host: host, overtaken: overtaken, open: open, instance: name) { [replay] in
             replay.value?.note(.routine)
         }
@@ -123,10 +124,11 @@ public final class StackStormModule: BotModule, StatusReporting, GaugeReporting 
                 host.ready()
             }
             group.addTask { await self.keepInSync(host) }
-            if let replay = replay.value, let open = open.value {
+            if let replay = replay.value, let open = open.value, let executions = executions.value {
                 group.addTask { await replay.run() }
                 let tracker = Tracker(
-                    client: client, host: host, open: open, replay: replay, grace: settings.gracePeriod)
+                    client: client, host: host, open: open, executions: executions, replay: replay,
+                    grace: settings.gracePeriod)
                 group.addTask { await tracker.run() }
             }
             group.addTask {

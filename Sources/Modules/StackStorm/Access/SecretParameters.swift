@@ -3,7 +3,7 @@ import StackStormClient
 
 /// Which parameters of which action are secret, as StackStorm last said. What it has not spoken of counts as secret.
 struct SecretParameters: Sendable {
-    private static let mask = "•••"
+    static let mask = "•••"
     /// What StackStorm shows in their place.
     private static let masked: JSONValue = "********"
 

@@ -61,11 +61,15 @@ final class OpenExecutions: Sendable {
     }
 
     /// What an earlier run left open.
-    func restore(due: ContinuousClock.Instant) async {
+    func restore(_ started: StartedExecutions, due: ContinuousClock.Instant) async {
         do {
             let all = try await records.all().map { try JSONDecoder().decode(OpenExecution.self, from: Data($0.value)) }
+            guard !all.isEmpty else { return }
+            let known = try await started.byRequest()
             state.withLock { state in
-                for execution in all {
+                for var execution in all {
+                    execution.id = known[execution.request]?.id
+                    execution.start = known[execution.request]?.start
                     state.entries[execution.request] = Entry(
                         execution: execution, due: execution.id == nil ? .now : due, isWatched: false)
                 }
@@ -85,24 +89,26 @@ final class OpenExecutions: Sendable {
         guard isTracked else {
             return logger.warning("Too many executions are open: \(execution.alias) is not followed to its end.")
         }
-        put(execution)
+        do {
+            records.put(try JSONValue.encode(execution), for: execution.request)
+        } catch {
+            logger.error("An execution of \(execution.alias) cannot be kept: \(error)")
+        }
         _ = await storage.written()
     }
 
-    /// StackStorm has it.
+    /// StackStorm has it. ``StartedExecutions`` keeps that.
     func started(_ request: String, id: String, start: StackStormTime?, due: ContinuousClock.Instant) {
-        let execution: OpenExecution? = state.withLock { state in
+        state.withLock { state in
             // Its result may have been quicker.
-            guard var entry = state.entries[request] else { return nil }
+            guard var entry = state.entries[request] else { return }
             entry.execution.id = id
             entry.execution.start = start
             entry.due = due
             entry.attempts = 0
             entry.isWatched = true
             state.entries[request] = entry
-            return entry.execution
         }
-        if let execution { put(execution) }
     }
 
     /// Nothing more is expected of it.
@@ -164,14 +170,6 @@ final class OpenExecutions: Sendable {
         state.withLock { state in
             defer { state.parents = [] }
             return state.parents
-        }
-    }
-
-    private func put(_ execution: OpenExecution) {
-        do {
-            records.put(try JSONValue.encode(execution), for: execution.request)
-        } catch {
-            logger.error("An execution of \(execution.alias) cannot be kept: \(error)")
         }
     }
 }

@@ -1,6 +1,7 @@
 import Foundation
 import Logging
 import PetrelKit
+import StackStormClient
 
 /// One execution that was started from chat: by whom, where, with which line.
 struct StartedExecution: Codable, Sendable {
@@ -12,6 +13,10 @@ struct StartedExecution: Codable, Sendable {
     var alias: String
     /// Something in the line is masked, so that it cannot be run again.
     var isMasked: Bool?
+    /// Petrel's own id of it; nil in what an older version stored.
+    var request: String?
+    /// By StackStorm's clock.
+    var start: StackStormTime?
 }
 
 /// What was started from chat, in the store.
@@ -35,6 +40,12 @@ struct StartedExecutions: Sendable {
 
     /// Forgets the oldest.
     func trim() async throws { try await records.trim(to: Self.kept) }
+
+    /// All of them by Petrel's own ids.
+    func byRequest() async throws -> [String: StartedExecution] {
+        let all = try await records.all().map { try JSONDecoder().decode(StartedExecution.self, from: Data($0.value)) }
+        return Dictionary(all.compactMap { one in one.request.map { ($0, one) } }) { first, _ in first }
+    }
 
     func find(_ id: String) async throws -> StartedExecution? {
         try await records.value(for: id).map { try JSONDecoder().decode(StartedExecution.self, from: Data($0)) }

@@ -18,6 +18,7 @@ struct Tracker: Sendable {
     let client: StackStormClient
     let host: any ModuleHost
     let open: OpenExecutions
+    let executions: StartedExecutions
     let replay: Replay
     let grace: Duration
 
@@ -47,6 +48,11 @@ struct Tracker: Sendable {
         do {
             if let found = try await outcome(of: execution) {
                 open.started(execution.request, id: found.id, start: found.start, due: .now + grace)
+                executions.add(
+                    StartedExecution(
+                        id: found.id, person: execution.person, address: execution.address, line: execution.line,
+                        alias: execution.alias, isMasked: execution.line.contains(SecretParameters.mask),
+                        request: execution.request, start: found.start))
                 return tell(
                     execution, "`\(execution.line)` was started after all: \(execution.alias) \(found.id), \(found.status). "
                         + "Its result follows." + link(found))
