@@ -1,6 +1,6 @@
 # What people type. Every target sets up what it needs.
 .DEFAULT_GOAL := help
-.PHONY: help setup build release demo test lint format bench clean
+.PHONY: help setup build release demo test lint format bench bench-peer faults clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -22,13 +22,19 @@ test: setup ## Build and run all tests
 	@Scripts/test
 
 lint: ## Check the format of the code
-	@swift format lint --strict --recursive --parallel Sources Tests Benchmarks Package.swift
+	@swift format lint --strict --recursive --parallel Sources Tests Benchmarks Faults Package.swift
 
 format: ## Format the code
-	@swift format --in-place --recursive --parallel Sources Tests Benchmarks Package.swift
+	@swift format --in-place --recursive --parallel Sources Tests Benchmarks Faults Package.swift
 
 bench: setup ## Measure, and compare with the thresholds
 	@Scripts/bench
+
+bench-peer: setup ## Measure beside Errbot and err-stackstorm, in turns
+	@Scripts/bench-peer
+
+faults: setup ## Break what Petrel stands on, and count what its users were told
+	@Scripts/faults
 
 clean: ## Remove what was built
 	@rm -rf .build .build-bench .build-release dist

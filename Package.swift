@@ -124,10 +124,20 @@ let package = Package(
         .executableTarget(
             name: "petrel-bench", dependencies: ["PetrelCore", "PetrelKit", "PetrelTesting", "StackStormClient"],
             path: "Benchmarks/Sources", swiftSettings: settings),
+        target(
+            "FaultSuite", "../Faults/Suite",
+            [
+                "PetrelKit", "PetrelCore", "PetrelTesting", "StackStormClient", "StackStormModule",
+                "StackStormSimulator", log, lifecycle,
+            ]),
+        .executableTarget(
+            name: "petrel-faults",
+            dependencies: ["FaultSuite", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+            path: "Faults/Command", swiftSettings: settings),
         tests(
             "IntegrationTests",
             [
-                "petrel", "PetrelKit", "PetrelCore", "PetrelStore", "PetrelWeb", "PetrelTesting", "StackStormClient",
+                "petrel", "FaultSuite", "PetrelKit", "PetrelCore", "PetrelStore", "PetrelWeb", "PetrelTesting", "StackStormClient",
                 "StackStormModule", "StackStormSimulator", nio, log, lifecycle,
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),

@@ -89,6 +89,7 @@ extension SimulatedStackStorm {
             id, action, parameters, context: context,
             notify: ["user": body["user"] ?? .null, "source_context": body["source_context"] ?? .null])
         save(execution, id)
+        started[body["command"]?.string ?? "", default: 0] += 1
         let notice = Notice(
             user: body["user"]?.string ?? user, channel: channel,
             route: body["notification_route"]?.string ?? "chatops",

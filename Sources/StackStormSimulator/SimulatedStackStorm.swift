@@ -42,6 +42,8 @@ package actor SimulatedStackStorm {
     var inquiries: [String: Bool] = [:]
     var subscribers: [Int: Subscriber] = [:]
     var faults: [Fault.Area: Fault] = [:]
+    /// How often each command line was started.
+    package internal(set) var started: [String: Int] = [:]
     package private(set) var requests: [String: Int] = [:]
     var askers: [String: String] = [:]
     private var isEnding = false

@@ -1,4 +1,5 @@
 import AsyncHTTPClient
+import FaultSuite
 import Foundation
 import NIOCore
 import NIOHTTP1

@@ -24,7 +24,7 @@ actor Replay {
     private static let interval = Duration.seconds(15)
     private static let retrying = Duration.seconds(2)
     /// The stream brings an announcement within this time after the history has it, if it brings it at all.
-    private static let latency = Duration.milliseconds(1_500)
+    private static let latency = Duration.seconds(1)
     private static let pageSize = 100
     private static let key = "cursor"
 
@@ -81,8 +81,9 @@ actor Replay {
         }
     }
 
+    /// Once it is known what the stream does not bring.
     private func noteLater() async {
-        try? await Task.sleep(for: Self.retrying)
+        try? await Task.sleep(for: Self.latency + .milliseconds(50))
         note(.routine)
     }
 

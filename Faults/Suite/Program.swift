@@ -1,17 +1,16 @@
-import Foundation
+package import Foundation
 import PetrelKit
-import Testing
 
 /// The built program, or one of the system, as a process of its own.
-final class Program: Sendable {
+package final class Program: Sendable {
     private let process: Process
     private let input = Pipe()
     private let output: LineCollector
     private let errors: LineCollector
     private let exited = Signal()
 
-    /// Beside the test bundle, where the build puts it.
-    static let path: String = {
+    /// Beside the test bundle or the program that runs, where the build puts it.
+    package static let path: String = {
         var folder = Bundle(for: Marker.self).bundleURL.deletingLastPathComponent()
         if !FileManager.default.fileExists(atPath: folder.appendingPathComponent("petrel").path) {
             folder = URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent()
@@ -21,7 +20,7 @@ final class Program: Sendable {
 
     private final class Marker {}
 
-    init(
+    package init(
         _ arguments: [String], of path: String = Program.path, in folder: URL? = nil,
         environment: [String: String] = [:]
     ) throws {
@@ -44,29 +43,29 @@ final class Program: Sendable {
 
     deinit { if process.isRunning { kill(process.processIdentifier, SIGKILL) } }
 
-    func type(_ line: String) { input.fileHandleForWriting.write(Data((line + "\n").utf8)) }
+    package func type(_ line: String) { input.fileHandleForWriting.write(Data((line + "\n").utf8)) }
 
-    func closeInput() throws { try input.fileHandleForWriting.close() }
+    package func closeInput() throws { try input.fileHandleForWriting.close() }
 
-    func signal(_ signal: Int32) { kill(process.processIdentifier, signal) }
+    package func signal(_ signal: Int32) { kill(process.processIdentifier, signal) }
 
     /// The next line of standard output; nil at its end.
-    func line() async -> String? { await output.next() }
+    package func line() async -> String? { await output.next() }
 
     /// The next line of standard output that holds a text.
-    func line(with text: String) async -> String? {
+    package func line(with text: String) async -> String? {
         while let line = await output.next() { if line.contains(text) { return line } }
         return nil
     }
 
     /// The next line on standard error that holds a text.
-    func error(with text: String) async -> String? {
+    package func error(with text: String) async -> String? {
         while let line = await errors.next() { if line.contains(text) { return line } }
         return nil
     }
 
     /// Waits for the end; what was not read of standard output comes along.
-    func end() async -> (status: Int32, output: String) {
+    package func end() async -> (status: Int32, output: String) {
         var rest: [String] = []
         while let line = await output.next() { rest.append(line) }
         await exited.wait()
@@ -74,7 +73,7 @@ final class Program: Sendable {
     }
 
     /// A folder of its own for one test.
-    static func withFolder(_ body: (URL) async throws -> Void) async throws {
+    package static func withFolder(_ body: (URL) async throws -> Void) async throws {
         let folder = FileManager.default.temporaryDirectory.appendingPathComponent("petrel-\(UUID())")
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         defer { try? FileManager.default.removeItem(at: folder) }
@@ -108,22 +107,4 @@ final class LineCollector: Sendable {
         for await line in stream { return line }
         return nil
     }
-}
-
-/// A port that was free a moment ago.
-func freePort() throws -> Int {
-    let socket = Foundation.socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-    defer { close(socket) }
-    var address = sockaddr_in()
-    address.sin_family = sa_family_t(AF_INET)
-    address.sin_addr.s_addr = inet_addr("127.0.0.1")
-    var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-    let port = withUnsafeMutablePointer(to: &address) { pointer in
-        pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { pointer -> UInt16? in
-            guard bind(socket, pointer, length) == 0, getsockname(socket, pointer, &length) == 0 else { return nil }
-            return UInt16(
-                bigEndian: pointer.withMemoryRebound(to: sockaddr_in.self, capacity: 1) { $0.pointee.sin_port })
-        }
-    }
-    return Int(try #require(port))
 }

@@ -1,0 +1,147 @@
+import Foundation
+import Logging
+import PetrelKit
+import StackStormClient
+import StackStormSimulator
+
+/// A simulated StackStorm, and the program as people run it, with a store of its own.
+struct House: Sendable {
+    let stackStorm: SimulatedStackStorm
+    let folder: URL
+    let tally = Tally()
+    private let program: String
+    private let running = Locked<Program?>(nil)
+    private let reading = Locked<Task<Void, Never>?>(nil)
+    private let count = Locked(0)
+
+    static let logger = Logger(label: "faults") { _ in SwiftLogNoOpLogHandler() }
+
+    /// Runs the body beside a simulator, in a folder that is gone afterwards.
+    static func with(
+        _ program: String, in folder: URL? = nil, _ body: @Sendable @escaping (House) async throws -> Void
+    ) async throws {
+        let own = FileManager.default.temporaryDirectory.appendingPathComponent("petrel-faults-\(UUID())")
+        let folder = folder ?? own
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(at: own) }
+        let stackStorm = SimulatedStackStorm()
+        try await withSimulator(stackStorm) { port in
+            let house = House(stackStorm: stackStorm, folder: folder, program: program)
+            try house.configure(port)
+            do {
+                try await body(house)
+                await house.stop()
+            } catch {
+                await house.stop()
+                throw error
+            }
+        }
+    }
+
+    /// Runs the body with what a client of the simulator needs.
+    static func with(
+        _ stackStorm: SimulatedStackStorm, _ body: @Sendable @escaping (StackStormSettings) async throws -> Void
+    ) async throws {
+        try await withSimulator(stackStorm) { port in
+            let base = "http://127.0.0.1:\(port)"
+            guard let auth = URL(string: "\(base)/auth/v1"), let api = URL(string: "\(base)/api/v1"),
+                let stream = URL(string: "\(base)/stream/v1")
+            else { return }
+            try await body(
+                StackStormSettings(
+                    auth: auth, api: api, stream: stream, login: .password(name: "petrel", password: Secret("demo"))))
+        }
+    }
+
+    private static func withSimulator(
+        _ stackStorm: SimulatedStackStorm, _ body: @Sendable @escaping (Int) async throws -> Void
+    ) async throws {
+        let (ports, found) = AsyncStream.makeStream(of: Int.self)
+        let simulator = Simulator(stackStorm, logger: logger) { found.yield($0) }
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask {
+                defer { found.finish() }
+                try await simulator.run()
+            }
+            defer { group.cancelAll() }
+            for await port in ports { return try await body(port) }
+        }
+    }
+
+    private init(stackStorm: SimulatedStackStorm, folder: URL, program: String) {
+        self.stackStorm = stackStorm
+        self.folder = folder
+        self.program = program
+    }
+
+    private func configure(_ port: Int) throws {
+        let base = "http://127.0.0.1:\(port)"
+        let config: JSONValue = [
+            "backends": ["text": ["format": "jsonl"]],
+            "log": ["level": "warning"],
+            "stackstorm": [
+                "auth_url": .string("\(base)/auth/v1"), "api_url": .string("\(base)/api/v1"),
+                "stream_url": .string("\(base)/stream/v1"),
+                "api_auth": ["user": ["name": "petrel", "password": "demo"]], "grace_period": 5,
+            ],
+        ]
+        let bytes: [UInt8] = try JSONValue.encode(config)
+        try Data(bytes).write(to: folder.appendingPathComponent("config.json"))
+    }
+
+    /// Starts the program, and reads what it says.
+    func start() throws {
+        let program = try Program(["run", "--config", "config.json"], of: program, in: folder)
+        running.withLock { $0 = program }
+        let tally = tally
+        let task = Task {
+            while let line = await program.line() {
+                if let text = (try? JSONValue.parse(line.utf8))?["text"]?.string { tally.said(text) }
+            }
+        }
+        reading.withLock { $0 = task }
+    }
+
+    /// Returns once the program listens to the stream.
+    func untilListening() async { await stackStorm.untilHeard() }
+
+    /// Ends the program at once, wherever it is; what it had said is read.
+    func kill() async {
+        running.value?.signal(SIGKILL)
+        await reading.value?.value
+        await stackStorm.cutStreams()
+    }
+
+    func stop() async {
+        running.value?.signal(SIGTERM)
+        await reading.value?.value
+    }
+
+    /// StackStorm announces something.
+    func announce(_ name: String, marks: Bool = false) async {
+        tally.sent(name, marks: marks)
+        await stackStorm.publish(payload: ["channel": "#ops", "message": .string("[\(name)]")], route: "errbot")
+    }
+
+    /// Somebody types a command. Its result has to be said where StackStorm started it.
+    func type(_ name: String) {
+        let number = count.withLock { count in
+            count += 1
+            return count
+        }
+        let line: JSONValue = [
+            "id": .string("\(number)"), "from": .string("@person\(number % 20)"), "room": "#ops",
+            "text": .string("!st2 echo [\(name)]"),
+        ]
+        if let bytes: [UInt8] = try? JSONValue.encode(line) { running.value?.type(String(decoding: bytes, as: UTF8.self)) }
+    }
+
+    /// Takes into account what StackStorm started, and how often.
+    func countCommands(_ outcome: inout Outcome) async {
+        for (command, times) in await stackStorm.started {
+            guard let name = command.firstMatch(of: /\[([a-z]+\d+)\]/).map({ String($0.1) }) else { continue }
+            tally.sent(name)
+            outcome.ranTwice += times - 1
+        }
+    }
+}

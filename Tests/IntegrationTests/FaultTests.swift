@@ -1,0 +1,15 @@
+import FaultSuite
+import Foundation
+import Testing
+
+/// A little of what `make faults` does.
+@Suite(.serialized, .timeLimit(.minutes(3))) struct FaultTests {
+    @Test(arguments: FaultSuite.scenarios.map(\.name)) func `nothing is lost, and nothing runs twice`(
+        name: String
+    ) async throws {
+        let scenario = try #require(FaultSuite.scenarios.first { $0.name == name })
+        let outcome = try await scenario.run(FaultSuite(program: Program.path, size: .short, seed: 1))
+        #expect(outcome.isGood, "\(outcome.line)")
+        if outcome.obstacle == nil { #expect(outcome.injected > 0 && outcome.sent > 20) }
+    }
+}
