@@ -43,7 +43,8 @@ package final class Program: Sendable {
 
     deinit { if process.isRunning { kill(process.processIdentifier, SIGKILL) } }
 
-    package func type(_ line: String) { input.fileHandleForWriting.write(Data((line + "\n").utf8)) }
+    /// What is typed to a process that has ended is lost, as it would be.
+    package func type(_ line: String) { try? input.fileHandleForWriting.write(contentsOf: Data((line + "\n").utf8)) }
 
     package func closeInput() throws { try input.fileHandleForWriting.close() }
 
