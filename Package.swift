@@ -134,6 +134,11 @@ let package = Package(
             name: "petrel-faults",
             dependencies: ["FaultSuite", .product(name: "ArgumentParser", package: "swift-argument-parser")],
             path: "Faults/Command", swiftSettings: settings),
+        // Replays corpora; Scripts/fuzz builds it with libFuzzer instead.
+        .executableTarget(
+            name: "petrel-fuzz",
+            dependencies: ["PetrelKit", "PetrelCore", "StackStormClient", "StackStormModule", log, metrics],
+            path: "Fuzz/Sources", swiftSettings: settings),
         tests(
             "IntegrationTests",
             [

@@ -1,4 +1,4 @@
-import Foundation
+package import Foundation
 package import Logging
 package import PetrelKit
 
@@ -130,7 +130,18 @@ extension SettingsSection {
         func failure(_ message: String) -> ConfigurationFailure {
             ConfigurationFailure(file: path, problems: [SettingsProblem(path: "", message: message)])
         }
-        guard var data = try? Data(contentsOf: url) else { throw failure("the file cannot be read") }
+        guard let data = try? Data(contentsOf: url) else { throw failure("the file cannot be read") }
+        return try root(of: data, file: path, folder: url.deletingLastPathComponent(), environment: environment)
+    }
+
+    /// The same of what a file holds.
+    package static func root(
+        of data: Data, file: String, folder: URL, environment: [String: String]
+    ) throws(ConfigurationFailure) -> (SettingsSection, SettingsContext) {
+        func failure(_ message: String) -> ConfigurationFailure {
+            ConfigurationFailure(file: file, problems: [SettingsProblem(path: "", message: message)])
+        }
+        var data = data
         let mark: [UInt8] = [0xEF, 0xBB, 0xBF]
         if data.starts(with: mark) { data = Data(data.dropFirst(mark.count)) }
         guard String(validating: data, as: UTF8.self) != nil, !data.contains(0) else { throw failure("must be UTF-8") }
@@ -143,9 +154,9 @@ extension SettingsSection {
         guard let object = json.object else { throw failure("must be a JSON object, not \(json.typeName)") }
         if let key = DuplicateKeys(in: data).found.first {
             throw ConfigurationFailure(
-                file: path, problems: [SettingsProblem(path: key, message: "stands there twice; only one would count")])
+                file: file, problems: [SettingsProblem(path: key, message: "stands there twice; only one would count")])
         }
-        let context = SettingsContext(folder: url.deletingLastPathComponent(), environment: environment)
+        let context = SettingsContext(folder: folder, environment: environment)
         return (SettingsSection(object, at: "", in: context), context)
     }
 
