@@ -215,6 +215,24 @@ import Testing
         #expect(try await store.outbox.waiting(in: nil, after: 0, limit: 1).isEmpty)
     }
 
+    @Test func `those who run the bot are told once that a room is gone, in their own room`() async throws {
+        let backend = RecordingBackend { _, address in
+            if address.place == .room("#gone") { throw SendFailure("no such room", .never) }
+        }
+        let host = try TestHost([backend], policy: Dispatcher.Policy(), adminRooms: ["#bots", "#gone"])
+        let module = host.access(for: "m")
+        try await host.run([]) {
+            for text in ["a", "b"] { try module.say(Reply(text), at: Address(backend: "test", place: .room("#gone"))) }
+            let told = await backend.next()
+            #expect(told?.address.place == .room("#bots"))
+            #expect(
+                told?.reply.text == "I cannot say anything in #gone on test: no such room. What was meant for it is kept; "
+                    + "`petrel outbox list` shows it, and `petrel outbox retry` sends it again.")
+            try module.say(Reply("end"), at: Address(backend: "test", place: .room("#bots")))
+            #expect(await backend.next()?.reply.text == "end")
+        }
+    }
+
     @Test func `what comes late says by how much`() async throws {
         let backend = RecordingBackend()
         try await Self.with(backend, Store()) { delivery in

@@ -1,0 +1,52 @@
+import FaultSuite
+import Foundation
+import PetrelKit
+import PetrelStore
+import Testing
+
+/// Dead letters, from the command line and after a restart.
+@Suite(.timeLimit(.minutes(2))) struct OutboxProgramTests {
+    private static let config = """
+        {"backends": {"text": {"format": "jsonl", "linger": 0}}, "stackstorm": {
+            "auth_url": "http://127.0.0.1:1/auth/v1", "api_url": "http://127.0.0.1:1/api/v1",
+            "stream_url": "http://127.0.0.1:1/stream/v1", "api_auth": {"token": "t"}}}
+        """
+
+    private static func outbox(_ arguments: [String], in folder: URL) async throws -> (status: Int32, output: String) {
+        try await Program(["outbox"] + arguments, in: folder).end()
+    }
+
+    @Test func `dead letters are listed, sent again and dropped`() async throws {
+        try await Program.withFolder { folder in
+            try Data(Self.config.utf8).write(to: folder.appendingPathComponent("config.json"))
+            #expect(try await Self.outbox(["list"], in: folder).status == 69)
+            let store = try Store(path: folder.appendingPathComponent("petrel.db").path, keys: .ephemeral())
+            for (number, text) in [(1, "first"), (2, "second"), (3, "third")] as [(Int64, String)] {
+                let address = Address(backend: "text", place: .room("#ops"))
+                store.outbox.keep(
+                    Parcel(number: number, reply: Reply(text), address: address, said: .now), nil, of: "",
+                    isUrgent: false)
+                store.outbox.bury(number, reason: "no such room") {}
+            }
+            await store.written()
+            // Beside the process that holds the store.
+            let list = try await Self.outbox(["list"], in: folder)
+            #expect(list.status == 0 && list.output.contains("#ops on text: no such room\n    second"))
+            let json = try await Self.outbox(["list", "--json"], in: folder).output.split(separator: "\n")
+            #expect(try json.map { try JSONValue.parse($0.utf8)["text"]?.string } == ["first", "second", "third"])
+            #expect(try await Self.outbox(["drop", "3"], in: folder).output == "1 reply was dropped.")
+            #expect(try await Self.outbox(["drop", "3"], in: folder).status == 1)
+            #expect(try await Self.outbox(["retry", "2"], in: folder).output == "1 reply will be sent again.")
+            #expect(try await Self.outbox(["retry"], in: folder).status == 64)
+            try store.close()
+            let petrel = try Program(["run", "--config", "config.json"], in: folder)
+            #expect(await petrel.line(with: "\"text\":\"second\"") != nil)
+            petrel.signal(SIGTERM)
+            #expect(await petrel.end().status == 0)
+            #expect(try await Self.outbox(["list"], in: folder).output.contains("first"))
+            #expect(try await Self.outbox(["drop", "--all"], in: folder).output == "1 reply was dropped.")
+            let none = try await Self.outbox(["list"], in: folder).output
+            #expect(none == "Everything was delivered, or is on its way.")
+        }
+    }
+}
