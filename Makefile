@@ -22,10 +22,10 @@ test: setup ## Build and run all tests
 	@Scripts/test
 
 lint: ## Check the format of the code
-	@swift format lint --strict --recursive --parallel Sources Tests Benchmarks Faults Package.swift
+	@swift format lint --strict --recursive --parallel Sources Tests Benchmarks Faults Fuzz/Sources Package.swift
 
 format: ## Format the code
-	@swift format --in-place --recursive --parallel Sources Tests Benchmarks Faults Package.swift
+	@swift format --in-place --recursive --parallel Sources Tests Benchmarks Faults Fuzz/Sources Package.swift
 
 bench: setup ## Measure, and compare with the thresholds
 	@Scripts/bench

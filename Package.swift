@@ -142,7 +142,8 @@ let package = Package(
         tests(
             "IntegrationTests",
             [
-                "petrel", "FaultSuite", "PetrelKit", "PetrelCore", "PetrelStore", "PetrelWeb", "PetrelTesting", "StackStormClient",
+                "petrel", "FaultSuite", "PetrelKit", "PetrelCore", "PetrelStore", "PetrelWeb", "PetrelTesting",
+                "StackStormClient",
                 "StackStormModule", "StackStormSimulator", nio, log, lifecycle,
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),

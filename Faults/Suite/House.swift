@@ -133,7 +133,9 @@ struct House: Sendable {
             "id": .string("\(number)"), "from": .string("@person\(number % 20)"), "room": "#ops",
             "text": .string("!st2 echo [\(name)]"),
         ]
-        if let bytes: [UInt8] = try? JSONValue.encode(line) { running.value?.type(String(decoding: bytes, as: UTF8.self)) }
+        if let bytes: [UInt8] = try? JSONValue.encode(line) {
+            running.value?.type(String(decoding: bytes, as: UTF8.self))
+        }
     }
 
     /// Takes into account what StackStorm started, and how often.

@@ -58,7 +58,8 @@ func fuzzLines(_ bytes: [UInt8]) {
 
 /// Every mistake has a place, and none stops the process.
 func fuzzSettings(_ bytes: [UInt8]) {
-    let read = try? SettingsSection.root(of: Data(bytes), file: "fuzz.json", folder: URL(fileURLWithPath: "/"), environment: [:])
+    let read = try? SettingsSection.root(
+        of: Data(bytes), file: "fuzz.json", folder: URL(fileURLWithPath: "/"), environment: [:])
     guard let (root, context) = read else { return }
     _ = CoreSettings(root)
     for section in root.sections("stackstorm") { _ = StackStormModuleSettings(section, environment: [:]) }

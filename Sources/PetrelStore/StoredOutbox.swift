@@ -51,15 +51,17 @@ package final class StoredOutbox: Outbox {
     }
 
     package func note(pieces: Int, of number: Int64, written: @escaping @Sendable () -> Void) {
-        queue.submit({
-            try $0.execute(sql: "UPDATE outbox SET pieces = ? WHERE sequence = ?", arguments: [pieces, number])
-        }, written: written)
+        queue.submit(
+            {
+                try $0.execute(sql: "UPDATE outbox SET pieces = ? WHERE sequence = ?", arguments: [pieces, number])
+            }, written: written)
     }
 
     package func remove(_ number: Int64, written: @escaping @Sendable () -> Void) {
-        queue.submit({
-            try $0.cachedStatement(sql: "DELETE FROM outbox WHERE sequence = ?").execute(arguments: [number])
-        }, written: written)
+        queue.submit(
+            {
+                try $0.cachedStatement(sql: "DELETE FROM outbox WHERE sequence = ?").execute(arguments: [number])
+            }, written: written)
     }
 
     package func bury(_ number: Int64, reason: String, written: @escaping @Sendable () -> Void) {

@@ -137,7 +137,7 @@ final class WriteQueue: Sendable {
             do {
                 try Self.apply(batch, database)
                 settle(batch)
-            } catch where Self.isTrouble(error) {
+            } catch  where Self.isTrouble(error) {
                 return giveBack(batch, "\(error)")
             } catch {
                 guard separate(batch, database) else { return }
@@ -168,7 +168,7 @@ final class WriteQueue: Sendable {
         for (index, change) in batch.enumerated() {
             do {
                 try Self.apply([change], database)
-            } catch where Self.isTrouble(error) {
+            } catch  where Self.isTrouble(error) {
                 giveBack(Array(batch[index...]), "\(error)")
                 return false
             } catch {

@@ -36,7 +36,9 @@ public final class TestHost: Sendable {
     }
 
     /// What a module is handed.
-    public func access(for module: String) -> some ModuleHost { host.access(for: module, storage: store.storage(for: module)) }
+    public func access(for module: String) -> some ModuleHost {
+        host.access(for: module, storage: store.storage(for: module))
+    }
 
     /// Prepares and runs modules and backends until the body returns.
     public func run<Value: Sendable>(

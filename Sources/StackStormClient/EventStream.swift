@@ -59,7 +59,8 @@ package final class EventStream: Sendable {
     ///     was missed, unless the connection before it brought it.
     ///   - handle: called with one event after the other, and with none twice.
     package func run(
-        connected: @escaping @Sendable (StackStormTime?) async -> Void, handle: @escaping @Sendable (ServerSentEvent) async -> Void
+        connected: @escaping @Sendable (StackStormTime?) async -> Void,
+        handle: @escaping @Sendable (ServerSentEvent) async -> Void
     ) async {
         var failures = 0
         while !Task.isCancelled {

@@ -153,7 +153,9 @@ package actor SimulatedStackStorm {
     }
 
     /// Returns once a path is asked for the next time.
-    package func untilRequestedAgain(_ path: String) async { await untilRequested(path, times: request(count: path) + 1) }
+    package func untilRequestedAgain(_ path: String) async {
+        await untilRequested(path, times: request(count: path) + 1)
+    }
 
     func note(_ request: SimulatedRequest) {
         requests["\(request.method) \(request.path)", default: 0] += 1

@@ -11,7 +11,9 @@ struct Petrel: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "A ChatOps bot for StackStorm: nothing is lost, every decision can be explained.",
         version: PetrelApp.version,
-        subcommands: [Run.self, Demo.self, Check.self, Explain.self, StoreCommand.self, OutboxCommand.self, Simulate.self])
+        subcommands: [
+            Run.self, Demo.self, Check.self, Explain.self, StoreCommand.self, OutboxCommand.self, Simulate.self,
+        ])
 }
 
 /// How the process ends, in the words of sysexits.h.

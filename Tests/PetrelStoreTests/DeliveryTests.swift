@@ -94,7 +94,9 @@ import Testing
         #expect(sleeps.count == 1 && sleeps[0] > .seconds(36) && sleeps[0] <= .seconds(37))
     }
 
-    @Test func `what was not sent when the process died is sent by the next one, and what was sent is not`() async throws {
+    @Test func `what was not sent when the process died is sent by the next one, and what was sent is not`()
+        async throws
+    {
         let store = try Store()
         let taken = Locked<[String]>([])
         let full = Signal()
@@ -226,7 +228,8 @@ import Testing
             let told = await backend.next()
             #expect(told?.address.place == .room("#bots"))
             #expect(
-                told?.reply.text == "I cannot say anything in #gone on test: no such room. What was meant for it is kept; "
+                told?.reply.text
+                    == "I cannot say anything in #gone on test: no such room. What was meant for it is kept; "
                     + "`petrel outbox list` shows it, and `petrel outbox retry` sends it again.")
             try module.say(Reply("end"), at: Address(backend: "test", place: .room("#bots")))
             #expect(await backend.next()?.reply.text == "end")

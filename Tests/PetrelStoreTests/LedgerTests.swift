@@ -22,7 +22,9 @@ import Testing
         for (number, content) in [(1, 7), (2, 7), (3, 8)] as [(Int64, UInt8)] {
             Self.say(Self.entry(content, nil), number, store)
         }
-        let found = [Self.entry(7, "a"), Self.entry(8, "b"), Self.entry(7, "c"), Self.entry(7, "d"), Self.entry(9, "e")]
+        let found = [
+            Self.entry(7, "a"), Self.entry(8, "b"), Self.entry(7, "c"), Self.entry(7, "d"), Self.entry(9, "e"),
+        ]
         #expect(try await ledger.unsaid(among: found).map(\.source) == ["d", "e"])
         // What was paired never counts again; what is unsaid stays so until it is said.
         #expect(try await ledger.unsaid(among: found).map(\.source) == ["d", "e"])
@@ -56,7 +58,9 @@ import Testing
             let address = Address(backend: "b", place: .direct("@bob"), thread: "t", inReplyTo: "m")
             let said = Date(timeIntervalSince1970: 1_000)
             outbox.keep(Parcel(number: 3, reply: reply, address: address, said: said), nil, of: "", isUrgent: false)
-            for number in [4, 5, 6] as [Int64] { outbox.keep(WriteQueueTests.parcel(number), nil, of: "", isUrgent: false) }
+            for number in [4, 5, 6] as [Int64] {
+                outbox.keep(WriteQueueTests.parcel(number), nil, of: "", isUrgent: false)
+            }
             outbox.note(pieces: 2, of: 5) {}
             outbox.remove(4) {}
             #expect(await store.written())

@@ -61,7 +61,9 @@ import Testing
             let trouble = try #require(store.status().first)
             #expect(!trouble.isHealthy && trouble.detail.contains(" changes wait: SQLite error 13"))
             #expect(try await records.value(for: "before") == [1])
-            await #expect(throws: (any Error).self) { try await records.set(Array(repeating: 1, count: 9_000), for: "k") }
+            await #expect(throws: (any Error).self) {
+                try await records.set(Array(repeating: 1, count: 9_000), for: "k")
+            }
             let lines = (0..<20).map { String(repeating: "\($0) ", count: 500) }
             for line in lines { store.audit.record(Self.entry(line)) }
             await #expect(throws: Refusal.self) { try await store.audit.entries(AuditQuery()) }
@@ -94,7 +96,8 @@ import Testing
             func say(_ number: Int64) {
                 store.outbox.keep(
                     Self.parcel(number, String(repeating: "x", count: 9_000)),
-                    Receipt(entry: LedgerEntry(content: content), closes: ("open", "request")), of: "st2", isUrgent: false)
+                    Receipt(entry: LedgerEntry(content: content), closes: ("open", "request")), of: "st2",
+                    isUrgent: false)
             }
             try Self.fill(store, pages: 0)
             say(1)

@@ -189,7 +189,10 @@ import Testing
         options.prepare = { await $0.setFault(.status(403), for: .executions) }
         try await Bench.run(options) { bench in
             await watch.saw("StackStorm's history cannot be had")
-            #expect(bench.module.status().contains { $0.detail.contains("which makes up for what the stream misses, cannot be had: Simulated fault 403") })
+            #expect(
+                bench.module.status().contains {
+                    $0.detail.contains("which makes up for what the stream misses, cannot be had: Simulated fault 403")
+                })
             await Self.announce("heard", bench)
             #expect(await bench.text() == "heard")
         }
@@ -230,20 +233,24 @@ import Testing
 }
 
 @Suite struct StackStormTimeTests {
-    @Test(arguments: [
-        ("2026-11-21T02:10:16.498577Z", "2026-11-21T02:10:16.498577Z"),
-        ("2026-11-21T02:10:16Z", "2026-11-21T02:10:16.000000Z"),
-        ("2026-11-21T02:10:16.5Z", "2026-11-21T02:10:16.500000Z"), ("yesterday", nil), ("", nil), ("Z", nil),
-        ("2026-11-21T02:10:16.x5Z", nil), ("2026-13-41T02:10:16Z", nil),
-    ] as [(String, String?)]) func `times are read as StackStorm writes them`(text: String, expected: String?) {
+    @Test(
+        arguments: [
+            ("2026-11-21T02:10:16.498577Z", "2026-11-21T02:10:16.498577Z"),
+            ("2026-11-21T02:10:16Z", "2026-11-21T02:10:16.000000Z"),
+            ("2026-11-21T02:10:16.5Z", "2026-11-21T02:10:16.500000Z"), ("yesterday", nil), ("", nil), ("Z", nil),
+            ("2026-11-21T02:10:16.x5Z", nil), ("2026-13-41T02:10:16Z", nil),
+        ] as [(String, String?)]) func `times are read as StackStorm writes them`(text: String, expected: String?)
+    {
         #expect(StackStormTime(text)?.description == expected)
     }
 
-    @Test(arguments: [
-        ("Sat, 21 Nov 2026 03:27:09 GMT", "2026-11-21T03:27:09.000000Z"),
-        ("Sun, 01 Jan 2023 00:00:00 GMT", "2023-01-01T00:00:00.000000Z"), ("Sat, 21 Foo 2026 03:27:09 GMT", nil),
-        ("now", nil),
-    ] as [(String, String?)]) func `and as the Date header has them`(text: String, expected: String?) {
+    @Test(
+        arguments: [
+            ("Sat, 21 Nov 2026 03:27:09 GMT", "2026-11-21T03:27:09.000000Z"),
+            ("Sun, 01 Jan 2023 00:00:00 GMT", "2023-01-01T00:00:00.000000Z"), ("Sat, 21 Foo 2026 03:27:09 GMT", nil),
+            ("now", nil),
+        ] as [(String, String?)]) func `and as the Date header has them`(text: String, expected: String?)
+    {
         #expect(StackStormTime(header: text)?.description == expected)
     }
 }

@@ -47,7 +47,9 @@ extension StackStormModule {
         let lines = running.suffix(20).map { execution in
             "\(execution.alias) \(execution.id ?? "(StackStorm has not answered yet)"): \(execution.line)"
         }
-        let heading = running.count == 1 ? "One command of yours has no result yet:" : "\(running.count) commands of yours have no result yet:"
+        let heading =
+            running.count == 1
+            ? "One command of yours has no result yet:" : "\(running.count) commands of yours have no result yet:"
         return Reply(([heading] + lines).joined(separator: "\n"))
     }
 

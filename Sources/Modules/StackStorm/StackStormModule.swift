@@ -241,7 +241,10 @@ extension StackStormModule {
 extension StackStormModule {
     private var resultsStatus: StatusLine {
         let history = replay.value?.health.value ?? Replay.Health()
-        let trouble = history.problem.map { "; StackStorm's history, which makes up for what the stream misses, cannot be had: \($0)" } ?? ""
+        let trouble =
+            history.problem.map {
+                "; StackStorm's history, which makes up for what the stream misses, cannot be had: \($0)"
+            } ?? ""
         return StatusLine(
             "\(name) results", isHealthy: history.problem == nil,
             "\(open.value?.count ?? 0) to come, \(history.replayed) had from the history\(trouble)")

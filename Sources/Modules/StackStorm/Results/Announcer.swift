@@ -48,7 +48,8 @@ struct Announcer: Sendable {
         } catch {
             unusable.increment()
             host.logger.error(
-                "An announcement \(event.name) of \(event.data.count) bytes could not be used: \(JSONValue.reason(of: error))")
+                "An announcement \(event.name) of \(event.data.count) bytes could not be used: \(JSONValue.reason(of: error))"
+            )
         }
     }
 

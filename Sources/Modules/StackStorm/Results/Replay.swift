@@ -137,7 +137,9 @@ actor Replay {
 
     private func restore() async {
         do {
-            cursor = try await records.value(for: Self.key).map { try JSONDecoder().decode(ReplayCursor.self, from: Data($0)) }
+            cursor = try await records.value(for: Self.key).map {
+                try JSONDecoder().decode(ReplayCursor.self, from: Data($0))
+            }
         } catch {
             host.logger.error("How far StackStorm's announcements were said cannot be read: \(error)")
         }

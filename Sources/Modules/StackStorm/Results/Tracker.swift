@@ -54,7 +54,8 @@ struct Tracker: Sendable {
                         alias: execution.alias, isMasked: execution.line.contains(SecretParameters.mask),
                         request: execution.request, start: found.start))
                 return tell(
-                    execution, "`\(execution.line)` was started after all: \(execution.alias) \(found.id), \(found.status). "
+                    execution,
+                    "`\(execution.line)` was started after all: \(execution.alias) \(found.id), \(found.status). "
                         + "Its result follows." + link(found))
             }
             // A request that hangs may still be carried out.
@@ -62,7 +63,8 @@ struct Tracker: Sendable {
                 return open.postpone(execution.request, until: .now + Self.searching * (1 << entry.attempts))
             }
             tell(
-                execution, "StackStorm's history shows no execution of `\(execution.line)`: it was not started. "
+                execution,
+                "StackStorm's history shows no execution of `\(execution.line)`: it was not started. "
                     + "Please try again.", isEnd: true)
         } catch {
             guard entry.attempts + 1 >= Self.mostAttempts else {
@@ -70,7 +72,8 @@ struct Tracker: Sendable {
             }
             host.logger.warning("Whether \(execution.alias) was started cannot be found out: \(error)")
             tell(
-                execution, "I was interrupted while `\(execution.line)` was handed to StackStorm, and cannot find out "
+                execution,
+                "I was interrupted while `\(execution.line)` was handed to StackStorm, and cannot find out "
                     + "whether it was started. Please look in StackStorm's history before you try again.", isEnd: true)
         }
     }
@@ -93,7 +96,9 @@ struct Tracker: Sendable {
 
     /// Executions that started about the same time, so that one query finds them all.
     private func grouped(_ entries: [OpenExecutions.Entry]) -> [[OpenExecutions.Entry]] {
-        let sorted = entries.sorted { ($0.execution.start?.microseconds ?? 0) < ($1.execution.start?.microseconds ?? 0) }
+        let sorted = entries.sorted {
+            ($0.execution.start?.microseconds ?? 0) < ($1.execution.start?.microseconds ?? 0)
+        }
         var groups: [[OpenExecutions.Entry]] = []
         for entry in sorted {
             if let last = groups.last?.last?.execution.start, let start = entry.execution.start,
@@ -183,7 +188,8 @@ struct Tracker: Sendable {
                 open.close(execution.request)
             } else {
                 tell(
-                    execution, "\(execution.alias) \(outcome.id) has ended as \(outcome.status), and StackStorm announced "
+                    execution,
+                    "\(execution.alias) \(outcome.id) has ended as \(outcome.status), and StackStorm announced "
                         + "no result." + link(outcome), isEnd: true, kind: .result)
             }
         }
