@@ -82,8 +82,8 @@ struct SlowRegex {
         func again() throws -> Groups? {
             if maximum == 0 { return nil }
             return try match(inner, at, groups) { end, groups in
-                // A round that took nothing is not followed by another.
-                if end == at, minimum <= 0 { return nil }
+                // A round that took nothing counts, and is not followed by another.
+                if end == at, minimum <= 0 { return try rest(end, groups) }
                 return try loop(inner, max(minimum - 1, 0), maximum.map { $0 - 1 }, isGreedy, end, groups, rest)
             }
         }

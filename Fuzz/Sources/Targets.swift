@@ -56,7 +56,7 @@ func fuzzLines(_ bytes: [UInt8]) {
     _ = Glob(line).matches(GlobText(text))
 }
 
-/// Every mistake has a place, and none stops the process.
+/// Every mistake is told, and none stops the process.
 func fuzzSettings(_ bytes: [UInt8]) {
     let read = try? SettingsSection.root(
         of: Data(bytes), file: "fuzz.json", folder: URL(fileURLWithPath: "/"), environment: [:])
@@ -64,7 +64,7 @@ func fuzzSettings(_ bytes: [UInt8]) {
     _ = CoreSettings(root)
     for section in root.sections("stackstorm") { _ = StackStormModuleSettings(section, environment: [:]) }
     root.finish()
-    for problem in context.problems { require(!problem.path.isEmpty, "a mistake without a place: \(problem)") }
+    for problem in context.problems { require(!problem.message.isEmpty, "a mistake without a word: \(problem)") }
 }
 
 /// Whatever StackStorm announces, either somebody is told or the log says why not.

@@ -35,6 +35,8 @@ package struct ServerSentEventParser: Sendable {
     private var data: [UInt8] = []
     private var hasData = false
     private var skipped = 0
+    /// The bytes of the event at hand, as long as they are within the limit.
+    private var used = 0
     /// The line at hand is part of what is skipped.
     private var lineIsSkipped = false
     private var afterReturn = false
@@ -67,15 +69,12 @@ package struct ServerSentEventParser: Sendable {
             } else {
                 keep(part)
                 // A line of which nothing was kept is not an empty one.
-                if lineIsSkipped {
-                    lineIsSkipped = false
-                    start = end + 1
-                    if bytes[end] == 13, start < bytes.count, bytes[start] == 10 { start += 1 }
-                    continue
+                if !lineIsSkipped {
+                    let whole = line
+                    line.removeAll(keepingCapacity: line.capacity <= 1 << 16)
+                    whole.withUnsafeBytes { take($0, into: &items) }
                 }
-                let whole = line
-                line.removeAll(keepingCapacity: line.capacity <= 1 << 16)
-                whole.withUnsafeBytes { take($0, into: &items) }
+                lineIsSkipped = false
             }
             start = end + 1
             if bytes[end] == 13 {
@@ -84,17 +83,24 @@ package struct ServerSentEventParser: Sendable {
         }
     }
 
+    /// Part of a line whose end has not come.
     private mutating func keep(_ part: UnsafeRawBufferPointer) {
-        if line.count + data.count + part.count > limit {
-            skipped += line.count + data.count + part.count
+        if !lineIsSkipped, fits(line.count + part.count) {
+            line.append(contentsOf: part)
+        } else {
+            skip(line.count + part.count)
             lineIsSkipped = true
             line = []
-            data = []
-        } else if lineIsSkipped {
-            skipped += part.count
-        } else {
-            line.append(contentsOf: part)
         }
+    }
+
+    /// Whether so many bytes more are within the limit for one event, field names included.
+    private func fits(_ count: Int) -> Bool { skipped == 0 && used + count <= limit }
+
+    private mutating func skip(_ count: Int) {
+        skipped += used + count
+        used = 0
+        data = []
     }
 
     private mutating func take(_ line: UnsafeRawBufferPointer, into items: inout [Item]) {
@@ -104,28 +110,21 @@ package struct ServerSentEventParser: Sendable {
             if line.starts(with: [0xEF, 0xBB, 0xBF]) { line = UnsafeRawBufferPointer(rebasing: line[3...]) }
         }
         guard !line.isEmpty else { return dispatch(into: &items) }
+        guard fits(line.count) else { return skip(line.count) }
+        used += line.count
         let colon = line.firstIndex(of: 58)
         let field = UnsafeRawBufferPointer(rebasing: line[..<(colon ?? line.count)])
         var value = UnsafeRawBufferPointer(rebasing: line[min((colon ?? line.count) + 1, line.count)...])
         if value.first == 32 { value = UnsafeRawBufferPointer(rebasing: value[1...]) }
         if field.elementsEqual("data".utf8) {
-            append(value)
+            if hasData { data.append(10) }
+            hasData = true
+            data.append(contentsOf: value)
         } else if field.elementsEqual("event".utf8) {
             name = Array(value.prefix(1 << 10))
         } else if field.elementsEqual("retry".utf8), let pause = Int(String(decoding: value, as: UTF8.self)) {
             items.append(.retry(pause))
         }
-    }
-
-    private mutating func append(_ value: UnsafeRawBufferPointer) {
-        guard skipped == 0, data.count + value.count < limit else {
-            skipped += data.count + value.count
-            data = []
-            return
-        }
-        if hasData { data.append(10) }
-        hasData = true
-        data.append(contentsOf: value)
     }
 
     private mutating func dispatch(into items: inout [Item]) {
@@ -139,6 +138,7 @@ package struct ServerSentEventParser: Sendable {
         data = []
         hasData = false
         skipped = 0
+        used = 0
     }
 }
 

@@ -99,6 +99,8 @@ struct Regex: Sendable {
         }
 
         private mutating func emitStar(_ inner: RegexNode, _ isGreedy: Bool) throws(RegexError) {
+            // A round that takes nothing comes back to where it began, and what is tried there is not remembered apart.
+            if inner.mayBeEmpty { throw .unsupported("a repetition of what may be empty") }
             let split = placeholder()
             try emit(inner)
             program.append(.jump(split))
@@ -259,5 +261,19 @@ extension Regex.Memory {
     fileprivate mutating func forget(_ bit: Int) {
         guard bit >> 6 < tried.count else { return }
         tried[bit >> 6] &= ~(UInt64(1) << UInt64(bit & 63))
+    }
+}
+
+extension RegexNode {
+    /// Whether it can match without taking a character.
+    fileprivate var mayBeEmpty: Bool {
+        switch self {
+        case .character, .any, .set: false
+        case .assertion: true
+        case .sequence(let items): items.allSatisfy(\.mayBeEmpty)
+        case .alternatives(let options): options.contains(where: \.mayBeEmpty)
+        case .group(_, let inner): inner.mayBeEmpty
+        case .loop(let inner, let minimum, _, _): minimum == 0 || inner.mayBeEmpty
+        }
     }
 }
