@@ -100,6 +100,7 @@ package struct ServerSentEventParser: Sendable {
     private mutating func skip(_ count: Int) {
         skipped += used + count
         used = 0
+        isStart = false
         data = []
     }
 
