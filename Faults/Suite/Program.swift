@@ -72,14 +72,6 @@ package final class Program: Sendable {
         await exited.wait()
         return (process.terminationStatus, rest.joined(separator: "\n"))
     }
-
-    /// A folder of its own for one test.
-    package static func withFolder(_ body: (URL) async throws -> Void) async throws {
-        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("petrel-\(UUID())")
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        defer { try? FileManager.default.removeItem(at: folder) }
-        try await body(folder)
-    }
 }
 
 /// The lines of a pipe, read on a thread of its own.

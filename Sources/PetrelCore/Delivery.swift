@@ -102,8 +102,7 @@ package final class Delivery: Sendable {
     /// Takes up dead letters that are to be sent again.
     package func revive() async throws {
         for parcel in try await outbox.revived() {
-            var item = Item(parcel)
-            item.isKept = true
+            let item = Item(parcel)
             let isIdle = state.withLock { $0.takeUp(item) }
             if isIdle { pool.spawn { await self.work(parcel.lane) } }
         }
@@ -158,9 +157,8 @@ package final class Delivery: Sendable {
         if item.isKept {
             outbox.remove(item.parcel.number) { [weak self] in self?.isSure(backend) }
         }
-        let callback = state.withLock { $0.sent(item) }
+        state.withLock { $0.sent(in: item.parcel.lane) }
         item.sent?()
-        callback?()
     }
 
     private func putBack(_ item: Item, isPart: Bool) {
@@ -190,10 +188,8 @@ package final class Delivery: Sendable {
                 if item.isKept { self?.isSure(lane.backend) }
             }
         }
-        let (isNew, callback) = state.withLock { ($0.deadLanes.insert(lane).inserted, $0.gone(item)) }
-        if isNew { undeliverable.value(lane, reason) }
+        if state.withLock({ $0.died(in: lane) }) { undeliverable.value(lane, reason) }
         item.sent?()
-        callback?()
     }
 
     /// The store knows what became of one parcel. What waits for that is woken by ``advance(_:)``.
@@ -205,6 +201,13 @@ package final class Delivery: Sendable {
         logger.warning(
             "A reply to \(lane.place.id) on \(lane.backend) was not sent: \(problem). The next attempt is in \(wait).")
     }
+}
+
+/// Why nothing more is taken.
+struct OutboxFull: Error, CustomStringConvertible {
+    var waiting: Int
+
+    var description: String { "\(waiting) replies wait to be sent already" }
 }
 
 extension Delivery {

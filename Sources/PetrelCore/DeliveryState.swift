@@ -60,7 +60,7 @@ struct DeliveryState: Sendable {
     /// Of each backend: sent, and the store does not know yet.
     var unsure: [String: Int] = [:]
     /// Places that nothing can be sent to.
-    var deadLanes: Set<Lane> = []
+    private var deadLanes: Set<Lane> = []
 
     /// - Parameters:
     ///   - last: the highest number that the store knows.
@@ -78,7 +78,7 @@ struct DeliveryState: Sendable {
     /// Adds at the end of a lane.
     /// - Returns: whether nobody works on the lane, so that the caller has to start that.
     mutating func add(_ item: Item, keep: (Parcel) -> Void) throws -> Bool {
-        guard waiting < limits.total else { throw Refusal("\(waiting) replies wait to be sent already") }
+        guard waiting < limits.total else { throw OutboxFull(waiting: waiting) }
         var item = item
         last += 1
         item.parcel.number = last
@@ -180,13 +180,14 @@ struct DeliveryState: Sendable {
 
     mutating func putBack(_ item: Item) { lanes[item.parcel.lane, default: LaneState()].items.prepend(item) }
 
-    mutating func sent(_ item: Item) -> (@Sendable () -> Void)? {
-        if !deadLanes.isEmpty { deadLanes.remove(item.parcel.lane) }
-        return gone(item)
+    mutating func sent(in lane: Lane) {
+        waiting -= 1
+        if !deadLanes.isEmpty { deadLanes.remove(lane) }
     }
 
-    mutating func gone(_ item: Item) -> (@Sendable () -> Void)? {
+    /// Returns whether it is the first in its lane since something was sent there.
+    mutating func died(in lane: Lane) -> Bool {
         waiting -= 1
-        return callbacks.removeValue(forKey: item.parcel.number)
+        return deadLanes.insert(lane).inserted
     }
 }

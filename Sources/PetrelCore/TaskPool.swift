@@ -15,6 +15,7 @@ package final class TaskPool: Service {
         var count = 0
         var isRunning = false
         var isClosing = false
+        var hasEnded = false
     }
 
     /// Well below the ten seconds in which the process has to be gone.
@@ -25,9 +26,10 @@ package final class TaskPool: Service {
 
     package init() {}
 
-    /// Starts a closure.
+    /// Starts a closure. What comes after the end is not started.
     package func spawn(_ job: @escaping Job) {
         state.withLock { state in
+            guard !state.hasEnded else { return }
             guard state.isRunning else { return state.early.append(job) }
             // It cannot end before it is in the table: that takes the lock.
             state.count += 1
@@ -75,5 +77,11 @@ package final class TaskPool: Service {
         endIfIdle()
     }
 
-    private func endIfIdle() { if state.withLock({ $0.isClosing && $0.running.isEmpty }) { isOver.open() } }
+    private func endIfIdle() {
+        let hasEnded = state.withLock { state in
+            if state.isClosing, state.running.isEmpty { state.hasEnded = true }
+            return state.hasEnded
+        }
+        if hasEnded { isOver.open() }
+    }
 }

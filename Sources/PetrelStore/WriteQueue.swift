@@ -80,8 +80,10 @@ final class WriteQueue: Sendable {
 
     private func schedule() {
         let isNew = state.withLock { state in
-            defer { state.isScheduled = true }
-            return !state.isScheduled && !state.isWorking
+            // Whoever works takes it along.
+            guard !state.isScheduled, !state.isWorking else { return false }
+            state.isScheduled = true
+            return true
         }
         guard isNew else { return }
         DispatchQueue.global().asyncAfter(deadline: .now() + leisure) {

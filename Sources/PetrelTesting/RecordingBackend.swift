@@ -11,6 +11,18 @@ public final class RecordingBackend: ChatBackend, CompletionObserving {
     /// What is done instead of taking a reply, such as throwing.
     public typealias Obstacle = @Sendable (Reply, Address) async throws -> Void
 
+    /// The first so many sends fail, with the error of the closure.
+    public static func failing(_ times: Int, with error: @Sendable @escaping () -> any Error) -> Obstacle {
+        let left = Locked(times)
+        return { _, _ in
+            let fails = left.withLock { left in
+                left -= 1
+                return left >= 0
+            }
+            if fails { throw error() }
+        }
+    }
+
     public let name: String
     public let traits: BackendTraits
     private let obstacle: Obstacle

@@ -66,28 +66,15 @@ package final class Transport: Sendable {
             request.body = .bytes(ByteBuffer(data: body))
         }
         let prepared = request
-        do {
-            // The deadline is for the head.
-            let deadline = NIODeadline.now() + TimeAmount(settings.limits.answer)
-            let response = try await line.client.execute(prepared, deadline: deadline)
-            var body = try await self.body(of: response)
+        let limit = settings.limits.body
+        return try await within(settings.limits.answer) {
+            let response = try await line.client.execute(prepared, deadline: .distantFuture)
+            var body = try await response.body.collect(upTo: limit)
             let bytes = body.readData(length: body.readableBytes) ?? Data()
             return StackStormResponse(
                 status: Int(response.status.code), headers: response.headers.lowercased, body: bytes)
-        } catch {
-            throw StackStormError(error)
         }
     }
-
-    /// A short body comes with the head or stalls, which the time-out for reading ends. A long one has a time of its own.
-    private func body(of response: HTTPClientResponse) async throws -> ByteBuffer {
-        let limit = settings.limits.body
-        let length = response.headers.first(name: "content-length").flatMap { Int($0) }
-        if let length, length <= Self.shortBody { return try await response.body.collect(upTo: limit) }
-        return try await within(settings.limits.answer) { try await response.body.collect(upTo: limit) }
-    }
-
-    private static let shortBody = 1 << 14
 
     /// The stream's body as it comes, and when it was opened by StackStorm's clock. Throws unless it is an event stream.
     package func openStream(

@@ -60,9 +60,11 @@ extension LoginHouse {
     static let output = root.appendingPathComponent(".build/login-page")
 
     static func run(_ body: @Sendable @escaping (LoginHouse) async throws -> Void) async throws {
-        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("petrel-\(UUID())")
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        defer { try? FileManager.default.removeItem(at: folder) }
+        try await withFolder { try await run(in: $0, body) }
+    }
+
+    private static func run(in folder: URL, _ body: @Sendable @escaping (LoginHouse) async throws -> Void) async throws
+    {
         let stackStorm = SimulatedStackStorm(users: users)
         let (ports, found) = AsyncStream.makeStream(of: Int.self)
         let simulator = Simulator(stackStorm, logger: .silent) { found.yield($0) }

@@ -1,6 +1,7 @@
 import FaultSuite
 import Foundation
 import PetrelKit
+import PetrelTesting
 import Testing
 
 #if canImport(FoundationNetworking)
@@ -84,7 +85,7 @@ import Testing
         let simulator = try Program(["simulate", "--port", "0"])
         let address = try #require(await simulator.line())
         let stackStorm = try #require(URL(string: address)?.port)
-        try await Program.withFolder { folder in
+        try await withFolder { folder in
             let port = try freePort()
             try Self.configuration(stackStorm: stackStorm, web: port, in: folder)
             var running = try await Self.start(folder, port: port)

@@ -2,6 +2,7 @@ import FaultSuite
 import Foundation
 import PetrelKit
 import PetrelStore
+import PetrelTesting
 import Testing
 
 /// Dead letters, from the command line and after a restart.
@@ -17,7 +18,7 @@ import Testing
     }
 
     @Test func `dead letters are listed, sent again and dropped`() async throws {
-        try await Program.withFolder { folder in
+        try await withFolder { folder in
             try Data(Self.config.utf8).write(to: folder.appendingPathComponent("config.json"))
             #expect(try await Self.outbox(["list"], in: folder).status == 69)
             let store = try Store(path: folder.appendingPathComponent("petrel.db").path, keys: .ephemeral())

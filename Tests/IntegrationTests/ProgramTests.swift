@@ -1,6 +1,7 @@
 import FaultSuite
 import Foundation
 import PetrelKit
+import PetrelTesting
 import Testing
 
 #if canImport(FoundationNetworking)
@@ -54,7 +55,7 @@ import Testing
 
     @Test func `the same lines through JSON and a StackStorm in another process`() async throws {
         let (simulator, port) = try await Self.simulator()
-        try await Program.withFolder { folder in
+        try await withFolder { folder in
             let petrel = try Self.run(in: folder, try Self.configuration(port: port))
             petrel.type(Self.say("!st2help", id: "1"))
             petrel.type(Self.say("!st2 echo hello", id: "2"))
@@ -75,7 +76,7 @@ import Testing
         async throws
     {
         let (simulator, port) = try await Self.simulator()
-        try await Program.withFolder { folder in
+        try await withFolder { folder in
             let petrel = try Self.run(in: folder, try Self.configuration(port: port))
             petrel.type(Self.say("!uptime"))
             #expect(await petrel.line() != nil)
@@ -104,7 +105,7 @@ import Testing
         let (first, port) = try await Self.simulator()
         first.signal(SIGTERM)
         _ = await first.end()
-        try await Program.withFolder { folder in
+        try await withFolder { folder in
             let petrel = try Self.run(in: folder, try Self.configuration(port: port))
             petrel.type(Self.say("!st2 echo x"))
             #expect(await petrel.line()?.contains("StackStorm cannot be used at the moment") == true)
@@ -127,7 +128,7 @@ import Testing
     }
 
     @Test func `only one process may use a store`() async throws {
-        try await Program.withFolder { folder in
+        try await withFolder { folder in
             let data = try Self.configuration(port: 1)
             let first = try Self.run(in: folder, data)
             first.type(Self.say("!version"))
@@ -142,7 +143,7 @@ import Testing
 
     @Test func `a port in use is told with its place`() async throws {
         let (simulator, port) = try await Self.simulator()
-        try await Program.withFolder { folder in
+        try await withFolder { folder in
             let data = try Self.configuration(port: port) { $0["web"] = ["port": .integer(port)] }
             let petrel = try Self.run(in: folder, data)
             #expect(await petrel.error(with: "web.port: \(port)") != nil)
@@ -153,7 +154,7 @@ import Testing
     }
 
     @Test func `check names every mistake and its place`() async throws {
-        try await Program.withFolder { folder in
+        try await withFolder { folder in
             let data = try Self.configuration(port: 1) { object in
                 object["bot"] = ["prefx": "?"]
                 object["backends"] = ["slak": .object([:])]
@@ -170,7 +171,7 @@ import Testing
 
     @Test func `explain says which alias, which format, which parameters`() async throws {
         let (simulator, port) = try await Self.simulator()
-        try await Program.withFolder { folder in
+        try await withFolder { folder in
             try Self.configuration(port: port).write(to: folder.appendingPathComponent("config.json"))
             let explain = try Program(
                 ["explain", "--user", "@bob", "--room", "#ops", "--json", "!st2 drain web1 for 5 minutes"], in: folder,
@@ -188,7 +189,7 @@ import Testing
     }
 
     @Test func `explain and check say what access rules do, and where they are wrong`() async throws {
-        try await Program.withFolder { folder in
+        try await withFolder { folder in
             let file = folder.appendingPathComponent("config.json")
             let rules: JSONValue = [
                 ["command": "whoami", "allowrooms": ["@petrel"]],
@@ -224,7 +225,7 @@ import Testing
     }
 
     @Test func `a reload keeps the rules of the modules that run, and says what waits for a restart`() async throws {
-        try await Program.withFolder { folder in
+        try await withFolder { folder in
             func configure(_ prefix: String, _ more: [String: JSONValue] = [:]) throws {
                 try Self.configuration(port: 1) { object in
                     object["access_controls"] = [["command": "st2:*", "allowusers": []]]
@@ -254,7 +255,7 @@ import Testing
         (#"{"rbac_auth": {"clientside": {"url": "http://127.0.0.1:1/"}}}"#, "web: is required: people log in"),
         (#"{"rbac_auth": {"clientside": {"url": "http://127.evil.example.com/"}}}"#, "url: must be https://"),
     ]) func `check finds what would only show later`(section: String, expected: String) async throws {
-        try await Program.withFolder { folder in
+        try await withFolder { folder in
             try Self.configuration(port: 1) { object in
                 let more = (try? JSONValue.parse(section.utf8))?.object ?? [:]
                 object["stackstorm"] = .object((object["stackstorm"]?.object ?? [:]).merging(more) { _, new in new })
@@ -265,7 +266,7 @@ import Testing
     }
 
     @Test func `explain decides without StackStorm, and knows no command where there is none`() async throws {
-        try await Program.withFolder { folder in
+        try await withFolder { folder in
             try Self.configuration(port: 1) { $0["access_controls"] = [["command": "st2 drain*", "allowusers": []]] }
                 .write(to: folder.appendingPathComponent("config.json"))
             func explain(_ line: String) async throws -> String {
@@ -279,7 +280,7 @@ import Testing
     }
 
     @Test func `SIGHUP takes over what can change, and a bad file changes nothing`() async throws {
-        try await Program.withFolder { folder in
+        try await withFolder { folder in
             let petrel = try Self.run(in: folder, try Self.configuration(port: 1))
             petrel.type(Self.say("!version"))
             #expect(await petrel.line() != nil)
@@ -301,7 +302,7 @@ import Testing
 
     @Test func `health and metrics are as their readers want them`() async throws {
         let (simulator, port) = try await Self.simulator()
-        try await Program.withFolder { folder in
+        try await withFolder { folder in
             let data = try Self.configuration(port: port) { object in
                 object["web"] = ["port": 0, "webhook_secret": "s3cret"]
             }

@@ -47,14 +47,7 @@ import Testing
     }
 
     @Test func `a send that fails is repeated, and the order is kept`() async throws {
-        let failures = Locked(3)
-        let backend = RecordingBackend { _, _ in
-            let fails = failures.withLock { left in
-                left -= 1
-                return left >= 0
-            }
-            if fails { throw Surprise() }
-        }
+        let backend = RecordingBackend(obstacle: RecordingBackend.failing(3) { Surprise() })
         let module = Module(commands: [
             Command("two", summary: "") { invocation in
                 invocation.say(Reply("first"))

@@ -1,20 +1,14 @@
 import Foundation
 import GRDB
 import PetrelKit
+import PetrelTesting
 import Testing
 
 @testable import PetrelStore
 
 @Suite struct BackupTests {
-    private static func withFolder(_ body: (URL) async throws -> Void) async throws {
-        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("petrel-\(UUID())")
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        defer { try? FileManager.default.removeItem(at: folder) }
-        try await body(folder)
-    }
-
     @Test func `a backup is made beside the process that writes, and holds all that was written`() async throws {
-        try await Self.withFolder { folder in
+        try await withFolder { folder in
             let path = folder.appendingPathComponent("petrel.db").path
             let copy = folder.appendingPathComponent("copy.db").path
             let store = try Store(path: path, keys: .ephemeral())
@@ -37,7 +31,7 @@ import Testing
     }
 
     @Test func `a check counts what is there, and finds a page that was damaged`() async throws {
-        try await Self.withFolder { folder in
+        try await withFolder { folder in
             let path = folder.appendingPathComponent("petrel.db").path
             let store = try Store(path: path, keys: .ephemeral())
             let records = store.storage(for: "m").records("c")

@@ -60,14 +60,7 @@ import Testing
     }
 
     @Test func `a backend that refuses for a while gets everything, in order and once`() async throws {
-        let left = Locked(20)
-        let backend = RecordingBackend { _, _ in
-            let fails = left.withLock { left in
-                left -= 1
-                return left >= 0
-            }
-            if fails { throw Refused() }
-        }
+        let backend = RecordingBackend(obstacle: RecordingBackend.failing(20) { Refused() })
         let store = try Store()
         try await Self.with(backend, store) { delivery in
             try Self.say(Self.numbers(100), delivery)
@@ -77,15 +70,9 @@ import Testing
     }
 
     @Test func `a service that says when to come back is asked no sooner`() async throws {
-        let isFirst = Locked(true)
         let clock = HastyClock()
-        let backend = RecordingBackend { _, _ in
-            let fails = isFirst.withLock { isFirst in
-                defer { isFirst = false }
-                return isFirst
-            }
-            if fails { throw SendFailure("ratelimited", .later(after: .seconds(37))) }
-        }
+        let backend = RecordingBackend(
+            obstacle: RecordingBackend.failing(1) { SendFailure("ratelimited", .later(after: .seconds(37))) })
         try await Self.with(backend, Store(), clock: clock) { delivery in
             try Self.say(["a"], delivery)
             #expect(await backend.next()?.reply.text == "a")

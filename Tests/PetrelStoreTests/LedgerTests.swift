@@ -1,6 +1,7 @@
 import Foundation
 import GRDB
 import PetrelKit
+import PetrelTesting
 import Testing
 
 @testable import PetrelStore
@@ -98,9 +99,10 @@ import Testing
     }
 
     @Test func `a store of the first version is brought up to date without loss`() async throws {
-        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("petrel-\(UUID())")
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        defer { try? FileManager.default.removeItem(at: folder) }
+        try await withFolder { try await Self.upgrade(in: $0) }
+    }
+
+    private static func upgrade(in folder: URL) async throws {
         let path = folder.appendingPathComponent("petrel.db").path
         // As 0.1.0 of the first release left it.
         let old = try DatabaseQueue(path: path)

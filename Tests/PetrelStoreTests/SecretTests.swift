@@ -1,18 +1,12 @@
 import Foundation
 import GRDB
 import PetrelKit
+import PetrelTesting
 import Testing
 
 @testable import PetrelStore
 
 @Suite struct SecretTests {
-    private static func withFolder(_ body: (URL) async throws -> Void) async throws {
-        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("petrel-\(UUID())")
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        defer { try? FileManager.default.removeItem(at: folder) }
-        try await body(folder)
-    }
-
     private static func store(in folder: URL, _ source: StoreKeySource? = nil) throws -> Store {
         let usual = StoreKeySource.usual(folder.appendingPathComponent("petrel.key").path)
         return try Store(path: folder.appendingPathComponent("petrel.db").path, keys: KeyRing(source ?? usual))
@@ -29,7 +23,7 @@ import Testing
     private static let token = Array("a very secret token".utf8)
 
     @Test func `secrets survive a restart, and the database alone does not hold them`() async throws {
-        try await Self.withFolder { folder in
+        try await withFolder { folder in
             let key = folder.appendingPathComponent("petrel.key")
             var store = try Self.store(in: folder)
             #expect(!FileManager.default.fileExists(atPath: key.path))
@@ -52,7 +46,7 @@ import Testing
     }
 
     @Test func `a record that was moved or changed cannot be opened`() async throws {
-        try await Self.withFolder { folder in
+        try await withFolder { folder in
             let store = try Self.store(in: folder)
             try await Self.records(store).set(Self.token, for: "alice")
             try await store.database.write { try $0.execute(sql: "UPDATE secret SET key = 'mallory'") }
@@ -61,7 +55,7 @@ import Testing
     }
 
     @Test func `a lost key costs the stored logins and nothing else, and it is told`() async throws {
-        try await Self.withFolder { folder in
+        try await withFolder { folder in
             let key = folder.appendingPathComponent("petrel.key")
             var store = try Self.store(in: folder)
             try await Self.records(store).set(Self.token, for: "alice")
@@ -88,7 +82,7 @@ import Testing
     }
 
     @Test func `a key file that others can read stops the start`() async throws {
-        try await Self.withFolder { folder in
+        try await withFolder { folder in
             let key = folder.appendingPathComponent("petrel.key")
             try KeyRing.write(.random(), to: key.path)
             for mode in [0o640, 0o604, 0o644] {
@@ -117,7 +111,7 @@ import Testing
     }
 
     @Test func `a credential of systemd comes before the file beside the configuration`() async throws {
-        try await Self.withFolder { folder in
+        try await withFolder { folder in
             try KeyRing.write(.random(), to: folder.appendingPathComponent("petrel.key").path)
             let ring = KeyRing(.usual("/nowhere/petrel.key"), environment: ["CREDENTIALS_DIRECTORY": folder.path])
             #expect(try ring.existing() != nil)
@@ -126,7 +120,7 @@ import Testing
     }
 
     @Test func `rotation seals everything with a new key`() async throws {
-        try await Self.withFolder { folder in
+        try await withFolder { folder in
             let key = folder.appendingPathComponent("petrel.key")
             var store = try Self.store(in: folder)
             for person in ["alice", "bob"] { try await Self.records(store).set(Self.token, for: person) }
@@ -143,7 +137,7 @@ import Testing
     }
 
     @Test func `a rotation that stopped half-way is finished at the next start`() async throws {
-        try await Self.withFolder { folder in
+        try await withFolder { folder in
             let key = folder.appendingPathComponent("petrel.key")
             let new = URL(fileURLWithPath: key.path + ".new")
             let store = try Self.store(in: folder)
@@ -168,7 +162,7 @@ import Testing
     }
 
     @Test func `one damaged record costs itself, and is told`() async throws {
-        try await Self.withFolder { folder in
+        try await withFolder { folder in
             let store = try Self.store(in: folder)
             for person in ["alice", "bob"] { try await Self.records(store).set(Self.token, for: person) }
             try await store.database.write { try $0.execute(sql: "UPDATE secret SET sealed = x'00' WHERE key = 'bob'") }
@@ -181,7 +175,7 @@ import Testing
     }
 
     @Test func `nothing that the old key had sealed is left after a rotation`() async throws {
-        try await Self.withFolder { folder in
+        try await withFolder { folder in
             let store = try Self.store(in: folder)
             for number in 0..<50 { try await Self.records(store).set(Self.token, for: "person \(number)") }
             let old = try await store.database.read { try Data.fetchAll($0, sql: "SELECT sealed FROM secret") }
@@ -195,7 +189,7 @@ import Testing
     }
 
     @Test func `a credential of systemd may be read by the group of the service`() async throws {
-        try await Self.withFolder { folder in
+        try await withFolder { folder in
             let file = folder.appendingPathComponent("petrel.key").path
             try KeyRing.write(.random(), to: file)
             for (mode, isGood) in [(0o440, true), (0o444, false)] {

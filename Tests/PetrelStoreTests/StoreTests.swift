@@ -1,24 +1,22 @@
 import Foundation
 import PetrelKit
+import PetrelTesting
 import Testing
 
 @testable import PetrelStore
 
 @Suite struct StoreTests {
-    private static func withFolder(_ body: (String) async throws -> Void) async throws {
-        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("petrel-\(UUID())")
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        defer { try? FileManager.default.removeItem(at: folder) }
-        try await body(folder.appendingPathComponent("petrel.db").path)
+    private static func withPath(_ body: (String) async throws -> Void) async throws {
+        try await withFolder { try await body($0.appendingPathComponent("petrel.db").path) }
     }
 
     @Test func `records survive a restart`() async throws {
-        try await Self.withFolder { path in
+        try await Self.withPath { path in
             let first = try Store(path: path, keys: .ephemeral())
             try await first.storage(for: "m").records("c").set([1, 2], for: "k")
             try first.close()
         }
-        try await Self.withFolder { path in
+        try await Self.withPath { path in
             do {
                 let store = try Store(path: path, keys: .ephemeral())
                 let records = store.storage(for: "m").records("c")
@@ -52,7 +50,7 @@ import Testing
     }
 
     @Test func `a second process is refused, with a word what to do`() async throws {
-        try await Self.withFolder { path in
+        try await Self.withPath { path in
             let first = try Store(path: path, keys: .ephemeral())
             #expect { try Store(path: path, keys: .ephemeral()) } throws: { "\($0)".contains("held by another Petrel") }
             try first.close()
@@ -66,7 +64,7 @@ import Testing
     }
 
     @Test func `only the owner may read the file`() async throws {
-        try await Self.withFolder { path in
+        try await Self.withPath { path in
             let store = try Store(path: path, keys: .ephemeral())
             let mode = try FileManager.default.attributesOfItem(atPath: path)[.posixPermissions] as? Int
             #expect(mode == 0o600)

@@ -1,6 +1,7 @@
 import Foundation
 import GRDB
 import PetrelKit
+import PetrelTesting
 import Testing
 
 @testable import PetrelStore
@@ -8,11 +9,10 @@ import Testing
 /// Writing, when the disk takes it and when it does not.
 @Suite(.timeLimit(.minutes(1))) struct WriteQueueTests {
     static func withStore(_ body: (Store, String) async throws -> Void) async throws {
-        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("petrel-\(UUID())")
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        defer { try? FileManager.default.removeItem(at: folder) }
-        let path = folder.appendingPathComponent("petrel.db").path
-        try await body(Store(path: path, keys: .ephemeral()), path)
+        try await withFolder { folder in
+            let path = folder.appendingPathComponent("petrel.db").path
+            try await body(Store(path: path, keys: .ephemeral()), path)
+        }
     }
 
     /// A disk with no room for one more page; nil takes the limit away.

@@ -1,6 +1,7 @@
 import AsyncHTTPClient
 import Foundation
 import PetrelKit
+import PetrelTesting
 import PetrelWeb
 import ServiceLifecycle
 import StackStormSimulator
@@ -28,9 +29,10 @@ import Testing
     }
 
     @Test func `a certificate of an own authority is trusted where it is named, and nowhere else`() async throws {
-        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("petrel-\(UUID())")
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        defer { try? FileManager.default.removeItem(at: folder) }
+        try await withFolder { try await Self.trust(in: $0) }
+    }
+
+    private static func trust(in folder: URL) async throws {
         let (certificate, key) = try await Self.selfSigned(in: folder)
         let (ports, found) = AsyncStream.makeStream(of: Int.self)
         let server = WebServer(

@@ -132,7 +132,8 @@ extension StackStormModule {
     private func startAll(
         _ match: AliasMatcher.Match, _ caller: Caller, _ invocation: Invocation
     ) async throws -> Reply? {
-        let answers = try await certain {
+        // Nothing of ours travels with it, by which it could be found.
+        let answers = try await certain(isFollowed: false) {
             try await self.call(
                 .matchAndExecute(
                     command: invocation.arguments, user: invocation.message.sender.id,
@@ -146,11 +147,14 @@ extension StackStormModule {
     }
 
     /// An execution must not run twice: where no answer came it is not repeated, and the person is told so.
-    private func certain<Value: Sendable>(_ work: () async throws -> Value) async throws -> Value {
+    /// - Parameter isFollowed: it is looked for afterwards.
+    private func certain<Value: Sendable>(
+        isFollowed: Bool = true, _ work: () async throws -> Value
+    ) async throws -> Value {
         do {
             return try await work()
         } catch let error as StackStormError where error.leavesOutcomeOpen {
-            throw OutcomeUnknown(cause: error.message)
+            throw OutcomeUnknown(cause: error.message, isFollowed: isFollowed)
         } catch let error as StackStormError where [.refused, .notFound].contains(error.code) {
             throw CommandRefusal(error)
         }
@@ -179,10 +183,14 @@ extension StackStormModule {
 /// An execution may have been started, or not.
 private struct OutcomeUnknown: ReplyError, CustomStringConvertible {
     var cause: String
+    var isFollowed: Bool
 
     var reply: String {
-        "StackStorm did not answer as it should, so I cannot tell whether this was started. I did not try again; I look "
-            + "for it in StackStorm's history and tell you what I find. (\(cause))"
+        let next =
+            isFollowed
+            ? "I did not try again; I look for it in StackStorm's history and tell you what I find."
+            : "I did not try again; please look in StackStorm's history before you do."
+        return "StackStorm did not answer as it should, so I cannot tell whether this was started. \(next) (\(cause))"
     }
 
     var description: String { "the outcome is unknown: \(cause)" }

@@ -78,7 +78,8 @@ struct Announcer: Sendable {
             let request = announced.origin?.request
             try say(
                 announced.announcement, announced.origin,
-                Receipt(entry: announced.entry, closes: request.flatMap { open?.announced($0) }, age: announced.age))
+                Receipt(entry: announced.entry, closes: request.flatMap { open?.record(of: $0) }, age: announced.age))
+            if let request { open?.ended(request) }
         } catch let error as Refusal {
             unusable.increment()
             host.logger.error("An announcement could not be used: \(error)")

@@ -27,7 +27,7 @@ final class OpenExecutions: Sendable {
     static let collection = "open"
     /// More than this many are not tracked.
     private static let capacity = 20_000
-    private static let mostParents = 10_000
+    private static let mostParents = 500
 
     struct Entry: Sendable {
         var execution: OpenExecution
@@ -47,6 +47,7 @@ final class OpenExecutions: Sendable {
         var entries: [String: Entry] = [:]
         /// Runs of notify rules that lost the context: what they announced is only known through them.
         var parents: [String] = []
+        var knownParents: Set<String> = []
     }
 
     private let state = Locked(State())
@@ -116,10 +117,13 @@ final class OpenExecutions: Sendable {
         if state.withLock({ $0.entries.removeValue(forKey: request) }) != nil { records.put(nil, for: request) }
     }
 
-    /// Its result was announced. Returns the record that the store removes together with saying that.
-    func announced(_ request: String) -> (collection: String, key: String)? {
-        state.withLock { $0.entries.removeValue(forKey: request) }.map { _ in (Self.collection, request) }
+    /// The record that the store removes together with saying the result; nil where none is expected.
+    func record(of request: String) -> (collection: String, key: String)? {
+        state.withLock { $0.entries[request] }.map { _ in (Self.collection, request) }
     }
+
+    /// Its result was said, and its record goes with that.
+    func ended(_ request: String) { state.withLock { _ = $0.entries.removeValue(forKey: request) } }
 
     /// StackStorm's answer did not come, or not whole: it has to be looked for.
     func outcomeIsUnknown(_ request: String, due: ContinuousClock.Instant) {
@@ -160,15 +164,18 @@ final class OpenExecutions: Sendable {
     func noteParent(_ parent: String?) {
         guard let parent else { return }
         state.withLock { state in
-            guard !state.entries.isEmpty, !state.parents.contains(parent) else { return }
+            guard !state.entries.isEmpty, state.knownParents.insert(parent).inserted else { return }
             state.parents.append(parent)
-            if state.parents.count > Self.mostParents { state.parents.removeFirst() }
+            if state.parents.count > Self.mostParents { state.knownParents.remove(state.parents.removeFirst()) }
         }
     }
 
     func takeParents() -> [String] {
         state.withLock { state in
-            defer { state.parents = [] }
+            defer {
+                state.parents = []
+                state.knownParents = []
+            }
             return state.parents
         }
     }

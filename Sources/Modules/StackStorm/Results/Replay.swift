@@ -151,25 +151,21 @@ actor Replay {
     }
 
     /// An empty store begins at StackStorm's present.
-    private func begin() async throws -> ReplayCursor {
+    private func begin() async throws {
         let page = try await client.call(.announcements(HistoryFilter(limit: 1, isNewestFirst: true)))
         let present = page.items.first?.start
-        let cursor = ReplayCursor(time: present, floor: present)
-        try keep(cursor)
-        return cursor
+        try keep(ReplayCursor(time: present, floor: present))
     }
 
     private func compare() async throws {
-        guard var cursor else {
-            _ = try await begin()
-            return
-        }
+        guard var cursor else { return try await begin() }
         let number = try await host.storage.ledger.last()
         let isMissed = missed()
         var pending: [String: ContinuousClock.Instant] = [:]
         var newest: StackStormTime?
         var open: StackStormTime?
-        var filter = HistoryFilter(after: try await start(of: cursor), limit: Self.pageSize)
+        try await cutOff(&cursor)
+        var filter = HistoryFilter(after: cursor.start, limit: Self.pageSize)
         while true {
             let page = try await client.call(.announcements(filter))
             let due = page.items.filter { $0.isFinished }
@@ -193,19 +189,18 @@ actor Replay {
         if let forgettable { try await host.storage.ledger.forget(through: forgettable) }
     }
 
-    /// Not before the window. Tells once what that cuts off.
-    private func start(of cursor: ReplayCursor) async throws -> StackStormTime? {
-        guard let now = client.now else { return cursor.start(notBefore: nil) }
+    /// Moves the cursor into the window. Tells, once, what that cuts off.
+    private func cutOff(_ cursor: inout ReplayCursor) async throws {
+        guard let now = client.now, let time = cursor.time, time < now - window else { return }
         let limit = now - window
-        if let time = cursor.time, time < limit {
-            let page = try await client.call(.announcements(HistoryFilter(after: time, before: limit, limit: 1)))
-            if let count = page.total, count > 0 {
-                host.tellAdmins(
-                    "StackStorm announced \(count) results between \(time) and \(limit) that were not said: they are "
-                        + "older than replay_window (\(window.inWords)). StackStorm's history has them.")
-            }
+        let page = try await client.call(.announcements(HistoryFilter(after: time, before: limit, limit: 1)))
+        if let count = page.total, count > 0 {
+            host.tellAdmins(
+                "StackStorm announced \(count) results between \(time) and \(limit) that were not said: they are "
+                    + "older than replay_window (\(window.inWords)). StackStorm's history has them.")
         }
-        return cursor.start(notBefore: limit)
+        cursor.skip(to: limit)
+        try keep(cursor)
     }
 
     private func unsaid(among runs: [AnnouncementRun]) async throws -> [AnnouncementRun] {

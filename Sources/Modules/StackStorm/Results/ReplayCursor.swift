@@ -22,11 +22,13 @@ struct ReplayCursor: Codable, Equatable {
     static let patience = Duration.seconds(900)
     private static let mostMarks = 100
 
-    /// From where on the history is asked for.
-    func start(notBefore limit: StackStormTime?) -> StackStormTime? {
-        guard let time else { return limit }
-        let start = max(time - Self.overlap, floor ?? time - Self.overlap)
-        return limit.map { max($0, start) } ?? start
+    /// From where on the history is asked for; nil for all of it.
+    var start: StackStormTime? { time.map { max($0 - Self.overlap, floor ?? $0 - Self.overlap) } }
+
+    /// What started before then is never said.
+    mutating func skip(to time: StackStormTime) {
+        self.time = max(self.time ?? time, time)
+        floor = max(floor ?? time, time)
     }
 
     /// - Parameters:

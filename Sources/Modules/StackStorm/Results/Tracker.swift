@@ -8,6 +8,7 @@ import StackStormClient
 struct Tracker: Sendable {
     /// How often an unknown outcome is looked for, and with which pause.
     private static let mostAttempts = 5
+    private static let mostAttemptsAfterRestart = 3
     private static let searching = Duration.seconds(10)
     /// Pages of the history that one look may cost.
     private static let mostPages = 20
@@ -58,9 +59,9 @@ struct Tracker: Sendable {
                     "`\(execution.line)` was started after all: \(execution.alias) \(found.id), \(found.status). "
                         + "Its result follows." + link(found))
             }
-            // A request that hangs may still be carried out.
-            if entry.attempts + 1 < Self.mostAttempts, entry.isWatched {
-                return open.postpone(execution.request, until: .now + Self.searching * (1 << entry.attempts))
+            // What was sent just before a crash, or hangs, may still be carried out.
+            guard entry.attempts + 1 >= (entry.isWatched ? Self.mostAttempts : Self.mostAttemptsAfterRestart) else {
+                return open.postpone(execution.request, until: .now + searchPause(entry))
             }
             tell(
                 execution,
@@ -68,7 +69,7 @@ struct Tracker: Sendable {
                     + "Please try again.", isEnd: true)
         } catch {
             guard entry.attempts + 1 >= Self.mostAttempts else {
-                return open.postpone(execution.request, until: .now + Self.searching * (1 << entry.attempts))
+                return open.postpone(execution.request, until: .now + searchPause(entry))
             }
             host.logger.warning("Whether \(execution.alias) was started cannot be found out: \(error)")
             tell(
@@ -76,6 +77,10 @@ struct Tracker: Sendable {
                 "I was interrupted while `\(execution.line)` was handed to StackStorm, and cannot find out "
                     + "whether it was started. Please look in StackStorm's history before you try again.", isEnd: true)
         }
+    }
+
+    private func searchPause(_ entry: OpenExecutions.Entry) -> Duration {
+        min(Self.searching, grace) * (1 << entry.attempts)
     }
 
     /// The execution that carries our request, in the history since then. Throws where that cannot be had as a whole.
@@ -210,10 +215,11 @@ struct Tracker: Sendable {
     private func tell(
         _ execution: OpenExecution, _ text: String, isEnd: Bool = false, kind: Reply.Kind = .acknowledgement
     ) {
-        let closes = isEnd ? open.announced(execution.request) : nil
+        let closes = isEnd ? open.record(of: execution.request) : nil
         let reply = Reply(text, style: .markdown, kind: kind, settles: isEnd ? execution.request : nil)
         do {
             try host.say(reply, at: execution.address, Receipt(closes: closes))
+            if isEnd { open.ended(execution.request) }
         } catch {
             host.logger.error("The outcome of \(execution.alias) could not be said: \(error)")
         }
