@@ -51,6 +51,7 @@ let package = Package(
     ],
     targets: [
         target("PetrelKit", nil, [log, metrics]),
+        target("PetrelLoop", nil, [nio, .product(name: "NIOPosix", package: "swift-nio")]),
         target(
             "PetrelCore", nil,
             ["PetrelKit", log, metrics, lifecycle, .product(name: "DequeModule", package: "swift-collections")]),
@@ -71,7 +72,7 @@ let package = Package(
         target(
             "StackStormClient", nil,
             [
-                "PetrelKit", log, nio,
+                "PetrelKit", "PetrelLoop", log, nio,
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
@@ -95,8 +96,8 @@ let package = Package(
         .executableTarget(
             name: "petrel",
             dependencies: [
-                "PetrelKit", "PetrelCore", "PetrelStore", "PetrelWeb", "StackStormClient", "StackStormSimulator",
-                "TextBackend", "StackStormModule", "BuiltinsModule", log, metrics, lifecycle,
+                "PetrelKit", "PetrelCore", "PetrelLoop", "PetrelStore", "PetrelWeb", "StackStormClient",
+                "StackStormSimulator", "TextBackend", "StackStormModule", "BuiltinsModule", log, metrics, lifecycle,
                 .target(name: "CMalloc", condition: .when(platforms: [.linux])),
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),

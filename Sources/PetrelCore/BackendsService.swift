@@ -5,19 +5,24 @@ import ServiceLifecycle
 package final class BackendsService: Service {
     private let services: [BackendService]
     private let prepared: [Signal]
+    private let executor: (any TaskExecutor)?
     /// People may be let in before a module is prepared, after this long.
     private static let patience = Duration.seconds(5)
 
-    package init(_ services: [BackendService], after prepared: [Signal]) {
+    /// - Parameter executor: where messages are read; nil: on Swift's own threads.
+    package init(
+        _ services: [BackendService], after prepared: [Signal], on executor: (any TaskExecutor)? = nil
+    ) {
         self.services = services
         self.prepared = prepared
+        self.executor = executor
     }
 
     /// Throws when every backend has failed for good.
     package func run() async throws {
         await cancelWhenGracefulShutdown { await Signal.wait(for: self.prepared, atMost: Self.patience) }
         await withDiscardingTaskGroup { group in
-            for service in services { group.addTask { await service.connect() } }
+            for service in services { group.addTask(executorPreference: executor) { await service.connect() } }
         }
         let failures = services.compactMap { service in
             if case .failed(let reason) = service.currentState { "\(service.backend.name): \(reason)" } else { nil }

@@ -21,9 +21,10 @@ package final class Host: Sendable {
         backends: [any ChatBackend], policy: Dispatcher.Policy, name: String = "petrel", version: String,
         logger: Logger,
         metrics: any MetricsFactory, audit: any AuditLog, outbox: any Outbox, adminRooms: [String] = [],
-        limits: FairQueueLimits = FairQueueLimits(), delivery deliveryLimits: Delivery.Limits = Delivery.Limits()
+        limits: FairQueueLimits = FairQueueLimits(), executor: (any TaskExecutor)? = nil,
+        delivery deliveryLimits: Delivery.Limits = Delivery.Limits()
     ) throws {
-        let pool = TaskPool()
+        let pool = TaskPool(on: executor)
         let places = PlaceMemory()
         self.pool = pool
         self.places = places

@@ -21,10 +21,14 @@ package final class TaskPool: Service {
     /// Well below the ten seconds in which the process has to be gone.
     private static let patience = Duration.seconds(5)
 
+    private let executor: (any TaskExecutor)?
     private let state = Locked(State())
     private let isOver = Signal()
 
-    package init() {}
+    /// - Parameter executor: where the tasks run; nil: on Swift's own threads.
+    package init(on executor: (any TaskExecutor)? = nil) {
+        self.executor = executor
+    }
 
     /// Starts a closure. What comes after the end is not started.
     package func spawn(_ job: @escaping Job) {
@@ -34,7 +38,7 @@ package final class TaskPool: Service {
             // It cannot end before it is in the table: that takes the lock.
             state.count += 1
             let number = state.count
-            state.running[number] = Task {
+            state.running[number] = Task(executorPreference: executor) {
                 await job()
                 self.ended(number)
             }

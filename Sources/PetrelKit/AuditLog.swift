@@ -20,10 +20,10 @@ public struct AuditEntry: Sendable, Hashable, Codable {
     public var executions: [String]
 
     public init(
-        id: UUID = UUID(), time: Date = .now, backend: String, person: String, name: String, room: String?,
+        id: UUID? = nil, time: Date = .now, backend: String, person: String, name: String, room: String?,
         line: String, isAllowed: Bool, rule: Int?, reason: String, executions: [String] = []
     ) {
-        self.id = id
+        self.id = id ?? .timeOrdered()
         self.time = time
         self.backend = backend
         self.person = person

@@ -15,3 +15,16 @@ extension Task where Success: Sendable, Failure == any Error {
         }
     }
 }
+
+extension Task where Success: Sendable {
+    /// The value of a task that is its caller's alone: cancelling the caller cancels the task, and its end is waited for.
+    package var ownValue: Result<Success, Failure> {
+        get async {
+            await withTaskCancellationHandler {
+                await result
+            } onCancel: {
+                cancel()
+            }
+        }
+    }
+}

@@ -3,6 +3,7 @@ import Foundation
 import Logging
 import NIOCore
 package import PetrelKit
+import PetrelLoop
 
 /// Follows StackStorm's stream for as long as it runs: connects, reads, notices silence, connects again.
 ///
@@ -99,7 +100,7 @@ package final class EventStream: Sendable {
             attempted.open()
             let reading = reader
             guard let next = try await untilSilent(reading, handle) else {
-                throw try await reading.end()
+                throw await reading.end()
             }
             // The one before has ended by now: what both of them brought was handled already.
             let handled = handedOver.withLock { handedOver in
@@ -117,7 +118,7 @@ package final class EventStream: Sendable {
     ) async throws -> Reader? {
         try await withThrowingTaskGroup(of: Reader?.self) { group in
             group.addTask {
-                _ = try await reader.end()
+                _ = await reader.end()
                 return nil
             }
             group.addTask { try await self.successor(handle) }
@@ -151,11 +152,9 @@ package final class EventStream: Sendable {
         let task: Task<any Error, Never>
 
         /// Why it ended. Cancelling the wait cancels the reading.
-        func end() async throws -> any Error {
-            await withTaskCancellationHandler {
-                await task.value
-            } onCancel: {
-                task.cancel()
+        func end() async -> any Error {
+            switch await task.ownValue {
+            case .success(let error): error
             }
         }
     }
@@ -167,7 +166,7 @@ package final class EventStream: Sendable {
         isFirst: Bool, _ handle: @escaping @Sendable (ServerSentEvent) async -> Void
     ) async throws -> Reader {
         let connection = Connection()
-        let task = Task { () -> any Error in
+        let task = Task(executorPreference: ChatLoop.shared) { () -> any Error in
             defer {
                 connection.answered.open()
                 connection.known.open()

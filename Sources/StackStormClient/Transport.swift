@@ -6,6 +6,7 @@ import NIOHTTP1
 import NIOPosix
 import NIOSSL
 import PetrelKit
+import PetrelLoop
 
 /// Bytes to StackStorm and back: connections, TLS, proxies, limits.
 package final class Transport: Sendable {
@@ -39,7 +40,8 @@ package final class Transport: Sendable {
             let base = url.absoluteString
             return Line(
                 base: base.hasSuffix("/") ? String(base.dropLast()) : base,
-                client: HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration))
+                client: HTTPClient(
+                    eventLoopGroupProvider: .shared(ChatLoop.shared.eventLoop), configuration: configuration))
         }
         auth = line(settings.auth)
         api = line(settings.api)
@@ -115,19 +117,16 @@ package final class Transport: Sendable {
     private func within<Value: Sendable>(
         _ limit: Duration, _ work: @escaping @Sendable () async throws -> Value
     ) async throws(StackStormError) -> Value {
+        let task = Task(executorPreference: ChatLoop.shared, operation: work)
+        let start = ContinuousClock.now
+        // A timer of the loop costs its thread nothing; a task that sleeps wakes others.
+        let timer = ChatLoop.shared.eventLoop.scheduleTask(in: TimeAmount(limit)) { task.cancel() }
+        defer { timer.cancel() }
         do {
-            return try await withThrowingTaskGroup(of: Value.self) { group in
-                group.addTask { try await work() }
-                group.addTask {
-                    try await Task.sleep(for: limit)
-                    throw StackStormError(.noAnswer, "no complete answer within \(limit)")
-                }
-                defer { group.cancelAll() }
-                guard let value = try await group.next() else { throw CancellationError() }
-                return value
-            }
+            return try await task.ownValue.get()
         } catch {
-            throw StackStormError(error)
+            guard !Task.isCancelled, start.duration(to: .now) >= limit else { throw StackStormError(error) }
+            throw StackStormError(.noAnswer, "no complete answer within \(limit)")
         }
     }
 }

@@ -3,6 +3,7 @@ import CoreMetrics
 import Logging
 import PetrelCore
 import PetrelKit
+import PetrelLoop
 import PetrelStore
 import PetrelWeb
 import ServiceLifecycle
@@ -34,7 +35,8 @@ struct PetrelApp: Sendable {
         store.tell(logger)
         let host = try Host(
             backends: backends, policy: configuration.policy, name: core.name, version: version, logger: logger,
-            metrics: metrics, audit: audit, outbox: store.outbox, adminRooms: core.adminRooms)
+            metrics: metrics, audit: audit, outbox: store.outbox, adminRooms: core.adminRooms,
+            executor: ChatLoop.shared)
         let calls = CallMeters(metrics)
         let stackStorms = try configuration.stackStorms.map { settings in
             try StackStormModule(settings, logger: logger, logins: logins, observer: { calls.note($0, $1) })
@@ -72,7 +74,7 @@ struct PetrelApp: Sendable {
         }
         services.append(
             .init(
-                service: BackendsService(connections, after: gates),
+                service: BackendsService(connections, after: gates, on: ChatLoop.shared),
                 successTerminationBehavior: .gracefullyShutdownGroup,
                 failureTerminationBehavior: .gracefullyShutdownGroup))
         if let web = core.web {

@@ -68,7 +68,7 @@ extension StackStormModule {
     ) async throws -> Reply? {
         if match.format.matchesMultiple { return try await startAll(match, caller, invocation) }
         let alias = match.alias
-        let request = UUID().uuidString.lowercased()
+        let request = UUID.timeOrdered().uuidString.lowercased()
         let run = AliasRun(
             name: alias.name, format: match.representation, command: invocation.arguments,
             user: invocation.message.sender.id, channel: invocation.address.place.id, route: settings.routes.first,

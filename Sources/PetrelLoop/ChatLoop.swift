@@ -1,0 +1,23 @@
+package import NIOCore
+import NIOPosix
+
+/// The one thread on which commands run, replies leave, and StackStorm's answers and events come in: on its way from a
+/// message to the request and from the answer to the reply, a command wakes no other thread.
+///
+/// What computes for longer than a command may wait, such as reading thousands of aliases, belongs elsewhere: tasks
+/// that are not given this executor run on Swift's own threads.
+package final class ChatLoop: TaskExecutor {
+    package static let shared = ChatLoop(MultiThreadedEventLoopGroup.singleton.next())
+
+    /// Where connections belong whose bytes such tasks send and receive.
+    package let eventLoop: any EventLoop
+
+    private init(_ eventLoop: any EventLoop) {
+        self.eventLoop = eventLoop
+    }
+
+    package func enqueue(_ job: consuming ExecutorJob) {
+        let job = UnownedJob(job)
+        eventLoop.execute { job.runSynchronously(on: self.asUnownedTaskExecutor()) }
+    }
+}
