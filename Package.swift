@@ -77,6 +77,8 @@ let package = Package(
                 .product(name: "NIOHTTP1", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOFoundationCompat", package: "swift-nio"),
+                .product(name: "NIOTLS", package: "swift-nio"),
+                .product(name: "DequeModule", package: "swift-collections"),
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),
             ]),
         target(
@@ -104,7 +106,12 @@ let package = Package(
             ],
             swiftSettings: settings),
         tests(
-            "StackStormClientTests", ["StackStormClient", "StackStormSimulator", "PetrelKit"],
+            "StackStormClientTests",
+            [
+                "StackStormClient", "StackStormSimulator", "PetrelKit", nio,
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+            ],
             resources: [.copy("Recordings")]),
         tests("PetrelWebTests", ["PetrelWeb", "PetrelKit", "PetrelTesting", log]),
         tests("TextBackendTests", ["TextBackend", "PetrelKit"]),
@@ -151,5 +158,6 @@ let package = Package(
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),
             ]),
         tests("PetrelCoreTests", ["PetrelCore", "PetrelKit", "PetrelTesting", metrics]),
+        tests("PetrelKitTests", ["PetrelKit"]),
     ]
 )

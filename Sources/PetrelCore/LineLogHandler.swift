@@ -48,7 +48,8 @@ package struct LineLogHandler: LogHandler {
 
     package func log(event: LogEvent) {
         let all = metadata.merging(event.metadata ?? [:]) { _, new in new }
-        let time = Date.now.formatted(.iso8601.year().month().day().time(includingFractionalSeconds: true))
+        let now = Int64(Date.now.timeIntervalSince1970 * 1_000)
+        let time = "\(UTCTime.text(now / 1_000)).\(UTCTime.digits(now % 1_000, 3))"
         switch control.format {
         case .text:
             let details = all.sorted { $0.key < $1.key }.map { " \($0.key)=\(Self.quoted("\($0.value)"))" }.joined()
@@ -69,7 +70,9 @@ package struct LineLogHandler: LogHandler {
 
     /// One entry is one line, whatever a message from outside holds.
     private static func oneLine(_ text: String) -> String {
-        String(text.unicodeScalars.map { $0.properties.generalCategory == .control ? " " : Character($0) })
+        // The control characters of Unicode are these, and two bytes that begin with C2.
+        if text.utf8.allSatisfy({ $0 >= 0x20 && $0 != 0x7F && $0 != 0xC2 }) { return text }
+        return String(text.unicodeScalars.map { $0.properties.generalCategory == .control ? " " : Character($0) })
     }
 
     private static func quoted(_ text: String) -> String {

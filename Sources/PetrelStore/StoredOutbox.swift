@@ -32,7 +32,7 @@ package final class StoredOutbox: Outbox {
     package func lanes() throws -> [Lane] {
         try database.read { database in
             try Row.fetchAll(database, sql: "SELECT DISTINCT backend, place, direct FROM outbox WHERE state = 0")
-                .map { Lane(backend: $0["backend"], place: Self.place($0)) }
+                .map { Lane(backend: $0[0], place: Self.place($0[1], isDirect: $0[2])) }
         }
     }
 
@@ -77,21 +77,22 @@ package final class StoredOutbox: Outbox {
     package func waiting(in lane: Lane?, after number: Int64, limit: Int) async throws -> [Parcel] {
         try await queue.read { database in
             let place = lane?.place
-            let rows = try Row.fetchAll(
-                database,
+            let statement = try database.cachedStatement(
                 sql: """
-                    SELECT * FROM outbox WHERE state = 0 AND sequence > ?1
+                    SELECT \(Self.columns) FROM outbox WHERE state = 0 AND sequence > ?1
                     \(lane == nil ? "" : "AND backend = ?2 AND place = ?3 AND direct = ?4")
                     ORDER BY sequence LIMIT ?5
-                    """, arguments: [number, lane?.backend, place?.id, place?.isDirect, limit])
-            return rows.map(Self.parcel)
+                    """)
+            let rows = try Row.fetchCursor(
+                statement, arguments: [number, lane?.backend, place?.id, place?.isDirect, limit])
+            return try Array(rows.map(Self.parcel))
         }
     }
 
     package func revived() async throws -> [Parcel] {
         try await queue.perform { database in
             let rows = try Row.fetchAll(
-                database, sql: "SELECT * FROM outbox WHERE state = ? ORDER BY sequence",
+                database, sql: "SELECT \(Self.columns) FROM outbox WHERE state = ? ORDER BY sequence",
                 arguments: [State.revived.rawValue])
             guard !rows.isEmpty else { return [] }
             try database.execute(
@@ -104,7 +105,7 @@ package final class StoredOutbox: Outbox {
     package func deadLetters(limit: Int) async throws -> [DeadLetter] {
         try await queue.read { database in
             try Row.fetchAll(
-                database, sql: "SELECT * FROM outbox WHERE state = ? ORDER BY sequence LIMIT ?",
+                database, sql: "SELECT \(Self.columns), reason FROM outbox WHERE state = ? ORDER BY sequence LIMIT ?",
                 arguments: [State.dead.rawValue, limit]
             ).map { DeadLetter(Self.parcel($0), reason: $0["reason"] ?? "") }
         }
@@ -141,13 +142,18 @@ package final class StoredOutbox: Outbox {
 }
 
 extension StoredOutbox {
+    /// What a parcel consists of, in this order.
+    private static let columns = """
+        sequence, backend, place, direct, thread, in_reply_to, text, style, kind, private, extra, promises, settles,
+        said, pieces
+        """
+
     private static func insert(_ parcel: Parcel, in database: Database) throws {
         let reply = parcel.reply
         let extra: [UInt8]? = reply.extra.isEmpty ? nil : try JSONValue.encode(reply.extra)
         try database.cachedStatement(
             sql: """
-                INSERT INTO outbox (sequence, backend, place, direct, thread, in_reply_to, text, style, kind, private,
-                    extra, promises, settles, said, pieces)
+                INSERT INTO outbox (\(columns))
                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
                 """
         ).execute(arguments: [
@@ -158,20 +164,18 @@ extension StoredOutbox {
         ])
     }
 
-    private static func place(_ row: Row) -> Address.Place {
-        row["direct"] ? .direct(row["place"]) : .room(row["place"])
-    }
+    private static func place(_ id: String, isDirect: Bool) -> Address.Place { isDirect ? .direct(id) : .room(id) }
 
+    /// A row of ``columns``. By their places: names are looked up for each value of each row.
     private static func parcel(_ row: Row) -> Parcel {
-        let extra = (row["extra"] as Data?).flatMap { try? JSONValue.parse($0) }?.object
+        let extra = (row[10] as Data?).flatMap { try? JSONValue.parse($0) }?.object
         let reply = Reply(
-            row["text"], style: Reply.Style(rawValue: row["style"]) ?? .plain,
-            kind: Reply.Kind(rawValue: row["kind"]) ?? .answer, isPrivate: row["private"], extra: extra ?? [:],
-            promises: row["promises"], settles: row["settles"])
+            row[6], style: Reply.Style(rawValue: row[7]) ?? .plain, kind: Reply.Kind(rawValue: row[8]) ?? .answer,
+            isPrivate: row[9], extra: extra ?? [:], promises: row[11], settles: row[12])
+        let address = Address(
+            backend: row[1], place: place(row[2], isDirect: row[3]), thread: row[4], inReplyTo: row[5])
         return Parcel(
-            number: row["sequence"], reply: reply,
-            address: Address(
-                backend: row["backend"], place: place(row), thread: row["thread"],
-                inReplyTo: row["in_reply_to"]), said: Date(timeIntervalSince1970: row["said"]), pieces: row["pieces"])
+            number: row[0], reply: reply, address: address, said: Date(timeIntervalSince1970: row[13]),
+            pieces: row[14])
     }
 }

@@ -126,7 +126,7 @@ extension Endpoint where Value == AliasExecution {
     /// `POST /aliasexecution`.
     /// - Parameter isWhole: whether more is wanted of the execution than its id, status, start and address.
     package static func run(_ run: AliasRun, isWhole: Bool = true) throws -> Endpoint {
-        try Endpoint("POST", .api, "/aliasexecution", body: run) {
+        Endpoint("POST", .api, "/aliasexecution", json: run.json) {
             try $0.checked().decoded(with: isWhole ? AliasExecution.wholeExecution : nil)
         }
     }

@@ -71,6 +71,8 @@ public struct Execution: Sendable, Decodable, Hashable {
     /// Nothing more will happen to it.
     public var isFinished: Bool { status.map(Self.isFinal) ?? false }
 
+    package var start: StackStormTime? { start_timestamp.flatMap { StackStormTime($0) } }
+
     /// Whether a status is the last one.
     package static func isFinal(_ status: String) -> Bool { final.contains(status) }
 
@@ -137,7 +139,7 @@ public struct Inquiry: Sendable, Decodable, Hashable {
 }
 
 /// What is sent to `POST /aliasexecution`.
-public struct AliasRun: Sendable, Encodable {
+public struct AliasRun: Sendable {
     public var name: String
     public var format: String
     public var command: String
@@ -160,6 +162,20 @@ public struct AliasRun: Sendable, Encodable {
         notification_channel = channel
         notification_route = route
         source_context = context
+    }
+
+    /// The body of the request.
+    package var json: [UInt8] {
+        var object = JSONObject()
+        object.set("command", command)
+        object.set("format", format)
+        object.set("name", name)
+        object.set("notification_channel", notification_channel)
+        object.set("notification_route", notification_route)
+        object.set("source_channel", source_channel)
+        if let source_context { object.set("source_context", .object(source_context)) }
+        object.set("user", user)
+        return object.finish()
     }
 }
 
@@ -203,6 +219,7 @@ public struct Announcement: Sendable, Codable, Hashable {
     /// The text for people: an object as indented JSON, hubot's `{~}` as a line break.
     public var text: String {
         guard case .string(let text) = message else { return message.prettyText }
+        guard text.utf8.contains(UInt8(ascii: "~")) else { return text }
         return text.split(separator: "{~}", omittingEmptySubsequences: false).joined(separator: "\n")
     }
 }

@@ -1,4 +1,5 @@
 package import Foundation
+import PetrelKit
 
 /// A moment by StackStorm's clock, to the microsecond.
 package struct StackStormTime: Hashable, Comparable, Sendable, Codable, CustomStringConvertible {
@@ -16,13 +17,11 @@ package struct StackStormTime: Hashable, Comparable, Sendable, Codable, CustomSt
     /// As StackStorm writes it: `2026-11-21T02:10:16.498577Z`, with or without the fraction.
     package init?(_ text: String) {
         let parts = text.dropLast().split(separator: ".", maxSplits: 1, omittingEmptySubsequences: false)
-        guard text.hasSuffix("Z"), let whole = parts.first, whole.utf8.count == 19,
-            let date = try? Date(whole + "Z", strategy: .iso8601)
-        else { return nil }
+        guard text.hasSuffix("Z"), let whole = parts.first, let seconds = UTCTime.seconds(whole) else { return nil }
         let digits = parts.count > 1 ? parts[1].prefix(6) : ""
         guard digits.utf8.allSatisfy({ (48...57).contains($0) }) else { return nil }
         let fraction = Int64(digits + String(repeating: "0", count: 6 - digits.count)) ?? 0
-        microseconds = Int64(date.timeIntervalSince1970) * 1_000_000 + fraction
+        microseconds = seconds * 1_000_000 + fraction
     }
 
     /// The `Date` header of an answer (RFC 9110, 5.6.7): whole seconds.
@@ -41,8 +40,7 @@ package struct StackStormTime: Hashable, Comparable, Sendable, Codable, CustomSt
     /// As StackStorm's filters take it.
     package var description: String {
         let (seconds, fraction) = (microseconds / 1_000_000, microseconds % 1_000_000)
-        let text = Date(timeIntervalSince1970: Double(seconds)).formatted(.iso8601)
-        return text.dropLast() + String(format: ".%06dZ", Int(fraction))
+        return "\(UTCTime.text(seconds)).\(UTCTime.digits(fraction, 6))Z"
     }
 
     package static func < (left: StackStormTime, right: StackStormTime) -> Bool {

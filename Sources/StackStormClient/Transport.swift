@@ -10,67 +10,111 @@ import PetrelLoop
 
 /// Bytes to StackStorm and back: connections, TLS, proxies, limits.
 package final class Transport: Sendable {
-    private struct Line: Sendable {
-        var base: String
-        var client: HTTPClient
+    /// The way to one service.
+    private enum Line: Sendable {
+        /// - host: as the header has it.
+        case direct(DirectConnections, host: String, path: String)
+        case proxied(HTTPClient, base: String)
     }
 
     private let auth: Line
     private let api: Line
-    private let stream: Line
+    private let stream: (client: HTTPClient, base: String)
     private let settings: StackStormSettings
 
     package init(_ settings: StackStormSettings) throws {
         self.settings = settings
         let tls = try Self.tls(settings.tls)
-        func line(_ url: URL, isStream: Bool = false) -> Line {
-            var configuration = HTTPClient.Configuration()
-            configuration.tlsConfiguration = tls
-            // A credential travels along: never to another place.
-            configuration.redirectConfiguration = .disallow
-            configuration.timeout.connect = .init(settings.limits.connect)
-            // The stream may be silent for minutes; it is watched elsewhere.
-            configuration.timeout.read = isStream ? nil : .init(settings.limits.answer)
-            // Shorter than any server's own limit, so that a request seldom meets a connection that was just closed.
-            configuration.connectionPool.retryConnectionEstablishment = false
-            configuration.connectionPool.idleTimeout = .seconds(15)
-            configuration.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit = 64
-            configuration.httpVersion = .http1Only
-            configuration.proxy = ProxyEnvironment(settings.environment).proxy(for: url)
-            let base = url.absoluteString
-            return Line(
-                base: base.hasSuffix("/") ? String(base.dropLast()) : base,
-                client: HTTPClient(
-                    eventLoopGroupProvider: .shared(ChatLoop.shared.eventLoop), configuration: configuration))
+        auth = try Self.line(to: settings.auth, tls, settings)
+        api = try Self.line(to: settings.api, tls, settings)
+        // It may be silent for minutes; it is watched elsewhere.
+        stream = (Self.client(of: settings.stream, tls, settings, timeout: nil), Self.base(of: settings.stream))
+    }
+
+    private static func line(
+        to url: URL, _ tls: TLSConfiguration, _ settings: StackStormSettings
+    ) throws -> Line {
+        let isEncrypted = url.scheme == "https"
+        guard ProxyEnvironment(settings.environment).proxy(for: url) == nil, let name = url.host(percentEncoded: false)
+        else {
+            return .proxied(client(of: url, tls, settings, timeout: settings.limits.answer), base: base(of: url))
         }
-        auth = line(settings.auth)
-        api = line(settings.api)
-        stream = line(settings.stream, isStream: true)
+        let limits = DirectConnections.Limits(
+            answer: .init(settings.limits.answer), connect: .init(settings.limits.connect), body: settings.limits.body)
+        let connections = DirectConnections(
+            host: name, port: url.port ?? (isEncrypted ? 443 : 80),
+            tls: isEncrypted ? try NIOSSLContext(configuration: tls) : nil, limits: limits,
+            on: ChatLoop.shared.eventLoop)
+        let bracketed = name.contains(":") ? "[\(name)]" : name
+        let path = url.path(percentEncoded: true)
+        return .direct(
+            connections, host: url.port.map { "\(bracketed):\($0)" } ?? bracketed,
+            path: path.hasSuffix("/") ? String(path.dropLast()) : path)
+    }
+
+    private static func base(of url: URL) -> String {
+        let base = url.absoluteString
+        return base.hasSuffix("/") ? String(base.dropLast()) : base
+    }
+
+    private static func client(
+        of url: URL, _ tls: TLSConfiguration, _ settings: StackStormSettings, timeout: Duration?
+    ) -> HTTPClient {
+        var configuration = HTTPClient.Configuration()
+        configuration.tlsConfiguration = tls
+        // A credential travels along: never to another place.
+        configuration.redirectConfiguration = .disallow
+        configuration.timeout.connect = .init(settings.limits.connect)
+        configuration.timeout.read = timeout.map { .init($0) }
+        configuration.connectionPool.retryConnectionEstablishment = false
+        configuration.connectionPool.idleTimeout = DirectConnections.Limits.idle
+        configuration.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit = DirectConnections.Limits.connections
+        configuration.httpVersion = .http1Only
+        configuration.proxy = ProxyEnvironment(settings.environment).proxy(for: url)
+        return HTTPClient(
+            eventLoopGroupProvider: .shared(ChatLoop.shared.eventLoop), configuration: configuration)
     }
 
     deinit {
         // One that was shut down before says so, which is as good.
-        for line in [auth, api, stream] { line.client.shutdown { _ in } }
+        stream.client.shutdown { _ in }
+        for case .proxied(let client, _) in [auth, api] { client.shutdown { _ in } }
     }
 
     /// The whole answer, within the time and size that the settings allow.
     package func send<Value>(
         _ endpoint: Endpoint<Value>, headers: [(String, String)]
     ) async throws(StackStormError) -> StackStormResponse {
-        let line = line(of: endpoint.service)
-        var request = HTTPClientRequest(url: line.base + endpoint.target)
-        request.method = HTTPMethod(rawValue: endpoint.method)
-        request.headers.add(contentsOf: HTTPHeaders(headers))
-        request.headers.add(name: "Accept", value: "application/json")
-        request.headers.add(name: "User-Agent", value: "petrel")
-        if let body = endpoint.body {
-            request.headers.add(name: "Content-Type", value: "application/json")
-            request.body = .bytes(ByteBuffer(data: body))
+        var headers = HTTPHeaders(headers)
+        headers.add(name: "Accept", value: "application/json")
+        headers.add(name: "User-Agent", value: "petrel")
+        if endpoint.body != nil { headers.add(name: "Content-Type", value: "application/json") }
+        let method = HTTPMethod(rawValue: endpoint.method)
+        switch line(of: endpoint.service) {
+        case .direct(let connections, let host, let path):
+            headers.add(name: "Host", value: host)
+            headers.add(name: "Content-Length", value: "\(endpoint.body?.count ?? 0)")
+            let head = HTTPRequestHead(version: .http1_1, method: method, uri: path + endpoint.target, headers: headers)
+            do {
+                return try await connections.send(head, endpoint.body)
+            } catch {
+                throw StackStormError(error)
+            }
+        case .proxied(let client, let base):
+            var request = HTTPClientRequest(url: base + endpoint.target)
+            request.method = method
+            request.headers = headers
+            request.body = endpoint.body.map { .bytes(ByteBuffer(bytes: $0)) }
+            return try await send(request, with: client)
         }
-        let prepared = request
+    }
+
+    private func send(
+        _ request: HTTPClientRequest, with client: HTTPClient
+    ) async throws(StackStormError) -> StackStormResponse {
         let limit = settings.limits.body
         return try await within(settings.limits.answer) {
-            let response = try await line.client.execute(prepared, deadline: .distantFuture)
+            let response = try await client.execute(request, deadline: .distantFuture)
             var body = try await response.body.collect(upTo: limit)
             let bytes = body.readData(length: body.readableBytes) ?? Data()
             return StackStormResponse(
@@ -110,7 +154,6 @@ package final class Transport: Sendable {
         switch service {
         case .auth: auth
         case .api: api
-        case .stream: stream
         }
     }
 
@@ -132,7 +175,7 @@ package final class Transport: Sendable {
 }
 
 extension HTTPHeaders {
-    fileprivate var lowercased: [String: String] {
+    var lowercased: [String: String] {
         Dictionary(map { ($0.name.lowercased(), $0.value) }) { first, _ in first }
     }
 }

@@ -162,7 +162,7 @@ import Testing
             request: "r1", person: "@alice", address: Address(backend: "test", place: .room("#ops"), thread: "t"),
             line: "restart nginx", alias: "fleet.restart",
             action: "fleet.restart", since: StackStormTime(.now) - .seconds(5))
-        try await open.set(JSONValue.encode(intent), for: "r1")
+        try await open.set(intent.json, for: "r1")
         var options = Bench.Options(store: store)
         options.module = { $0.gracePeriod = .seconds(1) }
         try await Bench.run(options) { bench in

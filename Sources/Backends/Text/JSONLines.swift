@@ -3,38 +3,17 @@ import PetrelKit
 
 /// JSON lines in both directions, for tests and scripts.
 final class JSONLines: TextScreen {
-    /// One line that goes out: to a room, or `to` a person.
-    struct Outgoing: Encodable {
-        var room: String?
-        var to: String?
-        var text: String
-        var thread: String?
-        var in_reply_to: String?
-        var extra: [String: JSONValue]
-
-        init(_ reply: Reply, at address: Address) {
-            switch address.place {
-            case .room(let id): room = id
-            case .direct(let id): to = id
-            }
-            text = reply.text
-            thread = address.thread
-            in_reply_to = address.inReplyTo
-            extra = reply.extra
-        }
-
-        private enum CodingKeys: CodingKey { case room, to, text, thread, in_reply_to, extra }
-
-        /// Every key is there, null where there is nothing.
-        func encode(to encoder: any Encoder) throws {
-            var container = encoder.container(keyedBy: CodingKeys.self)
-            try container.encode(room, forKey: .room)
-            try container.encode(to, forKey: .to)
-            try container.encode(text, forKey: .text)
-            try container.encode(thread, forKey: .thread)
-            try container.encode(in_reply_to, forKey: .in_reply_to)
-            try container.encode(extra, forKey: .extra)
-        }
+    /// One line that goes out: to a room, or `to` a person. Every key is there, null where there is nothing.
+    static func line(_ reply: Reply, at address: Address) -> String {
+        var object = JSONObject()
+        func text(_ value: String?) -> JSONValue { value.map { .string($0) } ?? .null }
+        object.set("extra", .object(reply.extra))
+        object.set("in_reply_to", text(address.inReplyTo))
+        object.set("room", address.place.isDirect ? .null : .string(address.place.id))
+        object.set("text", reply.text)
+        object.set("thread", text(address.thread))
+        object.set("to", address.place.isDirect ? .string(address.place.id) : .null)
+        return String(decoding: object.finish(), as: UTF8.self)
     }
 
     private let logger: Logger
@@ -84,11 +63,6 @@ final class JSONLines: TextScreen {
     }
 
     func show(_ reply: Reply, at address: Address) {
-        do {
-            let bytes = try JSONValue.encode(Outgoing(reply, at: address))
-            StandardStream.output.write(String(decoding: bytes, as: UTF8.self) + "\n")
-        } catch {
-            logger.error("A reply could not be written as JSON: \(error)")
-        }
+        StandardStream.output.write(Self.line(reply, at: address) + "\n")
     }
 }

@@ -73,15 +73,19 @@ extension StackStormModule {
             name: alias.name, format: match.representation, command: invocation.arguments,
             user: invocation.message.sender.id, channel: invocation.address.place.id, route: settings.routes.first,
             context: ReturnAddress(invocation.address, request: request, instance: name).context)
-        await intend(request, match, invocation)
+        let line = masked(match, invocation)
+        await intend(request, line, match.alias, invocation)
         overtaken.begin(request)
         do {
             let isNew = secrets.withLock { $0.wantsToSee(alias.actionRef) }
             let answer = try await certain {
                 try await self.call(.run(run, isWhole: isNew), as: caller, invocation)
             }
-            followUp(request, alias, answer)
-            remember(answer, match, invocation, request)
+            let start = answer.execution.start
+            followUp(request, alias, answer.execution.id, start)
+            secrets.withLock { $0.learn(answer.execution, of: alias.actionRef) }
+            // What was learned just now may count.
+            remember(answer.execution.id, start, match, invocation, isNew ? masked(match, invocation) : line, request)
             var reply = acknowledgement(of: alias, answer) ?? Reply("")
             reply.promises = alias.announcesResult ? request : nil
             invocation.say(reply)
@@ -103,21 +107,22 @@ extension StackStormModule {
     private static let clockDifference = Duration.seconds(300)
 
     /// What is about to be started is stored first: a crash must not leave the person in the dark.
-    private func intend(_ request: String, _ match: AliasMatcher.Match, _ invocation: Invocation) async {
+    private func intend(
+        _ request: String, _ line: String, _ alias: Alias, _ invocation: Invocation
+    ) async {
         await open.value?.intend(
             OpenExecution(
                 request: request, person: invocation.message.sender.id, address: invocation.address,
-                line: secrets.value.masked(invocation.arguments, match), alias: match.alias.ref,
-                action: match.alias.actionRef, since: client.now.map { $0 - Self.clockDifference }),
+                line: line, alias: alias.ref, action: alias.actionRef,
+                since: client.now.map { $0 - Self.clockDifference }),
             // Longer than StackStorm's answer may take.
             due: .now + settings.client.limits.answer * 2)
     }
 
     /// By now it runs.
-    private func followUp(_ request: String, _ alias: Alias, _ answer: AliasExecution) {
+    private func followUp(_ request: String, _ alias: Alias, _ id: String, _ start: StackStormTime?) {
         guard alias.announcesResult else { return open.value?.close(request) ?? () }
-        let start = answer.execution.start_timestamp.flatMap { StackStormTime($0) }
-        open.value?.started(request, id: answer.execution.id, start: start, due: .now + settings.gracePeriod)
+        open.value?.started(request, id: id, start: start, due: .now + settings.gracePeriod)
     }
 
     /// Whether there was a result.
@@ -139,7 +144,11 @@ extension StackStormModule {
                     command: invocation.arguments, user: invocation.message.sender.id,
                     channel: invocation.address.place.id, route: self.settings.routes.first), as: caller, invocation)
         }
-        for answer in answers { remember(answer, match, invocation) }
+        for answer in answers {
+            let execution = answer.execution
+            secrets.withLock { $0.learn(execution, of: match.alias.actionRef) }
+            remember(execution.id, execution.start, match, invocation, masked(match, invocation))
+        }
         let replies = answers.compactMap { acknowledgement(of: match.alias, $0) }
         guard let first = replies.first else { return nil }
         return Reply(
@@ -160,23 +169,25 @@ extension StackStormModule {
         }
     }
 
-    private func remember(
-        _ answer: AliasExecution, _ match: AliasMatcher.Match, _ invocation: Invocation, _ request: String? = nil
-    ) {
-        secrets.withLock { $0.learn(answer.execution, of: match.alias.actionRef) }
-        // What StackStorm matched comes without parameters.
-        let line =
-            match.parameters.isEmpty
+    /// The line as it may be kept. What StackStorm matched comes without parameters.
+    private func masked(_ match: AliasMatcher.Match, _ invocation: Invocation) -> String {
+        match.parameters.isEmpty
             ? masked(invocation.arguments) : secrets.value.masked(invocation.arguments, match)
+    }
+
+    /// - Parameter line: with its secrets masked.
+    private func remember(
+        _ id: String, _ start: StackStormTime?, _ match: AliasMatcher.Match, _ invocation: Invocation,
+        _ line: String, _ request: String? = nil
+    ) {
         logger.info(
             "\(match.alias.ref) runs for \(invocation.message.sender.name): \(AuditEntry.bounded(line))",
-            metadata: ["execution": "\(answer.execution.id)", "backend": "\(invocation.address.backend)"])
-        invocation.started(answer.execution.id, settings.prefix.isEmpty ? line : "\(settings.prefix) \(line)")
+            metadata: ["execution": "\(id)", "backend": "\(invocation.address.backend)"])
+        invocation.started(id, settings.prefix.isEmpty ? line : "\(settings.prefix) \(line)")
         executions.value?.add(
             StartedExecution(
-                id: answer.execution.id, person: invocation.message.sender.id, address: invocation.address,
-                line: line, alias: match.alias.ref, isMasked: line != invocation.arguments,
-                request: request, start: answer.execution.start_timestamp.flatMap { StackStormTime($0) }))
+                id: id, person: invocation.message.sender.id, address: invocation.address, line: line,
+                alias: match.alias.ref, isMasked: line != invocation.arguments, request: request, start: start))
     }
 }
 

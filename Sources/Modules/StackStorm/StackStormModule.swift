@@ -85,7 +85,7 @@ public final class StackStormModule: BotModule, StatusReporting, GaugeReporting 
     /// What was open when the last run ended is followed on.
     private func followResults(_ host: some ModuleHost) async {
         let open = OpenExecutions(host.storage, logger: host.logger)
-        let started = StartedExecutions(host.storage.records("executions"), logger: host.logger)
+        let started = StartedExecutions(host.storage.records("executions"))
         await open.restore(started, due: .now + settings.gracePeriod)
         executions.withLock { $0 = started }
         let announcer = Announcer(host: host, overtaken: overtaken, open: open, instance: name) { [replay] in

@@ -4,7 +4,7 @@ import PetrelKit
 import StackStormClient
 
 /// One command that was handed to StackStorm and whose result has not been said.
-struct OpenExecution: Codable, Sendable {
+struct OpenExecution: Decodable, Sendable, Equatable {
     /// Petrel's own id of it, which comes back with the result.
     var request: String
     var person: String
@@ -20,6 +20,27 @@ struct OpenExecution: Codable, Sendable {
     var id: String?
     /// By StackStorm's clock.
     var start: StackStormTime?
+
+    /// As `Codable` reads it.
+    var json: [UInt8] {
+        var object = JSONObject()
+        object.set("action", action)
+        object.set("address", address.json)
+        object.set("alias", alias)
+        object.set("id", id)
+        object.set("line", line)
+        object.set("person", person)
+        object.set("request", request)
+        object.set("since", since)
+        object.set("start", start)
+        return object.finish()
+    }
+}
+
+extension JSONObject {
+    mutating func set(_ key: StaticString, _ time: StackStormTime?) {
+        if let time { set(key, .integer(Int(time.microseconds))) }
+    }
 }
 
 /// The commands whose results are still to come, in memory and in the store.
@@ -90,11 +111,7 @@ final class OpenExecutions: Sendable {
         guard isTracked else {
             return logger.warning("Too many executions are open: \(execution.alias) is not followed to its end.")
         }
-        do {
-            records.put(try JSONValue.encode(execution), for: execution.request)
-        } catch {
-            logger.error("An execution of \(execution.alias) cannot be kept: \(error)")
-        }
+        records.put(execution.json, for: execution.request)
         _ = await storage.written()
     }
 

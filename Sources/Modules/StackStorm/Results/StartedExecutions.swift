@@ -4,7 +4,7 @@ import PetrelKit
 import StackStormClient
 
 /// One execution that was started from chat: by whom, where, with which line.
-struct StartedExecution: Codable, Sendable {
+struct StartedExecution: Decodable, Sendable, Equatable {
     var id: String
     var person: String
     var address: Address
@@ -17,25 +17,33 @@ struct StartedExecution: Codable, Sendable {
     var request: String?
     /// By StackStorm's clock.
     var start: StackStormTime?
+
+    /// As `Codable` reads it.
+    var json: [UInt8] {
+        var object = JSONObject()
+        object.set("address", address.json)
+        object.set("alias", alias)
+        object.set("id", id)
+        object.set("isMasked", isMasked)
+        object.set("line", line)
+        object.set("person", person)
+        object.set("request", request)
+        object.set("start", start)
+        return object.finish()
+    }
 }
 
 /// What was started from chat, in the store.
 struct StartedExecutions: Sendable {
     private static let kept = 10_000
     private let records: any RecordCollection
-    private let logger: Logger
 
-    init(_ records: any RecordCollection, logger: Logger) {
+    init(_ records: any RecordCollection) {
         self.records = records
-        self.logger = logger
     }
 
     func add(_ execution: StartedExecution) {
-        do {
-            records.put(try JSONValue.encode(execution), for: execution.id)
-        } catch {
-            logger.error("The execution \(execution.id) could not be kept in the store: \(error)")
-        }
+        records.put(execution.json, for: execution.id)
     }
 
     /// Forgets the oldest.

@@ -1,0 +1,108 @@
+/// One JSON object, written field by field (RFC 8259): for what is written with every command. All else is encoded by
+/// ``JSONValue/encode(_:pretty:)``, which costs ten times as much.
+package struct JSONObject {
+    private var bytes: [UInt8] = [UInt8(ascii: "{")]
+
+    package init() {}
+
+    package mutating func set(_ key: StaticString, _ text: String) {
+        begin(key)
+        append(text)
+    }
+
+    /// Left out where there is nothing.
+    package mutating func set(_ key: StaticString, _ text: String?) { if let text { set(key, text) } }
+
+    package mutating func set(_ key: StaticString, _ value: Bool?) { if let value { set(key, .bool(value)) } }
+
+    package mutating func set(_ key: StaticString, _ value: JSONValue) {
+        begin(key)
+        append(value)
+    }
+
+    /// The text of the object.
+    package consuming func finish() -> [UInt8] {
+        bytes.append(UInt8(ascii: "}"))
+        return bytes
+    }
+
+    private mutating func begin(_ key: StaticString) {
+        if bytes.count > 1 { bytes.append(UInt8(ascii: ",")) }
+        bytes.append(UInt8(ascii: "\""))
+        key.withUTF8Buffer { bytes.append(contentsOf: $0) }
+        bytes.append(contentsOf: [UInt8(ascii: "\""), UInt8(ascii: ":")])
+    }
+
+    private mutating func append(_ text: String) {
+        bytes.append(UInt8(ascii: "\""))
+        var text = text
+        text.withUTF8 { utf8 in
+            var start = 0
+            for (index, byte) in utf8.enumerated() where byte < 0x20 || byte == 0x22 || byte == 0x5C {
+                bytes.append(contentsOf: utf8[start..<index])
+                appendEscaped(byte)
+                start = index + 1
+            }
+            bytes.append(contentsOf: utf8[start...])
+        }
+        bytes.append(UInt8(ascii: "\""))
+    }
+
+    private mutating func appendEscaped(_ byte: UInt8) {
+        bytes.append(UInt8(ascii: "\\"))
+        switch byte {
+        case 0x22, 0x5C: bytes.append(byte)
+        case 0x0A: bytes.append(UInt8(ascii: "n"))
+        case 0x0D: bytes.append(UInt8(ascii: "r"))
+        case 0x09: bytes.append(UInt8(ascii: "t"))
+        default:
+            let digits = Array("0123456789abcdef".utf8)
+            bytes.append(contentsOf: [0x75, 0x30, 0x30, digits[Int(byte >> 4)], digits[Int(byte & 15)]])
+        }
+    }
+
+    private mutating func append(_ value: JSONValue) {
+        switch value {
+        case .null: bytes.append(contentsOf: "null".utf8)
+        case .bool(let value): bytes.append(contentsOf: (value ? "true" : "false").utf8)
+        case .integer(let value): bytes.append(contentsOf: String(value).utf8)
+        // JSON has no infinity, and neither has anything that was read as JSON.
+        case .number(let value): bytes.append(contentsOf: (value.isFinite ? String(value) : "null").utf8)
+        case .string(let value): append(value)
+        case .array(let values):
+            appendAll(values, between: ("[", "]")) { $0.append($1) }
+        case .object(let object):
+            appendAll(object.sorted { $0.key < $1.key }, between: ("{", "}")) { writer, field in
+                writer.append(field.key)
+                writer.bytes.append(UInt8(ascii: ":"))
+                writer.append(field.value)
+            }
+        }
+    }
+
+    private mutating func appendAll<Element>(
+        _ elements: [Element], between ends: (String, String), _ append: (inout JSONObject, Element) -> Void
+    ) {
+        bytes.append(contentsOf: ends.0.utf8)
+        for (index, element) in elements.enumerated() {
+            if index > 0 { bytes.append(UInt8(ascii: ",")) }
+            append(&self, element)
+        }
+        bytes.append(contentsOf: ends.1.utf8)
+    }
+}
+
+extension Address {
+    /// As `Codable` reads it.
+    package var json: JSONValue {
+        var object: [String: JSONValue] = ["backend": .string(backend)]
+        object["inReplyTo"] = inReplyTo.map { .string($0) }
+        object["thread"] = thread.map { .string($0) }
+        object["place"] =
+            switch place {
+            case .room(let id): ["room": ["_0": .string(id)]]
+            case .direct(let id): ["direct": ["_0": .string(id)]]
+            }
+        return .object(object)
+    }
+}

@@ -1,0 +1,336 @@
+import DequeModule
+import Foundation
+import NIOCore
+import NIOFoundationCompat
+import NIOHTTP1
+import NIOPosix
+import NIOSSL
+import NIOTLS
+import PetrelKit
+
+/// HTTP/1.1 to one server without a proxy: connections that are kept, and one request at a time on each (RFC 9112).
+///
+/// Commands wait for these calls: each costs one write and one read on the loop where commands run.
+final class DirectConnections: Sendable {
+    struct Limits: Sendable {
+        /// From the call to the last byte of the answer.
+        var answer: TimeAmount
+        /// For the connection and its TLS.
+        var connect: TimeAmount
+        /// Bytes of one answer's body.
+        var body: Int
+        static let connections = 64
+        /// Shorter than any server's own limit, so that a request seldom meets a connection that was just closed.
+        static let idle = TimeAmount.seconds(15)
+    }
+
+    private struct State {
+        var idle: [(channel: any Channel, since: NIODeadline)] = []
+        /// Those that are being opened as well.
+        var open = 0
+        var waiting: Deque<Exchange> = []
+        var isSweeping = false
+
+        /// Passes over those that were given up while they waited.
+        mutating func nextWaiting() -> Exchange? {
+            while let next = waiting.popFirst() { if !next.isOver { return next } }
+            return nil
+        }
+    }
+
+    /// How a request comes to a connection.
+    private enum Way {
+        case use(any Channel)
+        case connect
+        case wait
+    }
+
+    private let host: String
+    private let port: Int
+    private let tls: NIOSSLContext?
+    private let limits: Limits
+    private let loop: any EventLoop
+    private let state = Locked(State())
+
+    /// - Parameter tls: nil for plain text.
+    init(host: String, port: Int, tls: NIOSSLContext?, limits: Limits, on loop: any EventLoop) {
+        self.host = host
+        self.port = port
+        self.tls = tls
+        self.limits = limits
+        self.loop = loop
+    }
+
+    deinit {
+        for (channel, _) in state.value.idle { channel.close(promise: nil) }
+    }
+
+    /// The whole answer. A request is never repeated.
+    func send(_ head: HTTPRequestHead, _ body: [UInt8]?) async throws -> StackStormResponse {
+        let exchange = Exchange(head: head, body: body, limit: limits.body)
+        let timer = loop.scheduleTask(in: limits.answer) { exchange.giveUp(.late) }
+        defer { timer.cancel() }
+        return try await withTaskCancellationHandler {
+            try await withCheckedThrowingContinuation { continuation in
+                if exchange.begin(continuation) { start(exchange) }
+            }
+        } onCancel: {
+            exchange.giveUp(.cancelled)
+        }
+    }
+
+    private func start(_ exchange: Exchange) {
+        let way: Way = state.withLock { state in
+            let oldest = NIODeadline.now() - Limits.idle
+            while let (channel, since) = state.idle.popLast() {
+                if channel.isActive, since > oldest { return .use(channel) }
+                channel.close(promise: nil)
+            }
+            guard state.open < Limits.connections else {
+                state.waiting.append(exchange)
+                return .wait
+            }
+            state.open += 1
+            return .connect
+        }
+        switch way {
+        case .use(let channel): run(exchange, on: channel)
+        case .connect: connect(exchange)
+        case .wait: break
+        }
+    }
+
+    private func run(_ exchange: Exchange, on channel: any Channel) {
+        guard exchange.attach(channel) else { return released(channel) }
+        channel.writeAndFlush(exchange, promise: nil)
+    }
+
+    private func connect(_ exchange: Exchange) {
+        let ready = loop.makePromise(of: (any Channel).self)
+        let timer = loop.scheduleTask(in: limits.connect) { [limits] in
+            ready.fail(ChannelError.connectTimeout(limits.connect))
+        }
+        ClientBootstrap(group: loop).connectTimeout(limits.connect).channelInitializer { channel in
+            ready.futureResult.whenFailure { _ in channel.close(promise: nil) }
+            return channel.eventLoop.makeCompletedFuture { try self.prepare(channel, ready) }
+        }.connect(host: host, port: port).whenFailure { ready.fail($0) }
+        ready.futureResult.whenComplete { result in
+            timer.cancel()
+            switch result {
+            case .success(let channel):
+                channel.closeFuture.whenComplete { [weak self] _ in self?.closed() }
+                self.run(exchange, on: channel)
+            case .failure(let error):
+                exchange.finish(.failure(StackStormError(.unreachable, "no connection", cause: "\(error)")))
+                self.closed()
+            }
+        }
+    }
+
+    private func prepare(_ channel: any Channel, _ ready: EventLoopPromise<any Channel>) throws {
+        let pipeline = channel.pipeline.syncOperations
+        if let tls {
+            let isAddress = (try? SocketAddress(ipAddress: host, port: port)) != nil
+            try pipeline.addHandler(NIOSSLClientHandler(context: tls, serverHostname: isAddress ? nil : host))
+        }
+        try pipeline.addHTTPClientHandlers()
+        try pipeline.addHandler(
+            ConnectionHandler(isEncrypted: tls != nil, ready) { [weak self] channel in
+                guard let self else { return channel.close(promise: nil) }
+                released(channel)
+            })
+    }
+
+    /// A connection is free for the next request.
+    private func released(_ channel: any Channel) {
+        let (next, sweeps) = state.withLock { state -> (Exchange?, Bool) in
+            if let next = state.nextWaiting() { return (next, false) }
+            state.idle.append((channel, .now()))
+            defer { state.isSweeping = true }
+            return (nil, !state.isSweeping)
+        }
+        if let next { run(next, on: channel) }
+        if sweeps { sweepLater() }
+    }
+
+    /// A connection is gone, or never came to be.
+    private func closed() {
+        let next = state.withLock { state in
+            state.open -= 1
+            return state.nextWaiting()
+        }
+        if let next { start(next) }
+    }
+
+    private func sweepLater() {
+        loop.scheduleTask(in: Limits.idle) { [weak self] in self?.sweep() }
+    }
+
+    private func sweep() {
+        let oldest = NIODeadline.now() - Limits.idle
+        let (old, goesOn) = state.withLock { state in
+            let old = state.idle.filter { $0.since <= oldest || !$0.channel.isActive }
+            state.idle.removeAll { $0.since <= oldest || !$0.channel.isActive }
+            state.isSweeping = !state.idle.isEmpty
+            return (old, state.isSweeping)
+        }
+        for (channel, _) in old { channel.close(promise: nil) }
+        if goesOn { sweepLater() }
+    }
+}
+
+/// One request, and whoever waits for its answer.
+private final class Exchange: Sendable {
+    enum Surrender { case late, cancelled }
+
+    private struct State {
+        var continuation: CheckedContinuation<StackStormResponse, any Error>?
+        var channel: (any Channel)?
+        var isOver = false
+        var surrender: Surrender?
+    }
+
+    let head: HTTPRequestHead
+    let body: [UInt8]?
+    /// Bytes of the answer's body.
+    let limit: Int
+    private let state = Locked(State())
+
+    init(head: HTTPRequestHead, body: [UInt8]?, limit: Int) {
+        self.head = head
+        self.body = body
+        self.limit = limit
+    }
+
+    /// False where it was given up before it began.
+    func begin(_ continuation: CheckedContinuation<StackStormResponse, any Error>) -> Bool {
+        let surrender = state.withLock { state in
+            if state.surrender == nil { state.continuation = continuation }
+            return state.surrender
+        }
+        guard let surrender else { return true }
+        continuation.resume(throwing: Self.error(surrender, isSent: false))
+        return false
+    }
+
+    var isOver: Bool { state.value.isOver }
+
+    /// It is about to be sent. False where nobody waits for it any more.
+    func attach(_ channel: any Channel) -> Bool {
+        state.withLock { state in
+            guard !state.isOver else { return false }
+            state.channel = channel
+            return true
+        }
+    }
+
+    /// Only the first end counts.
+    func finish(_ result: Result<StackStormResponse, any Error>) {
+        let continuation = state.withLock { state in
+            defer { state.continuation = nil }
+            state.isOver = true
+            state.channel = nil
+            return state.continuation
+        }
+        continuation?.resume(with: result)
+    }
+
+    /// Nobody waits any longer. What comes on its connection is no other's answer, so that it is closed.
+    func giveUp(_ surrender: Surrender) {
+        let channel = state.withLock { state in
+            state.surrender = surrender
+            return state.isOver ? nil : state.channel
+        }
+        finish(.failure(Self.error(surrender, isSent: channel != nil)))
+        channel?.close(promise: nil)
+    }
+
+    private static func error(_ surrender: Surrender, isSent: Bool) -> any Error {
+        switch surrender {
+        case .cancelled: CancellationError()
+        case .late where isSent: StackStormError(.noAnswer, "no complete answer in time")
+        case .late: StackStormError(.unreachable, "no connection in time")
+        }
+    }
+}
+
+/// The end of a connection that knows requests and answers.
+private final class ConnectionHandler: ChannelDuplexHandler {
+    typealias InboundIn = HTTPClientResponsePart
+    typealias OutboundIn = Exchange
+    typealias OutboundOut = HTTPClientRequestPart
+
+    private let isEncrypted: Bool
+    /// Succeeds when requests may be sent.
+    private let ready: EventLoopPromise<any Channel>
+    private let released: (any Channel) -> Void
+    private var exchange: Exchange?
+    private var head: HTTPResponseHead?
+    private var body = ByteBuffer()
+
+    init(isEncrypted: Bool, _ ready: EventLoopPromise<any Channel>, released: @escaping (any Channel) -> Void) {
+        self.isEncrypted = isEncrypted
+        self.ready = ready
+        self.released = released
+    }
+
+    func channelActive(context: ChannelHandlerContext) {
+        if !isEncrypted { ready.succeed(context.channel) }
+        context.fireChannelActive()
+    }
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        if case .handshakeCompleted? = event as? TLSUserEvent { ready.succeed(context.channel) }
+        context.fireUserInboundEventTriggered(event)
+    }
+
+    func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
+        let exchange = unwrapOutboundIn(data)
+        self.exchange = exchange
+        context.write(wrapOutboundOut(.head(exchange.head)), promise: nil)
+        if let body = exchange.body {
+            context.write(wrapOutboundOut(.body(.byteBuffer(ByteBuffer(bytes: body)))), promise: nil)
+        }
+        context.write(wrapOutboundOut(.end(nil)), promise: promise)
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        switch unwrapInboundIn(data) {
+        case .head(let head): self.head = head
+        case .body(var part):
+            guard let exchange, body.readableBytes + part.readableBytes <= exchange.limit else {
+                return fail(NIOTooManyBytesError(maxBytes: exchange?.limit ?? 0), context)
+            }
+            if body.readableBytes == 0 { body = part } else { body.writeBuffer(&part) }
+        case .end: complete(context)
+        }
+    }
+
+    private func complete(_ context: ChannelHandlerContext) {
+        guard let exchange, let head else { return context.close(promise: nil) }
+        let bytes = body.readData(length: body.readableBytes) ?? Data()
+        self.exchange = nil
+        self.head = nil
+        body = ByteBuffer()
+        if head.isKeepAlive { released(context.channel) } else { context.close(promise: nil) }
+        exchange.finish(
+            .success(StackStormResponse(status: Int(head.status.code), headers: head.headers.lowercased, body: bytes)))
+    }
+
+    private func fail(_ error: any Error, _ context: ChannelHandlerContext) {
+        exchange?.finish(.failure(error))
+        exchange = nil
+        context.close(promise: nil)
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        ready.fail(error)
+        fail(error, context)
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        ready.fail(ChannelError.eof)
+        fail(ChannelError.eof, context)
+        context.fireChannelInactive()
+    }
+}

@@ -1,0 +1,179 @@
+import NIOCore
+import NIOHTTP1
+import NIOPosix
+import PetrelKit
+import Testing
+
+@testable import StackStormClient
+
+@Suite(.timeLimit(.minutes(1))) struct DirectConnectionsTests {
+    private static func pool(
+        _ port: Int, host: String = "127.0.0.1", answer: TimeAmount = .seconds(30), body: Int = 1_000
+    ) -> DirectConnections {
+        DirectConnections(
+            host: host, port: port, tls: nil, limits: .init(answer: answer, connect: .seconds(10), body: body),
+            on: MultiThreadedEventLoopGroup.singleton.next())
+    }
+
+    private static let request = HTTPRequestHead(
+        version: .http1_1, method: .GET, uri: "/", headers: ["Host": "localhost"])
+
+    private static func ok(_ body: String, _ headers: String = "") -> String {
+        "HTTP/1.1 200 OK\r\n\(headers)Content-Length: \(body.utf8.count)\r\n\r\n\(body)"
+    }
+
+    private static func text(_ pool: DirectConnections) async throws -> String {
+        String(decoding: try await pool.send(request, nil).body, as: UTF8.self)
+    }
+
+    private static func expect(
+        _ expected: String, from pool: DirectConnections, location: SourceLocation = #_sourceLocation
+    ) async throws {
+        let answer = try await text(pool)
+        #expect(answer == expected, sourceLocation: location)
+    }
+
+    private static func failure(of pool: DirectConnections) async -> StackStormError.Code? {
+        do {
+            _ = try await pool.send(request, nil)
+            return nil
+        } catch {
+            return (error as? StackStormError)?.code
+        }
+    }
+
+    @Test func `a connection serves one request after the other`() async throws {
+        try await WireServer.run(answer: { .text(Self.ok("\($0)")) }) { server, port in
+            let pool = Self.pool(port)
+            for number in 1...5 { try await Self.expect("\(number)", from: pool) }
+            #expect(server.connections == 1)
+        }
+    }
+
+    @Test func `an answer that says it is the last is followed by a new connection`() async throws {
+        try await WireServer.run(answer: { .text(Self.ok("\($0)", "Connection: close\r\n")) }) { server, port in
+            let pool = Self.pool(port)
+            for number in 1...2 { try await Self.expect("\(number)", from: pool) }
+            #expect(server.connections == 2)
+            await server.reached(closed: 2)
+        }
+    }
+
+    @Test func `a connection that the server closed meanwhile is not used again`() async throws {
+        try await WireServer.run(answer: { .last(Self.ok("\($0)")) }) { server, port in
+            let pool = Self.pool(port)
+            for number in 1...3 {
+                try await Self.expect("\(number)", from: pool)
+                await server.reached(closed: number)
+            }
+        }
+    }
+
+    @Test func `no more than 64 at once, and the others have their turn`() async throws {
+        let release = Signal()
+        try await WireServer.run(answer: { .after(release, Self.ok("\($0)")) }) { server, port in
+            let pool = Self.pool(port)
+            try await withThrowingTaskGroup(of: String.self) { group in
+                for _ in 1...100 { group.addTask { try await Self.text(pool) } }
+                await server.reached(requests: 64)
+                release.open()
+                var answers: Set<String> = []
+                for try await answer in group { answers.insert(answer) }
+                #expect(answers.count == 100)
+            }
+            #expect(server.connections == 64)
+        }
+    }
+
+    @Test func `those that nobody waits for any more are never sent`() async throws {
+        let release = Signal()
+        try await WireServer.run(answer: { .after(release, Self.ok("\($0)")) }) { server, port in
+            let pool = Self.pool(port)
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                for _ in 1...64 { group.addTask { _ = try await Self.text(pool) } }
+                await server.reached(requests: 64)
+                let late = (1...100).map { _ in Task { try await Self.text(pool) } }
+                for task in late { task.cancel() }
+                for task in late { await #expect(throws: CancellationError.self) { try await task.value } }
+                release.open()
+                try await group.waitForAll()
+            }
+            try await Self.expect("65", from: pool)
+        }
+    }
+
+    @Test func `a connection that breaks in the middle of an answer leaves it unknown what came of the request`()
+        async throws
+    {
+        let half = "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf"
+        let answers: [WireServer.Answer] = [.reset, .last(half), .last("HTTP/1.1 2"), .text("What is that?\r\n\r\n")]
+        try await WireServer.run(answer: { answers[$0 - 1] }) { server, port in
+            let pool = Self.pool(port)
+            for _ in answers {
+                await #expect(throws: (any Error).self) {
+                    try await pool.send(Self.request, nil)
+                }
+            }
+            await server.reached(closed: answers.count)
+            #expect(server.requests == answers.count)
+        }
+    }
+
+    @Test func `a body beyond the limit is refused, also in pieces`() async throws {
+        let pieces = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + "4\r\nbody\r\n4\r\nbody\r\n0\r\n\r\n"
+        let answers = [Self.ok("12345"), Self.ok("123456789"), pieces]
+        try await WireServer.run(answer: { .text(answers[$0 - 1]) }) { server, port in
+            let pool = Self.pool(port, body: 5)
+            try await Self.expect("12345", from: pool)
+            for _ in 1...2 {
+                await #expect(throws: NIOTooManyBytesError.self) { try await pool.send(Self.request, nil) }
+            }
+            await server.reached(closed: 2)
+        }
+    }
+
+    @Test func `an answer that comes too late is nobody's, and its connection is closed`() async throws {
+        let release = Signal()
+        try await WireServer.run(answer: { $0 == 1 ? .after(release, Self.ok("1")) : .text(Self.ok("2")) }) {
+            server, port in
+            let pool = Self.pool(port, answer: .seconds(1))
+            #expect(await Self.failure(of: pool) == .noAnswer)
+            await server.reached(closed: 1)
+            release.open()
+            try await Self.expect("2", from: pool)
+        }
+    }
+
+    @Test func `who is cancelled leaves at once`() async throws {
+        try await WireServer.run(answer: { _ in .nothing }) { server, port in
+            let pool = Self.pool(port)
+            let task = Task { try await Self.text(pool) }
+            await server.reached(requests: 1)
+            task.cancel()
+            await #expect(throws: CancellationError.self) { try await task.value }
+            await server.reached(closed: 1)
+        }
+    }
+
+    @Test func `where nothing listens, and where a name is unknown, nothing was sent`() async throws {
+        var closed = 0
+        try await WireServer.run(answer: { _ in .nothing }) { _, port in closed = port }
+        let pools = [Self.pool(closed), Self.pool(80, host: "no-such-host.invalid")]
+        for pool in pools {
+            for _ in 1...70 {
+                #expect(await Self.failure(of: pool) == .unreachable)
+            }
+        }
+    }
+
+    @Test func `a header that would make two of it is never sent`() async throws {
+        try await WireServer.run(answer: { .text(Self.ok("\($0)")) }) { server, port in
+            let pool = Self.pool(port)
+            var request = Self.request
+            request.headers.add(name: "X-Auth-Token", value: "a\r\nX-Injected: b")
+            let head = request
+            await #expect(throws: HTTPParserError.self) { try await pool.send(head, nil) }
+            try await Self.expect("1", from: pool)
+        }
+    }
+}
