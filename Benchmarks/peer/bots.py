@@ -153,7 +153,7 @@ class Petrel(Bot):
         self.started = now()
         self.process = subprocess.Popen(
             [program, "run", "--config", f"{self.folder}/config.json"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            stderr=self.log, env=dict(os.environ, MALLOC_ARENA_MAX="1"))
+            stderr=self.log)
         self.read(self.process.stdout)
 
     def place(self, entry):

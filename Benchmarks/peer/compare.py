@@ -129,7 +129,23 @@ def hanging(bot):
     return {"!uptime beside 10 hanging calls, ms": (lines[0][0] - start) / 1e6}
 
 
-def measure(make, number):
+def leave(make):
+    """A bot that has nothing to do is asked to stop."""
+    figures = {}
+    for number in (signal.SIGTERM, signal.SIGINT):
+        stand_in = make.stand_in()
+        bot = make.bot(stand_in)
+        start(bot)
+        figures[f"{signal.Signals(number).name} to exit, ms"] = milliseconds(bot.end(number))
+        stand_in.stop()
+    return figures
+
+
+def milliseconds(seconds):
+    return float("inf") if seconds is None else seconds * 1e3
+
+
+def measure(make):
     """One bot, from its start to its end."""
     stand_in = make.stand_in()
     bot = make.bot(stand_in)
@@ -140,10 +156,9 @@ def measure(make, number):
     ):
         figures.update(step(bot))
     figures["RSS after all that, MB"] = bot.memory()["rss"]
-    took = bot.end(number)
-    figures[f"{signal.Signals(number).name} to exit, s"] = took if took is not None else float("inf")
+    figures["SIGTERM to exit beside 10 hanging calls, ms"] = milliseconds(bot.end(signal.SIGTERM))
     stand_in.stop()
-    return figures
+    return figures | leave(make)
 
 
 class Maker:
@@ -178,7 +193,7 @@ def main():
     for turn in range(rounds):
         for maker in makers:
             print(f"round {turn + 1} of {rounds}: {maker.kind.name}", file=sys.stderr, flush=True)
-            for name, value in measure(maker, (signal.SIGTERM, signal.SIGINT)[turn % 2]).items():
+            for name, value in measure(maker).items():
                 all_figures[maker.kind].setdefault(name, []).append(value)
     missed = 0
     print(f"{'':60} {'Petrel':>10} {'Errbot':>10} {'ratio':>8}  limit")

@@ -6,8 +6,9 @@ package import PetrelKit
 
 /// Brings replies to backends: in order for each place, places independent of each other, and nothing is lost.
 ///
-/// What a module says of its own accord is sent once the store has it. An answer to a command is sent at once, and goes
-/// into the store when it has to wait: behind others, or because the backend did not take it.
+/// What a module says of its own accord goes into the store together with its receipt, unless it was sent before the
+/// store came to it. An answer to a command goes there when it has to wait: behind others, or because the backend did
+/// not take it.
 package final class Delivery: Sendable {
     /// Bounds, which tests make small.
     package struct Limits: Sendable {
@@ -69,11 +70,11 @@ package final class Delivery: Sendable {
         undeliverable.withLock { $0 = call }
     }
 
-    /// Says something that a module was not asked for. It is sent once it is in the store.
+    /// Says something that a module was not asked for.
     /// - Parameter receipt: what the store writes with it, in the module's space.
     package func say(_ reply: Reply, to address: Address, _ receipt: Receipt, of module: String) throws {
         try enqueue(
-            Item(reply, address, age: receipt.age, waitsForStore: !reply.isConfidential), receipt: receipt, of: module)
+            Item(reply, address, age: receipt.age), receipt, of: module)
     }
 
     /// Answers a command.
@@ -91,10 +92,10 @@ package final class Delivery: Sendable {
         }
     }
 
-    private func enqueue(_ item: Item, receipt: Receipt? = nil, of module: String = "") throws {
+    private func enqueue(_ item: Item, _ receipt: Receipt? = nil, of module: String = "") throws {
         let isIdle = try state.withLock { state in
             // In the order of the numbers, which the store goes by.
-            try state.add(item) { outbox.keep($0, receipt, of: module, isUrgent: item.waitsForStore) }
+            try state.add(item, isKeptAtOnce: receipt != nil) { outbox.keep($0, receipt, of: module) }
         }
         if isIdle { pool.spawn { await self.work(item.parcel.lane) } }
     }
@@ -109,7 +110,7 @@ package final class Delivery: Sendable {
     }
 
     /// The store has come further.
-    private func advance(_ progress: OutboxProgress) { go(on: state.withLock { $0.advance(progress) }) }
+    private func advance(_ isTaking: Bool) { go(on: state.withLock { $0.advance(isTaking: isTaking) }) }
 
     private func go(on lanes: [Lane]) { for lane in lanes { pool.spawn { await self.work(lane) } } }
 
@@ -120,7 +121,7 @@ package final class Delivery: Sendable {
         while !Task.isCancelled, let step = state.withLock({ $0.next(in: lane) }) {
             switch step {
             case .wait: return outbox.hurry()
-            case .load(let number): await load(lane, after: number)
+            case .load(let after, let through): await load(lane, after: after, through: through)
             case .send(var item):
                 switch await send(&item) {
                 case .sent:
@@ -141,11 +142,10 @@ package final class Delivery: Sendable {
         }
     }
 
-    private func load(_ lane: Lane, after number: Int64) async {
+    private func load(_ lane: Lane, after number: Int64, through last: Int64) async {
         do {
-            let limit = limits.memory
-            let parcels = try await outbox.waiting(in: lane, after: number, limit: limit)
-            state.withLock { $0.loaded(parcels, isAll: parcels.count < limit, into: lane) }
+            let parcels = try await outbox.waiting(in: lane, after: number, limit: limits.memory)
+            state.withLock { $0.loaded(parcels, through: parcels.last?.number ?? last, into: lane) }
         } catch {
             logger.error("What waits for \(lane.place.id) on \(lane.backend) cannot be read: \(error)")
             try? await clock.sleep(for: .seconds(1))
@@ -155,7 +155,7 @@ package final class Delivery: Sendable {
     private func finish(_ item: Item) {
         let backend = item.parcel.address.backend
         if item.isKept {
-            outbox.remove(item.parcel.number) { [weak self] in self?.isSure(backend) }
+            outbox.remove(item.parcel.number, item.keeping) { [weak self] in self?.isSure(backend) }
         }
         state.withLock { $0.sent(in: item.parcel.lane) }
         item.sent?()
@@ -170,7 +170,7 @@ package final class Delivery: Sendable {
             go(on: state.withLock { $0.notSent(on: backend) })
         } else if !item.parcel.reply.isConfidential, item.parcel.reply.isVisible {
             item.isKept = true
-            outbox.keep(item.parcel, nil, of: "", isUrgent: true)
+            item.keeping = outbox.keep(item.parcel, nil, of: "")
         }
         let final = item
         state.withLock { $0.putBack(final) }
@@ -183,7 +183,7 @@ package final class Delivery: Sendable {
         if item.parcel.reply.isConfidential || !item.parcel.reply.isVisible {
             if item.isKept { go(on: state.withLock { $0.notSent(on: lane.backend) }) }
         } else {
-            if !item.isKept { outbox.keep(item.parcel, nil, of: "", isUrgent: true) }
+            if !item.isKept { _ = outbox.keep(item.parcel, nil, of: "") }
             outbox.bury(item.parcel.number, reason: reason) { [weak self] in
                 if item.isKept { self?.isSure(lane.backend) }
             }

@@ -7,18 +7,17 @@ struct Item: Sendable {
     var parcel: Parcel
     /// It is in the store, or on its way there.
     var isKept = false
-    /// It is not sent before it is in the store.
-    var waitsForStore = false
+    /// Its way there; nil for what came out of it.
+    var keeping: Keeping?
     /// When it was said, by a clock that does not jump.
     var since: ContinuousClock.Instant
     var attempts = 0
     var sent: (@Sendable () -> Void)?
 
-    init(_ reply: Reply, _ address: Address, age: Duration = .zero, waitsForStore: Bool = false) {
+    init(_ reply: Reply, _ address: Address, age: Duration = .zero) {
         let seconds = age / .seconds(1)
         parcel = Parcel(number: 0, reply: reply, address: address, said: Date(timeIntervalSinceNow: -seconds))
         since = .now - age
-        self.waitsForStore = waitsForStore
     }
 
     /// Out of the store.
@@ -33,8 +32,8 @@ struct Item: Sendable {
 struct DeliveryState: Sendable {
     enum Step {
         case send(Item)
-        /// More waits in the store, after this number.
-        case load(after: Int64)
+        /// More waits in the store, after the first number and up to the second.
+        case load(after: Int64, through: Int64)
         /// Whoever waits for the store is woken when it has come further.
         case wait
     }
@@ -53,7 +52,7 @@ struct DeliveryState: Sendable {
     private var last: Int64
     /// The highest number of an earlier run.
     private let restored: Int64
-    private var progress: OutboxProgress
+    private var isTaking = true
     /// Whom to tell of parcels that are only in the store.
     private var callbacks: [Int64: @Sendable () -> Void] = [:]
     private(set) var waiting = 0
@@ -69,15 +68,15 @@ struct DeliveryState: Sendable {
         self.last = last
         restored = last
         self.limits = limits
-        progress = OutboxProgress(kept: last, isTaking: true)
         for lane in lanes {
             self.lanes[lane] = LaneState(stored: (0, last), isWorking: true)
         }
     }
 
     /// Adds at the end of a lane.
+    /// - Parameter isKeptAtOnce: also where it has not to wait behind others.
     /// - Returns: whether nobody works on the lane, so that the caller has to start that.
-    mutating func add(_ item: Item, keep: (Parcel) -> Void) throws -> Bool {
+    mutating func add(_ item: Item, isKeptAtOnce: Bool, keep: (Parcel) -> Keeping) throws -> Bool {
         guard waiting < limits.total else { throw OutboxFull(waiting: waiting) }
         var item = item
         last += 1
@@ -85,10 +84,10 @@ struct DeliveryState: Sendable {
         let lane = item.parcel.lane
         let isIdle = isIdle(lane)
         let mayBeKept = !item.parcel.reply.isConfidential && item.parcel.reply.isVisible
-        item.isKept = mayBeKept && (item.waitsForStore || !isIdle)
-        if item.isKept { keep(item.parcel) }
+        item.isKept = mayBeKept && (isKeptAtOnce || !isIdle)
+        if item.isKept { item.keeping = keep(item.parcel) }
         waiting += 1
-        if item.isKept, progress.isTaking, let after = storedAfter(lane) {
+        if item.isKept, isTaking, let after = storedAfter(lane) {
             lanes[lane]?.stored = (after, last)
             callbacks[last] = item.sent
         } else {
@@ -129,19 +128,17 @@ struct DeliveryState: Sendable {
             if item.isKept { unsure[lane.backend, default: 0] += 1 }
             return .send(item)
         }
-        if let stored = lanes[lane]?.stored { return .load(after: stored.after) }
+        if let stored = lanes[lane]?.stored { return .load(after: stored.after, through: stored.through) }
         lanes[lane] = nil
         return nil
     }
 
     private func mayBeSent(_ item: Item) -> Bool {
-        guard progress.isTaking else { return true }
-        if item.waitsForStore, item.parcel.number > progress.kept { return false }
-        return !item.isKept || unsure[item.parcel.address.backend, default: 0] < limits.unsure
+        !isTaking || !item.isKept || unsure[item.parcel.address.backend, default: 0] < limits.unsure
     }
 
-    /// What came out of the store for a lane.
-    mutating func loaded(_ parcels: [Parcel], isAll: Bool, into lane: Lane) {
+    /// What came out of the store for a lane: all of it up to that number.
+    mutating func loaded(_ parcels: [Parcel], through reached: Int64, into lane: Lane) {
         guard let stored = lanes[lane]?.stored else { return }
         for parcel in parcels {
             var item = Item(parcel)
@@ -149,14 +146,14 @@ struct DeliveryState: Sendable {
             lanes[lane]?.items.append(item)
             if parcel.number <= restored { waiting += 1 }
         }
-        let reached = parcels.last?.number ?? stored.through
-        lanes[lane]?.stored = isAll || reached >= stored.through ? nil : (reached, stored.through)
+        // More may have come there meanwhile.
+        lanes[lane]?.stored = reached < stored.through ? (reached, stored.through) : nil
     }
 
     /// The store has come further.
     /// - Returns: the lanes that may go on; the caller starts that.
-    mutating func advance(_ progress: OutboxProgress) -> [Lane] {
-        self.progress = progress
+    mutating func advance(isTaking: Bool) -> [Lane] {
+        self.isTaking = isTaking
         return wake()
     }
 

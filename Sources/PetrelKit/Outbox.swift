@@ -43,41 +43,80 @@ package struct DeadLetter: Sendable {
     }
 }
 
-/// How far the store has come with the outbox.
-package struct OutboxProgress: Sendable {
-    /// Every parcel up to this number that was to be kept is kept.
-    package var kept: Int64
-    /// False while the store takes nothing: what is to be kept waits in memory.
-    package var isTaking: Bool
+/// A parcel on its way into the store. One that is sent before the store comes to it is never written there.
+package final class Keeping: Sendable {
+    private enum Fate {
+        case waits
+        case written
+        case sent(written: @Sendable () -> Void)
+        /// The store could not take it any more.
+        case lost
+    }
 
-    package init(kept: Int64, isTaking: Bool) {
-        self.kept = kept
-        self.isTaking = isTaking
+    private let state = Locked((fate: Fate.waits, change: 0))
+
+    package init() {}
+
+    /// Its place in the queue of what is to be written.
+    package var change: Int {
+        get { state.withLock { $0.change } }
+        set { state.withLock { $0.change = newValue } }
+    }
+
+    /// The store comes to it. Returns whether it has to be written.
+    package func isToBeWritten() -> Bool {
+        state.withLock { state in
+            if case .sent = state.fate { return false }
+            state.fate = .written
+            return true
+        }
+    }
+
+    /// It was sent. Returns false where the store has it, so that it has to be removed there.
+    /// - Parameter written: called when the store has what came with it.
+    package func sent(written: @escaping @Sendable () -> Void) -> Bool {
+        let fate = state.withLock { state in
+            let fate = state.fate
+            if case .waits = fate { state.fate = .sent(written: written) }
+            return fate
+        }
+        if case .lost = fate { written() }
+        if case .written = fate { return false }
+        return true
+    }
+
+    /// The store is done with it.
+    package func settled() {
+        let fate = state.withLock { state in
+            defer { if case .waits = state.fate { state.fate = .lost } }
+            return state.fate
+        }
+        if case .sent(let written) = fate { written() }
     }
 }
 
-/// Keeps what is to be said until it was said. Changes are written soon, in the order of the calls; what the store does
-/// not take at the moment waits in memory and is tried again.
+/// Keeps what is to be said until it was said. Changes are written within milliseconds, in the order of the calls; what
+/// the store does not take at the moment waits in memory and is tried again.
 package protocol Outbox: Sendable {
-    /// Tells how far the store has come, each time that it has come further.
-    func observe(_ progress: @escaping @Sendable (OutboxProgress) -> Void)
+    /// Called each time that the store has come further, and each time that it took nothing.
+    func observe(_ progress: @escaping @Sendable (_ isTaking: Bool) -> Void)
     /// The highest number that was given to a parcel.
     func lastNumber() throws -> Int64
     /// Where something waits.
     func lanes() throws -> [Lane]
-    /// - Parameters:
-    ///   - receipt: written in the same transaction, to the module's space.
-    ///   - isUrgent: it is not sent before it is kept.
-    func keep(_ parcel: Parcel, _ receipt: Receipt?, of module: String, isUrgent: Bool)
-    /// Somebody waits for what was not written yet.
+    /// - Parameter receipt: written in the same transaction, to the module's space.
+    func keep(_ parcel: Parcel, _ receipt: Receipt?, of module: String) -> Keeping
+    /// Somebody waits until the store knows what became of the parcels that were sent.
     func hurry()
     /// So many pieces of a long text were sent.
     func note(pieces: Int, of number: Int64, written: @escaping @Sendable () -> Void)
     /// It was sent.
-    func remove(_ number: Int64, written: @escaping @Sendable () -> Void)
+    /// - Parameter keeping: nil for what came out of the store.
+    func remove(_ number: Int64, _ keeping: Keeping?, written: @escaping @Sendable () -> Void)
     /// It can never be sent.
     func bury(_ number: Int64, reason: String, written: @escaping @Sendable () -> Void)
-    /// Parcels that wait, in their order: in all lanes, or in one.
+    /// Parcels that wait, in their order: in all lanes, or in one. Throws where there is none only because the store takes
+    /// nothing at the moment.
     func waiting(in lane: Lane?, after number: Int64, limit: Int) async throws -> [Parcel]
     /// Dead letters that somebody wants to be sent again, by another process.
     func revived() async throws -> [Parcel]

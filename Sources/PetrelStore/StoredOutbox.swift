@@ -2,6 +2,11 @@ package import Foundation
 import GRDB
 package import PetrelKit
 
+/// The disk is full or broken, and what is asked for may wait in memory.
+struct StoreTakesNothing: Error, CustomStringConvertible {
+    var description: String { "the store takes nothing at the moment" }
+}
+
 /// The outbox, in the store.
 package final class StoredOutbox: Outbox {
     /// What became of a row.
@@ -14,16 +19,15 @@ package final class StoredOutbox: Outbox {
 
     private let database: any DatabaseWriter
     private let queue: WriteQueue
-    private let kept = Locked<Int64>(0)
+    /// The last change that says what became of a parcel.
+    private let fates = Locked(0)
 
     init(_ database: any DatabaseWriter, _ queue: WriteQueue) {
         self.database = database
         self.queue = queue
     }
 
-    package func observe(_ progress: @escaping @Sendable (OutboxProgress) -> Void) {
-        queue.observe { [kept] isTaking in progress(OutboxProgress(kept: kept.value, isTaking: isTaking)) }
-    }
+    package func observe(_ progress: @escaping @Sendable (_ isTaking: Bool) -> Void) { queue.observe(progress) }
 
     package func lastNumber() throws -> Int64 {
         try database.read { try Int64.fetchOne($0, sql: "SELECT max(sequence) FROM outbox") ?? 0 }
@@ -36,46 +40,58 @@ package final class StoredOutbox: Outbox {
         }
     }
 
-    package func hurry() { queue.hurry() }
+    package func hurry() { queue.hurry(through: fates.value) }
 
-    package func keep(_ parcel: Parcel, _ receipt: Receipt?, of module: String, isUrgent: Bool) {
-        queue.submit(isUrgent: isUrgent) { database in
-            try Self.insert(parcel, in: database)
+    package func keep(_ parcel: Parcel, _ receipt: Receipt?, of module: String) -> Keeping {
+        let keeping = Keeping()
+        keeping.change = queue.submit { database in
+            if keeping.isToBeWritten() { try Self.insert(parcel, in: database) }
             if let entry = receipt?.entry { try StoredLedger.insert(entry, module, in: database) }
             if let record = receipt?.closes {
                 try StoredRecords.remove(record.key, of: record.collection, module, in: database)
             }
-        } written: { [kept] in
-            kept.withLock { $0 = max($0, parcel.number) }
+        } written: {
+            keeping.settled()
         }
+        return keeping
     }
 
     package func note(pieces: Int, of number: Int64, written: @escaping @Sendable () -> Void) {
-        queue.submit(
+        submit(
             {
                 try $0.execute(sql: "UPDATE outbox SET pieces = ? WHERE sequence = ?", arguments: [pieces, number])
-            }, written: written)
+            }, written)
     }
 
-    package func remove(_ number: Int64, written: @escaping @Sendable () -> Void) {
-        queue.submit(
+    package func remove(_ number: Int64, _ keeping: Keeping?, written: @escaping @Sendable () -> Void) {
+        if let keeping, keeping.sent(written: written) { return note(fate: keeping.change) }
+        submit(
             {
                 try $0.cachedStatement(sql: "DELETE FROM outbox WHERE sequence = ?").execute(arguments: [number])
-            }, written: written)
+            }, written)
     }
 
     package func bury(_ number: Int64, reason: String, written: @escaping @Sendable () -> Void) {
         let time = Date.now.timeIntervalSince1970
-        queue.submit(
+        submit(
             {
                 try $0.execute(
                     sql: "UPDATE outbox SET state = ?, reason = ?, died = ? WHERE sequence = ?",
                     arguments: [State.dead.rawValue, reason, time, number])
-            }, written: written)
+            }, written)
     }
 
+    private func submit(
+        _ change: @escaping @Sendable (Database) throws -> Void, _ written: @escaping @Sendable () -> Void
+    ) {
+        note(fate: queue.submit(change, written: written))
+    }
+
+    private func note(fate: Int) { fates.withLock { $0 = max($0, fate) } }
+
     package func waiting(in lane: Lane?, after number: Int64, limit: Int) async throws -> [Parcel] {
-        try await queue.read { database in
+        let isComplete = await queue.written()
+        let parcels = try await queue.read { database in
             let place = lane?.place
             let statement = try database.cachedStatement(
                 sql: """
@@ -87,6 +103,8 @@ package final class StoredOutbox: Outbox {
                 statement, arguments: [number, lane?.backend, place?.id, place?.isDirect, limit])
             return try Array(rows.map(Self.parcel))
         }
+        guard isComplete || !parcels.isEmpty else { throw StoreTakesNothing() }
+        return parcels
     }
 
     package func revived() async throws -> [Parcel] {

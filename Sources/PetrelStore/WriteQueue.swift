@@ -22,6 +22,8 @@ final class WriteQueue: Sendable {
         /// Counts of changes since the start.
         var submitted = 0
         var settled = 0
+        /// Through which of them somebody waits, or has waited long enough.
+        var due = 0
         var problem: String?
         var waiters: [(number: Int, continuation: CheckedContinuation<Bool, Never>)] = []
         var observers: [@Sendable (_ isTaking: Bool) -> Void] = []
@@ -56,50 +58,45 @@ final class WriteQueue: Sendable {
         state.withLock { state in state.problem.map { (state.waiting.count, $0) } }
     }
 
-    /// Adds a change to the next transaction.
-    /// - Parameter isUrgent: somebody waits for it. What nobody waits for is written within `leisure`, with what comes
-    ///   until then.
-    func submit(
-        isUrgent: Bool = false, _ apply: @escaping @Sendable (Database) throws -> Void,
-        written: (@Sendable () -> Void)? = nil
-    ) {
-        let isLost = state.withLock { state in
-            if state.problem != nil, state.waiting.count >= Self.capacity { return true }
+    /// Adds a change, which is written within `leisure`, or as soon as somebody waits for it.
+    /// - Returns: its number.
+    @discardableResult func submit(
+        _ apply: @escaping @Sendable (Database) throws -> Void, written: (@Sendable () -> Void)? = nil
+    ) -> Int {
+        let (number, isLost, isFirst) = state.withLock { state in
+            if state.problem != nil, state.waiting.count >= Self.capacity { return (state.submitted, true, false) }
             state.waiting.append(Change(apply: apply, written: written))
             state.submitted += 1
-            return false
+            defer { state.isScheduled = true }
+            return (state.submitted, false, !state.isScheduled)
         }
         if isLost {
             state.value.logger?.critical("The store takes nothing, too much waits, and a change was lost.")
-        } else if isUrgent {
-            hurry()
-        } else {
+            // Nobody shall wait for it.
+            written?()
+        } else if isFirst {
             schedule()
         }
+        return number
     }
 
     private func schedule() {
-        let isNew = state.withLock { state in
-            // Whoever works takes it along.
-            guard !state.isScheduled, !state.isWorking else { return false }
-            state.isScheduled = true
-            return true
-        }
-        guard isNew else { return }
         DispatchQueue.global().asyncAfter(deadline: .now() + leisure) {
-            self.state.withLock { $0.isScheduled = false }
-            self.hurry()
+            let all = self.state.withLock { state in
+                state.isScheduled = false
+                return state.submitted
+            }
+            self.hurry(through: all)
         }
     }
 
-    /// Begins a transaction with all that waits, on the thread that writes.
-    func hurry() { if begin(evenInTrouble: false) { database.asyncWriteWithoutTransaction { self.work($0) } } }
+    /// Somebody waits for the changes up to this one. Where nobody writes at the moment, this does, on the thread at
+    /// hand: it is quicker than waking another.
+    func hurry(through number: Int) { if begin(through: number, evenInTrouble: false) { workHere() } }
 
     /// Returns once everything that was submitted is in the store; false where the disk takes nothing.
-    ///
-    /// Where nobody writes at the moment, this does, on the thread at hand: it is quicker than waking another.
     func written() async -> Bool {
-        if begin(evenInTrouble: true) { workHere() }
+        if begin(through: .max, evenInTrouble: true) { workHere() }
         return await withCheckedContinuation { continuation in
             let result: Bool? = state.withLock { state in
                 if state.settled == state.submitted { return true }
@@ -126,9 +123,12 @@ final class WriteQueue: Sendable {
     }
 
     /// Whether the caller has to work now: nobody does, and there is something to do.
-    private func begin(evenInTrouble: Bool) -> Bool {
+    private func begin(through number: Int, evenInTrouble: Bool) -> Bool {
         state.withLock { state in
-            guard !state.isWorking, evenInTrouble || state.problem == nil, !state.waiting.isEmpty else { return false }
+            state.due = max(state.due, min(number, state.submitted))
+            guard !state.isWorking, evenInTrouble || state.problem == nil, state.due > state.settled else {
+                return false
+            }
             state.isWorking = true
             return true
         }
@@ -147,14 +147,16 @@ final class WriteQueue: Sendable {
         }
     }
 
+    /// What is due. The rest is due soon, and may not have to be written by then.
     private func take() -> [Change]? {
         state.withLock { state in
-            if state.waiting.isEmpty {
+            let count = state.due - state.settled
+            guard count > 0 else {
                 state.isWorking = false
                 return nil
             }
-            defer { state.waiting = [] }
-            return state.waiting
+            defer { state.waiting.removeFirst(count) }
+            return Array(state.waiting.prefix(count))
         }
     }
 

@@ -192,6 +192,9 @@ package final class EventStream: Sendable {
         return Reader(connection: connection, task: task)
     }
 
+    /// Events that are handled before others on the same thread have their turn.
+    private static let turn = 25
+
     /// How long a new stream may be silent before that is taken for its nature.
     private static let courtesy = Duration.seconds(1)
 
@@ -274,7 +277,9 @@ package final class EventStream: Sendable {
                 }
                 defer { health.withLock { $0.isHandling = false } }
                 chunk.withUnsafeReadableBytes { parser.feed($0, into: &items) }
-                for item in items {
+                for (number, item) in items.enumerated() {
+                    // What was said is sent, and commands are taken, while more of a burst is here already.
+                    if number % Self.turn == Self.turn - 1 { await Task.yield() }
                     switch item {
                     case .event(let event) where wasHandled(event, connection): break
                     case .event(let event):

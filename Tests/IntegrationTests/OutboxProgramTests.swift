@@ -24,9 +24,8 @@ import Testing
             let store = try Store(path: folder.appendingPathComponent("petrel.db").path, keys: .ephemeral())
             for (number, text) in [(1, "first"), (2, "second"), (3, "third")] as [(Int64, String)] {
                 let address = Address(backend: "text", place: .room("#ops"))
-                store.outbox.keep(
-                    Parcel(number: number, reply: Reply(text), address: address, said: .now), nil, of: "",
-                    isUrgent: false)
+                _ = store.outbox.keep(
+                    Parcel(number: number, reply: Reply(text), address: address, said: .now), nil, of: "")
                 store.outbox.bury(number, reason: "no such room") {}
             }
             await store.written()

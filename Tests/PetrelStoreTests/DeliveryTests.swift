@@ -167,6 +167,25 @@ import Testing
         }
     }
 
+    @Test func `what comes while the store is read is not forgotten there`() async throws {
+        let store = try Store()
+        let held = HeldOutbox(store.outbox)
+        let gate = Signal()
+        let backend = RecordingBackend { _, _ in await gate.wait() }
+        var limits = Delivery.Limits()
+        limits.memory = 10
+        try await Self.with(backend, store, outbox: held, limits: limits) { delivery in
+            held.release()
+            try Self.say(Self.numbers(20), delivery)
+            let read = held.holdReading()
+            gate.open()
+            await read.hasBegun.wait()
+            try Self.say((20..<30).map { "\($0)" }, delivery)
+            read.mayEnd.open()
+            #expect(await Self.texts(30, backend) == Self.numbers(30))
+        }
+    }
+
     @Test func `too much of it is refused and not forgotten in silence`() async throws {
         let gate = Signal()
         let backend = RecordingBackend { _, _ in await gate.wait() }
@@ -294,9 +313,17 @@ private final class HeldOutbox: Outbox {
     private let inner: StoredOutbox
     private let held = Locked<[@Sendable () -> Void]?>([])
     private let counts = AsyncStream.makeStream(of: Int.self)
+    private let reading = Locked<(hasBegun: Signal, mayEnd: Signal)?>(nil)
 
     init(_ inner: StoredOutbox) {
         self.inner = inner
+    }
+
+    /// The next time that something is read out of the store, it is given back only when it may end.
+    func holdReading() -> (hasBegun: Signal, mayEnd: Signal) {
+        let signals = (hasBegun: Signal(), mayEnd: Signal())
+        reading.withLock { $0 = signals }
+        return signals
     }
 
     func untilHeld(_ count: Int) async { for await held in counts.stream where held >= count { return } }
@@ -311,8 +338,8 @@ private final class HeldOutbox: Outbox {
         inner.note(pieces: 0, of: 0) {}
     }
 
-    func remove(_ number: Int64, written: @escaping @Sendable () -> Void) {
-        inner.remove(number) { [held, counts] in
+    func remove(_ number: Int64, _ keeping: Keeping?, written: @escaping @Sendable () -> Void) {
+        inner.remove(number, keeping) { [held, counts] in
             let count: Int? = held.withLock { held in
                 held?.append(written)
                 return held?.count
@@ -321,12 +348,12 @@ private final class HeldOutbox: Outbox {
         }
     }
 
-    func observe(_ progress: @escaping @Sendable (OutboxProgress) -> Void) { inner.observe(progress) }
+    func observe(_ progress: @escaping @Sendable (_ isTaking: Bool) -> Void) { inner.observe(progress) }
     func lastNumber() throws -> Int64 { try inner.lastNumber() }
     func lanes() throws -> [Lane] { try inner.lanes() }
     func hurry() { inner.hurry() }
-    func keep(_ parcel: Parcel, _ receipt: Receipt?, of module: String, isUrgent: Bool) {
-        inner.keep(parcel, receipt, of: module, isUrgent: isUrgent)
+    func keep(_ parcel: Parcel, _ receipt: Receipt?, of module: String) -> Keeping {
+        inner.keep(parcel, receipt, of: module)
     }
     func note(pieces: Int, of number: Int64, written: @escaping @Sendable () -> Void) {
         inner.note(pieces: pieces, of: number, written: written)
@@ -335,7 +362,14 @@ private final class HeldOutbox: Outbox {
         inner.bury(number, reason: reason, written: written)
     }
     func waiting(in lane: Lane?, after number: Int64, limit: Int) async throws -> [Parcel] {
-        try await inner.waiting(in: lane, after: number, limit: limit)
+        let parcels = try await inner.waiting(in: lane, after: number, limit: limit)
+        let signals = reading.withLock { reading in
+            defer { reading = nil }
+            return reading
+        }
+        signals?.hasBegun.open()
+        await signals?.mayEnd.wait()
+        return parcels
     }
     func revived() async throws -> [Parcel] { try await inner.revived() }
     func deadLetters(limit: Int) async throws -> [DeadLetter] { try await inner.deadLetters(limit: limit) }

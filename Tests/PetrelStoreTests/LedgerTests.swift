@@ -13,7 +13,7 @@ import Testing
 
     /// Says something, as if it was heard on the stream or found later.
     private static func say(_ entry: LedgerEntry, _ number: Int64, _ store: Store) {
-        store.outbox.keep(WriteQueueTests.parcel(number), Receipt(entry: entry), of: "st2", isUrgent: false)
+        _ = store.outbox.keep(WriteQueueTests.parcel(number), Receipt(entry: entry), of: "st2")
     }
 
     @Test func `what was heard is paired one to one, by content and count`() async throws {
@@ -58,12 +58,12 @@ import Testing
                 promises: "p", settles: "s")
             let address = Address(backend: "b", place: .direct("@bob"), thread: "t", inReplyTo: "m")
             let said = Date(timeIntervalSince1970: 1_000)
-            outbox.keep(Parcel(number: 3, reply: reply, address: address, said: said), nil, of: "", isUrgent: false)
+            _ = outbox.keep(Parcel(number: 3, reply: reply, address: address, said: said), nil, of: "")
             for number in [4, 5, 6] as [Int64] {
-                outbox.keep(WriteQueueTests.parcel(number), nil, of: "", isUrgent: false)
+                _ = outbox.keep(WriteQueueTests.parcel(number), nil, of: "")
             }
             outbox.note(pieces: 2, of: 5) {}
-            outbox.remove(4) {}
+            outbox.remove(4, nil) {}
             #expect(await store.written())
             try store.close()
             let again = try Store(path: path, keys: .ephemeral())
@@ -82,7 +82,7 @@ import Testing
         let store = try Store()
         let outbox = store.outbox
         for number in 1...4 as ClosedRange<Int64> {
-            outbox.keep(WriteQueueTests.parcel(number), nil, of: "", isUrgent: false)
+            _ = outbox.keep(WriteQueueTests.parcel(number), nil, of: "")
             if number < 4 { outbox.bury(number, reason: "no such room") {} }
         }
         #expect(try await outbox.deadLetters(limit: 10).map(\.parcel.number) == [1, 2, 3])
