@@ -69,6 +69,10 @@ func fuzzSettings(_ bytes: [UInt8]) {
 
 /// Whatever StackStorm announces, either somebody is told or the log says why not.
 func fuzzPayloads(_ bytes: [UInt8]) {
+    if let value = JSONReader.value(bytes) {
+        let expected = try? JSONDecoder().decode(JSONValue.self, from: Data(bytes))
+        require(value == expected, "\(value) instead of \(String(describing: expected))")
+    }
     let host = FuzzHost()
     let announcer = Announcer(host: host)
     announcer.announce(ServerSentEvent(name: "st2.announcement__fuzz", data: bytes))

@@ -46,7 +46,7 @@ public enum JSONValue: Hashable, Sendable, Codable {
 extension JSONValue {
     /// Reads one JSON text. Throws Foundation's `DecodingError`, which names line and column.
     public static func parse(_ bytes: some Collection<UInt8>) throws -> JSONValue {
-        try JSONDecoder().decode(JSONValue.self, from: Data(bytes))
+        try JSONReader.value(bytes) ?? JSONDecoder().decode(JSONValue.self, from: Data(bytes))
     }
 
     /// The bytes of a value as JSON: keys sorted, slashes plain.

@@ -127,7 +127,9 @@ extension Endpoint where Value == AliasExecution {
     /// - Parameter isWhole: whether more is wanted of the execution than its id, status, start and address.
     package static func run(_ run: AliasRun, isWhole: Bool = true) throws -> Endpoint {
         Endpoint("POST", .api, "/aliasexecution", json: run.json) {
-            try $0.checked().decoded(with: isWhole ? AliasExecution.wholeExecution : nil)
+            let answer = try $0.checked()
+            if !isWhole, let brief = AliasExecution(brief: answer.body) { return brief }
+            return try answer.decoded(with: isWhole ? AliasExecution.wholeExecution : nil)
         }
     }
 }

@@ -1,3 +1,4 @@
+import Foundation
 public import PetrelKit
 
 /// A token, from `POST /tokens`.
@@ -125,6 +126,32 @@ public struct AliasExecution: Sendable, Decodable, Hashable {
         message = try? container.decodeIfPresent(String.self, forKey: .message)
         extra = try? container.decodeIfPresent([String: JSONValue].self, forKey: .extra)
     }
+
+    /// Out of an answer, with no more of the execution than every command needs; nil where the decoder has to look.
+    init?(brief body: Data) {
+        var (fields, brief): ([String: JSONValue], [String: JSONValue]) = ([:], [:])
+        let isRead: Void? = JSONReader.read(body) { reader in
+            reader.fields { key, reader in
+                switch key {
+                case "execution":
+                    reader.fields { key, reader in
+                        switch key {
+                        case "id", "status", "web_url", "start_timestamp": brief[key] = reader.value()
+                        default: reader.skip()
+                        }
+                    }
+                case "message", "extra": fields[key] = reader.value()
+                default: reader.skip()
+                }
+            }
+        }
+        guard isRead != nil, let id = brief["id"]?.string else { return nil }
+        execution = Execution(
+            id: id, status: brief["status"]?.string, web_url: brief["web_url"]?.string,
+            start_timestamp: brief["start_timestamp"]?.string)
+        message = fields["message"]?.string
+        extra = fields["extra"]?.object
+    }
 }
 
 /// A question that waits for a person.
@@ -205,12 +232,16 @@ public struct Announcement: Sendable, Codable, Hashable {
         extra = try? container.decodeIfPresent([String: JSONValue].self, forKey: .extra)
     }
 
-    /// Out of the parameters of an execution; nil where they are none of an announcement.
+    /// Out of what was read already, such as the parameters of an execution; nil where it is no announcement.
     package init?(json: JSONValue) {
         guard let message = json["message"] else { return nil }
-        user = json["user"]?.string
-        channel = json["channel"]?.string
-        whisper = json["whisper"]?.bool ?? false
+        let (user, channel, whisper) = (json["user"] ?? .null, json["channel"] ?? .null, json["whisper"] ?? .null)
+        guard user == .null || user.string != nil, channel == .null || channel.string != nil,
+            whisper == .null || whisper.bool != nil
+        else { return nil }
+        self.user = user.string
+        self.channel = channel.string
+        self.whisper = whisper.bool ?? false
         self.message = message
         context = json["context"]?.object
         extra = json["extra"]?.object

@@ -50,10 +50,29 @@ struct SecretParameters: Sendable {
         var line = line
         // The longest first: one may be a part of another.
         for value in Set(values).sorted(by: { $0.utf8.count > $1.utf8.count }) {
-            guard line.contains(value) else { return "\(match.representation) \(Self.mask)" }
-            line = line.replacing(value, with: Self.mask)
+            guard let masked = Self.masking(value, in: line) else { return "\(match.representation) \(Self.mask)" }
+            line = masked
         }
         return line
+    }
+
+    /// Byte by byte, so that nothing that joins a value to what stands beside it hides it; nil where it is not there.
+    private static func masking(_ value: String, in line: String) -> String? {
+        let (value, bytes) = (Array(value.utf8), Array(line.utf8))
+        var masked: [UInt8] = []
+        var place = 0
+        var isThere = false
+        while place < bytes.count {
+            if bytes[place] == value[0], bytes[place...].starts(with: value) {
+                masked += mask.utf8
+                place += value.count
+                isThere = true
+            } else {
+                masked.append(bytes[place])
+                place += 1
+            }
+        }
+        return isThere ? String(decoding: masked, as: UTF8.self) : nil
     }
 }
 

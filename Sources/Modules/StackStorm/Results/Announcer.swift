@@ -43,8 +43,10 @@ struct Announcer: Sendable {
     /// One event of the stream. A malformed one costs itself only.
     func announce(_ event: ServerSentEvent) {
         do {
-            let announcement = try JSONDecoder().decode(Event.self, from: Data(event.data)).payload
-            take(Announced(announcement, route: String(event.name.dropFirst(Self.eventPrefix.count))))
+            let announcement = JSONReader.value(event.data)?["payload"].flatMap { Announcement(json: $0) }
+            // The decoder says what is wrong.
+            let payload = try announcement ?? JSONDecoder().decode(Event.self, from: Data(event.data)).payload
+            take(Announced(payload, route: String(event.name.dropFirst(Self.eventPrefix.count))))
         } catch {
             unusable.increment()
             host.logger.error(
