@@ -38,7 +38,7 @@ extension Endpoint where Value == Page<Alias> {
     package static func aliases(offset: Int = 0, limit: Int) throws -> Endpoint {
         let query = [("offset", "\(offset)"), ("limit", "\(limit)")]
         return try Endpoint("GET", .api, "/actionalias", query: offset == 0 ? [query[1]] : query) { response in
-            let items: [JSONValue] = try response.checked().decoded()
+            let items = try response.checked().list()
             var page = Page<Alias>(items: [], total: response.total)
             for item in items {
                 do {
@@ -60,7 +60,7 @@ extension Endpoint {
     ) throws -> Endpoint where Value == Page<Item> {
         let query = [("include_attributes", attributes), ("offset", "\(offset)"), ("limit", "\(limit)")]
         return try Endpoint("GET", .api, path, query: query) { response in
-            let items: [JSONValue] = try response.checked().decoded()
+            let items = try response.checked().list()
             return Page(items: items.compactMap(item), total: response.total)
         }
     }
@@ -85,7 +85,7 @@ extension Endpoint where Value == Page<ActionSchema> {
 extension Endpoint where Value == Alias {
     /// `GET /actionalias/{ref or id}`.
     package static func alias(_ ref: String) throws -> Endpoint {
-        try Endpoint("GET", .api, "/actionalias/\(segment(ref))") { try Alias(json: $0.checked().decoded()) }
+        try Endpoint("GET", .api, "/actionalias/\(segment(ref))") { try Alias(json: $0.checked().json()) }
     }
 }
 
@@ -99,7 +99,7 @@ extension Endpoint where Value == ServerMatch {
     /// `POST /actionalias/match`. No match and several matches are both a 400.
     package static func match(_ command: String) throws -> Endpoint {
         try Endpoint("POST", .api, "/actionalias/match", body: ["command": command]) { response in
-            let json: JSONValue = try response.checked().decoded()
+            let json = try response.checked().json()
             guard let alias = json["actionalias"], let representation = json["representation"]?.string else {
                 throw response.unexpected("`actionalias` is missing")
             }

@@ -97,7 +97,7 @@ extension Endpoint {
         _ filter: HistoryFilter, _ more: [(name: String, value: String)], item: @escaping @Sendable (JSONValue) -> Item?
     ) throws -> Endpoint where Value == HistoryPage<Item> {
         try Endpoint("GET", .api, "/executions", query: more + filter.query) { response in
-            let items: [JSONValue] = try response.checked().decoded()
+            let items = try response.checked().list()
             return HistoryPage(
                 items: items.compactMap(item), count: items.count, total: response.total, now: response.time)
         }

@@ -1,5 +1,5 @@
 package import Foundation
-import PetrelKit
+package import PetrelKit
 
 /// A whole answer, before it is understood.
 package struct StackStormResponse: Sendable {
@@ -57,6 +57,21 @@ package struct StackStormResponse: Sendable {
         } catch {
             throw unexpected(JSONValue.reason(of: error))
         }
+    }
+
+    /// The body as JSON. Throws `.unexpectedAnswer` where it is none.
+    package func json() throws(StackStormError) -> JSONValue {
+        do {
+            return try JSONValue.parse(body)
+        } catch {
+            throw unexpected(JSONValue.reason(of: error))
+        }
+    }
+
+    /// The body as a list. Throws `.unexpectedAnswer` where it is none.
+    package func list() throws(StackStormError) -> [JSONValue] {
+        guard let list = try json().array else { throw unexpected("it is no list") }
+        return list
     }
 
     package func unexpected(_ what: String) -> StackStormError {

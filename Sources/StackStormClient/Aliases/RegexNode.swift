@@ -28,11 +28,11 @@ enum RegexError: Error, Equatable {
 
 /// A set of Unicode scalars: ranges and Python's classes, ASCII as a bit map.
 struct ScalarSet: Equatable, Sendable {
-    enum Class: Equatable, Sendable { case digit, space, word, noDigit, noSpace, noWord }
+    enum Class: Int, CaseIterable, Sendable { case digit, space, word, noDigit, noSpace, noWord }
 
     private(set) var ranges: [ClosedRange<UInt32>] = []
     private(set) var classes: [Class] = []
-    var isNegated = false
+    private var isNegated = false
     private var low: UInt64 = 0
     private var high: UInt64 = 0
 
@@ -40,9 +40,25 @@ struct ScalarSet: Equatable, Sendable {
         self.ranges = ranges
         self.classes = classes
         self.isNegated = isNegated
-        for value in UInt32(0)..<128 where holds(value) {
-            if value < 64 { low |= 1 << UInt64(value) } else { high |= 1 << UInt64(value - 64) }
+        for range in ranges where range.lowerBound < 128 {
+            for value in range.lowerBound...min(range.upperBound, 127) { add(value) }
         }
+        for member in classes {
+            low |= Self.ascii[member.rawValue].low
+            high |= Self.ascii[member.rawValue].high
+        }
+        if isNegated { (low, high) = (~low, ~high) }
+    }
+
+    /// What of ASCII each class holds.
+    private static let ascii = Class.allCases.map { member in
+        var set = ScalarSet(ranges: [], classes: [], isNegated: false)
+        for value in UInt32(0)..<128 where holds(member, value) { set.add(value) }
+        return (low: set.low, high: set.high)
+    }
+
+    private mutating func add(_ value: UInt32) {
+        if value < 64 { low |= 1 << UInt64(value) } else { high |= 1 << UInt64(value - 64) }
     }
 
     @inline(__always)

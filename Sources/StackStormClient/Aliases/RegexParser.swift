@@ -34,9 +34,12 @@ struct RegexParser {
     }
 
     private mutating func take(_ wanted: String) -> Bool {
-        let values = wanted.unicodeScalars.map(\.value)
-        guard scalars[position...].starts(with: values) else { return false }
-        position += values.count
+        var end = position
+        for scalar in wanted.unicodeScalars {
+            guard end < scalars.count, scalars[end] == scalar.value else { return false }
+            end += 1
+        }
+        position = end
         return true
     }
 
