@@ -1,6 +1,6 @@
 # What people type. Every target sets up what it needs.
 .DEFAULT_GOAL := help
-.PHONY: help setup build release demo test lint format bench bench-peer faults clean
+.PHONY: help setup build release demo test lint format bench bench-peer soak faults clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -32,6 +32,9 @@ bench: setup ## Measure, and compare with the thresholds
 
 bench-peer: setup ## Measure beside Errbot and err-stackstorm, in turns
 	@Scripts/bench-peer
+
+soak: setup ## Run half an hour under a steady load, and watch the memory
+	@Scripts/soak
 
 faults: setup ## Break what Petrel stands on, and count what its users were told
 	@Scripts/faults

@@ -23,7 +23,7 @@ Control (not part of StackStorm):
                  "noise":{"count":n,"size":bytes}, "raw":"<text written verbatim to every stream>", "revoke":true}
   GET  /_stats
 """
-import argparse, asyncio, base64, datetime, fnmatch, json, os, re, time, urllib.parse, uuid
+import argparse, asyncio, base64, collections, datetime, fnmatch, json, os, re, time, urllib.parse, uuid
 try:
     import uvloop; uvloop.install()
 except ImportError: pass
@@ -58,7 +58,8 @@ def mk_aliases(n):
 class S: pass
 st = S()
 st.aliases = mk_aliases(A.aliases); st.fault = {}; st.streams = set(); st.tokens = {}; st.auto = A.auto_result
-st.execs = []; st.matches = []; st.stream_conns = []; st.counts = {}; st.bursts = []; st.nexec = 0; st.revoked = False; st.announced = []
+st.execs = []; st.matches = []; st.stream_conns = []; st.counts = {}; st.bursts = []; st.nexec = 0; st.revoked = False
+st.announced = collections.deque(maxlen=100_000); st.nannounced = 0   # old ones are purged, as StackStorm's are
 HELP = {}
 def helpjson(pack, flt, limit, offset):
     k = (len(st.aliases), pack, flt, limit, offset)
@@ -92,10 +93,13 @@ def execution(a, j, params):
           "liveaction": {"id": hexid(st.nexec + 1000000), "action": "core.local", "parameters": params, "notify": {"on-complete": {"routes": [j.get('notification_route')], "data": {"user": j.get('user'), "source_channel": j.get('source_channel'), "source_context": j.get('source_context')}}}},
           "web_url": "https://st2/?#/history/" + eid, "log": [{"status": "requested", "timestamp": stamp()}]}
     return {**ex, **TPL, **{k: ex[k] for k in ('id', 'parameters', 'context', 'web_url', 'start_timestamp')}} if TPL else ex
+def record(payload, route):
+    st.nannounced += 1
+    st.announced.append({"id": hexid(2000000 + st.nannounced), "status": "succeeded", "start_timestamp": stamp(), "parameters": {**payload, "route": route}, "parent": None})
 def announce(route, channel, message, user=None, whisper=False, extra=None, context=None):
     """An announcement is an execution (GET /executions?runner=announcement) and an event on the stream."""
     payload = {"user": user, "channel": channel, "whisper": whisper, "message": message, "context": context, "extra": extra or {}}
-    st.announced.append({"id": hexid(2000000 + len(st.announced)), "status": "succeeded", "start_timestamp": stamp(), "parameters": {**payload, "route": route}, "parent": None})
+    record(payload, route)
     broadcast(event_bytes('st2.announcement__' + route, {"payload": payload, "trace_context": None}), 'st2.announcement__' + route)
 
 class P(asyncio.Protocol):
@@ -247,7 +251,7 @@ async def burst(o):
         if not st.streams: nostream += 1
         name = 'st2.execution__update' if o.get('bytes') else 'st2.announcement__' + o.get('route', 'errbot')
         payload = {"user": o.get('user'), "channel": o.get('channel', '#ops'), "whisper": o.get('whisper', False), "message": '%s:%d %s' % (bid, i, pad), "context": None, "extra": o.get('extra') or {}}
-        if not o.get('bytes'): st.announced.append({"id": hexid(2000000 + len(st.announced)), "status": "succeeded", "start_timestamp": stamp(), "parameters": {**payload, "route": o.get('route', 'errbot')}, "parent": None})
+        if not o.get('bytes'): record(payload, o.get('route', 'errbot'))
         b = o.get('bytes') or event_bytes(name, {"payload": payload, "trace_context": None})
         for s in list(st.streams):
             if not wants(s, name): continue
