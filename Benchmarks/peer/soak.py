@@ -50,6 +50,8 @@ def slope(points):
 
 def main():
     program, venv, minutes = sys.argv[1], sys.argv[2], float(sys.argv[3]) if len(sys.argv) > 3 else 30
+    if minutes < 5:
+        sys.exit("soak.py: the memory says nothing in less than 5 minutes")
     stand_in = StandIn(f"{venv}/bin/python")
     stand_in.control(auto_result=True)
     bot = Petrel(stand_in, program)
