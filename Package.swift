@@ -108,7 +108,7 @@ let package = Package(
         tests(
             "StackStormClientTests",
             [
-                "StackStormClient", "StackStormSimulator", "PetrelKit", nio,
+                "StackStormClient", "StackStormSimulator", "PetrelKit", log, nio,
                 .product(name: "NIOHTTP1", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
             ],

@@ -15,7 +15,7 @@ extension SimulatedStackStorm {
         _ id: String, _ action: SimulatedAction, _ parameters: [String: JSONValue], context: [String: JSONValue],
         runner: String = "local-shell-cmd", notify: [String: JSONValue] = [:]
     ) -> [String: JSONValue] {
-        let now = JSONValue.string(Self.timestamp())
+        let now = JSONValue.string(timestamp())
         // As StackStorm shows what is secret.
         let parameters = Dictionary(
             uniqueKeysWithValues: parameters.map { name, value in
@@ -73,7 +73,7 @@ extension SimulatedStackStorm {
             "st2.execution.output__create",
             [
                 "execution_id": .string(id), "action_ref": .string(ref), "runner_ref": "local-shell-cmd",
-                "timestamp": .string(Self.timestamp()), "output_type": "stdout", "data": .string(text),
+                "timestamp": .string(timestamp()), "output_type": "stdout", "data": .string(text),
                 "id": .string(newID()),
             ])
     }
@@ -82,7 +82,7 @@ extension SimulatedStackStorm {
         runs[id] = nil
         guard var execution = executions[id] else { return }
         execution["status"] = .string(status)
-        execution["end_timestamp"] = .string(Self.timestamp())
+        execution["end_timestamp"] = .string(timestamp())
         execution["result"] = result
         executions[id] = execution
         if outputs[id] == nil, let text = result["stdout"]?.string { outputs[id] = text }
@@ -105,7 +105,7 @@ extension SimulatedStackStorm {
                 "execution_id": execution["id"] ?? .null, "context": notice.context,
             ], context: ["user": "root", "pack": "chatops"], runner: "orquesta")
         rule["status"] = "succeeded"
-        rule["end_timestamp"] = .string(Self.timestamp())
+        rule["end_timestamp"] = .string(timestamp())
         save(rule, parent)
         publish(payload: payload, route: notice.route, parent: parent)
     }
@@ -116,7 +116,7 @@ extension SimulatedStackStorm {
         payload: [String: JSONValue], route: String, parent: String? = nil, age: Duration = .zero
     ) {
         let id = newID()
-        let time = JSONValue.string(Self.timestamp(.now - age / .seconds(1)))
+        let time = JSONValue.string(timestamp(.now - age / .seconds(1)))
         var parameters = payload
         parameters["route"] = .string(route)
         var execution = record(

@@ -47,6 +47,8 @@ package actor SimulatedStackStorm {
     package private(set) var requests: [String: Int] = [:]
     var askers: [String: String] = [:]
     private var isEnding = false
+    /// Seconds.
+    private var clockError = 0.0
     private var silent: [AsyncStream<[UInt8]>.Continuation] = []
     private var hanging: [CheckedContinuation<Void, Never>] = []
     private var expectations: [(path: String, times: Int, waiter: CheckedContinuation<Void, Never>)] = []
@@ -81,7 +83,12 @@ package actor SimulatedStackStorm {
             count)
     }
 
-    static func timestamp(_ date: Date = .now) -> String {
+    /// Its clock, by which executions begin and end, is wrong from now on. The web server's is not.
+    package func setClock(error: Duration) { clockError = error / .seconds(1) }
+
+    func timestamp(_ date: Date = .now) -> String { Self.timestamp(date + clockError) }
+
+    static func timestamp(_ date: Date) -> String {
         let seconds = date.timeIntervalSince1970.rounded(.down)
         let micros = Int((date.timeIntervalSince1970 - seconds) * 1_000_000)
         return Date(timeIntervalSince1970: seconds).formatted(.iso8601).dropLast() + String(format: ".%06dZ", micros)

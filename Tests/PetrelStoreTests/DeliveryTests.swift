@@ -251,6 +251,21 @@ import Testing
         }
     }
 
+    @Test func `what was said in the future, before the clock was set back, is not late`() async throws {
+        let store = try Store()
+        let lane = [(1, 3_600.0), (2, -600)] as [(Int64, Double)]
+        for (number, ahead) in lane {
+            let parcel = Parcel(
+                number: number, reply: Reply("\(number)"), address: Self.ops, said: Date(timeIntervalSinceNow: ahead))
+            _ = store.outbox.keep(parcel, nil, of: "m")
+        }
+        #expect(await store.written())
+        let backend = RecordingBackend()
+        try await Self.with(backend, store) { _ in
+            #expect(await Self.texts(2, backend) == ["1", "(10 min late) 2"])
+        }
+    }
+
     @Test func `a long text goes on with the piece that was not sent`() async throws {
         let store = try Store()
         let lines = (0..<20).map { "line \($0)" }

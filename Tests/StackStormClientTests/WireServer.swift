@@ -18,6 +18,7 @@ final class WireServer: Sendable {
         var connections = 0
         var requests = 0
         var closed = 0
+        var channels: [any Channel] = []
         var waiters: [(isMet: @Sendable (State) -> Bool, signal: Signal)] = []
     }
 
@@ -36,7 +37,10 @@ final class WireServer: Sendable {
             .serverChannelOption(.backlog, value: 256)
             .childChannelOption(.allowRemoteHalfClosure, value: false)
             .childChannelInitializer { child in
-                server.change { $0.connections += 1 }
+                server.change { state in
+                    state.connections += 1
+                    state.channels.append(child)
+                }
                 child.closeFuture.whenComplete { _ in server.change { $0.closed += 1 } }
                 return child.eventLoop.makeCompletedFuture {
                     try child.pipeline.syncOperations.addHandler(Talk(server))
@@ -53,6 +57,11 @@ final class WireServer: Sendable {
 
     var connections: Int { state.value.connections }
     var requests: Int { state.value.requests }
+
+    /// Says something more on the n-th connection, counted from 1.
+    func say(_ text: String, on connection: Int) async throws {
+        try await state.value.channels[connection - 1].writeAndFlush(ByteBuffer(string: text))
+    }
 
     func reached(connections: Int) async { await wait { $0.connections >= connections } }
     func reached(requests: Int) async { await wait { $0.requests >= requests } }

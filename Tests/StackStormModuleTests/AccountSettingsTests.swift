@@ -33,6 +33,21 @@ import Testing
         #expect(problems.contains { $0.hasPrefix(expected) }, "\(problems)")
     }
 
+    @Test(arguments: [
+        ("replay_window", 0), ("replay_window", 31_536_001), ("grace_period", 0), ("grace_period", 86_401),
+    ]) func `spans of time have bounds`(key: String, value: Int) {
+        let (_, problems) = Self.settings([key: .integer(value)])
+        #expect(problems.contains { $0.hasPrefix("stackstorm.\(key): must be") }, "\(problems)")
+    }
+
+    @Test func `spans of time are read as seconds`() {
+        let (settings, problems) = Self.settings(["replay_window": 3_600, "grace_period": 30])
+        #expect(problems.allSatisfy { !$0.contains("replay_window") && !$0.contains("grace_period") })
+        #expect(settings.replayWindow == .seconds(3_600) && settings.gracePeriod == .seconds(30))
+        let (plain, _) = Self.settings([:])
+        #expect(plain.replayWindow == .seconds(86_400) && plain.gracePeriod == .seconds(60))
+    }
+
     @Test func `the address of the page gets its slash`() throws {
         for (url, expected) in [
             ("https://a", "https://a/"), ("https://a/petrel", "https://a/petrel/"),

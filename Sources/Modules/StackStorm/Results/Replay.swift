@@ -196,8 +196,8 @@ actor Replay {
         let page = try await client.call(.announcements(HistoryFilter(after: time, before: limit, limit: 1)))
         if let count = page.total, count > 0 {
             host.tellAdmins(
-                "StackStorm announced \(count) results between \(time) and \(limit) that were not said: they are "
-                    + "older than replay_window (\(window.inWords)). StackStorm's history has them.")
+                "Not said, because it is older than replay_window (\(window.inWords)): what StackStorm announced "
+                    + "between \(time) and \(limit), \(count) in all. Its history has it.")
         }
         cursor.skip(to: limit)
         try keep(cursor)
