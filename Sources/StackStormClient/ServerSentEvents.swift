@@ -105,14 +105,16 @@ package struct ServerSentEventParser: Sendable {
     }
 
     private mutating func take(_ line: UnsafeRawBufferPointer, into items: inout [Item]) {
+        // However the chunks are cut, a byte order mark counts.
+        let length = line.count
         var line = line
         if isStart {
             isStart = false
             if line.starts(with: [0xEF, 0xBB, 0xBF]) { line = UnsafeRawBufferPointer(rebasing: line[3...]) }
         }
         guard !line.isEmpty else { return dispatch(into: &items) }
-        guard fits(line.count) else { return skip(line.count) }
-        used += line.count
+        guard fits(length) else { return skip(length) }
+        used += length
         let colon = line.firstIndex(of: 58)
         let field = UnsafeRawBufferPointer(rebasing: line[..<(colon ?? line.count)])
         var value = UnsafeRawBufferPointer(rebasing: line[min((colon ?? line.count) + 1, line.count)...])
