@@ -136,7 +136,7 @@ import Testing
         let release = Signal()
         try await WireServer.run(answer: { $0 == 1 ? .after(release, Self.ok("1")) : .text(Self.ok("2")) }) {
             server, port in
-            let pool = Self.pool(port, answer: .seconds(1))
+            let pool = Self.pool(port, answer: .seconds(3))
             #expect(await Self.failure(of: pool) == .noAnswer)
             await server.reached(closed: 1)
             release.open()
