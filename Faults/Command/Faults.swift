@@ -38,6 +38,11 @@ struct Faults: AsyncParsableCommand {
             outcomes.append(outcome)
         }
         guard outcomes.allSatisfy(\.isGood) else { throw ExitCode(1) }
+        let left = outcomes.filter { $0.injected == 0 }.map(\.fault)
+        guard left.isEmpty else {
+            print("Not injected here: \(left.joined(separator: ", ")).")
+            throw ExitCode(1)
+        }
         print("Nothing was lost, nothing ran twice. (seed \(seed))")
     }
 }

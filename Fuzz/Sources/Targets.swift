@@ -83,6 +83,18 @@ func fuzzPayloads(_ bytes: [UInt8]) {
     }
 }
 
+/// A ledger that forgets.
+private struct FuzzStorage: Storage, Ledger {
+    func records(_ collection: String) -> any RecordCollection { fatalError("nothing is stored") }
+    func sealed(_ collection: String) -> any RecordCollection { fatalError("nothing is stored") }
+    var ledger: any Ledger { self }
+    func written() async -> Bool { true }
+    func last() async throws -> Int64 { 0 }
+    func unsaid(among entries: [LedgerEntry]) async throws -> [LedgerEntry] { entries }
+    func note(_ entry: LedgerEntry) {}
+    func forget(through number: Int64) async throws {}
+}
+
 /// A host that takes everything and does nothing.
 private struct FuzzHost: ModuleHost {
     func ready() {}
@@ -94,7 +106,7 @@ private struct FuzzHost: ModuleHost {
     func address(named name: String, in backend: String?) -> Address? {
         Address(backend: "fuzz", place: name.hasPrefix("@") ? .direct(name) : .room(name))
     }
-    var storage: any Storage { fatalError("nothing is stored") }
+    var storage: any Storage { FuzzStorage() }
     var overview: any HostOverview { fatalError("nothing is asked") }
     var audit: any AuditLog { fatalError("nothing is recorded") }
     var metrics: any MetricsFactory { NOOPMetricsHandler.instance }

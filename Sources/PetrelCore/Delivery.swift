@@ -144,7 +144,8 @@ package final class Delivery: Sendable {
 
     private func load(_ lane: Lane, after number: Int64, through last: Int64) async {
         do {
-            let parcels = try await outbox.waiting(in: lane, after: number, limit: limits.memory)
+            let parcels = try await outbox.waiting(
+                in: lane, after: number, through: last, limit: limits.memory)
             state.withLock { $0.loaded(parcels, through: parcels.last?.number ?? last, into: lane) }
         } catch {
             logger.error("What waits for \(lane.place.id) on \(lane.backend) cannot be read: \(error)")
@@ -157,7 +158,7 @@ package final class Delivery: Sendable {
         if item.isKept {
             outbox.remove(item.parcel.number, item.keeping) { [weak self] in self?.isSure(backend) }
         }
-        state.withLock { $0.sent(in: item.parcel.lane) }
+        state.withLock { $0.sent(item.parcel) }
         item.sent?()
     }
 
@@ -188,7 +189,7 @@ package final class Delivery: Sendable {
                 if item.isKept { self?.isSure(lane.backend) }
             }
         }
-        if state.withLock({ $0.died(in: lane) }) { undeliverable.value(lane, reason) }
+        if state.withLock({ $0.died(item.parcel) }) { undeliverable.value(lane, reason) }
         item.sent?()
     }
 

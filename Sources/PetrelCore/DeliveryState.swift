@@ -58,6 +58,8 @@ struct DeliveryState: Sendable {
     private(set) var waiting = 0
     /// Of each backend: sent, and the store does not know yet.
     var unsure: [String: Int] = [:]
+    /// What came out of the store and was not sent: it may be read there again.
+    private var present: Set<Int64> = []
     /// Places that nothing can be sent to.
     private var deadLanes: Set<Lane> = []
 
@@ -87,7 +89,7 @@ struct DeliveryState: Sendable {
         item.isKept = mayBeKept && (isKeptAtOnce || !isIdle)
         if item.isKept { item.keeping = keep(item.parcel) }
         waiting += 1
-        if item.isKept, isTaking, let after = storedAfter(lane) {
+        if item.isKept, let after = storedAfter(lane) {
             lanes[lane]?.stored = (after, last)
             callbacks[last] = item.sent
         } else {
@@ -101,14 +103,17 @@ struct DeliveryState: Sendable {
 
     /// The number after which a lane is only in the store; nil where it has room in memory.
     private func storedAfter(_ lane: Lane) -> Int64? {
+        // Whatever the disk does: it waits behind what is there already.
         if let stored = lanes[lane]?.stored { return stored.after }
-        guard let count = lanes[lane]?.items.count, count >= limits.memory else { return nil }
+        guard isTaking, let count = lanes[lane]?.items.count, count >= limits.memory else { return nil }
         return lanes[lane]?.items.last?.parcel.number
     }
 
     /// Adds what is in the store already, whatever its number.
+    /// - Returns: as ``add(_:isKeptAtOnce:keep:)`` does.
     mutating func takeUp(_ item: Item) -> Bool {
         let lane = item.parcel.lane
+        guard present.insert(item.parcel.number).inserted else { return false }
         waiting += 1
         let isIdle = isIdle(lane)
         lanes[lane, default: LaneState()].items.append(item)
@@ -140,7 +145,7 @@ struct DeliveryState: Sendable {
     /// What came out of the store for a lane: all of it up to that number.
     mutating func loaded(_ parcels: [Parcel], through reached: Int64, into lane: Lane) {
         guard let stored = lanes[lane]?.stored else { return }
-        for parcel in parcels {
+        for parcel in parcels where present.insert(parcel.number).inserted {
             var item = Item(parcel)
             item.sent = callbacks.removeValue(forKey: parcel.number)
             lanes[lane]?.items.append(item)
@@ -177,14 +182,19 @@ struct DeliveryState: Sendable {
 
     mutating func putBack(_ item: Item) { lanes[item.parcel.lane, default: LaneState()].items.prepend(item) }
 
-    mutating func sent(in lane: Lane) {
-        waiting -= 1
-        if !deadLanes.isEmpty { deadLanes.remove(lane) }
+    mutating func sent(_ parcel: Parcel) {
+        end(parcel)
+        if !deadLanes.isEmpty { deadLanes.remove(parcel.lane) }
     }
 
     /// Returns whether it is the first in its lane since something was sent there.
-    mutating func died(in lane: Lane) -> Bool {
+    mutating func died(_ parcel: Parcel) -> Bool {
+        end(parcel)
+        return deadLanes.insert(parcel.lane).inserted
+    }
+
+    private mutating func end(_ parcel: Parcel) {
         waiting -= 1
-        return deadLanes.insert(lane).inserted
+        if !present.isEmpty { present.remove(parcel.number) }
     }
 }

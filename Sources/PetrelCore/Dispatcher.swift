@@ -182,7 +182,7 @@ package struct FairQueueLimits: Sendable {
     package var personLimit: Int
     package var waitingLimit: Int
 
-    package init(limit: Int = 256, personLimit: Int = 64, waitingLimit: Int = 1_000) {
+    package init(limit: Int = 256, personLimit: Int = 16, waitingLimit: Int = 1_000) {
         self.limit = limit
         self.personLimit = personLimit
         self.waitingLimit = waitingLimit

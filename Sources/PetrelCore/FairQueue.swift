@@ -17,7 +17,7 @@ package struct FairQueue<Job: Sendable>: Sendable {
     ///   - limit: jobs that run at once.
     ///   - personLimit: of them, for one person.
     ///   - waitingLimit: jobs that may wait, for one person.
-    package init(limit: Int = 256, personLimit: Int = 64, waitingLimit: Int = 1_000) {
+    package init(limit: Int = 256, personLimit: Int = 16, waitingLimit: Int = 1_000) {
         self.limit = limit
         self.personLimit = personLimit
         self.waitingLimit = waitingLimit

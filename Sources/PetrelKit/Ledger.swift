@@ -6,6 +6,8 @@ public protocol Ledger: Sendable {
     /// Those of the entries that were never said, in their order. The others are paired: each with the entry of its
     /// ``LedgerEntry/source``, else with the oldest one of its content that has no source yet and has it from then on.
     func unsaid(among entries: [LedgerEntry]) async throws -> [LedgerEntry]
+    /// What could not be said, and never will be, counts as said.
+    func note(_ entry: LedgerEntry)
     /// Removes what is as old as this entry, or older.
     func forget(through number: Int64) async throws
 }

@@ -117,7 +117,7 @@ package protocol Outbox: Sendable {
     func bury(_ number: Int64, reason: String, written: @escaping @Sendable () -> Void)
     /// Parcels that wait, in their order: in all lanes, or in one. Throws where there is none only because the store takes
     /// nothing at the moment.
-    func waiting(in lane: Lane?, after number: Int64, limit: Int) async throws -> [Parcel]
+    func waiting(in lane: Lane?, after number: Int64, through last: Int64, limit: Int) async throws -> [Parcel]
     /// Dead letters that somebody wants to be sent again, by another process.
     func revived() async throws -> [Parcel]
     func deadLetters(limit: Int) async throws -> [DeadLetter]

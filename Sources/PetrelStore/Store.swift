@@ -19,7 +19,8 @@ package final class Store: Sendable {
         lock = try StoreLock(path: path + ".lock")
         do {
             var configuration = Configuration()
-            configuration.busyMode = .timeout(5)
+            // Nobody else holds it for longer, and commands wait meanwhile.
+            configuration.busyMode = .timeout(1)
             // What is deleted may have been a login.
             configuration.prepareDatabase { try $0.execute(sql: "PRAGMA secure_delete = ON") }
             // SQLite gives the files beside the database the mode of the database.
@@ -60,6 +61,7 @@ package final class Store: Sendable {
         keys = .ephemeral()
         lock = nil
         do {
+            try Self.requireFile(path)
             var configuration = Configuration()
             configuration.readonly = true
             database = try DatabaseQueue(path: path, configuration: configuration)
@@ -75,9 +77,7 @@ package final class Store: Sendable {
         keys = .ephemeral()
         lock = nil
         do {
-            guard FileManager.default.fileExists(atPath: path) else {
-                throw StoreFailure(path: path, message: "does not exist yet: Petrel makes it when it runs")
-            }
+            try Self.requireFile(path)
             var configuration = Configuration()
             configuration.busyMode = .timeout(5)
             let other = try DatabaseQueue(path: path, configuration: configuration)
@@ -92,9 +92,20 @@ package final class Store: Sendable {
         }
     }
 
+    private static func requireFile(_ path: String) throws {
+        guard !FileManager.default.fileExists(atPath: path) else { return }
+        throw StoreFailure(path: path, message: "does not exist yet: Petrel makes it when it runs")
+    }
+
+    /// Leaves one file: what stands in the log beside it would be laid over a copy that is put in its place.
     package func close() throws {
+        if let pool = database as? DatabasePool {
+            let folded = Result { try pool.writeWithoutTransaction { _ = try $0.checkpoint(.truncate) } }
+            try database.close()
+            lock?.release()
+            return try folded.get()
+        }
         try database.close()
-        lock?.release()
     }
 
     /// The space of one module.
@@ -115,8 +126,8 @@ package final class Store: Sendable {
     /// Returns once all that there is to write is in the store; false where the disk takes nothing.
     @discardableResult
     package func written() async -> Bool {
-        let isAudited = await auditQueue.written()
-        return await queue.written() && isAudited
+        let isAudited = await auditQueue.written(triesAgain: true)
+        return await queue.written(triesAgain: true) && isAudited
     }
 
     private static func migrate(_ database: any DatabaseWriter, path: String) throws {

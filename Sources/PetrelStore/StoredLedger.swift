@@ -2,6 +2,18 @@ import Foundation
 import GRDB
 import PetrelKit
 
+extension Store {
+    /// Removes the oldest entries of the ledgers beyond so many. Returns how many.
+    @discardableResult
+    package func purgeLedger(keeping count: Int64) async throws -> Int {
+        try await queue.perform { database in
+            try database.execute(
+                sql: "DELETE FROM ledger WHERE sequence <= (SELECT max(sequence) FROM ledger) - ?", arguments: [count])
+            return database.changesCount
+        }
+    }
+}
+
 struct StoredLedger: Ledger {
     let queue: WriteQueue
     let module: String
@@ -33,6 +45,10 @@ struct StoredLedger: Ledger {
                 """)
         try pairing.execute(arguments: [entry.source, module, content])
         return database.changesCount > 0
+    }
+
+    func note(_ entry: LedgerEntry) {
+        queue.submit { [module] in try Self.insert(entry, module, in: $0) }
     }
 
     func forget(through number: Int64) async throws {

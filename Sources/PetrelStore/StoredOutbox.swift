@@ -2,11 +2,6 @@ package import Foundation
 import GRDB
 package import PetrelKit
 
-/// The disk is full or broken, and what is asked for may wait in memory.
-struct StoreTakesNothing: Error, CustomStringConvertible {
-    var description: String { "the store takes nothing at the moment" }
-}
-
 /// The outbox, in the store.
 package final class StoredOutbox: Outbox {
     /// What became of a row.
@@ -89,18 +84,20 @@ package final class StoredOutbox: Outbox {
 
     private func note(fate: Int) { fates.withLock { $0 = max($0, fate) } }
 
-    package func waiting(in lane: Lane?, after number: Int64, limit: Int) async throws -> [Parcel] {
+    package func waiting(
+        in lane: Lane?, after number: Int64, through last: Int64, limit: Int
+    ) async throws -> [Parcel] {
         let isComplete = await queue.written()
         let parcels = try await queue.read { database in
             let place = lane?.place
             let statement = try database.cachedStatement(
                 sql: """
-                    SELECT \(Self.columns) FROM outbox WHERE state = 0 AND sequence > ?1
+                    SELECT \(Self.columns) FROM outbox WHERE state = 0 AND sequence > ?1 AND sequence <= ?6
                     \(lane == nil ? "" : "AND backend = ?2 AND place = ?3 AND direct = ?4")
                     ORDER BY sequence LIMIT ?5
                     """)
             let rows = try Row.fetchCursor(
-                statement, arguments: [number, lane?.backend, place?.id, place?.isDirect, limit])
+                statement, arguments: [number, lane?.backend, place?.id, place?.isDirect, limit, last])
             return try Array(rows.map(Self.parcel))
         }
         guard isComplete || !parcels.isEmpty else { throw StoreTakesNothing() }

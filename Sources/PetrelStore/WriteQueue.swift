@@ -3,6 +3,11 @@ import GRDB
 import Logging
 import PetrelKit
 
+/// The disk is full or broken, and what was to be written before waits in memory.
+struct StoreTakesNothing: Error, CustomStringConvertible {
+    var description: String { "the store takes nothing at the moment" }
+}
+
 /// The one way to write: what comes while a transaction runs goes into the next one as a whole, so that durability
 /// costs few transactions however much there is to write.
 ///
@@ -95,8 +100,9 @@ final class WriteQueue: Sendable {
     func hurry(through number: Int) { if begin(through: number, evenInTrouble: false) { workHere() } }
 
     /// Returns once everything that was submitted is in the store; false where the disk takes nothing.
-    func written() async -> Bool {
-        if begin(through: .max, evenInTrouble: true) { workHere() }
+    /// - Parameter triesAgain: also where it took nothing before, which may take seconds.
+    func written(triesAgain: Bool = false) async -> Bool {
+        if begin(through: .max, evenInTrouble: triesAgain) { workHere() }
         return await withCheckedContinuation { continuation in
             let result: Bool? = state.withLock { state in
                 if state.settled == state.submitted { return true }
@@ -112,7 +118,7 @@ final class WriteQueue: Sendable {
 
     /// Writes at once, after everything that was submitted before. Throws where the disk does not take it.
     func perform<Value: Sendable>(_ work: @escaping @Sendable (Database) throws -> Value) async throws -> Value {
-        _ = await written()
+        guard await written() else { throw StoreTakesNothing() }
         return try await database.write(work)
     }
 
@@ -215,7 +221,7 @@ final class WriteQueue: Sendable {
         while trouble != nil {
             // Nobody cancels this task.
             try? await Task.sleep(for: Self.pause)
-            _ = await written()
+            _ = await written(triesAgain: true)
         }
     }
 

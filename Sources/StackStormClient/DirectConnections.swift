@@ -20,7 +20,7 @@ final class DirectConnections: Sendable {
         /// Bytes of one answer's body.
         var body: Int
         static let connections = 64
-        /// Shorter than any server's own limit, so that a request seldom meets a connection that was just closed.
+        /// Shorter than nginx's, so that a request seldom meets a connection that was just closed.
         static let idle = TimeAmount.seconds(15)
     }
 
@@ -65,7 +65,8 @@ final class DirectConnections: Sendable {
         for (channel, _) in state.value.idle { channel.close(promise: nil) }
     }
 
-    /// The whole answer. A request is never repeated.
+    /// The whole answer. A request is never repeated. Throws ``StackStormError`` with `.unreachable` only where nothing
+    /// was sent; whatever else goes wrong leaves open what came of the request.
     func send(_ head: HTTPRequestHead, _ body: [UInt8]?) async throws -> StackStormResponse {
         let exchange = Exchange(head: head, body: body, limit: limits.body)
         let timer = loop.scheduleTask(in: limits.answer) { exchange.giveUp(.late) }
@@ -102,7 +103,7 @@ final class DirectConnections: Sendable {
 
     private func run(_ exchange: Exchange, on channel: any Channel) {
         guard exchange.attach(channel) else { return released(channel) }
-        channel.writeAndFlush(exchange, promise: nil)
+        channel.writeAndFlush(exchange).whenFailure { exchange.finish(.failure($0)) }
     }
 
     private func connect(_ exchange: Exchange) {
@@ -143,6 +144,7 @@ final class DirectConnections: Sendable {
 
     /// A connection is free for the next request.
     private func released(_ channel: any Channel) {
+        guard channel.isActive else { return }
         let (next, sweeps) = state.withLock { state -> (Exchange?, Bool) in
             if let next = state.nextWaiting() { return (next, false) }
             state.idle.append((channel, .now()))
@@ -237,11 +239,16 @@ private final class Exchange: Sendable {
 
     /// Nobody waits any longer. What comes on its connection is no other's answer, so that it is closed.
     func giveUp(_ surrender: Surrender) {
-        let channel = state.withLock { state in
-            state.surrender = surrender
-            return state.isOver ? nil : state.channel
+        let (continuation, channel) = state.withLock { state in
+            defer {
+                state.surrender = surrender
+                state.isOver = true
+                state.continuation = nil
+                state.channel = nil
+            }
+            return (state.continuation, state.channel)
         }
-        finish(.failure(Self.error(surrender, isSent: channel != nil)))
+        continuation?.resume(throwing: Self.error(surrender, isSent: channel != nil))
         channel?.close(promise: nil)
     }
 

@@ -1,7 +1,7 @@
 package import PetrelKit
 
 extension Endpoint {
-    fileprivate static func segment(_ text: String) throws -> String {
+    static func segment(_ text: String) throws -> String {
         guard !text.isEmpty, text.utf8.allSatisfy({ $0.isWordByte }) else {
             throw StackStormError(.notFound, "“\(text.prefix(80))” is not an id")
         }

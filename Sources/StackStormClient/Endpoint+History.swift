@@ -114,6 +114,18 @@ extension Endpoint where Value == HistoryPage<AnnouncementRun> {
     }
 }
 
+extension Endpoint where Value == ExecutionOutcome {
+    /// `GET /executions/{id}`, without a result of any size.
+    package static func outcome(of id: String) throws -> Endpoint {
+        try Endpoint("GET", .api, "/executions/\(segment(id))", query: [("max_result_size", "1024")]) { response in
+            guard let outcome = ExecutionOutcome(try response.checked().json()) else {
+                throw response.unexpected("it is no execution")
+            }
+            return outcome
+        }
+    }
+}
+
 extension Endpoint where Value == HistoryPage<ExecutionOutcome> {
     /// How executions stand.
     /// - Parameter action: what they were given as `source_context` is wanted as well, of those of this action only.

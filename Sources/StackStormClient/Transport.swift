@@ -192,19 +192,15 @@ extension StackStormError {
     fileprivate init(_ error: any Error) {
         switch error {
         case let error as StackStormError: self = error
-        case is NIOConnectionError, is NIOSSLError, is BoringSSLError:
+        case NIOSSLError.handshakeFailed, is NIOConnectionError:
             self.init(.unreachable, "no connection", cause: "\(error)")
         case let error as HTTPClientError where Self.beforeFirstByte.contains(error):
-            self.init(.unreachable, "no connection", cause: "\(error)")
-        case let error as IOError where Self.connectErrors.contains(error.errnoCode):
             self.init(.unreachable, "no connection", cause: "\(error)")
         case is NIOTooManyBytesError: self.init(.unexpectedAnswer, "the answer is larger than allowed")
         case is CancellationError: self.init(.noAnswer, "given up, because Petrel stops")
         default: self.init(.noAnswer, "the connection broke", cause: "\(error)")
         }
     }
-
-    private static let connectErrors = [ECONNREFUSED, EHOSTUNREACH, ENETUNREACH]
 
     private static let beforeFirstByte: [HTTPClientError] = [
         .connectTimeout, .getConnectionFromPoolTimeout, .proxyAuthenticationRequired, .tlsHandshakeTimeout,

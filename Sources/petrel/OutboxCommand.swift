@@ -82,7 +82,9 @@ struct RetryOutbox: AsyncParsableCommand {
     func run() async throws {
         do {
             let count = try await OutboxCommand.outbox(file).retry(letters.number)
-            print("\(count) repl\(count == 1 ? "y" : "ies") will be sent again.")
+            print(
+                count == 0 && letters.number != nil
+                    ? "There is no such letter." : "\(count) repl\(count == 1 ? "y" : "ies") will be sent again.")
             if count == 0, letters.number != nil { throw ExitCode(1) }
         } catch let code as ExitCode {
             throw code

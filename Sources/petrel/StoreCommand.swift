@@ -25,7 +25,10 @@ struct BackUpStore: AsyncParsableCommand {
             let configuration = try Configuration.read(file.config)
             let store = try Store(readingOnly: configuration.core.storePath)
             try store.backup(to: to)
-            print("\(to) holds a copy of \(configuration.core.storePath). To use it, stop Petrel and put it there.")
+            print(
+                "\(to) holds a copy of \(configuration.core.storePath). To use it, stop Petrel, put it there, "
+                    + "and remove the files beside it whose names end in -wal and -shm. What StackStorm has announced "
+                    + "since is then said again, as far back as replay_window goes.")
         } catch {
             throw ExitStatus.of(error)
         }

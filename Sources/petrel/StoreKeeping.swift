@@ -10,6 +10,8 @@ struct StoreKeeping: Service {
     private static let purging = Duration.seconds(3_600)
     private static let reviving = Duration.seconds(10)
     private static let trimming = Duration.seconds(15)
+    /// Entries that are kept where StackStorm's history, which tells what may be forgotten, cannot be had.
+    private static let ledger: Int64 = 500_000
 
     let store: Store
     let delivery: Delivery
@@ -34,6 +36,7 @@ struct StoreKeeping: Service {
         try await store.audit.purge(before: end)
         try await store.outbox.purge(before: end)
         try await store.purgeSecrets(before: end)
+        try await store.purgeLedger(keeping: Self.ledger)
     }
 
     private func repeatedly(every pause: Duration, _ work: () async throws -> Void) async {

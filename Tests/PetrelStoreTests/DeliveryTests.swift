@@ -1,11 +1,11 @@
 import CoreMetrics
 import Foundation
 import Logging
-import PetrelCore
 import PetrelKit
 import PetrelTesting
 import Testing
 
+@testable import PetrelCore
 @testable import PetrelStore
 
 /// Delivery over the real store: what is said arrives, in order, whatever the backend and the disk do.
@@ -66,7 +66,7 @@ import Testing
             try Self.say(Self.numbers(100), delivery)
             #expect(await Self.texts(100, backend) == Self.numbers(100))
         }
-        #expect(try await store.outbox.waiting(in: nil, after: 0, limit: 1).isEmpty)
+        #expect(try await store.outbox.waiting(in: nil, after: 0, through: .max, limit: 1).isEmpty)
     }
 
     @Test func `a service that says when to come back is asked no sooner`() async throws {
@@ -130,7 +130,7 @@ import Testing
             delivery.answer(Reply("secret", isConfidential: true), to: Address(backend: "test", place: .direct("@a")))
             await failed.wait()
         }
-        let kept = try await store.outbox.waiting(in: nil, after: 0, limit: 10)
+        let kept = try await store.outbox.waiting(in: nil, after: 0, through: .max, limit: 10)
         #expect(kept.map(\.reply.text) == ["slow"])
     }
 
@@ -186,6 +186,53 @@ import Testing
         }
     }
 
+    @Test func `a letter that is revived while the store is read is sent once`() async throws {
+        let store = try Store()
+        for number in [1, 2] as [Int64] {
+            _ = store.outbox.keep(
+                Parcel(number: number, reply: Reply("\(number)"), address: Self.ops, said: .now), nil, of: "m")
+        }
+        store.outbox.bury(1, reason: "no such room") {}
+        #expect(await store.written())
+        #expect(try await store.outbox.retry(1) == 1)
+        let held = HeldOutbox(store.outbox)
+        let read = held.holdReading()
+        // It is read as revived, then as waiting.
+        read.mayEnd.open()
+        let backend = RecordingBackend()
+        try await Self.with(backend, store, outbox: held) { delivery in
+            held.release()
+            async let revived: Void = delivery.revive()
+            try await revived
+            try await delivery.revive()
+            try Self.say(["end"], delivery)
+            var texts: [String] = []
+            while texts.last != "end" { texts.append(await backend.next()?.reply.text ?? "") }
+            #expect(texts.sorted() == ["1", "2", "end"])
+        }
+    }
+
+    @Test func `what waits behind an overflow stays behind it when the disk takes nothing`() throws {
+        var limits = Delivery.Limits()
+        limits.memory = 2
+        var state = DeliveryState(last: 0, lanes: [], limits: limits)
+        func add(_ text: String) throws {
+            _ = try state.add(Item(Reply(text), Self.ops), isKeptAtOnce: true) { _ in Keeping() }
+        }
+        for number in 1...4 { try add("\(number)") }
+        _ = state.advance(isTaking: false)
+        try add("5")
+        let lane = Lane(backend: "test", place: .room("#ops"))
+        for number in 1...2 {
+            let step = state.next(in: lane)
+            guard case .send(let item)? = step else { throw Unexpected() }
+            #expect(item.parcel.reply.text == "\(number)")
+        }
+        let step = state.next(in: lane)
+        guard case .load(let after, let through)? = step else { throw Unexpected() }
+        #expect(after == 2 && through == 5)
+    }
+
     @Test func `too much of it is refused and not forgotten in silence`() async throws {
         let gate = Signal()
         let backend = RecordingBackend { _, _ in await gate.wait() }
@@ -220,7 +267,7 @@ import Testing
             #expect(await Self.texts(2, backend) == ["a", "b"])
         }
         #expect(try await store.outbox.deadLetters(limit: 10).isEmpty)
-        #expect(try await store.outbox.waiting(in: nil, after: 0, limit: 1).isEmpty)
+        #expect(try await store.outbox.waiting(in: nil, after: 0, through: .max, limit: 1).isEmpty)
     }
 
     @Test func `those who run the bot are told once that a room is gone, in their own room`() async throws {
@@ -318,10 +365,12 @@ import Testing
                 try Self.say(["after"], delivery)
                 #expect(await backend.next()?.reply.text == "after")
             }
-            #expect(try await store.outbox.waiting(in: nil, after: 0, limit: 1).isEmpty)
+            #expect(try await store.outbox.waiting(in: nil, after: 0, through: .max, limit: 1).isEmpty)
         }
     }
 }
+
+private struct Unexpected: Error {}
 
 /// An outbox that does not say when a removal was written until it is told to.
 private final class HeldOutbox: Outbox {
@@ -376,8 +425,10 @@ private final class HeldOutbox: Outbox {
     func bury(_ number: Int64, reason: String, written: @escaping @Sendable () -> Void) {
         inner.bury(number, reason: reason, written: written)
     }
-    func waiting(in lane: Lane?, after number: Int64, limit: Int) async throws -> [Parcel] {
-        let parcels = try await inner.waiting(in: lane, after: number, limit: limit)
+    func waiting(
+        in lane: Lane?, after number: Int64, through last: Int64, limit: Int
+    ) async throws -> [Parcel] {
+        let parcels = try await inner.waiting(in: lane, after: number, through: last, limit: limit)
         let signals = reading.withLock { reading in
             defer { reading = nil }
             return reading

@@ -77,6 +77,35 @@ import Testing
         }
     }
 
+    @Test func `what depends on changes that the disk did not take is refused, and waits for nothing`() async throws {
+        try await Self.withStore { store, _ in
+            let ledger = store.storage(for: "m").ledger
+            let entry = LedgerEntry(content: [1], source: "a")
+            #expect(try await ledger.unsaid(among: [entry]) == [entry])
+            try Self.fill(store, pages: 0)
+            _ = store.outbox.keep(Self.parcel(1, String(repeating: "x", count: 9_000)), Receipt(entry: entry), of: "m")
+            #expect(await store.written() == false)
+            // It was said, though the ledger does not have it yet.
+            await #expect(throws: StoreTakesNothing.self) { try await ledger.unsaid(among: [entry]) }
+            #expect(await store.storage(for: "m").written() == false)
+            try Self.fill(store, pages: nil)
+            #expect(await store.written())
+            #expect(try await ledger.unsaid(among: [entry]).isEmpty)
+        }
+    }
+
+    @Test func `an orderly end leaves one file`() async throws {
+        try await Self.withStore { store, path in
+            store.storage(for: "m").records("c").put([1], for: "a")
+            #expect(await store.written())
+            try store.close()
+            let log = try? FileManager.default.attributesOfItem(atPath: path + "-wal")[.size] as? Int
+            #expect((log ?? 0) == 0)
+            let again = try Store(path: path, keys: .ephemeral())
+            #expect(try await again.storage(for: "m").records("c").value(for: "a") == [1])
+        }
+    }
+
     @Test func `one change that cannot be written costs itself only`() async throws {
         let store = try Store()
         let records = store.storage(for: "m").records("c")
@@ -103,13 +132,13 @@ import Testing
             #expect(await store.written() == false)
             // Nobody may take it for empty: what waits for the disk belongs to it.
             await #expect(throws: (any Error).self) {
-                try await store.outbox.waiting(in: nil, after: 0, limit: 10)
+                try await store.outbox.waiting(in: nil, after: 0, through: .max, limit: 10)
             }
             #expect(try await storage.records("open").value(for: "request") == [1])
-            #expect(try await storage.ledger.last() == 0)
+            await #expect(throws: (any Error).self) { try await storage.ledger.last() }
             try Self.fill(store, pages: nil)
             #expect(await store.written())
-            #expect(try await store.outbox.waiting(in: nil, after: 0, limit: 10).map(\.number) == [1])
+            #expect(try await store.outbox.waiting(in: nil, after: 0, through: .max, limit: 10).map(\.number) == [1])
             #expect(try await storage.records("open").value(for: "request") == nil)
             #expect(try await storage.ledger.last() == 1)
         }

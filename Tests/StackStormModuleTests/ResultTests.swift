@@ -125,6 +125,37 @@ import Testing
         }
     }
 
+    @Test func `the replay window counts also when StackStorm was down at the start`() async throws {
+        let store = try TestStore()
+        let past = StackStormTime(.now) - .seconds(7_200)
+        try await store.storage(for: "st2").records("replay").set(
+            JSONValue.encode(ReplayCursor(time: past, floor: past)), for: "cursor")
+        let watch = LogWatch()
+        var options = Bench.Options(store: store, logger: watch.logger)
+        options.module = { $0.replayWindow = .seconds(3_600) }
+        options.prepare = { stackStorm in
+            await stackStorm.setFault(.status(503), for: .actionalias)
+            await stackStorm.publish(
+                payload: ["channel": "#ops", "message": "too late"], route: "errbot", age: .seconds(5_000))
+        }
+        try await Bench.run(options) { bench in
+            await watch.saw("1 in all. Its history has it.")
+            await Self.announce("now", bench)
+            #expect(await bench.text() == "now")
+        }
+    }
+
+    @Test func `an announcement that names nobody is looked at once`() async throws {
+        try await Bench.runWatching { bench, watch in
+            await Self.untilLooked(bench, times: 1)
+            await bench.stackStorm.publish(payload: ["message": "to nobody"], route: "errbot")
+            await watch.saw("names neither a channel nor a user")
+            let replay = try #require(bench.module.replay.value)
+            for _ in 0..<3 { #expect(await replay.look()) }
+            #expect(replay.health.value.replayed == 0)
+        }
+    }
+
     @Test func `an end that StackStorm does not announce is reported, with its status and a link`() async throws {
         var options = Bench.Options()
         options.module = { $0.gracePeriod = .seconds(1) }

@@ -13,7 +13,7 @@ public final class StackStormModule: BotModule, StatusReporting, GaugeReporting 
     let executions = Locked<StartedExecutions?>(nil)
     let announcer = Locked<Announcer?>(nil)
     let open = Locked<OpenExecutions?>(nil)
-    private let replay = Locked<Replay?>(nil)
+    let replay = Locked<Replay?>(nil)
     let overtaken = OvertakenResults()
     let accounts = Locked<Accounts?>(nil)
     let secrets = Locked(SecretParameters())
@@ -246,7 +246,8 @@ extension StackStormModule {
                 "; StackStorm's history, which makes up for what the stream misses, cannot be had: \($0)"
             } ?? ""
         return StatusLine(
-            "\(name) results", isHealthy: history.problem == nil,
+            "\(name) results",
+            isHealthy: history.problem == nil && (history.wasAsked || stream.currentHealth.isConnected),
             "\(open.value?.count ?? 0) to come, \(history.replayed) had from the history\(trouble)")
     }
 

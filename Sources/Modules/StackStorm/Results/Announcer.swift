@@ -84,6 +84,8 @@ struct Announcer: Sendable {
             if let request { open?.ended(request) }
         } catch let error as Refusal {
             unusable.increment()
+            // The history has it too, where it would be found again and again.
+            host.storage.ledger.note(announced.entry)
             host.logger.error("An announcement could not be used: \(error)")
         } catch {
             host.logger.error("An announcement cannot be said now, and is asked for again later: \(error)")

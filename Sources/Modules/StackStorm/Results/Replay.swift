@@ -15,8 +15,10 @@ actor Replay {
     }
 
     struct Health: Sendable {
-        /// Why the history cannot be had; nil where it was had.
-        var problem: String? = "it was not asked yet"
+        /// It was asked for the history, well or badly.
+        var wasAsked = false
+        /// Why the history cannot be had.
+        var problem: String?
         var replayed = 0
     }
 
@@ -116,13 +118,19 @@ actor Replay {
     private func lookOnce() async -> Bool {
         do {
             try await compare()
-            health.withLock { $0.problem = nil }
+            health.withLock { health in
+                health.problem = nil
+                health.wasAsked = true
+            }
             return true
         } catch {
             if Task.isCancelled { return false }
             let problem = (error as? StackStormError)?.message ?? "\(error)"
             let isNew = health.withLock { health in
-                defer { health.problem = problem }
+                defer {
+                    health.problem = problem
+                    health.wasAsked = true
+                }
                 return health.problem != problem
             }
             if isNew {
@@ -191,7 +199,10 @@ actor Replay {
 
     /// Moves the cursor into the window. Tells, once, what that cuts off.
     private func cutOff(_ cursor: inout ReplayCursor) async throws {
-        guard let now = client.now, let time = cursor.time, time < now - window else { return }
+        guard let time = cursor.time else { return }
+        // Where StackStorm was down until now, nothing has told its time yet.
+        if client.now == nil { _ = try await client.call(.announcements(HistoryFilter(limit: 1))) }
+        guard let now = client.now, time < now - window else { return }
         let limit = now - window
         let page = try await client.call(.announcements(HistoryFilter(after: time, before: limit, limit: 1)))
         if let count = page.total, count > 0 {

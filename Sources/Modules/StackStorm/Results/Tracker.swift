@@ -12,6 +12,8 @@ struct Tracker: Sendable {
     private static let searching = Duration.seconds(10)
     /// Pages of the history that one look may cost.
     private static let mostPages = 20
+    /// Executions that one look may ask for by their ids.
+    private static let mostSingle = 50
     private static let pageSize = 100
     /// Executions that started this close to each other are looked up with one query.
     private static let closeness = Duration.seconds(60)
@@ -119,12 +121,12 @@ struct Tracker: Sendable {
 
     private func lookAfter(_ group: [OpenExecutions.Entry]) async {
         do {
-            let (outcomes, now) = try await outcomes(of: group)
+            let (outcomes, gone, now) = try await outcomes(of: group)
             var silent: [(OpenExecution, ExecutionOutcome)] = []
             for entry in group {
                 let execution = entry.execution
-                guard let outcome = execution.id.flatMap({ outcomes[$0] }) else {
-                    giveUp(entry)
+                guard let id = execution.id, let outcome = outcomes[id] else {
+                    giveUp(entry, isGone: execution.id.map { gone.contains($0) } ?? true)
                     continue
                 }
                 guard outcome.isFinished else {
@@ -151,9 +153,9 @@ struct Tracker: Sendable {
         min(max(interval, (ContinuousClock.now - entry.since) / 10), .seconds(600))
     }
 
-    /// The history does not have it, however often it is asked.
-    private func giveUp(_ entry: OpenExecutions.Entry) {
-        guard entry.attempts >= Self.mostAttempts else {
+    /// Once the history does not have it, however often it is asked.
+    private func giveUp(_ entry: OpenExecutions.Entry, isGone: Bool) {
+        guard isGone, entry.attempts >= Self.mostAttempts else {
             return open.postpone(entry.execution.request, until: .now + pause(entry))
         }
         host.logger.notice("\(entry.execution.alias) \(entry.execution.id ?? "") is not in StackStorm's history.")
@@ -162,12 +164,12 @@ struct Tracker: Sendable {
 
     private func outcomes(
         of group: [OpenExecutions.Entry]
-    ) async throws -> (found: [String: ExecutionOutcome], now: StackStormTime?) {
+    ) async throws -> (found: [String: ExecutionOutcome], gone: Set<String>, now: StackStormTime?) {
         let wanted = Set(group.compactMap(\.execution.id))
         let starts = group.compactMap(\.execution.start)
         guard let first = starts.min(), let last = starts.max() else {
             // An execution without a start is none of StackStorm's.
-            return ([:], nil)
+            return ([:], wanted, nil)
         }
         var filter = HistoryFilter(
             after: first - .milliseconds(1), before: last - .milliseconds(-1), limit: Self.pageSize)
@@ -177,9 +179,19 @@ struct Tracker: Sendable {
             for outcome in page.items where wanted.contains(outcome.id) { found[outcome.id] = outcome }
             guard found.count < wanted.count, page.count == Self.pageSize,
                 filter.offset < Self.mostPages * Self.pageSize
-            else { return (found, page.now ?? client.now) }
+            else { break }
             filter.offset += page.count
         }
+        // A busy StackStorm has started more besides than one look may cost.
+        var gone: Set<String> = []
+        for id in wanted.subtracting(found.keys).prefix(Self.mostSingle) {
+            do {
+                found[id] = try await client.call(.outcome(of: id))
+            } catch let error as StackStormError where error.code == .notFound {
+                gone.insert(id)
+            }
+        }
+        return (found, gone, client.now)
     }
 
     /// They ended, and no result was said: it may be that the stream did not bring it, that the rule that announces
