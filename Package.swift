@@ -125,8 +125,10 @@ let package = Package(
             "StackStormModuleTests",
             [
                 "StackStormModule", "StackStormClient", "StackStormSimulator", "PetrelKit", "PetrelTesting",
-                "PetrelCore", "BuiltinsModule", "PetrelWeb", log, lifecycle,
+                "PetrelCore", "BuiltinsModule", "PetrelWeb", log, lifecycle, nio,
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOSSL", package: "swift-nio-ssl"),
             ]),
         // Here and not in a package of its own: only a target of this package sees what is `package`.
         .executableTarget(

@@ -1,5 +1,8 @@
 import AsyncHTTPClient
 import Foundation
+import NIOCore
+import NIOPosix
+import NIOSSL
 import PetrelKit
 import PetrelTesting
 import PetrelWeb
@@ -58,6 +61,48 @@ import Testing
             }
             try await group.waitForAll()
         }
+    }
+
+    @Test func `a connection that is cut without a word of TLS leaves open what came of the request`() async throws {
+        try await withFolder { folder in
+            let (certificate, key) = try await Self.selfSigned(in: folder)
+            let context = try NIOSSLContext(
+                configuration: .makeServerConfiguration(
+                    certificateChain: NIOSSLCertificate.fromPEMFile(certificate).map { .certificate($0) },
+                    privateKey: .privateKey(NIOSSLPrivateKey(file: key, format: .pem))))
+            let server = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+                .childChannelInitializer { child in
+                    child.eventLoop.makeCompletedFuture {
+                        let cutter = Cutter()
+                        let pipeline = child.pipeline.syncOperations
+                        try pipeline.addHandler(cutter)
+                        try pipeline.addHandler(NIOSSLServerHandler(context: context))
+                        try pipeline.addHandler(CutAtRequest(cutter))
+                    }
+                }.bind(host: "127.0.0.1", port: 0).get()
+            let client = try Self.client(server.localAddress?.port ?? 0) { $0.tls.authority = certificate }
+            await #expect { try await client.account() } throws: { ($0 as? StackStormError)?.code == .noAnswer }
+            try await server.close()
+        }
+    }
+
+    /// Beneath TLS: it ends the connection without the alert that tells of an orderly end.
+    private final class Cutter: ChannelInboundHandler {
+        typealias InboundIn = ByteBuffer
+        private var context: ChannelHandlerContext?
+
+        func handlerAdded(context: ChannelHandlerContext) { self.context = context }
+        func handlerRemoved(context: ChannelHandlerContext) { self.context = nil }
+        func cut() { context?.close(promise: nil) }
+    }
+
+    private final class CutAtRequest: ChannelInboundHandler {
+        typealias InboundIn = ByteBuffer
+        private let cutter: Cutter
+
+        init(_ cutter: Cutter) { self.cutter = cutter }
+
+        func channelRead(context: ChannelHandlerContext, data: NIOAny) { cutter.cut() }
     }
 
     private static func client(_ port: Int, _ change: (inout StackStormSettings) -> Void) throws -> StackStormClient {
