@@ -63,7 +63,7 @@ def flood(bot, count, label):
 def slow(bot):
     bot.stand_in.control(fault={"match": "slow:50", "exec": "slow:50"})
     acks = [bot.ask(f"!st2 bench1 s{number}")[0] for number in range(40)]
-    result = flood(bot, 400, "400 commands at once, 50 ms calls")
+    result = flood(bot, 2_000, "2,000 commands at once, 50 ms calls")
     bot.stand_in.control(fault={"match": None, "exec": None})
     return {"message to ack with 50 ms calls, p50, ms": percentile(acks, 0.5), **result}
 
@@ -175,7 +175,8 @@ class Maker:
 # What the ratio has to be: how many times less of it, or how many times more.
 LIMITS = {
     "start to first answer, ms": ("less", 5), "RSS idle, MB": ("less", 1 / 0.6), "message to ack, p50, ms": ("less", 5),
-    "2,000 commands at once, CPU per command, ms": ("less", 8), "2,000 commands at once, a second": ("more", 12),
+    "CPU per command, ms": ("less", 8), "2,000 commands at once, CPU per command, ms": ("less", 8),
+    "2,000 commands at once, a second": ("more", 12),
     "burst of 10,000 announcements, a second": ("more", 5),
     "announcement behind a foreign event of 4 MB, ms": ("less", 400), "RSS after all that, MB": ("less", 1 / 0.8),
 }
