@@ -11,6 +11,7 @@ package final class Store: Sendable {
     /// The audit has one of its own: no command waits for what it writes.
     private let auditQueue: WriteQueue
     private let lock: StoreLock?
+    private let checkpointer: Checkpointer?
 
     /// Opens or makes the database and brings it to this version's schema.
     /// - Parameter keys: of the secrets in it.
@@ -32,6 +33,9 @@ package final class Store: Sendable {
             }
             let pool = try DatabasePool(path: path, configuration: configuration)
             try Self.migrate(pool, path: path)
+            let checkpointer = try Checkpointer(path: path)
+            try pool.writeWithoutTransaction { try checkpointer.attend($0) }
+            self.checkpointer = checkpointer
             database = pool
             queue = WriteQueue(pool)
             auditQueue = WriteQueue(pool, leisure: .milliseconds(50))
@@ -44,6 +48,7 @@ package final class Store: Sendable {
     package init() throws(StoreFailure) {
         keys = .ephemeral()
         lock = nil
+        checkpointer = nil
         do {
             let memory = try DatabaseQueue()
             try Self.migrate(memory, path: ":memory:")
@@ -60,6 +65,7 @@ package final class Store: Sendable {
         // Nothing that is sealed is of interest here.
         keys = .ephemeral()
         lock = nil
+        checkpointer = nil
         do {
             try Self.requireFile(path)
             var configuration = Configuration()
@@ -76,6 +82,7 @@ package final class Store: Sendable {
     package init(beside path: String) throws(StoreFailure) {
         keys = .ephemeral()
         lock = nil
+        checkpointer = nil
         do {
             try Self.requireFile(path)
             var configuration = Configuration()
@@ -100,6 +107,7 @@ package final class Store: Sendable {
     /// Leaves one file: what stands in the log beside it would be laid over a copy that is put in its place.
     package func close() throws {
         if let pool = database as? DatabasePool {
+            try checkpointer?.close()
             let folded = Result { try pool.writeWithoutTransaction { _ = try $0.checkpoint(.truncate) } }
             try database.close()
             lock?.release()

@@ -22,8 +22,8 @@ final class WriteQueue: Sendable {
     private struct State {
         var waiting: [Change] = []
         var isWorking = false
-        /// A transaction will begin in a moment.
-        var isScheduled = false
+        /// The change for which a transaction will begin in a moment, if nobody has written it by then.
+        var scheduled: Int?
         /// Counts of changes since the start.
         var submitted = 0
         var settled = 0
@@ -63,7 +63,7 @@ final class WriteQueue: Sendable {
         state.withLock { state in state.problem.map { (state.waiting.count, $0) } }
     }
 
-    /// Adds a change, which is written within `leisure`, or as soon as somebody waits for it.
+    /// Adds a change, which is written within twice the `leisure`, or as soon as somebody waits for it.
     /// - Returns: its number.
     @discardableResult func submit(
         _ apply: @escaping @Sendable (Database) throws -> Void, written: (@Sendable () -> Void)? = nil
@@ -72,8 +72,7 @@ final class WriteQueue: Sendable {
             if state.problem != nil, state.waiting.count >= Self.capacity { return (state.submitted, true, false) }
             state.waiting.append(Change(apply: apply, written: written))
             state.submitted += 1
-            defer { state.isScheduled = true }
-            return (state.submitted, false, !state.isScheduled)
+            return (state.submitted, false, Self.schedules(&state))
         }
         if isLost {
             state.value.logger?.critical("The store takes nothing, too much waits, and a change was lost.")
@@ -85,13 +84,23 @@ final class WriteQueue: Sendable {
         return number
     }
 
+    /// Whether the last change is one for which a transaction has to be begun.
+    private static func schedules(_ state: inout State) -> Bool {
+        guard state.scheduled == nil else { return false }
+        state.scheduled = state.submitted
+        return true
+    }
+
     private func schedule() {
         DispatchQueue.global().asyncAfter(deadline: .now() + leisure) {
-            let all = self.state.withLock { state in
-                state.isScheduled = false
-                return state.submitted
+            let (number, isNext) = self.state.withLock { state in
+                let isWritten = state.scheduled.map { $0 <= state.settled } ?? true
+                state.scheduled = nil
+                // Where others write all the time, the rest goes with what they write next.
+                guard isWritten else { return (state.submitted, false) }
+                return (0, state.submitted > state.settled && Self.schedules(&state))
             }
-            self.hurry(through: all)
+            if isNext { self.schedule() } else { self.hurry(through: number) }
         }
     }
 
