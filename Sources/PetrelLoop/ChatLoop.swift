@@ -16,6 +16,11 @@ package final class ChatLoop: TaskExecutor {
         self.eventLoop = eventLoop
     }
 
+    /// Does something on this thread in a while, once.
+    package func after(_ delay: Duration, _ work: @escaping @Sendable () -> Void) {
+        eventLoop.scheduleTask(in: TimeAmount(delay), work)
+    }
+
     package func enqueue(_ job: consuming ExecutorJob) {
         let job = UnownedJob(job)
         eventLoop.execute { job.runSynchronously(on: self.asUnownedTaskExecutor()) }

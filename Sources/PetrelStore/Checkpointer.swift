@@ -7,9 +7,9 @@ import PetrelKit
 /// the disk (https://www.sqlite.org/wal.html, "Checkpointing").
 final class Checkpointer: Sendable {
     /// From so many pages of 4 KiB on, the log is brought in.
-    private static let enough: Int32 = 4000
+    private static let enough: Int32 = 1000
     /// A log of so many pages is more than the disk shall hold: its writer brings it in, and waits.
-    private static let tooMany: Int32 = 16_000
+    private static let tooMany: Int32 = 4000
 
     private let database: DatabaseQueue
     private let isDue = Locked(false)

@@ -14,8 +14,12 @@ package final class Store: Sendable {
     private let checkpointer: Checkpointer?
 
     /// Opens or makes the database and brings it to this version's schema.
-    /// - Parameter keys: of the secrets in it.
-    package init(path: String, keys: KeyRing) throws(StoreFailure) {
+    /// - Parameters:
+    ///   - keys: of the secrets in it.
+    ///   - later: where what nobody waits for is written in a while.
+    package init(
+        path: String, keys: KeyRing, later: @escaping Later = laterElsewhere
+    ) throws(StoreFailure) {
         self.keys = keys
         lock = try StoreLock(path: path + ".lock")
         do {
@@ -37,8 +41,8 @@ package final class Store: Sendable {
             try pool.writeWithoutTransaction { try checkpointer.attend($0) }
             self.checkpointer = checkpointer
             database = pool
-            queue = WriteQueue(pool)
-            auditQueue = WriteQueue(pool, leisure: .milliseconds(50))
+            queue = WriteQueue(pool, later: later)
+            auditQueue = WriteQueue(pool, leisure: .milliseconds(50), later: later)
         } catch {
             throw StoreFailure(error, path: path)
         }

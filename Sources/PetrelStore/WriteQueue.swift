@@ -8,6 +8,14 @@ struct StoreTakesNothing: Error, CustomStringConvertible {
     var description: String { "the store takes nothing at the moment" }
 }
 
+/// Does something in a while, once.
+package typealias Later = @Sendable (_ delay: Duration, _ work: @escaping @Sendable () -> Void) -> Void
+
+/// On a thread of its own.
+package let laterElsewhere: Later = { delay, work in
+    DispatchQueue.global().asyncAfter(deadline: .now() + .nanoseconds(Int(delay / .nanoseconds(1))), execute: work)
+}
+
 /// The one way to write: what comes while a transaction runs goes into the next one as a whole, so that durability
 /// costs few transactions however much there is to write.
 ///
@@ -30,6 +38,7 @@ final class WriteQueue: Sendable {
         /// Through which of them somebody waits, or has waited long enough.
         var due = 0
         var problem: String?
+        var isRetrying = false
         var waiters: [(number: Int, continuation: CheckedContinuation<Bool, Never>)] = []
         var observers: [@Sendable (_ isTaking: Bool) -> Void] = []
         var logger: Logger?
@@ -41,13 +50,17 @@ final class WriteQueue: Sendable {
     private static let pause = Duration.seconds(1)
 
     private let database: any DatabaseWriter
-    private let leisure: DispatchTimeInterval
+    private let leisure: Duration
+    private let later: Later
     private let state = Locked(State())
 
     /// - Parameter leisure: how long a change may wait for others that nobody waits for.
-    init(_ database: any DatabaseWriter, leisure: DispatchTimeInterval = .milliseconds(5)) {
+    init(
+        _ database: any DatabaseWriter, leisure: Duration = .milliseconds(5), later: @escaping Later = laterElsewhere
+    ) {
         self.database = database
         self.leisure = leisure
+        self.later = later
     }
 
     /// Where trouble is told.
@@ -92,7 +105,7 @@ final class WriteQueue: Sendable {
     }
 
     private func schedule() {
-        DispatchQueue.global().asyncAfter(deadline: .now() + leisure) {
+        later(leisure) {
             let (number, isNext) = self.state.withLock { state in
                 let isWritten = state.scheduled.map { $0 <= state.settled } ?? true
                 state.scheduled = nil
@@ -212,25 +225,36 @@ final class WriteQueue: Sendable {
     }
 
     private func giveBack(_ batch: [Change], _ problem: String) {
-        let (observers, waiters, isNew, logger) = state.withLock { state in
+        let (observers, waiters, isNew, isFirst, logger) = state.withLock { state in
             // From here on it is tried again and again, until it succeeds.
-            let isNew = state.problem == nil
+            let (isNew, isFirst) = (state.problem == nil, !state.isRetrying)
+            state.isRetrying = true
             state.problem = problem
             state.waiting = batch + state.waiting
             state.isWorking = false
-            return (state.observers, Self.release(through: .max, &state), isNew, state.logger)
+            return (state.observers, Self.release(through: .max, &state), isNew, isFirst, state.logger)
         }
         if isNew { logger?.critical("The store takes nothing; what is to be kept waits in memory: \(problem)") }
         for observer in observers { observer(false) }
         for waiter in waiters { waiter.resume(returning: false) }
-        if isNew { Task { await retry() } }
+        if isFirst { Task { await retry() } }
     }
 
     private func retry() async {
-        while trouble != nil {
+        repeat {
             // Nobody cancels this task.
             try? await Task.sleep(for: Self.pause)
+            // What of the log is in the database can be written over, on a full disk too.
+            _ = try? await database.writeWithoutTransaction { try $0.checkpoint(.passive) }
             _ = await written(triesAgain: true)
+        } while !endsRetrying()
+    }
+
+    /// Whether there is nothing to try again.
+    private func endsRetrying() -> Bool {
+        state.withLock { state in
+            if state.problem == nil { state.isRetrying = false }
+            return !state.isRetrying
         }
     }
 

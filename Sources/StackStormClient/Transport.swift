@@ -180,13 +180,6 @@ extension HTTPHeaders {
     }
 }
 
-extension TimeAmount {
-    fileprivate init(_ duration: Duration) {
-        let (seconds, attoseconds) = duration.components
-        self = .nanoseconds(seconds * 1_000_000_000 + attoseconds / 1_000_000_000)
-    }
-}
-
 extension StackStormError {
     /// What a failed request means. Only errors that come before the first byte count as unreachable.
     fileprivate init(_ error: any Error) {

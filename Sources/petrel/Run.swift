@@ -1,6 +1,7 @@
 import ArgumentParser
 import PetrelCore
 import PetrelKit
+import PetrelLoop
 import PetrelStore
 
 struct Run: AsyncParsableCommand {
@@ -24,7 +25,8 @@ struct Run: AsyncParsableCommand {
             let core = configuration.core
             let log = LineLogHandler.Control(level: core.logLevel, format: core.logFormat)
             let store = try Store(
-                path: core.storePath, keys: KeyRing(core.storeKey, environment: configuration.environment))
+                path: core.storePath, keys: KeyRing(core.storeKey, environment: configuration.environment),
+                later: ChatLoop.shared.after)
             if let news = try store.checkKey() { ExitStatus.say(news) }
             if configuration.needsKey { try store.needKey() }
             let path = file.config
