@@ -20,9 +20,10 @@ package final class Program: Sendable {
 
     private final class Marker {}
 
+    /// - Parameter isReading: false where nobody reads the standard output until it is asked for.
     package init(
         _ arguments: [String], of path: String = Program.path, in folder: URL? = nil,
-        environment: [String: String] = [:]
+        environment: [String: String] = [:], isReading: Bool = true
     ) throws {
         let process = Process()
         process.executableURL = URL(fileURLWithPath: path)
@@ -36,6 +37,8 @@ package final class Program: Sendable {
         process.standardError = err
         output = LineCollector(out.fileHandleForReading)
         errors = LineCollector(err.fileHandleForReading)
+        if isReading { output.begin() }
+        errors.begin()
         self.process = process
         process.terminationHandler = { [exited] _ in exited.open() }
         try process.run()
@@ -65,6 +68,12 @@ package final class Program: Sendable {
         return nil
     }
 
+    /// Waits for the end, reading nothing.
+    package func exit() async -> Int32 {
+        await exited.wait()
+        return process.terminationStatus
+    }
+
     /// Waits for the end; what was not read of standard output comes along.
     package func end() async -> (status: Int32, output: String) {
         var rest: [String] = []
@@ -76,12 +85,22 @@ package final class Program: Sendable {
 
 /// The lines of a pipe, read on a thread of its own.
 final class LineCollector: Sendable {
-    private let stream: AsyncStream<String>
+    private let handle: FileHandle
+    private let (stream, continuation) = AsyncStream.makeStream(of: String.self)
+    private let hasBegun = Locked(false)
 
     init(_ handle: FileHandle) {
-        let (stream, continuation) = AsyncStream.makeStream(of: String.self)
-        self.stream = stream
-        Thread.detachNewThread {
+        self.handle = handle
+    }
+
+    /// Does nothing the second time.
+    func begin() {
+        let isBegun = hasBegun.withLock { hasBegun in
+            defer { hasBegun = true }
+            return hasBegun
+        }
+        guard !isBegun else { return }
+        Thread.detachNewThread { [handle, continuation] in
             var buffer = Data()
             while true {
                 let data = handle.availableData
@@ -97,6 +116,7 @@ final class LineCollector: Sendable {
     }
 
     func next() async -> String? {
+        begin()
         for await line in stream { return line }
         return nil
     }

@@ -81,6 +81,6 @@ package struct LineLogHandler: LogHandler {
     }
 
     package static let standardError: @Sendable (String) -> Void = { line in
-        StandardStream.error.write(line)
+        StandardStream.error.offer(line)
     }
 }

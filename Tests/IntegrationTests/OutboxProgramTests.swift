@@ -49,4 +49,26 @@ import Testing
             #expect(none == "Everything was delivered, or is on its way.")
         }
     }
+
+    @Test func `a reader that stalls does not keep the bot from ending, and gets the rest from the next`() async throws {
+        try await withFolder { folder in
+            try Data(Self.config.utf8).write(to: folder.appendingPathComponent("config.json"))
+            let stalled = try Program(["run", "--config", "config.json"], in: folder, isReading: false)
+            for number in 0..<900 {
+                stalled.type("{\"id\": \"\(number)\", \"from\": \"@alice\", \"room\": \"#ops\", \"text\": \"!help\"}")
+            }
+            // Refused, and said on standard error: all before has been taken.
+            stalled.type("{\"id\": \"last\", \"from\": \"@bob\", \"room\": \"#ops\", \"text\": \"!audit\"}")
+            #expect(await stalled.error(with: "Denied") != nil)
+            stalled.signal(SIGTERM)
+            #expect(await stalled.exit() == 0)
+            let first = await stalled.end().output
+            let next = try Program(["run", "--config", "config.json"], in: folder)
+            try next.closeInput()
+            let lines = (first + "\n" + (await next.end().output)).split(separator: "\n")
+            // The line that was being written at the end may be cut, and comes again.
+            let answered = lines.compactMap { try? JSONValue.parse($0.utf8)["in_reply_to"]?.string }
+            #expect(answered.count == 901 && Set(answered).count == 901)
+        }
+    }
 }

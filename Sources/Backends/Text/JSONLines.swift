@@ -62,7 +62,7 @@ final class JSONLines: TextScreen {
             text: try required("text"))
     }
 
-    func show(_ reply: Reply, at address: Address) {
-        StandardStream.output.write(Self.line(reply, at: address) + "\n")
+    func show(_ reply: Reply, at address: Address) async throws {
+        try await StandardStream.output.say(Self.line(reply, at: address) + "\n")
     }
 }

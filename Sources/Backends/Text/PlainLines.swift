@@ -23,10 +23,10 @@ final class PlainLines: TextScreen {
         }
     }
 
-    func show(_ reply: Reply, at address: Address) {
+    func show(_ reply: Reply, at address: Address) async throws {
         let place = address.place.id + (address.thread.map { "/\($0)" } ?? "")
         let text = Printable.text(reply.text)
-        StandardStream.output.write(reply.kind == .result ? "\(place) » \(text)\n" : text + "\n")
+        try await StandardStream.output.say(reply.kind == .result ? "\(place) » \(text)\n" : text + "\n")
     }
 }
 

@@ -35,7 +35,7 @@ public final class TextBackend: ChatBackend, CompletionObserving, Completing {
     }
 
     public func send(_ reply: Reply, to address: Address) async throws -> MessageReference? {
-        screen.show(reply, at: address)
+        try await screen.show(reply, at: address)
         return nil
     }
 
@@ -68,12 +68,21 @@ extension TextBackend: PlaceNaming {
 protocol TextScreen: Sendable {
     /// What is typed, until the end of the input.
     func messages() -> AsyncStream<ChatMessage>
-    func show(_ reply: Reply, at address: Address)
+    func show(_ reply: Reply, at address: Address) async throws
     func close()
 }
 
 extension TextScreen {
     func close() {}
+}
+
+extension StandardStream {
+    /// What is not said here is kept for the next process.
+    func say(_ text: String) async throws {
+        guard await send(text) else {
+            throw SendFailure("nobody reads the standard output", .later(after: .seconds(10)))
+        }
+    }
 }
 
 /// What was asked and not yet answered, so that the end of the input does not cut off results.
