@@ -189,9 +189,15 @@ final class WriteQueue: Sendable {
     }
 
     private static func apply(_ batch: [Change], _ database: Database) throws {
-        try database.inTransaction(.immediate) {
+        // As GRDB's `inTransaction`, with statements that were prepared before.
+        try database.cachedStatement(sql: "BEGIN IMMEDIATE").execute()
+        do {
             for change in batch { try change.apply(database) }
-            return .commit
+            try database.cachedStatement(sql: "COMMIT").execute()
+        } catch {
+            // What made it fail may have ended it.
+            if database.isInsideTransaction { try database.rollback() }
+            throw error
         }
     }
 
