@@ -12,13 +12,14 @@ final class Checkpointer: Sendable {
     private static let tooMany: Int32 = 4000
 
     private let database: DatabaseQueue
-    private let isDue = Locked(false)
+    private let state = Locked((isDue: false, isClosed: false))
 
     init(path: String) throws {
         database = try DatabaseQueue(path: path)
     }
 
-    /// Takes over from SQLite's own checkpoints, which the writer would make. The connection must not outlive this.
+    /// Takes over from SQLite's own checkpoints, which the writer would make. The connection must not outlive this: its
+    /// configuration holds it.
     func attend(_ writer: Database) throws {
         try writer.execute(sql: "PRAGMA journal_size_limit = \(Int64(Self.tooMany) * 4096)")
         let checkpointer = Unmanaged.passUnretained(self).toOpaque()
@@ -36,17 +37,20 @@ final class Checkpointer: Sendable {
     }
 
     private func begin() {
-        let isNew = isDue.withLock { isDue in
-            defer { isDue = true }
-            return !isDue
-        }
-        guard isNew else { return }
-        database.asyncWriteWithoutTransaction { database in
-            self.isDue.withLock { $0 = false }
-            // A disk that takes nothing is told by who writes the log.
-            _ = try? database.checkpoint(.passive)
+        state.withLock { state in
+            guard !state.isDue, !state.isClosed else { return }
+            state.isDue = true
+            // Not after the connection is closed: this only adds to its queue.
+            database.asyncWriteWithoutTransaction { database in
+                self.state.withLock { $0.isDue = false }
+                // A disk that takes nothing is told by who writes the log.
+                _ = try? database.checkpoint(.passive)
+            }
         }
     }
 
-    func close() throws { try database.close() }
+    func close() throws {
+        state.withLock { $0.isClosed = true }
+        try database.close()
+    }
 }

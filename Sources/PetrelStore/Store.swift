@@ -26,8 +26,6 @@ package final class Store: Sendable {
             var configuration = Configuration()
             // Nobody else holds it for longer, and commands wait meanwhile.
             configuration.busyMode = .timeout(1)
-            // What is deleted may have been a login.
-            configuration.prepareDatabase { try $0.execute(sql: "PRAGMA secure_delete = ON") }
             // SQLite gives the files beside the database the mode of the database.
             let ownerOnly: [FileAttributeKey: Any] = [.posixPermissions: 0o600]
             if FileManager.default.fileExists(atPath: path) {
@@ -35,11 +33,15 @@ package final class Store: Sendable {
             } else {
                 _ = FileManager.default.createFile(atPath: path, contents: nil, attributes: ownerOnly)
             }
+            let checkpointer = try Checkpointer(path: path)
+            self.checkpointer = checkpointer
+            configuration.prepareDatabase { database in
+                // What is deleted may have been a login.
+                try database.execute(sql: "PRAGMA secure_delete = ON")
+                try checkpointer.attend(database)
+            }
             let pool = try DatabasePool(path: path, configuration: configuration)
             try Self.migrate(pool, path: path)
-            let checkpointer = try Checkpointer(path: path)
-            try pool.writeWithoutTransaction { try checkpointer.attend($0) }
-            self.checkpointer = checkpointer
             database = pool
             queue = WriteQueue(pool, later: later)
             auditQueue = WriteQueue(pool, leisure: .milliseconds(50), later: later)

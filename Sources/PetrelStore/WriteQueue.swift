@@ -250,8 +250,12 @@ final class WriteQueue: Sendable {
         repeat {
             // Nobody cancels this task.
             try? await Task.sleep(for: Self.pause)
-            // What of the log is in the database can be written over, on a full disk too.
-            _ = try? await database.writeWithoutTransaction { try $0.checkpoint(.passive) }
+            // What of the log is in the database can be written over, on a full disk too. Where that fails, so does what
+            // follows, which tells of it.
+            _ = try? await database.writeWithoutTransaction { database in
+                // SQLite does not expect to be called after the end.
+                if database.sqliteConnection != nil { try database.checkpoint(.passive) }
+            }
             _ = await written(triesAgain: true)
         } while !endsRetrying()
     }

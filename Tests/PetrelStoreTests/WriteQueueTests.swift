@@ -32,6 +32,27 @@ import Testing
         Parcel(number: number, reply: Reply(text), address: Address(backend: "b", place: .room(room)), said: .now)
     }
 
+    @Test func `the log stays short, however much is written, and an end at any moment leaves nothing in it`() async throws {
+        try await withFolder { folder in
+            let path = folder.appendingPathComponent("petrel.db").path
+            let value = [UInt8](repeating: 7, count: 1 << 20)
+            for round in 0..<8 {
+                let store = try Store(path: path, keys: .ephemeral())
+                let records = store.storage(for: "m").records("c")
+                for number in 0..<(1 << round) {
+                    records.put(value, for: "\(number % 10)")
+                    #expect(await store.written())
+                    let log = try FileManager.default.attributesOfItem(atPath: path + "-wal")[.size] as? Int
+                    #expect(try #require(log) < 24 << 20)
+                }
+                try store.close()
+                #expect(try FileManager.default.attributesOfItem(atPath: path + "-wal")[.size] as? Int == 0)
+            }
+            let all = try await Store(path: path, keys: .ephemeral()).storage(for: "m").records("c").all()
+            #expect(all.count == 10 && all.allSatisfy { $0.value == value })
+        }
+    }
+
     @Test func `what comes while a transaction runs goes into the next one as a whole`() async throws {
         let store = try Store()
         let batches = Locked(0)
