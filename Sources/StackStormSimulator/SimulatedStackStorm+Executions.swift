@@ -112,9 +112,10 @@ extension SimulatedStackStorm {
 
     /// An announcement, on the stream and as the execution that it is.
     /// - Parameter age: how long ago that was; only now does it go over the stream.
+    @discardableResult
     package func publish(
         payload: [String: JSONValue], route: String, parent: String? = nil, age: Duration = .zero
-    ) {
+    ) -> String {
         let id = newID()
         let time = JSONValue.string(timestamp(.now - age / .seconds(1)))
         var parameters = payload
@@ -127,6 +128,7 @@ extension SimulatedStackStorm {
         execution["parent"] = parent.map { .string($0) }
         save(execution, id)
         publish("st2.announcement__\(route)", ["payload": .object(payload), "trace_context": .null])
+        return id
     }
 
     private func message(_ execution: [String: JSONValue], _ alias: JSONValue) -> String {

@@ -50,7 +50,8 @@ import Testing
         }
     }
 
-    @Test func `a reader that stalls does not keep the bot from ending, and gets the rest from the next`() async throws {
+    @Test func `a reader that stalls does not keep the bot from ending, and gets the rest from the next`() async throws
+    {
         try await withFolder { folder in
             try Data(Self.config.utf8).write(to: folder.appendingPathComponent("config.json"))
             let stalled = try Program(["run", "--config", "config.json"], in: folder, isReading: false)

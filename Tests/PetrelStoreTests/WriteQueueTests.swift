@@ -32,7 +32,9 @@ import Testing
         Parcel(number: number, reply: Reply(text), address: Address(backend: "b", place: .room(room)), said: .now)
     }
 
-    @Test func `the log stays short, however much is written, and an end at any moment leaves nothing in it`() async throws {
+    @Test func `the log stays short, however much is written, and an end at any moment leaves nothing in it`()
+        async throws
+    {
         try await withFolder { folder in
             let path = folder.appendingPathComponent("petrel.db").path
             let value = [UInt8](repeating: 7, count: 1 << 20)

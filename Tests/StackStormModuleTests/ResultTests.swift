@@ -229,6 +229,38 @@ import Testing
         }
     }
 
+    @Test func `an end that the listing does not show is found by its id, and one that is gone is given up`()
+        async throws
+    {
+        let store = try TestStore()
+        let storage = store.storage(for: "st2")
+        let address = Address(backend: "test", place: .room("#ops"))
+        let watch = LogWatch()
+        var options = Bench.Options(store: store, logger: watch.logger)
+        options.module = { $0.gracePeriod = .seconds(1) }
+        options.prepare = { stackStorm in
+            // By what the store has, both started just now.
+            let old = await stackStorm.publish(payload: [:], route: "elsewhere", age: .seconds(900))
+            for (request, id) in [("r1", old), ("r2", String(repeating: "0", count: 24))] {
+                let open = OpenExecution(
+                    request: request, person: "@alice", address: address, line: "x", alias: "fleet.\(request)",
+                    action: "fleet.restart")
+                storage.records(OpenExecutions.collection).put(open.json, for: request)
+                StartedExecutions(storage.records("executions")).add(
+                    StartedExecution(
+                        id: id, person: "@alice", address: address, line: "x", alias: "fleet.\(request)",
+                        request: request, start: StackStormTime(.now)))
+            }
+        }
+        try await Bench.run(options) { bench in
+            #expect(await bench.text().hasPrefix("fleet.r1 "))
+            await watch.saw("fleet.r2 000000000000000000000000 is not in StackStorm's history.")
+            await bench.untilNothingIsOpen()
+            let left = try await storage.records(OpenExecutions.collection).all()
+            #expect(left.isEmpty)
+        }
+    }
+
     @Test func `what runs is listed for who started it`() async throws {
         try await Bench.run { bench in
             bench.backend.type("!st2 backup orders to s3")
