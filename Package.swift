@@ -161,6 +161,6 @@ let package = Package(
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),
             ]),
         tests("PetrelCoreTests", ["PetrelCore", "PetrelKit", "PetrelTesting", metrics]),
-        tests("PetrelKitTests", ["PetrelKit"]),
+        tests("PetrelKitTests", ["PetrelKit", "PetrelTesting"]),
     ]
 )

@@ -135,8 +135,7 @@ package final class Delivery: Sendable {
                     let pause = pause ?? policy.pause(using: &random)
                     log(problem, item, pause)
                     putBack(item, isPart: false)
-                    // Only cancellation ends a sleep early, and the loop looks for it.
-                    try? await clock.sleep(for: pause)
+                    guard await pool.pause(for: pause, on: clock) else { return }
                 }
             }
         }

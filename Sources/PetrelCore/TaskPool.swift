@@ -13,6 +13,8 @@ package final class TaskPool: Service {
         /// Jobs that came before the service ran.
         var early: [Job] = []
         var count = 0
+        /// What waits to try something again.
+        var pauses: [Int: Task<Void, any Error>] = [:]
         var isRunning = false
         var isClosing = false
         var hasEnded = false
@@ -64,8 +66,29 @@ package final class TaskPool: Service {
         }
     }
 
+    /// For a job that waits to try something again. False where the end comes first, and it should not.
+    func pause(for duration: Duration, on clock: any Clock<Duration>) async -> Bool {
+        let (number, sleep) = state.withLock { state in
+            let sleep = Task { try await clock.sleep(for: duration) }
+            state.count += 1
+            if state.isClosing { sleep.cancel() } else { state.pauses[state.count] = sleep }
+            return (state.count, sleep)
+        }
+        defer { state.withLock { _ = $0.pauses.removeValue(forKey: number) } }
+        return await withTaskCancellationHandler {
+            // It throws only where it is cancelled.
+            (try? await sleep.value) != nil
+        } onCancel: {
+            sleep.cancel()
+        }
+    }
+
     private func close(patience: Duration) {
-        state.withLock { $0.isClosing = true }
+        let pauses = state.withLock { state in
+            state.isClosing = true
+            return state.pauses.values.map(\.self)
+        }
+        for pause in pauses { pause.cancel() }
         endIfIdle()
         guard patience > .zero else { return cancelAll() }
         Task {

@@ -2,38 +2,42 @@ import Foundation
 
 /// Standard output or standard error, whole texts at a time and in order.
 ///
-/// Where nobody reads at the moment, a thread of its own waits for that, not the one at hand.
+/// Where a text would have to wait for a reader, a thread of its own does that, not the one at hand.
 public final class StandardStream: Sendable {
     public static let output = StandardStream(descriptor: STDOUT_FILENO)
     public static let error = StandardStream(descriptor: STDERR_FILENO)
 
     private struct Piece: Sendable {
         var bytes: ArraySlice<UInt8>
+        /// Some of it is written, so that the rest has to follow.
+        var hasBegun = false
         var waiter: Waiter?
     }
 
-    /// Told once.
+    /// Told once: 0, or the number of the error (errno(3)).
     private final class Waiter: Sendable {
-        private let call: Locked<(@Sendable (Bool) -> Void)?>
+        private let call: Locked<(@Sendable (CInt) -> Void)?>
 
-        init(_ call: @escaping @Sendable (Bool) -> Void) { self.call = Locked(call) }
+        init(_ call: @escaping @Sendable (CInt) -> Void) { self.call = Locked(call) }
 
-        func written(_ isWritten: Bool) {
+        func ended(_ code: CInt) {
             let call = call.withLock { call in
                 defer { call = nil }
                 return call
             }
-            call?(isWritten)
+            call?(code)
         }
     }
 
     private struct State {
-        /// What the thread has not written yet.
+        /// What the thread has not come to yet.
         var waiting: [Piece] = []
         var isBehind = false
         var size = 0
-        /// Texts that were lost since the thread began.
+        /// Texts that were lost since one was taken.
         var lost = 0
+        /// A text broke off within a line.
+        var isTorn = false
     }
 
     /// So much of what nobody waits for is kept while nobody reads.
@@ -41,38 +45,34 @@ public final class StandardStream: Sendable {
     /// A pipe that is ready takes at least so much (pipe(7), `PIPE_BUF`).
     private static let readily = 4096
 
-    private let descriptor: Int32
+    private let descriptor: CInt
+    /// It tells truly whether it takes anything. A terminal does not.
+    private let tellsReadiness: Bool
     private let state = Locked(State())
 
-    package init(descriptor: Int32) {
+    package init(descriptor: CInt) {
         self.descriptor = descriptor
+        var status = stat()
+        let kind = fstat(descriptor, &status) == 0 ? status.st_mode & S_IFMT : 0
+        tellsReadiness = [S_IFIFO, S_IFSOCK, S_IFREG].contains(kind)
     }
 
-    /// Returns once it is written. False when nobody will ever read it, or the disk is full: it is lost then, and the
-    /// process goes on.
-    @discardableResult
-    public func write(_ text: String) -> Bool {
-        let result = Locked(false)
+    /// Returns once it is written, or after a while in which nobody read it. Must not be called where others wait.
+    public func write(_ text: String, within limit: Duration? = nil) {
         let isDone = DispatchSemaphore(value: 0)
-        add(
-            text,
-            Waiter { isWritten in
-                result.withLock { $0 = isWritten }
-                isDone.signal()
-            })
-        isDone.wait()
-        return result.value
+        add(Array(text.utf8), Waiter { _ in isDone.signal() })
+        _ = isDone.wait(timeout: limit.map { .now() + $0 / .seconds(1) } ?? .distantFuture)
     }
 
-    /// As ``write(_:)``, holding up no thread. Cancelled, it returns false at once; what is being written at that moment
-    /// is written to its end.
-    public func send(_ text: String) async -> Bool {
+    /// Returns 0 once it is written, or the number of the error (errno(3)) for which it never will be; it is lost then.
+    /// Cancelled, it returns `ECANCELED` at once; of what was begun by then the rest follows.
+    public func send(_ text: String) async -> CInt {
         let own = Locked<Waiter?>(nil)
         return await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
                 let waiter = Waiter { continuation.resume(returning: $0) }
                 own.withLock { $0 = waiter }
-                add(text, waiter)
+                add(Array(text.utf8), waiter)
                 if Task.isCancelled { takeBack(waiter) }
             }
         } onCancel: {
@@ -82,80 +82,93 @@ public final class StandardStream: Sendable {
 
     private func takeBack(_ waiter: Waiter) {
         state.withLock { state in
-            guard let index = state.waiting.firstIndex(where: { $0.waiter === waiter }) else { return }
+            guard let index = state.waiting.firstIndex(where: { $0.waiter === waiter && !$0.hasBegun }) else { return }
             state.size -= state.waiting.remove(at: index).bytes.count
         }
-        waiter.written(false)
+        waiter.ended(ECANCELED)
     }
 
     /// Writes it when there is a reader. Where too much waits for one already it is lost, and their number is written.
     public func offer(_ text: String) {
-        let isTaken = state.withLock { state in
-            if state.size >= Self.mostOffered { state.lost += 1 }
-            return state.size < Self.mostOffered
+        let lost: Int? = state.withLock { state in
+            guard state.size < Self.mostOffered else {
+                state.lost += 1
+                return nil
+            }
+            defer { state.lost = 0 }
+            return state.lost
         }
-        if isTaken { add(text, nil) }
+        guard let lost else { return }
+        let note = lost > 0 ? "petrel: \(lost) lines were lost here: nobody read them\n" : ""
+        add(Array((note + text).utf8), nil)
     }
 
-    private func add(_ text: String, _ waiter: Waiter?) {
-        let (isWritten, isFirst): (Bool?, Bool) = state.withLock { state in
-            var piece = Piece(bytes: Array(text.utf8)[...], waiter: waiter)
-            if !state.isBehind, let isWritten = writeReadily(&piece.bytes) { return (isWritten, false) }
+    private func add(_ bytes: [UInt8], _ waiter: Waiter?) {
+        let (code, isFirst): (CInt?, Bool) = state.withLock { state in
+            var piece = Piece(bytes: bytes[...], waiter: waiter)
+            if !state.isBehind, tellsReadiness, let code = writeReadily(&piece, &state) { return (code, false) }
             state.waiting.append(piece)
             state.size += piece.bytes.count
             defer { state.isBehind = true }
             return (nil, !state.isBehind)
         }
-        if let isWritten { waiter?.written(isWritten) }
+        if let code { waiter?.ended(code) }
         if isFirst { Thread.detachNewThread { self.catchUp() } }
     }
 
     /// Nil where the rest would have to wait.
-    private func writeReadily(_ bytes: inout ArraySlice<UInt8>) -> Bool? {
-        while !bytes.isEmpty {
+    private func writeReadily(_ piece: inout Piece, _ state: inout State) -> CInt? {
+        if state.isTorn { piece.bytes = [UInt8(ascii: "\n")] + piece.bytes }
+        state.isTorn = false
+        while !piece.bytes.isEmpty {
             var ready = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
             guard poll(&ready, 1, 0) > 0 else { return nil }
-            guard let count = writeOnce(bytes.prefix(Self.readily)) else { return false }
-            bytes = bytes.dropFirst(count)
+            let code = writeSome(&piece, atMost: Self.readily)
+            guard code == 0 else {
+                state.isTorn = piece.hasBegun
+                return code
+            }
         }
-        return true
+        return 0
     }
 
     private func catchUp() {
-        while let piece = next() {
-            let isWritten = writeAll(piece.bytes)
-            state.withLock { $0.size -= piece.bytes.count }
-            piece.waiter?.written(isWritten)
+        while var piece = next() {
+            let size = piece.bytes.count
+            var code: CInt = 0
+            while code == 0, !piece.bytes.isEmpty {
+                var ready = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
+                _ = poll(&ready, 1, -1)
+                code = writeSome(&piece, atMost: .max)
+            }
+            state.withLock { state in
+                state.size -= size
+                state.isTorn = code != 0 && piece.hasBegun
+            }
+            piece.waiter?.ended(code)
         }
     }
 
     private func next() -> Piece? {
         state.withLock { state in
-            if !state.waiting.isEmpty { return state.waiting.removeFirst() }
-            state.isBehind = state.lost > 0
+            state.isBehind = !state.waiting.isEmpty
             guard state.isBehind else { return nil }
-            let note = Array("petrel: \(state.lost) lines were lost here: nobody read them\n".utf8)
-            state.lost = 0
-            state.size += note.count
-            return Piece(bytes: note[...])
+            var piece = state.waiting.removeFirst()
+            guard state.isTorn else { return piece }
+            state.isTorn = false
+            state.size += 1
+            piece.bytes = [UInt8(ascii: "\n")] + piece.bytes
+            return piece
         }
     }
 
-    private func writeAll(_ all: ArraySlice<UInt8>) -> Bool {
-        var bytes = all
-        while !bytes.isEmpty {
-            var ready = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
-            _ = poll(&ready, 1, -1)
-            guard let count = writeOnce(bytes) else { return false }
-            bytes = bytes.dropFirst(count)
-        }
-        return true
-    }
-
-    /// How much was written; nil where that will never be possible.
-    private func writeOnce(_ bytes: ArraySlice<UInt8>) -> Int? {
-        let count = bytes.withUnsafeBytes { Foundation.write(descriptor, $0.baseAddress, $0.count) }
-        if count >= 0 { return count }
-        return errno == EAGAIN || errno == EINTR ? 0 : nil
+    /// 0, or why nothing more of it can ever be written.
+    private func writeSome(_ piece: inout Piece, atMost limit: Int) -> CInt {
+        let part = piece.bytes.prefix(limit)
+        let count = part.withUnsafeBytes { Foundation.write(descriptor, $0.baseAddress, $0.count) }
+        if count < 0 { return errno == EAGAIN || errno == EINTR ? 0 : errno }
+        piece.bytes = piece.bytes.dropFirst(count)
+        piece.hasBegun = piece.hasBegun || count > 0
+        return 0
     }
 }

@@ -8,14 +8,18 @@ import PetrelKit
 final class Checkpointer: Sendable {
     /// From so many pages of 4 KiB on, the log is brought in.
     private static let enough: Int32 = 1000
-    /// A log of so many pages is more than the disk shall hold: its writer brings it in, and waits.
+    /// With a log of so many pages the writer helps, so that it cannot grow faster than it is brought in.
     private static let tooMany: Int32 = 4000
 
     private let database: DatabaseQueue
-    private let state = Locked((isDue: false, isClosed: false))
+    private let isDue = Locked(false)
 
     init(path: String) throws {
-        database = try DatabaseQueue(path: path)
+        var configuration = Configuration()
+        configuration.busyMode = .timeout(1)
+        // Without it a database that is new would have no log for this connection.
+        configuration.journalMode = .wal
+        database = try DatabaseQueue(path: path, configuration: configuration)
     }
 
     /// Takes over from SQLite's own checkpoints, which the writer would make. The connection must not outlive this: its
@@ -27,8 +31,8 @@ final class Checkpointer: Sendable {
             writer.sqliteConnection,
             { checkpointer, connection, name, pages in
                 if pages >= Checkpointer.tooMany {
-                    // What it cannot do now, it tries with the next transaction: that one is written.
-                    sqlite3_wal_checkpoint_v2(connection, name, SQLITE_CHECKPOINT_FULL, nil, nil)
+                    // It waits for nobody. While another program reads, the log cannot begin anew, and grows.
+                    sqlite3_wal_checkpoint_v2(connection, name, SQLITE_CHECKPOINT_PASSIVE, nil, nil)
                 } else if pages >= Checkpointer.enough, let checkpointer {
                     Unmanaged<Checkpointer>.fromOpaque(checkpointer).takeUnretainedValue().begin()
                 }
@@ -37,20 +41,21 @@ final class Checkpointer: Sendable {
     }
 
     private func begin() {
-        state.withLock { state in
-            guard !state.isDue, !state.isClosed else { return }
-            state.isDue = true
-            // Not after the connection is closed: this only adds to its queue.
-            database.asyncWriteWithoutTransaction { database in
-                self.state.withLock { $0.isDue = false }
-                // A disk that takes nothing is told by who writes the log.
-                _ = try? database.checkpoint(.passive)
-            }
+        let isNew = isDue.withLock { isDue in
+            defer { isDue = true }
+            return !isDue
+        }
+        guard isNew else { return }
+        database.asyncWriteWithoutTransaction { database in
+            self.isDue.withLock { $0 = false }
+            // A disk that takes nothing is told by who writes the log.
+            _ = try? database.checkpoint(.passive)
         }
     }
 
-    func close() throws {
-        state.withLock { $0.isClosed = true }
-        try database.close()
-    }
+    /// Nothing of what was written before stands in the log afterwards. Throws `SQLITE_BUSY` while another program reads.
+    func emptyLog() throws { try database.writeWithoutTransaction { _ = try $0.checkpoint(.truncate) } }
+
+    /// Call it when no other connection of this process is left: nothing begins a checkpoint any more.
+    func close() throws { try database.close() }
 }

@@ -30,7 +30,8 @@ extension Store {
     package func needKey() throws { _ = try keys.needed() }
 
     /// Seals everything anew. The new key lies beside the old one until the store has changed over, so that a crash at
-    /// any point loses neither.
+    /// any point loses neither. Nothing is left of what the old key had sealed: whoever has that one may have a copy of the
+    /// file tomorrow.
     /// - Parameter path: where the new key goes; nil to replace the file of the old one.
     /// - Returns: how many records were sealed anew.
     package func rotateKey(to path: String?) throws -> Int {
@@ -50,11 +51,19 @@ extension Store {
         }
         if path == nil { try Self.move(written, to: target) }
         keys.replace(with: new)
+        do {
+            try checkpointer?.emptyLog()
+        } catch {
+            throw StoreFailure(
+                place: "store.path",
+                message: "the new key is in use, but another program reads the store, so that what the old key sealed "
+                    + "may still stand in the log beside it: end that program, then start and stop Petrel once (\(error))"
+            )
+        }
         return count
     }
 
-    /// On the disk before it returns, with nothing left of what the old key had sealed: whoever has that one may have a
-    /// copy of the file tomorrow.
+    /// On the disk before it returns.
     private func seal(from old: StoreKey?, with new: StoreKey) throws -> Int {
         try database.writeWithoutTransaction { database in
             try database.execute(sql: "PRAGMA synchronous = FULL")
@@ -79,7 +88,6 @@ extension Store {
                 }
                 return .commit
             }
-            _ = try Row.fetchAll(database, sql: "PRAGMA wal_checkpoint(TRUNCATE)")
             return count
         }
     }

@@ -189,15 +189,9 @@ final class WriteQueue: Sendable {
     }
 
     private static func apply(_ batch: [Change], _ database: Database) throws {
-        // As GRDB's `inTransaction`, with statements that were prepared before.
-        try database.cachedStatement(sql: "BEGIN IMMEDIATE").execute()
-        do {
+        try database.inTransaction(.immediate) {
             for change in batch { try change.apply(database) }
-            try database.cachedStatement(sql: "COMMIT").execute()
-        } catch {
-            // What made it fail may have ended it.
-            if database.isInsideTransaction { try database.rollback() }
-            throw error
+            return .commit
         }
     }
 

@@ -7,6 +7,16 @@ import PetrelWeb
 import StackStormClient
 
 @main
+enum Program {
+    static func main() async {
+        // What is closed would be given to the next file that is opened, and that be written to.
+        for descriptor in STDIN_FILENO...STDERR_FILENO where fcntl(descriptor, F_GETFD) < 0 {
+            _ = open("/dev/null", O_RDWR)
+        }
+        await Petrel.main()
+    }
+}
+
 struct Petrel: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "A ChatOps bot for StackStorm: nothing is lost, every decision can be explained.",
@@ -37,7 +47,7 @@ enum ExitStatus {
     }
 
     static func say(_ text: String) {
-        StandardStream.error.write("petrel: \(text)\n")
+        StandardStream.error.write("petrel: \(text)\n", within: .seconds(2))
     }
 }
 

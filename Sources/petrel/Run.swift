@@ -35,6 +35,8 @@ struct Run: AsyncParsableCommand {
             }
             try await app.run()
             try store.close()
+            // What was logged last.
+            StandardStream.error.write("", within: .seconds(2))
         } catch {
             throw ExitStatus.of(error)
         }

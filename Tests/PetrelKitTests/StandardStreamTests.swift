@@ -1,5 +1,6 @@
 import Foundation
 import PetrelKit
+import PetrelTesting
 import Testing
 
 @Suite(.timeLimit(.minutes(1))) struct StandardStreamTests {
@@ -38,10 +39,10 @@ import Testing
         let megabyte = String(repeating: "y", count: 1 << 20)
         for text in [megabyte, "lost\n", "lost too\n"] { stream.offer(text) }
         _ = try Self.read(filler + megabyte.utf8.count, from: pipe)
-        let note = "petrel: 2 lines were lost here: nobody read them\n"
-        #expect(try Self.read(note.utf8.count, from: pipe) == note)
+        stream.write("")
         stream.offer("goes on\n")
-        #expect(try Self.read(8, from: pipe) == "goes on\n")
+        let note = "petrel: 2 lines were lost here: nobody read them\ngoes on\n"
+        #expect(try Self.read(note.utf8.count, from: pipe) == note)
     }
 
     @Test func `who no longer waits is told so, and nothing of it is written`() async throws {
@@ -49,24 +50,58 @@ import Testing
         stream.offer("first\n")
         let task = Task { await stream.send("taken back\n") }
         task.cancel()
-        let isWritten = await task.value
-        #expect(!isWritten)
+        let code = await task.value
+        #expect(code == ECANCELED)
         stream.offer("last\n")
         _ = try Self.read(filler, from: pipe)
         #expect(try Self.read(11, from: pipe) == "first\nlast\n")
     }
 
-    @Test func `who waits hears when it is written, and that it can never be`() async throws {
+    @Test func `who waits hears when it is written, and why it cannot be`() async throws {
         let (stream, pipe, filler) = try Self.full()
-        async let isSent = stream.send("late\n")
+        async let code = stream.send("late\n")
         _ = try Self.read(filler, from: pipe)
-        let isWritten = await isSent
-        #expect(isWritten)
-        #expect(stream.write("more\n"))
+        let written = await code
+        #expect(written == 0)
+        stream.write("more\n")
         #expect(try Self.read(10, from: pipe) == "late\nmore\n")
-        let full = StandardStream(descriptor: open("/dev/full", O_WRONLY))
-        let isLost = await full.send("never\n")
-        #expect(!isLost)
-        #expect(!full.write("never\n"))
+        let full = await StandardStream(descriptor: open("/dev/full", O_WRONLY)).send("never\n")
+        #expect(full == ENOSPC)
+    }
+
+    @Test func `what breaks off is ended before the next begins`() async throws {
+        signal(SIGPIPE, SIG_IGN)
+        try await withFolder { folder in
+            let path = folder.appendingPathComponent("fifo").path
+            #expect(mkfifo(path, 0o600) == 0)
+            let first = FileHandle(fileDescriptor: open(path, O_RDONLY | O_NONBLOCK), closeOnDealloc: true)
+            let stream = StandardStream(descriptor: open(path, O_WRONLY))
+            let long = String(repeating: "x", count: 1 << 20)
+            async let code = stream.send(long)
+            var begun = pollfd(fd: first.fileDescriptor, events: Int16(POLLIN), revents: 0)
+            #expect(poll(&begun, 1, 10_000) == 1)
+            try first.close()
+            let broken = await code
+            #expect(broken == EPIPE)
+            let second = FileHandle(fileDescriptor: open(path, O_RDONLY), closeOnDealloc: true)
+            async let next = stream.send("next\n")
+            var text = ""
+            while !text.hasSuffix("next\n") { text += String(decoding: second.availableData, as: UTF8.self) }
+            let written = await next
+            #expect(written == 0 && text.hasSuffix("x\nnext\n"))
+        }
+    }
+
+    @Test func `a terminal that nobody reads holds up nobody`() async throws {
+        var (master, terminal): (CInt, CInt) = (-1, -1)
+        #expect(openpty(&master, &terminal, nil, nil, nil) == 0)
+        let stream = StandardStream(descriptor: terminal)
+        let lines = (0..<2_000).map { "line \($0)" }
+        for line in lines { stream.offer(line + "\n") }
+        let reader = FileHandle(fileDescriptor: master, closeOnDealloc: true)
+        var text = ""
+        while !text.hasSuffix("line 1999\r\n") { text += String(decoding: reader.availableData, as: UTF8.self) }
+        #expect(text == lines.map { $0 + "\r\n" }.joined())
+        close(terminal)
     }
 }

@@ -62,7 +62,7 @@ final class JSONLines: TextScreen {
             text: try required("text"))
     }
 
-    func show(_ reply: Reply, at address: Address) async throws {
-        try await StandardStream.output.say(Self.line(reply, at: address) + "\n")
+    func show(_ reply: Reply, at address: Address) async -> CInt {
+        await StandardStream.output.send(Self.line(reply, at: address) + "\n")
     }
 }

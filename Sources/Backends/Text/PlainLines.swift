@@ -23,10 +23,10 @@ final class PlainLines: TextScreen {
         }
     }
 
-    func show(_ reply: Reply, at address: Address) async throws {
+    func show(_ reply: Reply, at address: Address) async -> CInt {
         let place = address.place.id + (address.thread.map { "/\($0)" } ?? "")
         let text = Printable.text(reply.text)
-        try await StandardStream.output.say(reply.kind == .result ? "\(place) » \(text)\n" : text + "\n")
+        return await StandardStream.output.send(reply.kind == .result ? "\(place) » \(text)\n" : text + "\n")
     }
 }
 

@@ -40,7 +40,7 @@ final class Terminal: TextScreen {
         return stream
     }
 
-    func show(_ reply: Reply, at address: Address) {
+    func show(_ reply: Reply, at address: Address) async -> CInt {
         let here = place.value
         let isHere = address.place == (here.room.map { .room($0) } ?? .direct(here.user))
         let target = address.place.id + (address.thread.map { "/\($0)" } ?? "")
@@ -53,6 +53,7 @@ final class Terminal: TextScreen {
             }
         let label = isHere && address.thread == here.thread ? "" : "\u{1B}[36m[\(target)]\u{1B}[0m "
         print(label + color + Printable.text(reply.text) + "\u{1B}[0m")
+        return 0
     }
 
     func close() {
@@ -66,7 +67,7 @@ final class Terminal: TextScreen {
             if pending.isTyping { pending.texts.append(text) }
             return pending.isTyping
         }
-        if isTyping { signal() } else { StandardStream.output.write(text + "\n") }
+        if isTyping { signal() } else { StandardStream.output.offer(text + "\n") }
     }
 
     private func signal() {

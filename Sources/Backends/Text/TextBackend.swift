@@ -35,8 +35,12 @@ public final class TextBackend: ChatBackend, CompletionObserving, Completing {
     }
 
     public func send(_ reply: Reply, to address: Address) async throws -> MessageReference? {
-        try await screen.show(reply, at: address)
-        return nil
+        let code = await screen.show(reply, at: address)
+        guard code != 0 else { return nil }
+        // Nobody will ever read an answer.
+        if code == EPIPE || code == EBADF { open.giveUp() }
+        // What is not said here is kept for the next process.
+        throw SendFailure("the standard output: \(String(cString: strerror(code)))", .later(after: .seconds(10)))
     }
 
     public func completed(_ messageID: String) { open.answered("message \(messageID)") }
@@ -68,21 +72,13 @@ extension TextBackend: PlaceNaming {
 protocol TextScreen: Sendable {
     /// What is typed, until the end of the input.
     func messages() -> AsyncStream<ChatMessage>
-    func show(_ reply: Reply, at address: Address) async throws
+    /// 0, or the number of the error (errno(3)) for which it was not shown.
+    func show(_ reply: Reply, at address: Address) async -> CInt
     func close()
 }
 
 extension TextScreen {
     func close() {}
-}
-
-extension StandardStream {
-    /// What is not said here is kept for the next process.
-    func say(_ text: String) async throws {
-        guard await send(text) else {
-            throw SendFailure("nobody reads the standard output", .later(after: .seconds(10)))
-        }
-    }
 }
 
 /// What was asked and not yet answered, so that the end of the input does not cut off results.
@@ -122,7 +118,7 @@ final class OpenQuestions: Sendable {
     func settled(within limit: Duration) async {
         let timer = Task {
             try await Task.sleep(for: limit)
-            release()
+            giveUp()
         }
         await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
@@ -134,12 +130,13 @@ final class OpenQuestions: Sendable {
                 if isSettled { continuation.resume() }
             }
         } onCancel: {
-            release()
+            giveUp()
         }
         timer.cancel()
     }
 
-    private func release() {
+    /// Nothing more is waited for.
+    func giveUp() {
         let waiter = state.withLock { state in
             defer { state.waiter = nil }
             state.isOver = true
