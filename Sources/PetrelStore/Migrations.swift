@@ -52,5 +52,12 @@ enum Migrations {
                     CREATE UNIQUE INDEX ledger_by_source ON ledger (module, source) WHERE source IS NOT NULL;
                     """)
         }
+        migrator.registerMigration("4 ledger in its order") { database in
+            try database.execute(
+                sql: """
+                    DROP INDEX ledger_by_content;
+                    CREATE INDEX ledger_without_source ON ledger (module, sequence, content) WHERE source IS NULL;
+                    """)
+        }
     }
 }

@@ -29,22 +29,47 @@ struct StoredLedger: Ledger {
     func unsaid(among entries: [LedgerEntry]) async throws -> [LedgerEntry] {
         let module = module
         return try await queue.perform { database in
-            try entries.filter { try !Self.isSaid($0, module, database) }
+            let unknown = try entries.filter { try !Self.isKnown($0, module, database) }
+            var heard = try Self.heard(Set(unknown.map(\.content)), module, database)
+            // By its source again: it may come twice.
+            return try unknown.filter { entry in
+                try !Self.isKnown(entry, module, database) && !Self.pair(entry, with: &heard, in: database)
+            }
         }
     }
 
-    private static func isSaid(_ entry: LedgerEntry, _ module: String, _ database: Database) throws -> Bool {
-        let content = Data(entry.content)
+    private static func isKnown(_ entry: LedgerEntry, _ module: String, _ database: Database) throws -> Bool {
         let known = try database.cachedStatement(sql: "SELECT 1 FROM ledger WHERE module = ? AND source = ?")
-        if try Bool.fetchOne(known, arguments: [module, entry.source]) == true { return true }
-        let pairing = try database.cachedStatement(
+        return try Bool.fetchOne(known, arguments: [module, entry.source]) == true
+    }
+
+    /// What was said of these contents and has no source yet, the newest first. Read from end to end: an index by content
+    /// would cost each entry a page of its own, and this is asked for once in a while.
+    private static func heard(
+        _ contents: Set<[UInt8]>, _ module: String, _ database: Database
+    ) throws -> [[UInt8]: [Int64]] {
+        guard !contents.isEmpty else { return [:] }
+        var heard: [[UInt8]: [Int64]] = [:]
+        let statement = try database.cachedStatement(
             sql: """
-                UPDATE ledger SET source = ?1 WHERE sequence = (
-                    SELECT sequence FROM ledger WHERE module = ?2 AND content = ?3 AND source IS NULL
-                    ORDER BY sequence LIMIT 1)
+                SELECT sequence, content FROM ledger WHERE module = ? AND source IS NULL ORDER BY sequence DESC
                 """)
-        try pairing.execute(arguments: [entry.source, module, content])
-        return database.changesCount > 0
+        let rows = try Row.fetchCursor(statement, arguments: [module])
+        while let row = try rows.next() {
+            let content = Array(row[1] as Data)
+            if contents.contains(content) { heard[content, default: []].append(row[0]) }
+        }
+        return heard
+    }
+
+    /// Gives the oldest of its content this source. False where there is none.
+    private static func pair(
+        _ entry: LedgerEntry, with heard: inout [[UInt8]: [Int64]], in database: Database
+    ) throws -> Bool {
+        guard let sequence = heard[entry.content]?.popLast() else { return false }
+        try database.cachedStatement(sql: "UPDATE ledger SET source = ? WHERE sequence = ?")
+            .execute(arguments: [entry.source, sequence])
+        return true
     }
 
     func note(_ entry: LedgerEntry) {

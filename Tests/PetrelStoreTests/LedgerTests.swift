@@ -26,7 +26,7 @@ import Testing
         let found = [
             Self.entry(7, "a"), Self.entry(8, "b"), Self.entry(7, "c"), Self.entry(7, "d"), Self.entry(9, "e"),
         ]
-        #expect(try await ledger.unsaid(among: found).map(\.source) == ["d", "e"])
+        #expect(try await ledger.unsaid(among: found + [Self.entry(7, "a")]).map(\.source) == ["d", "e"])
         // What was paired never counts again; what is unsaid stays so until it is said.
         #expect(try await ledger.unsaid(among: found).map(\.source) == ["d", "e"])
         Self.say(Self.entry(7, "d"), 4, store)
