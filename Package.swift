@@ -92,6 +92,16 @@ let package = Package(
         .systemLibrary(name: "CMalloc"),
         target("TextBackend", "Backends/Text", ["PetrelKit", "CEditline", log]),
         target(
+            "SlackBackend", "Backends/Slack",
+            [
+                "PetrelKit", "PetrelLoop", log, nio,
+                .product(name: "AsyncHTTPClient", package: "async-http-client"),
+                .product(name: "Crypto", package: "swift-crypto"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOSSL", package: "swift-nio-ssl"),
+                .product(name: "NIOWebSocket", package: "swift-nio"),
+            ]),
+        target(
             "StackStormModule", "Modules/StackStorm",
             ["PetrelKit", "StackStormClient", log, metrics, .product(name: "Crypto", package: "swift-crypto")]),
         target("BuiltinsModule", "Modules/Builtins", ["PetrelKit", log]),
@@ -116,6 +126,12 @@ let package = Package(
             resources: [.copy("Recordings")]),
         tests("PetrelWebTests", ["PetrelWeb", "PetrelKit", "PetrelTesting", log]),
         tests("TextBackendTests", ["TextBackend", "PetrelKit"]),
+        tests(
+            "SlackBackendTests",
+            [
+                "SlackBackend", "PetrelKit", "PetrelTesting", "FaultSuite", nio,
+                .product(name: "NIOWebSocket", package: "swift-nio"),
+            ]),
         tests(
             "PetrelStoreTests",
             [
