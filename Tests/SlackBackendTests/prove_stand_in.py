@@ -1,0 +1,89 @@
+"""Slack's own clients against the stand-in: what works with them there is what Petrel is tested with.
+
+    prove_stand_in.py http://127.0.0.1:PORT/        prints one line for each, exits 1 where one fails
+"""
+import asyncio, json, sys, urllib.request
+from slack_bolt.async_app import AsyncApp
+from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
+from slack_sdk.errors import SlackApiError
+from slack_sdk.web.async_client import AsyncWebClient
+
+base = sys.argv[1]
+results = []
+
+
+def order(**what):
+    request = urllib.request.Request(base + "control", json.dumps(what).encode(), {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request) as answer:
+        return json.load(answer)
+
+
+def log():
+    with urllib.request.urlopen(base + "log") as answer:
+        return json.load(answer)
+
+
+async def until(check, seconds=5):
+    for _ in range(int(seconds * 100)):
+        if check():
+            return True
+        await asyncio.sleep(0.01)
+    return False
+
+
+def note(name, passed):
+    results.append(passed)
+    print(f"{'ok  ' if passed else 'FAIL'} {name}", flush=True)
+
+
+async def main():
+    client = AsyncWebClient("xoxb-1", base_url=base + "api/")
+    note("slack_sdk: auth.test", (await client.auth_test())["user_id"] == "U0BOT")
+    try:
+        await client.chat_postMessage(channel="C0", text="x")
+        note("slack_sdk: an unknown channel is an error", False)
+    except SlackApiError as error:
+        note("slack_sdk: an unknown channel is an error", error.response["error"] == "channel_not_found")
+    posted = await client.chat_postMessage(channel="C1", text="hello", thread_ts="1.1")
+    note("slack_sdk: chat.postMessage in a thread", posted["message"]["thread_ts"] == "1.1")
+    note("slack_sdk: users.info", (await client.users_info(user="U1"))["user"]["name"] == "alice")
+    names = [channel["name"] async for page in await client.conversations_list() for channel in page["channels"]]
+    note("slack_sdk: conversations.list by pages", names == ["ops", "dev", "sec", "web", "db"])
+
+    heard = []
+    app = AsyncApp(token="xoxb-1", client=client)
+
+    @app.event("message")
+    async def message(event, say):
+        heard.append(event["text"])
+        await say(f"heard {event['text']}", thread_ts=event["ts"])
+
+    @app.event("app_mention")
+    async def mention(event):
+        heard.append("mention " + event["text"])
+
+    @app.command("/st2")
+    async def command(ack, body):
+        await ack(f"running {body['text']}")
+
+    handler = AsyncSocketModeHandler(app, "xapp-1", web_client=client)
+    await handler.connect_async()
+    note("slack_bolt: Socket Mode, hello", await until(lambda: log()["sockets"] == 1))
+    order(do="say", user="U1", channel="C1", text="one")
+    note("slack_bolt: an event, acknowledged and answered in its thread",
+         await until(lambda: any(m["text"] == "heard one" for m in log()["messages"])))
+    order(do="say", user="U1", channel="C1", text="<@U0BOT> two")
+    note("slack_bolt: a mention", await until(lambda: "mention <@U0BOT> two" in heard))
+    order(do="deliver", type="slash_commands", payload={"command": "/st2", "text": "pack list", "user_id": "U1",
+          "channel_id": "C1", "team_id": "T0TEAM", "response_url": base + "response", "trigger_id": "1"})
+    note("slack_bolt: a slash command, answered with its acknowledgement", await until(
+        lambda: any("running pack list" in json.dumps(e.get("payload")) for e in log()["log"] if e.get("ack"))))
+    order(do="disconnect", reason="refresh_requested", close=True)
+    note("slack_bolt: a new socket after a refresh", await until(lambda: log()["sockets"] == 1, 15))
+    order(do="say", user="U2", channel="C2", text="three")
+    note("slack_bolt: an event on the new socket", await until(lambda: "three" in heard))
+    await handler.close_async()
+
+
+asyncio.run(main())
+sys.exit(0 if all(results) else 1)

@@ -1,0 +1,275 @@
+"""A small workspace that speaks Slack's Web API and Socket Mode, proved by Slack's own clients (prove_stand_in.py).
+
+    slack_stand_in.py            prints "listening on http://127.0.0.1:PORT/" and serves until it is ended
+
+POST /control with {"do": ..., ...} plays the people and the faults; GET /log tells what the app did.
+"""
+import asyncio, itertools, json, sys, time
+from aiohttp import WSMsgType, web
+
+BOT, BOT_ID, TEAM, APP = "U0BOT", "B0BOT", "T0TEAM", "A0APP"
+SCOPES = "app_mentions:read,channels:history,channels:read,chat:write,commands,files:write,groups:history,im:history,im:write,reactions:write,users:read"
+
+
+class Workspace:
+    def __init__(self):
+        self.users = {
+            "U1": {"id": "U1", "name": "alice", "profile": {"display_name": "alice", "real_name": "Alice A"}},
+            "U2": {"id": "U2", "name": "bob", "profile": {"display_name": "bob", "real_name": "Bob B"}},
+            BOT: {"id": BOT, "name": "petrel", "is_bot": True, "profile": {"display_name": "petrel"}},
+        }
+        self.channels = {i: {"id": i, "name": n, "is_channel": True, "is_member": True}
+                         for i, n in [("C1", "ops"), ("C2", "dev"), ("C3", "sec"), ("C4", "web"), ("C5", "db")]}
+        self.direct = {"U1": "D1", "U2": "D2"}
+        self.messages, self.log, self.sockets, self.waiting = [], [], [], []
+        self.tickets, self.numbers = set(), itertools.count(1)
+        # Seconds that an event waits for its acknowledgement before it is sent again.
+        self.patience = 3.0
+        # What a method answers instead: {"method": {"error": …, "times": …}} or a status of HTTP.
+        self.faults = {}
+        self.port = 0
+
+    def ts(self):
+        return f"{int(time.time())}.{next(self.numbers):06d}"
+
+    def envelope(self, kind, payload, **more):
+        return {"envelope_id": f"e{next(self.numbers)}", "type": kind, "payload": payload,
+                "accepts_response_payload": kind != "events_api", **more}
+
+    async def event(self, event, event_id=None):
+        payload = {"type": "event_callback", "team_id": TEAM, "api_app_id": APP, "event": event,
+                   "event_id": event_id or f"Ev{next(self.numbers)}", "event_time": int(time.time())}
+        asyncio.ensure_future(self.deliver("events_api", payload))
+        return payload["event_id"]
+
+    async def deliver(self, kind, payload):
+        """To one socket; again, on another where there is one, as long as nobody acknowledges it."""
+        for attempt in range(4):
+            more = {"retry_attempt": attempt, "retry_reason": "timeout" if attempt else ""} if kind == "events_api" else {}
+            envelope = self.envelope(kind, payload, **more)
+            while not (live := [s for s in self.sockets if s.takes]):
+                await asyncio.sleep(0.01)
+            socket = live[attempt % len(live)]
+            acked = asyncio.get_running_loop().create_future()
+            socket.acks[envelope["envelope_id"]] = acked
+            try:
+                await socket.ws.send_str(json.dumps(envelope))
+                answer = await asyncio.wait_for(acked, self.patience)
+                self.log.append({"ack": kind, "payload": answer})
+                return
+            except (asyncio.TimeoutError, ConnectionError):
+                continue
+        self.log.append({"undelivered": payload})
+
+
+class Socket:
+    def __init__(self, ws):
+        self.ws, self.acks, self.takes = ws, {}, True
+
+
+space = Workspace()
+routes = web.RouteTableDef()
+
+
+def ok(**more):
+    return web.json_response({"ok": True, **more})
+
+
+def error(code, **more):
+    return web.json_response({"ok": False, "error": code, **more})
+
+
+@routes.get("/api/{method}")
+@routes.post("/api/{method}")
+async def api(request):
+    method = request.match_info["method"]
+    token = request.headers.get("Authorization", "").removeprefix("Bearer ")
+    if request.method == "GET":
+        arguments = dict(request.query)
+    elif request.content_type == "application/json":
+        arguments = await request.json()
+    else:
+        arguments = {k: v for k, v in (await request.post()).items()}
+        token = arguments.pop("token", token)
+    for key in ("blocks", "attachments", "view", "files"):
+        if isinstance(arguments.get(key), str):
+            arguments[key] = json.loads(arguments[key])
+    space.log.append({"call": method, "arguments": arguments, "time": time.time()})
+    fault = space.faults.get(method)
+    if fault and fault.get("times", 1) > 0 and fault.get("channel", arguments.get("channel")) == arguments.get("channel"):
+        fault["times"] = fault.get("times", 1) - 1
+        if "status" in fault:
+            return web.Response(status=fault["status"], headers=fault.get("headers", {}), text=fault.get("body", ""))
+        return error(fault["error"])
+    if not token.startswith(("xoxb-", "xapp-")):
+        return error("not_authed" if not token else "invalid_auth")
+    if token.startswith("xapp-") != method.startswith("apps.connections"):
+        return error("not_allowed_token_type")
+    handler = METHODS.get(method)
+    return handler(arguments) if handler else error("unknown_method")
+
+
+def auth_test(_):
+    response = ok(url="https://example.slack.com/", team="Example", team_id=TEAM, user="petrel", user_id=BOT,
+                  bot_id=BOT_ID)
+    response.headers["X-OAuth-Scopes"] = SCOPES
+    return response
+
+
+def connections_open(_):
+    ticket = f"t{next(space.numbers)}"
+    space.tickets.add(ticket)
+    return ok(url=f"ws://127.0.0.1:{space.port}/link?ticket={ticket}")
+
+
+def place(channel):
+    if channel in space.users:
+        return space.direct.get(channel)
+    return channel if channel in space.channels or channel in space.direct.values() else None
+
+
+def post(arguments):
+    channel = place(arguments.get("channel"))
+    if not channel:
+        return error("channel_not_found")
+    if not arguments.get("text") and not arguments.get("blocks") and not arguments.get("attachments"):
+        return error("no_text")
+    message = {"channel": channel, "ts": space.ts(), "user": BOT, "bot_id": BOT_ID, **{
+        k: arguments[k] for k in ("text", "thread_ts", "blocks", "attachments", "unfurl_links", "unfurl_media")
+        if k in arguments}}
+    space.messages.append(message)
+    return ok(channel=channel, ts=message["ts"], message=message)
+
+
+def ephemeral(arguments):
+    if not place(arguments.get("channel")):
+        return error("channel_not_found")
+    if arguments.get("user") not in space.users:
+        return error("user_not_in_channel")
+    space.messages.append({**arguments, "ephemeral": True, "ts": space.ts()})
+    return ok(message_ts=space.messages[-1]["ts"])
+
+
+def user_info(arguments):
+    user = space.users.get(arguments.get("user"))
+    return ok(user=user) if user else error("user_not_found")
+
+
+def channel_info(arguments):
+    channel = space.channels.get(arguments.get("channel"))
+    return ok(channel=channel) if channel else error("channel_not_found")
+
+
+def open_direct(arguments):
+    channel = space.direct.get(arguments.get("users"))
+    return ok(channel={"id": channel}) if channel else error("user_not_found")
+
+
+def channels(arguments):
+    every, start = list(space.channels.values()), int(arguments.get("cursor") or 0)
+    page = every[start:start + 2]
+    more = str(start + 2) if start + 2 < len(every) else ""
+    return ok(channels=page, response_metadata={"next_cursor": more})
+
+
+METHODS = {
+    "auth.test": auth_test, "apps.connections.open": connections_open, "chat.postMessage": post,
+    "chat.postEphemeral": ephemeral, "users.info": user_info, "conversations.info": channel_info,
+    "conversations.open": open_direct, "conversations.list": channels,
+    "reactions.add": lambda arguments: ok(),
+}
+
+
+@routes.get("/link")
+async def link(request):
+    ticket = request.query.get("ticket")
+    if ticket not in space.tickets:
+        return web.Response(status=403)
+    space.tickets.discard(ticket)
+    ws = web.WebSocketResponse()
+    await ws.prepare(request)
+    socket = Socket(ws)
+    await ws.send_str(json.dumps({
+        "type": "hello", "num_connections": len(space.sockets) + 1, "connection_info": {"app_id": APP},
+        "debug_info": {"host": "stand-in", "approximate_connection_time": 18060}}))
+    space.sockets.append(socket)
+    try:
+        async for message in ws:
+            if message.type != WSMsgType.TEXT:
+                continue
+            answer = json.loads(message.data)
+            future = socket.acks.pop(answer.get("envelope_id"), None)
+            if future and not future.done():
+                future.set_result(answer.get("payload"))
+    finally:
+        space.sockets.remove(socket)
+        space.log.append({"left": ticket})
+    return ws
+
+
+async def say(order):
+    """A person writes a message, in a channel or to the bot."""
+    direct = order.get("channel") is None
+    channel = space.direct[order["user"]] if direct else order["channel"]
+    event = {"type": "message", "user": order["user"], "text": order["text"], "channel": channel,
+             "channel_type": "im" if direct else "channel", "ts": order.get("ts") or space.ts(), "team": TEAM}
+    if order.get("thread_ts"):
+        event["thread_ts"] = order["thread_ts"]
+    event.update(order.get("more", {}))
+    id = await space.event(event, order.get("event_id"))
+    if f"<@{BOT}>" in order["text"] and not direct:
+        await space.event({**event, "type": "app_mention"})
+    return {"ts": event["ts"], "event_id": id}
+
+
+async def control(order):
+    match order["do"]:
+        case "say":
+            return await say(order)
+        case "disconnect":
+            for socket in list(space.sockets):
+                socket.takes = order.get("takes", False)
+                await socket.ws.send_str(json.dumps({"type": "disconnect", "reason": order["reason"]}))
+                if order.get("close"):
+                    await socket.ws.close()
+        case "cut":
+            for socket in list(space.sockets):
+                socket.ws._req.transport.abort()
+        case "raw":
+            for socket in list(space.sockets):
+                await socket.ws.send_str(order["text"])
+        case "fault":
+            space.faults[order["method"]] = order["fault"]
+        case "deliver":
+            asyncio.ensure_future(space.deliver(order["type"], order["payload"]))
+    return {}
+
+
+@routes.post("/control")
+async def take_control(request):
+    return web.json_response(await control(await request.json()))
+
+
+@routes.get("/log")
+async def tell(_):
+    return web.json_response({
+        "messages": space.messages, "log": space.log, "sockets": len([s for s in space.sockets if s.takes])})
+
+
+async def main():
+    app = web.Application(client_max_size=32 << 20)
+    app.add_routes(routes)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    space.port = site._server.sockets[0].getsockname()[1]
+    print(f"listening on http://127.0.0.1:{space.port}/", flush=True)
+    await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    try:
+        asyncio.run(main())
+    except KeyboardInterrupt:
+        sys.exit(0)
