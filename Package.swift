@@ -97,6 +97,7 @@ let package = Package(
                 "PetrelKit", "PetrelLoop", log, nio,
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
                 .product(name: "Crypto", package: "swift-crypto"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),
                 .product(name: "NIOWebSocket", package: "swift-nio"),
@@ -110,7 +111,9 @@ let package = Package(
             name: "petrel",
             dependencies: [
                 "PetrelKit", "PetrelCore", "PetrelLoop", "PetrelStore", "PetrelWeb", "StackStormClient",
-                "StackStormSimulator", "TextBackend", "StackStormModule", "BuiltinsModule", log, metrics, lifecycle,
+                "StackStormSimulator", "TextBackend", "SlackBackend", "StackStormModule", "BuiltinsModule", log,
+                metrics,
+                lifecycle,
                 .target(name: "CMalloc", condition: .when(platforms: [.linux])),
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
@@ -129,8 +132,11 @@ let package = Package(
         tests(
             "SlackBackendTests",
             [
-                "SlackBackend", "PetrelKit", "PetrelTesting", "FaultSuite", nio,
-                .product(name: "NIOWebSocket", package: "swift-nio"),
+                "SlackBackend", "PetrelKit", "PetrelTesting", "FaultSuite", log, nio,
+                .product(name: "AsyncHTTPClient", package: "async-http-client"),
+                .product(name: "NIOFoundationCompat", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
             ]),
         tests(
             "PetrelStoreTests",

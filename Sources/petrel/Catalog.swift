@@ -1,11 +1,16 @@
 import Logging
 import PetrelKit
+import SlackBackend
 import TextBackend
 
 /// The one list of the backends that a configuration can name. A third party adds a line here, and its target to
 /// Package.swift.
 enum Catalog {
     static let backends: [String: BackendKind] = [
+        "slack": BackendKind(namesChange: true) { name, section, _ in
+            let settings = SlackSettings(section)
+            return { SlackBackend(name: name, settings: settings, logger: $0) }
+        },
         "text": BackendKind(
             caution: "whoever types here may be anybody (/as, or “from” in JSON lines): rules do not keep them out"
         ) { name, section, options in
@@ -13,7 +18,7 @@ enum Catalog {
             if let linger = options.linger { settings.linger = .seconds(linger) }
             let final = settings
             return { TextBackend(name: name, settings: final, logger: $0) }
-        }
+        },
     ]
 }
 

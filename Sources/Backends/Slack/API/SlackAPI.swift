@@ -1,0 +1,132 @@
+import AsyncHTTPClient
+import Foundation
+import NIOCore
+import NIOHTTP1
+import PetrelKit
+import PetrelLoop
+
+/// Slack's Web API (https://docs.slack.dev/apis/web-api): calls, and how they fail.
+final class SlackAPI: Sendable {
+    /// Which token a call is made with.
+    enum Credential {
+        case bot
+        /// Of the app, for Socket Mode.
+        case app
+    }
+
+    /// Bytes of an answer.
+    private static let longest = 8 << 20
+    private static let patience = TimeAmount.seconds(30)
+
+    private let client: HTTPClient
+    private let base: String
+    private let botToken: Secret
+    private let appToken: Secret?
+
+    init(_ settings: SlackSettings) {
+        var configuration = HTTPClient.Configuration()
+        // A token travels along: never to another place.
+        configuration.redirectConfiguration = .disallow
+        configuration.timeout.connect = .seconds(10)
+        configuration.httpVersion = .http1Only
+        client = HTTPClient(
+            eventLoopGroupProvider: .shared(ChatLoop.shared.eventLoop), configuration: configuration)
+        let url = settings.apiURL.absoluteString
+        base = url.hasSuffix("/") ? url : url + "/"
+        botToken = settings.botToken
+        appToken = settings.appToken
+    }
+
+    deinit { client.shutdown { _ in } }
+
+    /// One call. What is no text goes as JSON within the form, which every method takes.
+    @discardableResult
+    func call(
+        _ method: String, _ arguments: [String: JSONValue] = [:], as credential: Credential = .bot
+    ) async throws -> JSONValue {
+        var request = HTTPClientRequest(url: base + method)
+        request.method = .POST
+        let token = credential == .app ? appToken : botToken
+        request.headers = [
+            "Authorization": "Bearer \(token?.reveal() ?? "")",
+            "Content-Type": "application/x-www-form-urlencoded; charset=utf-8", "User-Agent": "petrel",
+        ]
+        request.body = .bytes(ByteBuffer(string: try Self.form(arguments)))
+        do {
+            let response = try await client.execute(request, timeout: Self.patience)
+            let pause = response.headers.first(name: "retry-after").flatMap { Int($0) }
+            let body = try await response.body.collect(upTo: Self.longest)
+            return try Self.read(method, Int(response.status.code), pause, body)
+        } catch let error as SlackError {
+            throw error
+        } catch is CancellationError {
+            throw CancellationError()
+        } catch {
+            throw SlackError(method, "unreachable", "\(error)")
+        }
+    }
+
+    private static func read(
+        _ method: String, _ status: Int, _ pause: Int?, _ body: ByteBuffer
+    ) throws(SlackError) -> JSONValue {
+        if status == 429 { throw SlackError(method, "ratelimited", retryAfter: .seconds(pause ?? 1)) }
+        guard let json = try? JSONValue.parse(body.readableBytesView), let isGood = json["ok"]?.bool else {
+            throw SlackError(method, "unreadable", "status \(status), and no answer of Slack's")
+        }
+        if isGood { return json }
+        let needed = json["needed"]?.string.map { "the scope \($0) is missing" }
+        throw SlackError(
+            method, json["error"]?.string ?? "unknown", needed,
+            retryAfter: json["error"] == "ratelimited" ? .seconds(pause ?? 1) : nil)
+    }
+
+    private static func form(_ arguments: [String: JSONValue]) throws -> String {
+        try arguments.sorted { $0.key < $1.key }.map { key, value in
+            let text = try value.string ?? String(decoding: JSONValue.encode(value) as [UInt8], as: UTF8.self)
+            return "\(escape(key))=\(escape(text))"
+        }.joined(separator: "&")
+    }
+
+    private static let plain = CharacterSet(
+        charactersIn: "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
+
+    private static func escape(_ text: String) -> String {
+        text.addingPercentEncoding(withAllowedCharacters: plain) ?? ""
+    }
+}
+
+/// Why a call failed.
+struct SlackError: Error, CustomStringConvertible, Equatable {
+    var method: String
+    /// Slack's own word, or `unreachable`, `unreadable`.
+    var code: String
+    var detail: String?
+    var retryAfter: Duration?
+
+    init(_ method: String, _ code: String, _ detail: String? = nil, retryAfter: Duration? = nil) {
+        self.method = method
+        self.code = code
+        self.detail = detail
+        self.retryAfter = retryAfter
+    }
+
+    var description: String { "\(method): \(code)\(detail.map { " (\($0))" } ?? "")" }
+
+    /// The token is none, or no longer one: nothing can be done without a new one.
+    var isFinal: Bool {
+        [
+            "invalid_auth", "not_authed", "account_inactive", "token_revoked", "token_expired",
+            "not_allowed_token_type", "org_login_required", "app_uninstalled",
+        ].contains(code)
+    }
+
+    /// What sending again cannot change.
+    var remedy: SendFailure.Remedy {
+        let hopeless = [
+            "channel_not_found", "not_in_channel", "is_archived", "user_not_found", "user_disabled", "cannot_dm_bot",
+            "restricted_action", "no_text", "msg_too_long", "invalid_blocks", "invalid_attachments",
+            "too_many_attachments", "user_not_in_channel", "messages_tab_disabled", "missing_scope",
+        ]
+        return hopeless.contains(code) ? .never : .later(after: retryAfter)
+    }
+}

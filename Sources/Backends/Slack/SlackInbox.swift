@@ -1,0 +1,100 @@
+import Foundation
+import Logging
+import PetrelKit
+
+/// What people write: Slack's events made into messages, each once.
+actor SlackInbox {
+    private static let remembered = 10_000
+
+    private let identity: SlackIdentity
+    private let names: SlackNames
+    private let logger: Logger
+    private let deliver: @Sendable (ChatMessage) async -> Void
+    /// By channel and time stamp: a mention comes as two events.
+    private var seen: Set<String> = []
+    private var order: [String] = []
+
+    init(
+        _ identity: SlackIdentity, _ names: SlackNames, _ logger: Logger,
+        _ deliver: @escaping @Sendable (ChatMessage) async -> Void
+    ) {
+        self.identity = identity
+        self.names = names
+        self.logger = logger
+        self.deliver = deliver
+    }
+
+    /// Takes the payload of an event that was acknowledged.
+    func take(_ payload: JSONValue) async {
+        guard let event = payload["event"], let message = SlackMessage(event, identity) else { return }
+        guard isNew(message.key) else { return }
+        let person = Person(id: message.user, name: "@" + (await names.name(of: message.user)))
+        var room: Room?
+        if !message.isDirect {
+            room = Room(id: message.channel, name: "#" + (await names.name(of: message.channel)))
+        }
+        await deliver(
+            ChatMessage(
+                id: Self.id(of: message), sender: person, room: room, thread: message.thread,
+                text: await text(of: message), isAddressed: message.isAddressed))
+    }
+
+    private func text(of message: SlackMessage) async -> String {
+        var known: [String: String] = [:]
+        for id in SlackEscapes.decode(message.raw, names: { _ in nil }).unnamed {
+            known[id] = await names.name(of: id)
+        }
+        return SlackEscapes.decode(message.raw) { known[$0] }.text
+    }
+
+    private func isNew(_ key: String) -> Bool {
+        guard seen.insert(key).inserted else { return false }
+        order.append(key)
+        if order.count > Self.remembered { seen.remove(order.removeFirst()) }
+        return true
+    }
+
+    /// Names the message and who wrote it.
+    static func id(of message: SlackMessage) -> String { "\(message.channel)/\(message.time)/\(message.user)" }
+
+    /// Who wrote the message with this id.
+    static func sender(of id: String) -> String? {
+        let parts = id.split(separator: "/")
+        return parts.count == 3 ? String(parts[2]) : nil
+    }
+}
+
+/// One message of a person, as Slack tells it (https://docs.slack.dev/reference/events/message).
+struct SlackMessage: Sendable, Equatable {
+    var channel: String
+    /// Slack's time stamp, which names the message in its channel.
+    var time: String
+    var user: String
+    var thread: String?
+    var isDirect: Bool
+    var isAddressed: Bool
+    /// As Slack sends it, without the mention of the bot that begins it.
+    var raw: String
+
+    var key: String { "\(channel)/\(time)" }
+
+    /// Nil for what no person wrote just now: the bot itself and others, edits, deletions, joins and so on.
+    init?(_ event: JSONValue, _ identity: SlackIdentity) {
+        guard ["message", "app_mention"].contains(event["type"]?.string), event["bot_id"] == nil,
+            event["subtype"] == nil || ["file_share", "thread_broadcast"].contains(event["subtype"]?.string),
+            event["edited"] == nil, let channel = event["channel"]?.string, let time = event["ts"]?.string,
+            let user = event["user"]?.string, user != identity.user, let text = event["text"]?.string
+        else { return nil }
+        self.channel = channel
+        self.time = time
+        self.user = user
+        thread = event["thread_ts"]?.string
+        isDirect = event["channel_type"]?.string.map { $0 == "im" } ?? channel.hasPrefix("D")
+        let mention = "<@\(identity.user)>"
+        let trimmed = text.drop { $0.isWhitespace }
+        isAddressed = trimmed.hasPrefix(mention)
+        raw =
+            isAddressed
+            ? String(trimmed.dropFirst(mention.count).drop { $0.isWhitespace || $0 == ":" || $0 == "," }) : text
+    }
+}

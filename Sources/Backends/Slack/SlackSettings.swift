@@ -1,0 +1,35 @@
+public import Foundation
+public import PetrelKit
+
+/// How Slack is reached, and as whom.
+public struct SlackSettings: Sendable {
+    /// `xoxb-…`
+    public var botToken: Secret
+    /// `xapp-…`, for Socket Mode.
+    public var appToken: Secret?
+    public var apiURL: URL
+
+    public init(botToken: Secret, appToken: Secret?, apiURL: URL) {
+        self.botToken = botToken
+        self.appToken = appToken
+        self.apiURL = apiURL
+    }
+
+    public init(_ section: SettingsSection) {
+        botToken = Secret(section.requiredString("bot_token"))
+        appToken = section.secret("app_token")
+        apiURL = section.url("api_url", default: "https://slack.com/api/")
+        if !botToken.reveal().isEmpty, !botToken.reveal().hasPrefix("xoxb-") {
+            section.problem(
+                "bot_token", "must start with xoxb-: it is the “Bot User OAuth Token” under “OAuth & Permissions”")
+        }
+        if let appToken, !appToken.reveal().hasPrefix("xapp-") {
+            section.problem(
+                "app_token",
+                "must start with xapp-: it is made under “Basic Information”, “App-Level Tokens”, with connections:write"
+            )
+        }
+        if appToken == nil { section.problem("app_token", "is required: events come through Socket Mode") }
+        section.finish()
+    }
+}

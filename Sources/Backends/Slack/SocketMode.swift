@@ -1,0 +1,119 @@
+import Foundation
+import Logging
+import NIOCore
+import PetrelKit
+import PetrelLoop
+
+/// Socket Mode (https://docs.slack.dev/apis/events-api/using-socket-mode): events come over a WebSocket, and each is
+/// acknowledged before anything is done with it.
+struct SocketMode: Sendable {
+    /// One envelope, and what Slack says about the socket itself.
+    enum Frame: Equatable {
+        case hello
+        /// - Parameter id: to be acknowledged.
+        case envelope(id: String, type: String, payload: JSONValue)
+        /// `warning`: soon; `refresh_requested`: now; `link_disabled`: Socket Mode was switched off.
+        case disconnect(reason: String)
+        case unknown
+
+        init(_ text: String) {
+            guard let json = try? JSONValue.parse(text.utf8), let type = json["type"]?.string else {
+                self = .unknown
+                return
+            }
+            if type == "hello" {
+                self = .hello
+            } else if type == "disconnect" {
+                self = .disconnect(reason: json["reason"]?.string ?? "")
+            } else if let id = json["envelope_id"]?.string {
+                self = .envelope(id: id, type: type, payload: json["payload"] ?? .null)
+            } else {
+                self = .unknown
+            }
+        }
+    }
+
+    private static let hurry = Duration.seconds(15)
+
+    private let api: SlackAPI
+    private let logger: Logger
+    private let client: WebSocketClient
+
+    init(_ api: SlackAPI, _ logger: Logger) {
+        self.api = api
+        self.logger = logger
+        client = WebSocketClient(on: ChatLoop.shared.eventLoop)
+    }
+
+    /// Keeps a socket open until cancelled, or until one breaks. When Slack asks for it, the next one is up before the
+    /// old one is left.
+    func run(take: @escaping @Sendable (JSONValue) async -> Void) async throws {
+        let (events, work) = AsyncStream.makeStream(of: JSONValue.self)
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            // What was acknowledged is worked off beside reading: an acknowledgement waits for nothing.
+            group.addTask { for await event in events { await take(event) } }
+            group.addTask { try await sockets(work) }
+            defer { group.cancelAll() }
+            try await group.next()
+        }
+    }
+
+    private static func acknowledgement(of id: String) -> String {
+        var object = JSONObject()
+        object.set("envelope_id", id)
+        return String(decoding: object.finish(), as: UTF8.self)
+    }
+
+    private func sockets(_ work: AsyncStream<JSONValue>.Continuation) async throws {
+        try await withThrowingTaskGroup(of: WebSocket.Ending?.self) { group in
+            // Nil: the next socket is wanted.
+            func open() {
+                let isWanted = Signal()
+                group.addTask { try await socket(work, isWanted) }
+                group.addTask {
+                    await isWanted.wait()
+                    return nil
+                }
+            }
+            open()
+            var count = 1
+            while let ending = try await group.next() {
+                try Task.checkCancellation()
+                if let ending {
+                    count -= 1
+                    if count == 0 { throw BackendFailure("The socket to Slack has ended: \(ending)") }
+                } else {
+                    count += 1
+                    open()
+                }
+            }
+        }
+    }
+
+    private func socket(
+        _ work: AsyncStream<JSONValue>.Continuation, _ isWanted: Signal
+    ) async throws -> WebSocket.Ending? {
+        let answer = try await api.call("apps.connections.open", as: .app)
+        guard let url = answer["url"]?.string.flatMap({ URL(string: $0) }) else {
+            throw SlackError("apps.connections.open", "unreadable", "no url")
+        }
+        let logger = logger
+        let ending = try await client.run(url) { message, socket in
+            guard case .text(let text) = message else { return }
+            switch Frame(text) {
+            case .hello: logger.debug("A socket to Slack is open.")
+            case .envelope(let id, let type, let payload):
+                try await socket.send(.text(Self.acknowledgement(of: id)))
+                if type == "events_api" { work.yield(payload) }
+            case .disconnect("link_disabled"):
+                throw BackendFailure(
+                    "Socket Mode was switched off for this app; switch it on at api.slack.com/apps.", isFinal: true)
+            case .disconnect("too_many_websockets"):
+                throw BackendFailure("Slack has too many sockets of this app open: another program uses its token.")
+            case .disconnect: isWanted.open()
+            case .unknown: logger.warning("Slack sent something that is no envelope; it is left out.")
+            }
+        }
+        return ending
+    }
+}

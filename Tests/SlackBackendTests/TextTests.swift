@@ -1,0 +1,31 @@
+import Testing
+
+@testable import SlackBackend
+
+@Suite struct TextTests {
+    @Test(arguments: [
+        ("plain", "plain"), ("a &lt;b&gt; &amp;amp; c", "a <b> &amp; c"),
+        ("<http://example.com|example.com>", "example.com"),
+        ("<https://example.com/a?b=1&amp;c=2>", "https://example.com/a?b=1&c=2"),
+        ("<https://example.com|the runbook>", "https://example.com"),
+        ("<mailto:a@b.example|a@b.example>", "a@b.example"),
+        ("<mailto:a@b.example>", "a@b.example"), ("<@U1> and <@U7>", "@alice and @U7"), ("<@U9|carol>", "@carol"),
+        ("<#C1|ops> <#C7>", "#ops #C7"), ("<!here> <!subteam^S1|@infra> <!subteam^S2>", "@here @infra @S2"),
+        ("<!date^1392734382^{date}|18 February>", "18 February"), ("1 < 2", "1 < 2"), ("", ""), ("<>", ""),
+        ("&unknown; &", "&unknown; &"),
+    ]) func `what people type is decoded once`(raw: String, text: String) {
+        #expect(SlackEscapes.decode(raw) { ["U1": "alice"][$0] }.text == text)
+    }
+
+    @Test(arguments: [
+        ("a & b < c", "a &amp; b &lt; c"), ("**bold** and *it*", "*bold* and _it_"), ("`a*b*` x", "`a*b*` x"),
+        ("# Title **x**", "*Title x*"), ("- one\n* two", "• one\n• two"),
+        ("[label](https://e.example/a)", "<https://e.example/a|label>"),
+        ("```python\na < **b**\n```", "```\na &lt; **b**\n```"), ("~~gone~~", "~gone~"),
+        ("rm *.log and *.tmp", "rm *.log and *.tmp"),
+        ("snake_case_name", "snake_case_name"), ("\\*not\\*", "*not*"),
+        ("`!st2 x` or `!st2 y`?", "`!st2 x` or `!st2 y`?"),
+    ]) func `markdown becomes Slack's notation`(markdown: String, mrkdwn: String) {
+        #expect(SlackMarkdown.mrkdwn(markdown) == mrkdwn)
+    }
+}

@@ -1,0 +1,92 @@
+import AsyncHTTPClient
+import FaultSuite
+import Foundation
+import Logging
+import NIOCore
+import NIOFoundationCompat
+import NIOHTTP1
+import PetrelKit
+import PetrelTesting
+import Testing
+
+@testable import SlackBackend
+
+/// The stand-in of a workspace, which Slack's own clients have proved.
+final class Workspace: Sendable {
+    private let program: Program
+    let address: String
+
+    private init(_ program: Program, _ address: String) {
+        self.program = program
+        self.address = address
+    }
+
+    static func with(_ body: (Workspace) async throws -> Void) async throws {
+        let script = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent(
+            "slack_stand_in.py")
+        let program = try await Program([script.path], of: PythonTools.path(of: "python3"))
+        let line = try #require(await program.line(with: "listening on"))
+        let workspace = Workspace(program, String(try #require(line.split(separator: " ").last)))
+        defer { program.signal(SIGKILL) }
+        try await body(workspace)
+    }
+
+    var settings: SlackSettings {
+        get throws {
+            SlackSettings(
+                botToken: Secret("xoxb-1"), appToken: Secret("xapp-1"),
+                apiURL: try #require(URL(string: address + "api/")))
+        }
+    }
+
+    /// A bot in it, with the modules.
+    func chat(_ modules: [any BotModule], _ body: @Sendable (Workspace) async throws -> Void) async throws {
+        let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+        let backend = SlackBackend(name: "slack", settings: try settings, logger: logger)
+        try await TestHost([backend], logger: logger).run(modules) {
+            await self.until { $0["sockets"] == 1 }
+            try await body(self)
+        }
+    }
+
+    private func request(_ path: String, _ body: JSONValue? = nil) async throws -> JSONValue {
+        var request = HTTPClientRequest(url: address + path)
+        request.method = body == nil ? .GET : .POST
+        request.headers = ["content-type": "application/json"]
+        if let body { request.body = .bytes(ByteBuffer(bytes: try JSONValue.encode(body) as [UInt8])) }
+        let response = try await HTTPClient.shared.execute(request, timeout: .seconds(30))
+        return try JSONValue.parse(Data(buffer: try await response.body.collect(upTo: 64 << 20)))
+    }
+
+    @discardableResult
+    func order(_ what: String, _ more: [String: JSONValue] = [:]) async throws -> JSONValue {
+        try await request("control", .object(more.merging(["do": .string(what)]) { _, new in new }))
+    }
+
+    @discardableResult
+    func say(
+        _ text: String, user: String = "U1", channel: String? = "C1", _ more: [String: JSONValue] = [:]
+    ) async throws -> String {
+        let order: [String: JSONValue] = [
+            "user": .string(user), "text": .string(text), "channel": channel.map { .string($0) } ?? .null,
+        ]
+        let answer = try await self.order("say", order.merging(more) { _, new in new })
+        return answer["ts"]?.string ?? ""
+    }
+
+    /// Asks again and again; the limit of the test ends it.
+    @discardableResult
+    func until(_ check: (JSONValue) -> Bool) async -> JSONValue {
+        while !Task.isCancelled {
+            if let log = try? await request("log"), check(log) { return log }
+            await Task.yield()
+        }
+        return .null
+    }
+
+    /// The message that says this.
+    func message(_ text: String) async -> JSONValue {
+        let log = await until { $0["messages"]?.array?.contains { $0["text"]?.string == text } ?? false }
+        return log["messages"]?.array?.first { $0["text"]?.string == text } ?? .null
+    }
+}
