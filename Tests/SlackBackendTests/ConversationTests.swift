@@ -15,6 +15,7 @@ private struct Echo: BotModule {
             Command("echo", usage: "TEXT", summary: "Say it again.") { call in
                 Reply("\(call.message.sender.name) in \(call.message.room?.name ?? "private"): \(call.arguments)")
             },
+            Command("secret", summary: "For administrators.", isAdminOnly: true) { _ in Reply("never") },
             Command("bold", summary: "Say it in markdown.") { Reply("**\($0.arguments)**", style: .markdown) },
         ]
     }
@@ -38,15 +39,47 @@ private struct Echo: BotModule {
         try await Workspace.with { workspace in
             try await workspace.chat([Echo()]) { workspace in
                 try await workspace.say("!echo one &amp; <http://example.com|example.com>")
-                var answer = await workspace.message("@alice in #ops: one &amp; example.com")
+                var answer = try await workspace.message()
+                #expect(answer["text"] == "@alice in #ops: one &amp; example.com")
                 #expect(answer["channel"] == "C1" && answer["thread_ts"] == nil)
-                let thread = try await workspace.say("!echo two <@U2> <#C2|dev>", user: "U2", ["thread_ts": "1.5"])
-                answer = await workspace.message("@bob in #ops: two @bob #dev")
-                #expect(answer["thread_ts"] == "1.5" && !thread.isEmpty)
+                try await workspace.say("!echo two <@U2> <#C2|dev>", user: "U2", ["thread_ts": "1.5"])
+                answer = try await workspace.message(after: 1)
+                #expect(answer["text"] == "@bob in #ops: two @bob #dev" && answer["thread_ts"] == "1.5")
                 try await workspace.say("<@U0BOT> bold three", channel: "C2")
-                #expect(await workspace.message("*three*")["channel"] == "C2")
+                answer = try await workspace.message(after: 2)
+                #expect(answer["text"] == "*three*" && answer["channel"] == "C2")
                 try await workspace.say("!echo four", channel: nil)
-                #expect(await workspace.message("@alice in private: four")["channel"] == "D1")
+                answer = try await workspace.message(after: 3)
+                #expect(answer["text"] == "@alice in private: four" && answer["channel"] == "D1")
+            }
+        }
+    }
+
+    @Test func `a refusal is seen by who asked only`() async throws {
+        try await Workspace.with { workspace in
+            try await workspace.chat([Echo()]) { workspace in
+                try await workspace.say("!secret")
+                let answer = try await workspace.message()
+                #expect(answer["ephemeral"] == true && answer["user"] == "U1" && answer["channel"] == "C1")
+            }
+        }
+    }
+
+    @Test func `a slash command is what the same line with the prefix is`() async throws {
+        try await Workspace.with { workspace in
+            try await workspace.chat([Echo()]) { workspace in
+                var payload: [String: JSONValue] = [
+                    "command": "/echo", "text": "five &lt;", "user_id": "U2", "user_name": "bob", "channel_id": "C1",
+                    "channel_name": "ops", "trigger_id": "t1", "response_url": .string(workspace.address + "response"),
+                ]
+                try await workspace.order("deliver", ["type": "slash_commands", "payload": .object(payload)])
+                var answer = try await workspace.message()
+                #expect(answer["text"] == "@bob in #ops: five &lt;" && answer["response_type"] == "in_channel")
+                payload["command"] = "/secret"
+                payload["trigger_id"] = "t2"
+                try await workspace.order("deliver", ["type": "slash_commands", "payload": .object(payload)])
+                answer = try await workspace.message(after: 1)
+                #expect(answer["response"] == true && answer["response_type"] == "ephemeral")
             }
         }
     }
@@ -61,10 +94,26 @@ private struct Echo: BotModule {
                 try await workspace.say("!echo bot", ["more": ["bot_id": "B7"]])
                 try await workspace.say("!echo changed", ["more": ["subtype": "message_changed"]])
                 try await workspace.say("!echo end")
-                _ = await workspace.message("@alice in #ops: end")
-                let log = await workspace.until { _ in true }
-                let texts = log["messages"]?.array?.compactMap { $0["text"]?.string } ?? []
-                #expect(texts.sorted() == ["@alice in #ops: end", "@alice in #ops: mentioned"])
+                let texts = try await workspace.messages(2).map { $0["text"]?.string }
+                #expect(Set(texts) == ["@alice in #ops: end", "@alice in #ops: mentioned"])
+            }
+        }
+    }
+
+    @Test func `what is no envelope costs nothing but itself`() async throws {
+        try await Workspace.with { workspace in
+            try await workspace.chat([Echo()]) { workspace in
+                let garbage = [
+                    "", "no json", "[]", "{}", "{\"type\":7}", "{\"type\":\"events_api\"}",
+                    "{\"type\":\"events_api\",\"envelope_id\":\"x\"}",
+                    "{\"type\":\"of the future\",\"envelope_id\":\"y\",\"payload\":{}}",
+                    "{\"type\":\"slash_commands\",\"envelope_id\":\"z\",\"payload\":{\"command\":\"/\"}}",
+                    "{\"type\":\"events_api\",\"envelope_id\":\"w\",\"payload\":{\"event\":{\"type\":\"message\",\"text\":\""
+                        + String(repeating: "x", count: 5 << 20) + "\"}}}",
+                ]
+                for text in garbage { try await workspace.order("raw", ["text": .string(text)]) }
+                try await workspace.say("!echo still there")
+                #expect(try await workspace.message()["text"] == "@alice in #ops: still there")
             }
         }
     }
@@ -72,13 +121,52 @@ private struct Echo: BotModule {
     @Test func `no message is missed while sockets are renewed`() async throws {
         try await Workspace.with { workspace in
             try await workspace.chat([Echo()]) { workspace in
-                for number in 0..<100 {
-                    if number % 10 == 5 { try await workspace.order("disconnect", ["reason": "refresh_requested"]) }
+                for number in 0..<1_000 {
+                    if number % 50 == 25 { try await workspace.order("disconnect", ["reason": "refresh_requested"]) }
                     try await workspace.say("!echo \(number)", user: number % 2 == 0 ? "U1" : "U2")
                 }
-                let log = await workspace.until { ($0["messages"]?.array?.count ?? 0) >= 100 }
-                let texts = log["messages"]?.array?.compactMap { $0["text"]?.string } ?? []
-                #expect(texts.count == 100 && Set(texts).count == 100)
+                let texts = try await workspace.messages(1_000).map { $0["text"]?.string }
+                #expect(texts.count == 1_000 && Set(texts).count == 1_000)
+            }
+        }
+    }
+
+    @Test func `a storm of 429 delays, and loses and reorders nothing`() async throws {
+        try await Workspace.with { workspace in
+            let storm = Storm()
+            try await workspace.chat([storm]) { workspace in
+                try await workspace.order(
+                    "fault",
+                    [
+                        "method": "chat.postMessage",
+                        "fault": ["status": 429, "headers": ["Retry-After": "1"], "times": 15],
+                    ])
+                storm.begins.open()
+                let messages = try await workspace.messages(500)
+                #expect(messages.count == 500)
+                #expect(try await workspace.calls("chat.postMessage") == 515)
+                for channel in Storm.channels {
+                    let texts = messages.filter { $0["channel"]?.string == channel }.map { $0["text"]?.string }
+                    #expect(texts == (0..<100).map { "\($0)" })
+                }
+            }
+        }
+    }
+}
+
+/// Announces a hundred times in each of five channels.
+private struct Storm: BotModule {
+    static let channels = ["C1", "C2", "C3", "C4", "C5"]
+
+    let name = "storm"
+    let commands: [Command] = []
+    let begins = Signal()
+
+    func run(_ host: some ModuleHost) async throws {
+        await begins.wait()
+        for number in 0..<100 {
+            for channel in Self.channels {
+                try host.say(Reply("\(number)"), at: Address(backend: "slack", place: .room(channel)), Receipt())
             }
         }
     }

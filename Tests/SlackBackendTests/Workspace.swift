@@ -44,7 +44,7 @@ final class Workspace: Sendable {
         let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
         let backend = SlackBackend(name: "slack", settings: try settings, logger: logger)
         try await TestHost([backend], logger: logger).run(modules) {
-            await self.until { $0["sockets"] == 1 }
+            _ = try await self.request("log?sockets=1")
             try await body(self)
         }
     }
@@ -74,19 +74,17 @@ final class Workspace: Sendable {
         return answer["ts"]?.string ?? ""
     }
 
-    /// Asks again and again; the limit of the test ends it.
+    /// All that was said, once it is so much.
     @discardableResult
-    func until(_ check: (JSONValue) -> Bool) async -> JSONValue {
-        while !Task.isCancelled {
-            if let log = try? await request("log"), check(log) { return log }
-            await Task.yield()
-        }
-        return .null
+    func messages(_ count: Int) async throws -> [JSONValue] {
+        try await request("log?messages=\(count)")["messages"]?.array ?? []
     }
 
-    /// The message that says this.
-    func message(_ text: String) async -> JSONValue {
-        let log = await until { $0["messages"]?.array?.contains { $0["text"]?.string == text } ?? false }
-        return log["messages"]?.array?.first { $0["text"]?.string == text } ?? .null
+    /// How often a method was called.
+    func calls(_ method: String) async throws -> Int {
+        try await request("log")["log"]?.array?.count { $0["call"]?.string == method } ?? 0
     }
+
+    /// The next message after so many.
+    func message(after count: Int = 0) async throws -> JSONValue { try await messages(count + 1)[count] }
 }

@@ -180,6 +180,12 @@ METHODS = {
 }
 
 
+@routes.post("/response")
+async def respond(request):
+    space.messages.append({**await request.json(), "response": True})
+    return web.Response(text="ok")
+
+
 @routes.get("/link")
 async def link(request):
     ticket = request.query.get("ticket")
@@ -251,7 +257,11 @@ async def take_control(request):
 
 
 @routes.get("/log")
-async def tell(_):
+async def tell(request):
+    """Waits until there are so many messages and sockets that take events, where that is asked for."""
+    while (len(space.messages) < int(request.query.get("messages", 0))
+           or len([s for s in space.sockets if s.takes]) < int(request.query.get("sockets", 0))):
+        await asyncio.sleep(0.005)
     return web.json_response({
         "messages": space.messages, "log": space.log, "sockets": len([s for s in space.sockets if s.takes])})
 

@@ -15,6 +15,7 @@ public final class SlackBackend: ChatBackend {
     private let logger: Logger
     private let api: SlackAPI
     private let names: SlackNames
+    private let responses = ResponseURLs()
 
     public init(name: String, settings: SlackSettings, logger: Logger) {
         self.name = name
@@ -27,7 +28,7 @@ public final class SlackBackend: ChatBackend {
     public func run(deliver: @escaping @Sendable (ChatMessage) async -> Void) async throws {
         do {
             let identity = try await SlackIdentity(api)
-            let inbox = SlackInbox(identity, names, logger) { await deliver($0) }
+            let inbox = SlackInbox(identity, names, responses, logger) { await deliver($0) }
             try await SocketMode(api, logger).run { await inbox.take($0) }
         } catch let error as SlackError where error.isFinal {
             throw BackendFailure("Slack refuses the token: \(error)", isFinal: true)
@@ -35,6 +36,29 @@ public final class SlackBackend: ChatBackend {
     }
 
     public func send(_ reply: Reply, to address: Address) async throws -> MessageReference? {
+        do {
+            if reply.kind != .result, let url = responses.take(address.inReplyTo) {
+                return try await respond(reply, at: url)
+            }
+            return try await post(reply, to: address)
+        } catch let error as SlackError {
+            throw SendFailure("\(error)", error.remedy)
+        }
+    }
+
+    /// Answers a slash command: to a channel too that the bot is not in.
+    private func respond(_ reply: Reply, at url: URL) async throws -> MessageReference? {
+        let isPrivate = reply.isPrivate || reply.isConfidential || reply.kind == .error
+        try await api.respond(
+            at: url,
+            [
+                "text": .string(Self.text(of: reply)), "response_type": isPrivate ? "ephemeral" : "in_channel",
+                "unfurl_links": .bool(!reply.isConfidential),
+            ])
+        return nil
+    }
+
+    private func post(_ reply: Reply, to address: Address) async throws -> MessageReference? {
         var arguments: [String: JSONValue] = [
             "channel": .string(address.place.id), "text": .string(Self.text(of: reply)),
         ]
@@ -48,12 +72,8 @@ public final class SlackBackend: ChatBackend {
             method = "chat.postEphemeral"
             arguments["user"] = .string(person)
         }
-        do {
-            let answer = try await api.call(method, arguments)
-            return answer["ts"]?.string.map { MessageReference(id: $0) }
-        } catch let error as SlackError {
-            throw SendFailure("\(error)", error.remedy)
-        }
+        let answer = try await api.call(method, arguments)
+        return answer["ts"]?.string.map { MessageReference(id: $0) }
     }
 
     static func text(of reply: Reply) -> String {

@@ -2,6 +2,20 @@ import Foundation
 import Logging
 import PetrelKit
 
+/// What comes in an envelope, by its type.
+enum SlackEnvelope: Sendable, Equatable {
+    case event(JSONValue)
+    case command(JSONValue)
+
+    init?(type: String, payload: JSONValue) {
+        switch type {
+        case "events_api": self = .event(payload)
+        case "slash_commands": self = .command(payload)
+        default: return nil
+        }
+    }
+}
+
 /// What people write: Slack's events made into messages, each once.
 actor SlackInbox {
     private static let remembered = 10_000
@@ -9,25 +23,47 @@ actor SlackInbox {
     private let identity: SlackIdentity
     private let names: SlackNames
     private let logger: Logger
+    private let responses: ResponseURLs
     private let deliver: @Sendable (ChatMessage) async -> Void
     /// By channel and time stamp: a mention comes as two events.
     private var seen: Set<String> = []
     private var order: [String] = []
 
     init(
-        _ identity: SlackIdentity, _ names: SlackNames, _ logger: Logger,
+        _ identity: SlackIdentity, _ names: SlackNames, _ responses: ResponseURLs, _ logger: Logger,
         _ deliver: @escaping @Sendable (ChatMessage) async -> Void
     ) {
         self.identity = identity
         self.names = names
+        self.responses = responses
         self.logger = logger
         self.deliver = deliver
     }
 
-    /// Takes the payload of an event that was acknowledged.
-    func take(_ payload: JSONValue) async {
-        guard let event = payload["event"], let message = SlackMessage(event, identity) else { return }
-        guard isNew(message.key) else { return }
+    /// Takes what was acknowledged.
+    func take(_ envelope: SlackEnvelope) async {
+        switch envelope {
+        case .event(let payload):
+            guard let event = payload["event"], let message = SlackMessage(event, identity) else { return }
+            if isNew(message.key) { await take(message) }
+        case .command(let payload):
+            guard let command = SlackCommand(payload) else {
+                return logger.warning("Slack sent a slash command without its parts; it is left out.")
+            }
+            if isNew(command.id) { await take(command) }
+        }
+    }
+
+    private func take(_ command: SlackCommand) async {
+        if let url = command.responseURL { responses.add(url, for: command.id) }
+        await deliver(
+            ChatMessage(
+                id: command.id, sender: Person(id: command.user, name: "@\(command.userName)"),
+                room: command.isDirect ? nil : Room(id: command.channel, name: "#\(command.channelName)"),
+                text: await text(command.raw), isAddressed: true))
+    }
+
+    private func take(_ message: SlackMessage) async {
         let person = Person(id: message.user, name: "@" + (await names.name(of: message.user)))
         var room: Room?
         if !message.isDirect {
@@ -36,15 +72,13 @@ actor SlackInbox {
         await deliver(
             ChatMessage(
                 id: Self.id(of: message), sender: person, room: room, thread: message.thread,
-                text: await text(of: message), isAddressed: message.isAddressed))
+                text: await text(message.raw), isAddressed: message.isAddressed))
     }
 
-    private func text(of message: SlackMessage) async -> String {
+    private func text(_ raw: String) async -> String {
         var known: [String: String] = [:]
-        for id in SlackEscapes.decode(message.raw, names: { _ in nil }).unnamed {
-            known[id] = await names.name(of: id)
-        }
-        return SlackEscapes.decode(message.raw) { known[$0] }.text
+        for id in SlackEscapes.decode(raw, names: { _ in nil }).unnamed { known[id] = await names.name(of: id) }
+        return SlackEscapes.decode(raw) { known[$0] }.text
     }
 
     private func isNew(_ key: String) -> Bool {

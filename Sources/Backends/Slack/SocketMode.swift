@@ -47,8 +47,8 @@ struct SocketMode: Sendable {
 
     /// Keeps a socket open until cancelled, or until one breaks. When Slack asks for it, the next one is up before the
     /// old one is left.
-    func run(take: @escaping @Sendable (JSONValue) async -> Void) async throws {
-        let (events, work) = AsyncStream.makeStream(of: JSONValue.self)
+    func run(take: @escaping @Sendable (SlackEnvelope) async -> Void) async throws {
+        let (events, work) = AsyncStream.makeStream(of: SlackEnvelope.self)
         try await withThrowingTaskGroup(of: Void.self) { group in
             // What was acknowledged is worked off beside reading: an acknowledgement waits for nothing.
             group.addTask { for await event in events { await take(event) } }
@@ -64,7 +64,7 @@ struct SocketMode: Sendable {
         return String(decoding: object.finish(), as: UTF8.self)
     }
 
-    private func sockets(_ work: AsyncStream<JSONValue>.Continuation) async throws {
+    private func sockets(_ work: AsyncStream<SlackEnvelope>.Continuation) async throws {
         try await withThrowingTaskGroup(of: WebSocket.Ending?.self) { group in
             // Nil: the next socket is wanted.
             func open() {
@@ -91,7 +91,7 @@ struct SocketMode: Sendable {
     }
 
     private func socket(
-        _ work: AsyncStream<JSONValue>.Continuation, _ isWanted: Signal
+        _ work: AsyncStream<SlackEnvelope>.Continuation, _ isWanted: Signal
     ) async throws -> WebSocket.Ending? {
         let answer = try await api.call("apps.connections.open", as: .app)
         guard let url = answer["url"]?.string.flatMap({ URL(string: $0) }) else {
@@ -104,7 +104,7 @@ struct SocketMode: Sendable {
             case .hello: logger.debug("A socket to Slack is open.")
             case .envelope(let id, let type, let payload):
                 try await socket.send(.text(Self.acknowledgement(of: id)))
-                if type == "events_api" { work.yield(payload) }
+                if let envelope = SlackEnvelope(type: type, payload: payload) { work.yield(envelope) }
             case .disconnect("link_disabled"):
                 throw BackendFailure(
                     "Socket Mode was switched off for this app; switch it on at api.slack.com/apps.", isFinal: true)

@@ -66,6 +66,28 @@ final class SlackAPI: Sendable {
         }
     }
 
+    /// Answers a slash command or a button at the address that came with it, which is its own credential.
+    func respond(at url: URL, _ message: [String: JSONValue]) async throws {
+        let method = "response_url"
+        var request = HTTPClientRequest(url: url.absoluteString)
+        request.method = .POST
+        request.headers = ["Content-Type": "application/json; charset=utf-8", "User-Agent": "petrel"]
+        request.body = .bytes(ByteBuffer(bytes: try JSONValue.encode(message) as [UInt8]))
+        let response: HTTPClientResponse
+        do {
+            response = try await client.execute(request, timeout: Self.patience)
+        } catch {
+            // Not the error itself: it may name the address.
+            throw SlackError(method, "unreachable")
+        }
+        let pause = response.headers.first(name: "retry-after").flatMap { Int($0) }
+        switch response.status.code {
+        case 200: return
+        case 429: throw SlackError(method, "ratelimited", retryAfter: .seconds(pause ?? 1))
+        default: throw SlackError(method, "refused", "status \(response.status.code)")
+        }
+    }
+
     private static func read(
         _ method: String, _ status: Int, _ pause: Int?, _ body: ByteBuffer
     ) throws(SlackError) -> JSONValue {
