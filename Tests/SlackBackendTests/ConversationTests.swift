@@ -8,12 +8,21 @@ import Testing
 
 /// Says what it was told, and who told it.
 private struct Echo: BotModule {
+    static let long = (0..<3_000).map { "line \($0)" }.joined(separator: "\n")
+
     let name = "echo"
 
     var commands: [Command] {
         [
             Command("echo", usage: "TEXT", summary: "Say it again.") { call in
                 Reply("\(call.message.sender.name) in \(call.message.room?.name ?? "private"): \(call.arguments)")
+            },
+            Command("long", summary: "Much.") { _ in Reply(Self.long) },
+            Command("attached", summary: "An attachment.") { _ in
+                Reply("done & well\n", extra: ["slack": ["color": "good", "fields": [["title": "a", "short": true]]]])
+            },
+            Command("blocks", summary: "Blocks.") { _ in
+                Reply("plain", extra: ["slack": ["blocks": [["type": "divider"]]]])
             },
             Command("secret", summary: "For administrators.", isAdminOnly: true) { _ in Reply("never") },
             Command("bold", summary: "Say it in markdown.") { Reply("**\($0.arguments)**", style: .markdown) },
@@ -61,6 +70,27 @@ private struct Echo: BotModule {
                 try await workspace.say("!secret")
                 let answer = try await workspace.message()
                 #expect(answer["ephemeral"] == true && answer["user"] == "U1" && answer["channel"] == "C1")
+            }
+        }
+    }
+
+    @Test func `long output comes as a file, and what StackStorm adds comes as it was meant`() async throws {
+        try await Workspace.with { workspace in
+            try await workspace.chat([Echo()]) { workspace in
+                try await workspace.say("!long", ["thread_ts": "1.5"])
+                var answer = try await workspace.message()
+                #expect(answer["content"]?.string == Echo.long && answer["thread_ts"] == "1.5")
+                try await workspace.say("!long", channel: nil)
+                answer = try await workspace.message(after: 1)
+                #expect(answer["channel"] == "D1" && answer["file"] == "petrel.txt")
+                try await workspace.say("!attached")
+                answer = try await workspace.message(after: 2)
+                #expect(answer["text"] == nil && answer["attachments"]?.array?.count == 1)
+                let attachment = answer["attachments"]?.array?.first
+                #expect(attachment?["text"] == "done &amp; well" && attachment?["color"] == "good")
+                try await workspace.say("!blocks", channel: nil)
+                answer = try await workspace.message(after: 3)
+                #expect(answer["text"] == "plain" && answer["blocks"]?.array?.count == 1 && answer["channel"] == "D1")
             }
         }
     }

@@ -50,6 +50,10 @@ async def main():
     names = [channel["name"] async for page in await client.conversations_list() for channel in page["channels"]]
     note("slack_sdk: conversations.list by pages", names == ["ops", "dev", "sec", "web", "db"])
 
+    await client.files_upload_v2(channel="C1", content="a\nb\n", filename="out.txt")
+    note("slack_sdk: a file through the external upload",
+         any(m.get("file") == "out.txt" and m["content"] == "a\nb\n" for m in log()["messages"]))
+
     heard = []
     app = AsyncApp(token="xoxb-1", client=client)
 
@@ -71,7 +75,7 @@ async def main():
     note("slack_bolt: Socket Mode, hello", await until(lambda: log()["sockets"] == 1))
     order(do="say", user="U1", channel="C1", text="one")
     note("slack_bolt: an event, acknowledged and answered in its thread",
-         await until(lambda: any(m["text"] == "heard one" for m in log()["messages"])))
+         await until(lambda: any(m.get("text") == "heard one" for m in log()["messages"])))
     order(do="say", user="U1", channel="C1", text="<@U0BOT> two")
     note("slack_bolt: a mention", await until(lambda: "mention <@U0BOT> two" in heard))
     order(do="deliver", type="slash_commands", payload={"command": "/st2", "text": "pack list", "user_id": "U1",

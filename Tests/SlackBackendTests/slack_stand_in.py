@@ -22,6 +22,7 @@ class Workspace:
                          for i, n in [("C1", "ops"), ("C2", "dev"), ("C3", "sec"), ("C4", "web"), ("C5", "db")]}
         self.direct = {"U1": "D1", "U2": "D2"}
         self.messages, self.log, self.sockets, self.waiting = [], [], [], []
+        self.files = {}
         self.tickets, self.numbers = set(), itertools.count(1)
         # Seconds that an event waits for its acknowledgement before it is sent again.
         self.patience = 3.0
@@ -89,7 +90,7 @@ async def api(request):
     elif request.content_type == "application/json":
         arguments = await request.json()
     else:
-        arguments = {k: v for k, v in (await request.post()).items()}
+        arguments = {**request.query, **await request.post()}
         token = arguments.pop("token", token)
     for key in ("blocks", "attachments", "view", "files"):
         if isinstance(arguments.get(key), str):
@@ -172,7 +173,33 @@ def channels(arguments):
     return ok(channels=page, response_metadata={"next_cursor": more})
 
 
+def upload_url(arguments):
+    id = f"F{next(space.numbers)}"
+    space.files[id] = {"id": id, "name": arguments["filename"], "length": int(arguments["length"]), "bytes": b""}
+    return ok(upload_url=f"http://127.0.0.1:{space.port}/upload/{id}", file_id=id)
+
+
+def complete_upload(arguments):
+    files = arguments["files"]
+    if not place(arguments.get("channel_id")) or arguments["channel_id"] in space.users:
+        return error("channel_not_found")
+    for file in files:
+        known = space.files.get(file["id"])
+        if not known or len(known["bytes"]) != known["length"]:
+            return error("file_not_found")
+        space.messages.append({"channel": arguments["channel_id"], "file": known["name"], "content":
+                               known["bytes"].decode(), "thread_ts": arguments.get("thread_ts"), "ts": space.ts()})
+    return ok(files=files)
+
+
+@routes.post("/upload/{id}")
+async def upload(request):
+    space.files[request.match_info["id"]]["bytes"] = await request.read()
+    return web.Response(text="OK")
+
+
 METHODS = {
+    "files.getUploadURLExternal": upload_url, "files.completeUploadExternal": complete_upload,
     "auth.test": auth_test, "apps.connections.open": connections_open, "chat.postMessage": post,
     "chat.postEphemeral": ephemeral, "users.info": user_info, "conversations.info": channel_info,
     "conversations.open": open_direct, "conversations.list": channels,

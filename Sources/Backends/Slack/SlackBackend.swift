@@ -27,7 +27,9 @@ public final class SlackBackend: ChatBackend {
 
     public func run(deliver: @escaping @Sendable (ChatMessage) async -> Void) async throws {
         do {
-            let identity = try await SlackIdentity(api)
+            let (answer, scopes) = try await api.answer("auth.test")
+            let identity = try SlackIdentity(answer)
+            for advice in scopes.map(SlackScopes.advice) ?? [] { logger.warning("\(advice)") }
             let inbox = SlackInbox(identity, names, responses, logger) { await deliver($0) }
             try await SocketMode(api, logger).run { await inbox.take($0) }
         } catch let error as SlackError where error.isFinal {
@@ -51,22 +53,15 @@ public final class SlackBackend: ChatBackend {
         let isPrivate = reply.isPrivate || reply.isConfidential || reply.kind == .error
         try await api.respond(
             at: url,
-            [
-                "text": .string(Self.text(of: reply)), "response_type": isPrivate ? "ephemeral" : "in_channel",
-                "unfurl_links": .bool(!reply.isConfidential),
-            ])
+            SlackContent.arguments(reply).merging(
+                ["response_type": isPrivate ? "ephemeral" : "in_channel"]) { _, new in new })
         return nil
     }
 
     private func post(_ reply: Reply, to address: Address) async throws -> MessageReference? {
-        var arguments: [String: JSONValue] = [
-            "channel": .string(address.place.id), "text": .string(Self.text(of: reply)),
-        ]
+        var arguments = SlackContent.arguments(reply)
+        arguments["channel"] = .string(address.place.id)
         arguments["thread_ts"] = address.thread.map { .string($0) }
-        if reply.isConfidential {
-            arguments["unfurl_links"] = false
-            arguments["unfurl_media"] = false
-        }
         var method = "chat.postMessage"
         if reply.isPrivate, case .room = address.place, let person = address.inReplyTo.flatMap(SlackInbox.sender) {
             method = "chat.postEphemeral"
@@ -75,9 +70,39 @@ public final class SlackBackend: ChatBackend {
         let answer = try await api.call(method, arguments)
         return answer["ts"]?.string.map { MessageReference(id: $0) }
     }
+}
 
-    static func text(of reply: Reply) -> String {
-        reply.style == .markdown ? SlackMarkdown.mrkdwn(reply.text) : SlackEscapes.encode(reply.text)
+extension SlackBackend: FileSending {
+    /// Slack's external upload (https://docs.slack.dev/messaging/working-with-files#upload): an address is asked for,
+    /// written to, and then shown in its place.
+    public func send(file name: String, _ reply: Reply, to address: Address) async throws -> MessageReference? {
+        do {
+            let bytes = Array(reply.text.utf8)
+            let place = try await api.call(
+                "files.getUploadURLExternal", ["filename": .string(name), "length": .string("\(bytes.count)")])
+            guard let url = place["upload_url"]?.string.flatMap({ URL(string: $0) }), let id = place["file_id"] else {
+                throw SlackError("files.getUploadURLExternal", "unreadable", "no upload_url")
+            }
+            try await api.upload(bytes, to: url)
+            var arguments: [String: JSONValue] = [
+                "files": [["id": id, "title": .string(name)]], "channel_id": .string(try await channel(of: address)),
+            ]
+            arguments["thread_ts"] = address.thread.map { .string($0) }
+            try await api.call("files.completeUploadExternal", arguments)
+            return nil
+        } catch let error as SlackError {
+            throw SendFailure("\(error)", error.remedy)
+        }
+    }
+
+    /// Files go to channels only: of a person, to the direct chat.
+    private func channel(of address: Address) async throws -> String {
+        guard case .direct(let person) = address.place, !person.hasPrefix("D") else { return address.place.id }
+        let answer = try await api.call("conversations.open", ["users": .string(person)])
+        guard let id = answer["channel"]?["id"]?.string else {
+            throw SlackError("conversations.open", "unreadable", "no channel")
+        }
+        return id
     }
 }
 
@@ -95,16 +120,10 @@ extension SlackBackend: PlaceNaming {
 /// Who the bot is in its workspace.
 struct SlackIdentity: Sendable {
     var user: String
-    var bot: String?
 
-    init(user: String, bot: String?) {
-        self.user = user
-        self.bot = bot
-    }
-
-    init(_ api: SlackAPI) async throws {
-        let answer = try await api.call("auth.test")
+    /// - Parameter answer: of `auth.test`.
+    init(_ answer: JSONValue) throws {
         guard let user = answer["user_id"]?.string else { throw SlackError("auth.test", "unreadable", "no user_id") }
-        self.init(user: user, bot: answer["bot_id"]?.string)
+        self.user = user
     }
 }

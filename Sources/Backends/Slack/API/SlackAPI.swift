@@ -44,6 +44,13 @@ final class SlackAPI: Sendable {
     func call(
         _ method: String, _ arguments: [String: JSONValue] = [:], as credential: Credential = .bot
     ) async throws -> JSONValue {
+        try await answer(method, arguments, as: credential).json
+    }
+
+    /// An answer, with what the app may do as far as Slack says so.
+    func answer(
+        _ method: String, _ arguments: [String: JSONValue] = [:], as credential: Credential = .bot
+    ) async throws -> (json: JSONValue, scopes: String?) {
         var request = HTTPClientRequest(url: base + method)
         request.method = .POST
         let token = credential == .app ? appToken : botToken
@@ -56,7 +63,8 @@ final class SlackAPI: Sendable {
             let response = try await client.execute(request, timeout: Self.patience)
             let pause = response.headers.first(name: "retry-after").flatMap { Int($0) }
             let body = try await response.body.collect(upTo: Self.longest)
-            return try Self.read(method, Int(response.status.code), pause, body)
+            let json = try Self.read(method, Int(response.status.code), pause, body)
+            return (json, response.headers.first(name: "x-oauth-scopes"))
         } catch let error as SlackError {
             throw error
         } catch is CancellationError {
@@ -66,13 +74,22 @@ final class SlackAPI: Sendable {
         }
     }
 
-    /// Answers a slash command or a button at the address that came with it, which is its own credential.
+    /// Answers a slash command or a button at the address that came with it.
     func respond(at url: URL, _ message: [String: JSONValue]) async throws {
-        let method = "response_url"
+        try await post(JSONValue.encode(message), "application/json; charset=utf-8", to: url, "response_url")
+    }
+
+    /// Writes a file to the address that Slack gave for it.
+    func upload(_ bytes: [UInt8], to url: URL) async throws {
+        try await post(bytes, "application/octet-stream", to: url, "upload_url")
+    }
+
+    /// To an address that is its own credential.
+    private func post(_ bytes: [UInt8], _ type: String, to url: URL, _ method: String) async throws {
         var request = HTTPClientRequest(url: url.absoluteString)
         request.method = .POST
-        request.headers = ["Content-Type": "application/json; charset=utf-8", "User-Agent": "petrel"]
-        request.body = .bytes(ByteBuffer(bytes: try JSONValue.encode(message) as [UInt8]))
+        request.headers = ["Content-Type": type, "User-Agent": "petrel"]
+        request.body = .bytes(ByteBuffer(bytes: bytes))
         let response: HTTPClientResponse
         do {
             response = try await client.execute(request, timeout: Self.patience)
