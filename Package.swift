@@ -134,6 +134,7 @@ let package = Package(
             [
                 "SlackBackend", "PetrelKit", "PetrelTesting", "FaultSuite", log, nio,
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
+                .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "NIOFoundationCompat", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),

@@ -7,7 +7,7 @@ import TextBackend
 /// Package.swift.
 enum Catalog {
     static let backends: [String: BackendKind] = [
-        "slack": BackendKind(namesChange: true) { name, section, _ in
+        "slack": BackendKind(namesChange: true, webKey: "signing_secret") { name, section, _ in
             let settings = SlackSettings(section)
             return { SlackBackend(name: name, settings: settings, logger: $0) }
         },
@@ -28,6 +28,8 @@ struct BackendKind: Sendable {
     var namesChange = false
     /// What whoever writes access rules should know.
     var caution: String?
+    /// The key by which the backend takes requests, for which the web server has to run.
+    var webKey: String?
     /// Reads a section and returns what makes the backend of it.
     var read: @Sendable (_ name: String, _ section: SettingsSection, _ options: RunOptions) -> MakeBackend
 }

@@ -193,6 +193,9 @@ struct Configuration: Sendable {
             if kind == "text", !seenText.insert(kind).inserted {
                 sections.problem(name, "there is one standard input: only one backend can be text")
             }
+            if let key = entry.webKey, section.contains(key), !root.contains("web") {
+                root.problem("web", "is required: backends.\(name).\(key) is for requests that come there")
+            }
             return ConfiguredBackend(name: name, kind: entry, make: entry.read(name, section, options))
         }
     }

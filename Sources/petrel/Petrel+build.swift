@@ -85,6 +85,7 @@ struct PetrelApp: Sendable {
                 return metrics.render()
             }
             var routes = health.routes + ChatopsWebhook(host: access, secret: web.webhookSecret).routes
+            for case let backend as any WebRoutes in backends { routes += backend.routes }
             let pages = configuration.stackStorms.compactMap(\.loginPage)
             if !pages.isEmpty {
                 routes +=

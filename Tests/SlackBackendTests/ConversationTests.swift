@@ -7,7 +7,7 @@ import Testing
 @testable import SlackBackend
 
 /// Says what it was told, and who told it.
-private struct Echo: BotModule {
+struct Echo: BotModule {
     static let long = (0..<3_000).map { "line \($0)" }.joined(separator: "\n")
 
     let name = "echo"
@@ -30,7 +30,7 @@ private struct Echo: BotModule {
     }
 }
 
-@Suite(.timeLimit(.minutes(1))) struct ConversationTests {
+@Suite(.timeLimit(.minutes(3))) struct ConversationTests {
     @Test func `the stand-in is proved by Slack's own clients`() async throws {
         let script = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent(
             "prove_stand_in.py")

@@ -54,7 +54,7 @@ final class Workspace: Sendable {
         request.method = body == nil ? .GET : .POST
         request.headers = ["content-type": "application/json"]
         if let body { request.body = .bytes(ByteBuffer(bytes: try JSONValue.encode(body) as [UInt8])) }
-        let response = try await HTTPClient.shared.execute(request, timeout: .seconds(30))
+        let response = try await HTTPClient.shared.execute(request, timeout: .seconds(150))
         return try JSONValue.parse(Data(buffer: try await response.body.collect(upTo: 64 << 20)))
     }
 

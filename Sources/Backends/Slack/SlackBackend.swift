@@ -4,18 +4,20 @@ import NIOCore
 public import PetrelKit
 import PetrelLoop
 
-/// Chat on Slack, through Socket Mode.
+/// Chat on Slack: through Socket Mode where there is an app token, by requests where there is a signing secret.
 public final class SlackBackend: ChatBackend {
     public let name: String
     /// A message of Slack's takes 4,000 characters; escaping makes some of them longer.
     public let traits = BackendTraits(
         markdown: true, threads: true, privateReplies: true, edits: true, attachments: true, maximumLength: 3_000)
 
-    private let settings: SlackSettings
+    let settings: SlackSettings
     private let logger: Logger
     private let api: SlackAPI
     private let names: SlackNames
     private let responses = ResponseURLs()
+    /// Where what Slack sends goes while the backend runs.
+    private let inlet = Locked<AsyncStream<SlackEnvelope>.Continuation?>(nil)
 
     public init(name: String, settings: SlackSettings, logger: Logger) {
         self.name = name
@@ -31,11 +33,29 @@ public final class SlackBackend: ChatBackend {
             let identity = try SlackIdentity(answer)
             for advice in scopes.map(SlackScopes.advice) ?? [] { logger.warning("\(advice)") }
             let inbox = SlackInbox(identity, names, responses, logger) { await deliver($0) }
-            try await SocketMode(api, logger).run { await inbox.take($0) }
+            try await receive { await inbox.take($0) }
         } catch let error as SlackError where error.isFinal {
             throw BackendFailure("Slack refuses the token: \(error)", isFinal: true)
         }
     }
+
+    /// What was acknowledged is worked off beside reading: an acknowledgement waits for nothing.
+    private func receive(_ take: @escaping @Sendable (SlackEnvelope) async -> Void) async throws {
+        let (envelopes, inlet) = AsyncStream.makeStream(of: SlackEnvelope.self)
+        self.inlet.withLock { $0 = inlet }
+        defer { self.inlet.withLock { $0 = nil } }
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { for await envelope in envelopes { await take(envelope) } }
+            if settings.appToken != nil {
+                group.addTask { [api, logger] in try await SocketMode(api, logger).run { inlet.yield($0) } }
+            }
+            defer { group.cancelAll() }
+            try await group.next()
+        }
+    }
+
+    /// False while the backend does not run.
+    func take(_ envelope: SlackEnvelope) -> Bool { inlet.value.map { _ = $0.yield(envelope) } != nil }
 
     public func send(_ reply: Reply, to address: Address) async throws -> MessageReference? {
         do {

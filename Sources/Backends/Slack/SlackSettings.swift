@@ -7,17 +7,21 @@ public struct SlackSettings: Sendable {
     public var botToken: Secret
     /// `xapp-…`, for Socket Mode.
     public var appToken: Secret?
+    /// For HTTP mode.
+    public var signingSecret: Secret?
     public var apiURL: URL
 
-    public init(botToken: Secret, appToken: Secret?, apiURL: URL) {
+    public init(botToken: Secret, appToken: Secret?, signingSecret: Secret? = nil, apiURL: URL) {
         self.botToken = botToken
         self.appToken = appToken
+        self.signingSecret = signingSecret
         self.apiURL = apiURL
     }
 
     public init(_ section: SettingsSection) {
         botToken = Secret(section.requiredString("bot_token"))
         appToken = section.secret("app_token")
+        signingSecret = section.secret("signing_secret")
         apiURL = section.url("api_url", default: "https://slack.com/api/")
         if !botToken.reveal().isEmpty, !botToken.reveal().hasPrefix("xoxb-") {
             section.problem(
@@ -29,7 +33,12 @@ public struct SlackSettings: Sendable {
                 "must start with xapp-: it is made under “Basic Information”, “App-Level Tokens”, with connections:write"
             )
         }
-        if appToken == nil { section.problem("app_token", "is required: events come through Socket Mode") }
+        if let signingSecret, signingSecret.reveal().isEmpty {
+            section.problem("signing_secret", "is empty: it is under “Basic Information”, “App Credentials”")
+        }
+        if appToken == nil, signingSecret == nil {
+            section.problem("app_token", "is required for Socket Mode, or signing_secret for HTTP")
+        }
         section.finish()
     }
 }

@@ -45,31 +45,20 @@ struct SocketMode: Sendable {
         client = WebSocketClient(on: ChatLoop.shared.eventLoop)
     }
 
-    /// Keeps a socket open until cancelled, or until one breaks. When Slack asks for it, the next one is up before the
-    /// old one is left.
-    func run(take: @escaping @Sendable (SlackEnvelope) async -> Void) async throws {
-        let (events, work) = AsyncStream.makeStream(of: SlackEnvelope.self)
-        try await withThrowingTaskGroup(of: Void.self) { group in
-            // What was acknowledged is worked off beside reading: an acknowledgement waits for nothing.
-            group.addTask { for await event in events { await take(event) } }
-            group.addTask { try await sockets(work) }
-            defer { group.cancelAll() }
-            try await group.next()
-        }
-    }
-
     private static func acknowledgement(of id: String) -> String {
         var object = JSONObject()
         object.set("envelope_id", id)
         return String(decoding: object.finish(), as: UTF8.self)
     }
 
-    private func sockets(_ work: AsyncStream<SlackEnvelope>.Continuation) async throws {
+    /// Keeps a socket open until cancelled, or until one breaks. When Slack asks for it, the next one is up before the
+    /// old one is left.
+    func run(take: @escaping @Sendable (SlackEnvelope) -> Void) async throws {
         try await withThrowingTaskGroup(of: WebSocket.Ending?.self) { group in
             // Nil: the next socket is wanted.
             func open() {
                 let isWanted = Signal()
-                group.addTask { try await socket(work, isWanted) }
+                group.addTask { try await socket(isWanted, take) }
                 group.addTask {
                     await isWanted.wait()
                     return nil
@@ -91,7 +80,7 @@ struct SocketMode: Sendable {
     }
 
     private func socket(
-        _ work: AsyncStream<SlackEnvelope>.Continuation, _ isWanted: Signal
+        _ isWanted: Signal, _ take: @escaping @Sendable (SlackEnvelope) -> Void
     ) async throws -> WebSocket.Ending? {
         let answer = try await api.call("apps.connections.open", as: .app)
         guard let url = answer["url"]?.string.flatMap({ URL(string: $0) }) else {
@@ -104,7 +93,7 @@ struct SocketMode: Sendable {
             case .hello: logger.debug("A socket to Slack is open.")
             case .envelope(let id, let type, let payload):
                 try await socket.send(.text(Self.acknowledgement(of: id)))
-                if let envelope = SlackEnvelope(type: type, payload: payload) { work.yield(envelope) }
+                if let envelope = SlackEnvelope(type: type, payload: payload) { take(envelope) }
             case .disconnect("link_disabled"):
                 throw BackendFailure(
                     "Socket Mode was switched off for this app; switch it on at api.slack.com/apps.", isFinal: true)

@@ -1,0 +1,96 @@
+import Crypto
+import Foundation
+import Logging
+import PetrelKit
+import PetrelTesting
+import Testing
+
+@testable import SlackBackend
+
+@Suite(.timeLimit(.minutes(1))) struct SignatureTests {
+    /// Slack's published example (https://docs.slack.dev/authentication/verifying-requests-from-slack).
+    private static let secret = "8f742231b10e8888abcd99yyyzzz85a5"
+    private static let time = 1_531_420_618.0
+    private static let body = Array(
+        ("token=xyzz0WbapA4vBCDEFasx0q6G&team_id=T1DC2JH3J&team_domain=testteamnow&channel_id=G8PSS9T3V"
+            + "&channel_name=foobar&user_id=U2CERLKJA&user_name=roadrunner&command=%2Fwebhook-collect&text="
+            + "&response_url=https%3A%2F%2Fhooks.slack.com%2Fcommands%2FT1DC2JH3J%2F397700885554%2F96rGlfmibIGlgcZRskXaIFfN"
+            + "&trigger_id=398738663015.47445629121.803a0bc887a14d10d2c447fce8b6703c").utf8)
+    private static let headers = [
+        "x-slack-request-timestamp": "1531420618",
+        "x-slack-signature": "v0=a2114d57b48eac39b9ad189dd8316235a7b4a8d21a10bd27519666489c69b503",
+    ]
+
+    @Test func `Slack's published example is right, for five minutes`() {
+        let signature = SlackSignature(Secret(Self.secret))
+        for (offset, isRight) in [(0.0, true), (300, true), (-300, true), (301, false), (-301, false)] {
+            let now = Date(timeIntervalSince1970: Self.time + offset)
+            #expect(signature.isRight(Self.headers, Self.body, at: now) == isRight)
+        }
+    }
+
+    @Test func `anything else is not`() {
+        let now = Date(timeIntervalSince1970: Self.time)
+        let right = SlackSignature(Secret(Self.secret))
+        #expect(!SlackSignature(Secret("")).isRight(Self.headers, Self.body, at: now))
+        #expect(!SlackSignature(Secret("another")).isRight(Self.headers, Self.body, at: now))
+        #expect(!right.isRight(Self.headers, Self.body + [32], at: now))
+        for (name, value) in [
+            ("x-slack-signature", ""), ("x-slack-signature", "v0="), ("x-slack-signature", "v1=a2114d57"),
+            ("x-slack-signature", "v0=" + String(repeating: "z", count: 64)),
+            ("x-slack-signature", "v0=" + String(repeating: "a", count: 64)), ("x-slack-request-timestamp", "soon"),
+            ("x-slack-request-timestamp", "1531420619"), ("x-slack-request-timestamp", "nan"),
+        ] {
+            var headers = Self.headers
+            headers[name] = value
+            #expect(!right.isRight(headers, Self.body, at: now))
+            headers[name] = nil
+            #expect(!right.isRight(headers, Self.body, at: now))
+        }
+    }
+
+    /// As Slack signs it now.
+    private static func request(_ body: String) -> WebRequest {
+        let time = "\(Int(Date.now.timeIntervalSince1970))"
+        let signed = Data("v0:\(time):\(body)".utf8)
+        let code = HMAC<SHA256>.authenticationCode(for: signed, using: SymmetricKey(data: Data(secret.utf8)))
+            .map { String(format: "%02x", $0) }.joined()
+        return WebRequest(
+            headers: ["x-slack-request-timestamp": time, "x-slack-signature": "v0=\(code)"], body: Array(body.utf8))
+    }
+
+    @Test func `events and slash commands come by requests, and repeated ones run once`() async throws {
+        try await Workspace.with { workspace in
+            var settings = try workspace.settings
+            settings.appToken = nil
+            settings.signingSecret = Secret(Self.secret)
+            let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+            let backend = SlackBackend(name: "slack", settings: settings, logger: logger)
+            let routes = Dictionary(uniqueKeysWithValues: backend.routes.map { ($0.path, $0.handler) })
+            let events = try #require(routes["/slack/events"])
+            let commands = try #require(routes["/slack/commands"])
+            let event = Self.request(
+                #"{"type":"event_callback","event":{"type":"message","channel":"C1","user":"U1","ts":"1.1","text":"!echo one"}}"#
+            )
+            #expect(await events(event).status == 503)
+            #expect(await events(WebRequest(headers: event.headers, body: event.body + [32])).status == 401)
+            let hello = await events(Self.request(#"{"type":"url_verification","challenge":"c5"}"#))
+            #expect(hello.status == 200 && String(decoding: hello.body, as: UTF8.self) == "c5")
+            #expect(await events(Self.request("no json")).status == 400)
+            #expect(await commands(Self.request("text=x")).status == 400)
+            try await TestHost([backend], logger: logger).run([Echo()]) {
+                // Until the backend runs.
+                while await events(event).status == 503 { await Task.yield() }
+                for _ in 0..<3 { #expect(await events(event).status == 200) }
+                var answer = try await workspace.message()
+                #expect(answer["text"] == "@alice in #ops: one")
+                let line = "command=%2Fecho&text=two+%26amp%3B&user_id=U2&user_name=bob&channel_id=C1&channel_name=ops"
+                #expect(await commands(Self.request(line + "&trigger_id=t1")).status == 200)
+                answer = try await workspace.message(after: 1)
+                #expect(answer["text"] == "@bob in #ops: two &amp;")
+                let count = try await workspace.messages(2).count
+                #expect(count == 2)
+            }
+        }
+    }
+}
