@@ -83,6 +83,12 @@ public protocol FileSending: ChatBackend {
     func send(file name: String, _ reply: Reply, to address: Address) async throws -> MessageReference?
 }
 
+/// A backend that keeps records of its own, such as what it has seen.
+public protocol RecordKeeping: ChatBackend {
+    /// Called once, before it runs.
+    func keep(in storage: any Storage)
+}
+
 /// A backend that can tell a room's identifier from a person's. Without it, `@…` is a person and all else a room.
 public protocol PlaceNaming: ChatBackend {
     func place(named name: String) -> Address.Place?

@@ -130,6 +130,22 @@ struct Echo: BotModule {
         }
     }
 
+    @Test func `what Slack repeats after a restart does not run again`() async throws {
+        let store = try TestStore()
+        try await Workspace.with { workspace in
+            for run in 0..<3 {
+                try await workspace.chat([Echo()], store: store) { workspace in
+                    try await workspace.say("!echo once", ["ts": "1.000001"])
+                    try await workspace.say("!echo \(run)")
+                    let last = try await workspace.message(after: run + 1)
+                    #expect(last["text"]?.string == "@alice in #ops: \(run)")
+                }
+            }
+            let texts = try await workspace.messages(4).map { $0["text"]?.string }
+            #expect(texts.count == 4 && texts.first == "@alice in #ops: once")
+        }
+    }
+
     @Test func `what is no envelope costs nothing but itself`() async throws {
         try await Workspace.with { workspace in
             try await workspace.chat([Echo()]) { workspace in
@@ -157,6 +173,20 @@ struct Echo: BotModule {
                 }
                 let texts = try await workspace.messages(1_000).map { $0["text"]?.string }
                 #expect(texts.count == 1_000 && Set(texts).count == 1_000)
+            }
+        }
+    }
+
+    @Test func `sockets that are cut cost nothing, and nothing runs twice`() async throws {
+        try await Workspace.with { workspace in
+            try await workspace.chat([Echo()]) { workspace in
+                try await workspace.order("patience", ["milliseconds": 500])
+                for number in 0..<100 {
+                    if number % 25 == 12 { try await workspace.order("cut") }
+                    try await workspace.say("!echo \(number)", user: number % 2 == 0 ? "U1" : "U2")
+                }
+                let texts = try await workspace.messages(100).map { $0["text"]?.string }
+                #expect(texts.count == 100 && Set(texts).count == 100)
             }
         }
     }

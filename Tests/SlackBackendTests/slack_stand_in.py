@@ -268,6 +268,8 @@ async def control(order):
         case "cut":
             for socket in list(space.sockets):
                 socket.ws._req.transport.abort()
+        case "patience":
+            space.patience = order["milliseconds"] / 1000
         case "raw":
             for socket in list(space.sockets):
                 await socket.ws.send_str(order["text"])

@@ -16,6 +16,7 @@ public final class SlackBackend: ChatBackend {
     private let api: SlackAPI
     private let names: SlackNames
     private let responses = ResponseURLs()
+    private let storage = Locked<(any Storage)?>(nil)
     /// Where what Slack sends goes while the backend runs.
     private let inlet = Locked<AsyncStream<SlackEnvelope>.Continuation?>(nil)
 
@@ -32,7 +33,8 @@ public final class SlackBackend: ChatBackend {
             let (answer, scopes) = try await api.answer("auth.test")
             let identity = try SlackIdentity(answer)
             for advice in scopes.map(SlackScopes.advice) ?? [] { logger.warning("\(advice)") }
-            let inbox = SlackInbox(identity, names, responses, logger) { await deliver($0) }
+            let seen = await SlackSeen(storage.value, logger)
+            let inbox = SlackInbox(identity, names, responses, seen, logger) { await deliver($0) }
             try await receive { await inbox.take($0) }
         } catch let error as SlackError where error.isFinal {
             throw BackendFailure("Slack refuses the token: \(error)", isFinal: true)
@@ -124,6 +126,10 @@ extension SlackBackend: FileSending {
         }
         return id
     }
+}
+
+extension SlackBackend: RecordKeeping {
+    public func keep(in storage: any Storage) { self.storage.withLock { $0 = storage } }
 }
 
 extension SlackBackend: PlaceNaming {

@@ -18,24 +18,22 @@ enum SlackEnvelope: Sendable, Equatable {
 
 /// What people write: Slack's events made into messages, each once.
 actor SlackInbox {
-    private static let remembered = 10_000
-
     private let identity: SlackIdentity
     private let names: SlackNames
     private let logger: Logger
     private let responses: ResponseURLs
     private let deliver: @Sendable (ChatMessage) async -> Void
-    /// By channel and time stamp: a mention comes as two events.
-    private var seen: Set<String> = []
-    private var order: [String] = []
+    private let seen: SlackSeen
 
     init(
-        _ identity: SlackIdentity, _ names: SlackNames, _ responses: ResponseURLs, _ logger: Logger,
+        _ identity: SlackIdentity, _ names: SlackNames, _ responses: ResponseURLs, _ seen: SlackSeen,
+        _ logger: Logger,
         _ deliver: @escaping @Sendable (ChatMessage) async -> Void
     ) {
         self.identity = identity
         self.names = names
         self.responses = responses
+        self.seen = seen
         self.logger = logger
         self.deliver = deliver
     }
@@ -45,12 +43,13 @@ actor SlackInbox {
         switch envelope {
         case .event(let payload):
             guard let event = payload["event"], let message = SlackMessage(event, identity) else { return }
-            if isNew(message.key) { await take(message) }
+            // By channel and time stamp: a mention comes as two events.
+            if await seen.isNew(message.key) { await take(message) }
         case .command(let payload):
             guard let command = SlackCommand(payload) else {
                 return logger.warning("Slack sent a slash command without its parts; it is left out.")
             }
-            if isNew(command.id) { await take(command) }
+            if await seen.isNew(command.id) { await take(command) }
         }
     }
 
@@ -79,13 +78,6 @@ actor SlackInbox {
         var known: [String: String] = [:]
         for id in SlackEscapes.decode(raw, names: { _ in nil }).unnamed { known[id] = await names.name(of: id) }
         return SlackEscapes.decode(raw) { known[$0] }.text
-    }
-
-    private func isNew(_ key: String) -> Bool {
-        guard seen.insert(key).inserted else { return false }
-        order.append(key)
-        if order.count > Self.remembered { seen.remove(order.removeFirst()) }
-        return true
     }
 
     /// Names the message and who wrote it.

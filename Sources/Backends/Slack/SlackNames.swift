@@ -1,3 +1,4 @@
+import NIOCore
 import PetrelKit
 
 /// The names of people and channels, asked for one by one and kept for a while.
@@ -9,6 +10,8 @@ actor SlackNames {
 
     private static let capacity = 10_000
     private static let lifetime = Duration.seconds(3_600)
+    /// Messages wait for names, in the order in which they came.
+    private static let patience = TimeAmount.seconds(3)
 
     private let api: SlackAPI
     private var entries: [String: Entry] = [:]
@@ -28,9 +31,10 @@ actor SlackNames {
 
     private func ask(_ id: String) async throws -> String? {
         if id.hasPrefix("U") || id.hasPrefix("W") {
-            let user = try await api.call("users.info", ["user": .string(id)])["user"]
-            return user?["name"]?.string
+            let answer = try await api.call("users.info", ["user": .string(id)], within: Self.patience)
+            return answer["user"]?["name"]?.string
         }
-        return try await api.call("conversations.info", ["channel": .string(id)])["channel"]?["name"]?.string
+        let answer = try await api.call("conversations.info", ["channel": .string(id)], within: Self.patience)
+        return answer["channel"]?["name"]?.string
     }
 }

@@ -16,7 +16,7 @@ final class SlackAPI: Sendable {
 
     /// Bytes of an answer.
     private static let longest = 8 << 20
-    private static let patience = TimeAmount.seconds(30)
+    static let patience = TimeAmount.seconds(30)
 
     private let client: HTTPClient
     private let base: String
@@ -42,14 +42,16 @@ final class SlackAPI: Sendable {
     /// One call. What is no text goes as JSON within the form, which every method takes.
     @discardableResult
     func call(
-        _ method: String, _ arguments: [String: JSONValue] = [:], as credential: Credential = .bot
+        _ method: String, _ arguments: [String: JSONValue] = [:], as credential: Credential = .bot,
+        within patience: TimeAmount = patience
     ) async throws -> JSONValue {
-        try await answer(method, arguments, as: credential).json
+        try await answer(method, arguments, as: credential, within: patience).json
     }
 
     /// An answer, with what the app may do as far as Slack says so.
     func answer(
-        _ method: String, _ arguments: [String: JSONValue] = [:], as credential: Credential = .bot
+        _ method: String, _ arguments: [String: JSONValue] = [:], as credential: Credential = .bot,
+        within patience: TimeAmount = patience
     ) async throws -> (json: JSONValue, scopes: String?) {
         var request = HTTPClientRequest(url: base + method)
         request.method = .POST
@@ -60,7 +62,7 @@ final class SlackAPI: Sendable {
         ]
         request.body = .bytes(ByteBuffer(string: try Self.form(arguments)))
         do {
-            let response = try await client.execute(request, timeout: Self.patience)
+            let response = try await client.execute(request, timeout: patience)
             let pause = response.headers.first(name: "retry-after").flatMap { Int($0) }
             let body = try await response.body.collect(upTo: Self.longest)
             let json = try Self.read(method, Int(response.status.code), pause, body)
