@@ -191,6 +191,20 @@ struct Echo: BotModule {
         }
     }
 
+    @Test func `a channel is found by its name, and the workspace is listed once`() async throws {
+        try await Workspace.with { workspace in
+            let storm = Storm(channels: ["#db", "#nowhere", "#ops"], count: 5)
+            try await workspace.chat([storm]) { workspace in
+                storm.begins.open()
+                let channels = try await workspace.messages(10).map { $0["channel"]?.string }
+                #expect(Set(channels) == ["C1", "C5"] && channels.count == 10)
+                // Five channels by pages of two.
+                let pages = try await workspace.calls("conversations.list")
+                #expect(pages == 3)
+            }
+        }
+    }
+
     @Test func `a storm of 429 delays, and loses and reorders nothing`() async throws {
         try await Workspace.with { workspace in
             let storm = Storm()
@@ -205,7 +219,7 @@ struct Echo: BotModule {
                 let messages = try await workspace.messages(500)
                 #expect(messages.count == 500)
                 #expect(try await workspace.calls("chat.postMessage") == 515)
-                for channel in Storm.channels {
+                for channel in storm.channels {
                     let texts = messages.filter { $0["channel"]?.string == channel }.map { $0["text"]?.string }
                     #expect(texts == (0..<100).map { "\($0)" })
                 }
@@ -214,18 +228,18 @@ struct Echo: BotModule {
     }
 }
 
-/// Announces a hundred times in each of five channels.
+/// Announces so many times in each of its channels.
 private struct Storm: BotModule {
-    static let channels = ["C1", "C2", "C3", "C4", "C5"]
-
+    var channels = ["C1", "C2", "C3", "C4", "C5"]
+    var count = 100
     let name = "storm"
     let commands: [Command] = []
     let begins = Signal()
 
     func run(_ host: some ModuleHost) async throws {
         await begins.wait()
-        for number in 0..<100 {
-            for channel in Self.channels {
+        for number in 0..<count {
+            for channel in channels {
                 try host.say(Reply("\(number)"), at: Address(backend: "slack", place: .room(channel)), Receipt())
             }
         }

@@ -40,7 +40,9 @@ final class Workspace: Sendable {
     }
 
     /// A bot in it, with the modules.
-    func chat(_ modules: [any BotModule], store: TestStore? = nil, _ body: @Sendable (Workspace) async throws -> Void) async throws {
+    func chat(_ modules: [any BotModule], store: TestStore? = nil, _ body: @Sendable (Workspace) async throws -> Void)
+        async throws
+    {
         let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
         let backend = SlackBackend(name: "slack", settings: try settings, logger: logger)
         try await TestHost([backend], store: store, logger: logger).run(modules) {

@@ -70,6 +70,15 @@ public final class SlackBackend: ChatBackend {
         }
     }
 
+    /// A channel may be called by its name: in StackStorm's rules, and in `bot.admin_rooms`.
+    private func id(of place: Address.Place) async throws -> String {
+        guard case .room(let name) = place, name.hasPrefix("#") else { return place.id }
+        guard let id = try await names.channel(named: String(name.dropFirst())) else {
+            throw SendFailure("no channel that the bot can see is called \(name): invite it there", .never)
+        }
+        return id
+    }
+
     /// Answers a slash command: to a channel too that the bot is not in.
     private func respond(_ reply: Reply, at url: URL) async throws -> MessageReference? {
         let isPrivate = reply.isPrivate || reply.isConfidential || reply.kind == .error
@@ -82,7 +91,7 @@ public final class SlackBackend: ChatBackend {
 
     private func post(_ reply: Reply, to address: Address) async throws -> MessageReference? {
         var arguments = SlackContent.arguments(reply)
-        arguments["channel"] = .string(address.place.id)
+        arguments["channel"] = .string(try await id(of: address.place))
         arguments["thread_ts"] = address.thread.map { .string($0) }
         var method = "chat.postMessage"
         if reply.isPrivate, case .room = address.place, let person = address.inReplyTo.flatMap(SlackInbox.sender) {
@@ -119,7 +128,9 @@ extension SlackBackend: FileSending {
 
     /// Files go to channels only: of a person, to the direct chat.
     private func channel(of address: Address) async throws -> String {
-        guard case .direct(let person) = address.place, !person.hasPrefix("D") else { return address.place.id }
+        guard case .direct(let person) = address.place, !person.hasPrefix("D") else {
+            return try await id(of: address.place)
+        }
         let answer = try await api.call("conversations.open", ["users": .string(person)])
         guard let id = answer["channel"]?["id"]?.string else {
             throw SlackError("conversations.open", "unreadable", "no channel")

@@ -13,8 +13,17 @@ actor SlackNames {
     /// Messages wait for names, in the order in which they came.
     private static let patience = TimeAmount.seconds(3)
 
+    /// The whole workspace is listed once in this time at most, and so many pages of it.
+    private static let listing = Duration.seconds(600)
+    private static let pages = 50
+
     private let api: SlackAPI
     private var entries: [String: Entry] = [:]
+    /// Ids of channels by their names.
+    private var channels: [String: String] = [:]
+    private var listed: ContinuousClock.Instant?
+    /// Who asks meanwhile waits for the same one.
+    private var list: Task<[String: String], any Error>?
 
     init(_ api: SlackAPI) {
         self.api = api
@@ -27,6 +36,38 @@ actor SlackNames {
         if entries.count >= Self.capacity { entries.removeAll(keepingCapacity: true) }
         entries[id] = Entry(name: name)
         return name
+    }
+
+    /// The id of a channel that the bot can see, by its name without `#`; nil where there is none.
+    func channel(named name: String) async throws -> String? {
+        if let id = channels[name] { return id }
+        if let listed, listed.duration(to: .now) < Self.listing { return nil }
+        let list = list ?? Task { [api] in try await Self.list(api) }
+        self.list = list
+        defer { if self.list == list { self.list = nil } }
+        channels = try await list.sharedValue
+        listed = .now
+        return channels[name]
+    }
+
+    private static func list(_ api: SlackAPI) async throws -> [String: String] {
+        var found: [String: String] = [:]
+        var cursor = ""
+        for _ in 0..<pages {
+            let answer = try await api.call(
+                "conversations.list",
+                [
+                    "limit": "1000", "exclude_archived": "true", "types": "public_channel,private_channel",
+                    "cursor": .string(cursor),
+                ])
+            for channel in answer["channels"]?.array ?? [] {
+                guard let id = channel["id"]?.string, let name = channel["name"]?.string else { continue }
+                found[name] = id
+            }
+            cursor = answer["response_metadata"]?["next_cursor"]?.string ?? ""
+            if cursor.isEmpty { break }
+        }
+        return found
     }
 
     private func ask(_ id: String) async throws -> String? {
