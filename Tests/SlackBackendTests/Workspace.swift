@@ -33,18 +33,23 @@ final class Workspace: Sendable {
 
     var settings: SlackSettings {
         get throws {
-            SlackSettings(
+            var settings = SlackSettings(
                 botToken: Secret("xoxb-1"), appToken: Secret("xapp-1"),
                 apiURL: try #require(URL(string: address + "api/")))
+            settings.slashCommands = ["/echo", "/secret"]
+            return settings
         }
     }
 
     /// A bot in it, with the modules.
-    func chat(_ modules: [any BotModule], store: TestStore? = nil, _ body: @Sendable (Workspace) async throws -> Void)
-        async throws
-    {
+    func chat(
+        _ modules: [any BotModule], store: TestStore? = nil, change: (inout SlackSettings) -> Void = { _ in },
+        _ body: @Sendable (Workspace) async throws -> Void
+    ) async throws {
+        var settings = try settings
+        change(&settings)
         let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
-        let backend = SlackBackend(name: "slack", settings: try settings, logger: logger)
+        let backend = SlackBackend(name: "slack", settings: settings, logger: logger)
         try await TestHost([backend], store: store, logger: logger).run(modules) {
             _ = try await self.request("log?sockets=1")
             try await body(self)
@@ -83,8 +88,18 @@ final class Workspace: Sendable {
     }
 
     /// How often a method was called.
-    func calls(_ method: String) async throws -> Int {
-        try await request("log")["log"]?.array?.count { $0["call"]?.string == method } ?? 0
+    func calls(_ method: String) async throws -> Int { try await calls(of: method).count }
+
+    /// With what a method was called.
+    func calls(of method: String) async throws -> [JSONValue] {
+        let log = try await request("log")["log"]?.array ?? []
+        return log.filter { $0["call"]?.string == method }.compactMap { $0["arguments"] }
+    }
+
+    /// All that was said, once this is.
+    func messages(until text: String) async throws -> [JSONValue] {
+        let escaped = try #require(text.addingPercentEncoding(withAllowedCharacters: .alphanumerics))
+        return try await request("log?text=\(escaped)")["messages"]?.array ?? []
     }
 
     /// The next message after so many.

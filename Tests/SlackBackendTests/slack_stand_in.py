@@ -287,8 +287,10 @@ async def take_control(request):
 
 @routes.get("/log")
 async def tell(request):
-    """Waits until there are so many messages and sockets that take events, where that is asked for."""
-    while (len(space.messages) < int(request.query.get("messages", 0))
+    """Waits until there are so many messages, one of this text, and sockets that take events, where that is asked."""
+    text = request.query.get("text")
+    while (text and not any(m.get("text") == text for m in space.messages)
+           or len(space.messages) < int(request.query.get("messages", 0))
            or len([s for s in space.sockets if s.takes]) < int(request.query.get("sockets", 0))):
         await asyncio.sleep(0.005)
     return web.json_response({

@@ -34,7 +34,9 @@ public final class SlackBackend: ChatBackend {
             let identity = try SlackIdentity(answer)
             for advice in scopes.map(SlackScopes.advice) ?? [] { logger.warning("\(advice)") }
             let seen = await SlackSeen(storage.value, logger)
-            let inbox = SlackInbox(identity, names, responses, seen, logger) { await deliver($0) }
+            let inbox = SlackInbox(identity, names, responses, seen, settings.slashCommands, logger) {
+                await deliver($0)
+            }
             try await receive { await inbox.take($0) }
         } catch let error as SlackError where error.isFinal {
             throw BackendFailure("Slack refuses the token: \(error)", isFinal: true)
@@ -70,6 +72,21 @@ public final class SlackBackend: ChatBackend {
         }
     }
 
+    private func react(
+        with emoji: String, to message: (channel: String, time: String)
+    ) async throws -> MessageReference? {
+        do {
+            try await api.call(
+                "reactions.add",
+                [
+                    "channel": .string(message.channel), "timestamp": .string(message.time), "name": .string(emoji),
+                ])
+        } catch let error as SlackError where error.code == "already_reacted" {
+            // It was sent, and the answer lost.
+        }
+        return nil
+    }
+
     /// A channel may be called by its name: in StackStorm's rules, and in `bot.admin_rooms`.
     private func id(of place: Address.Place) async throws -> String {
         guard case .room(let name) = place, name.hasPrefix("#") else { return place.id }
@@ -90,6 +107,11 @@ public final class SlackBackend: ChatBackend {
     }
 
     private func post(_ reply: Reply, to address: Address) async throws -> MessageReference? {
+        if reply.kind == .acknowledgement, let emoji = settings.ackReaction, reply.extra.isEmpty,
+            let message = address.inReplyTo.flatMap(SlackInbox.message)
+        {
+            return try await react(with: emoji, to: message)
+        }
         var arguments = SlackContent.arguments(reply)
         arguments["channel"] = .string(try await id(of: address.place))
         arguments["thread_ts"] = address.thread.map { .string($0) }

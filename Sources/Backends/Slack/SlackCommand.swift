@@ -4,6 +4,8 @@ import PetrelKit
 /// A slash command (https://docs.slack.dev/interactivity/implementing-slash-commands): `/st2 pack list` is what
 /// `!st2 pack list` is.
 struct SlackCommand: Sendable, Equatable {
+    /// With its slash.
+    var name: String
     var channel: String
     var channelName: String
     var user: String
@@ -19,6 +21,7 @@ struct SlackCommand: Sendable, Equatable {
         guard let command = payload["command"]?.string, command.hasPrefix("/"), command.count > 1,
             let user = payload["user_id"]?.string, let channel = payload["channel_id"]?.string
         else { return nil }
+        name = command
         self.user = user
         self.channel = channel
         channelName = payload["channel_name"]?.string ?? channel

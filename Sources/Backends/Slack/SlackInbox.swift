@@ -24,16 +24,18 @@ actor SlackInbox {
     private let responses: ResponseURLs
     private let deliver: @Sendable (ChatMessage) async -> Void
     private let seen: SlackSeen
+    private let commands: Set<String>
 
     init(
         _ identity: SlackIdentity, _ names: SlackNames, _ responses: ResponseURLs, _ seen: SlackSeen,
-        _ logger: Logger,
+        _ commands: Set<String>, _ logger: Logger,
         _ deliver: @escaping @Sendable (ChatMessage) async -> Void
     ) {
         self.identity = identity
         self.names = names
         self.responses = responses
         self.seen = seen
+        self.commands = commands
         self.logger = logger
         self.deliver = deliver
     }
@@ -48,6 +50,9 @@ actor SlackInbox {
         case .command(let payload):
             guard let command = SlackCommand(payload) else {
                 return logger.warning("Slack sent a slash command without its parts; it is left out.")
+            }
+            guard commands.contains(command.name) else {
+                return logger.warning("\(command.name) is not among slash_commands; it is left out.")
             }
             if await seen.isNew(command.id) { await take(command) }
         }
@@ -82,6 +87,13 @@ actor SlackInbox {
 
     /// Names the message and who wrote it.
     static func id(of message: SlackMessage) -> String { "\(message.channel)/\(message.time)/\(message.user)" }
+
+    /// The message with this id, as Slack names it; nil where it is a slash command.
+    static func message(of id: String) -> (channel: String, time: String)? {
+        let parts = id.split(separator: "/").map(String.init)
+        guard parts.count == 3, parts[1].allSatisfy({ $0.isNumber || $0 == "." }) else { return nil }
+        return (parts[0], parts[1])
+    }
 
     /// Who wrote the message with this id.
     static func sender(of id: String) -> String? {

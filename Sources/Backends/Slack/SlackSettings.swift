@@ -10,6 +10,10 @@ public struct SlackSettings: Sendable {
     /// For HTTP mode.
     public var signingSecret: Secret?
     public var apiURL: URL
+    /// Slash commands that are taken as lines of theirs.
+    public var slashCommands: Set<String> = ["/st2"]
+    /// An emoji that acknowledges a command, on its message, in place of StackStorm's words; nil for the words.
+    public var ackReaction: String?
 
     public init(botToken: Secret, appToken: Secret?, signingSecret: Secret? = nil, apiURL: URL) {
         self.botToken = botToken
@@ -23,6 +27,11 @@ public struct SlackSettings: Sendable {
         appToken = section.secret("app_token")
         signingSecret = section.secret("signing_secret")
         apiURL = section.url("api_url", default: "https://slack.com/api/")
+        slashCommands = Set(section.strings("slash_commands", default: ["/st2"]))
+        for command in slashCommands where !command.hasPrefix("/") || command.count < 2 {
+            section.problem("slash_commands", "\(command) must start with /")
+        }
+        ackReaction = section.optionalString("ack_reaction")?.filter { $0 != ":" }
         if !botToken.reveal().isEmpty, !botToken.reveal().hasPrefix("xoxb-") {
             section.problem(
                 "bot_token", "must start with xoxb-: it is the “Bot User OAuth Token” under “OAuth & Permissions”")
