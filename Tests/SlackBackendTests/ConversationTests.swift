@@ -18,6 +18,7 @@ struct Echo: BotModule {
                 Reply("\(call.message.sender.name) in \(call.message.room?.name ?? "private"): \(call.arguments)")
             },
             Command("long", summary: "Much.") { _ in Reply(Self.long) },
+            Command("private", summary: "Much for one.") { _ in Reply(Self.long, isPrivate: true) },
             Command("attached", summary: "An attachment.") { _ in
                 Reply("done & well\n", extra: ["slack": ["color": "good", "fields": [["title": "a", "short": true]]]])
             },
@@ -96,12 +97,24 @@ struct Echo: BotModule {
         }
     }
 
+    @Test func `what is for one person stays with them, however long it is`() async throws {
+        try await Workspace.with { workspace in
+            try await workspace.chat([Echo()]) { workspace in
+                try await workspace.say("!private", user: "U2")
+                let answer = try await workspace.message()
+                #expect(answer["file"] == "petrel.txt" && answer["channel"] == "D2")
+            }
+        }
+    }
+
     @Test func `a slash command is what the same line with the prefix is`() async throws {
         try await Workspace.with { workspace in
             try await workspace.chat([Echo()]) { workspace in
                 var payload: [String: JSONValue] = [
-                    "command": "/echo", "text": "five &lt;", "user_id": "U2", "user_name": "bob", "channel_id": "C1",
-                    "channel_name": "ops", "trigger_id": "t1", "response_url": .string(workspace.address + "response"),
+                    "command": "/echo", "text": "five &lt;", "user_id": "U2", "user_name": "mallory",
+                    "channel_id": "C1",
+                    "channel_name": "privategroup", "trigger_id": "t1",
+                    "response_url": .string(workspace.address + "response"),
                 ]
                 try await workspace.order("deliver", ["type": "slash_commands", "payload": .object(payload)])
                 var answer = try await workspace.message()
@@ -185,6 +198,22 @@ struct Echo: BotModule {
                 }
                 let texts = try await workspace.messages(1_000).map { $0["text"]?.string }
                 #expect(texts.count == 1_000 && Set(texts).count == 1_000)
+            }
+        }
+    }
+
+    @Test func `the next socket is tried until it is open, while the old one lives`() async throws {
+        try await Workspace.with { workspace in
+            try await workspace.chat([Echo()]) { workspace in
+                try await workspace.order(
+                    "fault",
+                    ["method": "apps.connections.open", "fault": ["error": "internal_error", "times": 2]])
+                try await workspace.order("disconnect", ["reason": "warning", "takes": true])
+                try await workspace.say("!echo meanwhile")
+                _ = try await workspace.messages(until: "@alice in #ops: meanwhile")
+                try await workspace.untilOpen(sockets: 2)
+                let left = try await workspace.log().count { $0["left"] != nil }
+                #expect(left == 0)
             }
         }
     }

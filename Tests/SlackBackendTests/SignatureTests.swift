@@ -77,7 +77,9 @@ import Testing
             let hello = await events(Self.request(#"{"type":"url_verification","challenge":"c5"}"#))
             #expect(hello.status == 200 && String(decoding: hello.body, as: UTF8.self) == "c5")
             #expect(await events(Self.request("no json")).status == 400)
-            #expect(await commands(Self.request("text=x")).status == 400)
+            for body in ["text=x", "command=%2Fecho&text=a|b\u{e4}^%", "command=%zz", "=", "%"] {
+                #expect(await commands(Self.request(body)).status == 400)
+            }
             try await TestHost([backend], logger: logger).run([Echo()]) {
                 // Until the backend runs.
                 while await events(event).status == 503 { await Task.yield() }

@@ -87,13 +87,17 @@ final class Workspace: Sendable {
         try await request("log?messages=\(count)")["messages"]?.array ?? []
     }
 
+    func untilOpen(sockets count: Int) async throws { _ = try await request("log?sockets=\(count)") }
+
+    /// What the app did.
+    func log() async throws -> [JSONValue] { try await request("log")["log"]?.array ?? [] }
+
     /// How often a method was called.
     func calls(_ method: String) async throws -> Int { try await calls(of: method).count }
 
     /// With what a method was called.
     func calls(of method: String) async throws -> [JSONValue] {
-        let log = try await request("log")["log"]?.array ?? []
-        return log.filter { $0["call"]?.string == method }.compactMap { $0["arguments"] }
+        try await log().filter { $0["call"]?.string == method }.compactMap { $0["arguments"] }
     }
 
     /// All that was said, once this is.

@@ -44,10 +44,24 @@ extension SlackBackend: WebRoutes {
     }
 
     private static func command(_ request: WebRequest) -> Content? {
-        var components = URLComponents()
-        components.percentEncodedQuery = String(decoding: request.body, as: UTF8.self).replacing("+", with: "%20")
-        guard let items = components.queryItems else { return nil }
-        let payload = items.reduce(into: [String: JSONValue]()) { $0[$1.name] = .string($1.value ?? "") }
-        return payload["command"] == nil ? nil : .envelope(.command(.object(payload)))
+        guard let fields = form(request.body), fields["command"] != nil else { return nil }
+        return .envelope(.command(.object(fields.mapValues { .string($0) })))
+    }
+
+    /// `application/x-www-form-urlencoded`; nil where it is not.
+    static func form(_ body: [UInt8]) -> [String: String]? {
+        var fields: [String: String] = [:]
+        for pair in String(decoding: body, as: UTF8.self).split(separator: "&") {
+            let parts = pair.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+            let decoded = parts.map { $0.replacing("+", with: " ").removingPercentEncoding }
+            guard let name = decoded[0] else { return nil }
+            guard decoded.count > 1 else {
+                fields[name] = ""
+                continue
+            }
+            guard let value = decoded[1] else { return nil }
+            fields[name] = value
+        }
+        return fields
     }
 }

@@ -43,27 +43,46 @@ public final class SlackBackend: ChatBackend {
         }
     }
 
-    /// What was acknowledged is worked off beside reading: an acknowledgement waits for nothing.
+    /// So many envelopes may wait; what comes then is not acknowledged, so that Slack sends it again.
+    private static let ahead = 10_000
+
+    /// What was acknowledged is worked off beside reading, and to its end: an acknowledgement waits for nothing.
     private func receive(_ take: @escaping @Sendable (SlackEnvelope) async -> Void) async throws {
-        let (envelopes, inlet) = AsyncStream.makeStream(of: SlackEnvelope.self)
+        let (envelopes, inlet) = AsyncStream.makeStream(
+            of: SlackEnvelope.self, bufferingPolicy: .bufferingOldest(Self.ahead))
+        let work = Task(executorPreference: ChatLoop.shared) {
+            for await envelope in envelopes { await take(envelope) }
+        }
         self.inlet.withLock { $0 = inlet }
-        defer { self.inlet.withLock { $0 = nil } }
-        try await withThrowingTaskGroup(of: Void.self) { group in
-            group.addTask { for await envelope in envelopes { await take(envelope) } }
-            if settings.appToken != nil {
-                group.addTask { [api, logger] in try await SocketMode(api, logger).run { inlet.yield($0) } }
+        do {
+            // Where there are only requests, there is nothing to read.
+            guard settings.appToken != nil else {
+                await Signal().wait()
+                throw CancellationError()
             }
-            defer { group.cancelAll() }
-            try await group.next()
+            try await SocketMode(api, logger).run { [self] in self.take($0) }
+            await finish(inlet, work)
+        } catch {
+            await finish(inlet, work)
+            throw error
         }
     }
 
-    /// False while the backend does not run.
-    func take(_ envelope: SlackEnvelope) -> Bool { inlet.value.map { _ = $0.yield(envelope) } != nil }
+    private func finish(_ inlet: AsyncStream<SlackEnvelope>.Continuation, _ work: Task<Void, Never>) async {
+        self.inlet.withLock { $0 = nil }
+        inlet.finish()
+        await work.value
+    }
+
+    /// False while the backend takes nothing.
+    func take(_ envelope: SlackEnvelope) -> Bool {
+        if case .enqueued? = inlet.value?.yield(envelope) { true } else { false }
+    }
 
     public func send(_ reply: Reply, to address: Address) async throws -> MessageReference? {
         do {
-            if reply.kind != .result, let url = responses.take(address.inReplyTo) {
+            guard !reply.text.isEmpty || reply.extra["slack"] != nil else { return nil }
+            if let url = responses.take(address.inReplyTo) {
                 return try await respond(reply, at: url)
             }
             return try await post(reply, to: address)
@@ -96,6 +115,15 @@ public final class SlackBackend: ChatBackend {
         return id
     }
 
+    /// The one person in a room who may read it; nil where everybody may.
+    private static func reader(of reply: Reply, at address: Address) throws -> String? {
+        guard reply.isPrivate || reply.isConfidential, case .room = address.place else { return nil }
+        guard let person = address.inReplyTo.flatMap(SlackInbox.sender) else {
+            throw SendFailure("it is for one person, and nobody knows for whom", .never)
+        }
+        return person
+    }
+
     /// Answers a slash command: to a channel too that the bot is not in.
     private func respond(_ reply: Reply, at url: URL) async throws -> MessageReference? {
         let isPrivate = reply.isPrivate || reply.isConfidential || reply.kind == .error
@@ -116,7 +144,7 @@ public final class SlackBackend: ChatBackend {
         arguments["channel"] = .string(try await id(of: address.place))
         arguments["thread_ts"] = address.thread.map { .string($0) }
         var method = "chat.postMessage"
-        if reply.isPrivate, case .room = address.place, let person = address.inReplyTo.flatMap(SlackInbox.sender) {
+        if let person = try Self.reader(of: reply, at: address) {
             method = "chat.postEphemeral"
             arguments["user"] = .string(person)
         }
@@ -128,17 +156,22 @@ public final class SlackBackend: ChatBackend {
 extension SlackBackend: FileSending {
     /// Slack's external upload (https://docs.slack.dev/messaging/working-with-files#upload): an address is asked for,
     /// written to, and then shown in its place.
-    public func send(file name: String, _ reply: Reply, to address: Address) async throws -> MessageReference? {
+    public func send(file title: String, _ reply: Reply, to address: Address) async throws -> MessageReference? {
         do {
+            var address = address
+            if let person = try Self.reader(of: reply, at: address) {
+                // A file cannot be shown to one person in a channel.
+                address = Address(backend: name, place: .direct(person))
+            }
             let bytes = Array(reply.text.utf8)
             let place = try await api.call(
-                "files.getUploadURLExternal", ["filename": .string(name), "length": .string("\(bytes.count)")])
+                "files.getUploadURLExternal", ["filename": .string(title), "length": .string("\(bytes.count)")])
             guard let url = place["upload_url"]?.string.flatMap({ URL(string: $0) }), let id = place["file_id"] else {
                 throw SlackError("files.getUploadURLExternal", "unreadable", "no upload_url")
             }
             try await api.upload(bytes, to: url)
             var arguments: [String: JSONValue] = [
-                "files": [["id": id, "title": .string(name)]], "channel_id": .string(try await channel(of: address)),
+                "files": [["id": id, "title": .string(title)]], "channel_id": .string(try await channel(of: address)),
             ]
             arguments["thread_ts"] = address.thread.map { .string($0) }
             try await api.call("files.completeUploadExternal", arguments)

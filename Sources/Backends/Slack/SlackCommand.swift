@@ -7,9 +7,7 @@ struct SlackCommand: Sendable, Equatable {
     /// With its slash.
     var name: String
     var channel: String
-    var channelName: String
     var user: String
-    var userName: String
     /// Names this call of it.
     var trigger: String
     /// As Slack sends it, with the name of the command in front, without its slash.
@@ -24,8 +22,6 @@ struct SlackCommand: Sendable, Equatable {
         name = command
         self.user = user
         self.channel = channel
-        channelName = payload["channel_name"]?.string ?? channel
-        userName = payload["user_name"]?.string ?? user
         trigger = payload["trigger_id"]?.string ?? UUID().uuidString
         let text = payload["text"]?.string ?? ""
         raw = command.dropFirst() + (text.isEmpty ? "" : " \(text)")

@@ -60,10 +60,15 @@ actor SlackInbox {
 
     private func take(_ command: SlackCommand) async {
         if let url = command.responseURL { responses.add(url, for: command.id) }
+        // Not by the names that came along: a private channel is called “privategroup” there.
+        var room: Room?
+        if !command.isDirect {
+            room = Room(id: command.channel, name: "#" + (await names.name(of: command.channel)))
+        }
         await deliver(
             ChatMessage(
-                id: command.id, sender: Person(id: command.user, name: "@\(command.userName)"),
-                room: command.isDirect ? nil : Room(id: command.channel, name: "#\(command.channelName)"),
+                id: command.id, sender: Person(id: command.user, name: "@" + (await names.name(of: command.user))),
+                room: room,
                 text: await text(command.raw), isAddressed: true))
     }
 

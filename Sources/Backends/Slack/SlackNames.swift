@@ -10,6 +10,7 @@ actor SlackNames {
 
     private static let capacity = 10_000
     private static let lifetime = Duration.seconds(3_600)
+    private static let again = Duration.seconds(60)
     /// Messages wait for names, in the order in which they came.
     private static let patience = TimeAmount.seconds(3)
 
@@ -32,7 +33,12 @@ actor SlackNames {
     /// Without `@` or `#`. Where Slack does not tell it, the identifier.
     func name(of id: String) async -> String {
         if let entry = entries[id], entry.since.duration(to: .now) < Self.lifetime { return entry.name }
-        guard let name = try? await ask(id) else { return entries[id]?.name ?? id }
+        // Slack does not tell it now: it is asked again in a while, not for each message.
+        guard let name = try? await ask(id) else {
+            let known = entries[id]?.name ?? id
+            entries[id] = Entry(name: known, since: .now - (Self.lifetime - Self.again))
+            return known
+        }
         if entries.count >= Self.capacity { entries.removeAll(keepingCapacity: true) }
         entries[id] = Entry(name: name)
         return name

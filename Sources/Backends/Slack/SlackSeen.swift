@@ -7,7 +7,7 @@ import PetrelKit
 /// A mark is on its way into the store before the command is handed over, so that it is there before StackStorm hears of
 /// it.
 actor SlackSeen {
-    /// Slack repeats for an hour at most; so many are kept.
+    /// Slack repeats for minutes, and with delayed events for a day; so many are kept.
     private static let capacity = 20_000
     private static let trimming = 1_000
 
@@ -21,13 +21,16 @@ actor SlackSeen {
         self.logger = logger
         records = storage?.records("seen")
         do {
-            order = try await records?.all().map(\.key) ?? []
+            // The oldest first: a key is a channel and a time stamp.
+            order = (try await records?.all().map(\.key) ?? []).sorted { Self.time(of: $0) < Self.time(of: $1) }
         } catch {
             logger.error("What Slack has delivered before cannot be read: \(error)")
             order = []
         }
         keys = Set(order)
     }
+
+    private static func time(of key: String) -> Substring { key.drop { $0 != "/" } }
 
     /// Whether it is the first time.
     func isNew(_ key: String) async -> Bool {

@@ -33,7 +33,7 @@ struct SocketMode: Sendable {
         }
     }
 
-    private static let hurry = Duration.seconds(15)
+    private static let longestPause = Duration.seconds(30)
 
     private let api: SlackAPI
     private let logger: Logger
@@ -53,18 +53,19 @@ struct SocketMode: Sendable {
 
     /// Keeps a socket open until cancelled, or until one breaks. When Slack asks for it, the next one is up before the
     /// old one is left.
-    func run(take: @escaping @Sendable (SlackEnvelope) -> Void) async throws {
+    /// - Parameter take: returns false where it cannot be taken now, so that it is not acknowledged either.
+    func run(take: @escaping @Sendable (SlackEnvelope) -> Bool) async throws {
         try await withThrowingTaskGroup(of: WebSocket.Ending?.self) { group in
             // Nil: the next socket is wanted.
-            func open() {
+            func open(isFirst: Bool) {
                 let isWanted = Signal()
-                group.addTask { try await socket(isWanted, take) }
+                group.addTask { try await isFirst ? socket(isWanted, take) : replacement(isWanted, take) }
                 group.addTask {
                     await isWanted.wait()
                     return nil
                 }
             }
-            open()
+            open(isFirst: true)
             var count = 1
             while let ending = try await group.next() {
                 try Task.checkCancellation()
@@ -73,14 +74,33 @@ struct SocketMode: Sendable {
                     if count == 0 { throw BackendFailure("The socket to Slack has ended: \(ending)") }
                 } else {
                     count += 1
-                    open()
+                    open(isFirst: false)
                 }
             }
         }
     }
 
+    /// Tried until it is open: another one lives meanwhile.
+    private func replacement(
+        _ isWanted: Signal, _ take: @escaping @Sendable (SlackEnvelope) -> Bool
+    ) async throws -> WebSocket.Ending? {
+        var pause = Duration.milliseconds(500)
+        while true {
+            do {
+                return try await socket(isWanted, take)
+            } catch let error as SlackError where !error.isFinal {
+                logger.warning("The next socket to Slack cannot be had yet: \(error)")
+                try await Task.sleep(for: max(pause, error.retryAfter ?? .zero))
+            } catch let error as WebSocketClient.Failure {
+                logger.warning("The next socket to Slack cannot be opened yet: \(error)")
+                try await Task.sleep(for: pause)
+            }
+            pause = min(pause * 2, Self.longestPause)
+        }
+    }
+
     private func socket(
-        _ isWanted: Signal, _ take: @escaping @Sendable (SlackEnvelope) -> Void
+        _ isWanted: Signal, _ take: @escaping @Sendable (SlackEnvelope) -> Bool
     ) async throws -> WebSocket.Ending? {
         let answer = try await api.call("apps.connections.open", as: .app)
         guard let url = answer["url"]?.string.flatMap({ URL(string: $0) }) else {
@@ -92,13 +112,15 @@ struct SocketMode: Sendable {
             switch Frame(text) {
             case .hello: logger.debug("A socket to Slack is open.")
             case .envelope(let id, let type, let payload):
+                if let envelope = SlackEnvelope(type: type, payload: payload), !take(envelope) {
+                    return logger.warning("Too much of Slack's waits; it will send this again.")
+                }
                 try await socket.send(.text(Self.acknowledgement(of: id)))
-                if let envelope = SlackEnvelope(type: type, payload: payload) { take(envelope) }
             case .disconnect("link_disabled"):
                 throw BackendFailure(
                     "Socket Mode was switched off for this app; switch it on at api.slack.com/apps.", isFinal: true)
             case .disconnect("too_many_websockets"):
-                throw BackendFailure("Slack has too many sockets of this app open: another program uses its token.")
+                logger.warning("Slack has too many sockets of this app open: another program uses its token.")
             case .disconnect: isWanted.open()
             case .unknown: logger.warning("Slack sent something that is no envelope; it is left out.")
             }

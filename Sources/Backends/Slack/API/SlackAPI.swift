@@ -157,17 +157,18 @@ struct SlackError: Error, CustomStringConvertible, Equatable {
     var isFinal: Bool {
         [
             "invalid_auth", "not_authed", "account_inactive", "token_revoked", "token_expired",
-            "not_allowed_token_type", "org_login_required", "app_uninstalled",
+            "not_allowed_token_type", "app_uninstalled",
         ].contains(code)
     }
 
-    /// What sending again cannot change.
+    /// Sending again helps where Slack is busy or cannot be reached, and where the token has to be changed. All else would
+    /// hold up what waits behind it, and be refused again.
     var remedy: SendFailure.Remedy {
-        let hopeless = [
-            "channel_not_found", "not_in_channel", "is_archived", "user_not_found", "user_disabled", "cannot_dm_bot",
-            "restricted_action", "no_text", "msg_too_long", "invalid_blocks", "invalid_attachments",
-            "too_many_attachments", "user_not_in_channel", "messages_tab_disabled", "missing_scope",
+        let passing = [
+            "ratelimited", "rate_limited", "message_limit_exceeded", "internal_error", "fatal_error",
+            "service_unavailable", "request_timeout", "team_added_to_org", "org_login_required",
+            "external_channel_migrating", "unreachable", "unreadable",
         ]
-        return hopeless.contains(code) ? .never : .later(after: retryAfter)
+        return passing.contains(code) || isFinal ? .later(after: retryAfter) : .never
     }
 }

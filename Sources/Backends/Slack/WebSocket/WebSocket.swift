@@ -58,7 +58,13 @@ struct WebSocket: Sendable {
     }
 
     private func write(_ opcode: WebSocketOpcode, _ data: ByteBuffer) async throws {
-        try await outbound.write(WebSocketFrame(fin: true, opcode: opcode, maskKey: .random(), data: data))
+        do {
+            try await outbound.write(WebSocketFrame(fin: true, opcode: opcode, maskKey: .random(), data: data))
+        } catch is CancellationError {
+            throw CancellationError()
+        } catch {
+            throw Ending(code: nil, reason: "the connection broke: \(error)")
+        }
     }
 
     private func writeClose(_ code: WebSocketErrorCode?, _ reason: String) async throws {
@@ -95,6 +101,8 @@ extension WebSocket {
             throw refusal.cause
         } catch is CancellationError {
             throw CancellationError()
+        } catch let ending as Ending {
+            return ended.value ?? ending
         } catch {
             return ended.value ?? Ending(code: nil, reason: "the connection broke: \(error)")
         }
@@ -131,7 +139,13 @@ extension WebSocket {
     private func hand(
         _ message: Message, to take: @Sendable (Message, WebSocket) async throws -> Void
     ) async throws {
-        do { try await take(message, self) } catch { throw NotTaken(cause: error) }
+        do {
+            try await take(message, self)
+        } catch let ending as Ending {
+            throw ending
+        } catch {
+            throw NotTaken(cause: error)
+        }
     }
 
     private func end(_ how: Ending, _ code: WebSocketErrorCode?, _ reason: String) async throws {

@@ -4,7 +4,7 @@ import NIOPosix
 import NIOSSL
 import NIOWebSocket
 
-/// Opens WebSockets to `ws://` and `wss://` addresses, directly or through an HTTP proxy.
+/// Opens WebSockets to `ws://` and `wss://` addresses.
 struct WebSocketClient: Sendable {
     /// Why none was opened.
     struct Failure: Error, CustomStringConvertible, Sendable {
@@ -56,8 +56,22 @@ struct WebSocketClient: Sendable {
             }
             .connect(host: target.host, port: target.port)
         connecting.whenFailure { opened.fail($0) }
+        // A promise is kept once: what comes later changes nothing.
+        let timer = loop.scheduleTask(in: patience) {
+            opened.fail(Failure(description: "no answer within \(limits.handshake)"))
+        }
+        opened.futureResult.whenComplete { result in
+            timer.cancel()
+            if case .failure = result { connecting.whenSuccess { $0.close(promise: nil) } }
+        }
         do {
-            return try await opened.futureResult.get()
+            return try await withTaskCancellationHandler {
+                try await opened.futureResult.get()
+            } onCancel: {
+                opened.fail(CancellationError())
+            }
+        } catch is CancellationError {
+            throw CancellationError()
         } catch let failure as Failure {
             throw Failure(description: "\(target.host): \(failure)")
         } catch {
@@ -101,7 +115,6 @@ private final class HandshakeHandler: ChannelInboundHandler {
     private let limits: WebSocket.Limits
     /// Nil once it is settled.
     private var opened: EventLoopPromise<NIOAsyncChannel<WebSocketFrame, WebSocketFrame>>?
-    private var timer: Scheduled<Void>?
 
     init(
         _ handshake: WebSocketHandshake, _ limits: WebSocket.Limits,
@@ -113,8 +126,6 @@ private final class HandshakeHandler: ChannelInboundHandler {
     }
 
     func channelActive(context: ChannelHandlerContext) {
-        let channel = context.channel
-        timer = context.eventLoop.scheduleTask(in: TimeAmount(limits.handshake)) { channel.close(promise: nil) }
         context.writeAndFlush(wrapOutboundOut(ByteBuffer(bytes: handshake.request)), promise: nil)
         context.fireChannelActive()
     }
@@ -127,7 +138,6 @@ private final class HandshakeHandler: ChannelInboundHandler {
         case .open(let rest):
             do {
                 let channel = try open(context.channel)
-                timer?.cancel()
                 opened?.succeed(channel)
                 opened = nil
                 if !rest.isEmpty { context.fireChannelRead(wrapInboundOut(ByteBuffer(bytes: rest))) }
@@ -156,7 +166,6 @@ private final class HandshakeHandler: ChannelInboundHandler {
     }
 
     private func fail(_ error: any Error, _ context: ChannelHandlerContext) {
-        timer?.cancel()
         guard let opened else { return }
         self.opened = nil
         opened.fail(error)
