@@ -59,10 +59,12 @@ import Testing
             headers: ["x-slack-request-timestamp": time, "x-slack-signature": "v0=\(code)"], body: Array(body.utf8))
     }
 
-    @Test func `events and slash commands come by requests, and repeated ones run once`() async throws {
+    /// - Parameter withSocket: Socket Mode is there too, and is switched off at the start.
+    @Test(arguments: [false, true])
+    func `events and slash commands come by requests, and repeated ones run once`(withSocket: Bool) async throws {
         try await Workspace.with { workspace in
             var settings = try workspace.settings
-            settings.appToken = nil
+            settings.appToken = withSocket ? settings.appToken : nil
             settings.signingSecret = Secret(Self.secret)
             let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
             let backend = SlackBackend(name: "slack", settings: settings, logger: logger)
@@ -81,6 +83,10 @@ import Testing
                 #expect(await commands(Self.request(body)).status == 400)
             }
             try await TestHost([backend], logger: logger).run([Echo()]) {
+                if withSocket {
+                    try await workspace.untilOpen(sockets: 1)
+                    try await workspace.order("disconnect", ["reason": "link_disabled", "close": true])
+                }
                 // Until the backend runs.
                 while await events(event).status == 503 { await Task.yield() }
                 for _ in 0..<3 { #expect(await events(event).status == 200) }

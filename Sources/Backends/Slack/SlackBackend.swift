@@ -55,16 +55,22 @@ public final class SlackBackend: ChatBackend {
         }
         self.inlet.withLock { $0 = inlet }
         do {
-            // Where there are only requests, there is nothing to read.
-            guard settings.appToken != nil else {
-                await Signal().wait()
-                throw CancellationError()
-            }
-            try await SocketMode(api, logger).run { [self] in self.take($0) }
+            if settings.appToken != nil { try await listen() }
+            // Requests come by themselves.
+            await Signal().wait()
             await finish(inlet, work)
         } catch {
             await finish(inlet, work)
             throw error
+        }
+    }
+
+    /// Returns where Socket Mode was switched off, and requests come besides.
+    private func listen() async throws {
+        do {
+            try await SocketMode(api, logger).run { [self] in take($0) }
+        } catch let failure as BackendFailure where failure.isFinal && settings.signingSecret != nil {
+            logger.error("\(failure) Requests of Slack's are taken still.")
         }
     }
 

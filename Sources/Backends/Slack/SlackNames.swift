@@ -14,8 +14,9 @@ actor SlackNames {
     /// Messages wait for names, in the order in which they came.
     private static let patience = TimeAmount.seconds(3)
 
-    /// The whole workspace is listed once in this time at most, and so many pages of it.
+    /// A list of the workspace counts for so long, for what is not in it for less. It has so many pages at most.
     private static let listing = Duration.seconds(600)
+    private static let relisting = Duration.seconds(30)
     private static let pages = 50
 
     private let api: SlackAPI
@@ -46,8 +47,11 @@ actor SlackNames {
 
     /// The id of a channel that the bot can see, by its name without `#`; nil where there is none.
     func channel(named name: String) async throws -> String? {
-        if let id = channels[name] { return id }
-        if let listed, listed.duration(to: .now) < Self.listing { return nil }
+        if let age = listed?.duration(to: .now) {
+            // It may have been made just now.
+            if let id = channels[name], age < Self.listing { return id }
+            if age < Self.relisting { return nil }
+        }
         let list = list ?? Task { [api] in try await Self.list(api) }
         self.list = list
         defer { if self.list == list { self.list = nil } }
