@@ -34,7 +34,7 @@ struct WebSocket: Sendable {
     }
 
     private let outbound: NIOAsyncChannelOutboundWriter<WebSocketFrame>
-    /// One side has taken leave.
+    /// The other side has taken leave, or has to be left.
     private let leaving = Signal()
     private let ending: Locked<Ending?>
     private let heard = Locked(ContinuousClock.now)
@@ -49,12 +49,6 @@ struct WebSocket: Sendable {
         case .text(let text): try await write(.text, ByteBuffer(string: text))
         case .binary(let bytes): try await write(.binary, bytes)
         }
-    }
-
-    /// Takes leave. What comes until the other side has answered is handed over still.
-    func close(_ code: WebSocketErrorCode = .normalClosure, _ reason: String = "") async throws {
-        try await writeClose(code, reason)
-        leaving.open()
     }
 
     private func write(_ opcode: WebSocketOpcode, _ data: ByteBuffer) async throws {
@@ -150,7 +144,7 @@ extension WebSocket {
 
     private func end(_ how: Ending, _ code: WebSocketErrorCode?, _ reason: String) async throws {
         ending.withLock { $0 = how }
-        if !leaving.isOpen { try await writeClose(code, reason) }
+        try await writeClose(code, reason)
         leaving.open()
     }
 
