@@ -42,6 +42,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
         .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
         .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
+        .package(url: "https://github.com/apple/swift-nio-extras", from: "1.0.0"),
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
@@ -86,6 +87,7 @@ let package = Package(
             "StackStormSimulator", nil,
             [
                 "PetrelKit", "StackStormClient", log, lifecycle, hummingbird, nio, httpTypes,
+                .product(name: "NIOHTTPTypes", package: "swift-nio-extras"),
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
             ]),
         .systemLibrary(name: "CEditline", pkgConfig: "libedit", providers: [.apt(["libedit-dev"])]),
@@ -149,7 +151,7 @@ let package = Package(
             "StackStormModuleTests",
             [
                 "StackStormModule", "StackStormClient", "StackStormSimulator", "PetrelKit", "PetrelTesting",
-                "PetrelCore", "BuiltinsModule", "PetrelWeb", log, lifecycle, nio,
+                "PetrelCore", "BuiltinsModule", "PetrelWeb", "FaultSuite", log, lifecycle, nio,
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),

@@ -92,7 +92,7 @@ private struct FuzzStorage: Storage, Ledger {
     func last() async throws -> Int64 { 0 }
     func unsaid(among entries: [LedgerEntry]) async throws -> [LedgerEntry] { entries }
     func note(_ entry: LedgerEntry) {}
-    func forget(through number: Int64) async throws {}
+    func forget(through number: Int64, heardThrough heard: Int64) async throws {}
 }
 
 /// A host that takes everything and does nothing.

@@ -8,8 +8,8 @@ public protocol Ledger: Sendable {
     func unsaid(among entries: [LedgerEntry]) async throws -> [LedgerEntry]
     /// What could not be said, and never will be, counts as said.
     func note(_ entry: LedgerEntry)
-    /// Removes what is as old as this entry, or older.
-    func forget(through number: Int64) async throws
+    /// Removes what is as old as this entry, or older, and what never got a source up to another one.
+    func forget(through number: Int64, heardThrough heard: Int64) async throws
 }
 
 /// One thing that was said.

@@ -76,11 +76,14 @@ struct StoredLedger: Ledger {
         queue.submit { [module] in try Self.insert(entry, module, in: $0) }
     }
 
-    func forget(through number: Int64) async throws {
+    func forget(through number: Int64, heardThrough heard: Int64) async throws {
         let module = module
         try await queue.perform { database in
             try database.execute(
-                sql: "DELETE FROM ledger WHERE module = ? AND sequence <= ?", arguments: [module, number])
+                sql: """
+                    DELETE FROM ledger WHERE module = ? AND sequence <= ?;
+                    DELETE FROM ledger WHERE module = ? AND source IS NULL AND sequence <= ?
+                    """, arguments: [module, number, module, heard])
         }
     }
 

@@ -51,6 +51,8 @@ package struct StackStormTime: Hashable, Comparable, Sendable, Codable, CustomSt
         StackStormTime(microseconds: time.microseconds - Int64((duration / .microseconds(1)).rounded()))
     }
 
+    package static func + (time: StackStormTime, duration: Duration) -> StackStormTime { time - (.zero - duration) }
+
     package static func - (left: StackStormTime, right: StackStormTime) -> Duration {
         .microseconds(left.microseconds - right.microseconds)
     }

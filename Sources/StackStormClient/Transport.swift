@@ -187,6 +187,10 @@ extension StackStormError {
         case let error as StackStormError: self = error
         case NIOSSLError.handshakeFailed, is NIOConnectionError:
             self.init(.unreachable, "no connection", cause: "\(error)")
+        case let error as HTTPClientError where error == .proxyAuthenticationRequired:
+            self.init(
+                .unreachable,
+                "the proxy refuses the name and the password that HTTP_PROXY or HTTPS_PROXY has, or wants them there")
         case let error as HTTPClientError where Self.beforeFirstByte.contains(error):
             self.init(.unreachable, "no connection", cause: "\(error)")
         case is NIOTooManyBytesError: self.init(.unexpectedAnswer, "the answer is larger than allowed")
@@ -196,8 +200,8 @@ extension StackStormError {
     }
 
     private static let beforeFirstByte: [HTTPClientError] = [
-        .connectTimeout, .getConnectionFromPoolTimeout, .proxyAuthenticationRequired, .tlsHandshakeTimeout,
-        .httpProxyHandshakeTimeout, .alreadyShutdown, .socksHandshakeTimeout, .invalidProxyResponse,
+        .connectTimeout, .getConnectionFromPoolTimeout, .tlsHandshakeTimeout, .httpProxyHandshakeTimeout,
+        .alreadyShutdown, .socksHandshakeTimeout, .invalidProxyResponse,
     ]
 }
 

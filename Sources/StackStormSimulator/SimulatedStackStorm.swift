@@ -49,6 +49,8 @@ package actor SimulatedStackStorm {
     private var isEnding = false
     /// Seconds.
     private var clockError = 0.0
+    /// How wrong the web server's clock is, in seconds.
+    nonisolated let webClockError = Locked(0.0)
     private var silent: [AsyncStream<[UInt8]>.Continuation] = []
     private var hanging: [CheckedContinuation<Void, Never>] = []
     private var expectations: [(path: String, times: Int, waiter: CheckedContinuation<Void, Never>)] = []
@@ -83,8 +85,12 @@ package actor SimulatedStackStorm {
             count)
     }
 
-    /// Its clock, by which executions begin and end, is wrong from now on. The web server's is not.
-    package func setClock(error: Duration) { clockError = error / .seconds(1) }
+    /// Its clock, by which executions begin and end, is wrong from now on.
+    /// - Parameter ofWeb: the web server's too, which dates its answers.
+    package func setClock(error: Duration, ofWeb: Bool = false) {
+        clockError = error / .seconds(1)
+        if ofWeb { webClockError.withLock { $0 = error / .seconds(1) } }
+    }
 
     func timestamp(_ date: Date = .now) -> String { Self.timestamp(date + clockError) }
 

@@ -3,6 +3,7 @@ import HTTPTypes
 import Hummingbird
 package import Logging
 import NIOCore
+import NIOHTTPTypes
 import PetrelKit
 import ServiceLifecycle
 import UnixSignals
@@ -37,6 +38,8 @@ package final class Simulator: Service {
         quiet.logLevel = .critical
         let application = Application(
             responder: Responder(stackStorm: stackStorm),
+            server: .http1(
+                configuration: .init(additionalChannelHandlers: [WrongDate(error: self.stackStorm.webClockError)])),
             configuration: ApplicationConfiguration(address: .hostname("127.0.0.1", port: port), serverName: "nginx"),
             onServerRunning: { [listening] channel in listening(channel.localAddress?.port ?? 0) }, logger: quiet)
         // A server that is cancelled drops connections that are just being made, on which NIO stops the process: it is
@@ -100,6 +103,35 @@ private struct Responder: HTTPResponder {
             }
         }
         return Response(status: HTTPResponse.Status(code: answer.status), headers: fields, body: responseBody)
+    }
+}
+
+/// Dates the answers by a clock that may be wrong.
+private final class WrongDate: ChannelOutboundHandler, RemovableChannelHandler {
+    typealias OutboundIn = HTTPResponsePart
+    typealias OutboundOut = HTTPResponsePart
+
+    /// RFC 9110, 5.6.7.
+    private static let style = Date.VerbatimFormatStyle(
+        format: """
+            \(weekday: .abbreviated), \(day: .twoDigits) \(month: .abbreviated) \(year: .padded(4)) \
+            \(hour: .twoDigits(clock: .twentyFourHour, hourCycle: .zeroBased)):\(minute: .twoDigits):\
+            \(second: .twoDigits) GMT
+            """, locale: Locale(identifier: "en_US_POSIX"), timeZone: .gmt, calendar: Calendar(identifier: .gregorian))
+
+    private let error: Locked<Double>
+
+    init(error: Locked<Double>) {
+        self.error = error
+    }
+
+    func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
+        let error = error.value
+        guard error != 0, case .head(var head) = unwrapOutboundIn(data) else {
+            return context.write(data, promise: promise)
+        }
+        head.headerFields[.date] = Date(timeIntervalSinceNow: error).formatted(Self.style)
+        context.write(wrapOutboundOut(.head(head)), promise: promise)
     }
 }
 

@@ -17,6 +17,7 @@ struct StoreKeeping: Service {
     let delivery: Delivery
     let days: Int
     let logger: Logger
+    var clock: any Clock<Duration> = ContinuousClock()
 
     func run() async throws {
         await cancelWhenGracefulShutdown {
@@ -47,7 +48,7 @@ struct StoreKeeping: Service {
                 logger.error("The store could not be looked after: \(error)")
             }
             // Only cancellation ends a sleep early, and the loop looks for it.
-            try? await Task.sleep(for: pause)
+            try? await clock.sleep(for: pause)
         }
     }
 }

@@ -12,21 +12,6 @@ import Testing
 @Suite(.timeLimit(.minutes(1))) struct DeliveryTests {
     private struct Refused: Error {}
 
-    /// A clock on which nobody waits, and which tells how long they would have.
-    private final class HastyClock: Clock {
-        typealias Instant = ContinuousClock.Instant
-
-        let sleeps = Locked<[Duration]>([])
-        var now: Instant { .now }
-        var minimumResolution: Duration { .zero }
-
-        func sleep(until deadline: Instant, tolerance: Duration?) async throws {
-            sleeps.withLock { $0.append(ContinuousClock.now.duration(to: deadline)) }
-            try Task.checkCancellation()
-            await Task.yield()
-        }
-    }
-
     private static let ops = Address(backend: "test", place: .room("#ops"))
     private static let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
 

@@ -43,8 +43,12 @@ import Testing
         let ledger = store.storage(for: "st2").ledger
         let last = try await ledger.last()
         Self.say(Self.entry(2, nil), 2, store)
-        try await ledger.forget(through: last)
+        Self.say(Self.entry(4, nil), 3, store)
+        try await ledger.forget(through: last, heardThrough: last)
         #expect(try await ledger.unsaid(among: [Self.entry(1, "a"), Self.entry(2, "b")]).map(\.source) == ["a"])
+        // What has its source stays longer.
+        try await ledger.forget(through: last, heardThrough: last + 2)
+        #expect(try await ledger.unsaid(among: [Self.entry(4, "d"), Self.entry(2, "b")]).map(\.source) == ["d"])
         #expect(try await ledger.last() == last + 1)
         ledger.note(Self.entry(3, "c"))
         #expect(try await ledger.unsaid(among: [Self.entry(3, "c")]).isEmpty)

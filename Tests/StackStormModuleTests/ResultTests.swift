@@ -79,6 +79,35 @@ import Testing
         }
     }
 
+    @Test func `a clock of StackStorm's that is set back hides nothing, and says nothing again`() async throws {
+        let store = try TestStore()
+        let past = StackStormTime(.now) - .seconds(3_600)
+        try await store.storage(for: "st2").records("replay").set(
+            JSONValue.encode(ReplayCursor(time: past, floor: past)), for: "cursor")
+        let watch = LogWatch()
+        let options = Bench.Options(store: store, logger: watch.logger)
+        try await Bench.run(options) { bench in
+            await Self.untilLooked(bench, times: 1)
+            for number in 0..<3 { await Self.announce("old \(number)", bench) }
+            #expect(await Self.texts(3, bench) == (0..<3).map { "old \($0)" })
+            for error in [-1_200, -1_200, -1_500] {
+                await bench.stackStorm.setFault(.status(500), for: .stream)
+                await bench.stackStorm.cutStreams()
+                await bench.stackStorm.setClock(error: .seconds(error), ofWeb: true)
+                for number in 0..<3 { await Self.announce("missed \(number)", bench) }
+                await bench.stackStorm.setFault(nil, for: .stream)
+                #expect(await Self.texts(3, bench) == (0..<3).map { "missed \($0)" })
+                await Self.announce("heard", bench)
+                #expect(await bench.text() == "heard")
+            }
+            await bench.stackStorm.setClock(error: .seconds(-9_030), ofWeb: true)
+            await bench.stackStorm.cutStreams()
+            await watch.saw("StackStorm's clock was set back by 2 h 5 min. Until it shows")
+            await Self.announce("end", bench)
+            #expect(await bench.text() == "end")
+        }
+    }
+
     @Test func `an empty store begins at the present, and a restart goes on where the last run ended`() async throws {
         let store = try TestStore()
         try await Bench.withSimulator { stackStorm, port in
@@ -321,11 +350,43 @@ import Testing
     }
 
     @Test func `the ledger is forgotten only where it is never looked at again`() {
-        var cursor = ReplayCursor(time: Self.time(0))
-        for step in 1...10 { cursor.advance(newest: Self.time(step * 15), open: nil, number: Int64(step)) }
-        // 60 seconds before 150: the mark before 90.
-        #expect(cursor.forgettable() == 5)
-        #expect(cursor.forgettable() == nil)
+        var cursor = ReplayCursor(time: Self.time(0), floor: Self.time(0))
+        for step in 1...10 { cursor.advance(newest: Self.time(step * 20), open: nil, number: Int64(step)) }
+        // 60 seconds before 200: the mark before 140.
+        #expect(cursor.forgettable() == (6, nil))
+        #expect(cursor.floor == Self.time(0))
+        cursor.advance(newest: Self.time(1_950), open: nil, number: 11)
+        // 1,800 seconds before 1,950.
+        #expect(cursor.forgettable() == (10, 7))
+        #expect(cursor.floor == Self.time(140))
+        #expect(cursor.forgettable() == (10, nil))
+    }
+
+    @Test func `it goes back with StackStorm's clock, as far as the ledger tells what was said`() {
+        var cursor = ReplayCursor(time: Self.time(1_000), floor: Self.time(100))
+        #expect(cursor.follow(Self.time(1_500), ours: Self.time(9_000)) == .steady)
+        #expect(cursor.floor == Self.time(940))
+        cursor.floor = Self.time(100)
+        // A clock that is slow.
+        #expect(cursor.follow(Self.time(1_520), ours: Self.time(9_025)) == .steady)
+        // After a quiet time the cursor is far behind: it only goes no further than the new time.
+        #expect(cursor.follow(Self.time(1_420), ours: Self.time(9_030)) == .steady)
+        #expect(cursor.time == Self.time(1_000))
+        cursor.advance(newest: Self.time(1_515), open: nil, number: 1)
+        #expect(cursor.time == Self.time(1_420))
+        #expect(cursor.follow(Self.time(830), ours: Self.time(9_040)) == .setBack)
+        #expect(cursor.time == Self.time(820))
+        cursor.advance(newest: Self.time(1_515), open: nil, number: 2)
+        #expect(cursor.time == Self.time(830))
+        #expect(cursor.follow(Self.time(850), ours: Self.time(9_060)) == .steady)
+        #expect(
+            cursor.follow(Self.time(60), ours: Self.time(9_070)) == .setBackTooFar(.seconds(800), until: Self.time(860))
+        )
+        #expect(cursor.time == Self.time(830))
+        // By the old time again.
+        #expect(cursor.follow(Self.time(1_600), ours: Self.time(9_700)) == .steady)
+        cursor.advance(newest: Self.time(1_590), open: nil, number: 3)
+        #expect(cursor.time == Self.time(1_590))
     }
 }
 

@@ -1,4 +1,5 @@
 import AsyncHTTPClient
+import FaultSuite
 import Foundation
 import NIOCore
 import NIOPosix
@@ -36,6 +37,22 @@ import Testing
     }
 
     private static func trust(in folder: URL) async throws {
+        try await withServer(in: folder) { port, certificate in
+            let trusted = try Self.client(port) { $0.tls.authority = certificate }
+            #expect(try await trusted.account().username == "tls")
+            let careless = try Self.client(port) { $0.tls.verifies = false }
+            #expect(try await careless.account().username == "tls")
+            let stranger = try Self.client(port) { _ in }
+            await #expect { try await stranger.account() } throws: { error in
+                (error as? StackStormError)?.code == .unreachable
+            }
+        }
+    }
+
+    /// A StackStorm of one answer, behind TLS.
+    private static func withServer(
+        in folder: URL, _ body: @Sendable (Int, String) async throws -> Void
+    ) async throws {
         let (certificate, key) = try await Self.selfSigned(in: folder)
         let (ports, found) = AsyncStream.makeStream(of: Int.self)
         let server = WebServer(
@@ -48,18 +65,101 @@ import Testing
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await services.run() }
             for await port in ports {
-                let trusted = try Self.client(port) { $0.tls.authority = certificate }
-                #expect(try await trusted.account().username == "tls")
-                let careless = try Self.client(port) { $0.tls.verifies = false }
-                #expect(try await careless.account().username == "tls")
-                let stranger = try Self.client(port) { _ in }
-                await #expect { try await stranger.account() } throws: { error in
-                    (error as? StackStormError)?.code == .unreachable
-                }
+                try await body(port, certificate)
                 await services.triggerGracefulShutdown()
                 break
             }
             try await group.waitForAll()
+        }
+    }
+
+    @Test func `the environment's proxy is used, for the stream as well`() async throws {
+        try await withFolder { folder in
+            try await Proxy.run(in: folder) { proxy in
+                try await Bench.run {
+                    $0.environment = ["http_proxy": proxy.url]
+                } _: { bench in
+                    bench.backend.type("!st2 echo through")
+                    #expect(await bench.text().hasPrefix("core.echo started"))
+                    #expect(await bench.text().contains("through"))
+                    var settings = bench.client.settings
+                    settings.environment = ["http_proxy": proxy.anonymous]
+                    let stranger = try StackStormClient(settings, logger: Bench.logger)
+                    await #expect { try await stranger.account() } throws: { error in
+                        (error as? StackStormError)?.message.contains("the proxy refuses the name") == true
+                    }
+                }
+            }
+        }
+    }
+
+    @Test func `and an encrypted connection passes it as it is`() async throws {
+        try await withFolder { folder in
+            try await Proxy.run(in: folder) { proxy in
+                try await Self.withServer(in: folder) { port, certificate in
+                    let client = try Self.client(port) {
+                        $0.tls.authority = certificate
+                        $0.environment = ["HTTPS_PROXY": proxy.url]
+                    }
+                    #expect(try await client.account().username == "tls")
+                    let stranger = try Self.client(port) {
+                        $0.tls.authority = certificate
+                        $0.environment = ["HTTPS_PROXY": proxy.anonymous]
+                    }
+                    await #expect { try await stranger.account() } throws: { error in
+                        (error as? StackStormError)?.message.contains("the proxy refuses the name") == true
+                    }
+                }
+            }
+        }
+    }
+
+    @Test func `a server that wants a certificate of ours gets it`() async throws {
+        try await withFolder { folder in
+            let (certificate, key) = try await Self.selfSigned(in: folder)
+            let chain = try NIOSSLCertificate.fromPEMFile(certificate)
+            var configuration = TLSConfiguration.makeServerConfiguration(
+                certificateChain: chain.map { .certificate($0) },
+                privateKey: .privateKey(try NIOSSLPrivateKey(file: key, format: .pem)))
+            configuration.certificateVerification = .noHostnameVerification
+            configuration.trustRoots = .certificates(chain)
+            let context = try NIOSSLContext(configuration: configuration)
+            let server = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+                .childChannelInitializer { child in
+                    child.eventLoop.makeCompletedFuture {
+                        try child.pipeline.syncOperations.addHandlers(
+                            [NIOSSLServerHandler(context: context), SayWho()])
+                    }
+                }.bind(host: "127.0.0.1", port: 0).get()
+            let port = server.localAddress?.port ?? 0
+            let known = try Self.client(port) {
+                $0.tls.authority = certificate
+                $0.tls.certificate = certificate
+                $0.tls.key = key
+            }
+            #expect(try await known.account().username == "known")
+            let stranger = try Self.client(port) { $0.tls.authority = certificate }
+            await #expect(throws: StackStormError.self) { try await stranger.account() }
+            #expect {
+                try Self.client(port) { $0.tls.certificate = folder.path + "/none.pem" }
+            } throws: {
+                (($0 as? StackStormError)?.message ?? "").hasPrefix(
+                    "client_cert and client_key: \(folder.path)/none.pem")
+            }
+            try await server.close()
+        }
+    }
+
+    /// Answers whatever comes.
+    private final class SayWho: ChannelInboundHandler {
+        typealias InboundIn = ByteBuffer
+        typealias OutboundOut = ByteBuffer
+
+        func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+            let body = #"{"username":"known"}"#
+            let answer =
+                "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: \(body.utf8.count)\r\n\r\n\(body)"
+            context.writeAndFlush(wrapOutboundOut(ByteBuffer(string: answer)), promise: nil)
         }
     }
 

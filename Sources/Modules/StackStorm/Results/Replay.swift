@@ -172,6 +172,7 @@ actor Replay {
         var pending: [String: ContinuousClock.Instant] = [:]
         var newest: StackStormTime?
         var open: StackStormTime?
+        var now: StackStormTime?
         try await cutOff(&cursor)
         var filter = HistoryFilter(after: cursor.start, limit: Self.pageSize)
         while true {
@@ -187,14 +188,32 @@ actor Replay {
                 }
             }
             newest = page.items.last?.start ?? newest
+            now = page.now
             filter.offset += page.count
             if page.count < Self.pageSize { break }
         }
         self.pending = pending
+        if let now, try follow(now, &cursor) { return try await compare() }
         cursor.advance(newest: newest, open: open, number: number)
         let forgettable = cursor.forgettable()
-        if cursor != self.cursor { try keep(cursor) }
-        if let forgettable { try await host.storage.ledger.forget(through: forgettable) }
+        if cursor.isWorthKeeping(over: self.cursor) { try keep(cursor) } else { self.cursor = cursor }
+        try await host.storage.ledger.forget(through: forgettable.all ?? 0, heardThrough: forgettable.heard ?? 0)
+    }
+
+    /// Whether StackStorm's clock was set back, and the cursor with it.
+    private func follow(_ now: StackStormTime, _ cursor: inout ReplayCursor) throws -> Bool {
+        switch cursor.follow(now) {
+        case .steady: return false
+        case .setBack:
+            host.logger.notice("StackStorm's clock was set back: its history is read again from there.")
+            try keep(cursor)
+            return true
+        case .setBackTooFar(let jump, let end):
+            host.tellAdmins(
+                "StackStorm's clock was set back by \(jump.inWords). Until it shows \(end) again, what its stream does "
+                    + "not bring is not made up for: look into its history after a disturbance.")
+            return false
+        }
     }
 
     /// Moves the cursor into the window. Tells, once, what that cuts off.
