@@ -134,7 +134,8 @@ let package = Package(
         tests(
             "SlackBackendTests",
             [
-                "SlackBackend", "PetrelKit", "PetrelTesting", "FaultSuite", log, nio,
+                "SlackBackend", "PetrelKit", "PetrelCore", "PetrelTesting", "FaultSuite",
+                "StackStormModule", "StackStormClient", "StackStormSimulator", log, nio,
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "NIOFoundationCompat", package: "swift-nio"),

@@ -85,6 +85,8 @@ package final class Host: Sendable {
 extension Host: HostOverview {
     package var uptime: Duration { ContinuousClock.now - started }
 
+    package var prefix: String { dispatcher.currentPolicy.prefixes.prefix }
+
     package func commands(for invocation: Invocation) -> [Command] {
         let message = invocation.message
         return dispatcher.visible(to: message.sender, in: message.room, on: invocation.address.backend)

@@ -76,6 +76,8 @@ public protocol HostOverview: Sendable {
     /// The bot's own name; a direct chat counts as the room `@name`.
     var name: String { get }
     var version: String { get }
+    /// What is typed before a command.
+    var prefix: String { get }
     /// Seconds since the start of the process.
     var uptime: Duration { get }
     /// The commands that this person may run from here, in order of their names.

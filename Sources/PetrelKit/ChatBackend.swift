@@ -27,18 +27,21 @@ public struct BackendTraits: Sendable, Hashable {
     public var privateReplies: Bool
     public var edits: Bool
     public var attachments: Bool
+    /// Buttons below a reply, and forms behind them.
+    public var forms: Bool
     /// The longest text of one message, in characters.
     public var maximumLength: Int
 
     public init(
         markdown: Bool = false, threads: Bool = false, privateReplies: Bool = false, edits: Bool = false,
-        attachments: Bool = false, maximumLength: Int = 10_000
+        attachments: Bool = false, forms: Bool = false, maximumLength: Int = 10_000
     ) {
         self.markdown = markdown
         self.threads = threads
         self.privateReplies = privateReplies
         self.edits = edits
         self.attachments = attachments
+        self.forms = forms
         self.maximumLength = maximumLength
     }
 }

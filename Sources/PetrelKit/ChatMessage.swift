@@ -9,9 +9,12 @@ public struct ChatMessage: Sendable {
     public var text: String
     /// The bot was called by name, so that no prefix is needed.
     public var isAddressed: Bool
+    /// The answers of a form whose line the text is, by the names of its fields, as text; nil for what was typed.
+    public var values: [String: String]?
 
     public init(
-        id: String, sender: Person, room: Room? = nil, thread: String? = nil, text: String, isAddressed: Bool = false
+        id: String, sender: Person, room: Room? = nil, thread: String? = nil, text: String, isAddressed: Bool = false,
+        values: [String: String]? = nil
     ) {
         self.id = id
         self.sender = sender
@@ -19,6 +22,7 @@ public struct ChatMessage: Sendable {
         self.thread = thread
         self.text = text
         self.isAddressed = isAddressed
+        self.values = values
     }
 
     public var isDirect: Bool { room == nil }

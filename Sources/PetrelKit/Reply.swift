@@ -22,6 +22,10 @@ public struct Reply: Sendable, Hashable, Codable {
     public var isConfidential: Bool
     /// StackStorm's `extra`: backend-specific parts under the backend's kind.
     public var extra: [String: JSONValue]
+    /// For backends that show them; elsewhere they are left out.
+    public var buttons: [Button]
+    /// For backends that show it; elsewhere only the text is said.
+    public var form: Form?
     /// A result is still to come, under this request id.
     public var promises: String?
     /// This is the result that was promised under this request id.
@@ -30,7 +34,8 @@ public struct Reply: Sendable, Hashable, Codable {
     public init(
         _ text: String, style: Style = .plain, kind: Kind = .answer, isPrivate: Bool = false,
         isConfidential: Bool = false,
-        extra: [String: JSONValue] = [:], promises: String? = nil, settles: String? = nil
+        extra: [String: JSONValue] = [:], buttons: [Button] = [], form: Form? = nil, promises: String? = nil,
+        settles: String? = nil
     ) {
         self.text = text
         self.style = style
@@ -38,6 +43,8 @@ public struct Reply: Sendable, Hashable, Codable {
         self.isPrivate = isPrivate
         self.isConfidential = isConfidential
         self.extra = extra
+        self.buttons = buttons
+        self.form = form
         self.promises = promises
         self.settles = settles
     }

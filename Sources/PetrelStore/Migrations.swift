@@ -59,5 +59,8 @@ enum Migrations {
                     CREATE INDEX ledger_without_source ON ledger (module, sequence, content) WHERE source IS NULL;
                     """)
         }
+        migrator.registerMigration("5 buttons and forms") { database in
+            try database.execute(sql: "ALTER TABLE outbox ADD COLUMN controls BLOB")
+        }
     }
 }

@@ -160,22 +160,31 @@ extension StoredOutbox {
     /// What a parcel consists of, in this order.
     private static let columns = """
         sequence, backend, place, direct, thread, in_reply_to, text, style, kind, private, extra, promises, settles,
-        said, pieces
+        said, pieces, controls
         """
+
+    /// What people may press.
+    private struct Controls: Codable {
+        var buttons: [Button]?
+        var form: Form?
+    }
 
     private static func insert(_ parcel: Parcel, in database: Database) throws {
         let reply = parcel.reply
         let extra: [UInt8]? = reply.extra.isEmpty ? nil : try JSONValue.encode(reply.extra)
+        let controls: [UInt8]? =
+            reply.buttons.isEmpty && reply.form == nil
+            ? nil : try JSONValue.encode(Controls(buttons: reply.buttons, form: reply.form))
         try database.cachedStatement(
             sql: """
                 INSERT INTO outbox (\(columns))
-                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
                 """
         ).execute(arguments: [
             parcel.number, parcel.address.backend, parcel.address.place.id, parcel.address.place.isDirect,
             parcel.address.thread, parcel.address.inReplyTo, reply.text, reply.style.rawValue, reply.kind.rawValue,
             reply.isPrivate, extra.map { Data($0) }, reply.promises, reply.settles, parcel.said.timeIntervalSince1970,
-            parcel.pieces,
+            parcel.pieces, controls.map { Data($0) },
         ])
     }
 
@@ -184,9 +193,11 @@ extension StoredOutbox {
     /// A row of ``columns``. By their places: names are looked up for each value of each row.
     private static func parcel(_ row: Row) -> Parcel {
         let extra = (row[10] as Data?).flatMap { try? JSONValue.parse($0) }?.object
+        let controls = (row[15] as Data?).flatMap { try? JSONDecoder().decode(Controls.self, from: $0) }
         let reply = Reply(
             row[6], style: Reply.Style(rawValue: row[7]) ?? .plain, kind: Reply.Kind(rawValue: row[8]) ?? .answer,
-            isPrivate: row[9], extra: extra ?? [:], promises: row[11], settles: row[12])
+            isPrivate: row[9], extra: extra ?? [:], buttons: controls?.buttons ?? [],
+            form: controls?.form, promises: row[11], settles: row[12])
         let address = Address(
             backend: row[1], place: place(row[2], isDirect: row[3]), thread: row[4], inReplyTo: row[5])
         return Parcel(

@@ -58,11 +58,12 @@ public final class RecordingBackend: ChatBackend, CompletionObserving {
     public func promised(_ request: String) {}
     public func settled(_ request: String) {}
 
-    /// Says something as a person; returns the id of the message.
+    /// Says something as a person, or sends a form; returns the id of the message.
     @discardableResult
-    public func type(_ text: String, as person: String = "@alice", in room: String? = "#ops", thread: String? = nil)
-        -> String
-    {
+    public func type(
+        _ text: String, as person: String = "@alice", in room: String? = "#ops", thread: String? = nil,
+        values: [String: String]? = nil
+    ) -> String {
         let id = count.withLock { count in
             count += 1
             return "\(count)"
@@ -70,7 +71,7 @@ public final class RecordingBackend: ChatBackend, CompletionObserving {
         incoming.continuation.yield(
             ChatMessage(
                 id: id, sender: Person(id: person, name: person), room: room.map { Room(id: $0, name: $0) },
-                thread: thread, text: text))
+                thread: thread, text: text, values: values))
         return id
     }
 

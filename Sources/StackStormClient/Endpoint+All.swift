@@ -82,6 +82,15 @@ extension Endpoint where Value == Page<ActionSchema> {
     }
 }
 
+extension Endpoint where Value == ActionSchema {
+    /// `GET /actions/{ref}`.
+    package static func action(_ ref: String) throws -> Endpoint {
+        try Endpoint("GET", .api, "/actions/\(segment(ref))") {
+            ActionSchema(ref: ref, parameters: try $0.checked().json()["parameters"]?.object ?? [:])
+        }
+    }
+}
+
 extension Endpoint where Value == Alias {
     /// `GET /actionalias/{ref or id}`.
     package static func alias(_ ref: String) throws -> Endpoint {

@@ -126,6 +126,63 @@ extension Endpoint where Value == ExecutionOutcome {
     }
 }
 
+/// A question of a workflow that waits for a person (`core.ask`), as the execution that it is.
+package struct PendingInquiry: Sendable, Equatable {
+    package var id: String
+    package var status: String
+    /// JSON Schema of the response.
+    package var schema: JSONValue?
+    package var start: StackStormTime?
+    /// Minutes.
+    package var ttl: Int?
+    /// The executions that it belongs to, the nearest first.
+    package var ancestors: [String]
+
+    package static let pending = "pending"
+    /// Workflows within workflows.
+    private static let mostAncestors = 20
+
+    init?(_ json: JSONValue) {
+        guard let id = json["id"]?.string, let status = json["status"]?.string else { return nil }
+        self.id = id
+        self.status = status
+        schema = json["parameters"]?["schema"]
+        ttl = json["parameters"]?["ttl"]?.int
+        start = json["start_timestamp"]?.string.flatMap { StackStormTime($0) }
+        ancestors = []
+        var parent = json["context"]?["parent"]
+        while let current = parent, let id = current["execution_id"]?.string, ancestors.count < Self.mostAncestors {
+            ancestors.append(id)
+            parent = current["parent"]
+        }
+    }
+}
+
+extension Endpoint where Value == HistoryPage<PendingInquiry> {
+    /// What waits for an answer, the newest first.
+    package static func pendingInquiries() throws -> Endpoint {
+        try history(
+            HistoryFilter(isNewestFirst: true),
+            [
+                ("runner", "inquirer"), ("status", PendingInquiry.pending),
+                ("include_attributes", "id,status,parameters,context,start_timestamp"),
+            ]
+        ) { PendingInquiry($0) }
+    }
+}
+
+extension Endpoint where Value == PendingInquiry {
+    /// `GET /executions/{id}` of an inquiry.
+    package static func pendingInquiry(_ id: String) throws -> Endpoint {
+        try Endpoint("GET", .api, "/executions/\(segment(id))", query: [("max_result_size", "1024")]) { response in
+            guard let inquiry = PendingInquiry(try response.checked().json()) else {
+                throw response.unexpected("it is no execution")
+            }
+            return inquiry
+        }
+    }
+}
+
 extension Endpoint where Value == HistoryPage<ExecutionOutcome> {
     /// How executions stand.
     /// - Parameter action: what they were given as `source_context` is wanted as well, of those of this action only.

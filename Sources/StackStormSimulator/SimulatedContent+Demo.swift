@@ -5,7 +5,8 @@ extension [SimulatedStackStorm.User] {
     package static let demo = [
         SimulatedStackStorm.User(name: "petrel", password: "demo"),
         SimulatedStackStorm.User(name: "alice", password: "demo"),
-        SimulatedStackStorm.User(name: "bob", password: "demo", forbidden: ["fleet.restart", "backup.run"]),
+        SimulatedStackStorm.User(
+            name: "bob", password: "demo", forbidden: ["fleet.restart", "backup.run", "core.ask"]),
     ]
 }
 
@@ -33,6 +34,10 @@ extension SimulatedContent {
             "fleet.drain", "Take a host out of the load balancer.", action: "fleet.drain",
             formats: ["drain {{ host }} for {{ minutes=15 }} minutes"],
             ack: ["format": "Draining {{ execution.parameters.host }} for {{ execution.parameters.minutes }} minutes."],
+            result: ["format": "{{ execution.result.stdout }}"]),
+        alias(
+            "fleet.deploy", "Deploy a service, once somebody approves.", action: "fleet.deploy",
+            formats: ["deploy {{ service }} {{ version=latest }}"],
             result: ["format": "{{ execution.result.stdout }}"]),
         alias(
             "backup.run", "Back up a database.", action: "backup.run",
@@ -74,6 +79,29 @@ extension SimulatedContent {
         ) { run in
             SimulatedFailure.shell(
                 stdout: "\(run.text("host")) takes no new connections for \(run.text("minutes")) minutes.")
+        },
+        SimulatedAction(
+            "fleet.deploy",
+            parameters: [
+                "service": text, "version": .object(["type": "string", "default": "latest"]),
+                "strategy": .object(["type": "string", "enum": ["rolling", "canary"], "default": "rolling"]),
+                "replicas": .object(["type": "integer", "description": "Instances to start."]),
+                "dry_run": .object(["type": "boolean", "default": false]),
+                "registry_token": .object(["type": "string", "secret": true]),
+            ]
+        ) { run in
+            let answer = try await run.ask([
+                "type": "object",
+                "properties": [
+                    "approved": ["type": "boolean", "description": "Approve?", "required": true],
+                    "reason": ["type": "string", "description": "Why"],
+                ],
+            ])
+            let what = "\(run.text("service")) \(run.text("version"))"
+            guard answer["approved"] == true else {
+                throw SimulatedFailure(stderr: "\(what) was not approved: \(answer["reason"]?.string ?? "no reason")")
+            }
+            return SimulatedFailure.shell(stdout: "\(what) is deployed (\(run.text("strategy"))).")
         },
         SimulatedAction(
             "backup.run",

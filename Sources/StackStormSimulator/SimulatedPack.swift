@@ -27,6 +27,9 @@ package struct SimulatedRun: Sendable {
     package var write: @Sendable (String) async -> Void
     /// Waits, in the simulator's time.
     package var pause: @Sendable (Duration) async throws -> Void
+    /// Asks a person (`core.ask`), and waits for the answer.
+    /// - Parameter schema: JSON Schema of the answer.
+    package var ask: @Sendable (_ schema: JSONValue) async throws -> [String: JSONValue]
 
     package func text(_ name: String) -> String {
         guard let value = parameters[name] else { return "" }

@@ -62,12 +62,16 @@ extension SimulatedStackStorm {
         case ("GET", []): return .json(["version": "3.10dev", "docs_url": "http://docs.stackstorm.com/latest"])
         case ("GET", ["user"]): return whoami(request, user)
         case ("GET", ["actions"]): return try page(actionList, request)
+        case ("GET", let path) where path.count == 2 && path[0] == "actions":
+            guard let action = actionList.first(where: { $0["ref"]?.string == path[1] }) else { return .notFound }
+            return .json(action)
         case (_, let path) where path.first == "actionalias": return try aliasAnswer(request, Array(path.dropFirst()))
         case ("POST", ["aliasexecution"]): return try run(request, as: user)
         case ("POST", ["aliasexecution", "match_and_execute"]): return try matchAndRun(request, as: user)
         case (_, let path) where path.first == "executions":
             return try executionAnswer(request, Array(path.dropFirst()))
-        case (_, let path) where path.first == "inquiries": return try inquiryAnswer(request, Array(path.dropFirst()))
+        case (_, let path) where path.first == "inquiries":
+            return try inquiryAnswer(request, Array(path.dropFirst()), as: user)
         default: return .notFound
         }
     }

@@ -51,7 +51,7 @@ extension SimulatedStackStorm {
         let run = SimulatedRun(
             parameters: parameters,
             write: { text in await self.write(text, of: id, action.ref) },
-            pause: { try await Task.sleep(for: $0) })
+            pause: { try await Task.sleep(for: $0) }, ask: { try await self.answer(to: $0, from: id) })
         runs[id] = Task {
             self.executions[id]?["status"] = "running"
             do {
@@ -65,6 +65,14 @@ extension SimulatedStackStorm {
                 self.finish(id, "failed", ["error": .string("\(error)")], notice)
             }
         }
+    }
+
+    /// What a person answers to a question of a run.
+    private func answer(to schema: JSONValue, from run: String) async throws -> [String: JSONValue] {
+        let (answers, continuation) = AsyncStream.makeStream(of: [String: JSONValue].self)
+        asking[ask(schema, of: run)] = continuation
+        for await answer in answers { return answer }
+        throw CancellationError()
     }
 
     private func write(_ text: String, of id: String, _ ref: String) {
@@ -175,6 +183,11 @@ extension SimulatedStackStorm {
         }
     }
 
+    /// The newest one of an action.
+    package func lastExecution(of ref: String) -> [String: JSONValue]? {
+        order.last { executions[$0]?["action"]?["ref"]?.string == ref }.flatMap { executions[$0] }
+    }
+
     private func selected(_ execution: [String: JSONValue], _ request: SimulatedRequest) -> [String: JSONValue] {
         guard let wanted = request.query["include_attributes"] else { return execution }
         let keys = Set(wanted.split(separator: ",").map(String.init) + ["id"])
@@ -194,68 +207,5 @@ extension SimulatedStackStorm {
         }
         if query["sort_asc"] != "start_timestamp" { found.reverse() }
         return try page(found.map { .object(selected($0, request)) }, request, usual: 100)
-    }
-
-    /// Questions: executions of `core.ask` that are pending.
-    func inquiryAnswer(_ request: SimulatedRequest, _ path: [String]) throws -> SimulatedAnswer {
-        guard let id = path.first else {
-            let open = order.filter { inquiries[$0] == false }.compactMap { inquiry($0) }
-            return try page(open, request)
-        }
-        guard let isAnswered = inquiries[id], let inquiry = inquiry(id) else {
-            guard executions[id] != nil else { return .notFound }
-            throw SimulatedRefusal(400, "Action execution \"\(id)\" is not an inquiry.")
-        }
-        switch request.method {
-        case "GET":
-            if isAnswered { throw SimulatedRefusal(400, "Inquiry \"\(id)\" has already been responded to.") }
-            return .json(inquiry)
-        case "PUT":
-            guard let response = try request.object()["response"]?.object else {
-                throw SimulatedRefusal(400, "'response' is a required property")
-            }
-            if isAnswered { throw SimulatedRefusal(400, "Inquiry \"\(id)\" has already been responded to.") }
-            try checkResponse(response, to: inquiry, id)
-            inquiries[id] = true
-            executions[id]?["status"] = "succeeded"
-            return .json(["id": .string(id), "response": .object(response)])
-        default: return .notFound
-        }
-    }
-
-    private func checkResponse(_ response: [String: JSONValue], to inquiry: JSONValue, _ id: String) throws {
-        for (name, schema) in inquiry["schema"]?["properties"]?.object ?? [:] {
-            let fits =
-                switch (schema["type"]?.string, response[name]) {
-                case (_, nil): schema["required"]?.bool != true
-                case ("boolean", .bool?), ("string", .string?), ("integer", .integer?): true
-                default: false
-                }
-            guard fits else {
-                throw SimulatedRefusal(
-                    400, "Response for inquiry \"\(id)\" did not pass schema validation. '\(name)' does not fit.")
-            }
-        }
-    }
-
-    private func inquiry(_ id: String) -> JSONValue? {
-        guard let parameters = executions[id]?["parameters"] else { return nil }
-        return [
-            "id": .string(id), "route": parameters["route"] ?? "", "ttl": 30, "users": [], "roles": [],
-            "schema": parameters["schema"] ?? .object([:]),
-        ]
-    }
-
-    /// A question that waits, as `core.ask` leaves it.
-    @discardableResult
-    package func ask(_ schema: JSONValue, route: String = "errbot") -> String {
-        let id = newID()
-        var execution = record(
-            id, SimulatedAction("core.ask") { _ in .null }, ["schema": schema, "route": .string(route)], context: [:],
-            runner: "inquirer")
-        execution["status"] = "pending"
-        save(execution, id)
-        inquiries[id] = false
-        return id
     }
 }

@@ -40,6 +40,8 @@ package actor SimulatedStackStorm {
     var outputs: [String: String] = [:]
     var runs: [String: Task<Void, Never>] = [:]
     var inquiries: [String: Bool] = [:]
+    /// Runs that wait for the answer to their inquiry.
+    var asking: [String: AsyncStream<[String: JSONValue]>.Continuation] = [:]
     var subscribers: [Int: Subscriber] = [:]
     var faults: [Fault.Area: Fault] = [:]
     /// How often each command line was started.

@@ -5,6 +5,7 @@ import Logging
 import NIOCore
 import NIOFoundationCompat
 import NIOHTTP1
+import PetrelCore
 import PetrelKit
 import PetrelTesting
 import Testing
@@ -43,14 +44,14 @@ final class Workspace: Sendable {
 
     /// A bot in it, with the modules.
     func chat(
-        _ modules: [any BotModule], store: TestStore? = nil, change: (inout SlackSettings) -> Void = { _ in },
-        _ body: @Sendable (Workspace) async throws -> Void
+        _ modules: [any BotModule], store: TestStore? = nil, policy: Dispatcher.Policy = Dispatcher.Policy(),
+        change: (inout SlackSettings) -> Void = { _ in }, _ body: @Sendable (Workspace) async throws -> Void
     ) async throws {
         var settings = try settings
         change(&settings)
         let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
         let backend = SlackBackend(name: "slack", settings: settings, logger: logger)
-        try await TestHost([backend], store: store, logger: logger).run(modules) {
+        try await TestHost([backend], policy: policy, store: store, logger: logger).run(modules) {
             _ = try await self.request("log?sockets=1")
             try await body(self)
         }
@@ -88,6 +89,11 @@ final class Workspace: Sendable {
     }
 
     func untilOpen(sockets count: Int) async throws { _ = try await request("log?sockets=\(count)") }
+
+    /// The forms that are open, once there are so many.
+    func views(_ count: Int = 1) async throws -> [JSONValue] {
+        try await request("log?views=\(count)")["views"]?.array ?? []
+    }
 
     /// What the app did.
     func log() async throws -> [JSONValue] { try await request("log")["log"]?.array ?? [] }

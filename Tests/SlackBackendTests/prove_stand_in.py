@@ -70,6 +70,27 @@ async def main():
     async def command(ack, body):
         await ack(f"running {body['text']}")
 
+    @app.action("approve")
+    async def approve(ack, body, client, respond):
+        await ack()
+        heard.append("pressed " + body["actions"][0]["value"])
+        await respond("seen by you only", replace_original=False)
+        await client.views_open(trigger_id=body["trigger_id"], view={
+            "type": "modal", "callback_id": "why", "private_metadata": "kept", "title": {"type": "plain_text",
+            "text": "Why?"}, "submit": {"type": "plain_text", "text": "Send"}, "blocks": [
+                {"type": "input", "block_id": "reason", "label": {"type": "plain_text", "text": "Reason"},
+                 "element": {"type": "plain_text_input", "action_id": "value"}}]})
+
+    @app.view("why")
+    async def why(ack, body, view):
+        await ack()
+        heard.append(f"{view['private_metadata']} {view['state']['values']['reason']['value']['value']}")
+
+    @app.shortcut("petrel_form")
+    async def shortcut(ack, body):
+        await ack()
+        heard.append("shortcut of " + body["user"]["id"])
+
     handler = AsyncSocketModeHandler(app, "xapp-1", web_client=client)
     await handler.connect_async()
     note("slack_bolt: Socket Mode, hello", await until(lambda: log()["sockets"] == 1))
@@ -82,6 +103,25 @@ async def main():
           "channel_id": "C1", "team_id": "T0TEAM", "response_url": base + "response", "trigger_id": "1"})
     note("slack_bolt: a slash command, answered with its acknowledgement", await until(
         lambda: any("running pack list" in json.dumps(e.get("payload")) for e in log()["log"] if e.get("ack"))))
+    await client.chat_postMessage(channel="C1", text="x", blocks=[{"type": "actions", "elements": [
+        {"type": "button", "action_id": "approve", "value": "v1", "text": {"type": "plain_text", "text": "Approve"}}]}])
+    order(do="press", user="U2", label="Approve")
+    note("slack_bolt: a button", await until(lambda: "pressed v1" in heard))
+    note("slack_bolt: its answer at the response_url", await until(lambda: any(
+        m.get("text") == "seen by you only" and m.get("response") for m in log()["messages"])))
+    note("slack_bolt: a modal is opened", await until(lambda: len(log()["views"]) == 1))
+    order(do="submit", user="U2", values={"reason": "because"})
+    note("slack_bolt: and sent", await until(lambda: "kept because" in heard))
+    order(do="shortcut", user="U1", callback_id="petrel_form")
+    note("slack_bolt: a shortcut", await until(lambda: "shortcut of U1" in heard))
+    try:
+        await client.views_open(trigger_id="1.2.stale", view={"type": "modal"})
+        note("slack_sdk: a trigger opens one modal only", False)
+    except SlackApiError as error:
+        note("slack_sdk: a trigger opens one modal only", error.response["error"] == "expired_trigger_id")
+    updated = await client.chat_update(channel="C1", ts=posted["ts"], text="changed")
+    note("slack_sdk: chat.update", any(
+        m["ts"] == updated["ts"] and m.get("text") == "changed" for m in log()["messages"]))
     order(do="disconnect", reason="refresh_requested", close=True)
     note("slack_bolt: a new socket after a refresh", await until(lambda: log()["sockets"] == 1, 15))
     order(do="say", user="U2", channel="C2", text="three")

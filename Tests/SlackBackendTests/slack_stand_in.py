@@ -23,6 +23,8 @@ class Workspace:
         self.direct = {"U1": "D1", "U2": "D2"}
         self.messages, self.log, self.sockets, self.waiting = [], [], [], []
         self.files = {}
+        # Modals that are open, as their app sent them, and until when each trigger may open one.
+        self.views, self.triggers = [], {}
         self.tickets, self.numbers = set(), itertools.count(1)
         # Seconds that an event waits for its acknowledgement before it is sent again.
         self.patience = 3.0
@@ -32,6 +34,14 @@ class Workspace:
 
     def ts(self):
         return f"{int(time.time())}.{next(self.numbers):06d}"
+
+    def trigger(self):
+        trigger = f"{next(self.numbers)}.{int(time.time())}.abc"
+        self.triggers[trigger] = time.time() + 3
+        return trigger
+
+    def response_url(self, user, channel):
+        return f"http://127.0.0.1:{self.port}/response?user={user}&channel={channel}&n={next(self.numbers)}"
 
     def envelope(self, kind, payload, **more):
         return {"envelope_id": f"e{next(self.numbers)}", "type": kind, "payload": payload,
@@ -198,7 +208,89 @@ async def upload(request):
     return web.Response(text="OK")
 
 
+def update(arguments):
+    for message in space.messages:
+        if (message.get("channel"), message["ts"]) == (arguments.get("channel"), arguments.get("ts")):
+            message.update({k: arguments[k] for k in ("text", "blocks", "attachments") if k in arguments})
+            return ok(channel=message["channel"], ts=message["ts"])
+    return error("message_not_found")
+
+
+KINDS = {"plain_text_input", "number_input", "static_select"}
+
+
+def view_open(arguments):
+    if space.triggers.pop(arguments.get("trigger_id"), 0) < time.time():
+        return error("expired_trigger_id")
+    view = arguments.get("view") or {}
+    names = [b.get("block_id") for b in view.get("blocks", [])]
+    sound = (view.get("type") == "modal" and 0 < len(view.get("title", {}).get("text", "")) <= 24
+             and 0 < len(names) <= 100 and len(set(names)) == len(names)
+             and all(b["type"] != "input" or b["element"]["type"] in KINDS and b["label"]["type"] == "plain_text"
+                     for b in view["blocks"])
+             and all(0 < len(b["element"].get("options", [1])) <= 100 for b in view["blocks"] if b["type"] == "input")
+             and len(view.get("private_metadata", "")) <= 3000)
+    if not sound:
+        return error("invalid_arguments")
+    view = {**view, "id": f"V{next(space.numbers)}"}
+    space.views.append(view)
+    return ok(view=view)
+
+
+def state(view, values):
+    """What a person filled in, as Slack sends it. Their client takes nothing else."""
+    state = {}
+    for block in view["blocks"]:
+        element, name = block["element"], block["block_id"]
+        value = values.get(name)
+        answer = {"type": element["type"]}
+        if element["type"] == "static_select":
+            chosen = [o for o in element["options"] if o["value"] == value] if value else [element.get("initial_option")]
+            answer["selected_option"] = chosen[0]
+        else:
+            answer["value"] = value if value is not None else element.get("initial_value")
+        if not block.get("optional") and not (answer.get("value") or answer.get("selected_option")):
+            raise ValueError(f"{name} is required")
+        state[name] = {element["action_id"]: answer}
+    return state
+
+
+def person(user):
+    return {"id": user, "username": space.users[user]["name"], "team_id": TEAM}
+
+
+def press(order):
+    """A person presses the button of this label, below the last message that has one."""
+    for message in reversed(space.messages):
+        for block in message.get("blocks") or []:
+            for element in block.get("elements", []) if block["type"] == "actions" else []:
+                if element["text"]["text"] == order["label"]:
+                    channel = message["channel"]
+                    return {
+                        "type": "block_actions", "user": person(order["user"]), "team": {"id": TEAM},
+                        "trigger_id": space.trigger(), "channel": {"id": channel},
+                        "container": {"type": "message", "message_ts": message["ts"], "channel_id": channel},
+                        "message": message, "response_url": space.response_url(order["user"], channel),
+                        "actions": [{**element, "action_ts": space.ts(), "block_id": "b"}]}
+    raise ValueError(f"no button {order['label']}")
+
+
+def submit(order):
+    """A person sends the form that was opened last."""
+    view = space.views.pop()
+    return {"type": "view_submission", "user": person(order["user"]), "team": {"id": TEAM},
+            "trigger_id": space.trigger(),
+            "view": {**view, "state": {"values": state(view, order.get("values", {}))}}, "response_urls": []}
+
+
+def slash(order):
+    return {"command": order["command"], "text": order.get("text", ""), "user_id": order["user"],
+            "user_name": "mallory", "channel_id": order["channel"], "channel_name": "privategroup",
+            "trigger_id": space.trigger(), "response_url": space.response_url(order["user"], order["channel"])}
+
+
 METHODS = {
+    "chat.update": update, "views.open": view_open,
     "files.getUploadURLExternal": upload_url, "files.completeUploadExternal": complete_upload,
     "auth.test": auth_test, "apps.connections.open": connections_open, "chat.postMessage": post,
     "chat.postEphemeral": ephemeral, "users.info": user_info, "conversations.info": channel_info,
@@ -209,7 +301,8 @@ METHODS = {
 
 @routes.post("/response")
 async def respond(request):
-    space.messages.append({**await request.json(), "response": True})
+    space.messages.append({**await request.json(), "response": True, "channel": request.query.get("channel"),
+                           "user": request.query.get("user"), "ts": space.ts()})
     return web.Response(text="ok")
 
 
@@ -275,6 +368,16 @@ async def control(order):
                 await socket.ws.send_str(order["text"])
         case "fault":
             space.faults[order["method"]] = order["fault"]
+        case "press":
+            asyncio.ensure_future(space.deliver("interactive", press(order)))
+        case "submit":
+            asyncio.ensure_future(space.deliver("interactive", submit(order)))
+        case "shortcut":
+            asyncio.ensure_future(space.deliver("interactive", {
+                "type": "shortcut", "callback_id": order["callback_id"], "user": person(order["user"]),
+                "trigger_id": space.trigger(), "action_ts": space.ts()}))
+        case "slash":
+            asyncio.ensure_future(space.deliver("slash_commands", slash(order)))
         case "deliver":
             asyncio.ensure_future(space.deliver(order["type"], order["payload"]))
     return {}
@@ -282,7 +385,10 @@ async def control(order):
 
 @routes.post("/control")
 async def take_control(request):
-    return web.json_response(await control(await request.json()))
+    try:
+        return web.json_response(await control(await request.json()))
+    except ValueError as problem:
+        return web.json_response({"problem": str(problem)}, status=400)
 
 
 @routes.get("/log")
@@ -291,10 +397,11 @@ async def tell(request):
     text = request.query.get("text")
     while (text and not any(m.get("text") == text for m in space.messages)
            or len(space.messages) < int(request.query.get("messages", 0))
+           or len(space.views) < int(request.query.get("views", 0))
            or len([s for s in space.sockets if s.takes]) < int(request.query.get("sockets", 0))):
         await asyncio.sleep(0.005)
     return web.json_response({
-        "messages": space.messages, "log": space.log, "sockets": len([s for s in space.sockets if s.takes])})
+        "messages": space.messages, "log": space.log, "views": space.views, "sockets": len([s for s in space.sockets if s.takes])})
 
 
 async def main():

@@ -58,6 +58,7 @@ struct Bench: Sendable {
         /// What is done to StackStorm before the module meets it.
         var prepare: @Sendable (SimulatedStackStorm) async -> Void = { _ in }
         var logger = Bench.logger
+        var traits = BackendTraits(threads: true, privateReplies: true)
         var client: @Sendable (inout StackStormSettings) -> Void = { _ in }
         var module: @Sendable (inout StackStormModuleSettings) -> Void = { _ in }
     }
@@ -89,7 +90,7 @@ struct Bench: Sendable {
             options.module(&settings)
             let module = try StackStormModule(
                 settings, logger: options.logger, logins: options.logins, now: options.now)
-            let backend = RecordingBackend()
+            let backend = RecordingBackend(traits: options.traits)
             let host = try TestHost([backend], policy: options.policy, store: options.store, logger: options.logger)
             let bench = Bench(
                 backend: backend, stackStorm: stackStorm, module: module,

@@ -1,7 +1,7 @@
 import Foundation
 public import PetrelKit
 
-/// HTTP mode: the Events API and slash commands come as requests (https://docs.slack.dev/apis/events-api).
+/// HTTP mode: the Events API, slash commands and interactions come as requests (https://docs.slack.dev/apis/events-api).
 extension SlackBackend: WebRoutes {
     public var routes: [WebRoute] {
         guard let secret = settings.signingSecret else { return [] }
@@ -9,6 +9,7 @@ extension SlackBackend: WebRoutes {
         return [
             WebRoute(.post, "/\(name)/events") { await self.answer($0, signature, Self.event) },
             WebRoute(.post, "/\(name)/commands") { await self.answer($0, signature, Self.command) },
+            WebRoute(.post, "/\(name)/interactivity") { await self.answer($0, signature, Self.interaction) },
         ]
     }
 
@@ -46,6 +47,14 @@ extension SlackBackend: WebRoutes {
     private static func command(_ request: WebRequest) -> Content? {
         guard let fields = form(request.body), fields["command"] != nil else { return nil }
         return .envelope(.command(.object(fields.mapValues { .string($0) })))
+    }
+
+    /// A form with one field, which is JSON.
+    private static func interaction(_ request: WebRequest) -> Content? {
+        guard let payload = form(request.body)?["payload"], let json = try? JSONValue.parse(payload.utf8) else {
+            return nil
+        }
+        return .envelope(.interaction(json))
     }
 
     /// `application/x-www-form-urlencoded`; nil where it is not.

@@ -9,13 +9,13 @@ public final class SlackBackend: ChatBackend {
     public let name: String
     /// A message of Slack's takes 4,000 characters; escaping makes some of them longer.
     public let traits = BackendTraits(
-        markdown: true, threads: true, privateReplies: true, attachments: true, maximumLength: 3_000)
+        markdown: true, threads: true, privateReplies: true, attachments: true, forms: true, maximumLength: 3_000)
 
     let settings: SlackSettings
     private let logger: Logger
     private let api: SlackAPI
     private let names: SlackNames
-    private let responses = ResponseURLs()
+    private let prompts = SlackPrompts()
     private let storage = Locked<(any Storage)?>(nil)
     /// Where what Slack sends goes while the backend runs.
     private let inlet = Locked<AsyncStream<SlackEnvelope>.Continuation?>(nil)
@@ -34,9 +34,7 @@ public final class SlackBackend: ChatBackend {
             let identity = try SlackIdentity(answer)
             for advice in scopes.map(SlackScopes.advice) ?? [] { logger.warning("\(advice)") }
             let seen = await SlackSeen(storage.value, logger)
-            let inbox = SlackInbox(identity, names, responses, seen, settings.slashCommands, logger) {
-                await deliver($0)
-            }
+            let inbox = SlackInbox(identity, names, prompts, seen, settings, logger) { await deliver($0) }
             try await receive { await inbox.take($0) }
         } catch let error as SlackError where error.isFinal {
             throw BackendFailure("Slack refuses the token: \(error)", isFinal: true)
@@ -87,9 +85,11 @@ public final class SlackBackend: ChatBackend {
 
     public func send(_ reply: Reply, to address: Address) async throws -> MessageReference? {
         do {
+            if let form = reply.form, try await open(form, for: address) { return nil }
             guard !reply.text.isEmpty || reply.extra["slack"] != nil else { return nil }
-            if let url = responses.take(address.inReplyTo) {
-                return try await respond(reply, at: url)
+            let isPrivate = Self.isPersonal(reply, address)
+            if let url = prompts.takeURL(address.inReplyTo, isPrivate: isPrivate) {
+                return try await respond(reply, at: url, isPrivate, address)
             }
             return try await post(reply, to: address)
         } catch let error as SlackError {
@@ -121,23 +121,46 @@ public final class SlackBackend: ChatBackend {
         return id
     }
 
+    /// What went wrong with a slash command, a button or a form, which nobody else saw, is for who used it.
+    private static func isPersonal(_ reply: Reply, _ address: Address) -> Bool {
+        reply.isPrivate || reply.isConfidential
+            || reply.kind == .error && address.inReplyTo.map(SlackInbox.isPrompt) == true
+    }
+
     /// The one person in a room who may read it; nil where everybody may.
     private static func reader(of reply: Reply, at address: Address) throws -> String? {
-        guard reply.isPrivate || reply.isConfidential, case .room = address.place else { return nil }
+        guard isPersonal(reply, address), case .room = address.place else { return nil }
         guard let person = address.inReplyTo.flatMap(SlackInbox.sender) else {
             throw SendFailure("it is for one person, and nobody knows for whom", .never)
         }
         return person
     }
 
-    /// Answers a slash command: to a channel too that the bot is not in.
-    private func respond(_ reply: Reply, at url: URL) async throws -> MessageReference? {
-        let isPrivate = reply.isPrivate || reply.isConfidential || reply.kind == .error
-        try await api.respond(
-            at: url,
-            SlackContent.arguments(reply).merging(
-                ["response_type": isPrivate ? "ephemeral" : "in_channel"]) { _, new in new })
+    /// Answers a slash command, or who pressed a button: in a channel too that the bot is not in.
+    private func respond(
+        _ reply: Reply, at url: URL, _ isPrivate: Bool, _ address: Address
+    ) async throws -> MessageReference? {
+        var arguments = SlackContent.arguments(reply)
+        arguments["response_type"] = isPrivate ? "ephemeral" : "in_channel"
+        arguments["replace_original"] = false
+        arguments["thread_ts"] = address.thread.map { .string($0) }
+        try await api.respond(at: url, arguments)
         return nil
+    }
+
+    /// Whether Slack showed it: it allows that only just after the person did something.
+    private func open(_ form: Form, for address: Address) async throws -> Bool {
+        guard let trigger = prompts.takeTrigger(address.inReplyTo) else { return false }
+        let channel: String? = if case .room(let id) = address.place { id } else { nil }
+        let view = SlackView.view(
+            of: form, SlackView.Origin(line: form.line, channel: channel, thread: address.thread))
+        do {
+            try await api.call("views.open", ["trigger_id": .string(trigger), "view": view])
+            return true
+        } catch let error as SlackError {
+            logger.notice("A form could not be opened, and is behind a button instead: \(error)")
+            return false
+        }
     }
 
     private func post(_ reply: Reply, to address: Address) async throws -> MessageReference? {

@@ -7,6 +7,50 @@ enum SlackContent {
     /// attachment, into which the text goes then
     /// (https://docs.slack.dev/legacy/legacy-messaging/legacy-secondary-message-attachments).
     static func arguments(_ reply: Reply) -> [String: JSONValue] {
+        var arguments = content(reply)
+        let actions = actions(reply)
+        guard !actions.isEmpty else { return arguments }
+        if let blocks = arguments["blocks"]?.array {
+            arguments["blocks"] = .array(blocks + actions)
+        } else if let text = arguments["text"]?.string, !text.isEmpty {
+            guard text.count <= longestSection else { return arguments }
+            let section: JSONValue = ["type": "section", "text": ["type": "mrkdwn", "text": .string(text)]]
+            arguments["blocks"] = .array([section] + actions)
+        } else {
+            arguments["blocks"] = .array(actions)
+        }
+        return arguments
+    }
+
+    static let buttonPrefix = "petrel."
+    /// Characters.
+    private static let longestSection = 3_000
+    private static let longestLine = 2_000
+    private static let longestLabel = 75
+
+    /// A form that could not be opened is behind a button.
+    private static func actions(_ reply: Reply) -> [JSONValue] {
+        var buttons = reply.buttons
+        if let form = reply.form { buttons.append(Button("\(form.submit)…", line: form.line, style: .primary)) }
+        let elements = buttons.enumerated().filter { $0.element.line.count <= longestLine }.map { number, button in
+            var element: [String: JSONValue] = [
+                "type": "button", "action_id": .string("\(buttonPrefix)\(number)"), "value": .string(button.line),
+                "text": ["type": "plain_text", "text": .string(String(button.label.prefix(longestLabel)))],
+            ]
+            if button.style != .normal { element["style"] = .string(button.style.rawValue) }
+            if let question = button.question {
+                element["confirm"] = [
+                    "title": ["type": "plain_text", "text": "Are you sure?"],
+                    "text": ["type": "plain_text", "text": .string(String(question.prefix(300)))],
+                    "confirm": ["type": "plain_text", "text": "Yes"], "deny": ["type": "plain_text", "text": "No"],
+                ]
+            }
+            return JSONValue.object(element)
+        }
+        return elements.isEmpty ? [] : [["type": "actions", "elements": .array(elements)]]
+    }
+
+    private static func content(_ reply: Reply) -> [String: JSONValue] {
         let text = text(of: reply)
         var arguments: [String: JSONValue] = ["text": .string(text)]
         if reply.isConfidential {

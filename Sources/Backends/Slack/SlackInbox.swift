@@ -6,11 +6,13 @@ import PetrelKit
 enum SlackEnvelope: Sendable, Equatable {
     case event(JSONValue)
     case command(JSONValue)
+    case interaction(JSONValue)
 
     init?(type: String, payload: JSONValue) {
         switch type {
         case "events_api": self = .event(payload)
         case "slash_commands": self = .command(payload)
+        case "interactive": self = .interaction(payload)
         default: return nil
         }
     }
@@ -21,21 +23,21 @@ actor SlackInbox {
     private let identity: SlackIdentity
     private let names: SlackNames
     private let logger: Logger
-    private let responses: ResponseURLs
+    private let prompts: SlackPrompts
     private let deliver: @Sendable (ChatMessage) async -> Void
     private let seen: SlackSeen
-    private let commands: Set<String>
+    private let settings: SlackSettings
 
     init(
-        _ identity: SlackIdentity, _ names: SlackNames, _ responses: ResponseURLs, _ seen: SlackSeen,
-        _ commands: Set<String>, _ logger: Logger,
+        _ identity: SlackIdentity, _ names: SlackNames, _ prompts: SlackPrompts, _ seen: SlackSeen,
+        _ settings: SlackSettings, _ logger: Logger,
         _ deliver: @escaping @Sendable (ChatMessage) async -> Void
     ) {
         self.identity = identity
         self.names = names
-        self.responses = responses
+        self.prompts = prompts
         self.seen = seen
-        self.commands = commands
+        self.settings = settings
         self.logger = logger
         self.deliver = deliver
     }
@@ -51,38 +53,48 @@ actor SlackInbox {
             guard let command = SlackCommand(payload) else {
                 return logger.warning("Slack sent a slash command without its parts; it is left out.")
             }
-            guard commands.contains(command.name) else {
+            guard settings.slashCommands.contains(command.name) else {
                 return logger.warning("\(command.name) is not among slash_commands; it is left out.")
             }
             if await seen.isNew(command.id) { await take(command) }
+        case .interaction(let payload):
+            // Blocks that StackStorm's `extra` brought have buttons that are none of ours.
+            guard let interaction = SlackInteraction(payload, shortcuts: settings.shortcuts) else { return }
+            if await seen.isNew(interaction.id) { await take(interaction) }
         }
     }
 
     private func take(_ command: SlackCommand) async {
-        if let url = command.responseURL { responses.add(url, for: command.id) }
-        // Not by the names that came along: a private channel is called “privategroup” there.
-        var room: Room?
-        if !command.isDirect {
-            room = Room(id: command.channel, name: "#" + (await names.name(of: command.channel)))
-        }
+        prompts.add(command.id, url: command.responseURL, trigger: command.trigger, isCommand: true)
         await deliver(
             ChatMessage(
-                id: command.id, sender: Person(id: command.user, name: "@" + (await names.name(of: command.user))),
-                room: room,
-                text: await text(command.raw), isAddressed: true))
+                id: command.id, sender: await person(command.user),
+                // Not by the names that came along: a private channel is called “privategroup” there.
+                room: command.isDirect ? nil : await room(command.channel), text: await text(command.raw),
+                isAddressed: true))
+    }
+
+    private func take(_ interaction: SlackInteraction) async {
+        prompts.add(interaction.id, url: interaction.responseURL, trigger: interaction.trigger, isCommand: false)
+        var room: Room?
+        if let channel = interaction.channel, !interaction.isDirect { room = await self.room(channel) }
+        await deliver(
+            ChatMessage(
+                id: interaction.id, sender: await person(interaction.user), room: room, thread: interaction.thread,
+                text: interaction.line, isAddressed: true, values: interaction.values))
     }
 
     private func take(_ message: SlackMessage) async {
-        let person = Person(id: message.user, name: "@" + (await names.name(of: message.user)))
-        var room: Room?
-        if !message.isDirect {
-            room = Room(id: message.channel, name: "#" + (await names.name(of: message.channel)))
-        }
         await deliver(
             ChatMessage(
-                id: Self.id(of: message), sender: person, room: room, thread: message.thread,
+                id: Self.id(of: message), sender: await person(message.user),
+                room: message.isDirect ? nil : await room(message.channel), thread: message.thread,
                 text: await text(message.raw), isAddressed: message.isAddressed))
     }
+
+    private func person(_ id: String) async -> Person { Person(id: id, name: "@" + (await names.name(of: id))) }
+
+    private func room(_ id: String) async -> Room { Room(id: id, name: "#" + (await names.name(of: id))) }
 
     private func text(_ raw: String) async -> String {
         var known: [String: String] = [:]
@@ -93,10 +105,17 @@ actor SlackInbox {
     /// Names the message and who wrote it.
     static func id(of message: SlackMessage) -> String { "\(message.channel)/\(message.time)/\(message.user)" }
 
-    /// The message with this id, as Slack names it; nil where it is a slash command.
+    /// Names a slash command, a button and so on, and whose it is.
+    static func id(_ channel: String, prompt trigger: String, _ user: String) -> String {
+        "\(channel)/~\(trigger.replacing("/", with: "_"))/\(user)"
+    }
+
+    static func isPrompt(_ id: String) -> Bool { id.contains("/~") }
+
+    /// The message with this id, as Slack names it; nil where it is none.
     static func message(of id: String) -> (channel: String, time: String)? {
         let parts = id.split(separator: "/").map(String.init)
-        guard parts.count == 3, parts[1].allSatisfy({ $0.isNumber || $0 == "." }) else { return nil }
+        guard parts.count == 3, !isPrompt(id) else { return nil }
         return (parts[0], parts[1])
     }
 

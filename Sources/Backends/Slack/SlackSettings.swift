@@ -12,6 +12,8 @@ public struct SlackSettings: Sendable {
     public var apiURL: URL
     /// Slash commands that are taken as lines of theirs.
     public var slashCommands: Set<String> = ["/st2"]
+    /// What shortcuts amount to, without the prefix, by their callback ids.
+    public var shortcuts: [String: String] = ["petrel_form": "st2 form"]
     /// An emoji that acknowledges a command, on its message, in place of StackStorm's words; nil for the words.
     public var ackReaction: String?
 
@@ -31,6 +33,7 @@ public struct SlackSettings: Sendable {
         for command in slashCommands where !command.hasPrefix("/") || command.count < 2 {
             section.problem("slash_commands", "\(command) must start with /")
         }
+        shortcuts = Self.shortcuts(section)
         ackReaction = section.optionalString("ack_reaction")?.filter { $0 != ":" }
         if !botToken.reveal().isEmpty, !botToken.reveal().hasPrefix("xoxb-") {
             section.problem(
@@ -49,5 +52,14 @@ public struct SlackSettings: Sendable {
             section.problem("app_token", "is required for Socket Mode, or signing_secret for HTTP")
         }
         section.finish()
+    }
+
+    private static func shortcuts(_ section: SettingsSection) -> [String: String] {
+        guard let value = section.value("shortcuts") else { return ["petrel_form": "st2 form"] }
+        let lines = value.object?.compactMapValues(\.string) ?? [:]
+        if lines.isEmpty || lines.count != value.object?.count {
+            section.problem("shortcuts", "must be an object of lines, by the callback ids of the shortcuts")
+        }
+        return lines
     }
 }

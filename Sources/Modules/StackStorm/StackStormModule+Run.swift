@@ -72,7 +72,7 @@ extension StackStormModule {
         let run = AliasRun(
             name: alias.name, format: match.representation, command: invocation.arguments,
             user: invocation.message.sender.id, channel: invocation.address.place.id, route: settings.routes.first,
-            context: ReturnAddress(invocation.address, request: request, instance: name).context)
+            context: ReturnAddress(invocation.address, request: request, instance: name).context(invocation.message))
         let line = masked(match, invocation)
         await intend(request, line, match.alias, invocation)
         overtaken.begin(request)
@@ -85,9 +85,12 @@ extension StackStormModule {
             followUp(request, alias, answer.execution.id, start)
             secrets.withLock { $0.learn(answer.execution, of: alias.actionRef) }
             // What was learned just now may count.
-            remember(answer.execution.id, start, match, invocation, isNew ? masked(match, invocation) : line, request)
+            let known = isNew ? masked(match, invocation) : line
+            let isMasked = known != invocation.arguments
+            remember(answer.execution.id, start, match, invocation, known, request)
             var reply = acknowledgement(of: alias, answer) ?? Reply("")
             reply.promises = alias.announcesResult ? request : nil
+            if !reply.text.isEmpty { reply.buttons = buttons(for: answer.execution.id, isMasked: isMasked, invocation) }
             invocation.say(reply)
             sayOvertaken(request)
         } catch let error as OutcomeUnknown {
@@ -183,7 +186,8 @@ extension StackStormModule {
         logger.info(
             "\(match.alias.ref) runs for \(invocation.message.sender.name): \(AuditEntry.bounded(line))",
             metadata: ["execution": "\(id)", "backend": "\(invocation.address.backend)"])
-        invocation.started(id, settings.prefix.isEmpty ? line : "\(settings.prefix) \(line)")
+        invocation.started(id, ownLine(line))
+        lastStart.withLock { $0 = .now }
         executions.value?.add(
             StartedExecution(
                 id: id, person: invocation.message.sender.id, address: invocation.address, line: line,

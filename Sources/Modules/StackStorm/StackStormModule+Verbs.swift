@@ -3,23 +3,33 @@ import PetrelKit
 import StackStormClient
 
 extension StackStormModule {
-    /// `status [ID]`, `output ID`, `cancel ID`, `rerun ID`, `reload`.
+    /// `status [ID]`, `output ID`, `cancel ID`, `rerun ID`, `reload`, `form [ALIAS]`, `inquiry list|show|answer`.
     struct VerbCall {
         enum Verb: String {
-            case status, output, cancel, rerun, reload
+            case status, output, cancel, rerun, reload, form, inquiry
         }
 
         var verb: Verb
+        /// Of an execution, or of an alias.
         var id: String?
+        var inquiry: InquiryCall?
 
         /// Nil when the line is none of them.
         init?(_ line: String) {
             let words = line.split(whereSeparator: \.isWhitespace)
             guard let word = words.first, let verb = Verb(rawValue: word.lowercased()) else { return nil }
-            guard words.count <= (verb == .reload ? 1 : 2) else { return nil }
             self.verb = verb
+            if verb == .inquiry {
+                guard let call = InquiryCall(line) else { return nil }
+                inquiry = call
+                return
+            }
+            guard words.count <= (verb == .reload ? 1 : 2) else { return nil }
             id = words.dropFirst().first.map(String.init)
         }
+
+        /// The line as the audit may keep it: nobody knows yet what is secret in an answer.
+        func masked(_ line: String) -> String { inquiry?.masked ?? line }
     }
 
     func run(_ call: VerbCall, _ caller: Caller, _ invocation: Invocation) async throws -> Reply? {
@@ -27,16 +37,18 @@ extension StackStormModule {
             try await reload()
             return Reply("\(table.value?.aliases.count ?? 0) aliases came from StackStorm.")
         }
+        if let inquiry = call.inquiry { return try await run(inquiry, caller, invocation) }
+        if call.verb == .form { return try await form(call.id, caller, invocation) }
         if call.verb == .status, call.id == nil { return running(invocation) }
         guard let id = call.id else {
-            throw Refusal("Which execution? Write `\(invocation.prefix)\(settings.prefix) \(call.verb.rawValue) ID`.")
+            throw Refusal("Which execution? Write `\(invocation.prefix)\(ownLine("\(call.verb.rawValue) ID"))`.")
         }
         let started = try await own(id, invocation)
         switch call.verb {
         case .status: return try await status(of: started, caller, invocation)
         case .output: return try await output(of: started, caller, invocation)
         case .cancel: return try await cancel(started, caller, invocation)
-        case .rerun, .reload: return try await rerun(started, invocation)
+        case .rerun, .reload, .form, .inquiry: return try await rerun(started, invocation)
         }
     }
 
@@ -101,15 +113,6 @@ extension StackStormModule {
         guard started.isMasked != true else {
             throw Refusal("This command had secret parameters, which I do not keep. Please type it again.")
         }
-        let message = invocation.message
-        let line = settings.prefix.isEmpty ? started.line : "\(settings.prefix) \(started.line)"
-        let decision = invocation.overview.decision(
-            on: line, by: message.sender, in: message.room, on: invocation.address.backend)
-        guard let decision, decision.isAllowed else {
-            throw Refusal(decision?.reply ?? "No command takes “\(line)” any more.")
-        }
-        var again = invocation
-        again.arguments = started.line
-        return try await run(again)
+        return try await run(line: started.line, invocation)
     }
 }

@@ -17,6 +17,7 @@ public final class StackStormModule: BotModule, StatusReporting, GaugeReporting 
     let overtaken = OvertakenResults()
     let accounts = Locked<Accounts?>(nil)
     let secrets = Locked(SecretParameters())
+    let lastStart = Locked<ContinuousClock.Instant?>(nil)
     let host = Locked<(any ModuleHost)?>(nil)
     let logins: (any LoginDesk)?
     let now: @Sendable () -> Date
@@ -130,6 +131,7 @@ public final class StackStormModule: BotModule, StatusReporting, GaugeReporting 
                     client: client, host: host, open: open, executions: executions, replay: replay,
                     grace: settings.gracePeriod)
                 group.addTask { await tracker.run() }
+                group.addTask { await self.inquiryWatch(host, executions, open).run() }
             }
             group.addTask {
                 await self.stream.run { time in

@@ -37,10 +37,13 @@ public struct Alias: Sendable, Hashable, Codable {
     public var acknowledgement: Acknowledgement
     /// Whether its end is announced.
     public var announcesResult: Bool
+    /// Parameters whose values nobody can change (`immutable_parameters`); nil in what an older version kept.
+    public var fixed: Set<String>?
 
     public init(
         id: String, name: String, pack: String, description: String = "", enabled: Bool = true, actionRef: String = "",
-        formats: [Format], acknowledgement: Acknowledgement = Acknowledgement(), announcesResult: Bool = true
+        formats: [Format], acknowledgement: Acknowledgement = Acknowledgement(), announcesResult: Bool = true,
+        fixed: Set<String>? = nil
     ) {
         self.id = id
         self.name = name
@@ -52,6 +55,7 @@ public struct Alias: Sendable, Hashable, Codable {
         self.formats = formats
         self.acknowledgement = acknowledgement
         self.announcesResult = announcesResult
+        self.fixed = fixed
     }
 }
 
@@ -67,12 +71,14 @@ extension Alias {
             }
             return format
         }
+        let fixed = json["immutable_parameters"]?.object.map { Set($0.keys) }
         self.init(
             id: json["id"]?.string ?? "", name: name, pack: pack, description: json["description"]?.string ?? "",
             enabled: json["enabled"]?.bool ?? true, actionRef: json["action_ref"]?.string ?? "", formats: formats,
             acknowledgement: Acknowledgement(
                 enabled: json["ack"]?["enabled"]?.bool ?? true, appendURL: json["ack"]?["append_url"]?.bool ?? false),
-            announcesResult: json["result"]?["enabled"]?.bool ?? true)
+            announcesResult: json["result"]?["enabled"]?.bool ?? true,
+            fixed: fixed)
     }
 }
 

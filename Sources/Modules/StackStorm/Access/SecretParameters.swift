@@ -83,7 +83,7 @@ extension StackStormModule {
         guard let table = table.value else { return line.isEmpty ? "" : "…" }
         switch table.matcher.match(line) {
         case .one(let match): return secrets.value.masked(line, match)
-        case .none where VerbCall(line) != nil: return line
+        case .none where VerbCall(line) != nil: return VerbCall(line)?.masked(line) ?? line
         case .none, .ambiguous, .unknown: return table.knownBeginning(of: line)
         }
     }

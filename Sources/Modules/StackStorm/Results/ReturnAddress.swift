@@ -49,5 +49,13 @@ struct ReturnAddress: Equatable {
         return ["petrel": .object(own)]
     }
 
+    /// With what people call who asked, and the room: StackStorm's own fields have the ids.
+    func context(_ message: ChatMessage) -> [String: JSONValue] {
+        var context = context
+        context["user_name"] = .string(message.sender.name)
+        context["channel_name"] = (message.room?.name).map { .string($0) }
+        return context
+    }
+
     var address: Address { Address(backend: backend, place: place, thread: thread, inReplyTo: message) }
 }

@@ -1,0 +1,55 @@
+import Foundation
+import PetrelKit
+
+/// A button that was pressed, a form that was sent, or a shortcut
+/// (https://docs.slack.dev/reference/interaction-payloads): each amounts to a line of the person.
+struct SlackInteraction: Sendable, Equatable {
+    var user: String
+    /// Nil for a shortcut, which belongs to no channel.
+    var channel: String?
+    var thread: String?
+    /// Names it, and allows to open a form.
+    var trigger: String
+    var responseURL: URL?
+    /// Without the prefix.
+    var line: String
+    /// Of a form.
+    var values: [String: String]?
+
+    /// Nil for what is none of ours.
+    /// - Parameter shortcuts: the lines of shortcuts, by their callback ids.
+    init?(_ payload: JSONValue, shortcuts: [String: String]) {
+        guard let user = payload["user"]?["id"]?.string, let trigger = payload["trigger_id"]?.string else { return nil }
+        self.user = user
+        self.trigger = trigger
+        responseURL = payload["response_url"]?.string.flatMap { URL(string: $0) }
+        switch payload["type"]?.string {
+        case "block_actions":
+            guard let action = payload["actions"]?.array?.first,
+                action["action_id"]?.string?.hasPrefix(SlackContent.buttonPrefix) == true,
+                let line = action["value"]?.string, let channel = payload["channel"]?["id"]?.string
+            else { return nil }
+            self.line = line
+            self.channel = channel
+            thread = payload["message"]?["thread_ts"]?.string
+        case "view_submission":
+            guard let view = payload["view"], view["callback_id"]?.string == SlackView.callback,
+                let origin = view["private_metadata"]?.string.flatMap(SlackView.Origin.init)
+            else { return nil }
+            line = origin.line
+            channel = origin.channel
+            thread = origin.thread
+            values = SlackView.values(of: view)
+        case "shortcut", "message_action":
+            guard let line = payload["callback_id"]?.string.flatMap({ shortcuts[$0] }) else { return nil }
+            self.line = line
+            channel = payload["channel"]?["id"]?.string
+            thread = payload["message"]?["thread_ts"]?.string
+        default: return nil
+        }
+    }
+
+    var isDirect: Bool { channel?.hasPrefix("D") ?? true }
+
+    var id: String { SlackInbox.id(channel ?? user, prompt: trigger, user) }
+}

@@ -1,0 +1,102 @@
+import PetrelKit
+
+/// A form as a modal (https://docs.slack.dev/surfaces/modals), and back.
+enum SlackView {
+    static let callback = "petrel.form"
+    private static let action = "value"
+    /// Slack's limits, in characters.
+    private static let longest = (title: 24, label: 2_000, choice: 75, value: 150, text: 3_000)
+    private static let mostFields = 100
+    private static let mostChoices = 100
+
+    /// Where a form was asked for, and what it answers. It travels with the form.
+    struct Origin: Equatable {
+        var line: String
+        var channel: String?
+        var thread: String?
+
+        init(line: String, channel: String?, thread: String?) {
+            self.line = line
+            self.channel = channel
+            self.thread = thread
+        }
+
+        init?(_ text: String) {
+            guard let json = try? JSONValue.parse(text.utf8), let line = json["line"]?.string else { return nil }
+            self.init(line: line, channel: json["channel"]?.string, thread: json["thread"]?.string)
+        }
+
+        var text: String {
+            var object = JSONObject()
+            object.set("channel", channel)
+            object.set("line", line)
+            object.set("thread", thread)
+            return String(decoding: object.finish(), as: UTF8.self)
+        }
+    }
+
+    static func view(of form: Form, _ origin: Origin) -> JSONValue {
+        [
+            "type": "modal", "callback_id": .string(callback), "private_metadata": .string(origin.text),
+            "title": plain(form.title, longest.title), "submit": plain(form.submit, longest.title),
+            "close": plain("Cancel", longest.title),
+            "blocks": .array(form.fields.prefix(mostFields).map(block)),
+        ]
+    }
+
+    private static func block(_ field: Form.Field) -> JSONValue {
+        var block: [String: JSONValue] = [
+            "type": "input", "block_id": .string(field.name), "optional": .bool(!field.isRequired),
+            "label": plain(field.label, longest.label), "element": .object(element(field)),
+        ]
+        if let hint = field.hint, !hint.isEmpty { block["hint"] = plain(hint, longest.label) }
+        return .object(block)
+    }
+
+    private static func element(_ field: Form.Field) -> [String: JSONValue] {
+        switch field.kind {
+        case .boolean: return choices(["true", "false"], field)
+        case .choice(let values)
+        where !values.isEmpty && values.count <= mostChoices
+            && values.allSatisfy { !$0.isEmpty && $0.count <= longest.value }:
+            return choices(values, field)
+        case .text, .lines, .choice:
+            return input("plain_text_input", field, ["multiline": .bool(field.kind == .lines)])
+        case .integer: return input("number_input", field, ["is_decimal_allowed": false])
+        case .number: return input("number_input", field, ["is_decimal_allowed": true])
+        }
+    }
+
+    private static func input(
+        _ type: String, _ field: Form.Field, _ more: [String: JSONValue]
+    ) -> [String: JSONValue] {
+        var element = more
+        element["type"] = .string(type)
+        element["action_id"] = .string(action)
+        if let initial = field.initial, !initial.isEmpty, initial.count <= longest.text {
+            element["initial_value"] = .string(initial)
+        }
+        return element
+    }
+
+    private static func choices(_ values: [String], _ field: Form.Field) -> [String: JSONValue] {
+        func option(_ value: String) -> JSONValue { ["text": plain(value, longest.choice), "value": .string(value)] }
+        var element: [String: JSONValue] = [
+            "type": "static_select", "action_id": .string(action), "options": .array(values.map(option)),
+        ]
+        if let initial = field.initial, values.contains(initial) { element["initial_option"] = option(initial) }
+        return element
+    }
+
+    private static func plain(_ text: String, _ most: Int) -> JSONValue {
+        ["type": "plain_text", "text": .string(text.count > most ? text.prefix(most - 1) + "…" : text)]
+    }
+
+    /// What was filled in, by the names of the fields; what was left empty is left out.
+    static func values(of view: JSONValue) -> [String: String] {
+        (view["state"]?["values"]?.object ?? [:]).compactMapValues { block in
+            let answer = block[action]
+            return answer?["selected_option"]?["value"]?.string ?? answer?["value"]?.string
+        }
+    }
+}

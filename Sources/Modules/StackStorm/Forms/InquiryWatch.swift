@@ -1,0 +1,88 @@
+import Logging
+import PetrelKit
+import StackStormClient
+
+/// Finds questions of executions that were started from chat, and asks them there: StackStorm announces them to nobody.
+actor InquiryWatch {
+    /// Between two looks where StackStorm does not let the bot see them.
+    private static let patience = Duration.seconds(600)
+    private static let kept = 1_000
+
+    private let client: StackStormClient
+    private let host: any ModuleHost
+    private let executions: StartedExecutions
+    private let isBusy: @Sendable () -> Bool
+    private let interval: Duration
+    private let question: @Sendable (PendingInquiry, StartedExecution) -> Reply
+    private let records: any RecordCollection
+    /// What was asked, or is none of ours.
+    private var known: Set<String> = []
+    private var isRefused = false
+
+    /// - Parameters:
+    ///   - interval: between two looks.
+    ///   - isBusy: whether something that was started from chat may have a question.
+    ///   - question: how one is asked.
+    init(
+        _ client: StackStormClient, host: some ModuleHost, executions: StartedExecutions, interval: Duration,
+        isBusy: @escaping @Sendable () -> Bool,
+        question: @escaping @Sendable (PendingInquiry, StartedExecution) -> Reply
+    ) {
+        self.client = client
+        self.host = host
+        self.executions = executions
+        self.interval = interval
+        self.isBusy = isBusy
+        self.question = question
+        records = host.storage.records("inquiries")
+    }
+
+    func run() async {
+        do {
+            known = Set(try await records.all().map(\.key))
+        } catch {
+            host.logger.error("Which questions were asked before cannot be read: \(error)")
+        }
+        while !Task.isCancelled {
+            // Only cancellation ends a sleep early, and the loop looks for it.
+            try? await Task.sleep(for: isRefused ? Self.patience : interval)
+            if isBusy() { await look() }
+        }
+    }
+
+    private func look() async {
+        do {
+            for inquiry in try await client.call(.pendingInquiries()).items.reversed()
+            where inquiry.status == PendingInquiry.pending && !known.contains(inquiry.id) {
+                let started = try await executions.first(of: inquiry.ancestors)
+                known.insert(inquiry.id)
+                guard let started else { continue }
+                // Before it is asked: rather never than again and again. It can be listed.
+                records.put([], for: inquiry.id)
+                try host.say(question(inquiry, started), at: started.address)
+            }
+            isRefused = false
+            if known.count > Self.kept { try await forget() }
+        } catch let error as StackStormError where error.code == .forbidden {
+            isRefused = true
+            host.logger.warning(
+                "StackStorm does not let the bot list executions: questions of workflows are not asked here. (\(error))"
+            )
+        } catch {
+            host.logger.info("Which questions wait cannot be found out yet: \(error)")
+        }
+    }
+
+    private func forget() async throws {
+        try await records.trim(to: Self.kept)
+        known = Set(try await records.all().map(\.key))
+    }
+}
+
+extension StartedExecutions {
+    /// The first of these that was started from chat.
+    func first(of ids: [String]) async throws -> StartedExecution? {
+        for id in ids { if let started = try await find(id) { return started } }
+        return nil
+    }
+}

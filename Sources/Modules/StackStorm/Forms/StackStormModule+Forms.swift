@@ -1,0 +1,155 @@
+import PetrelKit
+import StackStormClient
+
+extension StackStormModule {
+    /// The field in which a command is picked.
+    private static let picked = "command"
+
+    /// A line of ours, without the prefix of the bot.
+    func ownLine(_ rest: String) -> String { settings.prefix.isEmpty ? rest : "\(settings.prefix) \(rest)" }
+
+    /// `form [ALIAS]`: asks for what an alias needs, and runs it with what was answered.
+    func form(_ ref: String?, _ caller: Caller, _ invocation: Invocation) async throws -> Reply? {
+        guard let table = table.value else { throw Refusal(starting) }
+        let values = invocation.message.values
+        guard let ref else {
+            guard let picked = values?[Self.picked] else { return try pick(table, invocation) }
+            return try await offer(alias(called: picked, table, invocation), caller, invocation)
+        }
+        let alias = try alias(called: ref, table, invocation)
+        guard let values else { return try await offer(alias, caller, invocation) }
+        return try await fill(alias, values, caller, invocation)
+    }
+
+    private func pick(_ table: AliasTable, _ invocation: Invocation) throws -> Reply {
+        guard invocation.traits.forms else {
+            throw Refusal("For which command? Write `\(invocation.prefix)\(ownLine("form PACK.ALIAS"))`.")
+        }
+        let refs = table.aliases.filter { $0.enabled && isShown($0, to: invocation) }.map(\.ref)
+        guard !refs.isEmpty else { throw Refusal("There is no command that you may run from here.") }
+        let field = Form.Field(Self.picked, label: "Command", kind: .choice(refs), isRequired: true)
+        return Reply(
+            "Which command?",
+            form: Form("StackStorm", fields: [field], submit: "Next", line: ownLine("form")))
+    }
+
+    private func isShown(_ alias: Alias, to invocation: Invocation) -> Bool {
+        alias.formats.contains { format in
+            (format.representations + [format.display].compactMap { $0 }).contains { isShown($0, to: invocation) }
+        }
+    }
+
+    /// By `pack.name`, or by its name where only one pack has it.
+    private func alias(called name: String, _ table: AliasTable, _ invocation: Invocation) throws -> Alias {
+        let candidates = table.aliases.filter {
+            ($0.ref == name || $0.name == name) && $0.enabled && isShown($0, to: invocation)
+        }
+        if let exact = candidates.first(where: { $0.ref == name }) { return exact }
+        guard let first = candidates.first else {
+            throw Refusal(
+                "StackStorm has no command “\(name.prefix(60))” for you. Write the alias's name, such as "
+                    + "`\(invocation.prefix)\(ownLine("form PACK.ALIAS"))`.")
+        }
+        guard candidates.count == 1 else {
+            throw Refusal("Which one: \(candidates.map(\.ref).joined(separator: " or "))?")
+        }
+        return first
+    }
+
+    private func template(of alias: Alias) throws -> CommandTemplate {
+        guard let template = alias.formats.flatMap(\.representations).lazy.compactMap({ CommandTemplate($0) }).first
+        else { throw Refusal("\(alias.ref) has no format that a form can fill in. Please type it.") }
+        return template
+    }
+
+    private func offer(_ alias: Alias, _ caller: Caller, _ invocation: Invocation) async throws -> Reply {
+        let template = try template(of: alias)
+        let fields = SchemaFields(try await parameters(of: alias, caller, invocation))
+        let form = fields.form(for: alias, template, line: ownLine("form \(alias.ref)"))
+        guard invocation.traits.forms else {
+            let example = "`\(invocation.prefix)\(ownLine(template.source))`"
+            return Reply(
+                "\(alias.ref)\(alias.description.isEmpty ? "" : ": \(alias.description)")\n\(Form.text(of: form.fields))\n"
+                    + "Write \(example); what has no place there goes to the end as name=value.")
+        }
+        return Reply("What \(alias.ref) needs to know.", form: form)
+    }
+
+    private func parameters(
+        of alias: Alias, _ caller: Caller, _ invocation: Invocation
+    ) async throws -> [String: JSONValue] {
+        let schema = try await call(.action(alias.actionRef), as: caller, invocation)
+        secrets.withLock { $0.learn(alias.actionRef, schema.parameters) }
+        return schema.parameters.filter { alias.fixed?.contains($0.key) != true }
+    }
+
+    /// Decided and run as the line that the answers amount to.
+    private func fill(
+        _ alias: Alias, _ values: [String: String], _ caller: Caller, _ invocation: Invocation
+    ) async throws -> Reply? {
+        let template = try template(of: alias)
+        let fields = SchemaFields(try await parameters(of: alias, caller, invocation))
+        let form = fields.form(for: alias, template, line: "")
+        let known = Set(form.fields.map(\.name))
+        var answers = values.filter { known.contains($0.key) && !$0.value.isEmpty }
+        for field in form.fields where field.isRequired && answers[field.name] == nil {
+            throw Refusal("\(field.name) is needed. Nothing was started.")
+        }
+        let blanks = Set(template.blanks.map(\.name))
+        // What is as it would be anyway need not be said.
+        for field in form.fields where !blanks.contains(field.name) && answers[field.name] == field.initial {
+            answers[field.name] = nil
+        }
+        let others = form.fields.map(\.name).filter { !blanks.contains($0) }
+        guard let line = template.line(answers, others: others) else {
+            throw Refusal(
+                "These answers cannot be written as one command of \(alias.ref), because of the quotes or blanks in "
+                    + "them. Nothing was started.")
+        }
+        return try await run(line: line, invocation)
+    }
+
+    /// Decides and runs an alias line that somebody did not type.
+    func run(line: String, _ invocation: Invocation) async throws -> Reply? {
+        let message = invocation.message
+        let whole = ownLine(line)
+        let decision = invocation.overview.decision(
+            on: whole, by: message.sender, in: message.room, on: invocation.address.backend)
+        guard let decision, decision.isAllowed else {
+            throw Refusal(decision?.reply ?? "No command takes this line any more.")
+        }
+        var again = invocation
+        again.arguments = line
+        again.line = whole
+        again.message.values = nil
+        return try await run(again)
+    }
+
+    /// What may be done with what was just started.
+    func buttons(for id: String, isMasked: Bool, _ invocation: Invocation) -> [Button] {
+        guard invocation.traits.forms else { return [] }
+        var buttons = [
+            Button("Output", line: ownLine("output \(id)")),
+            Button("Cancel", line: ownLine("cancel \(id)"), style: .danger, question: "It is cancelled in StackStorm."),
+        ]
+        if !isMasked { buttons.insert(Button("Re-run", line: ownLine("rerun \(id)")), at: 1) }
+        return buttons
+    }
+}
+
+extension SchemaFields {
+    /// What the format has blanks for comes first.
+    fileprivate func form(for alias: Alias, _ template: CommandTemplate, line: String) -> Form {
+        let blanks = template.blanks
+        let initials = blanks.compactMap { blank in blank.initial.map { (blank.name, $0) } }
+        let all = fields(initials: Dictionary(initials) { first, _ in first })
+        let first = blanks.map { blank in
+            var field = all.first { $0.name == blank.name } ?? Form.Field(blank.name, initial: blank.initial)
+            field.isRequired = blank.initial == nil
+            return field
+        }
+        let placed = Set(blanks.map(\.name))
+        return Form(
+            alias.name, fields: first + all.filter { !placed.contains($0.name) }, submit: "Run", line: line)
+    }
+}

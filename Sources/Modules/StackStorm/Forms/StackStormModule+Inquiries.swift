@@ -1,0 +1,106 @@
+import PetrelKit
+import StackStormClient
+
+extension StackStormModule {
+    /// So long after the last command it is still looked for questions: an alias without results may ask, too.
+    private static let attention = Duration.seconds(3_600)
+
+    func inquiryWatch(
+        _ host: some ModuleHost, _ executions: StartedExecutions, _ open: OpenExecutions
+    ) -> InquiryWatch {
+        InquiryWatch(
+            client, host: host, executions: executions,
+            interval: min(max(settings.gracePeriod / 20, .milliseconds(100)), .seconds(3))
+        ) { [lastStart] in
+            open.count > 0 || lastStart.value.map { $0.duration(to: .now) < Self.attention } ?? false
+        } question: { [self] inquiry, started in
+            question(inquiry, of: started, prefix: host.overview.prefix)
+        }
+    }
+
+    func run(_ call: InquiryCall, _ caller: Caller, _ invocation: Invocation) async throws -> Reply? {
+        switch call.kind {
+        case .list: return try await inquiries(invocation)
+        case .show(let id): return try await show(id, invocation)
+        case .answer(let id, let pairs):
+            var answers = invocation.message.values ?? [:]
+            for pair in pairs { answers[pair.key] = pair.value }
+            guard invocation.message.values != nil || !answers.isEmpty else { return try await show(id, invocation) }
+            return try await answer(id, answers, caller, invocation)
+        }
+    }
+
+    /// Those of executions that were started in this place, or by whoever asks; all of chat's for an administrator.
+    private func inquiries(_ invocation: Invocation) async throws -> Reply {
+        guard let executions = executions.value else { throw Refusal(starting) }
+        var lines: [String] = []
+        for inquiry in try await client.call(.pendingInquiries()).items {
+            guard let started = try await executions.first(of: inquiry.ancestors),
+                invocation.isAdmin || started.address.place == invocation.address.place
+                    || started.person == invocation.message.sender.id
+            else { continue }
+            let names = SchemaFields(inquiry: inquiry.schema).names.joined(separator: ", ")
+            lines.append("\(inquiry.id) of \(started.alias) (\(started.line)): \(names)")
+        }
+        guard !lines.isEmpty else { return Reply("Nothing that was started here waits for an answer.") }
+        let how = "`\(invocation.prefix)\(ownLine("inquiry show ID"))` tells more of one."
+        return Reply(
+            ([lines.count == 1 ? "One question waits:" : "\(lines.count) questions wait:"] + lines + [how])
+                .joined(separator: "\n"))
+    }
+
+    /// A question that waits, of an execution that was started from chat.
+    private func find(_ id: String) async throws -> (PendingInquiry, StartedExecution) {
+        guard let executions = executions.value else { throw Refusal(starting) }
+        let inquiry: PendingInquiry
+        do {
+            inquiry = try await client.call(.pendingInquiry(id))
+        } catch let error as StackStormError where error.code == .notFound {
+            throw Refusal("StackStorm has no inquiry “\(id.prefix(40))”.")
+        }
+        guard let started = try await executions.first(of: inquiry.ancestors), inquiry.schema != nil else {
+            throw Refusal("“\(id.prefix(40))” is no inquiry of an execution that was started here.")
+        }
+        guard inquiry.status == PendingInquiry.pending else {
+            throw Refusal("The inquiry \(id) waits no longer: it is \(inquiry.status).")
+        }
+        return (inquiry, started)
+    }
+
+    private func show(_ id: String, _ invocation: Invocation) async throws -> Reply {
+        let (inquiry, started) = try await find(id)
+        return question(inquiry, of: started, prefix: invocation.prefix)
+    }
+
+    /// What a person has to know to answer, as text and as a form.
+    func question(_ inquiry: PendingInquiry, of started: StartedExecution, prefix: String) -> Reply {
+        let fields = SchemaFields(inquiry: inquiry.schema).fields()
+        let line = ownLine("inquiry answer \(inquiry.id)")
+        let example = fields.map { "\($0.name)=…" }.joined(separator: " ")
+        return Reply(
+            "\(started.alias) (\(started.line)) waits for an answer:\n\(Form.text(of: fields))\n"
+                + "Answer with `\(prefix)\(line) \(example)`.",
+            form: Form("Answer", fields: fields, submit: "Answer", line: line))
+    }
+
+    /// With the rights of whoever answers.
+    private func answer(
+        _ id: String, _ answers: [String: String], _ caller: Caller, _ invocation: Invocation
+    ) async throws -> Reply {
+        let (inquiry, started) = try await find(id)
+        let fields = SchemaFields(inquiry: inquiry.schema)
+        let response = try fields.values(of: answers)
+        do {
+            try await call(.answer(id, response), as: caller, invocation)
+        } catch let error as StackStormError where [.refused, .forbidden].contains(error.code) {
+            throw Refusal("StackStorm did not take the answer: \(error.message)")
+        }
+        let told = fields.names.compactMap { name in
+            response[name].map {
+                "\(name)=\(fields.isSecret(name) ? SecretParameters.mask : $0.string ?? $0.prettyText)"
+            }
+        }.joined(separator: " ")
+        invocation.started(id, ownLine("inquiry answer \(id) \(told)"))
+        return Reply("\(invocation.message.sender.name) answered \(started.alias): \(told)")
+    }
+}

@@ -1,0 +1,71 @@
+/// Questions that a person answers in one go, where the backend can show them; see ``BackendTraits/forms``.
+public struct Form: Sendable, Hashable, Codable {
+    public struct Field: Sendable, Hashable, Codable {
+        public enum Kind: Sendable, Hashable, Codable {
+            case text
+            /// Text of several lines.
+            case lines
+            case integer
+            case number
+            case boolean
+            case choice([String])
+        }
+
+        /// What the answer is called; see ``ChatMessage/values``.
+        public var name: String
+        public var label: String
+        /// A line of explanation.
+        public var hint: String?
+        public var kind: Kind
+        public var isRequired: Bool
+        /// What is there from the beginning, as text.
+        public var initial: String?
+
+        public init(
+            _ name: String, label: String? = nil, hint: String? = nil, kind: Kind = .text, isRequired: Bool = false,
+            initial: String? = nil
+        ) {
+            self.name = name
+            self.label = label ?? name
+            self.hint = hint
+            self.kind = kind
+            self.isRequired = isRequired
+            self.initial = initial
+        }
+    }
+
+    public var title: String
+    public var fields: [Field]
+    /// What the button says that sends the answers.
+    public var submit: String
+    /// The line that takes the answers, without the prefix; by itself it asks for this form.
+    public var line: String
+
+    public init(_ title: String, fields: [Field], submit: String, line: String) {
+        self.title = title
+        self.fields = fields
+        self.submit = submit
+        self.line = line
+    }
+}
+
+/// What a person may press below a reply: it is as if they had typed the line, which is decided as theirs.
+public struct Button: Sendable, Hashable, Codable {
+    public enum Style: String, Sendable, Codable {
+        case normal, primary, danger
+    }
+
+    public var label: String
+    /// Without the prefix.
+    public var line: String
+    public var style: Style
+    /// Asked before it counts.
+    public var question: String?
+
+    public init(_ label: String, line: String, style: Style = .normal, question: String? = nil) {
+        self.label = label
+        self.line = line
+        self.style = style
+        self.question = question
+    }
+}

@@ -1,0 +1,212 @@
+import FaultSuite
+import Foundation
+import Logging
+import PetrelCore
+import PetrelKit
+import PetrelTesting
+import StackStormClient
+import StackStormModule
+import StackStormSimulator
+import Testing
+
+@testable import SlackBackend
+
+/// People on Slack, Petrel, and a StackStorm.
+@Suite(.timeLimit(.minutes(3))) struct StackStormTests {
+    private static let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+
+    /// The desk without its page: a test says what somebody would enter there.
+    private final class Desk: LoginDesk {
+        let requests = Locked<[LoginRequest]>([])
+        let lifetime = Duration.seconds(600)
+
+        func prepare(_ request: LoginRequest) throws -> Secret {
+            requests.withLock { $0.append(request) }
+            return Secret("one-time")
+        }
+
+        func withdraw(_ key: String) -> Bool { false }
+
+        func enter(_ name: String) async throws {
+            let proof = LoginProof.password(name: name, password: Secret("demo"))
+            if case .accepted(let begin) = try await #require(requests.value.last).check(proof) { _ = await begin() }
+        }
+    }
+
+    private struct House: Sendable {
+        let workspace: Workspace
+        let stackStorm: SimulatedStackStorm
+        let desk: Desk
+    }
+
+    private static func run(
+        page: URL? = nil, policy: Dispatcher.Policy = Dispatcher.Policy(),
+        change: @Sendable @escaping (inout SlackSettings) -> Void = { _ in },
+        _ body: @Sendable @escaping (House) async throws -> Void
+    ) async throws {
+        try await Workspace.with { workspace in
+            let stackStorm = SimulatedStackStorm()
+            let (ports, found) = AsyncStream.makeStream(of: Int.self)
+            let simulator = Simulator(stackStorm, logger: logger) { found.yield($0) }
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                group.addTask { try await simulator.run() }
+                defer { group.cancelAll() }
+                var iterator = ports.makeAsyncIterator()
+                let port = try #require(await iterator.next())
+                let house = House(workspace: workspace, stackStorm: stackStorm, desk: Desk())
+                let base = "http://127.0.0.1:\(port)"
+                var settings = StackStormModuleSettings(
+                    client: StackStormSettings(
+                        auth: try #require(URL(string: "\(base)/auth/v1")),
+                        api: try #require(URL(string: "\(base)/api/v1")),
+                        stream: try #require(URL(string: "\(base)/stream/v1")),
+                        login: .password(name: "petrel", password: Secret("demo"))))
+                settings.gracePeriod = .seconds(2)
+                if let page { settings.access = .clientside(page) }
+                let module = try StackStormModule(settings, logger: logger, logins: house.desk)
+                try await workspace.chat([module], policy: policy) { settings in
+                    settings.slashCommands = ["/st2"]
+                    change(&settings)
+                } _: { _ in
+                    await stackStorm.untilHeard()
+                    try await body(house)
+                }
+            }
+        }
+    }
+
+    private static func labels(_ message: JSONValue) -> [String] {
+        (message["blocks"]?.array ?? []).flatMap { $0["elements"]?.array ?? [] }.compactMap {
+            $0["text"]?["text"]?.string
+        }
+    }
+
+    @Test func `help, and a command in a thread with its result in that thread`() async throws {
+        try await Self.run { house in
+            try await house.workspace.say("!st2help fleet")
+            #expect(try await house.workspace.message()["text"]?.string?.contains("restart") == true)
+            try await house.workspace.say("!st2 restart nginx on web1", ["thread_ts": "1.5"])
+            let messages = try await house.workspace.messages(3)
+            #expect(messages[1]["text"]?.string?.hasPrefix("Restarting nginx.") == true)
+            #expect(Self.labels(messages[1]) == ["Output", "Re-run", "Cancel"])
+            #expect(messages[2]["text"] == "nginx restarted on 1 hosts.")
+            #expect(messages[1...2].allSatisfy { $0["thread_ts"] == "1.5" && $0["channel"] == "C1" })
+            // StackStorm has ids where it decides, and names to show.
+            let execution = try #require(await house.stackStorm.lastExecution(of: "fleet.restart"))
+            #expect(execution["context"]?["api_user"] == "U1" && execution["context"]?["source_channel"] == "C1")
+            let context = execution["liveaction"]?["notify"]?["on-complete"]?["data"]?["source_context"]
+            #expect(context?["user_name"] == "@alice" && context?["channel_name"] == "#ops")
+        }
+    }
+
+    @Test func `whispers and refusals are for one person`() async throws {
+        var limits = AccessLimits()
+        limits.users.deny = GlobList(["U2"])
+        let rule = AccessRule(index: 0, command: "st2*", modules: [], limits: limits)
+        try await Self.run(policy: Dispatcher.Policy(access: AccessControl(rules: [rule]))) { house in
+            try await house.workspace.say("!st2 echo hello", user: "U2")
+            let denial = try await house.workspace.message()
+            #expect(denial["ephemeral"] == true && denial["user"] == "U2")
+            #expect(denial["text"]?.string?.hasPrefix("You may not run this: access") == true)
+            await house.stackStorm.publish(
+                payload: ["user": "U1", "channel": "C1", "whisper": true, "message": "only for you"], route: "errbot")
+            let whisper = try await house.workspace.message(after: 1)
+            #expect(whisper["text"] == "only for you" && whisper["channel"] == "D1")
+        }
+    }
+
+    @Test func `a slash command answers where it was typed, and its result follows`() async throws {
+        try await Self.run { house in
+            try await house.workspace.order(
+                "slash", ["command": "/st2", "text": "echo one &amp; two", "user": "U2", "channel": "C3"])
+            let messages = try await house.workspace.messages(2)
+            #expect(messages[0]["response_type"] == "in_channel" && messages[0]["channel"] == "C3")
+            #expect(messages[1]["text"]?.string?.contains("one &amp; two") == true && messages[1]["channel"] == "C3")
+        }
+    }
+
+    @Test func `a form is opened by a slash command, and runs what was filled in`() async throws {
+        try await Self.run { house in
+            try await house.workspace.order(
+                "slash", ["command": "/st2", "text": "form fleet.restart", "user": "U1", "channel": "C2"])
+            let view = try await house.workspace.views()[0]
+            #expect(view["title"]?["text"] == "restart")
+            #expect(view["blocks"]?.array?.compactMap { $0["block_id"]?.string } == ["service", "hosts", "batch"])
+            try await house.workspace.order("submit", ["user": "U1", "values": ["service": "nginx", "hosts": "web2"]])
+            let texts = try await house.workspace.messages(2)
+            #expect(texts[0]["text"]?.string?.hasPrefix("Restarting nginx.") == true && texts[0]["channel"] == "C2")
+            #expect(texts[1]["text"] == "nginx restarted on 1 hosts.")
+            #expect(await house.stackStorm.started == ["restart nginx on web2": 1])
+        }
+    }
+
+    @Test func `a shortcut picks a command, and what is typed in a channel opens a form by its button`() async throws {
+        try await Self.run { house in
+            try await house.workspace.order("shortcut", ["callback_id": "petrel_form", "user": "U1"])
+            let picked = try await house.workspace.views()[0]
+            #expect(picked["title"]?["text"] == "StackStorm")
+            try await house.workspace.order("submit", ["user": "U1", "values": ["command": "core.echo"]])
+            #expect(try await house.workspace.views()[0]["title"]?["text"] == "echo")
+            try await house.workspace.order("submit", ["user": "U1", "values": ["message": "by form"]])
+            let direct = try await house.workspace.messages(2)
+            #expect(direct[1]["text"]?.string?.contains("by form") == true && direct[1]["channel"] == "D1")
+            try await house.workspace.say("!st2 form core.echo", channel: "C4")
+            #expect(Self.labels(try await house.workspace.message(after: 2)) == ["Run…"])
+            try await house.workspace.order("press", ["user": "U2", "label": "Run…"])
+            _ = try await house.workspace.views()
+            try await house.workspace.order("submit", ["user": "U2", "values": ["message": "by button"]])
+            let said = try await house.workspace.messages(5)
+            #expect(said[4]["text"]?.string?.contains("by button") == true && said[4]["channel"] == "C4")
+        }
+    }
+
+    @Test func `buttons act for whoever presses them`() async throws {
+        try await Self.run { house in
+            try await house.workspace.say("!st2 deploy shop", ["thread_ts": "1.5"])
+            _ = try await house.workspace.messages(2)
+            try await house.workspace.order("press", ["user": "U2", "label": "Cancel"])
+            let refusal = try await house.workspace.message(after: 2)
+            #expect(refusal["response_type"] == "ephemeral" && refusal["user"] == "U2")
+            #expect(refusal["text"] == "Only who started this execution, or an administrator, may do that.")
+            try await house.workspace.order("press", ["user": "U1", "label": "Cancel"])
+            let messages = try await house.workspace.messages(until: "fleet.deploy is being cancelled.")
+            #expect(messages.last { $0["text"] == "fleet.deploy is being cancelled." }?["thread_ts"] == "1.5")
+        }
+    }
+
+    @Test func `a question is answered by two people with different rights`() async throws {
+        let page = try #require(URL(string: "https://petrel.example.com/"))
+        try await Self.run(page: page) { house in
+            for (number, (user, name)) in [("U1", "alice"), ("U2", "bob")].enumerated() {
+                try await house.workspace.say("!st2session_start tulip", user: user, channel: nil)
+                let link = try await house.workspace.message(after: number * 2)
+                #expect(link["text"]?.string?.contains("https://petrel.example.com/#one-time") == true)
+                #expect(link["unfurl_links"] == .bool(false) || link["unfurl_links"] == "false")
+                #expect(link["channel"] == .string("D\(number + 1)"))
+                try await house.desk.enter(name)
+                _ = try await house.workspace.message(after: number * 2 + 1)
+            }
+            try await house.workspace.say("!st2 deploy shop 2.0", ["thread_ts": "1.5"])
+            let asked = try await house.workspace.messages(6)[5]
+            #expect(asked["thread_ts"] == "1.5" && Self.labels(asked) == ["Answer…"])
+            for (user, values) in [("U2", ["approved": "true"]), ("U1", ["approved": "true", "reason": "fine"])]
+                as [(String, [String: JSONValue])]
+            {
+                try await house.workspace.order("press", ["user": .string(user), "label": "Answer…"])
+                let view = try await house.workspace.views()[0]
+                #expect(view["blocks"]?.array?.compactMap { $0["block_id"]?.string } == ["approved", "reason"])
+                try await house.workspace.order("submit", ["user": .string(user), "values": .object(values)])
+                if user == "U2" {
+                    let refusal = try await house.workspace.message(after: 6)
+                    #expect(refusal["ephemeral"] == true && refusal["user"] == "U2")
+                    #expect(refusal["text"]?.string?.contains("doesn't have required permission") == true)
+                }
+            }
+            let answers = try await house.workspace.messages(9).suffix(2).compactMap { $0["text"]?.string }.sorted()
+            #expect(
+                answers == [
+                    "@alice answered fleet.deploy: approved=true reason=fine", "shop 2.0 is deployed (rolling).",
+                ])
+        }
+    }
+}

@@ -1,0 +1,212 @@
+import Foundation
+import PetrelCore
+import PetrelKit
+import PetrelTesting
+import StackStormClient
+import StackStormSimulator
+import Testing
+
+@testable import StackStormModule
+
+/// Forms for aliases, buttons, and the questions of workflows.
+@Suite(.timeLimit(.minutes(1))) struct FormTests {
+    private static func run(
+        forms: Bool = true, access: AccessControl = AccessControl(), content: SimulatedContent = .demo,
+        _ body: @Sendable @escaping (Bench) async throws -> Void
+    ) async throws {
+        var options = Bench.Options()
+        options.content = content
+        options.traits.forms = forms
+        options.policy.access = access
+        options.module = { $0.gracePeriod = .seconds(2) }
+        try await Bench.run(options, body)
+    }
+
+    @Test func `a form asks for what the action takes, and runs what was answered`() async throws {
+        try await Self.run { bench in
+            bench.backend.type("!st2 form fleet.deploy")
+            let form = try #require(await bench.backend.next()?.reply.form)
+            #expect(form.title == "deploy" && form.line == "st2 form fleet.deploy" && form.submit == "Run")
+            #expect(
+                form.fields.map(\.name)
+                    == ["service", "version", "dry_run", "registry_token", "replicas", "strategy"])
+            #expect(form.fields.map(\.isRequired) == [true, false, false, false, false, false])
+            #expect(form.fields.map(\.initial) == [nil, "latest", "false", nil, nil, "rolling"])
+            #expect(
+                form.fields.map(\.kind)
+                    == [.text, .text, .boolean, .text, .integer, .choice(["rolling", "canary"])])
+            bench.backend.type(
+                "!" + form.line, as: "@alice",
+                values: [
+                    "service": "web shop", "version": "1.2", "dry_run": "false", "strategy": "canary",
+                    "registry_token": "hunter2", "nobody": "asked",
+                ])
+            let started = try #require(await bench.backend.next())
+            #expect(started.reply.text.hasPrefix("fleet.deploy started"))
+            #expect(!started.reply.text.contains("hunter2"))
+            // What is secret cannot be run again.
+            #expect(started.reply.buttons.map(\.label) == ["Output", "Cancel"])
+            let line = "deploy \"web shop\" 1.2 registry_token=hunter2 strategy=canary"
+            #expect(await bench.stackStorm.started == [line: 1])
+            let audited = bench.host.audit.all.map(\.line)
+            #expect(audited.last == "st2 deploy \"web shop\" 1.2 registry_token=••• strategy=canary")
+            #expect(!audited.joined().contains("hunter2"))
+        }
+    }
+
+    @Test func `a form is decided as the line that it amounts to`() async throws {
+        let rule = AccessRule(index: 0, command: "st2 deploy prod*", modules: [], limits: .nobody)
+        try await Self.run(access: AccessControl(rules: [rule])) { bench in
+            bench.backend.type("!st2 form deploy", values: ["service": "prod"])
+            #expect(await bench.text().hasPrefix("You may not run this: access_controls[0]"))
+            bench.backend.type("!st2 form deploy", values: ["version": "1"])
+            #expect(await bench.text() == "service is needed. Nothing was started.")
+            bench.backend.type("!st2 form deploy", values: ["service": "a\"b'c d"])
+            #expect(await bench.text().contains("cannot be written as one command"))
+            bench.backend.type("!st2 form nothing")
+            #expect(await bench.text().hasPrefix("StackStorm has no command “nothing” for you."))
+            #expect(await bench.stackStorm.started.isEmpty)
+        }
+    }
+
+    @Test func `without an alias one is picked, and without forms all is told`() async throws {
+        try await Self.run { bench in
+            bench.backend.type("!st2 form")
+            let form = try #require(await bench.backend.next()?.reply.form)
+            guard case .choice(let refs)? = form.fields.first?.kind else { throw CancellationError() }
+            #expect(refs.contains("fleet.deploy") && !refs.contains("backup.purge"))
+            bench.backend.type("!" + form.line, values: ["command": "fleet.restart"])
+            #expect(await bench.backend.next()?.reply.form?.line == "st2 form fleet.restart")
+        }
+        try await Self.run(forms: false) { bench in
+            bench.backend.type("!st2 form")
+            #expect(await bench.text() == "For which command? Write `!st2 form PACK.ALIAS`.")
+            bench.backend.type("!st2 form fleet.deploy")
+            let text = await bench.text()
+            #expect(text.contains("  service (required)\n  version (optional; else latest)"))
+            #expect(text.contains("Write `!st2 deploy {{ service }} {{ version=latest }}`"))
+        }
+    }
+
+    @Test func `what was started has buttons, each a line of whoever presses it`() async throws {
+        try await Self.run { bench in
+            bench.backend.type("!st2 restart nginx on web1")
+            let buttons = try #require(await bench.backend.next()).reply.buttons
+            #expect(buttons.map(\.label) == ["Output", "Re-run", "Cancel"])
+            #expect(buttons.map(\.style) == [.normal, .normal, .danger])
+            _ = await bench.text()
+            bench.backend.type("!" + buttons[0].line, as: "@bob")
+            #expect(await bench.text() == "Only who started this execution, or an administrator, may do that.")
+            bench.backend.type("!" + buttons[1].line)
+            #expect(await bench.text().hasPrefix("Restarting nginx."))
+            #expect(await bench.stackStorm.started == ["restart nginx on web1": 2])
+        }
+        try await Self.run(forms: false) { bench in
+            bench.backend.type("!st2 restart nginx on web1")
+            #expect(await bench.backend.next()?.reply.buttons == [])
+        }
+    }
+
+    @Test func `a question of a workflow is asked where it was started, and answered there`() async throws {
+        try await Self.run(forms: false) { bench in
+            bench.backend.type("!st2 deploy shop 1.2", thread: "t1")
+            #expect(await bench.text().hasPrefix("fleet.deploy started"))
+            let asked = try #require(await bench.backend.next())
+            #expect(asked.address.thread == "t1")
+            #expect(asked.reply.text.hasPrefix("fleet.deploy (deploy shop 1.2) waits for an answer:"))
+            #expect(asked.reply.text.contains("  approved (required; yes or no): Approve?\n  reason (optional): Why"))
+            #expect(asked.reply.form?.fields.map(\.name) == ["approved", "reason"])
+            let id = try #require(asked.reply.text.firstMatch(of: /inquiry answer (\w+) approved/)?.1)
+            bench.backend.type("!st2 inquiry list", as: "@bob")
+            #expect(
+                await bench.text().hasPrefix("One question waits:\n\(id) of fleet.deploy (deploy shop 1.2): approved"))
+            bench.backend.type("!st2 inquiry list", as: "@bob", in: "#elsewhere")
+            #expect(await bench.text() == "Nothing that was started here waits for an answer.")
+            for (answer, reply) in [
+                ("approved=perhaps", "approved must be yes or no, which what you wrote is not."),
+                ("reason=x", "approved is needed."),
+                ("approved=yes other=1", "Nobody asked for other. What is asked for: approved, reason."),
+            ] {
+                bench.backend.type("!st2 inquiry answer \(id) \(answer)", as: "@bob")
+                #expect(await bench.text() == reply)
+            }
+            bench.backend.type("!st2 inquiry answer \(id) approved=yes reason=\"looks good\"", as: "@bob")
+            let texts = [await bench.text(), await bench.text()].sorted()
+            #expect(
+                texts == [
+                    "@bob answered fleet.deploy: approved=true reason=looks good", "shop 1.2 is deployed (rolling).",
+                ])
+            #expect(bench.host.audit.all.last?.line == "st2 inquiry answer \(id) approved=true reason=looks good")
+            bench.backend.type("!st2 inquiry answer \(id) approved=no")
+            #expect(await bench.text() == "The inquiry \(id) waits no longer: it is succeeded.")
+            bench.backend.type("!st2 inquiry show nothing")
+            #expect(await bench.text() == "StackStorm has no inquiry “nothing”.")
+        }
+    }
+
+    @Test func `a question is asked once, over restarts too, and never one of somebody else's workflow`() async throws {
+        let store = try TestStore()
+        try await Bench.withSimulator { stackStorm, port in
+            for run in 0..<2 {
+                var settings = StackStormModuleSettings(client: try Bench.client(port: port))
+                settings.gracePeriod = .seconds(2)
+                let module = try StackStormModule(settings, logger: Bench.logger)
+                let backend = RecordingBackend()
+                try await TestHost([backend], store: store).run([module]) {
+                    await stackStorm.untilHeard()
+                    if run == 0 {
+                        await stackStorm.ask(["properties": ["foreign": ["type": "string"]]])
+                        backend.type("!st2 deploy shop")
+                        _ = await backend.next()
+                        #expect(await backend.next()?.reply.text.contains("waits for an answer") == true)
+                    }
+                    await stackStorm.untilRequestedAgain("GET /api/v1/executions")
+                    await stackStorm.untilRequestedAgain("GET /api/v1/executions")
+                    backend.type("!st2 inquiry list")
+                    #expect(await backend.next()?.reply.text.hasPrefix("One question waits:") == true)
+                }
+                await stackStorm.cutStreams()
+            }
+        }
+    }
+
+    @Test(
+        arguments: [
+            ("deploy {{ a }} to {{ b=x }}", ["a": "1", "b": "2"], "deploy 1 to 2"),
+            ("deploy {{ a }} to {{ b=x }}", ["a": "1"], "deploy 1 to x"),
+            ("deploy {{ a }} to {{ b=x }}", ["a": "p q", "b": "2"], "deploy \"p q\" to 2"),
+            ("deploy {{ a }}", ["a": "say \"hi\""], "deploy 'say \"hi\"'"),
+            ("deploy {{ a }}", ["a": "1", "n": "2 3"], "deploy 1 n=\"2 3\""), ("deploy {{ a }}", [:], nil),
+            ("deploy {{ a }} {{ b }}", ["a": "", "b": "1"], nil), ("deploy {{ a }}", ["a": "x=1"], nil),
+        ] as [(String, [String: String], String?)])
+    func `a format is filled in so that StackStorm reads it as it was meant`(
+        source: String, values: [String: String], line: String?
+    ) throws {
+        #expect(try #require(CommandTemplate(source)).line(values, others: ["n"]) == line)
+    }
+
+    @Test(arguments: ["(restart|bounce) {{ a }}", "x {{ a", "^go", "show {{ }}"])
+    func `what has no one way to be written is no template`(source: String) {
+        #expect(CommandTemplate(source) == nil)
+    }
+
+    @Test func `answers get the types of the schema`() throws {
+        let fields = SchemaFields(inquiry: [
+            "required": ["n"],
+            "properties": [
+                "n": ["type": "integer"], "f": ["type": ["number", "null"]], "l": ["type": "array"],
+                "o": ["type": "object"], "b": ["type": "boolean"], "e": ["type": "string", "enum": ["x", "y"]],
+            ],
+        ])
+        #expect(
+            try fields.values(of: ["n": "3", "f": "1.5", "l": "a, b", "o": "{\"k\":1}", "b": "no", "e": "y"])
+                == ["n": 3, "f": .number(1.5), "l": ["a", "b"], "o": ["k": 1], "b": false, "e": "y"])
+        for (answers, problem) in [
+            (["n": "x"], "n must be a whole number, which what you wrote is not."), ([:], "n is needed."),
+            (["n": "1", "e": "z"], "e must be one of x, y."),
+            (["n": "1", "b": "2"], "b must be yes or no, which what you wrote is not."),
+        ] {
+            #expect { try fields.values(of: answers) } throws: { ($0 as? Refusal)?.reply == problem }
+        }
+    }
+}
