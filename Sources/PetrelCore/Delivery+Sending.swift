@@ -16,10 +16,11 @@ extension Delivery {
     private static let mostPieces = 4
 
     /// Room for how late a text is.
-    private static let margin = 32
+    static let margin = 32
 
     /// Sends a parcel, or the next piece of one that is too long for one message.
-    func send(_ item: inout Item) async -> Outcome {
+    /// - Parameter isStamped: its text says already how late it is.
+    func send(_ item: inout Item, isStamped: Bool = false) async -> Outcome {
         let (reply, address) = (item.parcel.reply, item.parcel.address)
         guard let backend = backends[address.backend] else { return .never("no backend is called \(address.backend)") }
         let observer = backend as? any CompletionObserving
@@ -29,7 +30,8 @@ extension Delivery {
             return .sent
         }
         do {
-            let isAll = try await send(&item.parcel, late: ContinuousClock.now - item.since, backend)
+            let isAll = try await send(
+                &item.parcel, late: isStamped ? .zero : ContinuousClock.now - item.since, backend)
             meters.delivered.increment()
             item.attempts = 0
             if isAll, let request = reply.settles { observer?.settled(request) }
@@ -42,6 +44,33 @@ extension Delivery {
         } catch {
             return again(&item, after: nil, "\(error)")
         }
+    }
+
+    /// What waits behind an item and may come with it, where the backend wants that.
+    func companions(of item: Item) -> [Item] {
+        guard let traits = backends[item.parcel.lane.backend]?.traits, traits.mergesBursts else { return [] }
+        let room = traits.maximumLength - item.parcel.reply.text.count - 2 * Self.margin
+        return state.withLock { $0.following(item, in: item.parcel.lane, room: room) }
+    }
+
+    /// Sends several texts as one.
+    func send(_ first: inout Item, with others: [Item]) async -> Outcome {
+        guard !others.isEmpty else { return await send(&first) }
+        var whole = first
+        whole.parcel.reply.text = ([first] + others).map { item in
+            let late = ContinuousClock.now - item.since
+            return stamp(late, item.parcel.reply.text) + item.parcel.reply.text
+        }.joined(separator: "\n")
+        let outcome = await send(&whole, isStamped: true)
+        first.attempts = whole.attempts
+        if case .sent = outcome, let observer = backends[first.parcel.lane.backend] as? any CompletionObserving {
+            for request in others.compactMap(\.parcel.reply.settles) { observer.settled(request) }
+        }
+        return outcome
+    }
+
+    private func stamp(_ late: Duration, _ text: String) -> String {
+        late >= limits.late && !text.isEmpty ? "(\(late.inWords) late) " : ""
     }
 
     private func again(_ item: inout Item, after pause: Duration?, _ problem: String) -> Outcome {
@@ -59,7 +88,7 @@ extension Delivery {
         let most = backend.traits.maximumLength
         let texts = MessageSplitter.split(reply.text, atMost: most > 10 * Self.margin ? most - Self.margin : most)
         let isLast = parcel.pieces >= texts.count - 1
-        let stamp = late >= limits.late && !reply.text.isEmpty ? "(\(late.inWords) late) " : ""
+        let stamp = stamp(late, reply.text)
         if parcel.pieces == 0, texts.count > Self.mostPieces, let backend = backend as? any FileSending {
             reply.text = stamp + reply.text
             _ = try await backend.send(file: "petrel.txt", reply, to: parcel.address)

@@ -35,7 +35,7 @@ package final class Delivery: Sendable {
     let meters: Meters
     private let pool: TaskPool
     private let clock: any Clock<Duration>
-    private let state: Locked<DeliveryState>
+    let state: Locked<DeliveryState>
     private let undeliverable = Locked<@Sendable (Lane, String) -> Void> { _, _ in }
 
     package init(
@@ -118,23 +118,31 @@ package final class Delivery: Sendable {
     private func work(_ lane: Lane) async {
         var policy = ReconnectPolicy(first: .milliseconds(250), longest: .seconds(10))
         var random = SystemRandomNumberGenerator()
+        // What had to wait may come together.
+        var merges = false
         while !Task.isCancelled, let step = state.withLock({ $0.next(in: lane) }) {
             switch step {
             case .wait: return outbox.hurry()
             case .load(let after, let through): await load(lane, after: after, through: through)
             case .send(var item):
-                switch await send(&item) {
+                let others = merges ? companions(of: item) : []
+                switch await send(&item, with: others) {
                 case .sent:
                     policy.succeeded()
-                    finish(item)
+                    for item in [item] + others { finish(item) }
                 case .partly:
                     policy.succeeded()
                     putBack(item, isPart: true)
+                case .never where !others.isEmpty:
+                    // One of them is the reason.
+                    merges = false
+                    for item in ([item] + others).reversed() { putBack(item, isPart: false) }
                 case .never(let reason): bury(item, reason)
                 case .later(let pause, let problem):
                     let pause = pause ?? policy.pause(using: &random)
                     log(problem, item, pause)
-                    putBack(item, isPart: false)
+                    for item in ([item] + others).reversed() { putBack(item, isPart: false) }
+                    merges = true
                     guard await pool.pause(for: pause, on: clock) else { return }
                 }
             }

@@ -28,6 +28,21 @@ struct Item: Sendable {
     }
 }
 
+extension Item {
+    /// Whether it is only a text, which may stand below another one.
+    private var isPlainText: Bool {
+        let reply = parcel.reply
+        return parcel.pieces == 0 && !reply.text.isEmpty && reply.extra.isEmpty && reply.buttons.isEmpty
+            && reply.form == nil && !reply.isPrivate && !reply.isConfidential && reply.promises == nil
+            && (reply.kind == .answer || reply.kind == .result)
+    }
+
+    func mayFollow(_ first: Item) -> Bool {
+        isPlainText && first.isPlainText && parcel.address.thread == first.parcel.address.thread
+            && parcel.reply.style == first.parcel.reply.style
+    }
+}
+
 /// What waits where, and what may be sent next. Pure: whoever uses it sends and stores.
 struct DeliveryState: Sendable {
     enum Step {
@@ -136,6 +151,21 @@ struct DeliveryState: Sendable {
         if let stored = lanes[lane]?.stored { return .load(after: stored.after, through: stored.through) }
         lanes[lane] = nil
         return nil
+    }
+
+    /// What may be sent together with an item that was taken just now.
+    /// - Parameter room: characters that are left for it.
+    mutating func following(_ first: Item, in lane: Lane, room: Int) -> [Item] {
+        var found: [Item] = []
+        var room = room
+        while let item = lanes[lane]?.items.first, item.mayFollow(first), mayBeSent(item) {
+            room -= item.parcel.reply.text.count + Delivery.margin
+            guard room >= 0 else { break }
+            lanes[lane]?.items.removeFirst()
+            if item.isKept { unsure[lane.backend, default: 0] += 1 }
+            found.append(item)
+        }
+        return found
     }
 
     private func mayBeSent(_ item: Item) -> Bool {

@@ -29,12 +29,14 @@ public struct BackendTraits: Sendable, Hashable {
     public var attachments: Bool
     /// Buttons below a reply, and forms behind them.
     public var forms: Bool
+    /// The service slows down who says much: texts that had to wait may come as one.
+    public var mergesBursts: Bool
     /// The longest text of one message, in characters.
     public var maximumLength: Int
 
     public init(
         markdown: Bool = false, threads: Bool = false, privateReplies: Bool = false, edits: Bool = false,
-        attachments: Bool = false, forms: Bool = false, maximumLength: Int = 10_000
+        attachments: Bool = false, forms: Bool = false, mergesBursts: Bool = false, maximumLength: Int = 10_000
     ) {
         self.markdown = markdown
         self.threads = threads
@@ -42,6 +44,7 @@ public struct BackendTraits: Sendable, Hashable {
         self.edits = edits
         self.attachments = attachments
         self.forms = forms
+        self.mergesBursts = mergesBursts
         self.maximumLength = maximumLength
     }
 }

@@ -274,6 +274,40 @@ import Testing
         }
     }
 
+    @Test func `texts that had to wait come together, where the backend wants that`() async throws {
+        let store = try Store()
+        let isFirst = Locked(true)
+        let allIsSaid = Signal()
+        let backend = RecordingBackend(traits: BackendTraits(mergesBursts: true, maximumLength: 400)) { reply, _ in
+            if isFirst.withLock({ first in
+                defer { first = false }
+                return first
+            }) {
+                await allIsSaid.wait()
+                throw SendFailure("busy", .later(after: .seconds(1)))
+            }
+            if reply.text.contains("bad") { throw SendFailure("no", .never) }
+        }
+        try await Self.with(backend, store) { delivery in
+            func say(_ text: String, thread: String? = nil, age: Duration = .zero) throws {
+                let address = Address(backend: "test", place: .room("#ops"), thread: thread)
+                try delivery.say(Reply(text), to: address, Receipt(age: age), of: "m")
+            }
+            for number in 0..<5 { try say("\(number)") }
+            try say("late", age: .seconds(600))
+            for number in 5..<7 { try say("\(number)", thread: "t") }
+            try delivery.say(Reply("private", isPrivate: true), to: Self.ops, Receipt(), of: "m")
+            for text in ["good", "bad", "better", String(repeating: "x", count: 380), "end"] { try say(text) }
+            allIsSaid.open()
+            let texts = await Self.texts(8, backend)
+            #expect(
+                texts.prefix(5) == ["0\n1\n2\n3\n4\n(10 min late) late", "5\n6", "private", "good", "better"])
+            #expect(texts[5] + texts[6] == String(repeating: "x", count: 380) && texts[7] == "end")
+        }
+        #expect(try await store.outbox.deadLetters(limit: 10).map(\.parcel.reply.text) == ["bad"])
+        #expect(try await store.outbox.waiting(in: nil, after: 0, through: .max, limit: 1).isEmpty)
+    }
+
     @Test func `what comes late says by how much`() async throws {
         let backend = RecordingBackend()
         try await Self.with(backend, Store()) { delivery in

@@ -112,6 +112,12 @@ final class Workspace: Sendable {
         return try await request("log?text=\(escaped)")["messages"]?.array ?? []
     }
 
+    /// All that was said, once a text of a channel ends so.
+    @discardableResult
+    func messages(endingWith text: String, in channel: String) async throws -> [JSONValue] {
+        try await request("log?ending=\(text)&channel=\(channel)")["messages"]?.array ?? []
+    }
+
     /// The next message after so many.
     func message(after count: Int = 0) async throws -> JSONValue { try await messages(count + 1)[count] }
 }

@@ -395,7 +395,10 @@ async def take_control(request):
 async def tell(request):
     """Waits until there are so many messages, one of this text, and sockets that take events, where that is asked."""
     text = request.query.get("text")
+    ending, channel = request.query.get("ending"), request.query.get("channel")
     while (text and not any(m.get("text") == text for m in space.messages)
+           or ending and not any(m.get("channel") == channel and (m.get("text") or "").endswith(ending)
+                                 for m in space.messages)
            or len(space.messages) < int(request.query.get("messages", 0))
            or len(space.views) < int(request.query.get("views", 0))
            or len([s for s in space.sockets if s.takes]) < int(request.query.get("sockets", 0))):

@@ -209,7 +209,7 @@ import Testing
         try await Bench.run { bench in
             await bench.stackStorm.refuseUnlimited()
             let page = try await bench.client.aliases()
-            #expect(page.items.count == 7)
+            #expect(page.items.count == 8)
         }
     }
 

@@ -187,8 +187,8 @@ import Testing
     }
 
     @Test(arguments: [
-        ("", 6, ""), ("--pack fleet", 3, ""), ("pack fleet", 3, ""), ("fleet", 3, ""), ("--filter=backup", 2, ""),
-        ("filter restart", 1, ""), ("--limit 2", 2, "1 to 2 of 6"), ("--limit 2 --offset 4", 2, ""),
+        ("", 7, ""), ("--pack fleet", 4, ""), ("pack fleet", 4, ""), ("fleet", 4, ""), ("--filter=backup", 2, ""),
+        ("filter restart", 1, ""), ("--limit 2", 2, "1 to 2 of 7"), ("--limit 2 --offset 4", 2, ""),
         ("nothing", 0, "No command"),
     ]) func `help is grouped, filtered and paged`(arguments: String, count: Int, extra: String) async throws {
         try await Bench.run { bench in

@@ -9,7 +9,8 @@ public final class SlackBackend: ChatBackend {
     public let name: String
     /// A message of Slack's takes 4,000 characters; escaping makes some of them longer.
     public let traits = BackendTraits(
-        markdown: true, threads: true, privateReplies: true, attachments: true, forms: true, maximumLength: 3_000)
+        markdown: true, threads: true, privateReplies: true, attachments: true, forms: true, mergesBursts: true,
+        maximumLength: 3_000)
 
     let settings: SlackSettings
     private let logger: Logger

@@ -22,6 +22,7 @@ final class SlackAPI: Sendable {
     private let base: String
     private let botToken: Secret
     private let appToken: Secret?
+    private let gates = Locked(SlackGates())
 
     init(_ settings: SlackSettings) {
         var configuration = HTTPClient.Configuration()
@@ -53,6 +54,10 @@ final class SlackAPI: Sendable {
         _ method: String, _ arguments: [String: JSONValue] = [:], as credential: Credential = .bot,
         within patience: TimeAmount = patience
     ) async throws -> (json: JSONValue, scopes: String?) {
+        let gate = SlackGates.Key(method, channel: arguments["channel"]?.string)
+        if let pause = gates.withLock({ $0.pause(at: gate) }) {
+            throw SlackError(method, "ratelimited", retryAfter: pause)
+        }
         var request = HTTPClientRequest(url: base + method)
         request.method = .POST
         let token = credential == .app ? appToken : botToken
@@ -68,6 +73,7 @@ final class SlackAPI: Sendable {
             let json = try Self.read(method, Int(response.status.code), pause, body)
             return (json, response.headers.first(name: "x-oauth-scopes"))
         } catch let error as SlackError {
+            if let pause = error.retryAfter { gates.withLock { $0.close(gate, for: pause) } }
             throw error
         } catch is CancellationError {
             throw CancellationError()
