@@ -102,6 +102,8 @@ package final class Delivery: Sendable {
 
     /// Takes up dead letters that are to be sent again.
     package func revive() async throws {
+        state.withLock { $0.beginReviving() }
+        defer { state.withLock { $0.endReviving() } }
         for parcel in try await outbox.revived() {
             let item = Item(parcel)
             let isIdle = state.withLock { $0.takeUp(item) }

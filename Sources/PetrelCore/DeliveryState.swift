@@ -75,6 +75,9 @@ struct DeliveryState: Sendable {
     var unsure: [String: Int] = [:]
     /// What came out of the store and was not sent: it may be read there again.
     private var present: Set<Int64> = []
+    /// While letters are revived: what was sent meanwhile may have been read as revived before.
+    private var revivals = 0
+    private var endedMeanwhile: Set<Int64> = []
     /// Places that nothing can be sent to.
     private var deadLanes: Set<Lane> = []
 
@@ -122,6 +125,15 @@ struct DeliveryState: Sendable {
         if let stored = lanes[lane]?.stored { return stored.after }
         guard isTaking, let count = lanes[lane]?.items.count, count >= limits.memory else { return nil }
         return lanes[lane]?.items.last?.parcel.number
+    }
+
+    mutating func beginReviving() { revivals += 1 }
+
+    mutating func endReviving() {
+        revivals -= 1
+        guard revivals == 0 else { return }
+        present.subtract(endedMeanwhile)
+        endedMeanwhile = []
     }
 
     /// Adds what is in the store already, whatever its number.
@@ -225,6 +237,11 @@ struct DeliveryState: Sendable {
 
     private mutating func end(_ parcel: Parcel) {
         waiting -= 1
-        if !present.isEmpty { present.remove(parcel.number) }
+        if revivals > 0 {
+            present.insert(parcel.number)
+            endedMeanwhile.insert(parcel.number)
+        } else if !present.isEmpty {
+            present.remove(parcel.number)
+        }
     }
 }
