@@ -120,14 +120,12 @@ package final class Delivery: Sendable {
     private func work(_ lane: Lane) async {
         var policy = ReconnectPolicy(first: .milliseconds(250), longest: .seconds(10))
         var random = SystemRandomNumberGenerator()
-        // What had to wait may come together.
-        var merges = false
         while !Task.isCancelled, let step = state.withLock({ $0.next(in: lane) }) {
             switch step {
             case .wait: return outbox.hurry()
             case .load(let after, let through): await load(lane, after: after, through: through)
             case .send(var item):
-                let others = merges ? companions(of: item) : []
+                let others = companions(of: item)
                 switch await send(&item, with: others) {
                 case .sent:
                     policy.succeeded()
@@ -137,14 +135,14 @@ package final class Delivery: Sendable {
                     putBack(item, isPart: true)
                 case .never where !others.isEmpty:
                     // One of them is the reason.
-                    merges = false
                     for item in ([item] + others).reversed() { putBack(item, isPart: false) }
+                    state.withLock { $0.note(isHeldUp: false, in: lane) }
                 case .never(let reason): bury(item, reason)
                 case .later(let pause, let problem):
                     let pause = pause ?? policy.pause(using: &random)
                     log(problem, item, pause)
                     for item in ([item] + others).reversed() { putBack(item, isPart: false) }
-                    merges = true
+                    state.withLock { $0.note(isHeldUp: true, in: lane) }
                     guard await pool.pause(for: pause, on: clock) else { return }
                 }
             }

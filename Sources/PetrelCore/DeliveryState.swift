@@ -58,6 +58,8 @@ struct DeliveryState: Sendable {
         /// The part of the lane that is only in the store: after the first number, up to the second.
         var stored: (after: Int64, through: Int64)?
         var isWorking = false
+        /// Something had to wait, and what waits behind it may come together, until the lane is empty.
+        var isHeldUp = false
     }
 
     private let limits: Delivery.Limits
@@ -168,6 +170,7 @@ struct DeliveryState: Sendable {
     /// What may be sent together with an item that was taken just now.
     /// - Parameter room: characters that are left for it.
     mutating func following(_ first: Item, in lane: Lane, room: Int) -> [Item] {
+        guard lanes[lane]?.isHeldUp == true else { return [] }
         var found: [Item] = []
         var room = room
         while let item = lanes[lane]?.items.first, item.mayFollow(first), mayBeSent(item) {
@@ -179,6 +182,8 @@ struct DeliveryState: Sendable {
         }
         return found
     }
+
+    mutating func note(isHeldUp: Bool, in lane: Lane) { lanes[lane, default: LaneState()].isHeldUp = isHeldUp }
 
     private func mayBeSent(_ item: Item) -> Bool {
         !isTaking || !item.isKept || unsure[item.parcel.address.backend, default: 0] < limits.unsure

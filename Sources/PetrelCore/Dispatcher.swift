@@ -99,6 +99,12 @@ package final class Dispatcher: Sendable {
         )
     }
 
+    /// Whether a message asks something of the bot.
+    package func isMeant(_ message: ChatMessage) -> Bool {
+        let text = policy.value.prefixes.strip(CommandText(message.text).text, from: message)
+        return text.map { !$0.isEmpty } ?? false
+    }
+
     /// Told once, to the person alone where the backend can do that.
     private func refuse(
         _ match: CommandTable.Match, _ decision: AccessDecision, _ message: ChatMessage, _ address: Address,

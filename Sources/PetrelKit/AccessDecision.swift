@@ -6,7 +6,7 @@ public struct AccessDecision: Sendable, Hashable {
         case open
         /// Nothing of what applies speaks against it.
         case passed
-        case user, room, direct, group, arguments
+        case user, room, direct, group, unnamed, arguments
         /// The command is for administrators.
         case admin
         /// The command is for direct chats.
@@ -62,6 +62,8 @@ extension AccessDecision {
         case .room: return "\(deciding) does not allow it in \(subject)"
         case .direct: return "\(deciding) does not allow it in a direct chat"
         case .group: return "\(deciding) does not allow it in rooms"
+        case .unnamed:
+            return "\(deciding) goes by names, and that of \(subject) cannot be had at the moment; please try again later"
         case .arguments: return "\(deciding) does not allow these arguments"
         case .unforeseeable:
             return "StackStorm would evaluate the {{ … }} in this line, and access rules cannot judge what comes of it"

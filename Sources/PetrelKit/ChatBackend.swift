@@ -95,6 +95,13 @@ public protocol RecordKeeping: ChatBackend {
     func keep(in storage: any Storage)
 }
 
+/// A backend that has to ask for names, and does that only for what is meant for the bot.
+public protocol Selecting: ChatBackend {
+    /// Called once, before it runs.
+    /// - Parameter isMeant: whether a message, whose names are not known yet, is one.
+    func select(_ isMeant: @escaping @Sendable (ChatMessage) -> Bool)
+}
+
 /// A backend that can tell a room's identifier from a person's. Without it, `@…` is a person and all else a room.
 public protocol PlaceNaming: ChatBackend {
     func place(named name: String) -> Address.Place?

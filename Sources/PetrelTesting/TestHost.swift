@@ -46,6 +46,9 @@ public final class TestHost: Sendable {
     ) async throws -> Value {
         for module in modules { access(for: module.name).publish(module.commands) }
         for case let reporter as any StatusReporting in modules { host.report(reporter) }
+        for case let backend as any Selecting in backends {
+            backend.select { [dispatcher = host.dispatcher] in dispatcher.isMeant($0) }
+        }
         for case let backend as any RecordKeeping in backends {
             backend.keep(in: store.storage(for: "backend \(backend.name)"))
         }

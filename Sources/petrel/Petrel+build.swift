@@ -48,6 +48,9 @@ struct PetrelApp: Sendable {
         for reporter in connections { host.report(reporter) }
         host.report(store)
         for case let reporter as any StatusReporting in modules { host.report(reporter) }
+        for case let backend as any Selecting in backends {
+            backend.select { [dispatcher = host.dispatcher] in dispatcher.isMeant($0) }
+        }
         for case let backend as any RecordKeeping in backends {
             backend.keep(in: store.storage(for: "backend \(backend.name)"))
         }

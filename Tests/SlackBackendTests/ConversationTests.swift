@@ -1,5 +1,6 @@
 import FaultSuite
 import Foundation
+import PetrelCore
 import PetrelKit
 import PetrelTesting
 import Testing
@@ -72,6 +73,44 @@ struct Echo: BotModule {
                 try await workspace.say("!secret")
                 let answer = try await workspace.message()
                 #expect(answer["ephemeral"] == true && answer["user"] == "U1" && answer["channel"] == "C1")
+            }
+        }
+    }
+
+    @Test func `names are asked for only where somebody wants something, and without one a rule that denies names holds`()
+        async throws
+    {
+        var limits = AccessLimits()
+        limits.users.deny = GlobList(["@bob"])
+        let rule = AccessRule(index: 0, command: "echo*", modules: [], limits: limits)
+        let policy = Dispatcher.Policy(access: AccessControl(rules: [rule]))
+        try await Workspace.with { workspace in
+            try await workspace.order(
+                "fault", ["method": "users.info", "fault": ["status": 500, "body": "<html>", "times": 1]])
+            try await workspace.chat([Echo()], policy: policy) { workspace in
+                for number in 0..<20 { try await workspace.say("just talking \(number)", user: "U1") }
+                try await workspace.say("!echo who", user: "U2")
+                let denial = try await workspace.message()
+                #expect(denial["ephemeral"] == true && denial["user"] == "U2")
+                #expect(
+                    denial["text"]?.string?.hasSuffix(
+                        "goes by names, and that of U2 cannot be had at the moment; please try again later.") == true)
+                try await workspace.say("!echo hello", user: "U1")
+                #expect(try await workspace.message(after: 1)["text"] == "@alice in #ops: hello")
+                let asked = try await workspace.calls(of: "users.info").map { $0["user"] }
+                #expect(asked == ["U2", "U1"])
+            }
+        }
+    }
+
+    @Test func `somebody is reached by name`() async throws {
+        try await Workspace.with { workspace in
+            let storm = Storm(channels: ["@bob", "@nobody"], count: 3)
+            try await workspace.chat([storm]) { workspace in
+                storm.begins.open()
+                let channels = try await workspace.messages(3).map { $0["channel"]?.string }
+                #expect(channels == ["D2", "D2", "D2"])
+                #expect(try await workspace.calls("users.list") == 2)
             }
         }
     }
@@ -286,7 +325,8 @@ private struct Storm: BotModule {
         await begins.wait()
         for number in 0..<count {
             for channel in channels {
-                try host.say(Reply("\(number)"), at: Address(backend: "slack", place: .room(channel)), Receipt())
+                let place: Address.Place = channel.hasPrefix("@") ? .direct(channel) : .room(channel)
+                try host.say(Reply("\(number)"), at: Address(backend: "slack", place: place), Receipt())
             }
         }
     }

@@ -50,6 +50,9 @@ async def main():
     names = [channel["name"] async for page in await client.conversations_list() for channel in page["channels"]]
     note("slack_sdk: conversations.list by pages", names == ["ops", "dev", "sec", "web", "db"])
 
+    people = [user["name"] async for page in await client.users_list() for user in page["members"]]
+    note("slack_sdk: users.list by pages", people == ["alice", "bob", "petrel"])
+
     await client.files_upload_v2(channel="C1", content="a\nb\n", filename="out.txt")
     note("slack_sdk: a file through the external upload",
          any(m.get("file") == "out.txt" and m["content"] == "a\nb\n" for m in log()["messages"]))

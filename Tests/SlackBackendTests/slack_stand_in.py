@@ -183,6 +183,12 @@ def channels(arguments):
     return ok(channels=page, response_metadata={"next_cursor": more})
 
 
+def people(arguments):
+    every, start = list(space.users.values()), int(arguments.get("cursor") or 0)
+    more = str(start + 2) if start + 2 < len(every) else ""
+    return ok(members=every[start:start + 2], response_metadata={"next_cursor": more})
+
+
 def upload_url(arguments):
     id = f"F{next(space.numbers)}"
     space.files[id] = {"id": id, "name": arguments["filename"], "length": int(arguments["length"]), "bytes": b""}
@@ -294,7 +300,7 @@ METHODS = {
     "files.getUploadURLExternal": upload_url, "files.completeUploadExternal": complete_upload,
     "auth.test": auth_test, "apps.connections.open": connections_open, "chat.postMessage": post,
     "chat.postEphemeral": ephemeral, "users.info": user_info, "conversations.info": channel_info,
-    "conversations.open": open_direct, "conversations.list": channels,
+    "conversations.open": open_direct, "conversations.list": channels, "users.list": people,
     "reactions.add": lambda arguments: ok(),
 }
 

@@ -18,6 +18,7 @@ public final class SlackBackend: ChatBackend {
     private let names: SlackNames
     private let prompts = SlackPrompts()
     private let storage = Locked<(any Storage)?>(nil)
+    private let isMeant = Locked<@Sendable (ChatMessage) -> Bool> { _ in true }
     /// Where what Slack sends goes while the backend runs.
     private let inlet = Locked<AsyncStream<SlackEnvelope>.Continuation?>(nil)
 
@@ -35,7 +36,9 @@ public final class SlackBackend: ChatBackend {
             let identity = try SlackIdentity(answer)
             for advice in scopes.map(SlackScopes.advice) ?? [] { logger.warning("\(advice)") }
             let seen = await SlackSeen(storage.value, logger)
-            let inbox = SlackInbox(identity, names, prompts, seen, settings, logger) { await deliver($0) }
+            let inbox = SlackInbox(identity, names, prompts, seen, settings, logger, isMeant: isMeant.value) {
+                await deliver($0)
+            }
             try await receive { await inbox.take($0) }
         } catch let error as SlackError where error.isFinal {
             throw BackendFailure("Slack refuses the token: \(error)", isFinal: true)
@@ -115,11 +118,19 @@ public final class SlackBackend: ChatBackend {
 
     /// A channel may be called by its name: in StackStorm's rules, and in `bot.admin_rooms`.
     private func id(of place: Address.Place) async throws -> String {
-        guard case .room(let name) = place, name.hasPrefix("#") else { return place.id }
-        guard let id = try await names.channel(named: String(name.dropFirst())) else {
-            throw SendFailure("no channel that the bot can see is called \(name): invite it there", .never)
+        switch place {
+        case .room(let name) where name.hasPrefix("#"):
+            guard let id = try await names.channel(named: String(name.dropFirst())) else {
+                throw SendFailure("no channel that the bot can see is called \(name): invite it there", .never)
+            }
+            return id
+        case .direct(let name) where name.hasPrefix("@"):
+            guard let id = try await names.person(named: String(name.dropFirst())) else {
+                throw SendFailure("nobody in the workspace is called \(name)", .never)
+            }
+            return id
+        case .room(let id), .direct(let id): return id
         }
-        return id
     }
 
     /// What went wrong with a slash command, a button or a form, which nobody else saw, is for who used it.
@@ -213,15 +224,18 @@ extension SlackBackend: FileSending {
 
     /// Files go to channels only: of a person, to the direct chat.
     private func channel(of address: Address) async throws -> String {
-        guard case .direct(let person) = address.place, !person.hasPrefix("D") else {
-            return try await id(of: address.place)
-        }
+        let person = try await id(of: address.place)
+        guard address.place.isDirect, !person.hasPrefix("D") else { return person }
         let answer = try await api.call("conversations.open", ["users": .string(person)])
         guard let id = answer["channel"]?["id"]?.string else {
             throw SlackError("conversations.open", "unreadable", "no channel")
         }
         return id
     }
+}
+
+extension SlackBackend: Selecting {
+    public func select(_ isMeant: @escaping @Sendable (ChatMessage) -> Bool) { self.isMeant.withLock { $0 = isMeant } }
 }
 
 extension SlackBackend: RecordKeeping {
@@ -233,7 +247,7 @@ extension SlackBackend: PlaceNaming {
     public func place(named name: String) -> Address.Place? {
         switch name.first {
         case "U", "W": .direct(name)
-        case "@": .direct(String(name.dropFirst()))
+        case "@": .direct(name)
         default: .room(name)
         }
     }

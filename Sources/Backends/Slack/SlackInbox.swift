@@ -24,13 +24,14 @@ actor SlackInbox {
     private let names: SlackNames
     private let logger: Logger
     private let prompts: SlackPrompts
+    private let isMeant: @Sendable (ChatMessage) -> Bool
     private let deliver: @Sendable (ChatMessage) async -> Void
     private let seen: SlackSeen
     private let settings: SlackSettings
 
     init(
         _ identity: SlackIdentity, _ names: SlackNames, _ prompts: SlackPrompts, _ seen: SlackSeen,
-        _ settings: SlackSettings, _ logger: Logger,
+        _ settings: SlackSettings, _ logger: Logger, isMeant: @escaping @Sendable (ChatMessage) -> Bool,
         _ deliver: @escaping @Sendable (ChatMessage) async -> Void
     ) {
         self.identity = identity
@@ -39,6 +40,7 @@ actor SlackInbox {
         self.seen = seen
         self.settings = settings
         self.logger = logger
+        self.isMeant = isMeant
         self.deliver = deliver
     }
 
@@ -46,7 +48,9 @@ actor SlackInbox {
     func take(_ envelope: SlackEnvelope) async {
         switch envelope {
         case .event(let payload):
-            guard let event = payload["event"], let message = SlackMessage(event, identity) else { return }
+            guard let event = payload["event"], let message = SlackMessage(event, identity),
+                isMeant(Self.unnamed(message))
+            else { return }
             // By channel and time stamp: a mention comes as two events.
             if await seen.isNew(message.key) { await take(message) }
         case .command(let payload):
@@ -92,9 +96,23 @@ actor SlackInbox {
                 text: await text(message.raw), isAddressed: message.isAddressed))
     }
 
-    private func person(_ id: String) async -> Person { Person(id: id, name: "@" + (await names.name(of: id))) }
+    /// As far as it is known without asking: names are for what is meant for the bot, not for all that people say.
+    private static func unnamed(_ message: SlackMessage) -> ChatMessage {
+        ChatMessage(
+            id: id(of: message), sender: Person(id: message.user, name: message.user),
+            room: message.isDirect ? nil : Room(id: message.channel, name: message.channel),
+            text: SlackEscapes.decode(message.raw) { _ in nil }.text, isAddressed: message.isAddressed)
+    }
 
-    private func room(_ id: String) async -> Room { Room(id: id, name: "#" + (await names.name(of: id))) }
+    private func person(_ id: String) async -> Person {
+        let name = await names.name(of: id)
+        return Person(id: id, name: "@\(name ?? id)", isNamed: name != nil)
+    }
+
+    private func room(_ id: String) async -> Room {
+        let name = await names.name(of: id)
+        return Room(id: id, name: "#\(name ?? id)", isNamed: name != nil)
+    }
 
     private func text(_ raw: String) async -> String {
         var known: [String: String] = [:]

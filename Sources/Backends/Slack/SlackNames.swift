@@ -1,10 +1,12 @@
 import NIOCore
 import PetrelKit
 
-/// The names of people and channels, asked for one by one and kept for a while.
+/// The names of people and channels, asked for one by one and kept for a while; and where somebody is called by name,
+/// the list of all.
 actor SlackNames {
     private struct Entry {
-        var name: String
+        /// Nil where Slack did not tell.
+        var name: String?
         var since = ContinuousClock.now
     }
 
@@ -14,71 +16,42 @@ actor SlackNames {
     /// Messages wait for names, in the order in which they came.
     private static let patience = TimeAmount.seconds(3)
 
-    /// A list of the workspace counts for so long, for what is not in it for less. It has so many pages at most.
-    private static let listing = Duration.seconds(600)
-    private static let relisting = Duration.seconds(30)
-    private static let pages = 50
-
     private let api: SlackAPI
     private var entries: [String: Entry] = [:]
-    /// Ids of channels by their names.
-    private var channels: [String: String] = [:]
-    private var listed: ContinuousClock.Instant?
-    /// Who asks meanwhile waits for the same one.
-    private var list: Task<[String: String], any Error>?
+    private let channels: SlackDirectory
+    private let people: SlackDirectory
 
     init(_ api: SlackAPI) {
         self.api = api
+        channels = SlackDirectory(
+            api, "conversations.list", items: "channels",
+            ["exclude_archived": "true", "types": "public_channel,private_channel"])
+        people = SlackDirectory(api, "users.list", items: "members")
     }
 
-    /// Without `@` or `#`. Where Slack does not tell it, the identifier.
-    func name(of id: String) async -> String {
+    /// Without `@` or `#`; nil where Slack does not tell it.
+    func name(of id: String) async -> String? {
         if let entry = entries[id], entry.since.duration(to: .now) < Self.lifetime { return entry.name }
         // Slack does not tell it now: it is asked again in a while, not for each message.
         guard let name = try? await ask(id) else {
-            let known = entries[id]?.name ?? id
-            entries[id] = Entry(name: known, since: .now - (Self.lifetime - Self.again))
+            let known = entries[id]?.name
+            keep(Entry(name: known, since: .now - (Self.lifetime - Self.again)), for: id)
             return known
         }
-        if entries.count >= Self.capacity { entries.removeAll(keepingCapacity: true) }
-        entries[id] = Entry(name: name)
+        keep(Entry(name: name), for: id)
         return name
     }
 
-    /// The id of a channel that the bot can see, by its name without `#`; nil where there is none.
-    func channel(named name: String) async throws -> String? {
-        if let age = listed?.duration(to: .now) {
-            // It may have been made just now.
-            if let id = channels[name], age < Self.listing { return id }
-            if age < Self.relisting { return nil }
-        }
-        let list = list ?? Task { [api] in try await Self.list(api) }
-        self.list = list
-        defer { if self.list == list { self.list = nil } }
-        channels = try await list.sharedValue
-        listed = .now
-        return channels[name]
+    private func keep(_ entry: Entry, for id: String) {
+        if entries.count >= Self.capacity { entries.removeAll(keepingCapacity: true) }
+        entries[id] = entry
     }
 
-    private static func list(_ api: SlackAPI) async throws -> [String: String] {
-        var found: [String: String] = [:]
-        var cursor = ""
-        for _ in 0..<pages {
-            let answer = try await api.call(
-                "conversations.list",
-                [
-                    "limit": "1000", "exclude_archived": "true", "types": "public_channel,private_channel",
-                    "cursor": .string(cursor),
-                ])
-            for channel in answer["channels"]?.array ?? [] {
-                guard let id = channel["id"]?.string, let name = channel["name"]?.string else { continue }
-                found[name] = id
-            }
-            cursor = answer["response_metadata"]?["next_cursor"]?.string ?? ""
-            if cursor.isEmpty { break }
-        }
-        return found
-    }
+    /// The id of a channel that the bot can see, by its name without `#`; nil where there is none.
+    func channel(named name: String) async throws -> String? { try await channels.id(of: name) }
+
+    /// The id of a person, by the name without `@`; nil where there is none.
+    func person(named name: String) async throws -> String? { try await people.id(of: name) }
 
     private func ask(_ id: String) async throws -> String? {
         if id.hasPrefix("U") || id.hasPrefix("W") {
@@ -87,5 +60,82 @@ actor SlackNames {
         }
         let answer = try await api.call("conversations.info", ["channel": .string(id)], within: Self.patience)
         return answer["channel"]?["name"]?.string
+    }
+}
+
+/// Ids by names, from one of Slack's lists, which is had as a whole and kept for a while.
+actor SlackDirectory {
+    /// A list counts for so long, for what is not in it for less. It has so many pages at most.
+    private static let lifetime = Duration.seconds(600)
+    private static let relisting = Duration.seconds(30)
+    private static let pages = 50
+    /// Together with the pauses that Slack asks for.
+    private static let patience = Duration.seconds(300)
+
+    private let api: SlackAPI
+    private let method: String
+    private let items: String
+    private let arguments: [String: JSONValue]
+    private var ids: [String: String] = [:]
+    private var listed: ContinuousClock.Instant?
+    /// Who asks meanwhile waits for the same one.
+    private var list: Task<[String: String], any Error>?
+
+    /// - Parameter items: where an answer of the method has them.
+    init(_ api: SlackAPI, _ method: String, items: String, _ arguments: [String: JSONValue] = [:]) {
+        self.api = api
+        self.method = method
+        self.items = items
+        self.arguments = arguments
+    }
+
+    func id(of name: String) async throws -> String? {
+        if let age = listed?.duration(to: .now) {
+            // It may have been made just now.
+            if let id = ids[name], age < Self.lifetime { return id }
+            if age < Self.relisting { return nil }
+        }
+        let list = list ?? Task { [api, method, items, arguments] in try await Self.list(api, method, items, arguments) }
+        self.list = list
+        defer { if self.list == list { self.list = nil } }
+        ids = try await list.sharedValue
+        listed = .now
+        return ids[name]
+    }
+
+    private static func list(
+        _ api: SlackAPI, _ method: String, _ items: String, _ arguments: [String: JSONValue]
+    ) async throws -> [String: String] {
+        var found: [String: String] = [:]
+        var arguments = arguments
+        arguments["limit"] = "1000"
+        let start = ContinuousClock.now
+        for _ in 0..<pages {
+            let answer = try await patiently(until: start + patience) { [arguments] in
+                try await api.call(method, arguments)
+            }
+            for item in answer[items]?.array ?? [] where item["deleted"]?.bool != true {
+                guard let id = item["id"]?.string, let name = item["name"]?.string else { continue }
+                found[name] = id
+            }
+            let cursor = answer["response_metadata"]?["next_cursor"]?.string ?? ""
+            if cursor.isEmpty { break }
+            arguments["cursor"] = .string(cursor)
+        }
+        return found
+    }
+
+    /// A list that is cut off for being asked for too quickly goes on where it was.
+    private static func patiently(
+        until end: ContinuousClock.Instant, _ call: @Sendable () async throws -> JSONValue
+    ) async throws -> JSONValue {
+        while true {
+            do {
+                return try await call()
+            } catch let error as SlackError {
+                guard let pause = error.retryAfter, .now + pause < end else { throw error }
+                try await Task.sleep(for: pause)
+            }
+        }
     }
 }

@@ -103,7 +103,7 @@ package struct AccessControl: Sendable {
         }
         let limits = rule?.limits ?? usual
         if let ground = objection(of: limits, to: question) {
-            return denied(ground, ground == .user ? question.person.name : question.room?.name ?? "")
+            return denied(ground, subject(of: ground, question))
         }
         if question.isAdminOnly, !isAdmin(question.person, on: question.backend) { return denied(.admin) }
         if question.needsStableIdentity, !question.person.isStable { return denied(.identity, question.person.name) }
@@ -124,6 +124,7 @@ package struct AccessControl: Sendable {
     private func objection(of limits: AccessLimits, to question: Question) -> AccessDecision.Ground? {
         if limits.isEmpty { return nil }
         if !question.isTemplate, !limits.arguments.admits(question.lines) { return .arguments }
+        if mayBeDenied(limits.users, isNamed: question.person.isNamed) { return .unnamed }
         if !limits.users.isEmpty, !limits.users.admits(subject(question.person.id, question.person.name, question)) {
             return .user
         }
@@ -131,7 +132,21 @@ package struct AccessControl: Sendable {
             return limits.allowsDirect && limits.rooms.admits([directRoom]) ? nil : .direct
         }
         if !limits.allowsRooms { return .group }
+        if mayBeDenied(limits.rooms, isNamed: room.isNamed) { return .unnamed }
         return limits.rooms.isEmpty || limits.rooms.admits(subject(room.id, room.name, question)) ? nil : .room
+    }
+
+    private func subject(of ground: AccessDecision.Ground, _ question: Question) -> String {
+        switch ground {
+        case .user: question.person.name
+        case .unnamed: question.person.isNamed ? question.room?.id ?? "" : question.person.id
+        default: question.room?.name ?? ""
+        }
+    }
+
+    /// A name that cannot be had may be one that is denied.
+    private func mayBeDenied(_ lists: AccessLists, isNamed: Bool) -> Bool {
+        !isNamed && matchesNames && lists.deny?.goesByNames == true
     }
 
     private func subject(_ id: String, _ name: String, _ question: Question) -> AccessSubject {

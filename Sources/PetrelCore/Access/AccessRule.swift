@@ -108,6 +108,13 @@ package struct GlobList: Sendable {
         globs = all.filter { !$0.isLiteral }
     }
 
+    /// Whether some of it may be about a name with `@` or `#`.
+    var goesByNames: Bool {
+        patterns.contains { pattern in
+            pattern.first.map { "@#*?[".contains($0) } == true || pattern.contains("/@") || pattern.contains("/#")
+        }
+    }
+
     package var all: [Glob] { patterns.map { Glob($0) } }
 
     func matches(_ subject: AccessSubject) -> Bool {
