@@ -52,7 +52,12 @@ let package = Package(
     ],
     targets: [
         target("PetrelKit", nil, [log, metrics]),
-        target("PetrelLoop", nil, [nio, .product(name: "NIOPosix", package: "swift-nio")]),
+        target(
+            "PetrelLoop", nil,
+            [
+                "PetrelKit", nio, .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "AsyncHTTPClient", package: "async-http-client"),
+            ]),
         target(
             "PetrelCore", nil,
             ["PetrelKit", log, metrics, lifecycle, .product(name: "DequeModule", package: "swift-collections")]),
@@ -99,6 +104,7 @@ let package = Package(
                 "PetrelKit", "PetrelLoop", log, nio,
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
                 .product(name: "Crypto", package: "swift-crypto"),
+                .product(name: "NIOExtras", package: "swift-nio-extras"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),

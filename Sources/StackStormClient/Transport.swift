@@ -1,5 +1,5 @@
 package import AsyncHTTPClient
-package import Foundation
+import Foundation
 import NIOCore
 import NIOFoundationCompat
 import NIOHTTP1
@@ -70,7 +70,7 @@ package final class Transport: Sendable {
         configuration.connectionPool.idleTimeout = DirectConnections.Limits.idle
         configuration.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit = DirectConnections.Limits.connections
         configuration.httpVersion = .http1Only
-        configuration.proxy = ProxyEnvironment(settings.environment).proxy(for: url)
+        configuration.proxy = ProxyEnvironment(settings.environment).proxy(for: url).map { .init($0) }
         return HTTPClient(
             eventLoopGroupProvider: .shared(ChatLoop.shared.eventLoop), configuration: configuration)
     }
@@ -227,38 +227,5 @@ extension Transport {
             }
         }
         return tls
-    }
-}
-
-/// The proxy that the environment asks for, as curl reads it.
-package struct ProxyEnvironment: Sendable {
-    private let environment: [String: String]
-
-    package init(_ environment: [String: String]) {
-        self.environment = environment
-    }
-
-    package func proxy(for url: URL) -> HTTPClient.Configuration.Proxy? {
-        guard let host = url.host(percentEncoded: false)?.lowercased(), !isExcluded(host),
-            let text = variable("\(url.scheme ?? "http")_proxy") ?? variable("all_proxy"),
-            let proxy = URL(string: text.contains("://") ? text : "http://\(text)"),
-            let name = proxy.host(percentEncoded: false)
-        else { return nil }
-        let port = proxy.port ?? 3128
-        guard let user = proxy.user(percentEncoded: false) else { return .server(host: name, port: port) }
-        return .server(
-            host: name, port: port,
-            authorization: .basic(username: user, password: proxy.password(percentEncoded: false) ?? ""))
-    }
-
-    private func variable(_ name: String) -> String? {
-        [name, name.uppercased()].lazy.compactMap { environment[$0] }.first { !$0.isEmpty }
-    }
-
-    private func isExcluded(_ host: String) -> Bool {
-        (variable("no_proxy") ?? "").lowercased().split(separator: ",").contains { entry in
-            let entry = entry.drop { $0 == " " || $0 == "." }.prefix { $0 != " " && $0 != ":" }
-            return entry == "*" || (!entry.isEmpty && (host == entry || host.hasSuffix("." + entry)))
-        }
     }
 }

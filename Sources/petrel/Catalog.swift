@@ -7,8 +7,8 @@ import TextBackend
 /// Package.swift.
 enum Catalog {
     static let backends: [String: BackendKind] = [
-        "slack": BackendKind(namesChange: true, webKey: "signing_secret") { name, section, _ in
-            let settings = SlackSettings(section)
+        "slack": BackendKind(namesChange: true, webKey: "signing_secret") { name, section, options in
+            let settings = SlackSettings(section, environment: options.environment)
             return { SlackBackend(name: name, settings: settings, logger: $0) }
         },
         "text": BackendKind(
@@ -36,8 +36,9 @@ struct BackendKind: Sendable {
 
 typealias MakeBackend = @Sendable (Logger) throws -> any ChatBackend
 
-/// What the command line says besides the file.
+/// What there is besides the file: of the command line, and the environment.
 struct RunOptions: Sendable {
     /// Seconds that results are waited for after the end of the input.
     var linger: Int?
+    var environment: [String: String] = [:]
 }

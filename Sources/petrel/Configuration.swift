@@ -38,6 +38,8 @@ struct Configuration: Sendable {
     /// Throws ``ConfigurationFailure`` with every mistake.
     static func read(_ path: String, options: RunOptions = RunOptions()) throws(ConfigurationFailure) -> Configuration {
         let environment = ProcessInfo.processInfo.environment
+        var options = options
+        options.environment = environment
         let (root, context) = try SettingsSection.root(ofFile: path, environment: environment)
         var configuration = Configuration(root, environment: environment, options: options, context: context)
         configuration.checkFile(path, root)

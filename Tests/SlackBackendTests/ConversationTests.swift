@@ -1,5 +1,6 @@
 import FaultSuite
 import Foundation
+import NIOPosix
 import PetrelCore
 import PetrelKit
 import PetrelTesting
@@ -77,7 +78,8 @@ struct Echo: BotModule {
         }
     }
 
-    @Test func `names are asked for only where somebody wants something, and without one a rule that denies names holds`()
+    @Test
+    func `names are asked for only where somebody wants something, and without one a rule that denies names holds`()
         async throws
     {
         var limits = AccessLimits()
@@ -253,6 +255,28 @@ struct Echo: BotModule {
                 try await workspace.untilOpen(sockets: 2)
                 let left = try await workspace.log().count { $0["left"] != nil }
                 #expect(left == 0)
+            }
+        }
+    }
+
+    @Test func `all goes through the proxy of the environment, and a wrong password there is told`() async throws {
+        try await Workspace.with { workspace in
+            try await withFolder { folder in
+                try await Proxy.run(in: folder) { proxy in
+                    try await workspace.chat([Echo()]) {
+                        $0.environment = ["http_proxy": proxy.url]
+                    } _: { workspace in
+                        try await workspace.say("!echo through")
+                        #expect(try await workspace.message()["text"] == "@alice in #ops: through")
+                    }
+                    let address = try #require(URL(string: "ws://127.0.0.1:1/"))
+                    let client = WebSocketClient(
+                        on: MultiThreadedEventLoopGroup.singleton.next(),
+                        proxies: ProxyEnvironment(["HTTP_PROXY": proxy.anonymous]))
+                    await #expect { try await client.run(address) { _, _ in } } throws: { error in
+                        "\(error)".contains("it refuses the name and the password of HTTPS_PROXY")
+                    }
+                }
             }
         }
     }

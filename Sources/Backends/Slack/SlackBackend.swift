@@ -70,7 +70,7 @@ public final class SlackBackend: ChatBackend {
     /// Returns where Socket Mode was switched off, and requests come besides.
     private func listen() async throws {
         do {
-            try await SocketMode(api, logger).run { [self] in take($0) }
+            try await SocketMode(api, settings, logger).run { [self] in take($0) }
         } catch let failure as BackendFailure where failure.isFinal && settings.signingSecret != nil {
             logger.error("\(failure) Requests of Slack's are taken still.")
         }

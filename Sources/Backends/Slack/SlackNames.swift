@@ -95,7 +95,8 @@ actor SlackDirectory {
             if let id = ids[name], age < Self.lifetime { return id }
             if age < Self.relisting { return nil }
         }
-        let list = list ?? Task { [api, method, items, arguments] in try await Self.list(api, method, items, arguments) }
+        let list =
+            list ?? Task { [api, method, items, arguments] in try await Self.list(api, method, items, arguments) }
         self.list = list
         defer { if self.list == list { self.list = nil } }
         ids = try await list.sharedValue

@@ -14,6 +14,8 @@ public struct SlackSettings: Sendable {
     public var slashCommands: Set<String> = ["/st2"]
     /// What shortcuts amount to, without the prefix, by their callback ids.
     public var shortcuts: [String: String] = ["petrel_form": "st2 form"]
+    /// `HTTPS_PROXY` and `NO_PROXY` are read from here.
+    public var environment: [String: String] = [:]
     /// An emoji that acknowledges a command, on its message, in place of StackStorm's words; nil for the words.
     public var ackReaction: String?
 
@@ -24,7 +26,8 @@ public struct SlackSettings: Sendable {
         self.apiURL = apiURL
     }
 
-    public init(_ section: SettingsSection) {
+    public init(_ section: SettingsSection, environment: [String: String]) {
+        self.environment = environment
         botToken = Secret(section.requiredString("bot_token"))
         appToken = section.secret("app_token")
         signingSecret = section.secret("signing_secret")

@@ -39,10 +39,11 @@ struct SocketMode: Sendable {
     private let logger: Logger
     private let client: WebSocketClient
 
-    init(_ api: SlackAPI, _ logger: Logger) {
+    init(_ api: SlackAPI, _ settings: SlackSettings, _ logger: Logger) {
         self.api = api
         self.logger = logger
-        client = WebSocketClient(on: ChatLoop.shared.eventLoop)
+        client = WebSocketClient(
+            on: ChatLoop.shared.eventLoop, proxies: ProxyEnvironment(settings.environment))
     }
 
     private static func acknowledgement(of id: String) -> String {

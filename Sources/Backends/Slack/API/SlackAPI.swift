@@ -30,6 +30,7 @@ final class SlackAPI: Sendable {
         configuration.redirectConfiguration = .disallow
         configuration.timeout.connect = .seconds(10)
         configuration.httpVersion = .http1Only
+        configuration.proxy = ProxyEnvironment(settings.environment).proxy(for: settings.apiURL).map { .init($0) }
         client = HTTPClient(
             eventLoopGroupProvider: .shared(ChatLoop.shared.eventLoop), configuration: configuration)
         let url = settings.apiURL.absoluteString
@@ -77,6 +78,8 @@ final class SlackAPI: Sendable {
             throw error
         } catch is CancellationError {
             throw CancellationError()
+        } catch let error as HTTPClientError where error == .proxyAuthenticationRequired {
+            throw SlackError(method, "unreachable", "the proxy refuses the name and the password of HTTPS_PROXY")
         } catch {
             throw SlackError(method, "unreachable", "\(error)")
         }

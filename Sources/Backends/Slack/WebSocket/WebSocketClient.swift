@@ -1,8 +1,11 @@
 import Foundation
 import NIOCore
+import NIOExtras
+import NIOHTTP1
 import NIOPosix
 import NIOSSL
 import NIOWebSocket
+import PetrelKit
 
 /// Opens WebSockets to `ws://` and `wss://` addresses.
 struct WebSocketClient: Sendable {
@@ -14,14 +17,16 @@ struct WebSocketClient: Sendable {
     private let loop: any EventLoop
     private let limits: WebSocket.Limits
     private let tls: TLSConfiguration
+    private let proxies: ProxyEnvironment
 
     init(
         on loop: any EventLoop, limits: WebSocket.Limits = WebSocket.Limits(),
-        tls: TLSConfiguration = .makeClientConfiguration()
+        tls: TLSConfiguration = .makeClientConfiguration(), proxies: ProxyEnvironment = ProxyEnvironment([:])
     ) {
         self.loop = loop
         self.limits = limits
         self.tls = tls
+        self.proxies = proxies
     }
 
     /// Connects, and hands over each message, one after the other, until the connection ends or this task is
@@ -29,32 +34,42 @@ struct WebSocketClient: Sendable {
     func run(
         _ address: URL, take: @escaping @Sendable (WebSocket.Message, WebSocket) async throws -> Void
     ) async throws -> WebSocket.Ending {
-        let channel = try await open(Target(address))
+        let channel = try await open(Target(address), through: proxies.proxy(for: address))
         return try await WebSocket.run(channel, limits, take: take)
     }
 
-    private func open(_ target: Target) async throws -> NIOAsyncChannel<WebSocketFrame, WebSocketFrame> {
+    private func open(
+        _ target: Target, through proxy: ProxyEnvironment.Proxy?
+    ) async throws -> NIOAsyncChannel<WebSocketFrame, WebSocketFrame> {
         let context = target.isSecure ? try NIOSSLContext(configuration: tls) : nil
         let (limits, patience) = (limits, TimeAmount(limits.handshake))
         let opened = loop.makePromise(of: NIOAsyncChannel<WebSocketFrame, WebSocketFrame>.self)
+        let begin: @Sendable (any Channel) throws -> Void = { channel in
+            let pipeline = channel.pipeline.syncOperations
+            if let context {
+                try pipeline.addHandler(NIOSSLClientHandler(context: context, serverHostname: target.serverName))
+            }
+            let nonce = (0..<16).map { _ in UInt8.random(in: .min ... .max) }
+            let handshake = WebSocketHandshake(authority: target.authority, path: target.path, nonce: nonce)
+            try pipeline.addHandler(HandshakeHandler(handshake, limits, opened))
+        }
         let connecting = ClientBootstrap(group: loop)
             .connectTimeout(patience)
             .channelOption(.socketOption(.tcp_nodelay), value: 1)
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
-                    let pipeline = channel.pipeline.syncOperations
-                    if let context {
-                        try pipeline.addHandler(
-                            NIOSSLClientHandler(context: context, serverHostname: target.serverName))
+                    guard let proxy else { return try begin(channel) }
+                    try Self.tunnel(channel, through: proxy, to: target, within: patience).whenComplete { result in
+                        do {
+                            try result.get()
+                            try begin(channel)
+                        } catch {
+                            opened.fail(Self.failure(of: proxy, error))
+                        }
                     }
-                    let nonce = (0..<16).map { _ in UInt8.random(in: .min ... .max) }
-                    try pipeline.addHandler(
-                        HandshakeHandler(
-                            WebSocketHandshake(authority: target.authority, path: target.path, nonce: nonce), limits,
-                            opened))
                 }
             }
-            .connect(host: target.host, port: target.port)
+            .connect(host: proxy?.host ?? target.host, port: proxy?.port ?? target.port)
         connecting.whenFailure { opened.fail($0) }
         // A promise is kept once: what comes later changes nothing.
         let timer = loop.scheduleTask(in: patience) {
@@ -79,6 +94,35 @@ struct WebSocketClient: Sendable {
         }
     }
 
+    /// Asks a proxy for a connection (RFC 9110, 9.3.6). The future is kept once it is there.
+    private static func tunnel(
+        _ channel: any Channel, through proxy: ProxyEnvironment.Proxy, to target: Target, within patience: TimeAmount
+    ) throws -> EventLoopFuture<Void> {
+        var headers: HTTPHeaders = ["Host": "\(target.bracketedHost):\(target.port)"]
+        if let authorization = proxy.authorization { headers.add(name: "Proxy-Authorization", value: authorization) }
+        let connected = channel.eventLoop.makePromise(of: Void.self)
+        let encoder = HTTPRequestEncoder()
+        let decoder = ByteToMessageHandler(HTTPResponseDecoder(leftOverBytesStrategy: .dropBytes))
+        let pipeline = channel.pipeline.syncOperations
+        try pipeline.addHandlers([
+            encoder, decoder,
+            NIOHTTP1ProxyConnectHandler(
+                targetHost: target.bracketedHost, targetPort: target.port, headers: headers,
+                deadline: .now() + patience, promise: connected),
+        ])
+        let isAlone = NIOLoopBound((pipeline, encoder, decoder), eventLoop: channel.eventLoop)
+        return connected.futureResult.flatMap {
+            let (pipeline, encoder, decoder) = isAlone.value
+            return pipeline.removeHandler(decoder).and(pipeline.removeHandler(encoder)).map { _ in }
+        }
+    }
+
+    private static func failure(of proxy: ProxyEnvironment.Proxy, _ error: any Error) -> Failure {
+        let refused = (error as? NIOHTTP1ProxyConnectHandler.Error) == .proxyAuthenticationRequired()
+        let reason = refused ? "it refuses the name and the password of HTTPS_PROXY" : "\(error)"
+        return Failure(description: "the proxy \(proxy.host):\(proxy.port): \(reason)")
+    }
+
     /// Where a WebSocket is to be had.
     private struct Target: Sendable {
         var host: String
@@ -87,7 +131,8 @@ struct WebSocketClient: Sendable {
         var path: String
 
         init(_ url: URL) throws {
-            guard let scheme = url.scheme?.lowercased(), ["ws", "wss"].contains(scheme), let host = url.host(),
+            guard let scheme = url.scheme?.lowercased(), ["ws", "wss"].contains(scheme),
+                let host = url.host(percentEncoded: false),
                 !host.isEmpty
             else { throw Failure(description: "an address that is neither ws:// nor wss://") }
             isSecure = scheme == "wss"
@@ -97,7 +142,9 @@ struct WebSocketClient: Sendable {
             self.path = (path.isEmpty ? "/" : path) + (url.query(percentEncoded: true).map { "?\($0)" } ?? "")
         }
 
-        var authority: String { port == (isSecure ? 443 : 80) ? host : "\(host):\(port)" }
+        var bracketedHost: String { host.contains(":") ? "[\(host)]" : host }
+
+        var authority: String { port == (isSecure ? 443 : 80) ? bracketedHost : "\(bracketedHost):\(port)" }
 
         /// An address has no name to be checked against.
         var serverName: String? { host.allSatisfy { $0.isNumber || $0 == "." } || host.contains(":") ? nil : host }
@@ -125,9 +172,18 @@ private final class HandshakeHandler: ChannelInboundHandler {
         self.opened = opened
     }
 
+    func handlerAdded(context: ChannelHandlerContext) {
+        // Behind a proxy the connection is there already.
+        if context.channel.isActive { begin(context) }
+    }
+
     func channelActive(context: ChannelHandlerContext) {
-        context.writeAndFlush(wrapOutboundOut(ByteBuffer(bytes: handshake.request)), promise: nil)
+        begin(context)
         context.fireChannelActive()
+    }
+
+    private func begin(_ context: ChannelHandlerContext) {
+        context.writeAndFlush(wrapOutboundOut(ByteBuffer(bytes: handshake.request)), promise: nil)
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {

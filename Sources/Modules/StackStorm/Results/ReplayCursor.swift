@@ -32,7 +32,7 @@ struct ReplayCursor: Codable, Equatable {
     /// One that is announced for longer than this no longer holds the cursor.
     static let patience = Duration.seconds(900)
     /// How far StackStorm's clock may be set back without anything left unsaid.
-    static let reach = Duration.seconds(1_800)
+    static let reach = Duration.seconds(600)
     /// Between two marks.
     private static let step = Duration.seconds(20)
     private static let mostMarks = 100
