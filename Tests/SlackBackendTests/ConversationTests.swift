@@ -1,5 +1,6 @@
 import FaultSuite
 import Foundation
+import Logging
 import NIOPosix
 import PetrelCore
 import PetrelKit
@@ -281,6 +282,85 @@ struct Echo: BotModule {
         }
     }
 
+    @Test func `of several connections each is replaced when it ends`() async throws {
+        try await Workspace.with { workspace in
+            try await workspace.chat([Echo()], change: { $0.connections = 3 }) { workspace in
+                try await workspace.order("patience", ["milliseconds": 500])
+                for round in 0..<5 {
+                    try await workspace.untilOpen(sockets: 3)
+                    try await workspace.order("cut", ["sockets": .integer(round % 2 + 1)])
+                    try await workspace.say("!echo \(round)")
+                    _ = try await workspace.messages(until: "@alice in #ops: \(round)")
+                }
+                try await workspace.untilOpen(sockets: 3)
+                #expect(try await workspace.messages(5).count == 5)
+            }
+        }
+    }
+
+    @Test func `whatever answers in Slack's place, nothing is lost of what was to be said`() async throws {
+        try await Workspace.with { workspace in
+            let storm = Storm(channels: ["C1", "C2"], count: 3)
+            try await workspace.chat([storm]) { workspace in
+                let faults: [JSONValue] = [
+                    ["error": "token_revoked", "times": 1, "channel": "C1"],
+                    ["status": 502, "body": "<html>Bad Gateway</html>", "times": 1, "channel": "C2"],
+                ]
+                // One after the other: a method has one fault at a time.
+                try await workspace.order("fault", ["method": "chat.postMessage", "fault": faults[0]])
+                storm.begins.open()
+                _ = try await workspace.messages(endingWith: "2", in: "C1")
+                _ = try await workspace.messages(endingWith: "2", in: "C2")
+                let lines = try await workspace.messages(2).filter { $0["channel"] == "C1" }.flatMap {
+                    ($0["text"]?.string ?? "").split(separator: "\n").map(String.init)
+                }
+                #expect(lines == ["0", "1", "2"])
+                storm.again.open()
+                try await workspace.order("fault", ["method": "chat.postMessage", "fault": faults[1]])
+                _ = try await workspace.messages(endingWith: "end", in: "C2")
+            }
+        }
+    }
+
+    @Test(
+        arguments: [
+            ["method": "auth.test", "fault": ["status": 502, "body": "<html>", "times": 2]],
+            ["method": "apps.connections.open", "fault": ["status": 200, "body": "<html>", "times": 2]],
+            ["method": "apps.connections.open", "fault": ["url": "not a url", "times": 1]],
+            ["method": "link", "fault": ["error": "before the handshake", "times": 2]],
+            ["method": "link", "fault": ["error": "after the handshake", "times": 2]],
+            ["method": "link", "fault": ["error": "after the hello", "times": 2]],
+        ] as [JSONValue]) func `the way to a socket may break at each step, and is tried again`(fault: JSONValue)
+        async throws
+    {
+        try await Workspace.with { workspace in
+            try await workspace.order("fault", fault.object ?? [:])
+            try await workspace.chat([Echo()]) { workspace in
+                try await workspace.say("!echo at last")
+                _ = try await workspace.messages(until: "@alice in #ops: at last")
+            }
+        }
+    }
+
+    @Test func `a token that is no longer one ends the backend, with the reason`() async throws {
+        try await Workspace.with { workspace in
+            for (method, error) in [
+                ("auth.test", "token_revoked"), ("apps.connections.open", "not_allowed_token_type"),
+            ] {
+                try await workspace.order("fault", ["method": .string(method), "fault": ["error": .string(error)]])
+                let backend = SlackBackend(
+                    name: "slack", settings: try workspace.settings,
+                    logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+                await #expect {
+                    try await backend.run { _ in }
+                } throws: { failure in
+                    let failure = failure as? BackendFailure
+                    return failure?.isFinal == true && failure?.message.contains(error) == true
+                }
+            }
+        }
+    }
+
     @Test func `sockets that are cut cost nothing, and nothing runs twice`() async throws {
         try await Workspace.with { workspace in
             try await workspace.chat([Echo()]) { workspace in
@@ -344,6 +424,7 @@ private struct Storm: BotModule {
     let name = "storm"
     let commands: [Command] = []
     let begins = Signal()
+    let again = Signal()
 
     func run(_ host: some ModuleHost) async throws {
         await begins.wait()
@@ -352,6 +433,10 @@ private struct Storm: BotModule {
                 let place: Address.Place = channel.hasPrefix("@") ? .direct(channel) : .room(channel)
                 try host.say(Reply("\(number)"), at: Address(backend: "slack", place: place), Receipt())
             }
+        }
+        await again.wait()
+        for channel in channels {
+            try host.say(Reply("end"), at: Address(backend: "slack", place: .room(channel)), Receipt())
         }
     }
 }

@@ -59,6 +59,49 @@ import Testing
             headers: ["x-slack-request-timestamp": time, "x-slack-signature": "v0=\(code)"], body: Array(body.utf8))
     }
 
+    @Test func `buttons and forms come by requests`() async throws {
+        try await Workspace.with { workspace in
+            var settings = try workspace.settings
+            settings.appToken = nil
+            settings.signingSecret = Secret(Self.secret)
+            let backend = SlackBackend(
+                name: "slack", settings: settings, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+            let routes = Dictionary(uniqueKeysWithValues: backend.routes.map { ($0.path, $0.handler) })
+            let interactivity = try #require(routes["/slack/interactivity"])
+            try await TestHost([backend]).run([Echo()]) {
+                func press(_ payload: JSONValue) async throws -> Int {
+                    let bytes: [UInt8] = try JSONValue.encode(payload)
+                    let text = String(decoding: bytes, as: UTF8.self)
+                        .addingPercentEncoding(withAllowedCharacters: .alphanumerics)
+                    return await interactivity(Self.request("payload=\(text ?? "")")).status
+                }
+                let button: JSONValue = [
+                    "type": "block_actions", "user": ["id": "U1"], "trigger_id": "1.2.x", "channel": ["id": "C1"],
+                    "response_url": .string(workspace.address + "response"),
+                    "actions": [["action_id": "petrel.0", "value": "echo pressed"]],
+                ]
+                while try await press(button) == 503 { await Task.yield() }
+                // What Slack repeats, what is none of ours, and garbage.
+                #expect(try await press(button) == 200)
+                #expect(
+                    try await press(["type": "block_actions", "user": ["id": "U1"], "actions": [["value": "x"]]]) == 200
+                )
+                #expect(await interactivity(Self.request("payload=%7B")).status == 400)
+                #expect(await interactivity(Self.request("nothing=1")).status == 400)
+                let view: JSONValue = [
+                    "type": "view_submission", "user": ["id": "U2"], "trigger_id": "1.3.x",
+                    "view": [
+                        "callback_id": "petrel.form", "private_metadata": #"{"line":"echo form","channel":"C2"}"#,
+                        "state": ["values": ["a": ["value": ["value": "b"]]]],
+                    ],
+                ]
+                #expect(try await press(view) == 200)
+                let texts = try await workspace.messages(2).map { $0["text"]?.string }
+                #expect(texts == ["@alice in #ops: pressed", "@bob in #dev: form"])
+            }
+        }
+    }
+
     /// - Parameter withSocket: Socket Mode is there too, and is switched off at the start.
     @Test(arguments: [false, true])
     func `events and slash commands come by requests, and repeated ones run once`(withSocket: Bool) async throws {

@@ -109,6 +109,8 @@ async def api(request):
     fault = space.faults.get(method)
     if fault and fault.get("times", 1) > 0 and fault.get("channel", arguments.get("channel")) == arguments.get("channel"):
         fault["times"] = fault.get("times", 1) - 1
+        if "url" in fault:
+            return ok(url=fault["url"])
         if "status" in fault:
             return web.Response(status=fault["status"], headers=fault.get("headers", {}), text=fault.get("body", ""))
         return error(fault["error"])
@@ -318,12 +320,25 @@ async def link(request):
     if ticket not in space.tickets:
         return web.Response(status=403)
     space.tickets.discard(ticket)
+    fault = space.faults.get("link", {})
+    step = fault.get("error") if fault.get("times", 0) > 0 else None
+    if step:
+        fault["times"] -= 1
+    if step == "before the handshake":
+        request.transport.abort()
+        return web.Response(status=500)
     ws = web.WebSocketResponse()
     await ws.prepare(request)
     socket = Socket(ws)
+    if step == "after the handshake":
+        request.transport.abort()
+        return ws
     await ws.send_str(json.dumps({
         "type": "hello", "num_connections": len(space.sockets) + 1, "connection_info": {"app_id": APP},
         "debug_info": {"host": "stand-in", "approximate_connection_time": 18060}}))
+    if step == "after the hello":
+        request.transport.abort()
+        return ws
     space.sockets.append(socket)
     try:
         async for message in ws:
@@ -365,7 +380,7 @@ async def control(order):
                 if order.get("close"):
                     await socket.ws.close()
         case "cut":
-            for socket in list(space.sockets):
+            for socket in list(space.sockets)[:order.get("sockets", 100)]:
                 socket.ws._req.transport.abort()
         case "patience":
             space.patience = order["milliseconds"] / 1000

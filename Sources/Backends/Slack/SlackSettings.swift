@@ -10,6 +10,8 @@ public struct SlackSettings: Sendable {
     /// For HTTP mode.
     public var signingSecret: Secret?
     public var apiURL: URL
+    /// Sockets that are open at a time: Slack spreads what it sends over them.
+    public var connections = 1
     /// Slash commands that are taken as lines of theirs.
     public var slashCommands: Set<String> = ["/st2"]
     /// What shortcuts amount to, without the prefix, by their callback ids.
@@ -32,6 +34,7 @@ public struct SlackSettings: Sendable {
         appToken = section.secret("app_token")
         signingSecret = section.secret("signing_secret")
         apiURL = section.url("api_url", default: "https://slack.com/api/")
+        connections = section.integer("connections", default: 1, in: 1...10)
         slashCommands = Set(section.strings("slash_commands", default: ["/st2"]))
         for command in slashCommands where !command.hasPrefix("/") || command.count < 2 {
             section.problem("slash_commands", "\(command) must start with /")

@@ -33,15 +33,22 @@ struct SocketMode: Sendable {
         }
     }
 
+    private enum Change: Sendable {
+        case nextIsWanted(Int)
+        case ended(Int, WebSocket.Ending)
+    }
+
     private static let longestPause = Duration.seconds(30)
 
     private let api: SlackAPI
     private let logger: Logger
     private let client: WebSocketClient
+    private let connections: Int
 
     init(_ api: SlackAPI, _ settings: SlackSettings, _ logger: Logger) {
         self.api = api
         self.logger = logger
+        connections = settings.connections
         client = WebSocketClient(
             on: ChatLoop.shared.eventLoop, proxies: ProxyEnvironment(settings.environment))
     }
@@ -52,30 +59,43 @@ struct SocketMode: Sendable {
         return String(decoding: object.finish(), as: UTF8.self)
     }
 
-    /// Keeps a socket open until cancelled, or until one breaks. When Slack asks for it, the next one is up before the
+    /// Keeps sockets open until cancelled, or until none is left. When Slack asks for it, the next one is up before the
     /// old one is left.
     /// - Parameter take: returns false where it cannot be taken now, so that it is not acknowledged either.
     func run(take: @escaping @Sendable (SlackEnvelope) -> Bool) async throws {
-        try await withThrowingTaskGroup(of: WebSocket.Ending?.self) { group in
-            // Nil: the next socket is wanted.
-            func open(isFirst: Bool) {
-                let isWanted = Signal()
-                group.addTask { try await isFirst ? socket(isWanted, take) : replacement(isWanted, take) }
+        try await withThrowingTaskGroup(of: Change.self) { group in
+            var last = 0
+            var replaced: Set<Int> = []
+            func open(isFirst: Bool = false) {
+                last += 1
+                let (number, isWanted) = (last, Signal())
+                group.addTask {
+                    .ended(number, try await isFirst ? socket(isWanted, take) : replacement(isWanted, take))
+                }
                 group.addTask {
                     await isWanted.wait()
-                    return nil
+                    return .nextIsWanted(number)
                 }
             }
+            // The first one shows whether Slack wants us at all.
             open(isFirst: true)
-            var count = 1
-            while let ending = try await group.next() {
+            for _ in 1..<connections { open() }
+            var count = connections
+            while let change = try await group.next() {
                 try Task.checkCancellation()
-                if let ending {
+                switch change {
+                case .nextIsWanted(let number):
+                    guard replaced.insert(number).inserted else { continue }
+                    count += 1
+                    open()
+                case .ended(let number, let ending):
                     count -= 1
                     if count == 0 { throw BackendFailure("The socket to Slack has ended: \(ending)") }
-                } else {
-                    count += 1
-                    open(isFirst: false)
+                    if replaced.remove(number) == nil {
+                        replaced.insert(number)
+                        count += 1
+                        open()
+                    }
                 }
             }
         }
@@ -84,7 +104,7 @@ struct SocketMode: Sendable {
     /// Tried until it is open: another one lives meanwhile.
     private func replacement(
         _ isWanted: Signal, _ take: @escaping @Sendable (SlackEnvelope) -> Bool
-    ) async throws -> WebSocket.Ending? {
+    ) async throws -> WebSocket.Ending {
         var pause = Duration.milliseconds(500)
         while true {
             do {
@@ -102,7 +122,7 @@ struct SocketMode: Sendable {
 
     private func socket(
         _ isWanted: Signal, _ take: @escaping @Sendable (SlackEnvelope) -> Bool
-    ) async throws -> WebSocket.Ending? {
+    ) async throws -> WebSocket.Ending {
         let answer = try await api.call("apps.connections.open", as: .app)
         guard let url = answer["url"]?.string.flatMap({ URL(string: $0) }) else {
             throw SlackError("apps.connections.open", "unreadable", "no url")
