@@ -1,0 +1,51 @@
+import PetrelKit
+
+/// Says what it was told, and who told it.
+struct Echo: BotModule {
+    static let long = (0..<3_000).map { "line \($0)" }.joined(separator: "\n")
+
+    let name = "echo"
+
+    var commands: [Command] {
+        [
+            Command("echo", usage: "TEXT", summary: "Say it again.") { call in
+                Reply("\(call.message.sender.name) in \(call.message.room?.name ?? "private"): \(call.arguments)")
+            },
+            Command("long", summary: "Much.") { _ in Reply(Self.long) },
+            Command("private", summary: "Much for one.") { _ in Reply(Self.long, isPrivate: true) },
+            Command("attached", summary: "An attachment.") { _ in
+                Reply("done & well\n", extra: ["slack": ["color": "good", "fields": [["title": "a", "short": true]]]])
+            },
+            Command("blocks", summary: "Blocks.") { _ in
+                Reply("plain", extra: ["slack": ["blocks": [["type": "divider"]]]])
+            },
+            Command("started", summary: "Begin.") { _ in Reply("It has begun.", kind: .acknowledgement) },
+            Command("secret", summary: "For administrators.", isAdminOnly: true) { _ in Reply("never") },
+            Command("bold", summary: "Say it in markdown.") { Reply("**\($0.arguments)**", style: .markdown) },
+        ]
+    }
+}
+
+/// Announces so many times in each of its channels.
+struct Storm: BotModule {
+    var channels = ["C1", "C2", "C3", "C4", "C5"]
+    var count = 100
+    let name = "storm"
+    let commands: [Command] = []
+    let begins = Signal()
+    let again = Signal()
+
+    func run(_ host: some ModuleHost) async throws {
+        await begins.wait()
+        for number in 0..<count {
+            for channel in channels {
+                let place: Address.Place = channel.hasPrefix("@") ? .direct(channel) : .room(channel)
+                try host.say(Reply("\(number)"), at: Address(backend: "slack", place: place), Receipt())
+            }
+        }
+        await again.wait()
+        for channel in channels {
+            try host.say(Reply("end"), at: Address(backend: "slack", place: .room(channel)), Receipt())
+        }
+    }
+}
