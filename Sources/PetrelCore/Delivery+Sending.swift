@@ -95,7 +95,11 @@ extension Delivery {
             return true
         }
         reply.text = (parcel.pieces == 0 ? stamp : "") + (parcel.pieces < texts.count ? texts[parcel.pieces] : "")
-        if !isLast { reply.extra = [:] }
+        if !isLast {
+            reply.extra = [:]
+            reply.buttons = []
+            reply.form = nil
+        }
         _ = try await backend.send(reply, to: parcel.address)
         parcel.pieces += 1
         return isLast

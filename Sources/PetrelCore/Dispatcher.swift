@@ -110,17 +110,37 @@ package final class Dispatcher: Sendable {
         _ match: CommandTable.Match, _ decision: AccessDecision, _ message: ChatMessage, _ address: Address,
         _ policy: Policy
     ) {
+        guard let reply = refusal(match, decision, message, address, policy) else {
+            return completion(of: message, on: address.backend)()
+        }
+        answer(reply, to: message, at: address)
+    }
+
+    package func verdict(on line: String, for invocation: Invocation) -> Verdict {
+        let (message, address, policy) = (invocation.message, invocation.address, policy.value)
+        guard let match = registry.table.find(CommandText(line).text), match.entry.command.name == invocation.command
+        else { return .denied(Reply("No command takes this line any more.", kind: .error)) }
+        let decision = policy.access.decide(
+            match.question(by: message.sender, in: message.room, on: address.backend))
+        if decision.isAllowed { return .allowed(arguments: match.arguments) }
+        audit.record(AuditEntry(match, decision, message, address.backend))
+        return .denied(refusal(match, decision, message, address, policy))
+    }
+
+    /// Nil where it is not told.
+    private func refusal(
+        _ match: CommandTable.Match, _ decision: AccessDecision, _ message: ChatMessage, _ address: Address,
+        _ policy: Policy
+    ) -> Reply? {
         meters.denied.increment()
         log(message, address, match.entry.command.name).notice("Denied: \(decision.reason)")
         // Where a command belongs is no secret, and a word that was shown to a room must not stay in use.
-        if policy.hidesRefusals, decision.ground != .directOnly {
-            return completion(of: message, on: address.backend)()
-        }
+        if policy.hidesRefusals, decision.ground != .directOnly { return nil }
         var text = decision.reply
         if decision.ground == .directOnly, match.entry.command.masking != nil, !match.arguments.isEmpty {
             text += " What you wrote here was read by others: choose another."
         }
-        answer(Reply(text, kind: .error, isPrivate: true), to: message, at: address)
+        return Reply(text, kind: .error, isPrivate: true)
     }
 
     private func answer(_ reply: Reply, to message: ChatMessage, at address: Address) {

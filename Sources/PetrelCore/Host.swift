@@ -101,6 +101,10 @@ extension Host: HostOverview {
         dispatcher.decision(on: line, by: person, in: room, on: backend)
     }
 
+    package func verdict(on line: String, for invocation: Invocation) -> Verdict {
+        dispatcher.verdict(on: line, for: invocation)
+    }
+
     package func person(named name: String, on backend: String) -> Person? {
         places.person(named: name, on: backend)
     }

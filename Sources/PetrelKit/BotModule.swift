@@ -71,6 +71,15 @@ public struct StatusLine: Sendable, Hashable, Codable {
     }
 }
 
+/// What came of judging a line.
+public enum Verdict: Sendable {
+    /// It is one of the same command.
+    /// - arguments: what the command gets, as it would from a line that was typed.
+    case allowed(arguments: String)
+    /// - Parameter: what is said about it; nil where refusals are not told.
+    case denied(Reply?)
+}
+
 /// The house as a module may look at it.
 public protocol HostOverview: Sendable {
     /// The bot's own name; a direct chat counts as the room `@name`.
@@ -86,6 +95,9 @@ public protocol HostOverview: Sendable {
     func shows(_ template: String, to invocation: Invocation) -> Bool
     /// What would be decided on a line, without the prefix; nil where no command is called that.
     func decision(on line: String, by person: Person, in room: Room?, on backend: String) -> AccessDecision?
+    /// Judges a line that somebody did not type but asked for otherwise, such as with a form, as if they had: with the
+    /// rules, and in the audit where it is denied.
+    func verdict(on line: String, for invocation: Invocation) -> Verdict
     /// A person or room by id or name, where they were seen since the start.
     func person(named name: String, on backend: String) -> Person?
     func room(named name: String, on backend: String) -> Room?

@@ -25,7 +25,6 @@ public struct BackendTraits: Sendable, Hashable {
     public var threads: Bool
     /// Replies in a room that only one person sees, or a direct chat that the bot may open.
     public var privateReplies: Bool
-    public var edits: Bool
     public var attachments: Bool
     /// Buttons below a reply, and forms behind them.
     public var forms: Bool
@@ -35,13 +34,12 @@ public struct BackendTraits: Sendable, Hashable {
     public var maximumLength: Int
 
     public init(
-        markdown: Bool = false, threads: Bool = false, privateReplies: Bool = false, edits: Bool = false,
+        markdown: Bool = false, threads: Bool = false, privateReplies: Bool = false,
         attachments: Bool = false, forms: Bool = false, mergesBursts: Bool = false, maximumLength: Int = 10_000
     ) {
         self.markdown = markdown
         self.threads = threads
         self.privateReplies = privateReplies
-        self.edits = edits
         self.attachments = attachments
         self.forms = forms
         self.mergesBursts = mergesBursts

@@ -49,6 +49,24 @@ public struct Form: Sendable, Hashable, Codable {
     }
 }
 
+extension Form: CustomStringConvertible {
+    /// One line for each question, for where forms cannot be shown.
+    public var description: String {
+        fields.map { field in
+            var parts = [field.isRequired ? "required" : "optional"]
+            switch field.kind {
+            case .choice(let choices): parts.append("one of \(choices.joined(separator: ", "))")
+            case .boolean: parts.append("yes or no")
+            case .integer: parts.append("a whole number")
+            case .number: parts.append("a number")
+            case .text, .lines: break
+            }
+            if let initial = field.initial, !initial.isEmpty { parts.append("else \(initial)") }
+            return "  \(field.name) (\(parts.joined(separator: "; ")))\(field.hint.map { ": \($0)" } ?? "")"
+        }.joined(separator: "\n")
+    }
+}
+
 /// What a person may press below a reply: it is as if they had typed the line, which is decided as theirs.
 public struct Button: Sendable, Hashable, Codable {
     public enum Style: String, Sendable, Codable {

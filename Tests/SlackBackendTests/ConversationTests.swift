@@ -1,5 +1,6 @@
 import FaultSuite
 import Foundation
+import Logging
 import PetrelCore
 import PetrelKit
 import PetrelTesting
@@ -74,6 +75,16 @@ import Testing
                 #expect(try await workspace.message(after: 1)["text"] == "@alice in #ops: hello")
                 let asked = try await workspace.calls(of: "users.info").map { $0["user"] }
                 #expect(asked == ["U2", "U1"])
+            }
+        }
+    }
+
+    @Test func `where no events come it is told what may be missing`() async throws {
+        let (lines, continuation) = AsyncStream.makeStream(of: String.self)
+        let logger = Logger(label: "test") { _ in CollectingLogHandler { continuation.yield($0) } }
+        try await Workspace.with { workspace in
+            try await workspace.chat([Echo()], logger: logger, change: { $0.silence = .milliseconds(10) }) { _ in
+                for await line in lines where line.contains("no event since the start") { break }
             }
         }
     }

@@ -45,11 +45,12 @@ final class Workspace: Sendable {
     /// A bot in it, with the modules.
     func chat(
         _ modules: [any BotModule], store: TestStore? = nil, policy: Dispatcher.Policy = Dispatcher.Policy(),
-        change: (inout SlackSettings) -> Void = { _ in }, _ body: @Sendable (Workspace) async throws -> Void
+        logger: Logger? = nil, change: (inout SlackSettings) -> Void = { _ in },
+        _ body: @Sendable (Workspace) async throws -> Void
     ) async throws {
         var settings = try settings
         change(&settings)
-        let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+        let logger = logger ?? Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
         let backend = SlackBackend(name: "slack", settings: settings, logger: logger)
         try await TestHost([backend], policy: policy, store: store, logger: logger).run(modules) {
             _ = try await self.request("log?sockets=1")

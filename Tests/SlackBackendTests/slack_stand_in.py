@@ -25,6 +25,7 @@ class Workspace:
         self.files = {}
         # Modals that are open, as their app sent them, and until when each trigger may open one.
         self.views, self.triggers = [], {}
+        self.trigger_seconds = 3
         self.tickets, self.numbers = set(), itertools.count(1)
         # Seconds that an event waits for its acknowledgement before it is sent again.
         self.patience = 3.0
@@ -37,7 +38,7 @@ class Workspace:
 
     def trigger(self):
         trigger = f"{next(self.numbers)}.{int(time.time())}.abc"
-        self.triggers[trigger] = time.time() + 3
+        self.triggers[trigger] = time.time() + self.trigger_seconds
         return trigger
 
     def response_url(self, user, channel):
@@ -382,6 +383,8 @@ async def control(order):
         case "cut":
             for socket in list(space.sockets)[:order.get("sockets", 100)]:
                 socket.ws._req.transport.abort()
+        case "triggers":
+            space.trigger_seconds = order["seconds"]
         case "patience":
             space.patience = order["milliseconds"] / 1000
         case "raw":

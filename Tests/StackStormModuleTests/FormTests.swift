@@ -58,7 +58,10 @@ import Testing
         let rule = AccessRule(index: 0, command: "st2 deploy prod*", modules: [], limits: .nobody)
         try await Self.run(access: AccessControl(rules: [rule])) { bench in
             bench.backend.type("!st2 form deploy", values: ["service": "prod"])
-            #expect(await bench.text().hasPrefix("You may not run this: access_controls[0]"))
+            let denial = try #require(await bench.backend.next()?.reply)
+            #expect(denial.text.hasPrefix("You may not run this: access_controls[0]") && denial.isPrivate)
+            let audited = bench.host.audit.all.last
+            #expect(audited?.line == "st2 deploy prod latest" && audited?.isAllowed == false && audited?.rule == 0)
             bench.backend.type("!st2 form deploy", values: ["version": "1"])
             #expect(await bench.text() == "service is needed. Nothing was started.")
             bench.backend.type("!st2 form deploy", values: ["service": "a\"b'c d"])
@@ -122,6 +125,10 @@ import Testing
                 await bench.text().hasPrefix("One question waits:\n\(id) of fleet.deploy (deploy shop 1.2): approved"))
             bench.backend.type("!st2 inquiry list", as: "@bob", in: "#elsewhere")
             #expect(await bench.text() == "Nothing that was started here waits for an answer.")
+            for line in ["show \(id)", "answer \(id) approved=yes"] {
+                bench.backend.type("!st2 inquiry \(line)", as: "@bob", in: "#elsewhere")
+                #expect(await bench.text() == "“\(id)” is no inquiry of an execution that was started here.")
+            }
             for (answer, reply) in [
                 ("approved=perhaps", "approved must be yes or no, which what you wrote is not."),
                 ("reason=x", "approved is needed."),

@@ -34,14 +34,37 @@ public final class SlackBackend: ChatBackend {
         do {
             let (answer, scopes) = try await api.answer("auth.test")
             let identity = try SlackIdentity(answer)
-            for advice in scopes.map(SlackScopes.advice) ?? [] { logger.warning("\(advice)") }
+            await names.know(identity)
+            for advice in scopes.map({ SlackScopes.advice(granted: $0, reacts: settings.ackReaction != nil) }) ?? [] {
+                logger.warning("\(advice)")
+            }
             let seen = await SlackSeen(storage.value, logger)
             let inbox = SlackInbox(identity, names, prompts, seen, settings, logger, isMeant: isMeant.value) {
                 await deliver($0)
             }
-            try await receive { await inbox.take($0) }
+            let listening = Task { await self.noteSilence() }
+            defer { listening.cancel() }
+            try await receive { envelope in
+                if case .event = envelope { listening.cancel() }
+                await inbox.take(envelope)
+            }
         } catch let error as SlackError where error.isFinal {
             throw BackendFailure("Slack refuses the token: \(error)", isFinal: true)
+        }
+    }
+
+    /// Slack tells nobody which events an app has subscribed to: it shows only in that none come.
+    private func noteSilence() async {
+        do {
+            try await Task.sleep(for: settings.silence)
+            logger.notice(
+                """
+                Slack has sent no event since the start. If people have written to the bot meanwhile: add the bot events \
+                app_mention, message.channels, message.groups and message.im at api.slack.com/apps under “Event \
+                Subscriptions”, reinstall the app, and invite the bot to its channels.
+                """)
+        } catch {
+            // An event came, or the backend ends.
         }
     }
 
@@ -89,13 +112,26 @@ public final class SlackBackend: ChatBackend {
 
     public func send(_ reply: Reply, to address: Address) async throws -> MessageReference? {
         do {
-            if let form = reply.form, try await open(form, for: address) { return nil }
+            var reply = reply
+            if let form = reply.form {
+                switch try await open(form, for: address) {
+                case .opened: return nil
+                case .later: break
+                case .never:
+                    reply.form = nil
+                    reply.text += "\n\(form)\nSlack does not take this as a form; please type it."
+                }
+            }
             guard !reply.text.isEmpty || reply.extra["slack"] != nil else { return nil }
             let isPrivate = Self.isPersonal(reply, address)
-            if let url = prompts.takeURL(address.inReplyTo, isPrivate: isPrivate) {
-                return try await respond(reply, at: url, isPrivate, address)
+            if let (url, isPrivate) = prompts.takeURL(address.inReplyTo, isPrivate: isPrivate) {
+                do {
+                    return try await respond(reply, at: url, isPrivate, address)
+                } catch let error as SlackError where error.code == SlackError.expiredAddress {
+                    address.inReplyTo.map(prompts.drop)
+                }
             }
-            return try await post(reply, to: address)
+            return try await postOrWhisper(reply, to: address)
         } catch let error as SlackError {
             throw SendFailure("\(error)", error.remedy)
         }
@@ -160,18 +196,41 @@ public final class SlackBackend: ChatBackend {
         return nil
     }
 
-    /// Whether Slack showed it: it allows that only just after the person did something.
-    private func open(_ form: Form, for address: Address) async throws -> Bool {
-        guard let trigger = prompts.takeTrigger(address.inReplyTo) else { return false }
+    private enum Opening {
+        case opened
+        /// Slack allows it only just after the person did something.
+        case later
+        /// Not this form.
+        case never
+    }
+
+    private func open(_ form: Form, for address: Address) async throws -> Opening {
+        guard let trigger = prompts.takeTrigger(address.inReplyTo) else { return .later }
         let channel: String? = if case .room(let id) = address.place { id } else { nil }
         let view = SlackView.view(
-            of: form, SlackView.Origin(line: form.line, channel: channel, thread: address.thread))
+            of: form,
+            SlackView.Origin(
+                line: form.line, channel: channel, thread: address.thread, opener: address.inReplyTo))
         do {
             try await api.call("views.open", ["trigger_id": .string(trigger), "view": view])
-            return true
+            return .opened
         } catch let error as SlackError {
-            logger.notice("A form could not be opened, and is behind a button instead: \(error)")
-            return false
+            logger.notice("A form could not be opened: \(error)")
+            return error.code.hasSuffix("trigger_id") || error.remedy != .never ? .later : .never
+        }
+    }
+
+    /// A slash command and its form work in channels too that the bot is not in; what cannot be said there is said to
+    /// the person.
+    private func postOrWhisper(_ reply: Reply, to address: Address) async throws -> MessageReference? {
+        do {
+            return try await post(reply, to: address)
+        } catch let error as SlackError
+            where ["not_in_channel", "channel_not_found"].contains(error.code)
+            && address.inReplyTo.map(SlackInbox.isPrompt) == true
+        {
+            guard let person = address.inReplyTo.flatMap(SlackInbox.sender) else { throw error }
+            return try await post(reply, to: Address(backend: name, place: .direct(person)))
         }
     }
 
@@ -256,10 +315,23 @@ extension SlackBackend: PlaceNaming {
 /// Who the bot is in its workspace.
 struct SlackIdentity: Sendable {
     var user: String
+    var team: String?
+    var enterprise: String?
 
     /// - Parameter answer: of `auth.test`.
     init(_ answer: JSONValue) throws {
         guard let user = answer["user_id"]?.string else { throw SlackError("auth.test", "unreadable", "no user_id") }
         self.user = user
+        team = answer["team_id"]?.string
+        enterprise = answer["enterprise_id"]?.string
+    }
+
+    /// Whether a person, as `users.info` tells, belongs to the same workspace or organisation. People of others come
+    /// through Slack Connect, and may be called as anybody.
+    func isOurs(_ user: JSONValue) -> Bool {
+        guard let team, let theirs = user["team_id"]?.string, theirs != team else {
+            return user["is_stranger"]?.bool != true
+        }
+        return enterprise != nil && user["enterprise_user"]?["enterprise_id"]?.string == enterprise
     }
 }

@@ -11,11 +11,9 @@ enum SlackContent {
         let actions = actions(reply)
         guard !actions.isEmpty else { return arguments }
         if let blocks = arguments["blocks"]?.array {
-            arguments["blocks"] = .array(blocks + actions)
+            if blocks.count + actions.count <= mostBlocks { arguments["blocks"] = .array(blocks + actions) }
         } else if let text = arguments["text"]?.string, !text.isEmpty {
-            guard text.count <= longestSection else { return arguments }
-            let section: JSONValue = ["type": "section", "text": ["type": "mrkdwn", "text": .string(text)]]
-            arguments["blocks"] = .array([section] + actions)
+            arguments["blocks"] = .array(sections(text) + actions)
         } else {
             arguments["blocks"] = .array(actions)
         }
@@ -27,6 +25,39 @@ enum SlackContent {
     private static let longestSection = 3_000
     private static let longestLine = 2_000
     private static let longestLabel = 75
+    private static let mostBlocks = 50
+
+    /// A text as blocks, cut at line breaks where it can be.
+    private static func sections(_ text: String) -> [JSONValue] {
+        var sections: [JSONValue] = []
+        var rest = Substring(text)
+        while !rest.isEmpty {
+            var part = rest.prefix(longestSection)
+            if part.endIndex < rest.endIndex, let cut = part.lastIndex(where: \.isNewline), cut > part.startIndex {
+                part = part[..<cut]
+            }
+            sections.append(["type": "section", "text": ["type": "mrkdwn", "text": .string(String(part))]])
+            rest = rest[part.endIndex...].drop(while: \.isNewline)
+        }
+        return sections
+    }
+
+    /// Blocks of others whose buttons do not pass for ours.
+    private static func foreign(_ value: JSONValue) -> JSONValue {
+        switch value {
+        case .array(let items): return .array(items.map(foreign))
+        case .object(let fields):
+            return .object(
+                Dictionary(
+                    uniqueKeysWithValues: fields.map { key, value in
+                        guard key == "action_id", let id = value.string, id.hasPrefix(buttonPrefix) else {
+                            return (key, foreign(value))
+                        }
+                        return (key, .string("foreign." + id))
+                    }))
+        default: return value
+        }
+    }
 
     /// A form that could not be opened is behind a button.
     private static func actions(_ reply: Reply) -> [JSONValue] {
@@ -57,7 +88,7 @@ enum SlackContent {
             arguments["unfurl_links"] = false
             arguments["unfurl_media"] = false
         }
-        guard let extra = reply.extra["slack"]?.object, !extra.isEmpty else { return arguments }
+        guard let extra = reply.extra["slack"].map(foreign)?.object, !extra.isEmpty else { return arguments }
         if let blocks = extra["blocks"] { arguments["blocks"] = blocks }
         if let attachments = extra["attachments"] { arguments["attachments"] = attachments }
         guard extra["blocks"] == nil, extra["attachments"] == nil else { return arguments }

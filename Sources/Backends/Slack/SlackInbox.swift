@@ -44,6 +44,9 @@ actor SlackInbox {
         self.deliver = deliver
     }
 
+    /// Mentions in one message whose names are asked for; others stay ids.
+    private static let mostNames = 20
+
     /// Takes what was acknowledged.
     func take(_ envelope: SlackEnvelope) async {
         switch envelope {
@@ -69,7 +72,10 @@ actor SlackInbox {
     }
 
     private func take(_ command: SlackCommand) async {
-        prompts.add(command.id, url: command.responseURL, trigger: command.trigger, isCommand: true)
+        // A direct chat of others looks like one with the bot.
+        prompts.add(
+            command.id, url: command.responseURL, trigger: command.trigger,
+            command.isDirect ? .privateCommand : .command)
         await deliver(
             ChatMessage(
                 id: command.id, sender: await person(command.user),
@@ -79,7 +85,11 @@ actor SlackInbox {
     }
 
     private func take(_ interaction: SlackInteraction) async {
-        prompts.add(interaction.id, url: interaction.responseURL, trigger: interaction.trigger, isCommand: false)
+        if let opener = interaction.opener {
+            prompts.add(interaction.id, trigger: interaction.trigger, continuing: opener)
+        } else {
+            prompts.add(interaction.id, url: interaction.responseURL, trigger: interaction.trigger, .interaction)
+        }
         var room: Room?
         if let channel = interaction.channel, !interaction.isDirect { room = await self.room(channel) }
         await deliver(
@@ -116,7 +126,9 @@ actor SlackInbox {
 
     private func text(_ raw: String) async -> String {
         var known: [String: String] = [:]
-        for id in SlackEscapes.decode(raw, names: { _ in nil }).unnamed { known[id] = await names.name(of: id) }
+        for id in SlackEscapes.decode(raw, names: { _ in nil }).unnamed.prefix(Self.mostNames) {
+            known[id] = await names.name(of: id)
+        }
         return SlackEscapes.decode(raw) { known[$0] }.text
     }
 

@@ -10,6 +10,8 @@ struct SlackInteraction: Sendable, Equatable {
     var thread: String?
     /// Names it, and allows to open a form.
     var trigger: String
+    /// What opened the form that was sent.
+    var opener: String?
     var responseURL: URL?
     /// Without the prefix.
     var line: String
@@ -19,7 +21,9 @@ struct SlackInteraction: Sendable, Equatable {
     /// Nil for what is none of ours.
     /// - Parameter shortcuts: the lines of shortcuts, by their callback ids.
     init?(_ payload: JSONValue, shortcuts: [String: String]) {
-        guard let user = payload["user"]?["id"]?.string, let trigger = payload["trigger_id"]?.string else { return nil }
+        guard let user = payload["user"]?["id"]?.string,
+            let trigger = payload["trigger_id"]?.string ?? payload["view"]?["hash"]?.string
+        else { return nil }
         self.user = user
         self.trigger = trigger
         responseURL = payload["response_url"]?.string.flatMap { URL(string: $0) }
@@ -31,7 +35,7 @@ struct SlackInteraction: Sendable, Equatable {
             else { return nil }
             self.line = line
             self.channel = channel
-            thread = payload["message"]?["thread_ts"]?.string
+            thread = payload["message"]?["thread_ts"]?.string ?? payload["container"]?["thread_ts"]?.string
         case "view_submission":
             guard let view = payload["view"], view["callback_id"]?.string == SlackView.callback,
                 let origin = view["private_metadata"]?.string.flatMap(SlackView.Origin.init)
@@ -39,6 +43,7 @@ struct SlackInteraction: Sendable, Equatable {
             line = origin.line
             channel = origin.channel
             thread = origin.thread
+            opener = origin.opener
             values = SlackView.values(of: view)
         case "shortcut", "message_action":
             guard let line = payload["callback_id"]?.string.flatMap({ shortcuts[$0] }) else { return nil }

@@ -18,6 +18,7 @@ actor SlackNames {
 
     private let api: SlackAPI
     private var entries: [String: Entry] = [:]
+    private var identity: SlackIdentity?
     private let channels: SlackDirectory
     private let people: SlackDirectory
 
@@ -29,17 +30,21 @@ actor SlackNames {
         people = SlackDirectory(api, "users.list", items: "members")
     }
 
-    /// Without `@` or `#`; nil where Slack does not tell it.
+    func know(_ identity: SlackIdentity) { self.identity = identity }
+
+    /// Without `@` or `#`; nil where Slack does not tell it, and for people of other workspaces.
     func name(of id: String) async -> String? {
         if let entry = entries[id], entry.since.duration(to: .now) < Self.lifetime { return entry.name }
         // Slack does not tell it now: it is asked again in a while, not for each message.
-        guard let name = try? await ask(id) else {
+        do {
+            let name = try await ask(id)
+            keep(Entry(name: name), for: id)
+            return name
+        } catch {
             let known = entries[id]?.name
             keep(Entry(name: known, since: .now - (Self.lifetime - Self.again)), for: id)
             return known
         }
-        keep(Entry(name: name), for: id)
-        return name
     }
 
     private func keep(_ entry: Entry, for id: String) {
@@ -56,7 +61,8 @@ actor SlackNames {
     private func ask(_ id: String) async throws -> String? {
         if id.hasPrefix("U") || id.hasPrefix("W") {
             let answer = try await api.call("users.info", ["user": .string(id)], within: Self.patience)
-            return answer["user"]?["name"]?.string
+            guard let user = answer["user"], identity?.isOurs(user) != false else { return nil }
+            return user["name"]?.string
         }
         let answer = try await api.call("conversations.info", ["channel": .string(id)], within: Self.patience)
         return answer["channel"]?["name"]?.string

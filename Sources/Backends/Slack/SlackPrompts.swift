@@ -10,27 +10,48 @@ final class SlackPrompts: Sendable {
         var trigger: String?
         var uses = 0
         var since = ContinuousClock.now
-        var isCommand: Bool
+        var kind: Kind
+    }
+
+    /// What of the answers goes to the address.
+    enum Kind {
+        /// All, for one person only where the reply is.
+        case command
+        /// All, for the one person only: others may read along where it was typed, and the bot does not know who.
+        case privateCommand
+        /// What is for the one person only.
+        case interaction
     }
 
     private static let capacity = 1_000
     private static let uses = 5
     private static let lifetime = Duration.seconds(1_740)
-    private static let triggerLifetime = Duration.milliseconds(2_900)
 
     private let entries = Locked<[String: Entry]>([:])
 
-    /// - Parameter isCommand: all answers go to the address; else only what is for one person.
-    func add(_ id: String, url: URL?, trigger: String, isCommand: Bool) {
+    func add(_ id: String, url: URL?, trigger: String, _ kind: Kind) {
         entries.withLock { entries in
             if entries.count >= Self.capacity { entries = entries.filter { Self.isAlive($0.value) } }
             guard entries.count < Self.capacity else { return }
-            entries[id] = Entry(url: url, trigger: trigger, isCommand: isCommand)
+            entries[id] = Entry(url: url, trigger: trigger, kind: kind)
         }
     }
 
-    /// Where to answer; nil where there is no such address, or no longer one.
-    func takeURL(_ id: String?, isPrivate: Bool) -> URL? {
+    /// A form that was opened by one of these is answered where that would have been.
+    func add(_ id: String, trigger: String, continuing earlier: String) {
+        entries.withLock { entries in
+            guard var entry = entries[earlier] ?? (entries.count < Self.capacity ? Entry(kind: .interaction) : nil)
+            else { return }
+            entry.trigger = trigger
+            entries[id] = entry
+        }
+    }
+
+    /// The address is no longer one.
+    func drop(_ id: String) { entries.withLock { $0[id]?.url = nil } }
+
+    /// Where to answer, and whether to one person only; nil where there is no such address, or no longer one.
+    func takeURL(_ id: String?, isPrivate: Bool) -> (url: URL, isPrivate: Bool)? {
         guard let id else { return nil }
         return entries.withLock { entries in
             guard var entry = entries[id] else { return nil }
@@ -38,20 +59,20 @@ final class SlackPrompts: Sendable {
                 entries[id] = nil
                 return nil
             }
-            guard let url = entry.url, entry.isCommand || isPrivate else { return nil }
+            guard let url = entry.url, entry.kind != .interaction || isPrivate else { return nil }
             entry.uses += 1
             entries[id] = entry
-            return url
+            return (url, isPrivate || entry.kind == .privateCommand)
         }
     }
 
-    /// Leave to open a form; nil where there is none, or no longer.
+    /// Leave to open a form, once; nil where there is none. Slack says whether it came in time.
     func takeTrigger(_ id: String?) -> String? {
         guard let id else { return nil }
         return entries.withLock { entries in
-            guard let entry = entries[id], entry.since.duration(to: .now) < Self.triggerLifetime else { return nil }
+            let trigger = entries[id]?.trigger
             entries[id]?.trigger = nil
-            return entry.trigger
+            return trigger
         }
     }
 

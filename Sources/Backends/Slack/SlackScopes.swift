@@ -15,8 +15,11 @@ enum SlackScopes {
     ]
 
     /// One sentence for each that is missing, with what to click.
-    /// - Parameter granted: as Slack lists them in `X-OAuth-Scopes`.
-    static func advice(granted: String) -> [String] {
+    /// - Parameters:
+    ///   - granted: as Slack lists them in `X-OAuth-Scopes`.
+    ///   - reacts: whether commands are acknowledged with an emoji.
+    static func advice(granted: String, reacts: Bool) -> [String] {
+        let wanted = wanted + (reacts ? [("reactions:write", "commands are not acknowledged with an emoji")] : [])
         let scopes = Set(granted.split(separator: ",").map { $0.filter { !$0.isWhitespace } })
         return wanted.filter { !scopes.contains($0.scope) }.map { wanted in
             "The Slack app lacks the scope \(wanted.scope), so that \(wanted.without): add it at api.slack.com/apps under "

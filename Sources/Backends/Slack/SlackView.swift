@@ -14,22 +14,28 @@ enum SlackView {
         var line: String
         var channel: String?
         var thread: String?
+        /// The slash command or button that opened it.
+        var opener: String?
 
-        init(line: String, channel: String?, thread: String?) {
+        init(line: String, channel: String?, thread: String?, opener: String?) {
             self.line = line
             self.channel = channel
             self.thread = thread
+            self.opener = opener
         }
 
         init?(_ text: String) {
             guard let json = try? JSONValue.parse(text.utf8), let line = json["line"]?.string else { return nil }
-            self.init(line: line, channel: json["channel"]?.string, thread: json["thread"]?.string)
+            self.init(
+                line: line, channel: json["channel"]?.string, thread: json["thread"]?.string,
+                opener: json["opener"]?.string)
         }
 
         var text: String {
             var object = JSONObject()
             object.set("channel", channel)
             object.set("line", line)
+            object.set("opener", opener)
             object.set("thread", thread)
             return String(decoding: object.finish(), as: UTF8.self)
         }
@@ -57,7 +63,7 @@ enum SlackView {
         switch field.kind {
         case .boolean: return choices(["true", "false"], field)
         case .choice(let values)
-        where !values.isEmpty && values.count <= mostChoices
+        where !values.isEmpty && values.count <= mostChoices * mostChoices
             && values.allSatisfy { !$0.isEmpty && $0.count <= longest.value }:
             return choices(values, field)
         case .text, .lines, .choice:
@@ -73,17 +79,31 @@ enum SlackView {
         var element = more
         element["type"] = .string(type)
         element["action_id"] = .string(action)
-        if let initial = field.initial, !initial.isEmpty, initial.count <= longest.text {
+        // Slack takes no form with a number that is none, such as a template of StackStorm's.
+        let isFit = type != "number_input" || field.initial.flatMap { fits($0, field.kind) } == true
+        if let initial = field.initial, !initial.isEmpty, initial.count <= longest.text, isFit {
             element["initial_value"] = .string(initial)
         }
         return element
     }
 
+    private static func fits(_ text: String, _ kind: Form.Field.Kind) -> Bool {
+        kind == .integer ? Int(text) != nil : Double(text)?.isFinite == true
+    }
+
     private static func choices(_ values: [String], _ field: Form.Field) -> [String: JSONValue] {
         func option(_ value: String) -> JSONValue { ["text": plain(value, longest.choice), "value": .string(value)] }
-        var element: [String: JSONValue] = [
-            "type": "static_select", "action_id": .string(action), "options": .array(values.map(option)),
-        ]
+        var element: [String: JSONValue] = ["type": "static_select", "action_id": .string(action)]
+        if values.count <= mostChoices {
+            element["options"] = .array(values.map(option))
+        } else {
+            let groups = stride(from: 0, to: values.count, by: mostChoices).map { start -> JSONValue in
+                let part = values[start..<min(start + mostChoices, values.count)]
+                let label = "\(part.first ?? "") … \(part.last ?? "")"
+                return ["label": plain(label, longest.choice), "options": .array(part.map(option))]
+            }
+            element["option_groups"] = .array(groups)
+        }
         if let initial = field.initial, values.contains(initial) { element["initial_option"] = option(initial) }
         return element
     }

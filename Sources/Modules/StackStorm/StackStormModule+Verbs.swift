@@ -48,7 +48,9 @@ extension StackStormModule {
         case .status: return try await status(of: started, caller, invocation)
         case .output: return try await output(of: started, caller, invocation)
         case .cancel: return try await cancel(started, caller, invocation)
-        case .rerun, .reload, .form, .inquiry: return try await rerun(started, invocation)
+        case .rerun: return try await rerun(started, invocation)
+        // Taken above.
+        case .reload, .form, .inquiry: return nil
         }
     }
 

@@ -112,6 +112,9 @@ final class SlackAPI: Sendable {
         switch response.status.code {
         case 200: return
         case 429: throw SlackError(method, "ratelimited", retryAfter: .seconds(pause ?? 1))
+        // It was used up, or is too old.
+        case 403, 404, 410: throw SlackError(method, SlackError.expiredAddress, "status \(response.status.code)")
+        case 500...: throw SlackError(method, "service_unavailable", "status \(response.status.code)")
         default: throw SlackError(method, "refused", "status \(response.status.code)")
         }
     }
@@ -162,6 +165,8 @@ struct SlackError: Error, CustomStringConvertible, Equatable {
 
     var description: String { "\(method): \(code)\(detail.map { " (\($0))" } ?? "")" }
 
+    static let expiredAddress = "expired_url"
+
     /// The token is none, or no longer one: nothing can be done without a new one.
     var isFinal: Bool {
         [
@@ -176,7 +181,7 @@ struct SlackError: Error, CustomStringConvertible, Equatable {
         let passing = [
             "ratelimited", "rate_limited", "message_limit_exceeded", "internal_error", "fatal_error",
             "service_unavailable", "request_timeout", "team_added_to_org", "org_login_required",
-            "external_channel_migrating", "unreachable", "unreadable",
+            "external_channel_migrating", Self.expiredAddress, "unreachable", "unreadable",
         ]
         return passing.contains(code) || isFinal ? .later(after: retryAfter) : .never
     }

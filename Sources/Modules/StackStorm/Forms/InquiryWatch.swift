@@ -7,6 +7,8 @@ actor InquiryWatch {
     /// Between two looks where StackStorm does not let the bot see them.
     private static let patience = Duration.seconds(600)
     private static let kept = 1_000
+    /// After this time an inquiry whose execution nobody knows is none of ours.
+    private static let doubt = Duration.seconds(300)
 
     private let client: StackStormClient
     private let host: any ModuleHost
@@ -54,12 +56,18 @@ actor InquiryWatch {
         do {
             for inquiry in try await client.call(.pendingInquiries()).items.reversed()
             where inquiry.status == PendingInquiry.pending && !known.contains(inquiry.id) {
-                let started = try await executions.first(of: inquiry.ancestors)
+                guard let started = try await executions.first(of: inquiry.ancestors) else {
+                    // StackStorm may ask before it has answered to the command.
+                    if isOld(inquiry) { known.insert(inquiry.id) }
+                    continue
+                }
                 known.insert(inquiry.id)
-                guard let started else { continue }
                 // Before it is asked: rather never than again and again. It can be listed.
                 records.put([], for: inquiry.id)
-                try host.say(question(inquiry, started), at: started.address)
+                // No answer to the command: that may have been for one person, or opened a form.
+                var address = started.address
+                address.inReplyTo = nil
+                try host.say(question(inquiry, started), at: address)
             }
             isRefused = false
             if known.count > Self.kept { try await forget() }
@@ -71,6 +79,11 @@ actor InquiryWatch {
         } catch {
             host.logger.info("Which questions wait cannot be found out yet: \(error)")
         }
+    }
+
+    private func isOld(_ inquiry: PendingInquiry) -> Bool {
+        guard let now = client.now, let start = inquiry.start else { return false }
+        return now - start > Self.doubt
     }
 
     private func forget() async throws {

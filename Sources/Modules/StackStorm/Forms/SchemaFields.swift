@@ -38,8 +38,8 @@ struct SchemaFields {
     }
 
     /// - Parameter initials: what is there from the beginning, where it is not the schema's default.
-    func fields(without left: Set<String> = [], initials: [String: String] = [:]) -> [Form.Field] {
-        properties.filter { !left.contains($0.name) && $0.schema["immutable"]?.bool != true }.map { property in
+    func fields(initials: [String: String] = [:]) -> [Form.Field] {
+        properties.filter { $0.schema["immutable"]?.bool != true }.map { property in
             let schema = property.schema
             let isSecret = schema["secret"]?.bool == true
             var hint = schema["description"]?.string ?? ""
@@ -52,7 +52,8 @@ struct SchemaFields {
             return Form.Field(
                 property.name, hint: hint.isEmpty ? nil : hint, kind: Self.kind(of: schema),
                 // An answer that is there already need not be given.
-                isRequired: property.isRequired && usual == nil, initial: initials[property.name] ?? usual)
+                isRequired: property.isRequired && (schema["default"] ?? .null) == .null,
+                initial: initials[property.name] ?? usual)
         }
     }
 
@@ -109,12 +110,12 @@ struct SchemaFields {
             switch type(of: property.schema) {
             case "boolean": boolean(text).map { .bool($0) }
             case "integer": Int(text).map { .integer($0) }
-            case "number": Int(text).map { .integer($0) } ?? Double(text).map { .number($0) }
+            case "number": Int(text).map { .integer($0) } ?? Double(text).flatMap { $0.isFinite ? .number($0) : nil }
             case "array":
                 text.hasPrefix("[")
-                    ? try? JSONValue.parse(text.utf8)
+                    ? parsed(text, as: \.array)
                     : .array(text.split(separator: ",").map { .string($0.trimmingPrefix(" ").description) })
-            case "object": try? JSONValue.parse(text.utf8)
+            case "object": parsed(text, as: \.object)
             default: .string(text)
             }
         guard let value else {
@@ -125,6 +126,10 @@ struct SchemaFields {
             throw Refusal("\(property.name) must be one of \(choices.compactMap(Self.text).joined(separator: ", ")).")
         }
         return value
+    }
+
+    private static func parsed<Value>(_ text: String, as kind: (JSONValue) -> Value?) -> JSONValue? {
+        (try? JSONValue.parse(text.utf8)).flatMap { kind($0) == nil ? nil : $0 }
     }
 
     private static func boolean(_ text: String) -> Bool? {
@@ -138,23 +143,5 @@ struct SchemaFields {
     private static func article(_ type: String) -> String {
         ["integer": "a whole number", "boolean": "yes or no", "object": "a JSON object", "array": "a list"][type]
             ?? "a \(type)"
-    }
-}
-
-extension Form {
-    /// One line for each question, for backends without forms.
-    static func text(of fields: [Field]) -> String {
-        fields.map { field in
-            var parts = [field.isRequired ? "required" : "optional"]
-            switch field.kind {
-            case .choice(let choices): parts.append("one of \(choices.joined(separator: ", "))")
-            case .boolean: parts.append("yes or no")
-            case .integer: parts.append("a whole number")
-            case .number: parts.append("a number")
-            case .text, .lines: break
-            }
-            if let initial = field.initial, !initial.isEmpty { parts.append("else \(initial)") }
-            return "  \(field.name) (\(parts.joined(separator: "; ")))\(field.hint.map { ": \($0)" } ?? "")"
-        }.joined(separator: "\n")
     }
 }

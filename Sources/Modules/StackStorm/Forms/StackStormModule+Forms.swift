@@ -56,20 +56,28 @@ extension StackStormModule {
         return first
     }
 
-    private func template(of alias: Alias) throws -> CommandTemplate {
-        guard let template = alias.formats.flatMap(\.representations).lazy.compactMap({ CommandTemplate($0) }).first
+    /// The first format that can be filled in and that the person may run.
+    private func template(of alias: Alias, _ invocation: Invocation) throws -> CommandTemplate {
+        let usable = alias.formats.flatMap(\.representations).filter { isShown($0, to: invocation) }
+        guard let template = usable.lazy.compactMap({ CommandTemplate($0) }).first
         else { throw Refusal("\(alias.ref) has no format that a form can fill in. Please type it.") }
         return template
     }
 
     private func offer(_ alias: Alias, _ caller: Caller, _ invocation: Invocation) async throws -> Reply {
-        let template = try template(of: alias)
+        let template = try template(of: alias, invocation)
         let fields = SchemaFields(try await parameters(of: alias, caller, invocation))
         let form = fields.form(for: alias, template, line: ownLine("form \(alias.ref)"))
+        guard !form.fields.isEmpty else {
+            let line = ownLine(template.line([:], others: []) ?? template.source)
+            return Reply(
+                "\(alias.ref) needs to know nothing: `\(invocation.prefix)\(line)` runs it.", style: .markdown,
+                buttons: invocation.traits.forms ? [Button("Run", line: line, style: .primary)] : [])
+        }
         guard invocation.traits.forms else {
             let example = "`\(invocation.prefix)\(ownLine(template.source))`"
             return Reply(
-                "\(alias.ref)\(alias.description.isEmpty ? "" : ": \(alias.description)")\n\(Form.text(of: form.fields))\n"
+                "\(alias.ref)\(alias.description.isEmpty ? "" : ": \(alias.description)")\n\(form.description)\n"
                     + "Write \(example); what has no place there goes to the end as name=value.")
         }
         return Reply("What \(alias.ref) needs to know.", form: form)
@@ -87,7 +95,7 @@ extension StackStormModule {
     private func fill(
         _ alias: Alias, _ values: [String: String], _ caller: Caller, _ invocation: Invocation
     ) async throws -> Reply? {
-        let template = try template(of: alias)
+        let template = try template(of: alias, invocation)
         let fields = SchemaFields(try await parameters(of: alias, caller, invocation))
         let form = fields.form(for: alias, template, line: "")
         let known = Set(form.fields.map(\.name))
@@ -111,18 +119,15 @@ extension StackStormModule {
 
     /// Decides and runs an alias line that somebody did not type.
     func run(line: String, _ invocation: Invocation) async throws -> Reply? {
-        let message = invocation.message
-        let whole = ownLine(line)
-        let decision = invocation.overview.decision(
-            on: whole, by: message.sender, in: message.room, on: invocation.address.backend)
-        guard let decision, decision.isAllowed else {
-            throw Refusal(decision?.reply ?? "No command takes this line any more.")
+        switch invocation.overview.verdict(on: ownLine(line), for: invocation) {
+        case .denied(let reply): return reply
+        case .allowed(let arguments):
+            var again = invocation
+            again.arguments = arguments
+            again.line = ownLine(arguments)
+            again.message.values = nil
+            return try await run(again)
         }
-        var again = invocation
-        again.arguments = line
-        again.line = whole
-        again.message.values = nil
-        return try await run(again)
     }
 
     /// What may be done with what was just started.
@@ -130,9 +135,15 @@ extension StackStormModule {
         guard invocation.traits.forms else { return [] }
         var buttons = [
             Button("Output", line: ownLine("output \(id)")),
-            Button("Cancel", line: ownLine("cancel \(id)"), style: .danger, question: "It is cancelled in StackStorm."),
+            Button(
+                "Cancel", line: ownLine("cancel \(id)"), style: .danger,
+                question: "This cancels the execution in StackStorm."),
         ]
-        if !isMasked { buttons.insert(Button("Re-run", line: ownLine("rerun \(id)")), at: 1) }
+        if !isMasked {
+            buttons.insert(
+                Button("Re-run", line: ownLine("rerun \(id)"), question: "This runs the same command once more."), at: 1
+            )
+        }
         return buttons
     }
 }
@@ -140,7 +151,9 @@ extension StackStormModule {
 extension SchemaFields {
     /// What the format has blanks for comes first.
     fileprivate func form(for alias: Alias, _ template: CommandTemplate, line: String) -> Form {
-        let blanks = template.blanks
+        // One blank may stand in several places.
+        var blanks: [CommandTemplate.Blank] = []
+        for blank in template.blanks where !blanks.contains(where: { $0.name == blank.name }) { blanks.append(blank) }
         let initials = blanks.compactMap { blank in blank.initial.map { (blank.name, $0) } }
         let all = fields(initials: Dictionary(initials) { first, _ in first })
         let first = blanks.map { blank in

@@ -35,10 +35,9 @@ extension StackStormModule {
         guard let executions = executions.value else { throw Refusal(starting) }
         var lines: [String] = []
         for inquiry in try await client.call(.pendingInquiries()).items {
-            guard let started = try await executions.first(of: inquiry.ancestors),
-                invocation.isAdmin || started.address.place == invocation.address.place
-                    || started.person == invocation.message.sender.id
-            else { continue }
+            guard let started = try await executions.first(of: inquiry.ancestors), concerns(started, invocation) else {
+                continue
+            }
             let names = SchemaFields(inquiry: inquiry.schema).names.joined(separator: ", ")
             lines.append("\(inquiry.id) of \(started.alias) (\(started.line)): \(names)")
         }
@@ -49,8 +48,16 @@ extension StackStormModule {
                 .joined(separator: "\n"))
     }
 
+    /// Whether it was started in this place, or by whoever asks. Administrators see all.
+    private func concerns(_ started: StartedExecution, _ invocation: Invocation) -> Bool {
+        let isHere =
+            started.address.backend == invocation.address.backend
+            && (started.address.place == invocation.address.place || started.person == invocation.message.sender.id)
+        return isHere || invocation.isAdmin
+    }
+
     /// A question that waits, of an execution that was started from chat.
-    private func find(_ id: String) async throws -> (PendingInquiry, StartedExecution) {
+    private func find(_ id: String, _ invocation: Invocation) async throws -> (PendingInquiry, StartedExecution) {
         guard let executions = executions.value else { throw Refusal(starting) }
         let inquiry: PendingInquiry
         do {
@@ -58,9 +65,9 @@ extension StackStormModule {
         } catch let error as StackStormError where error.code == .notFound {
             throw Refusal("StackStorm has no inquiry “\(id.prefix(40))”.")
         }
-        guard let started = try await executions.first(of: inquiry.ancestors), inquiry.schema != nil else {
-            throw Refusal("“\(id.prefix(40))” is no inquiry of an execution that was started here.")
-        }
+        guard let started = try await executions.first(of: inquiry.ancestors), inquiry.schema != nil,
+            concerns(started, invocation)
+        else { throw Refusal("“\(id.prefix(40))” is no inquiry of an execution that was started here.") }
         guard inquiry.status == PendingInquiry.pending else {
             throw Refusal("The inquiry \(id) waits no longer: it is \(inquiry.status).")
         }
@@ -68,26 +75,26 @@ extension StackStormModule {
     }
 
     private func show(_ id: String, _ invocation: Invocation) async throws -> Reply {
-        let (inquiry, started) = try await find(id)
+        let (inquiry, started) = try await find(id, invocation)
         return question(inquiry, of: started, prefix: invocation.prefix)
     }
 
     /// What a person has to know to answer, as text and as a form.
     func question(_ inquiry: PendingInquiry, of started: StartedExecution, prefix: String) -> Reply {
-        let fields = SchemaFields(inquiry: inquiry.schema).fields()
         let line = ownLine("inquiry answer \(inquiry.id)")
-        let example = fields.map { "\($0.name)=…" }.joined(separator: " ")
+        let form = Form("Answer", fields: SchemaFields(inquiry: inquiry.schema).fields(), submit: "Answer", line: line)
+        let example = form.fields.map { "\($0.name)=…" }.joined(separator: " ")
+        let time = inquiry.ttl.map { ", for \(Duration.seconds($0 * 60).inWords)" } ?? ""
         return Reply(
-            "\(started.alias) (\(started.line)) waits for an answer:\n\(Form.text(of: fields))\n"
-                + "Answer with `\(prefix)\(line) \(example)`.",
-            form: Form("Answer", fields: fields, submit: "Answer", line: line))
+            "\(started.alias) (\(started.line)) waits for an answer\(time):\n\(form.description)\n"
+                + "Answer with `\(prefix)\(line) \(example)`.", form: form)
     }
 
     /// With the rights of whoever answers.
     private func answer(
         _ id: String, _ answers: [String: String], _ caller: Caller, _ invocation: Invocation
     ) async throws -> Reply {
-        let (inquiry, started) = try await find(id)
+        let (inquiry, started) = try await find(id, invocation)
         let fields = SchemaFields(inquiry: inquiry.schema)
         let response = try fields.values(of: answers)
         do {

@@ -1,0 +1,72 @@
+import Foundation
+import PetrelKit
+import Testing
+
+@testable import SlackBackend
+
+/// What Slack is sent, within what it takes.
+@Suite struct ContentTests {
+    private static func blocks(_ reply: Reply) -> [JSONValue] {
+        SlackContent.arguments(reply)["blocks"]?.array ?? []
+    }
+
+    @Test func `a long text with buttons is cut into sections at its lines`() {
+        let text = (0..<400).map { "<line> \($0)" }.joined(separator: "\n")
+        let blocks = Self.blocks(Reply(text, buttons: [Button("Go", line: "go")]))
+        let parts = blocks.dropLast().compactMap { $0["text"]?["text"]?.string }
+        #expect(parts.count == 3 && parts.allSatisfy { $0.count <= 3_000 })
+        #expect(parts.joined(separator: "\n") == SlackEscapes.encode(text))
+        #expect(blocks.last?["elements"]?.array?.first?["value"] == "go")
+    }
+
+    @Test func `buttons of others do not pass for ours, and ours give way where there is no room`() {
+        let evil: JSONValue = [
+            "type": "actions", "elements": [["type": "button", "action_id": "petrel.0", "value": "st2 purge"]],
+        ]
+        var extra: [String: JSONValue] = ["slack": ["blocks": [evil]]]
+        let blocks = Self.blocks(Reply("x", extra: extra, buttons: [Button("Go", line: "go")]))
+        #expect(blocks.map { $0["elements"]?.array?.first?["action_id"]?.string } == ["foreign.petrel.0", "petrel.0"])
+        extra = ["slack": ["blocks": .array(Array(repeating: ["type": "divider"], count: 50))]]
+        #expect(Self.blocks(Reply("x", extra: extra, buttons: [Button("Go", line: "go")])).count == 50)
+    }
+
+    @Test func `a form keeps to what Slack takes`() {
+        let form = Form(
+            String(repeating: "t", count: 40),
+            fields: [
+                Form.Field("n", kind: .integer, initial: "{{ config_context.n }}"),
+                Form.Field("m", kind: .integer, initial: "3"), Form.Field("f", kind: .number, initial: "1.5"),
+                Form.Field("c", kind: .choice((0..<250).map { "choice \($0)" })),
+                Form.Field("b", kind: .boolean, isRequired: true, initial: "false"),
+                Form.Field("t", hint: "why", kind: .lines, initial: String(repeating: "x", count: 4_000)),
+            ], submit: "Run", line: "st2 form x")
+        let view = SlackView.view(
+            of: form, SlackView.Origin(line: "st2 form x", channel: "C1", thread: "1.5", opener: "C1/~t/U1"))
+        #expect(view["title"]?["text"]?.string?.count == 24)
+        let elements = (view["blocks"]?.array ?? []).compactMap { $0["element"] }
+        #expect(elements.map { $0["initial_value"]?.string } == [nil, "3", "1.5", nil, nil, nil])
+        #expect(elements[3]["option_groups"]?.array?.map { $0["options"]?.array?.count } == [100, 100, 50])
+        #expect(elements[4]["initial_option"]?["value"] == "false")
+        let origin = view["private_metadata"]?.string.flatMap(SlackView.Origin.init)
+        #expect(origin?.channel == "C1" && origin?.thread == "1.5" && origin?.opener == "C1/~t/U1")
+    }
+
+    @Test(
+        arguments: [
+            (["id": "U1", "team_id": "T1"], true), (["id": "U1"], true), (["id": "U1", "team_id": "T2"], false),
+            (["id": "U1", "is_stranger": true], false),
+            (["team_id": "T2", "enterprise_user": ["enterprise_id": "E1"]], true),
+            (["team_id": "T2", "enterprise_user": ["enterprise_id": "E2"]], false),
+        ] as [(JSONValue, Bool)]) func `people of other workspaces are told apart`(user: JSONValue, isOurs: Bool) throws
+    {
+        let identity = try SlackIdentity(["user_id": "U0", "team_id": "T1", "enterprise_id": "E1"])
+        #expect(identity.isOurs(user) == isOurs)
+    }
+
+    @Test func `a scope that is missing is named with what to click`() {
+        let granted = "chat:write,channels:history,groups:history,im:history,im:write,files:write,commands,users:read"
+        let advice = SlackScopes.advice(granted: granted, reacts: true)
+        #expect(advice.count == 4 && advice.allSatisfy { $0.contains("OAuth & Permissions") })
+        #expect(SlackScopes.advice(granted: granted, reacts: false).count == 3)
+    }
+}
