@@ -33,7 +33,8 @@ extension Item {
     private var isPlainText: Bool {
         let reply = parcel.reply
         return parcel.pieces == 0 && !reply.text.isEmpty && reply.extra.isEmpty && reply.buttons.isEmpty
-            && reply.form == nil && !reply.isPrivate && !reply.isConfidential && reply.promises == nil
+            && reply.form == nil && reply.handle == nil && reply.replaces == nil && !reply.isPrivate
+            && !reply.isConfidential && reply.promises == nil
             && (reply.kind == .answer || reply.kind == .result)
     }
 

@@ -25,6 +25,8 @@ public struct BackendTraits: Sendable, Hashable {
     public var threads: Bool
     /// Replies in a room that only one person sees, or a direct chat that the bot may open.
     public var privateReplies: Bool
+    /// What was said can be replaced; see ``Reply/replaces``.
+    public var edits: Bool
     public var attachments: Bool
     /// Buttons below a reply, and forms behind them.
     public var forms: Bool
@@ -34,12 +36,13 @@ public struct BackendTraits: Sendable, Hashable {
     public var maximumLength: Int
 
     public init(
-        markdown: Bool = false, threads: Bool = false, privateReplies: Bool = false,
+        markdown: Bool = false, threads: Bool = false, privateReplies: Bool = false, edits: Bool = false,
         attachments: Bool = false, forms: Bool = false, mergesBursts: Bool = false, maximumLength: Int = 10_000
     ) {
         self.markdown = markdown
         self.threads = threads
         self.privateReplies = privateReplies
+        self.edits = edits
         self.attachments = attachments
         self.forms = forms
         self.mergesBursts = mergesBursts

@@ -26,6 +26,10 @@ public struct Reply: Sendable, Hashable, Codable {
     public var buttons: [Button]
     /// For backends that show it; elsewhere only the text is said.
     public var form: Form?
+    /// By which a later reply can replace this one, as long as the backend remembers it.
+    public var handle: String?
+    /// The handle of the reply in whose place this one is shown. Where that cannot be done it is left out.
+    public var replaces: String?
     /// A result is still to come, under this request id.
     public var promises: String?
     /// This is the result that was promised under this request id.
@@ -34,8 +38,8 @@ public struct Reply: Sendable, Hashable, Codable {
     public init(
         _ text: String, style: Style = .plain, kind: Kind = .answer, isPrivate: Bool = false,
         isConfidential: Bool = false,
-        extra: [String: JSONValue] = [:], buttons: [Button] = [], form: Form? = nil, promises: String? = nil,
-        settles: String? = nil
+        extra: [String: JSONValue] = [:], buttons: [Button] = [], form: Form? = nil, handle: String? = nil,
+        replaces: String? = nil, promises: String? = nil, settles: String? = nil
     ) {
         self.text = text
         self.style = style
@@ -45,6 +49,8 @@ public struct Reply: Sendable, Hashable, Codable {
         self.extra = extra
         self.buttons = buttons
         self.form = form
+        self.handle = handle
+        self.replaces = replaces
         self.promises = promises
         self.settles = settles
     }

@@ -163,18 +163,26 @@ extension StoredOutbox {
         said, pieces, controls
         """
 
-    /// What people may press.
-    private struct Controls: Codable {
+    /// What few replies have: what people may press, and what is replaced.
+    private struct Controls: Codable, Equatable {
         var buttons: [Button]?
         var form: Form?
+        var handle: String?
+        var replaces: String?
+
+        init(_ reply: Reply) {
+            buttons = reply.buttons.isEmpty ? nil : reply.buttons
+            (form, handle, replaces) = (reply.form, reply.handle, reply.replaces)
+        }
+
+        var isEmpty: Bool { buttons == nil && form == nil && handle == nil && replaces == nil }
     }
 
     private static func insert(_ parcel: Parcel, in database: Database) throws {
         let reply = parcel.reply
         let extra: [UInt8]? = reply.extra.isEmpty ? nil : try JSONValue.encode(reply.extra)
-        let controls: [UInt8]? =
-            reply.buttons.isEmpty && reply.form == nil
-            ? nil : try JSONValue.encode(Controls(buttons: reply.buttons, form: reply.form))
+        let all = Controls(reply)
+        let controls: [UInt8]? = all.isEmpty ? nil : try JSONValue.encode(all)
         try database.cachedStatement(
             sql: """
                 INSERT INTO outbox (\(columns))
@@ -197,7 +205,8 @@ extension StoredOutbox {
         let reply = Reply(
             row[6], style: Reply.Style(rawValue: row[7]) ?? .plain, kind: Reply.Kind(rawValue: row[8]) ?? .answer,
             isPrivate: row[9], extra: extra ?? [:], buttons: controls?.buttons ?? [],
-            form: controls?.form, promises: row[11], settles: row[12])
+            form: controls?.form, handle: controls?.handle, replaces: controls?.replaces, promises: row[11],
+            settles: row[12])
         let address = Address(
             backend: row[1], place: place(row[2], isDirect: row[3]), thread: row[4], inReplyTo: row[5])
         return Parcel(

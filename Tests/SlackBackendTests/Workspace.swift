@@ -119,6 +119,11 @@ final class Workspace: Sendable {
         try await request("log?ending=\(text)&channel=\(channel)")["messages"]?.array ?? []
     }
 
+    /// All that was said, once a method was called so often.
+    func messages(until method: String, times: Int) async throws -> [JSONValue] {
+        try await request("log?method=\(method)&times=\(times)")["messages"]?.array ?? []
+    }
+
     /// The next message after so many.
     func message(after count: Int = 0) async throws -> JSONValue { try await messages(count + 1)[count] }
 }

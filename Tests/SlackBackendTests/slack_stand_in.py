@@ -423,6 +423,8 @@ async def tell(request):
     while (text and not any(m.get("text") == text for m in space.messages)
            or ending and not any(m.get("channel") == channel and (m.get("text") or "").endswith(ending)
                                  for m in space.messages)
+           or len([e for e in space.log if e.get("call") == request.query.get("method")])
+                   < int(request.query.get("times", 0))
            or len(space.messages) < int(request.query.get("messages", 0))
            or len(space.views) < int(request.query.get("views", 0))
            or len([s for s in space.sockets if s.takes]) < int(request.query.get("sockets", 0))):

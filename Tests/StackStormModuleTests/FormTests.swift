@@ -151,6 +151,33 @@ import Testing
         }
     }
 
+    @Test func `what was said at the start follows how it goes on`() async throws {
+        var options = Bench.Options()
+        options.traits.edits = true
+        options.module = { $0.gracePeriod = .seconds(1) }
+        try await Bench.run(options) { bench in
+            bench.backend.type("!st2 deploy shop")
+            let start = try #require(await bench.backend.next()?.reply)
+            let handle = try #require(start.handle)
+            var id: Substring?
+            var progress: Reply?
+            while id == nil || progress == nil {
+                let reply = try #require(await bench.backend.next()?.reply)
+                if reply.replaces != nil {
+                    progress = reply
+                } else {
+                    id = reply.text.firstMatch(of: /inquiry answer (\w+) approved/)?.1
+                }
+            }
+            #expect(progress?.replaces == handle && progress?.handle == nil)
+            #expect(progress?.text.hasPrefix(start.text + " (running for ") == true)
+            bench.backend.type("!st2 inquiry answer \(id ?? "") approved=yes")
+            var end: Reply?
+            while end?.text.contains("(ended after ") != true { end = await bench.backend.next()?.reply }
+            #expect(end?.replaces == handle)
+        }
+    }
+
     @Test func `a question is asked once, over restarts too, and never one of somebody else's workflow`() async throws {
         let store = try TestStore()
         try await Bench.withSimulator { stackStorm, port in

@@ -9,7 +9,8 @@ public final class SlackBackend: ChatBackend {
     public let name: String
     /// A message of Slack's takes 4,000 characters; escaping makes some of them longer.
     public let traits = BackendTraits(
-        markdown: true, threads: true, privateReplies: true, attachments: true, forms: true, mergesBursts: true,
+        markdown: true, threads: true, privateReplies: true, edits: true, attachments: true, forms: true,
+        mergesBursts: true,
         maximumLength: 3_000)
 
     let settings: SlackSettings
@@ -17,6 +18,7 @@ public final class SlackBackend: ChatBackend {
     private let api: SlackAPI
     private let names: SlackNames
     private let prompts = SlackPrompts()
+    private let edits = SlackEdits()
     private let storage = Locked<(any Storage)?>(nil)
     private let isMeant = Locked<@Sendable (ChatMessage) -> Bool> { _ in true }
     /// Where what Slack sends goes while the backend runs.
@@ -123,6 +125,7 @@ public final class SlackBackend: ChatBackend {
                 }
             }
             guard !reply.text.isEmpty || reply.extra["slack"] != nil else { return nil }
+            if let handle = reply.replaces { return try await replace(handle, with: reply) }
             let isPrivate = Self.isPersonal(reply, address)
             if let (url, isPrivate) = prompts.takeURL(address.inReplyTo, isPrivate: isPrivate) {
                 do {
@@ -196,6 +199,20 @@ public final class SlackBackend: ChatBackend {
         return nil
     }
 
+    /// In place of what was said before; where Slack does not allow that any more, what was said stays.
+    private func replace(_ handle: String, with reply: Reply) async throws -> MessageReference? {
+        guard let (channel, time) = edits.place(of: handle) else { return nil }
+        var arguments = SlackContent.arguments(reply)
+        arguments["channel"] = .string(channel)
+        arguments["ts"] = .string(time)
+        do {
+            try await api.call("chat.update", arguments)
+        } catch let error as SlackError where error.remedy == .never {
+            logger.debug("A message could not be changed: \(error)")
+        }
+        return nil
+    }
+
     private enum Opening {
         case opened
         /// Slack allows it only just after the person did something.
@@ -249,6 +266,9 @@ public final class SlackBackend: ChatBackend {
             arguments["user"] = .string(person)
         }
         let answer = try await api.call(method, arguments)
+        if let handle = reply.handle, let channel = answer["channel"]?.string, let time = answer["ts"]?.string {
+            edits.remember(handle, channel: channel, time: time)
+        }
         return answer["ts"]?.string.map { MessageReference(id: $0) }
     }
 }

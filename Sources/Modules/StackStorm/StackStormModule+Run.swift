@@ -90,7 +90,13 @@ extension StackStormModule {
             remember(answer.execution.id, start, match, invocation, known, request)
             var reply = acknowledgement(of: alias, answer) ?? Reply("")
             reply.promises = alias.announcesResult ? request : nil
-            if !reply.text.isEmpty { reply.buttons = buttons(for: answer.execution.id, isMasked: isMasked, invocation) }
+            if !reply.text.isEmpty {
+                reply.buttons = buttons(for: answer.execution.id, isMasked: isMasked, invocation)
+                if invocation.traits.edits {
+                    reply.handle = request
+                    open.value?.acknowledged(request, with: reply)
+                }
+            }
             invocation.say(reply)
             sayOvertaken(request)
         } catch let error as OutcomeUnknown {

@@ -78,10 +78,12 @@ struct Announcer: Sendable {
     func say(_ announced: Announced) {
         do {
             let request = announced.origin?.request
+            let progress = request.flatMap { open?.progress($0, isOver: true) }
             try say(
                 announced.announcement, announced.origin,
                 Receipt(entry: announced.entry, closes: request.flatMap { open?.record(of: $0) }, age: announced.age))
             if let request { open?.ended(request) }
+            if let progress, let address = announced.origin?.address { try host.say(progress, at: address) }
         } catch let error as Refusal {
             unusable.increment()
             // The history has it too, where it would be found again and again.

@@ -62,6 +62,8 @@ final class OpenExecutions: Sendable {
         var ended: ContinuousClock.Instant?
         /// This process handed it over, and whoever did that knows how it ended or that it is not known.
         var isWatched: Bool
+        /// What was said at its start, where the backend can change it; see ``Reply/handle``.
+        var acknowledgement: Reply?
     }
 
     private struct State {
@@ -127,6 +129,22 @@ final class OpenExecutions: Sendable {
             entry.isWatched = true
             state.entries[request] = entry
         }
+    }
+
+    /// This was said at its start, and may be changed as it goes on.
+    func acknowledged(_ request: String, with reply: Reply) {
+        state.withLock { $0.entries[request]?.acknowledgement = reply }
+    }
+
+    /// What was said at its start, as it should read now; nil where it cannot be changed.
+    /// - Parameter isOver: it has ended.
+    func progress(_ request: String, isOver: Bool) -> Reply? {
+        guard let entry = state.withLock({ $0.entries[request] }), var reply = entry.acknowledgement else { return nil }
+        let age = entry.since.duration(to: .now)
+        reply.text += isOver ? " (ended after \(age.inWords))" : " (running for \(age.inWords))"
+        if isOver { reply.buttons.removeAll { $0.style == .danger } }
+        (reply.handle, reply.replaces, reply.promises) = (nil, reply.handle, nil)
+        return reply
     }
 
     /// Nothing more is expected of it.

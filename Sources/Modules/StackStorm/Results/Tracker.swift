@@ -130,6 +130,7 @@ struct Tracker: Sendable {
                     continue
                 }
                 guard outcome.isFinished else {
+                    try showProgress(of: entry)
                     open.postpone(execution.request, until: .now + pause(entry))
                     continue
                 }
@@ -146,6 +147,11 @@ struct Tracker: Sendable {
             host.logger.info("How \(group.count) executions stand cannot be found out yet: \(error)")
             for entry in group { open.postpone(entry.execution.request, until: .now + pause(entry)) }
         }
+    }
+
+    private func showProgress(of entry: OpenExecutions.Entry) throws {
+        guard let progress = open.progress(entry.execution.request, isOver: false) else { return }
+        try host.say(progress, at: entry.execution.address)
     }
 
     /// The longer something runs, the less often it is looked for.
@@ -228,10 +234,12 @@ struct Tracker: Sendable {
         _ execution: OpenExecution, _ text: String, isEnd: Bool = false, kind: Reply.Kind = .acknowledgement
     ) {
         let closes = isEnd ? open.record(of: execution.request) : nil
+        let progress = isEnd ? open.progress(execution.request, isOver: true) : nil
         let reply = Reply(text, style: .markdown, kind: kind, settles: isEnd ? execution.request : nil)
         do {
             try host.say(reply, at: execution.address, Receipt(closes: closes))
             if isEnd { open.ended(execution.request) }
+            if let progress { try host.say(progress, at: execution.address) }
         } catch {
             host.logger.error("The outcome of \(execution.alias) could not be said: \(error)")
         }
