@@ -1,5 +1,6 @@
 import CoreMetrics
 import Foundation
+import Logging
 import PetrelKit
 
 extension Delivery {
@@ -90,9 +91,14 @@ extension Delivery {
         let isLast = parcel.pieces >= texts.count - 1
         let stamp = stamp(late, reply.text)
         if parcel.pieces == 0, texts.count > Self.mostPieces, let backend = backend as? any FileSending {
-            reply.text = stamp + reply.text
-            _ = try await backend.send(file: "petrel.txt", reply, to: parcel.address)
-            return true
+            var whole = reply
+            whole.text = stamp + reply.text
+            do {
+                _ = try await backend.send(file: "petrel.txt", whole, to: parcel.address)
+                return true
+            } catch let failure as SendFailure where failure.remedy == .never {
+                logger.warning("A long text could not be sent as a file, and comes in pieces: \(failure.message)")
+            }
         }
         reply.text = (parcel.pieces == 0 ? stamp : "") + (parcel.pieces < texts.count ? texts[parcel.pieces] : "")
         if !isLast {

@@ -122,6 +122,21 @@ import Testing
         }
     }
 
+    @Test func `long output that Slack takes no file of comes in pieces`() async throws {
+        try await Workspace.with { workspace in
+            try await workspace.order(
+                "fault", ["method": "files.getUploadURLExternal", "fault": ["error": "missing_scope"]])
+            try await workspace.chat([Echo()]) { workspace in
+                try await workspace.say("!long")
+                _ = try await workspace.messages(endingWith: "2999", in: "C1")
+                let lines = try await workspace.messages(2).flatMap {
+                    ($0["text"]?.string ?? "").split(separator: "\n").map(String.init)
+                }
+                #expect(lines == Echo.long.split(separator: "\n").map(String.init))
+            }
+        }
+    }
+
     @Test func `what is for one person stays with them, however long it is`() async throws {
         try await Workspace.with { workspace in
             try await workspace.chat([Echo()]) { workspace in

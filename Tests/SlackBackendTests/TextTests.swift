@@ -24,6 +24,7 @@ import Testing
         ("```python\na < **b**\n```", "```\na &lt; **b**\n```"), ("~~gone~~", "~gone~"),
         ("rm *.log and *.tmp", "rm *.log and *.tmp"),
         ("snake_case_name", "snake_case_name"), ("\\*not\\*", "*not*"),
+        ("a__b__c and _it_", "a__b__c and _it_"), ("``a`b`` and `c`", "`aˋb` and `c`"),
         ("`!st2 x` or `!st2 y`?", "`!st2 x` or `!st2 y`?"),
     ]) func `markdown becomes Slack's notation`(markdown: String, mrkdwn: String) {
         #expect(SlackMarkdown.mrkdwn(markdown) == mrkdwn)

@@ -84,6 +84,8 @@ enum SlackContent {
     private static func content(_ reply: Reply) -> [String: JSONValue] {
         let text = text(of: reply)
         var arguments: [String: JSONValue] = ["text": .string(text)]
+        // What is no markdown stays as it is, asterisks and all.
+        if reply.style == .plain { arguments["mrkdwn"] = false }
         if reply.isConfidential {
             arguments["unfurl_links"] = false
             arguments["unfurl_media"] = false

@@ -6,7 +6,7 @@ enum SlackScopes {
         ("groups:history", "commands in private channels are not heard, but for mentions"),
         ("im:history", "direct messages are not heard"),
         ("im:write", "nobody can be written to first"),
-        ("files:write", "long output cannot be sent as a file, and is lost"),
+        ("files:write", "long output comes in pieces instead of a file"),
         ("commands", "slash commands do not come"),
         ("app_mentions:read", "mentions are not heard in channels whose messages are not"),
         ("users:read", "people are known by their ids only, and rules with @names match nobody"),

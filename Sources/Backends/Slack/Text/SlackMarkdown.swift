@@ -32,27 +32,34 @@ enum SlackMarkdown {
     private static func inline(_ text: Substring) -> String {
         var result = ""
         var rest = text
+        var isInWord = false
         while let character = rest.first {
-            if let (part, length) = span(rest) {
+            if let (part, length) = span(rest, isInWord) {
                 result += part
                 rest = rest.dropFirst(length)
+                isInWord = false
             } else {
                 result += SlackEscapes.encode(String(character))
                 rest = rest.dropFirst()
+                isInWord = character.isLetter || character.isNumber
             }
         }
         return result
     }
 
     /// What begins here with a mark, in Slack's notation, and how many characters of the text it takes up.
-    private static func span(_ text: Substring) -> (String, Int)? {
+    /// - Parameter isInWord: a letter or number stands right before it.
+    private static func span(_ text: Substring, _ isInWord: Bool) -> (String, Int)? {
         switch text.first {
         case "\\":
             guard let next = text.dropFirst().first, next.isPunctuation || next.isSymbol else { return nil }
             return (SlackEscapes.encode(String(next)), 2)
         case "`":
-            guard let (inner, length) = enclosed(text, by: "`") else { return nil }
-            return ("`\(SlackEscapes.encode(inner))`", length)
+            let mark = String(text.prefix { $0 == "`" })
+            guard let (inner, length) = enclosed(text, by: mark) else { return nil }
+            // Slack's code ends at its first backtick.
+            return ("`\(SlackEscapes.encode(inner).replacing("`", with: "ˋ"))`", length)
+        case "_" where isInWord: return nil
         case "*", "_":
             for (mark, slack) in [("**", "*"), ("__", "*"), ("*", "_"), ("_", "_")] {
                 guard let (inner, length) = enclosed(text, by: mark), inner.first != " ", inner.last != " " else {
