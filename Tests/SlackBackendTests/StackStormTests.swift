@@ -104,6 +104,23 @@ import Testing
         }
     }
 
+    @Test func `a thousand commands across twenty refreshes run once each`() async throws {
+        try await Self.run { house in
+            for number in 0..<1_000 {
+                if number % 50 == 25 { try await house.workspace.order("disconnect", ["reason": "refresh_requested"]) }
+                try await house.workspace.say("!st2 echo \(number)", user: number % 2 == 0 ? "U1" : "U2")
+            }
+            // What begins each, and what comes of it.
+            let results = try await house.workspace.messages(2_000).compactMap {
+                $0["text"]?.string?.firstMatch(of: /stdout : (\d+)/).flatMap { Int($0.1) }
+            }
+            #expect(results.sorted() == Array(0..<1_000))
+            let started = await house.stackStorm.started
+            #expect(started.count == 1_000 && started.values.allSatisfy { $0 == 1 })
+            print("Refreshes: 20, messages: 1000, executions: \(started.values.reduce(0, +)), each once")
+        }
+    }
+
     @Test func `whispers and refusals are for one person`() async throws {
         var limits = AccessLimits()
         limits.users.deny = GlobList(["U2"])
