@@ -121,6 +121,17 @@ import Testing
         }
     }
 
+    @Test func `a message that Slack does not let change holds nothing up`() async throws {
+        try await Self.run { house in
+            try await house.workspace.order(
+                "fault",
+                ["method": "chat.update", "fault": ["status": 429, "headers": ["Retry-After": "600"], "times": 1]])
+            for number in 0..<3 { try await house.workspace.say("!st2 echo \(number)") }
+            let messages = try await house.workspace.messages(6)
+            #expect(messages.count { $0["text"]?.string?.contains("stdout : ") == true } == 3)
+        }
+    }
+
     @Test func `whispers and refusals are for one person`() async throws {
         var limits = AccessLimits()
         limits.users.deny = GlobList(["U2"])

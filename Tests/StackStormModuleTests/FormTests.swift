@@ -87,7 +87,7 @@ import Testing
             bench.backend.type("!st2 form fleet.deploy")
             let text = await bench.text()
             #expect(text.contains("  service (required)\n  version (optional; else latest)"))
-            #expect(text.contains("Write `!st2 deploy {{ service }} {{ version=latest }}`"))
+            #expect(text.contains("Write `!st2 deploy <service> <version>`; what has no place there goes to the end as name=value."))
         }
     }
 

@@ -199,7 +199,8 @@ public final class SlackBackend: ChatBackend {
         return nil
     }
 
-    /// In place of what was said before; where Slack does not allow that any more, what was said stays.
+    /// In place of what was said before. Where Slack does not allow that now, what was said stays: nothing waits behind
+    /// it.
     private func replace(_ handle: String, with reply: Reply) async throws -> MessageReference? {
         guard let (channel, time) = edits.place(of: handle) else { return nil }
         var arguments = SlackContent.arguments(reply)
@@ -207,7 +208,7 @@ public final class SlackBackend: ChatBackend {
         arguments["ts"] = .string(time)
         do {
             try await api.call("chat.update", arguments)
-        } catch let error as SlackError where error.remedy == .never {
+        } catch let error as SlackError {
             logger.debug("A message could not be changed: \(error)")
         }
         return nil

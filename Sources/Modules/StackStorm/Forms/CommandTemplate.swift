@@ -52,6 +52,16 @@ struct CommandTemplate {
         parts.compactMap { if case .blank(let blank) = $0 { blank } else { nil } }
     }
 
+    /// What people have to write, with each blank as `<name>`.
+    var example: String {
+        parts.map { part in
+            switch part {
+            case .words(let words): words
+            case .blank(let blank): "<\(blank.name)>"
+            }
+        }.joined()
+    }
+
     /// The line that carries these values, those without a blank as `name=value` at its end. Nil where no way of writing
     /// it would be read as what was meant.
     func line(_ values: [String: String], others: [String]) -> String? {

@@ -75,7 +75,7 @@ extension StackStormModule {
                 buttons: invocation.traits.forms ? [Button("Run", line: line, style: .primary)] : [])
         }
         guard invocation.traits.forms else {
-            let example = "`\(invocation.prefix)\(ownLine(template.source))`"
+            let example = "`\(invocation.prefix)\(ownLine(template.example))`"
             return Reply(
                 "\(alias.ref)\(alias.description.isEmpty ? "" : ": \(alias.description)")\n\(form.description)\n"
                     + "Write \(example); what has no place there goes to the end as name=value.")
