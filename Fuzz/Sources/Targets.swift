@@ -102,6 +102,7 @@ private struct FuzzHost: ModuleHost {
     func say(_ reply: Reply, at address: Address, _ receipt: Receipt) throws {
         require(!address.place.id.isEmpty, "a reply to nobody")
     }
+    func replace(_ handle: String, with reply: Reply, on backend: String) {}
     func tellAdmins(_ text: String) {}
     func address(named name: String, in backend: String?) -> Address? {
         Address(backend: "fuzz", place: name.hasPrefix("@") ? .direct(name) : .room(name))

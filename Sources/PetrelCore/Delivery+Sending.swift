@@ -26,7 +26,7 @@ extension Delivery {
         guard let backend = backends[address.backend] else { return .never("no backend is called \(address.backend)") }
         let observer = backend as? any CompletionObserving
         if let request = reply.promises, item.parcel.pieces == 0 { observer?.promised(request) }
-        guard reply.isVisible, reply.replaces == nil || backend.traits.edits else {
+        guard reply.isVisible else {
             if let request = reply.settles { observer?.settled(request) }
             return .sent
         }

@@ -33,13 +33,13 @@ extension Item {
     private var isPlainText: Bool {
         let reply = parcel.reply
         return parcel.pieces == 0 && !reply.text.isEmpty && reply.extra.isEmpty && reply.buttons.isEmpty
-            && reply.form == nil && reply.handle == nil && reply.replaces == nil && !reply.isPrivate
-            && !reply.isConfidential && reply.promises == nil
+            && reply.form == nil && reply.handle == nil && !reply.isPrivate && !reply.isConfidential
+            && reply.promises == nil
             && (reply.kind == .answer || reply.kind == .result)
     }
 
     func mayFollow(_ first: Item) -> Bool {
-        isPlainText && first.isPlainText && parcel.address.thread == first.parcel.address.thread
+        isPlainText && first.isPlainText && parcel.address == first.parcel.address
             && parcel.reply.style == first.parcel.reply.style
     }
 }

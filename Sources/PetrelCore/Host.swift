@@ -143,6 +143,10 @@ private struct HostAccess: ModuleHost {
         }
     }
 
+    func replace(_ handle: String, with reply: Reply, on backend: String) {
+        (host.delivery.backend(backend) as? any Editing)?.replace(handle, with: reply)
+    }
+
     func say(_ reply: Reply, at address: Address, _ receipt: Receipt) throws {
         try host.delivery.say(reply, to: address, receipt, of: module)
     }

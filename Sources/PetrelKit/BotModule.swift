@@ -28,6 +28,8 @@ public protocol ModuleHost: Sendable {
     /// Says something unasked, with what the store keeps in one step with it. It is said once it is kept, in the order
     /// of the calls for each place; `storage.written()` waits for that. Throws when the queue of the place is full.
     func say(_ reply: Reply, at address: Address, _ receipt: Receipt) throws
+    /// Shows something else in the place of what was said, where the backend can do that and remembers it.
+    func replace(_ handle: String, with reply: Reply, on backend: String)
     /// Tells those who run the bot, in the log and in the rooms of `bot.admin_rooms`.
     func tellAdmins(_ text: String)
     /// Where a bare name out of StackStorm (`#ops`, `C42`, `@bob`) is: in the named backend, else where it was seen.

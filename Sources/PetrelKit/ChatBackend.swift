@@ -25,7 +25,7 @@ public struct BackendTraits: Sendable, Hashable {
     public var threads: Bool
     /// Replies in a room that only one person sees, or a direct chat that the bot may open.
     public var privateReplies: Bool
-    /// What was said can be replaced; see ``Reply/replaces``.
+    /// What was said can be replaced; see ``Editing``.
     public var edits: Bool
     public var attachments: Bool
     /// Buttons below a reply, and forms behind them.
@@ -88,6 +88,13 @@ public struct SendFailure: Error, CustomStringConvertible {
 public protocol FileSending: ChatBackend {
     /// - Parameter reply: its text is the content of the file.
     func send(file name: String, _ reply: Reply, to address: Address) async throws -> MessageReference?
+}
+
+/// A backend that can show something else in the place of what it has said.
+public protocol Editing: ChatBackend {
+    /// Returns at once. Of several the newest is shown in the end; where it cannot be shown, what was said stays.
+    /// - Parameter handle: the ``Reply/handle`` of what was said, or is on its way.
+    func replace(_ handle: String, with reply: Reply)
 }
 
 /// A backend that keeps records of its own, such as what it has seen.

@@ -26,10 +26,8 @@ public struct Reply: Sendable, Hashable, Codable {
     public var buttons: [Button]
     /// For backends that show it; elsewhere only the text is said.
     public var form: Form?
-    /// By which a later reply can replace this one, as long as the backend remembers it.
+    /// By which something else can be shown in its place; see ``Editing``.
     public var handle: String?
-    /// The handle of the reply in whose place this one is shown. Where that cannot be done it is left out.
-    public var replaces: String?
     /// A result is still to come, under this request id.
     public var promises: String?
     /// This is the result that was promised under this request id.
@@ -39,7 +37,7 @@ public struct Reply: Sendable, Hashable, Codable {
         _ text: String, style: Style = .plain, kind: Kind = .answer, isPrivate: Bool = false,
         isConfidential: Bool = false,
         extra: [String: JSONValue] = [:], buttons: [Button] = [], form: Form? = nil, handle: String? = nil,
-        replaces: String? = nil, promises: String? = nil, settles: String? = nil
+        promises: String? = nil, settles: String? = nil
     ) {
         self.text = text
         self.style = style
@@ -50,7 +48,6 @@ public struct Reply: Sendable, Hashable, Codable {
         self.buttons = buttons
         self.form = form
         self.handle = handle
-        self.replaces = replaces
         self.promises = promises
         self.settles = settles
     }

@@ -163,19 +163,18 @@ extension StoredOutbox {
         said, pieces, controls
         """
 
-    /// What few replies have: what people may press, and what is replaced.
+    /// What few replies have: what people may press, and how it is called.
     private struct Controls: Codable, Equatable {
         var buttons: [Button]?
         var form: Form?
         var handle: String?
-        var replaces: String?
 
         init(_ reply: Reply) {
             buttons = reply.buttons.isEmpty ? nil : reply.buttons
-            (form, handle, replaces) = (reply.form, reply.handle, reply.replaces)
+            (form, handle) = (reply.form, reply.handle)
         }
 
-        var isEmpty: Bool { buttons == nil && form == nil && handle == nil && replaces == nil }
+        var isEmpty: Bool { buttons == nil && form == nil && handle == nil }
     }
 
     private static func insert(_ parcel: Parcel, in database: Database) throws {
@@ -205,7 +204,7 @@ extension StoredOutbox {
         let reply = Reply(
             row[6], style: Reply.Style(rawValue: row[7]) ?? .plain, kind: Reply.Kind(rawValue: row[8]) ?? .answer,
             isPrivate: row[9], extra: extra ?? [:], buttons: controls?.buttons ?? [],
-            form: controls?.form, handle: controls?.handle, replaces: controls?.replaces, promises: row[11],
+            form: controls?.form, handle: controls?.handle, promises: row[11],
             settles: row[12])
         let address = Address(
             backend: row[1], place: place(row[2], isDirect: row[3]), thread: row[4], inReplyTo: row[5])

@@ -1,7 +1,7 @@
 public import PetrelKit
 
 /// A backend for tests: messages go in by hand, replies are kept.
-public final class RecordingBackend: ChatBackend, CompletionObserving {
+public final class RecordingBackend: ChatBackend, CompletionObserving, Editing {
     /// One reply, and where it went.
     public struct Sent: Sendable, Hashable {
         public var reply: Reply
@@ -51,6 +51,15 @@ public final class RecordingBackend: ChatBackend, CompletionObserving {
         try await obstacle(reply, address)
         outgoing.continuation.yield(Sent(reply: reply, address: address))
         return nil
+    }
+
+    /// Comes as a reply with the handle, to nowhere.
+    public func replace(_ handle: String, with reply: Reply) {
+        var reply = reply
+        reply.handle = handle
+        if traits.edits {
+            outgoing.continuation.yield(Sent(reply: reply, address: Address(backend: name, place: .room(""))))
+        }
     }
 
     public func completed(_ messageID: String) { ended.continuation.yield(messageID) }

@@ -179,7 +179,9 @@ import Testing
             try await house.workspace.order(
                 "slash", ["command": "/st2", "text": "form core.echo", "user": "U1", "channel": "C2"])
             let late = try await house.workspace.message()
-            #expect(late["text"] == "What core.echo needs to know." && Self.labels(late) == ["Run…"])
+            #expect(
+                late["text"] == "Fill in what core.echo needs to know: Say something back."
+                    && Self.labels(late) == ["Run…"])
         }
     }
 
@@ -193,9 +195,14 @@ import Testing
             try await house.workspace.order("submit", ["user": "U1", "values": ["message": "far away"]])
             let far = try await house.workspace.messages(2)
             #expect(far.allSatisfy { $0["response"] == true && $0["channel"] == "C77" })
+            // A question of a workflow too.
+            try await house.workspace.order(
+                "slash", ["command": "/st2", "text": "deploy shop", "user": "U1", "channel": "C77"])
+            let asked = try await house.workspace.messages(4)[3]
+            #expect(asked["channel"] == "C77" && Self.labels(asked) == ["Answer…"])
             try await house.workspace.order(
                 "slash", ["command": "/st2", "text": "echo between us", "user": "U2", "channel": "D99"])
-            let whispers = try await house.workspace.messages(4).suffix(2)
+            let whispers = try await house.workspace.messages(6).suffix(2)
             #expect(whispers.allSatisfy { $0["response_type"] == "ephemeral" && $0["user"] == "U2" })
         }
     }

@@ -87,7 +87,9 @@ import Testing
             bench.backend.type("!st2 form fleet.deploy")
             let text = await bench.text()
             #expect(text.contains("  service (required)\n  version (optional; else latest)"))
-            #expect(text.contains("Write `!st2 deploy <service> <version>`; what has no place there goes to the end as name=value."))
+            #expect(
+                text.contains(
+                    "Write `!st2 deploy <service> <version>`; what has no place there goes to the end as name=value."))
         }
     }
 
@@ -132,6 +134,7 @@ import Testing
             for (answer, reply) in [
                 ("approved=perhaps", "approved must be yes or no, which what you wrote is not."),
                 ("reason=x", "approved is needed."),
+                ("yes", "Write the answer as `!st2 inquiry answer \(id) name=value …`, such as approved=yes."),
                 ("approved=yes other=1", "Nobody asked for other. What is asked for: approved, reason."),
             ] {
                 bench.backend.type("!st2 inquiry answer \(id) \(answer)", as: "@bob")
@@ -163,18 +166,18 @@ import Testing
             var progress: Reply?
             while id == nil || progress == nil {
                 let reply = try #require(await bench.backend.next()?.reply)
-                if reply.replaces != nil {
+                if reply.text.contains("(running for ") {
                     progress = reply
-                } else {
+                } else if id == nil {
                     id = reply.text.firstMatch(of: /inquiry answer (\w+) approved/)?.1
                 }
             }
-            #expect(progress?.replaces == handle && progress?.handle == nil)
+            #expect(progress?.handle == handle)
             #expect(progress?.text.hasPrefix(start.text + " (running for ") == true)
             bench.backend.type("!st2 inquiry answer \(id ?? "") approved=yes")
             var end: Reply?
             while end?.text.contains("(ended after ") != true { end = await bench.backend.next()?.reply }
-            #expect(end?.replaces == handle)
+            #expect(end?.handle == handle)
         }
     }
 

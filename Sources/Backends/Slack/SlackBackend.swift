@@ -115,7 +115,8 @@ public final class SlackBackend: ChatBackend {
     public func send(_ reply: Reply, to address: Address) async throws -> MessageReference? {
         do {
             var reply = reply
-            if let form = reply.form {
+            // What nobody has asked for opens no form in their face.
+            if let form = reply.form, reply.kind == .answer {
                 switch try await open(form, for: address) {
                 case .opened: return nil
                 case .later: break
@@ -125,7 +126,6 @@ public final class SlackBackend: ChatBackend {
                 }
             }
             guard !reply.text.isEmpty || reply.extra["slack"] != nil else { return nil }
-            if let handle = reply.replaces { return try await replace(handle, with: reply) }
             let isPrivate = Self.isPersonal(reply, address)
             if let (url, isPrivate) = prompts.takeURL(address.inReplyTo, isPrivate: isPrivate) {
                 do {
@@ -199,21 +199,6 @@ public final class SlackBackend: ChatBackend {
         return nil
     }
 
-    /// In place of what was said before. Where Slack does not allow that now, what was said stays: nothing waits behind
-    /// it.
-    private func replace(_ handle: String, with reply: Reply) async throws -> MessageReference? {
-        guard let (channel, time) = edits.place(of: handle) else { return nil }
-        var arguments = SlackContent.arguments(reply)
-        arguments["channel"] = .string(channel)
-        arguments["ts"] = .string(time)
-        do {
-            try await api.call("chat.update", arguments)
-        } catch let error as SlackError {
-            logger.debug("A message could not be changed: \(error)")
-        }
-        return nil
-    }
-
     private enum Opening {
         case opened
         /// Slack allows it only just after the person did something.
@@ -268,7 +253,7 @@ public final class SlackBackend: ChatBackend {
         }
         let answer = try await api.call(method, arguments)
         if let handle = reply.handle, let channel = answer["channel"]?.string, let time = answer["ts"]?.string {
-            edits.remember(handle, channel: channel, time: time)
+            edits.remember(handle, channel: channel, time: time, show: show)
         }
         return answer["ts"]?.string.map { MessageReference(id: $0) }
     }
@@ -311,6 +296,19 @@ extension SlackBackend: FileSending {
             throw SlackError("conversations.open", "unreadable", "no channel")
         }
         return id
+    }
+}
+
+extension SlackBackend: Editing {
+    public func replace(_ handle: String, with reply: Reply) { edits.replace(handle, with: reply, show: show) }
+
+    private func show(_ reply: Reply, channel: String, time: String) async throws {
+        var arguments = SlackContent.arguments(reply)
+        arguments["channel"] = .string(channel)
+        arguments["ts"] = .string(time)
+        // Else Slack keeps the old ones.
+        if arguments["blocks"] == nil { arguments["blocks"] = .array([]) }
+        try await api.call("chat.update", arguments)
     }
 }
 

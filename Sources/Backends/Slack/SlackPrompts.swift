@@ -27,12 +27,25 @@ final class SlackPrompts: Sendable {
     private static let uses = 5
     private static let lifetime = Duration.seconds(1_740)
 
-    private let entries = Locked<[String: Entry]>([:])
+    /// The newest of them, with their order.
+    private struct State {
+        var all: [String: Entry] = [:]
+        var order: [String] = []
+
+        subscript(_ id: String) -> Entry? {
+            get { all[id] }
+            set {
+                guard let newValue else { return }
+                if all.updateValue(newValue, forKey: id) == nil { order.append(id) }
+                if order.count > SlackPrompts.capacity { all[order.removeFirst()] = nil }
+            }
+        }
+    }
+
+    private let entries = Locked(State())
 
     func add(_ id: String, url: URL?, trigger: String, _ kind: Kind) {
         entries.withLock { entries in
-            if entries.count >= Self.capacity { entries = entries.filter { Self.isAlive($0.value) } }
-            guard entries.count < Self.capacity else { return }
             entries[id] = Entry(url: url, trigger: trigger, kind: kind)
         }
     }
@@ -40,8 +53,7 @@ final class SlackPrompts: Sendable {
     /// A form that was opened by one of these is answered where that would have been.
     func add(_ id: String, trigger: String, continuing earlier: String) {
         entries.withLock { entries in
-            guard var entry = entries[earlier] ?? (entries.count < Self.capacity ? Entry(kind: .interaction) : nil)
-            else { return }
+            var entry = entries[earlier] ?? Entry(kind: .interaction)
             entry.trigger = trigger
             entries[id] = entry
         }
@@ -55,10 +67,7 @@ final class SlackPrompts: Sendable {
         guard let id else { return nil }
         return entries.withLock { entries in
             guard var entry = entries[id] else { return nil }
-            guard Self.isAlive(entry) else {
-                entries[id] = nil
-                return nil
-            }
+            guard Self.isAlive(entry) else { return nil }
             guard let url = entry.url, entry.kind != .interaction || isPrivate else { return nil }
             entry.uses += 1
             entries[id] = entry

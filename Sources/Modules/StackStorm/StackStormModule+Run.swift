@@ -8,7 +8,9 @@ extension StackStormModule {
     func run(_ invocation: Invocation) async throws -> Reply? {
         guard let table = table.value else { throw Refusal(starting) }
         let line = invocation.arguments
-        guard !line.isEmpty else { return Reply("What should StackStorm do? \(helpHint(invocation))") }
+        guard !line.isEmpty else {
+            return Reply("What should StackStorm do? \(helpHint(invocation))", style: .markdown, kind: .error)
+        }
         let caller = try await caller(invocation)
         if CommandStream(line).isCutElsewhere {
             throw Refusal(
@@ -92,7 +94,8 @@ extension StackStormModule {
             reply.promises = alias.announcesResult ? request : nil
             if !reply.text.isEmpty {
                 reply.buttons = buttons(for: answer.execution.id, isMasked: isMasked, invocation)
-                if invocation.traits.edits {
+                // With room for how it goes on.
+                if invocation.traits.edits, reply.text.count + 100 < invocation.traits.maximumLength {
                     reply.handle = request
                     open.value?.acknowledged(request, with: reply)
                 }

@@ -97,7 +97,7 @@ extension StackStormModule {
         of started: StartedExecution, _ caller: Caller, _ invocation: Invocation
     ) async throws -> Reply {
         let output = try await self.call(.output(started.id), as: caller, invocation)
-        guard output.contains(where: { !$0.isWhitespace }) else { return Reply("There is no output yet.") }
+        guard output.contains(where: { !$0.isWhitespace }) else { return Reply("There is no output.") }
         let room = max(invocation.traits.maximumLength - 100, 100)
         let tail = output.count > room ? "… the last \(room) characters:\n" + output.suffix(room) : output
         return Reply(tail)

@@ -6,6 +6,8 @@ struct InquiryCall: Equatable {
         case list
         case show(String)
         case answer(String, [CommandStream.Pair])
+        /// An answer of which not all is `name=value`.
+        case malformed(String)
     }
 
     var kind: Kind
@@ -20,9 +22,8 @@ struct InquiryCall: Equatable {
         case ("answer", 3...):
             let pairs = CommandStream(line).pairs
             // All that follows the id has to be pairs, or it would be left out unseen.
-            guard words[2].allSatisfy({ $0 != "=" }), Self.rest(of: line, after: words[2]).isEmpty == pairs.isEmpty
-            else { return nil }
-            kind = .answer(String(words[2]), pairs)
+            let isWhole = Self.rest(of: line, after: words[2]).isEmpty == pairs.isEmpty
+            kind = isWhole ? .answer(String(words[2]), pairs) : .malformed(String(words[2]))
         default: return nil
         }
     }
@@ -35,6 +36,7 @@ struct InquiryCall: Equatable {
         switch kind {
         case .list: "inquiry list"
         case .show(let id): "inquiry show \(id)"
+        case .malformed(let id): "inquiry answer \(id) …"
         case .answer(let id, let pairs):
             "inquiry answer \(id)" + pairs.map { " \($0.key)=\(SecretParameters.mask)" }.joined()
         }

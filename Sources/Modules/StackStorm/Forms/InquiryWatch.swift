@@ -64,10 +64,9 @@ actor InquiryWatch {
                 known.insert(inquiry.id)
                 // Before it is asked: rather never than again and again. It can be listed.
                 records.put([], for: inquiry.id)
-                // No answer to the command: that may have been for one person, or opened a form.
-                var address = started.address
-                address.inReplyTo = nil
-                try host.say(question(inquiry, started), at: address)
+                var reply = question(inquiry, started)
+                reply.kind = .result
+                try host.say(reply, at: started.address)
             }
             isRefused = false
             if known.count > Self.kept { try await forget() }

@@ -43,7 +43,11 @@ struct SchemaFields {
             let schema = property.schema
             let isSecret = schema["secret"]?.bool == true
             var hint = schema["description"]?.string ?? ""
-            if isSecret { hint += (hint.isEmpty ? "" : " ") + "It is kept out of replies, the log and the audit." }
+            if isSecret {
+                hint +=
+                    (hint.isEmpty ? "" : " ")
+                    + "It shows while it is typed, and is kept out of replies, the log and the audit."
+            }
             if Self.type(of: schema) == "array" {
                 hint += (hint.isEmpty ? "" : " ") + "Several are separated by commas."
             }

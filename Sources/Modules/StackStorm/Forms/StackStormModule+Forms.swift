@@ -80,7 +80,9 @@ extension StackStormModule {
                 "\(alias.ref)\(alias.description.isEmpty ? "" : ": \(alias.description)")\n\(form.description)\n"
                     + "Write \(example); what has no place there goes to the end as name=value.")
         }
-        return Reply("What \(alias.ref) needs to know.", form: form)
+        return Reply(
+            "Fill in what \(alias.ref) needs to know\(alias.description.isEmpty ? "." : ": \(alias.description)")",
+            form: form)
     }
 
     private func parameters(

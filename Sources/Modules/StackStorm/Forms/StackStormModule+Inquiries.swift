@@ -22,6 +22,10 @@ extension StackStormModule {
         switch call.kind {
         case .list: return try await inquiries(invocation)
         case .show(let id): return try await show(id, invocation)
+        case .malformed(let id):
+            throw Refusal(
+                "Write the answer as `\(invocation.prefix)\(ownLine("inquiry answer \(id) name=value …"))`, such as "
+                    + "approved=yes.")
         case .answer(let id, let pairs):
             var answers = invocation.message.values ?? [:]
             for pair in pairs { answers[pair.key] = pair.value }
@@ -47,6 +51,8 @@ extension StackStormModule {
             ([lines.count == 1 ? "One question waits:" : "\(lines.count) questions wait:"] + lines + [how])
                 .joined(separator: "\n"))
     }
+
+    private static func handle(of inquiry: String) -> String { "inquiry \(inquiry)" }
 
     /// Whether it was started in this place, or by whoever asks. Administrators see all.
     private func concerns(_ started: StartedExecution, _ invocation: Invocation) -> Bool {
@@ -87,7 +93,8 @@ extension StackStormModule {
         let time = inquiry.ttl.map { ", for \(Duration.seconds($0 * 60).inWords)" } ?? ""
         return Reply(
             "\(started.alias) (\(started.line)) waits for an answer\(time):\n\(form.description)\n"
-                + "Answer with `\(prefix)\(line) \(example)`.", form: form)
+                + "Answer with `\(prefix)\(line) \(example)`.", form: form,
+            handle: Self.handle(of: inquiry.id))
     }
 
     /// With the rights of whoever answers.
@@ -107,6 +114,11 @@ extension StackStormModule {
                 "\(name)=\(fields.isSecret(name) ? SecretParameters.mask : $0.string ?? $0.prettyText)"
             }
         }.joined(separator: " ")
+        host.value?.replace(
+            Self.handle(of: id),
+            with: Reply(
+                "\(started.alias) (\(started.line)) was answered by \(invocation.message.sender.name): \(told)"),
+            on: started.address.backend)
         invocation.started(id, ownLine("inquiry answer \(id) \(told)"))
         return Reply("\(invocation.message.sender.name) answered \(started.alias): \(told)")
     }

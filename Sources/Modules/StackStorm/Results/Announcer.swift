@@ -83,7 +83,7 @@ struct Announcer: Sendable {
                 announced.announcement, announced.origin,
                 Receipt(entry: announced.entry, closes: request.flatMap { open?.record(of: $0) }, age: announced.age))
             if let request { open?.ended(request) }
-            if let progress, let address = announced.origin?.address { try host.say(progress, at: address) }
+            if let progress, let origin = announced.origin { host.show(progress, on: origin.backend) }
         } catch let error as Refusal {
             unusable.increment()
             // The history has it too, where it would be found again and again.

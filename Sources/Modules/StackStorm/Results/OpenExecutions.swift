@@ -143,7 +143,7 @@ final class OpenExecutions: Sendable {
         let age = entry.since.duration(to: .now)
         reply.text += isOver ? " (ended after \(age.inWords))" : " (running for \(age.inWords))"
         if isOver { reply.buttons.removeAll { $0.style == .danger } }
-        (reply.handle, reply.replaces, reply.promises) = (nil, reply.handle, nil)
+        reply.promises = nil
         return reply
     }
 
@@ -213,5 +213,12 @@ final class OpenExecutions: Sendable {
             }
             return state.parents
         }
+    }
+}
+
+extension ModuleHost {
+    /// In the place of what was said under the same handle.
+    func show(_ reply: Reply, on backend: String) {
+        if let handle = reply.handle { replace(handle, with: reply, on: backend) }
     }
 }

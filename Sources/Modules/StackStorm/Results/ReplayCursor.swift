@@ -87,7 +87,10 @@ struct ReplayCursor: Codable, Equatable {
         let old = now + jump
         let target = max(time, asked.time) - jump
         if target < time {
-            if let floor, target - Self.overlap < floor { return .setBackTooFar(jump, until: max(time, old)) }
+            if let floor, target - Self.overlap < floor {
+                // Else it was our own clock that was set, forward.
+                return now < max(time, asked.time) ? .setBackTooFar(jump, until: max(time, old)) : .steady
+            }
             self.time = target
         }
         ahead = max(ahead ?? old, time, old)

@@ -130,7 +130,7 @@ struct Tracker: Sendable {
                     continue
                 }
                 guard outcome.isFinished else {
-                    try showProgress(of: entry)
+                    showProgress(of: execution, isOver: false)
                     open.postpone(execution.request, until: .now + pause(entry))
                     continue
                 }
@@ -149,9 +149,15 @@ struct Tracker: Sendable {
         }
     }
 
-    private func showProgress(of entry: OpenExecutions.Entry) throws {
-        guard let progress = open.progress(entry.execution.request, isOver: false) else { return }
-        try host.say(progress, at: entry.execution.address)
+    private func showProgress(of execution: OpenExecution, isOver: Bool) {
+        guard let progress = open.progress(execution.request, isOver: isOver) else { return }
+        host.show(progress, on: execution.address.backend)
+    }
+
+    /// Nothing more is expected of it, and nothing is said.
+    private func close(_ execution: OpenExecution) {
+        showProgress(of: execution, isOver: true)
+        open.close(execution.request)
     }
 
     /// The longer something runs, the less often it is looked for.
@@ -165,7 +171,7 @@ struct Tracker: Sendable {
             return open.postpone(entry.execution.request, until: .now + pause(entry))
         }
         host.logger.notice("\(entry.execution.alias) \(entry.execution.id ?? "") is not in StackStorm's history.")
-        open.close(entry.execution.request)
+        close(entry.execution)
     }
 
     private func outcomes(
@@ -208,7 +214,7 @@ struct Tracker: Sendable {
         let stillOpen = Set(open.due().map(\.execution.request))
         for (execution, outcome) in silent where stillOpen.contains(execution.request) {
             if announced.contains(outcome.id) {
-                open.close(execution.request)
+                close(execution)
             } else {
                 tell(
                     execution,
@@ -239,7 +245,7 @@ struct Tracker: Sendable {
         do {
             try host.say(reply, at: execution.address, Receipt(closes: closes))
             if isEnd { open.ended(execution.request) }
-            if let progress { try host.say(progress, at: execution.address) }
+            if let progress { host.show(progress, on: execution.address.backend) }
         } catch {
             host.logger.error("The outcome of \(execution.alias) could not be said: \(error)")
         }
