@@ -9,6 +9,17 @@ import Testing
         #expect(RecordedExchange.all.count == 300)
     }
 
+    @Test func `a question of a workflow is read out of the execution that it is`() throws {
+        let response = RecordedExchange.named("inquiry_as_execution").response
+        let inquiry = try Endpoint.pendingInquiry("6b00fe3fc3c5945b03697e18").decode(response)
+        #expect(inquiry.id == "6b00fe3fc3c5945b03697e18" && inquiry.status == PendingInquiry.pending)
+        // The execution of the workflow that asks, which chat has started.
+        #expect(inquiry.ancestors == ["6b00fe2df4a16c1983cc58c8"])
+        #expect(inquiry.ttl == 30 && inquiry.start == StackStormTime("2026-11-21T02:13:19.906235Z"))
+        #expect(inquiry.schema?["properties"]?["approved"]?["required"] == true)
+        #expect(throws: StackStormError.self) { try Endpoint.pendingInquiry("../x").decode(response) }
+    }
+
     @Test(arguments: RecordedExchange.all) func `decodes to the right value or the right error`(
         exchange: RecordedExchange
     ) throws {
