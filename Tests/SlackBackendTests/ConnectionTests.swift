@@ -139,6 +139,29 @@ import Testing
         }
     }
 
+    @Test func `what Slack repeats with a new envelope runs once, and the next socket comes when there are too many`()
+        async throws
+    {
+        try await Workspace.with { workspace in
+            try await workspace.chat([Echo()]) { workspace in
+                let payload: JSONValue = [
+                    "type": "event_callback", "event_id": "Ev1",
+                    "event": [
+                        "type": "message", "channel": "C1", "user": "U1", "ts": "7.7",
+                        "text": "!echo “once” &amp; only",
+                    ],
+                ]
+                for _ in 0..<4 {
+                    try await workspace.order("deliver", ["type": "events_api", "payload": payload])
+                }
+                try await workspace.order("disconnect", ["reason": "too_many_websockets", "close": true])
+                try await workspace.say("!echo end", user: "U2")
+                let texts = try await workspace.messages(until: "@bob in #ops: end").compactMap { $0["text"]?.string }
+                #expect(texts.sorted() == ["@alice in #ops: \"once\" &amp; only", "@bob in #ops: end"])
+            }
+        }
+    }
+
     @Test func `a token that is no longer one ends the backend, with the reason`() async throws {
         try await Workspace.with { workspace in
             for (method, error) in [

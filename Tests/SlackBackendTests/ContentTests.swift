@@ -30,6 +30,25 @@ import Testing
         #expect(Self.blocks(Reply("x", extra: extra, buttons: [Button("Go", line: "go")])).count == 50)
     }
 
+    @Test func `every key of an attachment goes to Slack as StackStorm wrote it`() {
+        let keys: [String: JSONValue] = [
+            "color": "#36a64f", "pretext": "before", "author_name": "st2", "author_link": "https://st2.example",
+            "author_icon": "https://st2.example/i.png", "title": "Title", "title_link": "https://st2.example/t",
+            "fields": [
+                ["title": "Status", "value": "ok", "short": true], ["title": "Log", "value": "…", "short": false],
+            ],
+            "image_url": "https://st2.example/a.png", "thumb_url": "https://st2.example/b.png", "footer": "StackStorm",
+            "footer_icon": "https://st2.example/f.png", "ts": 123_456_789, "mrkdwn_in": ["text", "fields"],
+        ]
+        let arguments = SlackContent.arguments(Reply("a < b", extra: ["slack": .object(keys)]))
+        let attachment = arguments["attachments"]?.array?.first?.object ?? [:]
+        #expect(attachment.filter { keys[$0.key] != nil } == keys)
+        #expect(attachment["text"] == "a &lt; b" && attachment["fallback"] == "a &lt; b" && arguments["text"] == nil)
+        let several: JSONValue = [["text": "one", "color": "good"], ["text": "two"]]
+        let whole = SlackContent.arguments(Reply("x", extra: ["slack": ["attachments": several]]))
+        #expect(whole["attachments"] == several && whole["text"] == "x")
+    }
+
     @Test func `a form keeps to what Slack takes`() {
         let form = Form(
             String(repeating: "t", count: 40),

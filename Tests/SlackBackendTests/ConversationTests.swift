@@ -176,7 +176,10 @@ import Testing
                 try await workspace.say("<@U0BOT> echo mentioned", ["ts": .string(time)])
                 try await workspace.say("!echo edited", ["more": ["edited": ["user": "U1", "ts": "1.1"]]])
                 try await workspace.say("!echo bot", ["more": ["bot_id": "B7"]])
-                try await workspace.say("!echo changed", ["more": ["subtype": "message_changed"]])
+                for subtype in ["message_changed", "message_deleted", "bot_message", "channel_join"] {
+                    try await workspace.say("!echo \(subtype)", ["more": ["subtype": .string(subtype)]])
+                }
+                try await workspace.say("!echo own", user: "U0BOT")
                 try await workspace.say("!echo end")
                 let texts = try await workspace.messages(2).map { $0["text"]?.string }
                 #expect(Set(texts) == ["@alice in #ops: end", "@alice in #ops: mentioned"])

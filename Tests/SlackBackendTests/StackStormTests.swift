@@ -207,6 +207,20 @@ import Testing
         }
     }
 
+    @Test func `what cannot be said in a channel any more is said to the person`() async throws {
+        try await Self.run { house in
+            // The button was in a channel that the bot has left since.
+            let button: JSONValue = [
+                "type": "block_actions", "user": ["id": "U1"], "trigger_id": "1.2.x", "channel": ["id": "C6"],
+                "actions": [["action_id": "petrel.0", "value": "st2 echo from afar"]],
+            ]
+            try await house.workspace.order("deliver", ["type": "interactive", "payload": button])
+            let messages = try await house.workspace.messages(2)
+            #expect(messages.allSatisfy { $0["channel"] == "D1" })
+            #expect(messages[1]["text"]?.string?.contains("stdout : from afar") == true)
+        }
+    }
+
     @Test func `a shortcut picks a command, and what is typed in a channel opens a form by its button`() async throws {
         try await Self.run { house in
             try await house.workspace.order("shortcut", ["callback_id": "petrel_form", "user": "U1"])

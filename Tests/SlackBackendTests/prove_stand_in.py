@@ -48,7 +48,7 @@ async def main():
     note("slack_sdk: chat.postMessage in a thread", posted["message"]["thread_ts"] == "1.1")
     note("slack_sdk: users.info", (await client.users_info(user="U1"))["user"]["name"] == "alice")
     names = [channel["name"] async for page in await client.conversations_list() for channel in page["channels"]]
-    note("slack_sdk: conversations.list by pages", names == ["ops", "dev", "sec", "web", "db"])
+    note("slack_sdk: conversations.list by pages", names == ["ops", "dev", "sec", "web", "db", "hall"])
 
     people = [user["name"] async for page in await client.users_list() for user in page["members"]]
     note("slack_sdk: users.list by pages", people == ["alice", "bob", "petrel"])

@@ -20,6 +20,8 @@ class Workspace:
         }
         self.channels = {i: {"id": i, "name": n, "is_channel": True, "is_member": True}
                          for i, n in [("C1", "ops"), ("C2", "dev"), ("C3", "sec"), ("C4", "web"), ("C5", "db")]}
+        # The bot can see it, and was not invited.
+        self.channels["C6"] = {"id": "C6", "name": "hall", "is_channel": True, "is_member": False}
         self.direct = {"U1": "D1", "U2": "D2"}
         self.messages, self.log, self.sockets, self.waiting = [], [], [], []
         self.files = {}
@@ -146,6 +148,8 @@ def post(arguments):
     channel = place(arguments.get("channel"))
     if not channel:
         return error("channel_not_found")
+    if not space.channels.get(channel, {}).get("is_member", True):
+        return error("not_in_channel")
     if not arguments.get("text") and not arguments.get("blocks") and not arguments.get("attachments"):
         return error("no_text")
     message = {"channel": channel, "ts": space.ts(), "user": BOT, "bot_id": BOT_ID, **{
