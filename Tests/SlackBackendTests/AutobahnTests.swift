@@ -9,28 +9,44 @@ import Testing
 
 /// The cases of the Autobahn test suite, by a server from PyPI (kosoku). Compression (12 and 13) is not offered.
 @Suite(.timeLimit(.minutes(5))) struct AutobahnTests {
-    private static let atOnce = 8
+    private static let good: Set = ["OK", "NON-STRICT", "INFORMATIONAL"]
 
     @Test func `every case passes`() async throws {
-        let program = try await PythonTools.path(of: "kosoku")
-        try await withFolder { folder in
-            let server = try Program(
-                ["-m", "fuzzingserver", "-x", "12.*", "-x", "13.*", "-o", folder.path, "127.0.0.1:0"], of: program,
-                environment: ["PYTHONUNBUFFERED": "1"])
-            let address = try #require(await server.error(with: "listening on")?.split(separator: " ").last)
-            try await Self.run(String(address))
-            // It ends by itself, and fails where a case did.
-            let (status, _) = await server.end()
-            let verdicts = try Self.verdicts("behavior", in: folder)
-            let closings = try Self.verdicts("behaviorClose", in: folder).filter { $0.value != "OK" }
-            #expect(status == 0, "\(closings)")
-            #expect(verdicts.count == 301)
-            #expect(verdicts.values.allSatisfy { ["OK", "NON-STRICT", "INFORMATIONAL"].contains($0) })
-            print("Autobahn:", Dictionary(grouping: verdicts.values) { $0 }.mapValues(\.count))
+        var verdicts = try await Self.verdicts(of: ["-x", "12.*", "-x", "13.*"], atOnce: 8)
+        #expect(verdicts.count == 301)
+        // The server waits a second for an end, which a busy machine may miss: these once more, alone.
+        let again = verdicts.filter { !Self.good.isSuperset(of: $0.value) }.keys.sorted()
+        if !again.isEmpty {
+            print("Autobahn, once more:", again)
+            let second = try await Self.verdicts(of: again.flatMap { ["-i", $0] }, atOnce: 1)
+            verdicts.merge(second) { $1 }
         }
+        for (number, verdict) in verdicts { #expect(Self.good.isSuperset(of: verdict), "\(number)") }
+        print("Autobahn:", Dictionary(grouping: verdicts.values) { $0[0] }.mapValues(\.count))
     }
 
-    private static func run(_ address: String) async throws {
+    /// How each case went, and its end, by its number.
+    private static func verdicts(of cases: [String], atOnce: Int) async throws -> [String: [String]] {
+        let program = try await PythonTools.path(of: "kosoku")
+        let found = Locked<[String: [String]]>([:])
+        try await withFolder { folder in
+            let server = try Program(
+                ["-m", "fuzzingserver"] + cases + ["-o", folder.path, "127.0.0.1:0"], of: program,
+                environment: ["PYTHONUNBUFFERED": "1"])
+            let address = try #require(await server.error(with: "listening on")?.split(separator: " ").last)
+            try await run(String(address), atOnce)
+            // It ends by itself, and writes how it went.
+            _ = await server.end()
+            let index = try JSONValue.parse(Data(contentsOf: folder.appendingPathComponent("index.json")))
+            let all = index["petrel"]?.object ?? [:]
+            found.withLock {
+                $0 = all.mapValues { [$0["behavior"]?.string ?? "", $0["behaviorClose"]?.string ?? ""] }
+            }
+        }
+        return found.value
+    }
+
+    private static func run(_ address: String, _ atOnce: Int) async throws {
         var limits = WebSocket.Limits()
         limits.message = 32 << 20
         limits.silence = .seconds(60)
@@ -51,11 +67,5 @@ import Testing
             try await group.waitForAll()
         }
         _ = try await client.run(url("/updateReports?agent=petrel")) { _, _ in }
-    }
-
-    /// How each case went, by its number.
-    private static func verdicts(_ key: String, in folder: URL) throws -> [String: String] {
-        let index = try JSONValue.parse(Data(contentsOf: folder.appendingPathComponent("index.json")))
-        return index["petrel"]?.object?.compactMapValues { $0[key]?.string } ?? [:]
     }
 }

@@ -45,6 +45,10 @@ import Testing
         #expect(cursor.forgettable() == (10, 7))
         #expect(cursor.floor == Self.time(140))
         #expect(cursor.forgettable() == (10, nil))
+        // Where very much is written the ledger stays small.
+        cursor.advance(newest: Self.time(800), open: nil, number: 20_011)
+        cursor.advance(newest: Self.time(900), open: nil, number: 20_012)
+        #expect(cursor.forgettable() == (20_011, 11))
     }
 
     @Test func `it goes back with StackStorm's clock, as far as the ledger tells what was said`() {

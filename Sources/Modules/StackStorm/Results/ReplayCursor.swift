@@ -33,6 +33,8 @@ struct ReplayCursor: Codable, Equatable {
     static let patience = Duration.seconds(900)
     /// How far StackStorm's clock may be set back without anything left unsaid.
     static let reach = Duration.seconds(600)
+    /// Entries of the ledger that are kept for that; where more are written the reach is shorter.
+    private static let mostKept: Int64 = 10_000
     /// Between two marks.
     private static let step = Duration.seconds(20)
     private static let mostMarks = 100
@@ -120,7 +122,11 @@ struct ReplayCursor: Codable, Equatable {
     mutating func forgettable() -> (heard: Int64?, all: Int64?) {
         guard let time else { return (nil, nil) }
         let heard = marks.last { $0.time < time - Self.overlap * 2 }
-        guard let index = marks.lastIndex(where: { $0.time < time - Self.reach }) else { return (heard?.number, nil) }
+        let newest = marks.last?.number ?? 0
+        let index = marks.lastIndex {
+            $0.time < time - Self.reach || ($0.time < time - Self.overlap * 2 && newest - $0.number > Self.mostKept)
+        }
+        guard let index else { return (heard?.number, nil) }
         let last = marks[index]
         marks.removeFirst(index + 1)
         floor = max(floor ?? last.time, last.time)
