@@ -93,6 +93,18 @@ package struct HistoryFilter: Sendable {
 }
 
 extension Endpoint {
+    /// `GET /executions/{id}`, without a result of any size.
+    fileprivate static func execution(
+        _ id: String, _ read: @escaping @Sendable (JSONValue) -> Value?
+    ) throws -> Endpoint {
+        try Endpoint("GET", .api, "/executions/\(segment(id))", query: [("max_result_size", "1024")]) { response in
+            guard let value = read(try response.checked().json()) else {
+                throw response.unexpected("it is no execution")
+            }
+            return value
+        }
+    }
+
     fileprivate static func history<Item>(
         _ filter: HistoryFilter, _ more: [(name: String, value: String)], item: @escaping @Sendable (JSONValue) -> Item?
     ) throws -> Endpoint where Value == HistoryPage<Item> {
@@ -115,14 +127,8 @@ extension Endpoint where Value == HistoryPage<AnnouncementRun> {
 }
 
 extension Endpoint where Value == ExecutionOutcome {
-    /// `GET /executions/{id}`, without a result of any size.
     package static func outcome(of id: String) throws -> Endpoint {
-        try Endpoint("GET", .api, "/executions/\(segment(id))", query: [("max_result_size", "1024")]) { response in
-            guard let outcome = ExecutionOutcome(try response.checked().json()) else {
-                throw response.unexpected("it is no execution")
-            }
-            return outcome
-        }
+        try execution(id) { ExecutionOutcome($0) }
     }
 }
 
@@ -174,12 +180,7 @@ extension Endpoint where Value == HistoryPage<PendingInquiry> {
 extension Endpoint where Value == PendingInquiry {
     /// `GET /executions/{id}` of an inquiry.
     package static func pendingInquiry(_ id: String) throws -> Endpoint {
-        try Endpoint("GET", .api, "/executions/\(segment(id))", query: [("max_result_size", "1024")]) { response in
-            guard let inquiry = PendingInquiry(try response.checked().json()) else {
-                throw response.unexpected("it is no execution")
-            }
-            return inquiry
-        }
+        try execution(id) { PendingInquiry($0) }
     }
 }
 

@@ -15,28 +15,10 @@ import Testing
 @Suite(.timeLimit(.minutes(3))) struct StackStormTests {
     private static let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
 
-    /// The desk without its page: a test says what somebody would enter there.
-    private final class Desk: LoginDesk {
-        let requests = Locked<[LoginRequest]>([])
-        let lifetime = Duration.seconds(600)
-
-        func prepare(_ request: LoginRequest) throws -> Secret {
-            requests.withLock { $0.append(request) }
-            return Secret("one-time")
-        }
-
-        func withdraw(_ key: String) -> Bool { false }
-
-        func enter(_ name: String) async throws {
-            let proof = LoginProof.password(name: name, password: Secret("demo"))
-            if case .accepted(let begin) = try await #require(requests.value.last).check(proof) { _ = await begin() }
-        }
-    }
-
     private struct House: Sendable {
         let workspace: Workspace
         let stackStorm: SimulatedStackStorm
-        let desk: Desk
+        let desk: TestDesk
     }
 
     private static func run(
@@ -53,7 +35,7 @@ import Testing
                 defer { group.cancelAll() }
                 var iterator = ports.makeAsyncIterator()
                 let port = try #require(await iterator.next())
-                let house = House(workspace: workspace, stackStorm: stackStorm, desk: Desk())
+                let house = House(workspace: workspace, stackStorm: stackStorm, desk: TestDesk())
                 let base = "http://127.0.0.1:\(port)"
                 var settings = StackStormModuleSettings(
                     client: StackStormSettings(
@@ -261,10 +243,10 @@ import Testing
             for (number, (user, name)) in [("U1", "alice"), ("U2", "bob")].enumerated() {
                 try await house.workspace.say("!st2session_start tulip", user: user, channel: nil)
                 let link = try await house.workspace.message(after: number * 2)
-                #expect(link["text"]?.string?.contains("https://petrel.example.com/#one-time") == true)
+                #expect(link["text"]?.string?.contains("https://petrel.example.com/#link-") == true)
                 #expect(link["unfurl_links"] == .bool(false) || link["unfurl_links"] == "false")
                 #expect(link["channel"] == .string("D\(number + 1)"))
-                try await house.desk.enter(name)
+                try await house.desk.enter(.password(name: name, password: Secret("demo")))
                 _ = try await house.workspace.message(after: number * 2 + 1)
             }
             try await house.workspace.say("!st2 deploy shop 2.0", ["thread_ts": "1.5"])

@@ -9,26 +9,6 @@ import Testing
 
 @testable import StackStormModule
 
-/// The desk without its page: a test says what somebody would enter there.
-private final class Desk: LoginDesk {
-    let requests = Locked<[LoginRequest]>([])
-    let lifetime = Duration.seconds(600)
-
-    func prepare(_ request: LoginRequest) throws -> Secret {
-        requests.withLock { $0.append(request) }
-        return Secret("link-\(requests.value.count)")
-    }
-
-    func withdraw(_ key: String) -> Bool { false }
-
-    /// What the page does with a good proof, unless `isWithdrawn`.
-    func enter(_ proof: LoginProof, isWithdrawn: Bool = false) async throws -> LoginVerdict {
-        let verdict = try await #require(requests.value.last).check(proof)
-        if case .accepted(let begin) = verdict, !isWithdrawn { _ = await begin() }
-        return verdict
-    }
-}
-
 @Suite(.timeLimit(.minutes(2))) struct AccountTests {
     private static let page = URL(string: "https://petrel.example.com/") ?? URL(fileURLWithPath: "/")
     private static let alice = LoginProof.password(name: "alice", password: Secret("demo"))
@@ -38,9 +18,9 @@ private final class Desk: LoginDesk {
         store: TestStore? = nil, now: @Sendable @escaping () -> Date = { .now },
         module adjust: @Sendable @escaping (inout StackStormModuleSettings) -> Void = { _ in },
         logger: Logger = Bench.logger,
-        _ body: @Sendable @escaping (Bench, Desk) async throws -> Void
+        _ body: @Sendable @escaping (Bench, TestDesk) async throws -> Void
     ) async throws {
-        let desk = Desk()
+        let desk = TestDesk()
         var options = Bench.Options(store: store, logins: desk, now: now, logger: logger)
         options.policy.access = AccessControl(admins: ["@root"])
         options.module = {
@@ -51,7 +31,7 @@ private final class Desk: LoginDesk {
     }
 
     /// Logs somebody in; their reply and what is told afterwards are taken off the backend.
-    private static func logIn(_ bench: Bench, _ desk: Desk, _ person: String = "@alice", _ proof: LoginProof)
+    private static func logIn(_ bench: Bench, _ desk: TestDesk, _ person: String = "@alice", _ proof: LoginProof)
         async throws
     {
         bench.backend.type("!st2session_start tulip", as: person, in: nil)
@@ -230,7 +210,7 @@ private final class Desk: LoginDesk {
                     var settings = StackStormModuleSettings(client: try Bench.client(port: port))
                     settings.access = .clientside(Self.page)
                     settings.secretsStore = kind
-                    let desk = Desk()
+                    let desk = TestDesk()
                     let backend = RecordingBackend()
                     let module = try StackStormModule(settings, logger: Bench.logger, logins: desk)
                     try await TestHost([backend], store: store).run([module]) {
@@ -257,7 +237,7 @@ private final class Desk: LoginDesk {
         try await Bench.withSimulator { _, port in
             var settings = StackStormModuleSettings(client: try Bench.client(port: port))
             settings.access = .clientside(Self.page)
-            let desk = Desk()
+            let desk = TestDesk()
             let (first, second) = (RecordingBackend(name: "a"), RecordingBackend(name: "b"))
             let module = try StackStormModule(settings, logger: Bench.logger, logins: desk)
             try await TestHost([first, second]).run([module]) {

@@ -33,24 +33,20 @@ extension StackStormModule {
     }
 
     func run(_ call: VerbCall, _ caller: Caller, _ invocation: Invocation) async throws -> Reply? {
-        if call.verb == .reload {
+        switch call.verb {
+        case .reload:
             try await reload()
             return Reply("\(table.value?.aliases.count ?? 0) aliases came from StackStorm.")
-        }
-        if let inquiry = call.inquiry { return try await run(inquiry, caller, invocation) }
-        if call.verb == .form { return try await form(call.id, caller, invocation) }
-        if call.verb == .status, call.id == nil { return running(invocation) }
-        guard let id = call.id else {
-            throw Refusal("Which execution? Write `\(invocation.prefix)\(ownLine("\(call.verb.rawValue) ID"))`.")
-        }
-        let started = try await own(id, invocation)
-        switch call.verb {
-        case .status: return try await status(of: started, caller, invocation)
-        case .output: return try await output(of: started, caller, invocation)
-        case .cancel: return try await cancel(started, caller, invocation)
-        case .rerun: return try await rerun(started, invocation)
-        // Taken above.
-        case .reload, .form, .inquiry: return nil
+        case .form: return try await form(call.id, caller, invocation)
+        case .inquiry:
+            guard let inquiry = call.inquiry else { return nil }
+            return try await run(inquiry, caller, invocation)
+        case .status:
+            if call.id == nil { return running(invocation) }
+            return try await status(of: own(call, invocation), caller, invocation)
+        case .output: return try await output(of: own(call, invocation), caller, invocation)
+        case .cancel: return try await cancel(own(call, invocation), caller, invocation)
+        case .rerun: return try await rerun(own(call, invocation), invocation)
         }
     }
 
@@ -68,7 +64,10 @@ extension StackStormModule {
     }
 
     /// Only what was started from chat, and only for who started it or an administrator.
-    private func own(_ id: String, _ invocation: Invocation) async throws -> StartedExecution {
+    private func own(_ call: VerbCall, _ invocation: Invocation) async throws -> StartedExecution {
+        guard let id = call.id else {
+            throw Refusal("Which execution? Write `\(invocation.prefix)\(ownLine("\(call.verb.rawValue) ID"))`.")
+        }
         guard let started = try await executions.value?.find(id) else {
             throw Refusal(
                 "I started no execution “\(id.prefix(40))”. Only executions that were started here can be asked for.")
