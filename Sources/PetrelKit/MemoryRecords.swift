@@ -24,6 +24,8 @@ public final class MemoryRecords: RecordCollection {
         }
     }
 
+    public func keep(_ value: [UInt8], for key: String) async { put(value, for: key) }
+
     public func replaceAll(with records: [(key: String, value: [UInt8])]) async throws {
         state.withLock { $0 = records }
     }

@@ -20,6 +20,8 @@ public protocol RecordCollection: Sendable {
     /// Writes soon, together with what else there is to write, in the order of the calls; nil removes. What the store
     /// does not take at the moment waits in memory and is tried again.
     func put(_ value: [UInt8]?, for key: String)
+    /// Like ``put(_:for:)``, and returns once a crash of the process cannot lose it; it may come into the store later.
+    func keep(_ value: [UInt8], for key: String) async
     /// Replaces the whole collection in one transaction.
     func replaceAll(with records: [(key: String, value: [UInt8])]) async throws
     func remove(_ key: String) async throws

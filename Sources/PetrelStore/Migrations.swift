@@ -62,5 +62,9 @@ enum Migrations {
         migrator.registerMigration("5 buttons and forms") { database in
             try database.execute(sql: "ALTER TABLE outbox ADD COLUMN controls BLOB")
         }
+        migrator.registerMigration("6 journal") { database in
+            try database.execute(
+                sql: "CREATE TABLE journal (applied INTEGER NOT NULL); INSERT INTO journal VALUES (0);")
+        }
     }
 }

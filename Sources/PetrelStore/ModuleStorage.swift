@@ -63,6 +63,10 @@ struct StoredRecords: RecordCollection {
         }
     }
 
+    func keep(_ value: [UInt8], for key: String) async {
+        await queue.submit({ try insert(value, for: key, in: $0) }, keeping: (module, collection, key, value))
+    }
+
     func replaceAll(with records: [(key: String, value: [UInt8])]) async throws {
         try await queue.perform { database in
             try database.execute(
@@ -92,7 +96,13 @@ struct StoredRecords: RecordCollection {
     }
 
     private func insert(_ value: [UInt8], for key: String, in database: Database) throws {
-        try database.cachedStatement(sql: Self.insertion)
+        try Self.insert(value, for: key, of: collection, module, in: database)
+    }
+
+    static func insert(
+        _ value: [UInt8], for key: String, of collection: String, _ module: String, in database: Database
+    ) throws {
+        try database.cachedStatement(sql: insertion)
             .execute(arguments: [module, collection, key, Data(value), module, collection])
     }
 }

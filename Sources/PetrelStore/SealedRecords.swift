@@ -48,6 +48,11 @@ struct SealedRecords: RecordCollection {
         }
     }
 
+    func keep(_ value: [UInt8], for key: String) async {
+        put(value, for: key)
+        _ = await queue.written()
+    }
+
     func replaceAll(with records: [(key: String, value: [UInt8])]) async throws {
         let rows = try records.map { try sealed($0.value, $0.key) }
         try await queue.perform { database in

@@ -11,6 +11,7 @@ package final class Store: Sendable {
     /// The audit has one of its own: no command waits for what it writes.
     private let auditQueue: WriteQueue
     private let lock: StoreLock?
+    private let journal: Journal?
     let checkpointer: Checkpointer?
 
     /// Opens or makes the database and brings it to this version's schema.
@@ -43,7 +44,9 @@ package final class Store: Sendable {
             let pool = try DatabasePool(path: path, configuration: configuration)
             try Self.migrate(pool, path: path)
             database = pool
-            queue = WriteQueue(pool, later: later)
+            let journal = try Self.recover(pool, path + ".pending")
+            self.journal = journal
+            queue = WriteQueue(pool, journal: journal, later: later)
             auditQueue = WriteQueue(pool, leisure: .milliseconds(50), later: later)
         } catch {
             throw StoreFailure(error, path: path)
@@ -54,6 +57,7 @@ package final class Store: Sendable {
     package init() throws(StoreFailure) {
         keys = .ephemeral()
         lock = nil
+        journal = nil
         checkpointer = nil
         do {
             let memory = try DatabaseQueue()
@@ -71,6 +75,7 @@ package final class Store: Sendable {
         // Nothing that is sealed is of interest here.
         keys = .ephemeral()
         lock = nil
+        journal = nil
         checkpointer = nil
         do {
             try Self.requireFile(path)
@@ -88,6 +93,7 @@ package final class Store: Sendable {
     package init(beside path: String) throws(StoreFailure) {
         keys = .ephemeral()
         lock = nil
+        journal = nil
         checkpointer = nil
         do {
             try Self.requireFile(path)
@@ -105,6 +111,21 @@ package final class Store: Sendable {
         }
     }
 
+    /// Brings in what a crash has left in the journal, which begins anew.
+    private static func recover(_ database: any DatabaseWriter, _ path: String) throws -> Journal {
+        let entries = try Journal.entries(at: path)
+        let last = try database.write { database in
+            let applied = try Int64.fetchOne(database, sql: "SELECT applied FROM journal") ?? 0
+            for entry in entries where entry.number > applied {
+                try StoredRecords.insert(entry.value, for: entry.key, of: entry.collection, entry.module, in: database)
+            }
+            let last = max(applied, entries.last?.number ?? 0)
+            try database.execute(sql: "UPDATE journal SET applied = ?", arguments: [last])
+            return last
+        }
+        return try Journal(path: path, after: last)
+    }
+
     private static func requireFile(_ path: String) throws {
         guard !FileManager.default.fileExists(atPath: path) else { return }
         throw StoreFailure(path: path, message: "does not exist yet: Petrel makes it when it runs")
@@ -113,6 +134,8 @@ package final class Store: Sendable {
     /// Leaves one file: what stands in the log beside it would be laid over a copy that is put in its place.
     package func close() throws {
         try database.close()
+        // Where the disk has taken nothing to the end, the next start brings it in.
+        if queue.isSettled { journal?.remove() }
         guard let checkpointer else { return }
         defer { lock?.release() }
         let emptied = Result { try checkpointer.emptyLog() }

@@ -23,6 +23,8 @@ package let laterElsewhere: Later = { delay, work in
 final class WriteQueue: Sendable {
     struct Change: Sendable {
         var apply: @Sendable (Database) throws -> Void
+        /// Under which the journal has it already.
+        var entry: Int64?
         /// Called when it is in the store, from the thread that writes.
         var written: (@Sendable () -> Void)?
     }
@@ -53,12 +55,17 @@ final class WriteQueue: Sendable {
     private let leisure: Duration
     private let later: Later
     private let state = Locked(State())
+    private let journal: Journal?
 
-    /// - Parameter leisure: how long a change may wait for others that nobody waits for.
+    /// - Parameters:
+    ///   - leisure: how long a change may wait for others that nobody waits for.
+    ///   - journal: of what must not be lost meanwhile; nil where such a change is written at once.
     init(
-        _ database: any DatabaseWriter, leisure: Duration = .milliseconds(5), later: @escaping Later = laterElsewhere
+        _ database: any DatabaseWriter, leisure: Duration = .milliseconds(5), journal: Journal? = nil,
+        later: @escaping Later = laterElsewhere
     ) {
         self.database = database
+        self.journal = journal
         self.leisure = leisure
         self.later = later
     }
@@ -76,14 +83,18 @@ final class WriteQueue: Sendable {
         state.withLock { state in state.problem.map { (state.waiting.count, $0) } }
     }
 
+    /// Nothing waits.
+    var isSettled: Bool { state.withLock { $0.settled == $0.submitted } }
+
     /// Adds a change, which is written within twice the `leisure`, or as soon as somebody waits for it.
     /// - Returns: its number.
     @discardableResult func submit(
-        _ apply: @escaping @Sendable (Database) throws -> Void, written: (@Sendable () -> Void)? = nil
+        _ apply: @escaping @Sendable (Database) throws -> Void, entry: Int64? = nil,
+        written: (@Sendable () -> Void)? = nil
     ) -> Int {
         let (number, isLost, isFirst) = state.withLock { state in
             if state.problem != nil, state.waiting.count >= Self.capacity { return (state.submitted, true, false) }
-            state.waiting.append(Change(apply: apply, written: written))
+            state.waiting.append(Change(apply: apply, entry: entry, written: written))
             state.submitted += 1
             return (state.submitted, false, Self.schedules(&state))
         }
@@ -95,6 +106,17 @@ final class WriteQueue: Sendable {
             schedule()
         }
         return number
+    }
+
+    /// Adds a change, and returns once a crash cannot lose the record that it brings into the store, or the disk takes
+    /// nothing.
+    func submit(
+        _ apply: @escaping @Sendable (Database) throws -> Void,
+        keeping record: (module: String, collection: String, key: String, value: [UInt8])
+    ) async {
+        if journal?.append(record, then: { submit(apply, entry: $0) }) == true { return }
+        submit(apply)
+        _ = await written()
     }
 
     /// Whether the last change is one for which a transaction has to be begun.
@@ -191,6 +213,9 @@ final class WriteQueue: Sendable {
     private static func apply(_ batch: [Change], _ database: Database) throws {
         try database.inTransaction(.immediate) {
             for change in batch { try change.apply(database) }
+            if let last = batch.last(where: { $0.entry != nil })?.entry {
+                try database.cachedStatement(sql: "UPDATE journal SET applied = ?").execute(arguments: [last])
+            }
             return .commit
         }
     }
@@ -213,6 +238,7 @@ final class WriteQueue: Sendable {
 
     private func settle(_ batch: [Change]) {
         for change in batch { change.written?() }
+        if let last = batch.last(where: { $0.entry != nil })?.entry { journal?.settle(through: last) }
         let (observers, waiters, isOver, logger) = state.withLock { state in
             state.settled += batch.count
             let isOver = state.problem != nil

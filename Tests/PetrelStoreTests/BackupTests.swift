@@ -24,8 +24,9 @@ import Testing
             #expect(throws: StoreFailure.self) { try store.backup(to: copy) }
             let names = try FileManager.default.contentsOfDirectory(atPath: folder.path)
             #expect(
-                !names.contains {
-                    $0.hasPrefix("copy.db.") && !$0.hasSuffix("-wal") && !$0.hasSuffix("-shm") && !$0.hasSuffix(".lock")
+                !names.contains { name in
+                    name.hasPrefix("copy.db.")
+                        && !["-wal", "-shm", ".lock", ".pending"].contains { name.hasSuffix($0) }
                 })
         }
     }
@@ -39,7 +40,7 @@ import Testing
             try store.close()
             let sound = try Store(readingOnly: path).findings()
             #expect(sound.problems.isEmpty)
-            #expect(sound.rows.map(\.table) == ["audit", "ledger", "outbox", "record", "secret"])
+            #expect(sound.rows.map(\.table) == ["audit", "journal", "ledger", "outbox", "record", "secret"])
             #expect(sound.rows.first { $0.table == "record" }?.count == 500)
             let handle = try FileHandle(forWritingTo: URL(fileURLWithPath: path))
             try handle.seek(toOffset: 4_096 * 20)

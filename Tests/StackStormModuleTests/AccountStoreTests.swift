@@ -77,6 +77,7 @@ private final class StubbornRecords: RecordCollection {
     func replaceAll(with records: [(key: String, value: [UInt8])]) async throws {}
     func trim(to count: Int) async throws {}
     func put(_ value: [UInt8]?, for key: String) { inner.put(value, for: key) }
+    func keep(_ value: [UInt8], for key: String) async { inner.put(value, for: key) }
 
     func remove(_ key: String) async throws {
         if isBroken.value { throw Refusal("the disk is full") }

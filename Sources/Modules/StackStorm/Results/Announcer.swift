@@ -79,10 +79,10 @@ struct Announcer: Sendable {
         do {
             let request = announced.origin?.request
             let progress = request.flatMap { open?.progress($0, isOver: true) }
-            try say(
-                announced.announcement, announced.origin,
-                Receipt(entry: announced.entry, closes: request.flatMap { open?.record(of: $0) }, age: announced.age))
-            if let request { open?.ended(request) }
+            let receipt = Receipt(
+                entry: announced.entry, closes: request.flatMap { open?.record(of: $0) }, age: announced.age)
+            let say = { try self.say(announced.announcement, announced.origin, receipt) }
+            if let request, let open { try open.end(request, saying: say) } else { try say() }
             if let progress, let origin = announced.origin { host.show(progress, on: origin.backend) }
         } catch let error as Refusal {
             unusable.increment()

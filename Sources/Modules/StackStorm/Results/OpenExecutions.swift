@@ -74,12 +74,10 @@ final class OpenExecutions: Sendable {
     }
 
     private let state = Locked(State())
-    private let storage: any Storage
     private let records: any RecordCollection
     private let logger: Logger
 
     init(_ storage: any Storage, logger: Logger) {
-        self.storage = storage
         self.logger = logger
         records = storage.records(Self.collection)
     }
@@ -113,8 +111,7 @@ final class OpenExecutions: Sendable {
         guard isTracked else {
             return logger.warning("Too many executions are open: \(execution.alias) is not followed to its end.")
         }
-        records.put(execution.json, for: execution.request)
-        _ = await storage.written()
+        await records.keep(execution.json, for: execution.request)
     }
 
     /// StackStorm has it. ``StartedExecutions`` keeps that.
@@ -157,8 +154,16 @@ final class OpenExecutions: Sendable {
         state.withLock { $0.entries[request] }.map { _ in (Self.collection, request) }
     }
 
-    /// Its result was said, and its record goes with that.
-    func ended(_ request: String) { state.withLock { _ = $0.entries.removeValue(forKey: request) } }
+    /// Its result is said, and its record goes with that. Nobody who has read the result is told that it still runs.
+    func end(_ request: String, saying say: () throws -> Void) rethrows {
+        let entry = state.withLock { $0.entries.removeValue(forKey: request) }
+        do {
+            try say()
+        } catch {
+            state.withLock { $0.entries[request] = entry }
+            throw error
+        }
+    }
 
     /// StackStorm's answer did not come, or not whole: it has to be looked for.
     func outcomeIsUnknown(_ request: String, due: ContinuousClock.Instant) {

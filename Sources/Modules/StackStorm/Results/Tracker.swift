@@ -243,8 +243,8 @@ struct Tracker: Sendable {
         let progress = isEnd ? open.progress(execution.request, isOver: true) : nil
         let reply = Reply(text, style: .markdown, kind: kind, settles: isEnd ? execution.request : nil)
         do {
-            try host.say(reply, at: execution.address, Receipt(closes: closes))
-            if isEnd { open.ended(execution.request) }
+            let say = { try host.say(reply, at: execution.address, Receipt(closes: closes)) }
+            if isEnd { try open.end(execution.request, saying: say) } else { try say() }
             if let progress { host.show(progress, on: execution.address.backend) }
         } catch {
             host.logger.error("The outcome of \(execution.alias) could not be said: \(error)")

@@ -1,0 +1,146 @@
+import Foundation
+import PetrelKit
+
+/// Records that a crash must not lose and that the database does not have yet. One write to a file beside it is all
+/// that a record waits for; the transaction that brings it into the database has time, and takes others along.
+final class Journal: Sendable {
+    struct Entry: Sendable, Equatable {
+        /// Each has the next one, over restarts too.
+        var number: Int64
+        var module: String
+        var collection: String
+        var key: String
+        var value: [UInt8]
+    }
+
+    private struct State {
+        /// Bytes in the file.
+        var size = 0
+        var last: Int64
+        /// What was cut off in the middle cannot be taken back: nothing may follow it.
+        var isBroken = false
+    }
+
+    /// With more bytes than this it takes nothing until the database has caught up.
+    private static let capacity = 4 << 20
+    /// With more bytes than this it begins anew once the database has all of it.
+    private static let enough = 256 << 10
+
+    private let path: String
+    private let descriptor: Int32
+    private let state: Locked<State>
+
+    /// Begins anew.
+    /// - Parameter last: the number that was last given.
+    init(path: String, after last: Int64) throws(StoreFailure) {
+        self.path = path
+        descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0o600)
+        guard descriptor >= 0 else {
+            throw StoreFailure(path: path, message: "cannot be made: \(String(cString: strerror(errno)))")
+        }
+        state = Locked(State(last: last))
+    }
+
+    deinit { Foundation.close(descriptor) }
+
+    /// Writes a record down, and hands its number to whoever brings it into the database, in the order of the numbers.
+    /// - Returns: whether it was taken; where it was not, nothing was handed over.
+    func append(
+        _ record: (module: String, collection: String, key: String, value: [UInt8]), then submit: (Int64) -> Void
+    ) -> Bool {
+        state.withLock { state in
+            guard !state.isBroken, state.size < Self.capacity else { return false }
+            let bytes = Self.bytes(
+                of: Entry(
+                    number: state.last + 1, module: record.module, collection: record.collection, key: record.key,
+                    value: record.value))
+            guard write(descriptor, bytes, bytes.count) == bytes.count else {
+                // The disk is full. Half a record goes.
+                state.isBroken = ftruncate(descriptor, off_t(state.size)) != 0
+                return false
+            }
+            state.size += bytes.count
+            state.last += 1
+            submit(state.last)
+            return true
+        }
+    }
+
+    /// The database has everything up to this number.
+    func settle(through number: Int64) {
+        state.withLock { state in
+            guard number == state.last, state.size > Self.enough, ftruncate(descriptor, 0) == 0 else { return }
+            state.size = 0
+        }
+    }
+
+    /// When the database has all of it, at the end.
+    func remove() { unlink(path) }
+
+    // MARK: The file
+
+    /// Length of what follows its checksum, checksum, number, and four pieces, each with its length.
+    private static func bytes(of entry: Entry) -> [UInt8] {
+        var body: [UInt8] = []
+        body.reserveCapacity(entry.value.count + 128)
+        append(UInt64(bitPattern: entry.number), to: &body)
+        for text in [entry.module, entry.collection, entry.key] {
+            append(UInt32(text.utf8.count), to: &body)
+            body += text.utf8
+        }
+        append(UInt32(entry.value.count), to: &body)
+        body += entry.value
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(body.count + 8)
+        append(UInt32(body.count), to: &bytes)
+        append(checksum(of: body[...]), to: &bytes)
+        return bytes + body
+    }
+
+    private static func append(_ number: some FixedWidthInteger, to bytes: inout [UInt8]) {
+        withUnsafeBytes(of: number.littleEndian) { bytes += $0 }
+    }
+
+    /// FNV-1a: it tells what was cut off, not what was forged.
+    private static func checksum(of bytes: ArraySlice<UInt8>) -> UInt32 {
+        bytes.reduce(2_166_136_261) { ($0 ^ UInt32($1)) &* 16_777_619 }
+    }
+
+    /// What stands in a file, as far as it is whole; nothing where there is none.
+    static func entries(at path: String) throws -> [Entry] {
+        guard FileManager.default.fileExists(atPath: path) else { return [] }
+        var rest = Array(try Data(contentsOf: URL(fileURLWithPath: path)))[...]
+        var entries: [Entry] = []
+        while let entry = takeEntry(from: &rest) { entries.append(entry) }
+        return entries
+    }
+
+    private static func takeEntry(from rest: inout ArraySlice<UInt8>) -> Entry? {
+        guard let count: UInt32 = take(from: &rest), let sum: UInt32 = take(from: &rest), rest.count >= count else {
+            return nil
+        }
+        var body = rest.prefix(Int(count))
+        rest = rest.dropFirst(Int(count))
+        guard checksum(of: body) == sum, let number: UInt64 = take(from: &body), let module = takePiece(from: &body),
+            let collection = takePiece(from: &body), let key = takePiece(from: &body),
+            let value = takePiece(from: &body)
+        else { return nil }
+        let texts = [module, collection, key].map { String(decoding: $0, as: UTF8.self) }
+        return Entry(
+            number: Int64(bitPattern: number), module: texts[0], collection: texts[1], key: texts[2],
+            value: Array(value))
+    }
+
+    private static func take<Number: FixedWidthInteger>(from bytes: inout ArraySlice<UInt8>) -> Number? {
+        let size = MemoryLayout<Number>.size
+        guard bytes.count >= size else { return nil }
+        defer { bytes = bytes.dropFirst(size) }
+        return bytes.prefix(size).reversed().reduce(0) { $0 << 8 | Number($1) }
+    }
+
+    private static func takePiece(from bytes: inout ArraySlice<UInt8>) -> ArraySlice<UInt8>? {
+        guard let count: UInt32 = take(from: &bytes), bytes.count >= count else { return nil }
+        defer { bytes = bytes.dropFirst(Int(count)) }
+        return bytes.prefix(Int(count))
+    }
+}

@@ -1,0 +1,124 @@
+import Foundation
+import GRDB
+import PetrelKit
+import PetrelTesting
+import Testing
+
+@testable import PetrelStore
+
+/// What is kept before the database has it.
+@Suite struct JournalTests {
+    /// Nothing is written of its own accord.
+    private static let never: Later = { _, _ in }
+
+    private static func place(_ folder: URL) -> String { folder.appendingPathComponent("petrel.db").path }
+
+    /// What a crash at this moment would leave.
+    private static func crash(_ folder: URL, into other: URL) throws {
+        for file in ["petrel.db", "petrel.db-wal", "petrel.db.pending"] {
+            let source = folder.appendingPathComponent(file)
+            guard FileManager.default.fileExists(atPath: source.path) else { continue }
+            try FileManager.default.copyItem(at: source, to: other.appendingPathComponent(file))
+        }
+    }
+
+    private static func keys(_ folder: URL) async throws -> [String] {
+        let store = try Store(path: place(folder), keys: .ephemeral())
+        let keys = try await store.storage(for: "m").records("c").all().map(\.key)
+        try store.close()
+        return keys
+    }
+
+    @Test func `what was kept is there after a crash, without a transaction`() async throws {
+        try await withFolder { folder in
+            let store = try Store(path: Self.place(folder), keys: .ephemeral(), later: Self.never)
+            let records = store.storage(for: "m").records("c")
+            await records.keep([1], for: "a")
+            records.put([2], for: "not kept")
+            await records.keep([3], for: "b")
+            try await withFolder { other in
+                try Self.crash(folder, into: other)
+                #expect(try await Self.keys(other) == ["a", "b"])
+                // Once it is in the database, nothing is left to bring in.
+                #expect(!FileManager.default.fileExists(atPath: Self.place(other) + ".pending"))
+            }
+            #expect(try await records.all().map(\.key) == ["a", "b", "not kept"])
+            try store.close()
+        }
+    }
+
+    @Test func `what was removed since does not come back, and numbers go on`() async throws {
+        try await withFolder { folder in
+            let store = try Store(path: Self.place(folder), keys: .ephemeral(), later: Self.never)
+            let records = store.storage(for: "m").records("c")
+            for key in ["a", "b"] { await records.keep([1], for: key) }
+            records.put(nil, for: "a")
+            #expect(await store.storage(for: "m").written())
+            await records.keep([2], for: "c")
+            try await withFolder { other in
+                try Self.crash(folder, into: other)
+                // One crash after the other.
+                let again = try Store(path: Self.place(other), keys: .ephemeral(), later: Self.never)
+                let left = again.storage(for: "m").records("c")
+                #expect(try await left.all().map(\.key) == ["b", "c"])
+                try await left.remove("c")
+                await left.keep([3], for: "d")
+                try await withFolder { third in
+                    try Self.crash(other, into: third)
+                    #expect(try await Self.keys(third) == ["b", "d"])
+                }
+            }
+        }
+    }
+
+    @Test(arguments: [1, 5, 11, 30]) func `half a record at the end is none`(missing: Int) async throws {
+        try await withFolder { folder in
+            let store = try Store(path: Self.place(folder), keys: .ephemeral(), later: Self.never)
+            let records = store.storage(for: "m").records("c")
+            for key in ["a", "b"] { await records.keep([1, 2, 3], for: key) }
+            try await withFolder { other in
+                try Self.crash(folder, into: other)
+                let pending = URL(fileURLWithPath: Self.place(other) + ".pending")
+                let bytes = try Data(contentsOf: pending)
+                try bytes.dropLast(missing).write(to: pending)
+                #expect(try await Self.keys(other) == ["a"])
+            }
+        }
+    }
+
+    @Test func `garbage is no record`() async throws {
+        try await withFolder { folder in
+            let file = folder.appendingPathComponent("pending")
+            for bytes in [[], [0], Array(repeating: 0xFF, count: 100), Array(repeating: 0, count: 100)] as [[UInt8]] {
+                try Data(bytes).write(to: file)
+                #expect(try Journal.entries(at: file.path).isEmpty)
+            }
+        }
+    }
+
+    @Test func `it begins anew before it grows large, and loses nothing`() async throws {
+        try await withFolder { folder in
+            let store = try Store(path: Self.place(folder), keys: .ephemeral(), later: Self.never)
+            let records = store.storage(for: "m").records("c")
+            let large = [UInt8](repeating: 7, count: 1 << 20)
+            for number in 0..<10 { await records.keep(large, for: "\(number)") }
+            let pending = try FileManager.default.attributesOfItem(atPath: Self.place(folder) + ".pending")
+            #expect((pending[.size] as? Int).map { $0 < 6 << 20 } == true)
+            try await withFolder { other in
+                try Self.crash(folder, into: other)
+                #expect(try await Self.keys(other).count == 10)
+            }
+        }
+    }
+
+    @Test func `where the file takes nothing, the database has to`() async throws {
+        let database = try DatabaseQueue()
+        try Store.migrator.migrate(database)
+        let queue = WriteQueue(database, journal: try Journal(path: "/dev/full", after: 0), later: Self.never)
+        for key in ["a", "b"] {
+            await StoredRecords(queue: queue, module: "m", collection: "c").keep([1], for: key)
+        }
+        let count = try await database.read { try Int.fetchOne($0, sql: "SELECT count(*) FROM record") }
+        #expect(count == 2)
+    }
+}
