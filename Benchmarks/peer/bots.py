@@ -2,7 +2,6 @@
 import json, os, shutil, signal, socket, subprocess, sys, tempfile, threading, time, urllib.request
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-TICKS = os.sysconf("SC_CLK_TCK")
 now = time.monotonic_ns
 
 
@@ -13,9 +12,16 @@ def free_port():
 
 
 def cpu(pid):
-    """Seconds of processor time that a process has used."""
-    fields = open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS
+    """Seconds of processor time that the threads of a process have used, to the nanosecond: 200 commands take about ten
+    of the ticks that /proc/PID/stat counts."""
+    used = 0
+    for thread in os.listdir(f"/proc/{pid}/task"):
+        try:
+            with open(f"/proc/{pid}/task/{thread}/schedstat") as file:
+                used += int(file.read().split()[0])
+        except OSError:
+            pass  # It has ended meanwhile.
+    return used / 1e9
 
 
 def memory(pid):

@@ -188,7 +188,7 @@ OWN = {
 
 
 def main():
-    program, venv, rounds = sys.argv[1], sys.argv[2], int(sys.argv[3]) if len(sys.argv) > 3 else 2
+    program, venv, rounds = sys.argv[1], sys.argv[2], int(sys.argv[3]) if len(sys.argv) > 3 else 3
     makers = [Maker(Petrel, program, f"{venv}/bin/python"), Maker(Errbot, venv, f"{venv}/bin/python")]
     all_figures = {Petrel: {}, Errbot: {}}
     for turn in range(rounds):
