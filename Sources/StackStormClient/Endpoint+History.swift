@@ -66,6 +66,9 @@ package struct ExecutionOutcome: Sendable {
 
 /// Which part of the history is wanted: what started after one moment and before another, the oldest first.
 package struct HistoryFilter: Sendable {
+    /// Of a page, unless it is told otherwise.
+    package static let usual = 100
+
     package var after: StackStormTime?
     package var before: StackStormTime?
     package var offset: Int
@@ -73,7 +76,7 @@ package struct HistoryFilter: Sendable {
     package var isNewestFirst: Bool
 
     package init(
-        after: StackStormTime? = nil, before: StackStormTime? = nil, offset: Int = 0, limit: Int = 100,
+        after: StackStormTime? = nil, before: StackStormTime? = nil, offset: Int = 0, limit: Int = usual,
         isNewestFirst: Bool = false
     ) {
         self.after = after

@@ -173,8 +173,7 @@ package final class EventStream: Sendable {
             }
             return await self.read(connection, handle)
         }
-        let limits = client.settings.limits
-        let limit = min(limits.answer, limits.silence)
+        let limit = client.settings.limits.answer
         if isFirst {
             await Signal.wait(for: connection.answered, atMost: limit)
             attempted.open()

@@ -70,8 +70,10 @@ extension SimulatedStackStorm {
     /// What a person answers to a question of a run.
     private func answer(to schema: JSONValue, from run: String) async throws -> [String: JSONValue] {
         let (answers, continuation) = AsyncStream.makeStream(of: [String: JSONValue].self)
-        asking[ask(schema, of: run)] = continuation
+        let id = ask(schema, of: run)
+        asking[id] = continuation
         for await answer in answers { return answer }
+        withdraw(id)
         throw CancellationError()
     }
 

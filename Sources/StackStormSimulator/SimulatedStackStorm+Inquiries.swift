@@ -27,9 +27,7 @@ extension SimulatedStackStorm {
             }
             if isAnswered { throw SimulatedRefusal(400, "Inquiry \"\(id)\" has already been responded to.") }
             try checkResponse(response, to: inquiry, id)
-            inquiries[id] = true
-            executions[id]?["status"] = "succeeded"
-            asking.removeValue(forKey: id)?.yield(response)
+            settle(id, response)
             return .json(["id": .string(id), "response": .object(response)])
         default: return .notFound
         }
@@ -56,6 +54,20 @@ extension SimulatedStackStorm {
             "id": .string(id), "route": parameters["route"] ?? "", "ttl": 30, "users": [], "roles": [],
             "schema": parameters["schema"] ?? .object([:]),
         ]
+    }
+
+    /// Somebody has answered.
+    package func settle(_ id: String, _ response: [String: JSONValue]) {
+        inquiries[id] = true
+        executions[id]?["status"] = "succeeded"
+        asking.removeValue(forKey: id)?.yield(response)
+    }
+
+    /// A question whose workflow was cancelled.
+    func withdraw(_ id: String) {
+        asking[id] = nil
+        inquiries[id] = nil
+        executions[id]?["status"] = "canceled"
     }
 
     /// A question that waits, as `core.ask` leaves it.

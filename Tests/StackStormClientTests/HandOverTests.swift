@@ -14,8 +14,7 @@ import Testing
         try await WireServer.run(answer: { $0 == 1 ? .text(Self.head) : .nothing }) { server, port in
             let url = try #require(URL(string: "http://127.0.0.1:\(port)"))
             var settings = StackStormSettings(auth: url, api: url, stream: url, login: .token(Secret("t")))
-            // The second connection has as long to speak.
-            settings.limits.silence = .seconds(3)
+            settings.limits.silence = .milliseconds(300)
             let client = try StackStormClient(
                 settings, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
             let (handled, continuation) = AsyncStream.makeStream(of: String.self)
