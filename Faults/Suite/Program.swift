@@ -71,7 +71,8 @@ package final class Program: Sendable {
     /// Waits for the end, reading nothing.
     package func exit() async -> Int32 {
         await exited.wait()
-        return process.terminationStatus
+        // Whoever waits may be cancelled before that.
+        return process.isRunning ? -1 : process.terminationStatus
     }
 
     /// Waits for the end; what was not read of standard output comes along.

@@ -12,7 +12,7 @@ package struct CommandText: Hashable, Sendable {
     }
 
     static func plain(_ raw: some StringProtocol) -> String {
-        let scalars = raw.unicodeScalars.map { plain($0) }
+        let scalars = raw.unicodeScalars.map { $0.typed }
         let isText = { (scalar: Unicode.Scalar) in !scalar.properties.isWhitespace }
         guard let first = scalars.firstIndex(where: isText), let last = scalars.lastIndex(where: isText) else {
             return ""
@@ -20,16 +20,6 @@ package struct CommandText: Hashable, Sendable {
         var text = String.UnicodeScalarView()
         text.append(contentsOf: scalars[first...last])
         return String(text)
-    }
-
-    private static func plain(_ scalar: Unicode.Scalar) -> Unicode.Scalar {
-        switch scalar.value {
-        case ..<0xA0: scalar
-        case 0xA0, 0x2007, 0x202F: " "
-        case 0x2018...0x201B: "'"
-        case 0x201C...0x201F: "\""
-        default: scalar
-        }
     }
 
     /// Scalar by scalar, and with what Python counts as white space besides: StackStorm parses with Python, and a rule

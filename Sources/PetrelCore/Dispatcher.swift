@@ -192,7 +192,7 @@ package final class Dispatcher: Sendable {
         } catch let error as any ReplyError {
             meters.failed.increment()
             log(job.message, job.address, job.command).info("\(error)")
-            return Reply(error.reply, kind: .error)
+            return Reply(error.reply, kind: .error, form: error.form)
         } catch {
             meters.failed.increment()
             let name = String(UInt32.random(in: 0x1000_0000...UInt32.max), radix: 16)

@@ -30,6 +30,8 @@ public struct BackendTraits: Sendable, Hashable {
     public var attachments: Bool
     /// Buttons below a reply, and forms behind them.
     public var forms: Bool
+    /// Long texts can be sent as files; see ``FileSending``.
+    public var files: Bool
     /// The service slows down who says much: texts that had to wait may come as one.
     public var mergesBursts: Bool
     /// The longest text of one message, in characters.
@@ -37,7 +39,8 @@ public struct BackendTraits: Sendable, Hashable {
 
     public init(
         markdown: Bool = false, threads: Bool = false, privateReplies: Bool = false, edits: Bool = false,
-        attachments: Bool = false, forms: Bool = false, mergesBursts: Bool = false, maximumLength: Int = 10_000
+        attachments: Bool = false, forms: Bool = false, files: Bool = false, mergesBursts: Bool = false,
+        maximumLength: Int = 10_000
     ) {
         self.markdown = markdown
         self.threads = threads
@@ -45,6 +48,7 @@ public struct BackendTraits: Sendable, Hashable {
         self.edits = edits
         self.attachments = attachments
         self.forms = forms
+        self.files = files
         self.mergesBursts = mergesBursts
         self.maximumLength = maximumLength
     }

@@ -9,12 +9,14 @@ public struct ChatMessage: Sendable {
     public var text: String
     /// The bot was called by name, so that no prefix is needed.
     public var isAddressed: Bool
+    /// The command with its slash by which the text came, such as `/st2`; nil for what was typed with the prefix.
+    public var slashCommand: String?
     /// The answers of a form whose line the text is, by the names of its fields, as text; nil for what was typed.
     public var values: [String: String]?
 
     public init(
         id: String, sender: Person, room: Room? = nil, thread: String? = nil, text: String, isAddressed: Bool = false,
-        values: [String: String]? = nil
+        slashCommand: String? = nil, values: [String: String]? = nil
     ) {
         self.id = id
         self.sender = sender
@@ -22,6 +24,7 @@ public struct ChatMessage: Sendable {
         self.thread = thread
         self.text = text
         self.isAddressed = isAddressed
+        self.slashCommand = slashCommand
         self.values = values
     }
 

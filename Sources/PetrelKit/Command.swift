@@ -81,7 +81,7 @@ public struct Invocation: Sendable {
     public var arguments: String
     /// The whole line as access rules see it.
     public var line: String
-    /// The configured prefix, for texts that tell people what to type.
+    /// The configured prefix; ``typed(_:)`` tells people what to type.
     public var prefix: String
     public var isAdmin: Bool
     /// The house as the person who asked may look at it.
@@ -108,5 +108,13 @@ public struct Invocation: Sendable {
         self.overview = overview
         self.started = started
         self.say = say
+    }
+
+    /// A line as it has to be typed where this was asked: by the slash command, where it came by that one.
+    public func typed(_ line: String) -> String {
+        if let slash = message.slashCommand?.dropFirst(), line == slash || line.hasPrefix(slash + " ") {
+            return "/" + line
+        }
+        return prefix + line
     }
 }

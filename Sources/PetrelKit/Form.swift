@@ -49,6 +49,18 @@ public struct Form: Sendable, Hashable, Codable {
     }
 }
 
+extension Form {
+    /// With these answers in place of what was there from the beginning, but for those that are secret.
+    public func filled(with answers: [String: String], isSecret: (_ name: String) -> Bool) -> Form {
+        var form = self
+        for index in fields.indices {
+            let name = fields[index].name
+            form.fields[index].initial = isSecret(name) ? nil : answers[name]
+        }
+        return form
+    }
+}
+
 extension Form: CustomStringConvertible {
     /// One line for each question, for where forms cannot be shown.
     public var description: String {

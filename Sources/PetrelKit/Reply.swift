@@ -24,7 +24,7 @@ public struct Reply: Sendable, Hashable, Codable {
     public var extra: [String: JSONValue]
     /// For backends that show them; elsewhere they are left out.
     public var buttons: [Button]
-    /// For backends that show it; elsewhere only the text is said.
+    /// For backends that show it; elsewhere only the text is said. With an error: what is to be corrected.
     public var form: Form?
     /// By which something else can be shown in its place; see ``Editing``.
     public var handle: String?
@@ -75,6 +75,12 @@ public struct MessageReference: Hashable, Sendable, Codable {
 public protocol ReplyError: Error {
     /// One plain sentence or two: what happened, and what to do.
     var reply: String { get }
+    /// The form whose answers would not do, with what was answered, so that it can be corrected; nil where none was.
+    var form: Form? { get }
+}
+
+extension ReplyError {
+    public var form: Form? { nil }
 }
 
 /// The plain form of ``ReplyError``: just the sentence.

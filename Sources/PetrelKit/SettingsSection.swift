@@ -174,6 +174,14 @@ extension SettingsSection {
         }
     }
 
+    /// An item of a list that may hold other things besides objects; nil where it is none.
+    public func item(_ key: String, _ index: Int) -> SettingsSection? {
+        guard let list = value(key)?.array, list.indices.contains(index), let object = list[index].object else {
+            return nil
+        }
+        return SettingsSection(object, at: "\(place(of: key))[\(index)]", in: context)
+    }
+
     private func empty(_ key: String) -> SettingsSection { SettingsSection([:], at: place(of: key), in: context) }
 }
 

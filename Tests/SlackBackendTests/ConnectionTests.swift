@@ -2,6 +2,7 @@ import FaultSuite
 import Foundation
 import Logging
 import NIOPosix
+import NIOSSL
 import PetrelKit
 import PetrelTesting
 import Testing
@@ -25,6 +26,119 @@ import Testing
                 try await workspace.say("!echo still there")
                 #expect(try await workspace.message()["text"] == "@alice in #ops: still there")
             }
+        }
+    }
+
+    @Test func `a socket is encrypted, by who the certificate says it is, through a proxy as well`() async throws {
+        try await withFolder { folder in
+            let certificate = try await SelfSigned(in: folder)
+            try await Workspace.with(certificate) { workspace in
+                let port = try #require(workspace.securePort)
+                var trusting = TLSConfiguration.makeClientConfiguration()
+                trusting.trustRoots = .file(certificate.certificate)
+                func hears(
+                    _ host: String, _ tls: TLSConfiguration, _ environment: [String: String] = [:]
+                ) async throws -> Bool {
+                    let client = WebSocketClient(
+                        on: MultiThreadedEventLoopGroup.singleton.next(), tls: tls,
+                        proxies: ProxyEnvironment(environment))
+                    let ticket = try await workspace.ticket()
+                    let address = try #require(URL(string: "wss://\(host):\(port)/link?\(ticket)"))
+                    let heard = Locked(false)
+                    do {
+                        _ = try await client.run(address) { message, _ in
+                            guard case .text(let text) = message else { return }
+                            heard.withLock { $0 = SocketMode.Frame(text) == .hello }
+                            throw CancellationError()
+                        }
+                    } catch is CancellationError {
+                        return heard.value
+                    } catch is WebSocketClient.Failure {
+                        return false
+                    }
+                    return heard.value
+                }
+                // By its name, by another than that of the certificate, and where nobody vouches for it.
+                let direct = [
+                    try await hears("localhost", trusting), try await hears("127.0.0.1", trusting),
+                    try await hears("localhost", .makeClientConfiguration()),
+                ]
+                #expect(direct == [true, false, false])
+                let proxied = try await Proxy.run(in: folder) { proxy in
+                    [
+                        try await hears("localhost", trusting, ["HTTPS_PROXY": proxy.url]),
+                        try await hears("localhost", .makeClientConfiguration(), ["HTTPS_PROXY": proxy.url]),
+                    ]
+                }
+                #expect(proxied == [true, false])
+            }
+        }
+    }
+
+    @Test(arguments: ["9223372036854775807", "-5", "soon"])
+    func `a pause that is none harms nobody`(seconds: String) async throws {
+        try await Workspace.with { workspace in
+            try await workspace.order(
+                "fault",
+                [
+                    "method": "chat.postMessage",
+                    "fault": [
+                        "status": 429, "headers": ["Retry-After": .string(seconds)], "times": 1, "channel": "C1",
+                    ],
+                ])
+            try await workspace.chat([Echo()]) { workspace in
+                try await workspace.say("!echo one", channel: "C1")
+                _ = try await workspace.messages(until: "chat.postMessage", times: 1)
+                try await workspace.say("!echo two", channel: "C2")
+                _ = try await workspace.messages(until: "@alice in #dev: two")
+            }
+        }
+    }
+
+    @Test func `a bot token that is revoked later ends the backend, and says so`() async throws {
+        try await Workspace.with { workspace in
+            let backend = SlackBackend(
+                name: "slack", settings: try workspace.settings,
+                logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+            let running = Task { try await backend.run { _ in } }
+            try await workspace.untilOpen(sockets: 1)
+            try await workspace.order(
+                "fault", ["method": "chat.postMessage", "fault": ["error": "token_revoked", "times": 1]])
+            await #expect(throws: SendFailure.self) {
+                try await backend.send(Reply("lost?"), to: Address(backend: "slack", place: .room("C1")))
+            }
+            await #expect {
+                try await running.value
+            } throws: { error in
+                (error as? BackendFailure).map { $0.isFinal && $0.message.contains("no longer accepts") } == true
+            }
+        }
+    }
+
+    @Test func `what cannot be taken is not acknowledged, and comes again`() async throws {
+        try await Workspace.with { workspace in
+            try await workspace.order("patience", ["milliseconds": 2000])
+            let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+            let settings = try workspace.settings
+            let mode = SocketMode(SlackAPI(settings), settings, logger)
+            let (seen, continuation) = AsyncStream.makeStream(of: Int.self)
+            let attempts = Locked(0)
+            let listening = Task {
+                try await mode.run { _ in
+                    let attempt = attempts.withLock { attempts in
+                        attempts += 1
+                        return attempts
+                    }
+                    continuation.yield(attempt)
+                    return attempt >= 3
+                }
+            }
+            defer { listening.cancel() }
+            try await workspace.untilOpen(sockets: 1)
+            try await workspace.say("!echo")
+            for await attempt in seen where attempt >= 3 { break }
+            _ = try await workspace.acknowledgements(1)
+            #expect(attempts.value >= 3)
         }
     }
 

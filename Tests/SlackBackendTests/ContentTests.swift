@@ -12,7 +12,7 @@ import Testing
 
     @Test func `a long text with buttons is cut into sections at its lines`() {
         let text = (0..<400).map { "<line> \($0)" }.joined(separator: "\n")
-        let blocks = Self.blocks(Reply(text, buttons: [Button("Go", line: "go")]))
+        let blocks = Self.blocks(Reply(text, style: .markdown, buttons: [Button("Go", line: "go")]))
         let parts = blocks.dropLast().compactMap { $0["text"]?["text"]?.string }
         #expect(parts.count == 3 && parts.allSatisfy { $0.count <= 3_000 })
         #expect(parts.joined(separator: "\n") == SlackEscapes.encode(text))

@@ -194,8 +194,75 @@ import Testing
                 try await workspace.say("!echo end")
                 let answer = try await workspace.message()
                 #expect(answer["text"] == "@alice in #ops: end")
+                // In its place nothing was said that could be changed or pressed.
                 let reaction = try await workspace.calls(of: "reactions.add").first
                 #expect(reaction == ["channel": "C1", "timestamp": .string(time), "name": "eyes"])
+            }
+        }
+    }
+
+    @Test func `where an emoji cannot be shown, the words are said`() async throws {
+        try await Workspace.with { workspace in
+            try await workspace.order(
+                "fault", ["method": "reactions.add", "fault": ["error": "invalid_name", "times": 1]])
+            try await workspace.chat([Echo()], change: { $0.ackReaction = "no such emoji" }) { workspace in
+                try await workspace.say("!started")
+                #expect(try await workspace.message()["text"] == "It has begun.")
+            }
+        }
+    }
+
+    @Test func `blocks that Slack does not take cost the blocks, not the text`() async throws {
+        try await Workspace.with { workspace in
+            try await workspace.chat([Echo()], change: { $0.slashCommands = ["/wrong"] }) { workspace in
+                try await workspace.say("!wrong")
+                try await workspace.order("slash", ["command": "/wrong", "user": "U2", "channel": "C3"])
+                let said = try await workspace.messages(2)
+                #expect(said.allSatisfy { $0["text"] == "still readable" && $0["blocks"] == nil })
+            }
+        }
+    }
+
+    @Test func `plain text above buttons stays plain, and its addresses can be followed`() async throws {
+        try await Workspace.with { workspace in
+            try await workspace.chat([Echo()]) { workspace in
+                try await workspace.say("!pressed")
+                let section = try await workspace.message()["blocks"]?.array?[0]["elements"]?.array?[0]
+                #expect(
+                    section?["elements"]?.array == [
+                        ["type": "text", "text": "*.log at "], ["type": "link", "url": "https://example.com/a?b=1"],
+                        ["type": "text", "text": " & more"],
+                    ])
+            }
+        }
+    }
+
+    @Test func `a name that takes long holds up nobody else`() async throws {
+        try await Workspace.with { workspace in
+            try await workspace.order("fault", ["method": "users.info", "fault": ["holds": true, "times": 1]])
+            try await workspace.chat([Echo()]) { workspace in
+                try await workspace.say("!echo slow", user: "U2", channel: "C1")
+                _ = try await workspace.messages(until: "users.info", times: 1)
+                try await workspace.say("!echo quick", user: "U1", channel: "C2")
+                _ = try await workspace.message()
+                try await workspace.say("!echo after", user: "U1", channel: "C1")
+                try await workspace.order("release")
+                let texts = try await workspace.messages(3).map { $0["text"]?.string }
+                #expect(
+                    texts == [
+                        "@alice in #dev: quick", "@bob in #ops: slow", "@alice in #ops: after",
+                    ])
+            }
+        }
+    }
+
+    @Test func `a slash command that is not configured is answered`() async throws {
+        try await Workspace.with { workspace in
+            try await workspace.chat([Echo()]) { workspace in
+                try await workspace.order("slash", ["command": "/other", "user": "U2", "channel": "C3"])
+                let answer = try await workspace.message()
+                #expect(answer["response_type"] == "ephemeral" && answer["user"] == "U2")
+                #expect(answer["text"]?.string?.contains("/other is none of my commands") == true)
             }
         }
     }
@@ -221,8 +288,8 @@ import Testing
                 storm.begins.open()
                 let channels = try await workspace.messages(10).map { $0["channel"]?.string }
                 #expect(Set(channels) == ["C1", "C5"] && channels.count == 10)
-                // Five channels by pages of two.
-                let pages = try await workspace.calls("conversations.list")
+                // Five channels by pages of two, and not all of the workspace.
+                let pages = try await workspace.calls("users.conversations")
                 #expect(pages == 3)
             }
         }

@@ -96,7 +96,7 @@ import Testing
                     ],
                 ]
                 #expect(try await press(view) == 200)
-                let texts = try await workspace.messages(2).map { $0["text"]?.string }
+                let texts = try await workspace.messages(2).compactMap { $0["text"]?.string }.sorted()
                 #expect(texts == ["@alice in #ops: pressed", "@bob in #dev: form"])
             }
         }
@@ -122,6 +122,7 @@ import Testing
             let hello = await events(Self.request(#"{"type":"url_verification","challenge":"c5"}"#))
             #expect(hello.status == 200 && String(decoding: hello.body, as: UTF8.self) == "c5")
             #expect(await events(Self.request("no json")).status == 400)
+            #expect(await commands(Self.request("ssl_check=1&token=x")).status == 200)
             for body in ["text=x", "command=%2Fecho&text=a|b\u{e4}^%", "command=%zz", "=", "%"] {
                 #expect(await commands(Self.request(body)).status == 400)
             }

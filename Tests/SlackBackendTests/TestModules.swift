@@ -19,6 +19,12 @@ struct Echo: BotModule {
             Command("blocks", summary: "Blocks.") { _ in
                 Reply("plain", extra: ["slack": ["blocks": [["type": "divider"]]]])
             },
+            Command("wrong", summary: "Blocks that there are none of.") { _ in
+                Reply("still readable", extra: ["slack": ["blocks": [["type": "of the future"]]]])
+            },
+            Command("pressed", summary: "Plain text with a button.") { _ in
+                Reply("*.log at https://example.com/a?b=1 & more", buttons: [Button("Again", line: "pressed")])
+            },
             Command("started", summary: "Begin.") { _ in Reply("It has begun.", kind: .acknowledgement) },
             Command("secret", summary: "For administrators.", isAdminOnly: true) { _ in Reply("never") },
             Command("bold", summary: "Say it in markdown.") { Reply("**\($0.arguments)**", style: .markdown) },

@@ -1,3 +1,4 @@
+import PetrelKit
 import Testing
 
 @testable import SlackBackend
@@ -27,6 +28,6 @@ import Testing
         ("a__b__c and _it_", "a__b__c and _it_"), ("``a`b`` and `c`", "`aˋb` and `c`"),
         ("`!st2 x` or `!st2 y`?", "`!st2 x` or `!st2 y`?"),
     ]) func `markdown becomes Slack's notation`(markdown: String, mrkdwn: String) {
-        #expect(SlackMarkdown.mrkdwn(markdown) == mrkdwn)
+        #expect(MarkdownNotation.mrkdwn.rewrite(markdown) == mrkdwn)
     }
 }

@@ -17,17 +17,27 @@ final class Workspace: Sendable {
     private let program: Program
     let address: String
 
-    private init(_ program: Program, _ address: String) {
+    /// The port of the same with TLS; nil without a certificate.
+    let securePort: Int?
+
+    private init(_ program: Program, _ address: String, _ securePort: Int?) {
         self.program = program
         self.address = address
+        self.securePort = securePort
     }
 
-    static func with(_ body: (Workspace) async throws -> Void) async throws {
+    static func with(
+        _ certificate: SelfSigned? = nil, _ body: (Workspace) async throws -> Void
+    ) async throws {
         let script = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent(
             "slack_stand_in.py")
-        let program = try await Program([script.path], of: PythonTools.path(of: "python3"))
+        let pair = certificate.map { [$0.certificate, $0.key] } ?? []
+        let program = try await Program([script.path] + pair, of: PythonTools.path(of: "python3"))
+        let secure = certificate == nil ? nil : await program.line(with: "secure on")
         let line = try #require(await program.line(with: "listening on"))
-        let workspace = Workspace(program, String(try #require(line.split(separator: " ").last)))
+        let workspace = Workspace(
+            program, String(try #require(line.split(separator: " ").last)),
+            secure.flatMap { $0.split(separator: " ").last }.flatMap { Int($0) })
         defer { program.signal(SIGKILL) }
         try await body(workspace)
     }
@@ -38,6 +48,8 @@ final class Workspace: Sendable {
                 botToken: Secret("xoxb-1"), appToken: Secret("xapp-1"),
                 apiURL: try #require(URL(string: address + "api/")))
             settings.slashCommands = ["/echo", "/secret"]
+            // The machine may be slow.
+            settings.namePatience = .seconds(60)
             return settings
         }
     }
@@ -56,6 +68,16 @@ final class Workspace: Sendable {
             _ = try await self.request("log?sockets=1")
             try await body(self)
         }
+    }
+
+    /// What lets a socket be opened, once.
+    func ticket() async throws -> String {
+        var request = HTTPClientRequest(url: address + "api/apps.connections.open")
+        request.method = .POST
+        request.headers = ["authorization": "Bearer xapp-1"]
+        let response = try await HTTPClient.shared.execute(request, timeout: .seconds(30))
+        let json = try JSONValue.parse(Data(buffer: try await response.body.collect(upTo: 1 << 20)))
+        return String(try #require(json["url"]?.string?.split(separator: "?").last))
     }
 
     private func request(_ path: String, _ body: JSONValue? = nil) async throws -> JSONValue {
@@ -91,6 +113,11 @@ final class Workspace: Sendable {
 
     func untilOpen(sockets count: Int) async throws { _ = try await request("log?sockets=\(count)") }
 
+    /// What was acknowledged, once it is so much.
+    func acknowledgements(_ count: Int) async throws -> [JSONValue] {
+        try await request("log?acks=\(count)")["log"]?.array?.filter { $0["ack"] != nil } ?? []
+    }
+
     /// The forms that are open, once there are so many.
     func views(_ count: Int = 1) async throws -> [JSONValue] {
         try await request("log?views=\(count)")["views"]?.array ?? []
@@ -111,6 +138,11 @@ final class Workspace: Sendable {
     func messages(until text: String) async throws -> [JSONValue] {
         let escaped = try #require(text.addingPercentEncoding(withAllowedCharacters: .alphanumerics))
         return try await request("log?text=\(escaped)")["messages"]?.array ?? []
+    }
+
+    /// All that was said, once so many texts hold this word.
+    func messages(_ count: Int, with word: String) async throws -> [JSONValue] {
+        try await request("log?part=\(word)&parts=\(count)")["messages"]?.array ?? []
     }
 
     /// All that was said, once a text of a channel ends so.

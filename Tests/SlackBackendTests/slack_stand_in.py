@@ -1,10 +1,12 @@
 """A small workspace that speaks Slack's Web API and Socket Mode, proved by Slack's own clients (prove_stand_in.py).
 
-    slack_stand_in.py            prints "listening on http://127.0.0.1:PORT/" and serves until it is ended
+    slack_stand_in.py [CERTIFICATE KEY]
+                                 prints "listening on http://127.0.0.1:PORT/" and serves until it is ended;
+                                 with a certificate it prints "secure on PORT" first, and serves there as well
 
 POST /control with {"do": ..., ...} plays the people and the faults; GET /log tells what the app did.
 """
-import asyncio, itertools, json, sys, time
+import asyncio, itertools, json, ssl, sys, time
 from aiohttp import WSMsgType, web
 
 BOT, BOT_ID, TEAM, APP = "U0BOT", "B0BOT", "T0TEAM", "A0APP"
@@ -24,7 +26,8 @@ class Workspace:
         self.channels["C6"] = {"id": "C6", "name": "hall", "is_channel": True, "is_member": False}
         self.direct = {"U1": "D1", "U2": "D2"}
         self.messages, self.log, self.sockets, self.waiting = [], [], [], []
-        self.files = {}
+        self.files, self.uses = {}, {}
+        self.released = asyncio.Event()
         # Modals that are open, as their app sent them, and until when each trigger may open one.
         self.views, self.triggers = [], {}
         self.trigger_seconds = 3
@@ -110,7 +113,10 @@ async def api(request):
             arguments[key] = json.loads(arguments[key])
     space.log.append({"call": method, "arguments": arguments, "time": time.time()})
     fault = space.faults.get(method)
-    if fault and fault.get("times", 1) > 0 and fault.get("channel", arguments.get("channel")) == arguments.get("channel"):
+    if fault and fault.get("holds") and fault.get("times", 1) > 0:
+        fault["times"] = fault.get("times", 1) - 1
+        await space.released.wait()
+    elif fault and fault.get("times", 1) > 0 and fault.get("channel", arguments.get("channel")) == arguments.get("channel"):
         fault["times"] = fault.get("times", 1) - 1
         if "url" in fault:
             return ok(url=fault["url"])
@@ -144,6 +150,18 @@ def place(channel):
     return channel if channel in space.channels or channel in space.direct.values() else None
 
 
+BLOCKS = {"actions", "context", "divider", "header", "image", "rich_text", "section"}
+
+
+def unfit(arguments):
+    """What Slack does not take, whoever says it."""
+    blocks = arguments.get("blocks") or []
+    texts = [b["text"]["text"] for b in blocks if b.get("type") == "section" and "text" in b]
+    if len(blocks) > 50 or any(b.get("type") not in BLOCKS for b in blocks) or any(not 0 < len(t) <= 3000 for t in texts):
+        return "invalid_blocks"
+    return "msg_too_long" if len(arguments.get("text") or "") > 40_000 else None
+
+
 def post(arguments):
     channel = place(arguments.get("channel"))
     if not channel:
@@ -152,6 +170,8 @@ def post(arguments):
         return error("not_in_channel")
     if not arguments.get("text") and not arguments.get("blocks") and not arguments.get("attachments"):
         return error("no_text")
+    if problem := unfit(arguments):
+        return error(problem)
     message = {"channel": channel, "ts": space.ts(), "user": BOT, "bot_id": BOT_ID, **{
         k: arguments[k] for k in ("text", "thread_ts", "blocks", "attachments", "unfurl_links", "unfurl_media")
         if k in arguments}}
@@ -162,6 +182,10 @@ def post(arguments):
 def ephemeral(arguments):
     if not place(arguments.get("channel")):
         return error("channel_not_found")
+    if not space.channels.get(arguments["channel"], {}).get("is_member", True):
+        return error("not_in_channel")
+    if problem := unfit(arguments):
+        return error(problem)
     if arguments.get("user") not in space.users:
         return error("user_not_in_channel")
     space.messages.append({**arguments, "ephemeral": True, "ts": space.ts()})
@@ -188,6 +212,14 @@ def channels(arguments):
     page = every[start:start + 2]
     more = str(start + 2) if start + 2 < len(every) else ""
     return ok(channels=page, response_metadata={"next_cursor": more})
+
+
+def own_channels(arguments):
+    """Of the bot alone."""
+    every = [c for c in space.channels.values() if c["is_member"]]
+    start = int(arguments.get("cursor") or 0)
+    more = str(start + 2) if start + 2 < len(every) else ""
+    return ok(channels=every[start:start + 2], response_metadata={"next_cursor": more})
 
 
 def people(arguments):
@@ -236,7 +268,7 @@ def view_open(arguments):
     if space.triggers.pop(arguments.get("trigger_id"), 0) < time.time():
         return error("expired_trigger_id")
     view = arguments.get("view") or {}
-    names = [b.get("block_id") for b in view.get("blocks", [])]
+    names = [b.get("block_id") for b in view.get("blocks", []) if b["type"] == "input"]
     sound = (view.get("type") == "modal" and 0 < len(view.get("title", {}).get("text", "")) <= 24
              and 0 < len(names) <= 100 and len(set(names)) == len(names)
              and all(b["type"] != "input" or b["element"]["type"] in KINDS and b["label"]["type"] == "plain_text"
@@ -253,7 +285,7 @@ def view_open(arguments):
 def state(view, values):
     """What a person filled in, as Slack sends it. Their client takes nothing else."""
     state = {}
-    for block in view["blocks"]:
+    for block in filter(lambda b: b["type"] == "input", view["blocks"]):
         element, name = block["element"], block["block_id"]
         value = values.get(name)
         answer = {"type": element["type"]}
@@ -307,13 +339,20 @@ METHODS = {
     "files.getUploadURLExternal": upload_url, "files.completeUploadExternal": complete_upload,
     "auth.test": auth_test, "apps.connections.open": connections_open, "chat.postMessage": post,
     "chat.postEphemeral": ephemeral, "users.info": user_info, "conversations.info": channel_info,
-    "conversations.open": open_direct, "conversations.list": channels, "users.list": people,
+    "conversations.open": open_direct, "conversations.list": channels, "users.conversations": own_channels, "users.list": people,
     "reactions.add": lambda arguments: ok(),
 }
 
 
 @routes.post("/response")
 async def respond(request):
+    """Five times, as Slack allows it."""
+    name = request.query.get("n")
+    space.uses[name] = space.uses.get(name, 0) + 1
+    if name and space.uses[name] > 5:
+        return web.json_response({"ok": False, "error": "used_url"}, status=404)
+    if problem := unfit(await request.json()):
+        return web.Response(status=400, text=problem)
     space.messages.append({**await request.json(), "response": True, "channel": request.query.get("channel"),
                            "user": request.query.get("user"), "ts": space.ts()})
     return web.Response(text="ok")
@@ -387,6 +426,10 @@ async def control(order):
         case "cut":
             for socket in list(space.sockets)[:order.get("sockets", 100)]:
                 socket.ws._req.transport.abort()
+        case "release":
+            space.released.set()
+        case "close":
+            space.views.pop()
         case "triggers":
             space.trigger_seconds = order["seconds"]
         case "patience":
@@ -429,7 +472,10 @@ async def tell(request):
                                  for m in space.messages)
            or len([e for e in space.log if e.get("call") == request.query.get("method")])
                    < int(request.query.get("times", 0))
+           or len([m for m in space.messages if request.query.get("part", "") in (m.get("text") or "")])
+                   < int(request.query.get("parts", 0))
            or len(space.messages) < int(request.query.get("messages", 0))
+           or len([e for e in space.log if "ack" in e]) < int(request.query.get("acks", 0))
            or len(space.views) < int(request.query.get("views", 0))
            or len([s for s in space.sockets if s.takes]) < int(request.query.get("sockets", 0))):
         await asyncio.sleep(0.005)
@@ -445,6 +491,12 @@ async def main():
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
     space.port = site._server.sockets[0].getsockname()[1]
+    if len(sys.argv) > 2:
+        tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        tls.load_cert_chain(sys.argv[1], sys.argv[2])
+        secure = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls)
+        await secure.start()
+        print(f"secure on {secure._server.sockets[0].getsockname()[1]}", flush=True)
     print(f"listening on http://127.0.0.1:{space.port}/", flush=True)
     await asyncio.Event().wait()
 

@@ -72,6 +72,14 @@ import Testing
         }
     }
 
+    @Test func `what a phone makes of quotes and spaces is undone as in a line that is typed`() async throws {
+        try await Self.run { bench in
+            bench.backend.type("!st2 form core.echo", values: ["message": "say “hi\u{A0}there” it’s"])
+            _ = await bench.backend.next()
+            #expect(await bench.stackStorm.started == ["echo say \"hi there\" it's": 1])
+        }
+    }
+
     @Test func `without an alias one is picked, and without forms all is told`() async throws {
         try await Self.run { bench in
             bench.backend.type("!st2 form")

@@ -68,6 +68,7 @@ import Testing
     @Test func `a silent stream is left for one that speaks`() async throws {
         try await Bench.run {
             $0.limits.silence = .milliseconds(500)
+            $0.limits.answer = .seconds(5)
         } _: { bench in
             await bench.untilFollowing()
             await bench.stackStorm.setFault(.silent, for: .stream)

@@ -226,7 +226,7 @@ import Testing
         var options = Bench.Options()
         options.content = SimulatedContent(
             aliases: [SimulatedContent.alias("core.wait", "", action: "core.wait", formats: ["wait"])], actions: [wait])
-        options.client = { $0.limits.answer = .seconds(3) }
+        options.client = { $0.limits.answer = .seconds(8) }
         options.module = { $0.gracePeriod = .seconds(1) }
         try await Bench.run(options) { bench in
             // StackStorm starts it, and its answer is lost.

@@ -53,7 +53,8 @@ import Testing
     private static func withServer(
         in folder: URL, _ body: @Sendable (Int, String) async throws -> Void
     ) async throws {
-        let (certificate, key) = try await Self.selfSigned(in: folder)
+        let files = try await SelfSigned(in: folder)
+        let (certificate, key) = (files.certificate, files.key)
         let (ports, found) = AsyncStream.makeStream(of: Int.self)
         let server = WebServer(
             WebServer.Settings(host: "127.0.0.1", port: 0, tls: (certificate, key)),
@@ -116,7 +117,8 @@ import Testing
 
     @Test func `a server that wants a certificate of ours gets it`() async throws {
         try await withFolder { folder in
-            let (certificate, key) = try await Self.selfSigned(in: folder)
+            let files = try await SelfSigned(in: folder)
+            let (certificate, key) = (files.certificate, files.key)
             let chain = try NIOSSLCertificate.fromPEMFile(certificate)
             var configuration = TLSConfiguration.makeServerConfiguration(
                 certificateChain: chain.map { .certificate($0) },
@@ -165,7 +167,8 @@ import Testing
 
     @Test func `a connection that is cut without a word of TLS leaves open what came of the request`() async throws {
         try await withFolder { folder in
-            let (certificate, key) = try await Self.selfSigned(in: folder)
+            let files = try await SelfSigned(in: folder)
+            let (certificate, key) = (files.certificate, files.key)
             let context = try NIOSSLContext(
                 configuration: .makeServerConfiguration(
                     certificateChain: NIOSSLCertificate.fromPEMFile(certificate).map { .certificate($0) },
@@ -210,25 +213,6 @@ import Testing
         var settings = StackStormSettings(auth: url, api: url, stream: url, login: .token(Secret("t")))
         change(&settings)
         return try StackStormClient(settings, logger: Bench.logger)
-    }
-
-    private static func selfSigned(in folder: URL) async throws -> (certificate: String, key: String) {
-        let certificate = folder.appendingPathComponent("cert.pem").path
-        let key = folder.appendingPathComponent("key.pem").path
-        let openssl = Process()
-        openssl.executableURL = URL(fileURLWithPath: "/usr/bin/openssl")
-        openssl.arguments = [
-            "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
-            "-subj",
-            "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-keyout", key, "-out", certificate,
-        ]
-        openssl.standardError = FileHandle.nullDevice
-        let exited = Signal()
-        openssl.terminationHandler = { _ in exited.open() }
-        try openssl.run()
-        await exited.wait()
-        try #require(openssl.terminationStatus == 0)
-        return (certificate, key)
     }
 
     @Test func `a body beyond the limit is refused, and one that stalls is given up`() async throws {

@@ -18,6 +18,8 @@ extension SlackBackend: WebRoutes {
         case envelope(SlackEnvelope)
         /// Slack asks whether this is the right address.
         case challenge(String)
+        /// Slack looks whether the certificate is good.
+        case check
     }
 
     /// Acknowledged at once: what it asks for is done afterwards. Slack repeats what was refused.
@@ -28,6 +30,7 @@ extension SlackBackend: WebRoutes {
             return .text("The signature is not Slack's, or the request is too old.", status: 401)
         }
         switch read(request) {
+        case .check: return WebResponse(status: 200)
         case nil: return .text("This is nothing that Slack sends.", status: 400)
         case .challenge(let challenge):
             return WebResponse(
@@ -45,7 +48,9 @@ extension SlackBackend: WebRoutes {
     }
 
     private static func command(_ request: WebRequest) -> Content? {
-        guard let fields = form(request.body), fields["command"] != nil else { return nil }
+        guard let fields = form(request.body) else { return nil }
+        if fields["ssl_check"] == "1" { return .check }
+        guard fields["command"] != nil else { return nil }
         return .envelope(.command(.object(fields.mapValues { .string($0) })))
     }
 

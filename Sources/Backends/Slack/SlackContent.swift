@@ -13,7 +13,7 @@ enum SlackContent {
         if let blocks = arguments["blocks"]?.array {
             if blocks.count + actions.count <= mostBlocks { arguments["blocks"] = .array(blocks + actions) }
         } else if let text = arguments["text"]?.string, !text.isEmpty {
-            arguments["blocks"] = .array(sections(text) + actions)
+            arguments["blocks"] = .array((reply.style == .plain ? [plain(reply.text)] : sections(text)) + actions)
         } else {
             arguments["blocks"] = .array(actions)
         }
@@ -40,6 +40,23 @@ enum SlackContent {
             rest = rest[part.endIndex...].drop(while: \.isNewline)
         }
         return sections
+    }
+
+    /// What is no markdown stays as it is in blocks, too, and addresses can be followed
+    /// (https://docs.slack.dev/reference/block-kit/blocks/rich-text-block).
+    private static func plain(_ text: String) -> JSONValue {
+        var elements: [JSONValue] = []
+        var rest = text[...]
+        func add(_ text: Substring) {
+            if !text.isEmpty { elements.append(["type": "text", "text": .string(String(text))]) }
+        }
+        while let address = rest.firstMatch(of: /https?:\/\/[^\s<>"]+/) {
+            add(rest[..<address.range.lowerBound])
+            elements.append(["type": "link", "url": .string(String(address.output))])
+            rest = rest[address.range.upperBound...]
+        }
+        add(rest)
+        return ["type": "rich_text", "elements": [["type": "rich_text_section", "elements": .array(elements)]]]
     }
 
     /// Blocks of others whose buttons do not pass for ours.
@@ -106,6 +123,6 @@ enum SlackContent {
 
     static func text(of reply: Reply) -> String {
         let text = reply.text.trimmingCharacters(in: .newlines)
-        return reply.style == .markdown ? SlackMarkdown.mrkdwn(text) : SlackEscapes.encode(text)
+        return reply.style == .markdown ? MarkdownNotation.mrkdwn.rewrite(text) : SlackEscapes.encode(text)
     }
 }

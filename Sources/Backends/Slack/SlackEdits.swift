@@ -8,7 +8,7 @@ final class SlackEdits: Sendable {
     /// Shows it. Throws ``SlackError``.
     typealias Show = @Sendable (_ reply: Reply, _ channel: String, _ time: String) async throws -> Void
 
-    private struct Entry {
+    private struct Entry: Sendable {
         var place: (channel: String, time: String)?
         var wanted: Reply?
         var shown: Reply?
@@ -17,15 +17,16 @@ final class SlackEdits: Sendable {
 
     private static let capacity = 1_000
     private static let attempts = 3
+    /// Where Slack does not say for how long to wait.
+    private static let pause = Duration.seconds(2)
 
-    private struct State {
-        var entries: [String: Entry] = [:]
-        var order: [String] = []
+    private struct State: Sendable {
+        var entries = Newest<Entry>(SlackEdits.capacity)
 
         mutating func change(_ handle: String, _ change: (inout Entry) -> Void) {
-            if entries[handle] == nil { order.append(handle) }
-            change(&entries[handle, default: Entry()])
-            if order.count > SlackEdits.capacity { entries[order.removeFirst()] = nil }
+            var entry = entries[handle] ?? Entry()
+            change(&entry)
+            entries[handle] = entry
         }
 
         /// What is to be shown now, and where. Whoever takes it works on it until there is nothing more.
@@ -71,7 +72,9 @@ final class SlackEdits: Sendable {
             do {
                 return try await show(next.reply, next.channel, next.time)
             } catch let error as SlackError {
-                guard let pause = error.retryAfter, (try? await Task.sleep(for: pause)) != nil else { return }
+                guard case .later(let pause) = error.remedy, !error.isFinal,
+                    (try? await Task.sleep(for: pause ?? Self.pause)) != nil
+                else { return }
             } catch {
                 return
             }

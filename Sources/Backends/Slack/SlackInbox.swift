@@ -1,6 +1,7 @@
 import Foundation
 import Logging
 import PetrelKit
+import PetrelLoop
 
 /// What comes in an envelope, by its type.
 enum SlackEnvelope: Sendable, Equatable {
@@ -26,12 +27,19 @@ actor SlackInbox {
     private let prompts: SlackPrompts
     private let isMeant: @Sendable (ChatMessage) -> Bool
     private let deliver: @Sendable (ChatMessage) async -> Void
-    private let seen: SlackSeen
+    private let seen: SeenMessages
     private let settings: SlackSettings
+    private let sender: SlackSender
+    /// What is being handed over, by the channel it came in: what comes next there waits for it, and nobody elsewhere
+    /// waits for its names.
+    private var lanes: [String: (task: Task<Void, Never>, number: Int)] = [:]
+    private var last = 0
+    private var waiting = 0
 
     init(
-        _ identity: SlackIdentity, _ names: SlackNames, _ prompts: SlackPrompts, _ seen: SlackSeen,
-        _ settings: SlackSettings, _ logger: Logger, isMeant: @escaping @Sendable (ChatMessage) -> Bool,
+        _ identity: SlackIdentity, _ names: SlackNames, _ prompts: SlackPrompts, _ seen: SeenMessages,
+        _ settings: SlackSettings, _ sender: SlackSender, _ logger: Logger,
+        isMeant: @escaping @Sendable (ChatMessage) -> Bool,
         _ deliver: @escaping @Sendable (ChatMessage) async -> Void
     ) {
         self.identity = identity
@@ -39,6 +47,7 @@ actor SlackInbox {
         self.prompts = prompts
         self.seen = seen
         self.settings = settings
+        self.sender = sender
         self.logger = logger
         self.isMeant = isMeant
         self.deliver = deliver
@@ -46,6 +55,31 @@ actor SlackInbox {
 
     /// Mentions in one message whose names are asked for; others stay ids.
     private static let mostNames = 20
+
+    /// With more than these on their way the next one is not looked at yet.
+    private static let mostWaiting = 1_000
+
+    private func inTurn(in lane: String, _ work: @escaping @Sendable () async -> Void) async {
+        let before = lanes[lane]?.task
+        last += 1
+        waiting += 1
+        let number = last
+        let task = Task(executorPreference: ChatLoop.shared) {
+            await before?.value
+            await work()
+            await self.leave(lane, number)
+        }
+        lanes[lane] = (task, number)
+        if waiting >= Self.mostWaiting { await task.value }
+    }
+
+    private func leave(_ lane: String, _ number: Int) {
+        waiting -= 1
+        if lanes[lane]?.number == number { lanes[lane] = nil }
+    }
+
+    /// Returns once all that was taken is handed over.
+    func drain() async { while let lane = lanes.first?.value { await lane.task.value } }
 
     /// Takes what was acknowledged.
     func take(_ envelope: SlackEnvelope) async {
@@ -55,19 +89,24 @@ actor SlackInbox {
                 isMeant(Self.unnamed(message))
             else { return }
             // By channel and time stamp: a mention comes as two events.
-            if await seen.isNew(message.key) { await take(message) }
+            if await seen.isNew(message.key) { await inTurn(in: message.channel) { await self.take(message) } }
         case .command(let payload):
             guard let command = SlackCommand(payload) else {
                 return logger.warning("Slack sent a slash command without its parts; it is left out.")
             }
             guard settings.slashCommands.contains(command.name) else {
-                return logger.warning("\(command.name) is not among slash_commands; it is left out.")
+                logger.warning("\(command.name) is not among slash_commands; it is left out.")
+                let text = "\(command.name) is none of my commands: it is not among slash_commands of my configuration."
+                return await inTurn(in: command.channel) { [sender] in
+                    await sender.explain(text, at: command.responseURL)
+                }
             }
-            if await seen.isNew(command.id) { await take(command) }
+            if await seen.isNew(command.id) { await inTurn(in: command.channel) { await self.take(command) } }
         case .interaction(let payload):
             // Blocks that StackStorm's `extra` brought have buttons that are none of ours.
             guard let interaction = SlackInteraction(payload, shortcuts: settings.shortcuts) else { return }
-            if await seen.isNew(interaction.id) { await take(interaction) }
+            guard await seen.isNew(interaction.id) else { return }
+            await inTurn(in: interaction.channel ?? interaction.user) { await self.take(interaction) }
         }
     }
 
@@ -76,12 +115,14 @@ actor SlackInbox {
         prompts.add(
             command.id, url: command.responseURL, trigger: command.trigger,
             command.isDirect ? .privateCommand : .command)
+        // Not by the names that came along: a private channel is called “privategroup” there.
+        async let place = command.isDirect ? nil : room(command.channel)
+        async let who = person(command.user)
+        async let words = text(command.raw)
         await deliver(
             ChatMessage(
-                id: command.id, sender: await person(command.user),
-                // Not by the names that came along: a private channel is called “privategroup” there.
-                room: command.isDirect ? nil : await room(command.channel), text: await text(command.raw),
-                isAddressed: true))
+                id: command.id, sender: await who, room: await place, text: await words, isAddressed: true,
+                slashCommand: command.name))
     }
 
     private func take(_ interaction: SlackInteraction) async {
@@ -90,20 +131,24 @@ actor SlackInbox {
         } else {
             prompts.add(interaction.id, url: interaction.responseURL, trigger: interaction.trigger, .interaction)
         }
-        var room: Room?
-        if let channel = interaction.channel, !interaction.isDirect { room = await self.room(channel) }
+        let (isKept, form) = prompts.kept(interaction.line)
+        if isKept { return await sender.reopen(form, for: interaction) }
+        async let place = interaction.isDirect ? nil : room(interaction.channel ?? "")
+        async let who = person(interaction.user)
         await deliver(
             ChatMessage(
-                id: interaction.id, sender: await person(interaction.user), room: room, thread: interaction.thread,
+                id: interaction.id, sender: await who, room: await place, thread: interaction.thread,
                 text: interaction.line, isAddressed: true, values: interaction.values))
     }
 
     private func take(_ message: SlackMessage) async {
+        async let place = message.isDirect ? nil : room(message.channel)
+        async let who = person(message.user)
+        async let words = text(message.raw)
         await deliver(
             ChatMessage(
-                id: Self.id(of: message), sender: await person(message.user),
-                room: message.isDirect ? nil : await room(message.channel), thread: message.thread,
-                text: await text(message.raw), isAddressed: message.isAddressed))
+                id: Self.id(of: message), sender: await who, room: await place, thread: message.thread,
+                text: await words, isAddressed: message.isAddressed))
     }
 
     /// As far as it is known without asking: names are for what is meant for the bot, not for all that people say.
@@ -125,9 +170,12 @@ actor SlackInbox {
     }
 
     private func text(_ raw: String) async -> String {
-        var known: [String: String] = [:]
-        for id in SlackEscapes.decode(raw, names: { _ in nil }).unnamed.prefix(Self.mostNames) {
-            known[id] = await names.name(of: id)
+        let ids = SlackEscapes.decode(raw, names: { _ in nil }).unnamed.prefix(Self.mostNames)
+        let known = await withTaskGroup(of: (String, String?).self) { group in
+            for id in ids { group.addTask { [names] in (id, await names.name(of: id)) } }
+            var known: [String: String] = [:]
+            for await (id, name) in group { known[id] = name }
+            return known
         }
         return SlackEscapes.decode(raw) { known[$0] }.text
     }

@@ -13,19 +13,22 @@ actor SlackNames {
     private static let capacity = 10_000
     private static let lifetime = Duration.seconds(3_600)
     private static let again = Duration.seconds(60)
-    /// Messages wait for names, in the order in which they came.
-    private static let patience = TimeAmount.seconds(3)
 
     private let api: SlackAPI
+    private let patience: TimeAmount
     private var entries: [String: Entry] = [:]
     private var identity: SlackIdentity?
+    /// Who asks meanwhile waits for the same answer.
+    private var asked: [String: Task<String?, any Error>] = [:]
     private let channels: SlackDirectory
     private let people: SlackDirectory
 
-    init(_ api: SlackAPI) {
+    /// - Parameter patience: how long an answer may take.
+    init(_ api: SlackAPI, patience: Duration) {
         self.api = api
+        self.patience = TimeAmount(patience)
         channels = SlackDirectory(
-            api, "conversations.list", items: "channels",
+            api, "users.conversations", items: "channels",
             ["exclude_archived": "true", "types": "public_channel,private_channel"])
         people = SlackDirectory(api, "users.list", items: "members")
     }
@@ -37,7 +40,11 @@ actor SlackNames {
         if let entry = entries[id], entry.since.duration(to: .now) < Self.lifetime { return entry.name }
         // Slack does not tell it now: it is asked again in a while, not for each message.
         do {
-            let name = try await ask(id)
+            let task =
+                asked[id] ?? Task { [api, identity, patience] in try await Self.ask(id, api, identity, patience) }
+            asked[id] = task
+            defer { asked[id] = nil }
+            let name = try await task.sharedValue
             keep(Entry(name: name), for: id)
             return name
         } catch {
@@ -52,19 +59,21 @@ actor SlackNames {
         entries[id] = entry
     }
 
-    /// The id of a channel that the bot can see, by its name without `#`; nil where there is none.
+    /// The id of a channel that the bot is in, by its name without `#`; nil where there is none.
     func channel(named name: String) async throws -> String? { try await channels.id(of: name) }
 
     /// The id of a person, by the name without `@`; nil where there is none.
     func person(named name: String) async throws -> String? { try await people.id(of: name) }
 
-    private func ask(_ id: String) async throws -> String? {
+    private static func ask(
+        _ id: String, _ api: SlackAPI, _ identity: SlackIdentity?, _ patience: TimeAmount
+    ) async throws -> String? {
         if id.hasPrefix("U") || id.hasPrefix("W") {
-            let answer = try await api.call("users.info", ["user": .string(id)], within: Self.patience)
+            let answer = try await api.call("users.info", ["user": .string(id)], within: patience)
             guard let user = answer["user"], identity?.isOurs(user) != false else { return nil }
             return user["name"]?.string
         }
-        let answer = try await api.call("conversations.info", ["channel": .string(id)], within: Self.patience)
+        let answer = try await api.call("conversations.info", ["channel": .string(id)], within: patience)
         return answer["channel"]?["name"]?.string
     }
 }

@@ -5,7 +5,7 @@ import PetrelKit
 /// hour, and leave to open a form, once and within seconds
 /// (https://docs.slack.dev/interactivity/handling-user-interaction).
 final class SlackPrompts: Sendable {
-    private struct Entry {
+    private struct Entry: Sendable {
         var url: URL?
         var trigger: String?
         var uses = 0
@@ -14,7 +14,7 @@ final class SlackPrompts: Sendable {
     }
 
     /// What of the answers goes to the address.
-    enum Kind {
+    enum Kind: Sendable {
         /// All, for one person only where the reply is.
         case command
         /// All, for the one person only: others may read along where it was typed, and the bot does not know who.
@@ -24,25 +24,13 @@ final class SlackPrompts: Sendable {
     }
 
     private static let capacity = 1_000
+    private static let formCapacity = 200
     private static let uses = 5
     private static let lifetime = Duration.seconds(1_740)
 
-    /// The newest of them, with their order.
-    private struct State {
-        var all: [String: Entry] = [:]
-        var order: [String] = []
-
-        subscript(_ id: String) -> Entry? {
-            get { all[id] }
-            set {
-                guard let newValue else { return }
-                if all.updateValue(newValue, forKey: id) == nil { order.append(id) }
-                if order.count > SlackPrompts.capacity { all[order.removeFirst()] = nil }
-            }
-        }
-    }
-
-    private let entries = Locked(State())
+    private let entries = Locked(Newest<Entry>(capacity))
+    /// With answers that are to be corrected, and could not be shown in time.
+    private let forms = Locked(Newest<Form>(formCapacity))
 
     func add(_ id: String, url: URL?, trigger: String, _ kind: Kind) {
         entries.withLock { entries in
@@ -57,6 +45,22 @@ final class SlackPrompts: Sendable {
             entry.trigger = trigger
             entries[id] = entry
         }
+    }
+
+    private static let formLine = "petrel form "
+
+    /// Keeps a form for whoever presses a button.
+    /// - Returns: the line of that button.
+    func keep(_ form: Form) -> String {
+        let key = UUID().uuidString
+        forms.withLock { $0[key] = form }
+        return Self.formLine + key
+    }
+
+    /// Whether a line is that of such a button, and the form where it is still known.
+    func kept(_ line: String) -> (isKept: Bool, form: Form?) {
+        guard line.hasPrefix(Self.formLine) else { return (false, nil) }
+        return (true, forms.value[String(line.dropFirst(Self.formLine.count))])
     }
 
     /// The address is no longer one.

@@ -16,6 +16,8 @@ public struct SlackSettings: Sendable {
     public var slashCommands: Set<String> = ["/st2"]
     /// After this time without an event it is told what may be missing.
     var silence = Duration.seconds(600)
+    /// How long a message waits for the names in it.
+    var namePatience = Duration.seconds(2)
     /// What shortcuts amount to, without the prefix, by their callback ids.
     public var shortcuts: [String: String] = ["petrel_form": "st2 form"]
     /// `HTTPS_PROXY` and `NO_PROXY` are read from here.

@@ -41,12 +41,14 @@ enum SlackView {
         }
     }
 
-    static func view(of form: Form, _ origin: Origin) -> JSONValue {
-        [
+    /// - Parameter problem: stands above the fields.
+    static func view(of form: Form, _ origin: Origin, problem: String? = nil) -> JSONValue {
+        let note: [JSONValue] = problem.map { [["type": "section", "text": plain("⚠ \($0)", longest.text)]] } ?? []
+        return [
             "type": "modal", "callback_id": .string(callback), "private_metadata": .string(origin.text),
             "title": plain(form.title, longest.title), "submit": plain(form.submit, longest.title),
             "close": plain("Cancel", longest.title),
-            "blocks": .array(form.fields.prefix(mostFields).map(block)),
+            "blocks": .array(note + form.fields.prefix(mostFields - note.count).map(block)),
         ]
     }
 

@@ -127,6 +127,9 @@ struct SocketMode: Sendable {
         guard let url = answer["url"]?.string.flatMap({ URL(string: $0) }) else {
             throw SlackError("apps.connections.open", "unreadable", "no url")
         }
+        guard url.scheme == "wss" || !api.isEncrypted else {
+            throw SlackError("apps.connections.open", "unreadable", "a url without TLS")
+        }
         let logger = logger
         let ending = try await client.run(url) { message, socket in
             guard case .text(let text) = message else { return }

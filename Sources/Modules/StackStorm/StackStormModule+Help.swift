@@ -67,7 +67,6 @@ extension StackStormModule {
         guard let table = table.value else { throw Refusal(starting) }
         let enabled = try await visible(table, to: invocation)
         let request = try HelpRequest(invocation.arguments, packs: Set(enabled.map(\.pack)))
-        let prefix = invocation.prefix + (settings.prefix.isEmpty ? "" : settings.prefix + " ")
         let all = enabled.filter { request.pack == nil || $0.pack == request.pack }
             .sorted { ($0.pack, $0.name) < ($1.pack, $1.name) }
             .flatMap { alias in
@@ -86,7 +85,10 @@ extension StackStormModule {
         for (name, display, description) in all.dropFirst(request.offset).prefix(request.limit) {
             let heading = name == pack ? [] : ["[\(name)]"]
             let new =
-                heading + ["  \(prefix)\(display)" + (description.isEmpty ? "" : " — \(Self.oneLine(description))")]
+                heading + [
+                    "  \(invocation.typed(ownLine(display)))"
+                        + (description.isEmpty ? "" : " — \(Self.oneLine(description))")
+                ]
             let size = new.reduce(0) { $0 + $1.count + 1 }
             if shown > 0, length + size > invocation.traits.maximumLength - 200 { break }
             lines += new
@@ -97,7 +99,7 @@ extension StackStormModule {
         let next = request.offset + shown
         if next < all.count {
             lines.append(
-                "\(request.offset + 1) to \(next) of \(all.count). More: \(invocation.prefix)\(invocation.command)\(more(request, next))"
+                "\(request.offset + 1) to \(next) of \(all.count). More: \(invocation.typed(invocation.command + more(request, next)))"
             )
         }
         return Reply(lines.joined(separator: "\n"))
@@ -116,7 +118,7 @@ extension StackStormModule {
     }
 
     func isShown(_ display: String, to invocation: Invocation) -> Bool {
-        invocation.overview.shows(settings.prefix.isEmpty ? display : "\(settings.prefix) \(display)", to: invocation)
+        invocation.overview.shows(ownLine(display), to: invocation)
     }
 
     private func matches(_ entry: (String, String, String), _ filter: String?) -> Bool {

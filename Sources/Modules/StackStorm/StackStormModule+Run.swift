@@ -205,7 +205,7 @@ extension StackStormModule {
 }
 
 /// An execution may have been started, or not.
-private struct OutcomeUnknown: ReplyError, CustomStringConvertible {
+struct OutcomeUnknown: ReplyError, CustomStringConvertible {
     var cause: String
     var isFollowed: Bool
 
@@ -261,9 +261,8 @@ extension StackStormModule {
         }
         let line = invocation.arguments.split(whereSeparator: \.isNewline).first ?? ""
         let shown = line.count > 60 ? line.prefix(60) + "…" : line
-        let prefix = invocation.prefix + (settings.prefix.isEmpty ? "" : settings.prefix + " ")
         let near = table.near(invocation.arguments).filter { isShown($0, to: invocation) }.prefix(3).map {
-            "`\(prefix)\($0)`"
+            "`\(invocation.typed(ownLine($0)))`"
         }
         let hint = near.isEmpty ? "" : " Did you mean \(near.joined(separator: " or "))?"
         return Reply(
@@ -271,6 +270,7 @@ extension StackStormModule {
     }
 
     private func helpHint(_ invocation: Invocation) -> String {
-        "`\(invocation.prefix)\(settings.helpName)` lists them."
+        let name = invocation.message.slashCommand == nil ? settings.helpName : ownLine("help")
+        return "`\(invocation.typed(name))` lists them."
     }
 }

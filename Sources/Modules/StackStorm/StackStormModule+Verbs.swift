@@ -3,10 +3,10 @@ import PetrelKit
 import StackStormClient
 
 extension StackStormModule {
-    /// `status [ID]`, `output ID`, `cancel ID`, `rerun ID`, `reload`, `form [ALIAS]`, `inquiry list|show|answer`.
+    /// `help …`, `status [ID]`, `output ID`, `cancel ID`, `rerun ID`, `reload`, `form [ALIAS]`, `inquiry list|show|answer`.
     struct VerbCall {
         enum Verb: String {
-            case status, output, cancel, rerun, reload, form, inquiry
+            case help, status, output, cancel, rerun, reload, form, inquiry
         }
 
         var verb: Verb
@@ -24,6 +24,7 @@ extension StackStormModule {
                 inquiry = call
                 return
             }
+            if verb == .help { return }
             guard words.count <= (verb == .reload ? 1 : 2) else { return nil }
             id = words.dropFirst().first.map(String.init)
         }
@@ -34,6 +35,11 @@ extension StackStormModule {
 
     func run(_ call: VerbCall, _ caller: Caller, _ invocation: Invocation) async throws -> Reply? {
         switch call.verb {
+        case .help:
+            var help = invocation
+            help.command = ownLine("help")
+            help.arguments = String(invocation.arguments.drop { !$0.isWhitespace })
+            return try await self.help(for: help)
         case .reload:
             try await reload()
             return Reply("\(table.value?.aliases.count ?? 0) aliases came from StackStorm.")
@@ -66,7 +72,7 @@ extension StackStormModule {
     /// Only what was started from chat, and only for who started it or an administrator.
     private func own(_ call: VerbCall, _ invocation: Invocation) async throws -> StartedExecution {
         guard let id = call.id else {
-            throw Refusal("Which execution? Write `\(invocation.prefix)\(ownLine("\(call.verb.rawValue) ID"))`.")
+            throw Refusal("Which execution? Write `\(invocation.typed(ownLine("\(call.verb.rawValue) ID")))`.")
         }
         guard let started = try await executions.value?.find(id) else {
             throw Refusal(
@@ -92,14 +98,18 @@ extension StackStormModule {
         return Reply(lines.joined(separator: "\n"))
     }
 
+    /// Characters.
+    private static let longestFile = 200_000
+
     private func output(
         of started: StartedExecution, _ caller: Caller, _ invocation: Invocation
     ) async throws -> Reply {
         let output = try await self.call(.output(started.id), as: caller, invocation)
         guard output.contains(where: { !$0.isWhitespace }) else { return Reply("There is no output.") }
-        let room = max(invocation.traits.maximumLength - 100, 100)
-        let tail = output.count > room ? "… the last \(room) characters:\n" + output.suffix(room) : output
-        return Reply(tail)
+        let room =
+            invocation.traits.files ? Self.longestFile : max(invocation.traits.maximumLength - 100, 100)
+        let tail = output.suffix(room)
+        return Reply(tail.startIndex == output.startIndex ? output : "… the last \(room) characters:\n" + tail)
     }
 
     private func cancel(

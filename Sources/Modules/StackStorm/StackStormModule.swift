@@ -18,6 +18,7 @@ public final class StackStormModule: BotModule, StatusReporting, GaugeReporting 
     let accounts = Locked<Accounts?>(nil)
     let secrets = Locked(SecretParameters())
     let lastStart = Locked<ContinuousClock.Instant?>(nil)
+    let inquiries = Locked<InquiryWatch?>(nil)
     let host = Locked<(any ModuleHost)?>(nil)
     let logins: (any LoginDesk)?
     let now: @Sendable () -> Date
@@ -131,7 +132,9 @@ public final class StackStormModule: BotModule, StatusReporting, GaugeReporting 
                     client: client, host: host, open: open, executions: executions, replay: replay,
                     grace: settings.gracePeriod)
                 group.addTask { await tracker.run() }
-                group.addTask { await self.inquiryWatch(host, executions, open).run() }
+                let watch = inquiryWatch(host, executions, open)
+                inquiries.withLock { $0 = watch }
+                group.addTask { await watch.run() }
             }
             group.addTask {
                 await self.stream.run { time in

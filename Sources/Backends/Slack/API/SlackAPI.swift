@@ -20,6 +20,8 @@ final class SlackAPI: Sendable {
 
     private let client: HTTPClient
     private let base: String
+    /// What is encrypted goes on encrypted.
+    private let scheme: String
     private let botToken: Secret
     private let appToken: Secret?
     private let gates = Locked(SlackGates())
@@ -35,9 +37,12 @@ final class SlackAPI: Sendable {
             eventLoopGroupProvider: .shared(ChatLoop.shared.eventLoop), configuration: configuration)
         let url = settings.apiURL.absoluteString
         base = url.hasSuffix("/") ? url : url + "/"
+        scheme = settings.apiURL.scheme ?? "https"
         botToken = settings.botToken
         appToken = settings.appToken
     }
+
+    var isEncrypted: Bool { scheme == "https" }
 
     deinit { client.shutdown { _ in } }
 
@@ -69,7 +74,7 @@ final class SlackAPI: Sendable {
         request.body = .bytes(ByteBuffer(string: try Self.form(arguments)))
         do {
             let response = try await client.execute(request, timeout: patience)
-            let pause = response.headers.first(name: "retry-after").flatMap { Int($0) }
+            let pause = Self.pause(response)
             let body = try await response.body.collect(upTo: Self.longest)
             let json = try Self.read(method, Int(response.status.code), pause, body)
             return (json, response.headers.first(name: "x-oauth-scopes"))
@@ -97,6 +102,7 @@ final class SlackAPI: Sendable {
 
     /// To an address that is its own credential.
     private func post(_ bytes: [UInt8], _ type: String, to url: URL, _ method: String) async throws {
+        guard url.scheme == scheme else { throw SlackError(method, "refused", "the address is not \(scheme)://") }
         var request = HTTPClientRequest(url: url.absoluteString)
         request.method = .POST
         request.headers = ["Content-Type": type, "User-Agent": "petrel"]
@@ -108,10 +114,9 @@ final class SlackAPI: Sendable {
             // Not the error itself: it may name the address.
             throw SlackError(method, "unreachable")
         }
-        let pause = response.headers.first(name: "retry-after").flatMap { Int($0) }
         switch response.status.code {
         case 200: return
-        case 429: throw SlackError(method, "ratelimited", retryAfter: .seconds(pause ?? 1))
+        case 429: throw SlackError(method, "ratelimited", retryAfter: Self.pause(response))
         // It was used up, or is too old.
         case 403, 404, 410: throw SlackError(method, SlackError.expiredAddress, "status \(response.status.code)")
         case 500...: throw SlackError(method, "service_unavailable", "status \(response.status.code)")
@@ -119,10 +124,16 @@ final class SlackAPI: Sendable {
         }
     }
 
+    /// How long Slack asks to wait: at least a second, and never so long that nobody would wait.
+    private static func pause(_ response: HTTPClientResponse) -> Duration {
+        let seconds = response.headers.first(name: "retry-after").flatMap { Int($0) } ?? 1
+        return .seconds(min(max(seconds, 1), 3_600))
+    }
+
     private static func read(
-        _ method: String, _ status: Int, _ pause: Int?, _ body: ByteBuffer
+        _ method: String, _ status: Int, _ pause: Duration, _ body: ByteBuffer
     ) throws(SlackError) -> JSONValue {
-        if status == 429 { throw SlackError(method, "ratelimited", retryAfter: .seconds(pause ?? 1)) }
+        if status == 429 { throw SlackError(method, "ratelimited", retryAfter: pause) }
         guard let json = try? JSONValue.parse(body.readableBytesView), let isGood = json["ok"]?.bool else {
             throw SlackError(method, "unreadable", "status \(status), and no answer of Slack's")
         }
@@ -130,7 +141,7 @@ final class SlackAPI: Sendable {
         let needed = json["needed"]?.string.map { "the scope \($0) is missing" }
         throw SlackError(
             method, json["error"]?.string ?? "unknown", needed,
-            retryAfter: json["error"] == "ratelimited" ? .seconds(pause ?? 1) : nil)
+            retryAfter: json["error"] == "ratelimited" ? pause : nil)
     }
 
     private static func form(_ arguments: [String: JSONValue]) throws -> String {
@@ -172,6 +183,14 @@ struct SlackError: Error, CustomStringConvertible, Equatable {
         [
             "invalid_auth", "not_authed", "account_inactive", "token_revoked", "token_expired",
             "not_allowed_token_type", "app_uninstalled",
+        ].contains(code)
+    }
+
+    /// What was sent is refused, whoever sends it: `response_url` says only that.
+    var isAboutContent: Bool {
+        [
+            "invalid_blocks", "invalid_blocks_format", "invalid_attachments", "msg_blocks_too_long",
+            "too_many_attachments", "invalid_arguments", "attachment_payload_limit_exceeded", "refused",
         ].contains(code)
     }
 

@@ -19,6 +19,8 @@ actor InquiryWatch {
     private let records: any RecordCollection
     /// What was asked, or is none of ours.
     private var known: Set<String> = []
+    /// Where questions stand that wait, as far as this process has asked them.
+    private var asked: [String: (started: StartedExecution, reply: Reply)] = [:]
     private var isRefused = false
 
     /// - Parameters:
@@ -54,7 +56,10 @@ actor InquiryWatch {
 
     private func look() async {
         do {
-            for inquiry in try await client.call(.pendingInquiries()).items.reversed()
+            let page = try await client.call(.pendingInquiries())
+            // Of more than a page the rest is not known.
+            if page.count < HistoryFilter.usual { showEnds(but: Set(page.items.map(\.id))) }
+            for inquiry in page.items.reversed()
             where inquiry.status == PendingInquiry.pending && !known.contains(inquiry.id) {
                 guard let started = try await executions.first(of: inquiry.ancestors) else {
                     // StackStorm may ask before it has answered to the command.
@@ -67,6 +72,7 @@ actor InquiryWatch {
                 var reply = question(inquiry, started)
                 reply.kind = .result
                 try host.say(reply, at: started.address)
+                if asked.count < Self.kept { asked[inquiry.id] = (started, reply) }
             }
             isRefused = false
             if known.count > Self.kept { try await forget() }
@@ -77,6 +83,20 @@ actor InquiryWatch {
             )
         } catch {
             host.logger.info("Which questions wait cannot be found out yet: \(error)")
+        }
+    }
+
+    /// It was answered here, and that is shown in its place.
+    func answered(_ id: String) { asked[id] = nil }
+
+    /// A question that was answered elsewhere, or whose workflow has ended, takes no answer any more.
+    private func showEnds(but waiting: Set<String>) {
+        for (id, (started, question)) in asked where !waiting.contains(id) {
+            asked[id] = nil
+            let reply = Reply(
+                "\(started.alias) (\(started.line)) waits no longer for an answer.", kind: .result,
+                handle: question.handle)
+            host.show(reply, on: started.address.backend)
         }
     }
 

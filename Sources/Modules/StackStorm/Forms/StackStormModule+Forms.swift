@@ -23,7 +23,7 @@ extension StackStormModule {
 
     private func pick(_ table: AliasTable, _ invocation: Invocation) throws -> Reply {
         guard invocation.traits.forms else {
-            throw Refusal("For which command? Write `\(invocation.prefix)\(ownLine("form PACK.ALIAS"))`.")
+            throw Refusal("For which command? Write `\(invocation.typed(ownLine("form PACK.ALIAS")))`.")
         }
         let refs = table.aliases.filter { $0.enabled && isShown($0, to: invocation) }.map(\.ref)
         guard !refs.isEmpty else { throw Refusal("There is no command that you may run from here.") }
@@ -48,7 +48,7 @@ extension StackStormModule {
         guard let first = candidates.first else {
             throw Refusal(
                 "StackStorm has no command “\(name.prefix(60))” for you. Write the alias's name, such as "
-                    + "`\(invocation.prefix)\(ownLine("form PACK.ALIAS"))`.")
+                    + "`\(invocation.typed(ownLine("form PACK.ALIAS")))`.")
         }
         guard candidates.count == 1 else {
             throw Refusal("Which one: \(candidates.map(\.ref).joined(separator: " or "))?")
@@ -71,11 +71,11 @@ extension StackStormModule {
         guard !form.fields.isEmpty else {
             let line = ownLine(template.line([:], others: []) ?? template.source)
             return Reply(
-                "\(alias.ref) needs to know nothing: `\(invocation.prefix)\(line)` runs it.", style: .markdown,
+                "\(alias.ref) needs to know nothing: `\(invocation.typed(line))` runs it.", style: .markdown,
                 buttons: invocation.traits.forms ? [Button("Run", line: line, style: .primary)] : [])
         }
         guard invocation.traits.forms else {
-            let example = "`\(invocation.prefix)\(ownLine(template.example))`"
+            let example = "`\(invocation.typed(ownLine(template.example)))`"
             return Reply(
                 "\(alias.ref)\(alias.description.isEmpty ? "" : ": \(alias.description)")\n\(form.description)\n"
                     + "Write \(example); what has no place there goes to the end as name=value.")
@@ -99,9 +99,35 @@ extension StackStormModule {
     ) async throws -> Reply? {
         let template = try template(of: alias, invocation)
         let fields = SchemaFields(try await parameters(of: alias, caller, invocation))
-        let form = fields.form(for: alias, template, line: "")
+        let form = fields.form(for: alias, template, line: ownLine("form \(alias.ref)"))
+        return try await correctable(form, values, fields) {
+            try await run(line: line(of: alias, template, form, values), invocation)
+        }
+    }
+
+    /// Where the answers would not do, the form is offered again with them.
+    func correctable(
+        _ form: Form, _ answers: [String: String], _ fields: SchemaFields, _ work: () async throws -> Reply?
+    ) async throws -> Reply? {
+        let filled = form.filled(with: answers, isSecret: fields.isSecret)
+        do {
+            var reply = try await work()
+            if reply?.kind == .error { reply?.form = filled }
+            return reply
+        } catch let error as OutcomeUnknown {
+            throw error
+        } catch let error as any ReplyError {
+            throw FormRefusal(cause: error, form: filled)
+        }
+    }
+
+    /// What the answers amount to.
+    private func line(
+        of alias: Alias, _ template: CommandTemplate, _ form: Form, _ values: [String: String]
+    ) throws -> String {
         let known = Set(form.fields.map(\.name))
-        var answers = values.filter { known.contains($0.key) && !$0.value.isEmpty }
+        // As they would be in a line that was typed, so that nothing changes on the way.
+        var answers = values.filter { known.contains($0.key) && !$0.value.isEmpty }.mapValues(\.typed)
         for field in form.fields where field.isRequired && answers[field.name] == nil {
             throw Refusal("\(field.name) is needed. Nothing was started.")
         }
@@ -116,7 +142,7 @@ extension StackStormModule {
                 "These answers cannot be written as one command of \(alias.ref), because of the quotes or blanks in "
                     + "them. Nothing was started.")
         }
-        return try await run(line: line, invocation)
+        return line
     }
 
     /// Decides and runs an alias line that somebody did not type.
@@ -148,6 +174,15 @@ extension StackStormModule {
         }
         return buttons
     }
+}
+
+/// The answers to a form would not do.
+private struct FormRefusal: ReplyError, CustomStringConvertible {
+    var cause: any ReplyError
+    var form: Form?
+
+    var reply: String { cause.reply }
+    var description: String { "\(cause)" }
 }
 
 extension SchemaFields {

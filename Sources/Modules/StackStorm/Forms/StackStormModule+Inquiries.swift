@@ -14,7 +14,7 @@ extension StackStormModule {
         ) { [lastStart] in
             open.count > 0 || lastStart.value.map { $0.duration(to: .now) < Self.attention } ?? false
         } question: { [self] inquiry, started in
-            question(inquiry, of: started, prefix: host.overview.prefix)
+            question(inquiry, of: started) { host.overview.prefix + $0 }
         }
     }
 
@@ -24,7 +24,7 @@ extension StackStormModule {
         case .show(let id): return try await show(id, invocation)
         case .malformed(let id):
             throw Refusal(
-                "Write the answer as `\(invocation.prefix)\(ownLine("inquiry answer \(id) name=value …"))`, such as "
+                "Write the answer as `\(invocation.typed(ownLine("inquiry answer \(id) name=value …")))`, such as "
                     + "approved=yes.")
         case .answer(let id, let pairs):
             var answers = invocation.message.values ?? [:]
@@ -46,7 +46,7 @@ extension StackStormModule {
             lines.append("\(inquiry.id) of \(started.alias) (\(started.line)): \(names)")
         }
         guard !lines.isEmpty else { return Reply("Nothing that was started here waits for an answer.") }
-        let how = "`\(invocation.prefix)\(ownLine("inquiry show ID"))` tells more of one."
+        let how = "`\(invocation.typed(ownLine("inquiry show ID")))` tells more of one."
         return Reply(
             ([lines.count == 1 ? "One question waits:" : "\(lines.count) questions wait:"] + lines + [how])
                 .joined(separator: "\n"))
@@ -82,27 +82,44 @@ extension StackStormModule {
 
     private func show(_ id: String, _ invocation: Invocation) async throws -> Reply {
         let (inquiry, started) = try await find(id, invocation)
-        return question(inquiry, of: started, prefix: invocation.prefix)
+        return question(inquiry, of: started, typed: invocation.typed)
+    }
+
+    private func form(for inquiry: PendingInquiry) -> Form {
+        Form(
+            "Answer", fields: SchemaFields(inquiry: inquiry.schema).fields(), submit: "Answer",
+            line: ownLine("inquiry answer \(inquiry.id)"))
     }
 
     /// What a person has to know to answer, as text and as a form.
-    func question(_ inquiry: PendingInquiry, of started: StartedExecution, prefix: String) -> Reply {
-        let line = ownLine("inquiry answer \(inquiry.id)")
-        let form = Form("Answer", fields: SchemaFields(inquiry: inquiry.schema).fields(), submit: "Answer", line: line)
+    func question(
+        _ inquiry: PendingInquiry, of started: StartedExecution, typed: (String) -> String
+    ) -> Reply {
+        let form = form(for: inquiry)
         let example = form.fields.map { "\($0.name)=…" }.joined(separator: " ")
         let time = inquiry.ttl.map { ", for \(Duration.seconds($0 * 60).inWords)" } ?? ""
         return Reply(
             "\(started.alias) (\(started.line)) waits for an answer\(time):\n\(form.description)\n"
-                + "Answer with `\(prefix)\(line) \(example)`.", form: form,
+                + "Answer with `\(typed("\(form.line) \(example)"))`.", form: form,
             handle: Self.handle(of: inquiry.id))
     }
 
     /// With the rights of whoever answers.
     private func answer(
         _ id: String, _ answers: [String: String], _ caller: Caller, _ invocation: Invocation
-    ) async throws -> Reply {
+    ) async throws -> Reply? {
         let (inquiry, started) = try await find(id, invocation)
         let fields = SchemaFields(inquiry: inquiry.schema)
+        return try await correctable(form(for: inquiry), answers, fields) {
+            try await answer(inquiry, of: started, answers, fields, caller, invocation)
+        }
+    }
+
+    private func answer(
+        _ inquiry: PendingInquiry, of started: StartedExecution, _ answers: [String: String], _ fields: SchemaFields,
+        _ caller: Caller, _ invocation: Invocation
+    ) async throws -> Reply {
+        let id = inquiry.id
         let response = try fields.values(of: answers)
         do {
             try await call(.answer(id, response), as: caller, invocation)
@@ -114,6 +131,7 @@ extension StackStormModule {
                 "\(name)=\(fields.isSecret(name) ? SecretParameters.mask : $0.string ?? $0.prettyText)"
             }
         }.joined(separator: " ")
+        await inquiries.value?.answered(id)
         host.value?.replace(
             Self.handle(of: id),
             with: Reply(

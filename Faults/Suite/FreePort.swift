@@ -1,8 +1,8 @@
 import Foundation
-import Testing
+import PetrelKit
 
 /// A port that was free a moment ago.
-func freePort() throws -> Int {
+package func freePort() throws -> Int {
     let socket = Foundation.socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
     defer { close(socket) }
     var address = sockaddr_in()
@@ -16,5 +16,6 @@ func freePort() throws -> Int {
                 bigEndian: pointer.withMemoryRebound(to: sockaddr_in.self, capacity: 1) { $0.pointee.sin_port })
         }
     }
-    return Int(try #require(port))
+    guard let port else { throw Refusal("the system has no port") }
+    return Int(port)
 }

@@ -1,0 +1,26 @@
+package import Foundation
+import PetrelKit
+
+/// A certificate for `localhost` that only itself vouches for.
+package struct SelfSigned: Sendable {
+    /// Paths of PEM files.
+    package let certificate: String
+    package let key: String
+
+    package init(in folder: URL) async throws {
+        certificate = folder.appendingPathComponent("cert.pem").path
+        key = folder.appendingPathComponent("key.pem").path
+        let openssl = Process()
+        openssl.executableURL = URL(fileURLWithPath: "/usr/bin/openssl")
+        openssl.arguments = [
+            "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
+            "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-keyout", key, "-out", certificate,
+        ]
+        openssl.standardError = FileHandle.nullDevice
+        let exited = Signal()
+        openssl.terminationHandler = { _ in exited.open() }
+        try openssl.run()
+        await exited.wait()
+        guard openssl.terminationStatus == 0 else { throw Refusal("openssl made no certificate") }
+    }
+}
