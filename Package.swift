@@ -110,6 +110,19 @@ let package = Package(
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),
                 .product(name: "NIOWebSocket", package: "swift-nio"),
             ]),
+        .systemLibrary(name: "CExpat", pkgConfig: "expat", providers: [.apt(["libexpat1-dev"])]),
+        .systemLibrary(name: "CResolver"),
+        target(
+            "XMPPBackend", "Backends/XMPP",
+            [
+                "PetrelKit", "PetrelLoop", "CExpat", "CResolver", log, nio,
+                .product(name: "Crypto", package: "swift-crypto"),
+                .product(name: "CryptoExtras", package: "swift-crypto"),
+                .product(name: "DequeModule", package: "swift-collections"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOSSL", package: "swift-nio-ssl"),
+                .product(name: "NIOTLS", package: "swift-nio"),
+            ]),
         target(
             "StackStormModule", "Modules/StackStorm",
             ["PetrelKit", "StackStormClient", log, metrics, .product(name: "Crypto", package: "swift-crypto")]),
@@ -137,6 +150,12 @@ let package = Package(
             resources: [.copy("Recordings")]),
         tests("PetrelWebTests", ["PetrelWeb", "PetrelKit", "PetrelTesting", log]),
         tests("TextBackendTests", ["TextBackend", "PetrelKit"]),
+        tests(
+            "XMPPBackendTests",
+            [
+                "XMPPBackend", "PetrelKit", "PetrelCore", "PetrelTesting", "FaultSuite", "StackStormModule",
+                "StackStormClient", "StackStormSimulator", log,
+            ]),
         tests(
             "SlackBackendTests",
             [

@@ -1,0 +1,84 @@
+import DequeModule
+import PetrelKit
+
+/// The counts of XEP-0198: what the server has of ours, and we of its.
+struct StreamManagement: Sendable {
+    /// One stanza that the server has not acknowledged.
+    struct Outgoing: Sendable {
+        var stanza: XMLElement
+        var fate: Fate
+    }
+
+    /// How it goes on with a stanza: whoever sent it waits for that.
+    final class Fate: Sendable {
+        private let state = Locked<Bool?>(nil)
+        private let settled = Signal()
+
+        var isSettled: Bool { state.value != nil }
+
+        func settle(_ isTaken: Bool) {
+            state.withLock { if $0 == nil { $0 = isTaken } }
+            settled.open()
+        }
+
+        /// Whether the server has it; nil where that is not known in this time.
+        func wait(atMost limit: Duration) async -> Bool? {
+            await Signal.wait(for: settled, atMost: limit)
+            return state.value
+        }
+    }
+
+    /// Names the stream where it can be resumed.
+    var resumption: String?
+    private(set) var isOn = false
+    /// Stanzas of the server's that were taken.
+    private(set) var received: UInt32 = 0
+    /// The count of the last one that the server has acknowledged.
+    private var acknowledged: UInt32 = 0
+    private(set) var unacknowledged: Deque<Outgoing> = []
+
+    /// A new stream with counts of its own.
+    mutating func begin(resumption: String?) {
+        isOn = true
+        self.resumption = resumption
+        received = 0
+        acknowledged = 0
+    }
+
+    /// Nothing is counted on this stream.
+    mutating func stop() {
+        isOn = false
+        resumption = nil
+    }
+
+    mutating func take() { if isOn { received &+= 1 } }
+
+    /// It was written.
+    mutating func send(_ stanza: XMLElement, _ fate: Fate) {
+        // Else nobody will tell.
+        guard isOn else { return fate.settle(true) }
+        unacknowledged.append(Outgoing(stanza: stanza, fate: fate))
+    }
+
+    /// What has to be sent again on a stream that goes on, but for what was given up meanwhile.
+    mutating func resend() -> [XMLElement] {
+        unacknowledged.removeAll { $0.fate.isSettled }
+        return unacknowledged.map(\.stanza)
+    }
+
+    /// The server has this many of ours.
+    mutating func acknowledge(_ count: UInt32) {
+        // Counts begin anew at 2^32. What the server cannot have is not believed.
+        let news = count &- acknowledged
+        guard news <= UInt32(clamping: unacknowledged.count) else { return }
+        for _ in 0..<news { unacknowledged.popFirst()?.fate.settle(true) }
+        acknowledged = count
+    }
+
+    /// The stream is over and cannot be resumed: nobody knows of these whether they arrived.
+    mutating func giveUp() -> [Outgoing] {
+        defer { unacknowledged = [] }
+        stop()
+        return Array(unacknowledged)
+    }
+}

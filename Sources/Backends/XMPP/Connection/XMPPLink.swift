@@ -1,0 +1,190 @@
+import Foundation
+import NIOCore
+import PetrelKit
+
+/// The way out, while there is a stream: stanzas in their order, questions and their answers. It outlives connections,
+/// so that a stream that is resumed goes on where it was.
+final class XMPPLink: Sendable {
+    /// There is no stream at the moment.
+    struct NotConnected: Error {}
+
+    /// Why a question was not answered as one would like.
+    enum QuestionFailure: Error, Equatable {
+        case refused(condition: String)
+        case unanswered
+    }
+
+    private struct Question {
+        var asked: JID?
+        var answer: CheckedContinuation<XMLElement, any Error>
+    }
+
+    private struct State {
+        var outgoing: AsyncStream<String>.Continuation?
+        /// Bytes that wait to be written.
+        var waiting = 0
+        var questions: [String: Question] = [:]
+        var count = 0
+        /// With the resource that the server gave.
+        var jid: JID?
+        /// Somebody else than the negotiation may speak.
+        var isOpen = false
+    }
+
+    /// More bytes than this wait only while the server reads slowly: what is said then waits in the store.
+    private static let most = 4 << 20
+    private static let mostQuestions = 1_000
+    /// So long a stream that broke off may be taken up again before what was on its way is sent anew.
+    private static let patience = Duration.seconds(120)
+
+    let management = Locked(StreamManagement())
+    private let state = Locked(State())
+
+    var jid: JID? { state.value.jid }
+
+    var isOpen: Bool { state.value.isOpen }
+
+    /// A connection is there.
+    /// - Returns: what is to be written to it, in its order.
+    func connect() -> AsyncStream<String> {
+        let (texts, outgoing) = AsyncStream.makeStream(of: String.self)
+        state.withLock { state in
+            state.outgoing = outgoing
+            state.waiting = 0
+        }
+        return texts
+    }
+
+    /// The stream can be used.
+    func open(as jid: JID) {
+        state.withLock { state in
+            state.jid = jid
+            state.isOpen = true
+        }
+    }
+
+    /// The connection is gone. What was asked stays unanswered.
+    func disconnect() {
+        let (outgoing, questions) = state.withLock { state in
+            defer {
+                state.outgoing = nil
+                state.isOpen = false
+                state.questions = [:]
+            }
+            return (state.outgoing, state.questions.values.map(\.answer))
+        }
+        outgoing?.finish()
+        for question in questions { question.resume(throwing: QuestionFailure.unanswered) }
+        management.withLock { management in
+            // Without a name to take it up by, nobody knows what arrived.
+            guard management.resumption == nil else { return }
+            for lost in management.giveUp() { lost.fate.settle(false) }
+        }
+    }
+
+    func written(_ bytes: Int) { state.withLock { $0.waiting -= bytes } }
+
+    /// Outside of what is counted: headers, and the words of stream management.
+    func write(_ text: String) throws(NotConnected) {
+        let isWritten = state.withLock { state in
+            guard let outgoing = state.outgoing else { return false }
+            state.waiting += text.utf8.count
+            outgoing.yield(text)
+            return true
+        }
+        guard isWritten else { throw NotConnected() }
+    }
+
+    /// A stanza that nobody waits for.
+    func post(_ stanza: XMLElement) throws(NotConnected) { _ = try hand(stanza) }
+
+    private func hand(_ stanza: XMLElement) throws(NotConnected) -> StreamManagement.Fate {
+        let fate = StreamManagement.Fate()
+        let isHanded = management.withLock { management in
+            guard state.withLock({ $0.isOpen && $0.waiting < Self.most }) else { return false }
+            // It asks at once what the server has: who sent it waits for that.
+            let text = stanza.xml(in: XMPPNames.client) + (management.isOn ? Self.question : "")
+            guard (try? write(text)) != nil else { return false }
+            management.send(stanza, fate)
+            return true
+        }
+        guard isHanded else { throw NotConnected() }
+        return fate
+    }
+
+    private static let question = XMLElement("r", XMPPNames.management).xml(in: XMPPNames.client)
+
+    /// Returns once the server has it, as far as it tells. Throws ``SendFailure``.
+    func send(_ stanza: XMLElement) async throws {
+        do {
+            let fate = try hand(stanza)
+            switch await fate.wait(atMost: Self.patience) {
+            case true?: return
+            case false?:
+                throw SendFailure("the connection broke off, and nobody knows whether it arrived", .later(after: nil))
+            case nil:
+                // It is sent anew as another one.
+                fate.settle(false)
+                throw SendFailure("the server does not acknowledge it", .later(after: nil))
+            }
+        } catch is NotConnected {
+            throw SendFailure("there is no connection", .later(after: nil))
+        }
+    }
+
+    /// Asks something (RFC 6120, section 8.2.3) and returns the answer's element. Throws ``QuestionFailure``.
+    /// - Parameter asked: nil for our own server.
+    func ask(
+        _ asked: JID?, _ type: String, _ content: XMLElement, within patience: Duration = .seconds(20)
+    ) async throws -> XMLElement {
+        let id = UUID().uuidString
+        let stanza = XMLElement("iq", "", ["type": type, "to": asked?.description, "id": id], [content])
+        let timer = Task {
+            try await Task.sleep(for: patience)
+            self.settle(id, .failure(QuestionFailure.unanswered))
+        }
+        defer { timer.cancel() }
+        return try await withTaskCancellationHandler {
+            try await withCheckedThrowingContinuation { continuation in
+                let isTaken = state.withLock { state in
+                    guard state.isOpen, state.questions.count < Self.mostQuestions else { return false }
+                    state.questions[id] = Question(asked: asked, answer: continuation)
+                    return true
+                }
+                guard isTaken, (try? post(stanza)) != nil else {
+                    if !isTaken { return continuation.resume(throwing: QuestionFailure.unanswered) }
+                    return settle(id, .failure(QuestionFailure.unanswered))
+                }
+            }
+        } onCancel: {
+            settle(id, .failure(CancellationError()))
+        }
+    }
+
+    private func settle(_ id: String, _ result: Result<XMLElement, any Error>) {
+        state.withLock { $0.questions.removeValue(forKey: id) }?.answer.resume(with: result)
+    }
+
+    /// An answer, from whoever was asked.
+    func answer(_ stanza: XMLElement) {
+        guard let id = stanza["id"] else { return }
+        let question = state.withLock { state -> Question? in
+            guard let question = state.questions[id], Self.isAnswer(stanza["from"], to: question.asked, state.jid)
+            else {
+                return nil
+            }
+            return state.questions.removeValue(forKey: id)
+        }
+        guard let question else { return }
+        if stanza["type"] == "result" { return question.answer.resume(returning: stanza) }
+        let condition = stanza.child("error")?.children.first { $0.namespace == XMPPNames.stanzaErrors }?.name
+        question.answer.resume(throwing: QuestionFailure.refused(condition: condition ?? "undefined-condition"))
+    }
+
+    /// Our own server may answer without a name, or by ours.
+    private static func isAnswer(_ from: String?, to asked: JID?, _ own: JID?) -> Bool {
+        let from = from.flatMap { JID($0) }
+        if let asked { return from == asked }
+        return from == nil || from == own || from == own?.bare || from?.description == own?.domain
+    }
+}

@@ -1,0 +1,160 @@
+import PetrelKit
+
+/// One room (XEP-0045) as its presences tell of it: pure, so that it can be tried without a server.
+struct XMPPRoom: Sendable {
+    struct Occupant: Sendable, Equatable {
+        /// The bare address, where the room shows it.
+        var jid: JID?
+    }
+
+    /// Where it stands.
+    enum Standing: Sendable, Equatable {
+        case outside
+        case joining
+        case inside
+        /// It is not tried again by itself.
+        case barred(reason: String)
+    }
+
+    /// What is to be done about a presence.
+    enum Action: Sendable, Equatable {
+        case nothing
+        /// It is in.
+        case joined
+        /// The room is new, and waits for its owner's word (section 10.1.2).
+        case unlock
+        /// Join now, under the nick that counts by now.
+        case join
+        /// Join after a pause: it was thrown out, or the room was shut down.
+        case joinLater(reason: String)
+        /// Tell whoever runs the bot.
+        case tell(String)
+    }
+
+    let jid: JID
+    let password: Secret?
+    private let wantedNick: String
+    private(set) var nick: String
+    private(set) var standing = Standing.outside
+    private var occupants: [String: Occupant] = [:]
+    private var conflicts = 0
+
+    /// A room has no more that are remembered.
+    private static let mostOccupants = 10_000
+    private static let mostConflicts = 5
+
+    init(_ jid: JID, nick: String, password: Secret?) {
+        self.jid = jid.bare
+        self.password = password
+        wantedNick = nick
+        self.nick = nick
+    }
+
+    func occupant(_ nick: String) -> Occupant? { occupants[nick] }
+
+    /// Whose bare address this is, as one of them.
+    func nick(of jid: JID) -> String? { occupants.first { $0.value.jid == jid.bare }?.key }
+
+    /// What asks to be let in, without the past.
+    mutating func join() -> XMLElement {
+        standing = .joining
+        occupants = [:]
+        var muc = XMLElement("x", XMPPNames.muc, [:], [XMLElement("history", "", ["maxstanzas": "0"])])
+        if let password { muc.append(XMLElement("password", text: password.reveal())) }
+        return XMLElement("presence", "", ["to": jid.with(nick).description], [muc])
+    }
+
+    /// The connection is gone.
+    mutating func leave() {
+        if case .barred = standing { return }
+        standing = .outside
+        nick = wantedNick
+        conflicts = 0
+        occupants = [:]
+    }
+
+    mutating func take(_ presence: XMLElement, from occupant: String?) -> Action {
+        switch presence["type"] {
+        case "error": return refused(presence, occupant)
+        case "unavailable": return left(presence, occupant)
+        case nil: return came(presence, occupant)
+        default: return .nothing
+        }
+    }
+
+    private static func statuses(_ presence: XMLElement) -> Set<String> {
+        Set(
+            (presence.child("x", XMPPNames.mucUser)?.children ?? []).filter { $0.name == "status" }.compactMap {
+                $0["code"]
+            })
+    }
+
+    private mutating func came(_ presence: XMLElement, _ occupant: String?) -> Action {
+        guard let occupant else { return .nothing }
+        let item = presence.child("x", XMPPNames.mucUser)?.child("item")
+        if occupants.count < Self.mostOccupants || occupants[occupant] != nil {
+            occupants[occupant] = Occupant(jid: item?["jid"].flatMap { JID($0) }?.bare)
+        }
+        let statuses = Self.statuses(presence)
+        // A service that says no 110 reflects our nick.
+        guard statuses.contains("110") || occupant == nick else { return .nothing }
+        // The room may have given another one.
+        nick = occupant
+        let isNew = standing != .inside
+        standing = .inside
+        if statuses.contains("201") { return .unlock }
+        return isNew ? .joined : .nothing
+    }
+
+    private mutating func left(_ presence: XMLElement, _ occupant: String?) -> Action {
+        guard let occupant else { return .nothing }
+        occupants[occupant] = nil
+        let statuses = Self.statuses(presence)
+        guard statuses.contains("110") || occupant == nick else { return .nothing }
+        let user = presence.child("x", XMPPNames.mucUser)
+        if statuses.contains("303"), let new = user?.child("item")?["nick"] {
+            nick = new
+            return .nothing
+        }
+        standing = .outside
+        let reason = user?.child("item")?.child("reason")?.text ?? ""
+        let why = reason.isEmpty ? "" : " (\(reason.prefix(200)))"
+        if let destroyed = user?.child("destroy") {
+            let other = destroyed["jid"].map { "; \($0) is said to be in its place" } ?? ""
+            return bar("was destroyed\(other)")
+        }
+        if statuses.contains("301") { return bar("has banned the bot\(why)") }
+        if statuses.contains("321") || statuses.contains("322") {
+            return bar("is for members only, and the bot is none")
+        }
+        return .joinLater(
+            reason: statuses.contains("307") ? "the bot was kicked out\(why)" : "the bot was put out\(why)")
+    }
+
+    private mutating func refused(_ presence: XMLElement, _ occupant: String?) -> Action {
+        guard standing == .joining, occupant == nil || occupant == nick, let error = presence.child("error") else {
+            return .nothing
+        }
+        let condition = error.children.first { $0.namespace == XMPPNames.stanzaErrors }?.name ?? "undefined-condition"
+        standing = .outside
+        switch condition {
+        case "conflict" where conflicts < Self.mostConflicts:
+            conflicts += 1
+            nick += "_"
+            return .join
+        case "not-authorized":
+            return bar(password == nil ? "wants a password" : "does not take the password")
+        case "forbidden": return bar("has banned the bot")
+        case "registration-required": return bar("is for members only, and the bot is none")
+        case "not-allowed": return bar("may not be made by the bot, and is not there")
+        case "item-not-found": return .joinLater(reason: "its owner has not opened it yet")
+        case "jid-malformed", "not-acceptable": return bar("does not take the nick \(nick)")
+        default: return .joinLater(reason: condition)
+        }
+    }
+
+    private mutating func bar(_ reason: String) -> Action {
+        standing = .barred(reason: reason)
+        return .tell("The room \(jid) \(reason). The bot is not in it; it tries again when it is restarted.")
+    }
+}

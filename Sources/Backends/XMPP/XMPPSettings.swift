@@ -1,0 +1,112 @@
+import Foundation
+import NIOSSL
+public import PetrelKit
+
+/// How the server is reached, as whom, and which rooms are joined.
+public struct XMPPSettings: Sendable {
+    public enum Security: String, Sendable, CaseIterable {
+        /// TLS from the first byte (XEP-0368).
+        case direct
+        /// TLS before anything else is said (RFC 6120, section 5).
+        case starttls
+    }
+
+    public enum Subscriptions: String, Sendable, CaseIterable {
+        case refuse, accept
+    }
+
+    struct RoomSettings: Sendable {
+        var jid: JID
+        var password: Secret?
+    }
+
+    var jid: JID
+    var password: Secret
+    /// Nil where the domain says where its servers are.
+    var host: String?
+    var port: Int?
+    var security = Security.starttls
+    /// The path of a PEM file with the authorities that are trusted in place of the system's.
+    var authority: String?
+    /// The password may be sent as it is, within TLS.
+    var allowsPlain = false
+    /// What people who want to see the bot's presence are told.
+    var subscriptions = Subscriptions.refuse
+    var nick: String
+    var rooms: [RoomSettings] = []
+    /// Replies carry XHTML-IM (XEP-0071) besides their text.
+    var usesXHTML = false
+    /// A silence of this length is asked about (XEP-0199).
+    var silence = Duration.seconds(60)
+    /// The answer to that may take so long.
+    var patience = Duration.seconds(20)
+    /// A room that put the bot out is joined again after this time.
+    var rejoining = Duration.seconds(10)
+
+    init(jid: JID, password: Secret, nick: String) {
+        self.jid = jid
+        self.password = password
+        self.nick = nick
+    }
+
+    public init(_ section: SettingsSection) {
+        let text = section.requiredString("jid")
+        let jid = JID(text)
+        if !text.isEmpty, jid?.local == nil { section.problem("jid", "must be an account, such as petrel@example.com") }
+        self.jid = jid ?? JID(domain: "invalid")
+        password = Secret(section.requiredString("password"))
+        host = section.optionalString("host")
+        port = section.contains("port") ? section.integer("port", default: 5_222, in: 1...65_535) : nil
+        if port != nil, host == nil { section.problem("port", "needs host: the domain itself says its ports") }
+        security = section.choice("tls", default: .starttls)
+        authority = section.file("ca_cert")
+        allowsPlain = section.bool("allow_plain", default: false)
+        subscriptions = section.choice("subscriptions", default: .refuse)
+        nick = section.string("nick", default: jid?.local ?? "petrel")
+        if !JID.isResource(nick) { section.problem("nick", "cannot be a name in a room") }
+        usesXHTML = section.bool("xhtml", default: false)
+        rooms = Self.rooms(section)
+        section.finish()
+    }
+
+    private static func rooms(_ section: SettingsSection) -> [RoomSettings] {
+        guard let value = section.value("rooms") else { return [] }
+        guard let list = value.array else {
+            section.problem("rooms", "must be a list of rooms")
+            return []
+        }
+        return list.indices.compactMap { index in
+            let place = "rooms[\(index)]"
+            if let text = list[index].string { return room(text, nil, place, section) }
+            guard let room = section.item("rooms", index) else {
+                section.problem(place, "must be a room, or an object with room and password")
+                return nil
+            }
+            defer { room.finish() }
+            return Self.room(room.requiredString("room"), room.secret("password"), place, section)
+        }
+    }
+
+    private static func room(
+        _ text: String, _ password: Secret?, _ place: String, _ section: SettingsSection
+    ) -> RoomSettings? {
+        guard let jid = JID(text), jid.local != nil, jid.resource == nil else {
+            section.problem(place, "\(text) is no room, such as ops@conference.example.com")
+            return nil
+        }
+        return RoomSettings(jid: jid, password: password)
+    }
+
+    /// Where to connect to, in this order.
+    func addresses() async throws -> [ServerAddress] {
+        guard let host else { return try await ServiceLookup().addresses(of: jid.domain) }
+        let isDirect = security == .direct
+        return [ServerAddress(host: host, port: port ?? (isDirect ? 5_223 : 5_222), isDirect: isDirect)]
+    }
+
+    var tls: TLSConfiguration {
+        var configuration = TLSConfiguration.makeClientConfiguration()
+        if let authority { configuration.trustRoots = .file(authority) }
+        return configuration
+    }
+}

@@ -1,0 +1,125 @@
+import Foundation
+import PetrelKit
+
+/// What a person wrote, as a stanza says it; nil for what nobody wrote just now.
+struct XMPPMessage: Sendable, Equatable {
+    enum Kind: Sendable {
+        case chat, groupchat
+    }
+
+    var from: JID
+    var kind: Kind
+    var id: String?
+    /// Of the one who sent it (XEP-0359): the same message that comes again has the same one.
+    var originID: String?
+    var thread: String?
+    var text: String
+    /// A receipt is wanted (XEP-0184).
+    var wantsReceipt: Bool
+
+    init?(_ stanza: XMLElement) {
+        guard stanza.name == "message", let from = stanza["from"].flatMap({ JID($0) }) else { return nil }
+        switch stanza["type"] {
+        case "groupchat": kind = .groupchat
+        case "chat", "normal", nil: kind = .chat
+        // An error, or a headline.
+        default: return nil
+        }
+        // What was said before we were there, what corrects what ran already, and what we or others said elsewhere.
+        guard !stanza.has("delay", XMPPNames.delay), !stanza.has("replace", XMPPNames.correction),
+            !stanza.has("sent", XMPPNames.carbons), !stanza.has("received", XMPPNames.carbons),
+            !stanza.has("forwarded", XMPPNames.forward),
+            let body = stanza.child("body"), !body.text.isEmpty
+        else { return nil }
+        self.from = from
+        id = stanza["id"]
+        originID = stanza.child("origin-id", XMPPNames.ids)?["id"]
+        thread = stanza.child("thread").map(\.text).flatMap { $0.isEmpty ? nil : $0 }
+        text = body.text
+        wantsReceipt = stanza.has("request", XMPPNames.receipts)
+    }
+}
+
+/// What is answered to questions of others (RFC 6120, section 8.2.3): each gets an answer.
+enum XMPPAnswers {
+    private static let features = [
+        XMPPNames.info, XMPPNames.ping, XMPPNames.version, XMPPNames.muc, XMPPNames.receipts, XMPPNames.ids,
+    ]
+
+    /// Nil for what is no question.
+    static func answer(to question: XMLElement, version: String) -> XMLElement? {
+        guard question.name == "iq", let type = question["type"], ["get", "set"].contains(type) else { return nil }
+        let content = question.children.first
+        switch (type, content?.name, content?.namespace) {
+        case ("get", "ping", XMPPNames.ping): return result(question, nil)
+        case ("get", "query", XMPPNames.version):
+            return result(
+                question,
+                XMLElement(
+                    "query", XMPPNames.version, [:],
+                    [XMLElement("name", text: "Petrel"), XMLElement("version", text: version)]))
+        case ("get", "query", XMPPNames.info) where content?["node"] == nil:
+            let identity = XMLElement("identity", "", ["category": "client", "type": "bot", "name": "Petrel"])
+            let features = features.map { XMLElement("feature", "", ["var": $0]) }
+            return result(question, XMLElement("query", XMPPNames.info, [:], [identity] + features))
+        case ("get", "query", XMPPNames.items) where content?["node"] == nil:
+            return result(question, XMLElement("query", XMPPNames.items))
+        default:
+            return XMLElement(
+                "iq", "", ["type": "error", "to": question["from"], "id": question["id"]],
+                [
+                    XMLElement(
+                        "error", "", ["type": "cancel"],
+                        [XMLElement("service-unavailable", XMPPNames.stanzaErrors)])
+                ])
+        }
+    }
+
+    private static func result(_ question: XMLElement, _ content: XMLElement?) -> XMLElement {
+        XMLElement(
+            "iq", "", ["type": "result", "to": question["from"], "id": question["id"]], content.map { [$0] } ?? [])
+    }
+}
+
+/// Replies as stanzas.
+enum XMPPContent {
+    /// - Parameter id: names the message.
+    static func message(
+        _ reply: Reply, to jid: JID, isRoom: Bool, thread: String?, id: String, xhtml: Bool
+    ) -> XMLElement {
+        let text = text(of: reply)
+        var message = XMLElement(
+            "message", "", ["to": jid.description, "type": isRoom ? "groupchat" : "chat", "id": id],
+            [XMLElement("body", text: text)])
+        if let thread { message.append(XMLElement("thread", text: thread)) }
+        message.append(XMLElement("origin-id", XMPPNames.ids, ["id": id]))
+        if reply.isConfidential { message.append(XMLElement("no-store", XMPPNames.hints)) }
+        if xhtml { message.append(rich(text)) }
+        return message
+    }
+
+    /// StackStorm's `extra.xmpp` may say the text otherwise; without one there is what there is for all.
+    static func text(of reply: Reply) -> String {
+        let own = reply.extra["xmpp"]?["body"]?.string ?? reply.extra["xmpp"]?["text"]?.string
+        if let own { return own }
+        let text = reply.text.trimmingCharacters(in: .newlines)
+        return reply.style == .markdown ? MarkdownNotation.styling.rewrite(text) : text
+    }
+
+    /// The same, for clients that show it by its lines (XEP-0071).
+    private static func rich(_ text: String) -> XMLElement {
+        var paragraph = XMLElement("p")
+        for (number, line) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
+            if number > 0 { paragraph.append(XMLElement("br")) }
+            paragraph.nodes.append(.text(String(line)))
+        }
+        return XMLElement("html", XMPPNames.xhtmlIM, [:], [XMLElement("body", XMPPNames.xhtml, [:], [paragraph])])
+    }
+}
+
+extension MarkdownNotation {
+    /// Message Styling (XEP-0393).
+    static let styling = MarkdownNotation(
+        bold: "*", italic: "_", struck: "~", keepsLanguages: true, escape: { $0 },
+        link: { label, address in label == address ? address : "\(label) (\(address))" })
+}

@@ -1,0 +1,144 @@
+import FaultSuite
+import Foundation
+import Logging
+import PetrelKit
+import PetrelTesting
+import Testing
+
+@testable import XMPPBackend
+
+/// A prosody on loopback, which can be stopped and started again.
+final class Prosody: Sendable {
+    let folder: URL
+    let certificate: SelfSigned
+    let port: Int
+    let directPort: Int
+    private let httpPort: Int
+    private let program: Locked<Program?> = Locked(nil)
+
+    private init(_ folder: URL) async throws {
+        self.folder = folder
+        certificate = try await SelfSigned(in: folder)
+        port = try freePort()
+        directPort = try freePort()
+        httpPort = try freePort()
+    }
+
+    static func run(_ body: @Sendable (Prosody) async throws -> Void) async throws {
+        try await withFolder { folder in
+            let prosody = try await Prosody(folder)
+            try await prosody.start()
+            let result: Result<Void, any Error>
+            do {
+                result = .success(try await body(prosody))
+            } catch {
+                result = .failure(error)
+            }
+            await prosody.stop(SIGKILL)
+            try result.get()
+        }
+    }
+
+    func start() async throws {
+        let script = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+            .deletingLastPathComponent().appendingPathComponent("Scripts/prosody-for-tests")
+        let started = try Program([folder.path, "\(port)", "\(directPort)", "\(httpPort)"], of: script.path)
+        // Both kinds of client ports have been opened.
+        guard await started.line(with: "Activated service 'c2s'") != nil,
+            await started.line(with: "Activated service 'c2s_direct_tls'") != nil
+        else { throw Refusal("prosody did not start: \(await started.error(with: "") ?? "")") }
+        program.withLock { $0 = started }
+    }
+
+    /// - Parameter signal: `SIGKILL` leaves no time for a word, and `SIGTERM` takes as long as there are clients.
+    func stop(_ signal: Int32) async {
+        guard let program = program.value else { return }
+        program.signal(signal)
+        _ = await program.exit()
+        self.program.withLock { $0 = nil }
+    }
+
+    /// As the bot knows it.
+    func settings(rooms: [String] = ["ops"]) throws -> XMPPSettings {
+        var settings = XMPPSettings(
+            jid: try #require(JID("petrel@localhost")), password: Secret("secret"), nick: "petrel")
+        settings.host = "127.0.0.1"
+        settings.port = port
+        settings.authority = certificate.certificate
+        settings.rejoining = .milliseconds(100)
+        settings.rooms = try rooms.map {
+            XMPPSettings.RoomSettings(jid: try #require(JID("\($0)@conference.localhost")), password: nil)
+        }
+        return settings
+    }
+
+    func backend(_ settings: XMPPSettings, logger: Logger? = nil) -> XMPPBackend {
+        XMPPBackend(
+            name: "xmpp", settings: settings, version: "0",
+            logger: logger ?? Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+    }
+
+    /// Somebody with an account, in a room where one is named.
+    func person(_ name: String, in room: String? = "ops", nick: String? = nil) async throws -> XMPPPerson {
+        let place = room.map { ["\($0)@conference.localhost", nick ?? name] } ?? []
+        let script = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("person.py")
+        let program = try await Program(
+            ["-W", "ignore", script.path, "\(name)@localhost", "secret", "\(port)", certificate.certificate] + place,
+            of: PythonTools.path(of: "python3"))
+        let person = XMPPPerson(program)
+        _ = try await person.told("ready")
+        return person
+    }
+}
+
+/// Drives person.py.
+final class XMPPPerson: Sendable {
+    static let room = "ops@conference.localhost"
+
+    private let program: Program
+    /// What was told while somebody waited for something else.
+    private let kept = Locked<[JSONValue]>([])
+
+    init(_ program: Program) { self.program = program }
+
+    func order(_ what: String, _ more: [String: JSONValue] = [:]) throws {
+        let order = JSONValue.object(more.merging(["do": .string(what)]) { _, new in new })
+        let bytes: [UInt8] = try JSONValue.encode(order)
+        program.type(String(decoding: bytes, as: UTF8.self))
+    }
+
+    /// In the room, unless somebody is named.
+    func say(_ text: String, to: String? = nil, _ more: [String: JSONValue] = [:]) throws {
+        let order: [String: JSONValue] = [
+            "to": .string(to ?? Self.room), "kind": to == nil ? "groupchat" : "chat", "text": .string(text),
+        ]
+        try self.order("say", order.merging(more) { _, new in new })
+    }
+
+    /// The next thing that is told under this key, and fits.
+    func told(_ key: String, fits: (JSONValue) -> Bool = { _ in true }) async throws -> JSONValue {
+        func isWanted(_ json: JSONValue) -> Bool { json[key].map(fits) ?? false }
+        let earlier = kept.withLock { kept -> JSONValue? in
+            kept.firstIndex(where: isWanted).map { kept.remove(at: $0) }
+        }
+        if let earlier { return earlier }
+        while let line = await program.line() {
+            let json = try JSONValue.parse(line.utf8)
+            if let problem = json["problem"] { Issue.record("\(problem)") }
+            if isWanted(json) { return json }
+            kept.withLock { $0.append(json) }
+        }
+        throw Refusal("the client ended: \(await program.error(with: "") ?? "")")
+    }
+
+    /// Returns once somebody is in the room under this nick.
+    func saw(_ nick: String) async throws { _ = try await told("joined") { $0.string == nick } }
+
+    /// The next message that somebody else wrote, or one with this text.
+    func heard(_ part: String = "", from sender: String = "petrel") async throws -> JSONValue {
+        while true {
+            let message = try await told("text") { part.isEmpty || $0.string?.contains(part) == true }
+            if message["from"]?.string?.contains(sender) == true { return message }
+        }
+    }
+}

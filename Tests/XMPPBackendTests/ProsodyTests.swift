@@ -1,0 +1,153 @@
+import FaultSuite
+import Foundation
+import Logging
+import PetrelCore
+import PetrelKit
+import PetrelTesting
+import StackStormSimulator
+import Testing
+
+@testable import XMPPBackend
+
+/// People with another client, a prosody, Petrel, and a StackStorm.
+@Suite(.timeLimit(.minutes(3))) struct ProsodyTests {
+    private static let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+
+    private struct House: Sendable {
+        let prosody: Prosody
+        let stackStorm: SimulatedStackStorm
+        let desk: TestDesk
+        let backend: XMPPBackend
+    }
+
+    private static func run(
+        page: URL? = nil, policy: Dispatcher.Policy = Dispatcher.Policy(),
+        change: @Sendable (inout XMPPSettings) -> Void = { _ in },
+        _ body: @Sendable @escaping (House) async throws -> Void
+    ) async throws {
+        try await Prosody.run { prosody in
+            var chat = try prosody.settings()
+            change(&chat)
+            let backend = prosody.backend(chat)
+            try await SimulatedHouse.run(page: page, logger: logger) { simulated in
+                let house = House(
+                    prosody: prosody, stackStorm: simulated.stackStorm, desk: simulated.desk, backend: backend)
+                try await TestHost([backend], policy: policy, logger: logger).run([simulated.module]) {
+                    await house.stackStorm.untilHeard()
+                    try await body(house)
+                }
+            }
+        }
+    }
+
+    @Test func `help, a command in a room with its result there, and one to one`() async throws {
+        try await Self.run { house in
+            let alice = try await house.prosody.person("alice")
+            try await alice.saw("petrel")
+            try alice.say("!st2help fleet")
+            #expect(try await alice.heard()["text"]?.string?.contains("restart") == true)
+            try alice.say("!st2 restart nginx on web1", ["thread": "t1"])
+            let started = try await alice.heard("Restarting nginx.")
+            #expect(started["kind"] == "groupchat" && started["thread"] == "t1")
+            #expect(try await alice.heard("nginx restarted on 1 hosts.")["thread"] == "t1")
+            // The room shows accounts, so that StackStorm gets the account.
+            let execution = try #require(await house.stackStorm.lastExecution(of: "fleet.restart"))
+            #expect(execution["context"]?["api_user"] == "alice@localhost")
+            #expect(execution["context"]?["source_channel"] == "ops@conference.localhost")
+            try alice.say("!st2 echo in private", to: "petrel@localhost")
+            #expect(try await alice.heard("stdout : in private")["kind"] == "chat")
+        }
+    }
+}
+
+extension ProsodyTests {
+    @Test func `a refusal and a whisper are for one person`() async throws {
+        var limits = AccessLimits()
+        limits.users.deny = GlobList(["bob@localhost"])
+        let rule = AccessRule(index: 0, command: "st2*", modules: [], limits: limits)
+        try await Self.run(policy: Dispatcher.Policy(access: AccessControl(rules: [rule]))) { house in
+            let alice = try await house.prosody.person("alice")
+            let bob = try await house.prosody.person("bob")
+            try await bob.saw("petrel")
+            try bob.say("!st2 echo hello")
+            let denial = try await bob.heard("You may not run this")
+            #expect(denial["kind"] == "chat" && denial["from"] == "ops@conference.localhost/petrel")
+            await house.stackStorm.publish(
+                payload: [
+                    "user": "alice@localhost", "channel": "ops@conference.localhost", "whisper": true,
+                    "message": "only for you",
+                ], route: "errbot")
+            let whisper = try await alice.heard("only for you")
+            #expect(whisper["kind"] == "chat")
+            // And nothing of it was said in the room.
+            try alice.say("!st2 echo end")
+            let heard = try await alice.heard("stdout : end")
+            #expect(heard["kind"] == "groupchat")
+        }
+    }
+
+    @Test func `people log in by a link that comes one to one`() async throws {
+        let page = try #require(URL(string: "https://petrel.example.com/"))
+        try await Self.run(page: page) { house in
+            let alice = try await house.prosody.person("alice")
+            // What was said before the bot is there comes delayed, and is left out.
+            try await alice.saw("petrel")
+            try alice.say("!st2session_start tulip", to: "petrel@localhost")
+            let link = try await alice.heard("https://petrel.example.com/#link-")
+            #expect(link["xml"]?.string?.contains("no-store") == true)
+            try await house.desk.enter(.password(name: "alice", password: Secret("demo")))
+            _ = try await alice.heard("logged in")
+        }
+    }
+
+    @Test func `another nick where ours is taken, and back after a kick`() async throws {
+        try await Prosody.run { prosody in
+            // Who comes first owns the room.
+            let alice = try await prosody.person("alice")
+            let other = try await prosody.person("bob", nick: "petrel")
+            let backend = prosody.backend(try prosody.settings())
+            try await TestHost([backend]).run([Say()]) {
+                try await alice.saw("petrel_")
+                try other.say("I am not the bot")
+                #expect(try await alice.heard("not the bot")["from"] == "ops@conference.localhost/petrel")
+                try alice.order("kick", ["nick": "petrel_"])
+                // Its own nick is still somebody else's.
+                try await alice.saw("petrel_")
+                try alice.say("!say back")
+                #expect(try await alice.heard("back")["from"] == "ops@conference.localhost/petrel_")
+            }
+        }
+    }
+
+    @Test func `what was asked is answered once the server is back`() async throws {
+        try await Self.run { house in
+            let alice = try await house.prosody.person("alice")
+            try await alice.saw("petrel")
+            try alice.say("!st2 deploy shop", to: "petrel@localhost")
+            _ = try await alice.heard("fleet.deploy started")
+            let question = try await alice.heard("waits for an answer")["text"]?.string ?? ""
+            let id = try #require(question.firstMatch(of: /inquiry answer (\w+) approved/)?.1)
+            await house.prosody.stop(SIGKILL)
+            // The result comes while nobody can be told.
+            await house.stackStorm.settle(String(id), ["approved": true])
+            try await house.prosody.start()
+            // Whoever is not there gets it from the server, once they are.
+            let again = try await house.prosody.person("alice", in: nil)
+            _ = try await again.heard("is deployed")
+        }
+    }
+}
+
+/// Says what it was told.
+private struct Say: BotModule {
+    let name = "say"
+
+    var commands: [Command] {
+        [
+            Command("say", usage: "TEXT", summary: "Say it again.") { Reply($0.arguments) },
+            Command("who", summary: "Who asks.") { call in
+                Reply("\(call.message.sender.id) \(call.message.sender.isStable) \(call.message.room?.id ?? "-")")
+            },
+        ]
+    }
+}

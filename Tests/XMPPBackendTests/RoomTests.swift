@@ -1,0 +1,140 @@
+import PetrelKit
+import Testing
+
+@testable import XMPPBackend
+
+/// Rooms and counts, without a server.
+@Suite struct RoomTests {
+    /// A room that changes in place.
+    private final class Box {
+        private var room: XMPPRoom
+
+        init(_ room: XMPPRoom) { self.room = room }
+
+        var nick: String { room.nick }
+        var standing: XMPPRoom.Standing { room.standing }
+
+        func occupant(_ nick: String) -> XMPPRoom.Occupant? { room.occupant(nick) }
+        func join() -> XMLElement { room.join() }
+        func leave() { room.leave() }
+        func take(_ presence: XMLElement, from occupant: String?) -> XMPPRoom.Action {
+            room.take(presence, from: occupant)
+        }
+    }
+
+    private static func room() throws -> Box {
+        Box(XMPPRoom(try #require(JID("ops@conference.x")), nick: "petrel", password: Secret("word")))
+    }
+
+    private static func presence(
+        type: String? = nil, statuses: [String] = [], item: [String: String?] = [:], more: [XMLElement] = []
+    ) -> XMLElement {
+        let codes = statuses.map { XMLElement("status", "", ["code": $0]) }
+        return XMLElement(
+            "presence", "", ["type": type],
+            [XMLElement("x", XMPPNames.mucUser, [:], [XMLElement("item", "", item)] + codes + more)])
+    }
+
+    private static func refusal(_ condition: String) -> XMLElement {
+        XMLElement(
+            "presence", "", ["type": "error"],
+            [XMLElement("error", "", ["type": "cancel"], [XMLElement(condition, XMPPNames.stanzaErrors)])])
+    }
+
+    @Test func `joining asks for no past, and brings the password`() throws {
+        let room = try Self.room()
+        let presence = room.join()
+        #expect(presence["to"] == "ops@conference.x/petrel" && room.standing == .joining)
+        let muc = presence.child("x", XMPPNames.muc)
+        #expect(muc?.child("history")?["maxstanzas"] == "0" && muc?.child("password")?.text == "word")
+        #expect(room.take(Self.presence(item: ["jid": "Alice@x/phone"]), from: "alice") == .nothing)
+        #expect(room.take(Self.presence(statuses: ["110"]), from: "petrel") == .joined)
+        #expect(room.occupant("alice")?.jid?.description == "alice@x" && room.standing == .inside)
+        #expect(room.take(Self.presence(type: "unavailable"), from: "alice") == .nothing)
+        #expect(room.occupant("alice") == nil)
+    }
+
+    @Test func `another nick is taken where ours is taken, and a new room is unlocked`() throws {
+        let room = try Self.room()
+        _ = room.join()
+        #expect(room.take(Self.refusal("conflict"), from: "petrel") == .join)
+        #expect(room.join()["to"] == "ops@conference.x/petrel_")
+        #expect(room.take(Self.presence(statuses: ["110", "201"]), from: "petrel_") == .unlock)
+        #expect(room.nick == "petrel_")
+        room.leave()
+        #expect(room.join()["to"] == "ops@conference.x/petrel")
+        for _ in 0..<5 { #expect(room.take(Self.refusal("conflict"), from: room.nick) == .join); _ = room.join() }
+        #expect(room.take(Self.refusal("conflict"), from: room.nick) == .joinLater(reason: "conflict"))
+    }
+
+    @Test(arguments: ["not-authorized", "forbidden", "registration-required", "not-allowed"])
+    func `a room that does not want the bot is not asked again`(condition: String) throws {
+        let room = try Self.room()
+        _ = room.join()
+        guard case .tell = room.take(Self.refusal(condition), from: nil) else { return #expect(Bool(false)) }
+        guard case .barred = room.standing else { return #expect(Bool(false)) }
+    }
+
+    @Test func `who is kicked comes back, who is banned does not, and a room that was destroyed is not made again`()
+        throws
+    {
+        let room = try Self.room()
+        _ = room.join()
+        _ = room.take(Self.presence(statuses: ["110"]), from: "petrel")
+        let gone = Self.presence(type: "unavailable", statuses: ["307"])
+        guard case .joinLater = room.take(gone, from: "petrel") else { return #expect(Bool(false)) }
+        for end in [
+            Self.presence(type: "unavailable", statuses: ["110", "301"]),
+            Self.presence(type: "unavailable", statuses: ["110"], more: [XMLElement("destroy")]),
+            Self.presence(type: "unavailable", statuses: ["110", "321"]),
+        ] {
+            let room = try Self.room()
+            _ = room.join()
+            _ = room.take(Self.presence(statuses: ["110"]), from: "petrel")
+            guard case .tell = room.take(end, from: "petrel") else { return #expect(Bool(false)) }
+        }
+    }
+
+    @Test func `a nick that changes is followed`() throws {
+        let room = try Self.room()
+        _ = room.join()
+        _ = room.take(Self.presence(statuses: ["110"]), from: "petrel")
+        let change = Self.presence(type: "unavailable", statuses: ["110", "303"], item: ["nick": "bot"])
+        #expect(room.take(change, from: "petrel") == .nothing && room.nick == "bot" && room.standing == .inside)
+    }
+
+    @Test func `counts go over their end, and a server that has more than there is, is not believed`() async {
+        var management = StreamManagement()
+        management.begin(resumption: "r")
+        let fates = (0..<3).map { _ in StreamManagement.Fate() }
+        for fate in fates { management.send(XMLElement("message"), fate) }
+        management.acknowledge(9)
+        #expect(management.unacknowledged.count == 3)
+        management.acknowledge(2)
+        #expect(management.unacknowledged.count == 1)
+        #expect(await fates[1].wait(atMost: .zero) == true)
+        management.acknowledge(1)
+        #expect(management.unacknowledged.count == 1)
+        let lost = management.giveUp()
+        #expect(lost.count == 1 && management.unacknowledged.isEmpty)
+        management.send(XMLElement("message"), fates[2])
+        #expect(management.unacknowledged.isEmpty)
+    }
+
+    @Test func `servers are tried by priority, and by chance among equals`() {
+        func service(_ priority: Int, _ weight: Int, _ host: String) -> ServiceLookup.Service {
+            ServiceLookup.Service(
+                priority: priority, weight: weight, address: ServerAddress(host: host, port: 1, isDirect: false))
+        }
+        var random = SystemRandomNumberGenerator()
+        var firsts: Set<String> = []
+        for _ in 0..<200 {
+            let order = ServiceLookup.ordered(
+                [service(20, 0, "c"), service(10, 1, "a"), service(10, 1, "b"), service(10, 0, "d")], using: &random
+            ).map(\.address.host)
+            #expect(order.last == "c" && Set(order) == ["a", "b", "c", "d"])
+            firsts.insert(order[0])
+        }
+        #expect(firsts.isSuperset(of: ["a", "b"]))
+    }
+}

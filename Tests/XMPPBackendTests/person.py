@@ -1,0 +1,96 @@
+"""A person with an XMPP client that has nothing to do with Petrel: slixmpp.
+
+    person.py JID PASSWORD PORT CA [ROOM NICK]
+
+Orders come as JSON lines: {"do": "say", "to": …, "kind": "chat"|"groupchat", "text": …, "more": XML} and
+{"do": "kick"|"destroy"|"leave"|"join"|"subscribe"|"ask", …}. What comes is told as JSON lines. Ends with its input.
+"""
+import asyncio, json, logging, sys
+from xml.etree import ElementTree
+import slixmpp
+
+logging.basicConfig(level=logging.ERROR)
+
+
+def tell(**what):
+    print(json.dumps(what), flush=True)
+
+
+class Person(slixmpp.ClientXMPP):
+    def __init__(self, jid, password, ca, room=None, nick=None):
+        super().__init__(jid, password)
+        self.ca_certs = ca
+        self.room, self.nick = room, nick
+        for plugin in ("xep_0004", "xep_0045", "xep_0030", "xep_0092", "xep_0199", "xep_0198", "xep_0184", "xep_0359"):
+            self.register_plugin(plugin)
+        self["xep_0184"].auto_request = False
+        self.add_event_handler("session_start", self.begin)
+        self.add_event_handler("message", self.heard)
+        self.add_event_handler("presence_unsubscribed", lambda p: tell(unsubscribed=str(p["from"])))
+        self.add_event_handler("presence_subscribed", lambda p: tell(subscribed=str(p["from"])))
+        self.add_event_handler("receipt_received", lambda m: tell(receipt=m["receipt"]))
+        self.add_event_handler("failed_all_auth", lambda _: tell(failed=True))
+
+    async def begin(self, _):
+        self.send_presence()
+        if self.room:
+            muc = self["xep_0045"]
+            self.add_event_handler(f"muc::{self.room}::got_online", self.saw)
+            joined = await muc.join_muc_wait(self.room, self.nick, timeout=20, maxstanzas=0)
+            if 201 in joined[0]["muc"]["status_codes"]:
+                await muc.set_room_config(self.room, await muc.get_room_config(self.room))
+        tell(ready=str(self.boundjid))
+
+    def saw(self, presence):
+        tell(joined=presence["from"].resource)
+
+    def heard(self, message):
+        if message["type"] in ("chat", "groupchat", "normal") and message["body"]:
+            tell(**{"from": str(message["from"]), "kind": message["type"], "text": message["body"],
+                    "thread": message["thread"] or None, "id": message["id"], "xml": str(message)})
+        elif message["type"] == "error":
+            tell(error=str(message["error"]["condition"]), **{"from": str(message["from"])})
+
+    async def obey(self, order):
+        match order["do"]:
+            case "say":
+                message = self.make_message(mto=order["to"], mbody=order["text"], mtype=order["kind"])
+                if order.get("thread"):
+                    message["thread"] = order["thread"]
+                for more in order.get("more", []):
+                    message.xml.append(ElementTree.fromstring(more))
+                if order.get("id"):
+                    message["id"] = order["id"]
+                message.send()
+            case "kick":
+                await self["xep_0045"].set_role(self.room, order["nick"], "none", reason="enough")
+            case "ban":
+                await self["xep_0045"].set_affiliation(self.room, "outcast", jid=order["jid"])
+            case "destroy":
+                await self["xep_0045"].destroy(self.room, reason="done")
+            case "subscribe":
+                self.send_presence_subscription(pto=order["to"])
+            case "ask":
+                iq = self.make_iq(id=order.get("id", "q1"), ito=order["to"], itype=order.get("type", "get"))
+                iq.xml.append(ElementTree.fromstring(order["content"]))
+                try:
+                    tell(answer=str(await iq.send(timeout=20)))
+                except slixmpp.exceptions.IqError as problem:
+                    tell(refused=problem.condition)
+
+
+async def main():
+    jid, password, port, ca = sys.argv[1:5]
+    person = Person(jid, password, ca, *sys.argv[5:7])
+    person.connect("127.0.0.1", int(port))
+    reader = asyncio.StreamReader()
+    await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    while line := await reader.readline():
+        try:
+            await person.obey(json.loads(line))
+        except Exception as problem:
+            tell(problem=f"{type(problem).__name__}: {problem}")
+    await person.disconnect()
+
+
+asyncio.run(main())
