@@ -3,7 +3,7 @@ import Foundation
 import Testing
 
 /// A little of what `make faults` does.
-@Suite(.serialized, .timeLimit(.minutes(3))) struct FaultTests {
+@Suite(.serialized, .timeLimit(.minutes(10))) struct FaultTests {
     @Test(arguments: FaultSuite.scenarios.map(\.name)) func `nothing is lost, and nothing runs twice`(
         name: String
     ) async throws {

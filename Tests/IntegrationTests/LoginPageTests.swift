@@ -18,7 +18,7 @@ import Testing
 @testable import petrel
 
 /// The whole of Petrel behind nginx, a simulated StackStorm, and a real browser.
-@Suite(.timeLimit(.minutes(5)), .serialized) struct LoginPageTests {
+@Suite(.timeLimit(.minutes(10)), .serialized) struct LoginPageTests {
     private static func fill(
         _ browser: Browser, word: String = "tulip", _ user: String = "alice", _ password: String? = nil
     ) async throws {

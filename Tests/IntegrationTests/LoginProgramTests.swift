@@ -9,7 +9,7 @@ import Testing
 #endif
 
 /// Logins in the program as people run it: over restarts, with its key.
-@Suite(.timeLimit(.minutes(2)), .serialized) struct LoginProgramTests {
+@Suite(.timeLimit(.minutes(10)), .serialized) struct LoginProgramTests {
     private struct Running {
         let petrel: Program
         let base: String

@@ -17,7 +17,7 @@ import Testing
 
 @testable import petrel
 
-@Suite(.timeLimit(.minutes(2))) struct LoginProxyTests {
+@Suite(.timeLimit(.minutes(10))) struct LoginProxyTests {
     @Test func `nginx hides what is not for people, speaks modern TLS only, and passes on who asks`() async throws {
         try await LoginHouse.run { house in
             func get(_ path: String) async throws -> HTTPClientResponse {

@@ -6,7 +6,7 @@ import PetrelTesting
 import Testing
 
 /// Dead letters, from the command line and after a restart.
-@Suite(.timeLimit(.minutes(2))) struct OutboxProgramTests {
+@Suite(.timeLimit(.minutes(10))) struct OutboxProgramTests {
     private static let config = """
         {"backends": {"text": {"format": "jsonl", "linger": 0}}, "stackstorm": {
             "auth_url": "http://127.0.0.1:1/auth/v1", "api_url": "http://127.0.0.1:1/api/v1",

@@ -8,7 +8,7 @@ import Testing
     import FoundationNetworking
 #endif
 
-@Suite(.timeLimit(.minutes(2)), .serialized) struct ProgramTests {
+@Suite(.timeLimit(.minutes(10)), .serialized) struct ProgramTests {
     private static func configuration(port: Int, _ change: (inout [String: JSONValue]) -> Void = { _ in }) throws
         -> Data
     {

@@ -10,7 +10,7 @@ import Testing
 @testable import PetrelCore
 @testable import petrel
 
-@Suite(.timeLimit(.minutes(1))) struct StoreKeepingTests {
+@Suite(.timeLimit(.minutes(10))) struct StoreKeepingTests {
     private static let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
 
     private static func entry(_ line: String, age: TimeInterval) -> AuditEntry {

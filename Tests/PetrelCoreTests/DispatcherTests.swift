@@ -4,7 +4,7 @@ import Testing
 
 @testable import PetrelCore
 
-@Suite(.timeLimit(.minutes(1))) struct DispatcherTests {
+@Suite(.timeLimit(.minutes(10))) struct DispatcherTests {
     private struct Module: BotModule {
         var name = "m"
         var commands: [Command]

@@ -3,7 +3,7 @@ import PetrelKit
 import PetrelTesting
 import Testing
 
-@Suite(.timeLimit(.minutes(1))) struct StandardStreamTests {
+@Suite(.timeLimit(.minutes(10))) struct StandardStreamTests {
     /// A pipe that nobody reads yet, filled up.
     private static func full() throws -> (stream: StandardStream, pipe: Pipe, filler: Int) {
         let pipe = Pipe()

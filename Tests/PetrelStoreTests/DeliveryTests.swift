@@ -9,7 +9,7 @@ import Testing
 @testable import PetrelStore
 
 /// Delivery over the real store: what is said arrives, in order, whatever the backend and the disk do.
-@Suite(.timeLimit(.minutes(1))) struct DeliveryTests {
+@Suite(.timeLimit(.minutes(10))) struct DeliveryTests {
     private struct Refused: Error {}
 
     private static let ops = Address(backend: "test", place: .room("#ops"))

@@ -7,7 +7,7 @@ import Testing
 @testable import PetrelStore
 
 /// Writing, when the disk takes it and when it does not.
-@Suite(.timeLimit(.minutes(1))) struct WriteQueueTests {
+@Suite(.timeLimit(.minutes(10))) struct WriteQueueTests {
     static func withStore(_ body: (Store, String) async throws -> Void) async throws {
         try await withFolder { folder in
             let path = folder.appendingPathComponent("petrel.db").path

@@ -7,7 +7,7 @@ import Testing
 @testable import PetrelWeb
 
 /// The routes as values: no socket is needed.
-@Suite(.timeLimit(.minutes(1))) struct LoginRoutesTests {
+@Suite(.timeLimit(.minutes(10))) struct LoginRoutesTests {
     private struct Desk {
         let logins: OneTimeLogins
         let routes: [String: WebRoute]

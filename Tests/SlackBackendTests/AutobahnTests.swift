@@ -8,7 +8,7 @@ import Testing
 @testable import SlackBackend
 
 /// The cases of the Autobahn test suite, by a server from PyPI (kosoku). Compression (12 and 13) is not offered.
-@Suite(.timeLimit(.minutes(5))) struct AutobahnTests {
+@Suite(.timeLimit(.minutes(10))) struct AutobahnTests {
     private static let good: Set = ["OK", "NON-STRICT", "INFORMATIONAL"]
 
     @Test func `every case passes`() async throws {

@@ -10,7 +10,7 @@ import Testing
 @testable import SlackBackend
 
 /// Sockets, proxies, limits, and what breaks on the way to Slack.
-@Suite(.timeLimit(.minutes(3))) struct ConnectionTests {
+@Suite(.timeLimit(.minutes(10))) struct ConnectionTests {
     @Test func `what is no envelope costs nothing but itself`() async throws {
         try await Workspace.with { workspace in
             try await workspace.chat([Echo()]) { workspace in
@@ -117,7 +117,7 @@ import Testing
 
     @Test func `what cannot be taken is not acknowledged, and comes again`() async throws {
         try await Workspace.with { workspace in
-            try await workspace.order("patience", ["milliseconds": 2000])
+            try await workspace.order("patience", ["milliseconds": 5000])
             let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
             let settings = try workspace.settings
             let mode = SocketMode(SlackAPI(settings), settings, logger)

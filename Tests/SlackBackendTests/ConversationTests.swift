@@ -8,7 +8,7 @@ import Testing
 
 @testable import SlackBackend
 
-@Suite(.timeLimit(.minutes(3))) struct ConversationTests {
+@Suite(.timeLimit(.minutes(10))) struct ConversationTests {
     @Test func `the stand-in is proved by Slack's own clients`() async throws {
         let script = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent(
             "prove_stand_in.py")

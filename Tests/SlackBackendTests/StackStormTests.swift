@@ -11,7 +11,7 @@ import Testing
 @testable import SlackBackend
 
 /// People on Slack, Petrel, and a StackStorm.
-@Suite(.timeLimit(.minutes(3))) struct StackStormTests {
+@Suite(.timeLimit(.minutes(10))) struct StackStormTests {
     private static let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
 
     private struct House: Sendable {

@@ -6,7 +6,7 @@ import Testing
 
 @testable import StackStormClient
 
-@Suite(.timeLimit(.minutes(3))) struct DirectConnectionsTests {
+@Suite(.timeLimit(.minutes(10))) struct DirectConnectionsTests {
     private static func pool(
         _ port: Int, host: String = "127.0.0.1", answer: TimeAmount = .seconds(30), body: Int = 1_000
     ) -> DirectConnections {

@@ -5,7 +5,7 @@ import Testing
 
 @testable import StackStormClient
 
-@Suite(.timeLimit(.minutes(1))) struct HandOverTests {
+@Suite(.timeLimit(.minutes(10))) struct HandOverTests {
     private static let head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n\n"
 
     private static func event(_ data: String) -> String { "event: e\ndata: \(data)\n\n" }

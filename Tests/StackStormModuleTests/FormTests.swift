@@ -9,7 +9,7 @@ import Testing
 @testable import StackStormModule
 
 /// Forms for aliases, buttons, and the questions of workflows.
-@Suite(.timeLimit(.minutes(1))) struct FormTests {
+@Suite(.timeLimit(.minutes(10))) struct FormTests {
     private static func run(
         forms: Bool = true, access: AccessControl = AccessControl(), content: SimulatedContent = .demo,
         _ body: @Sendable @escaping (Bench) async throws -> Void

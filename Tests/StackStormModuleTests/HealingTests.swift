@@ -7,7 +7,7 @@ import Testing
 
 @testable import StackStormModule
 
-@Suite(.timeLimit(.minutes(2))) struct HealingTests {
+@Suite(.timeLimit(.minutes(10))) struct HealingTests {
     @Test func `a cut stream is connected again, and results come`() async throws {
         try await Bench.run { bench in
             for _ in 0..<5 {

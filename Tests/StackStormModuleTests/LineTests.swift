@@ -10,7 +10,7 @@ import Testing
 @testable import StackStormModule
 
 /// What rules see of a line, and what the audit keeps of it.
-@Suite(.timeLimit(.minutes(2))) struct LineTests {
+@Suite(.timeLimit(.minutes(10))) struct LineTests {
     private static let login = SimulatedContent(
         aliases: SimulatedContent.demo.aliases + [
             SimulatedContent.alias(

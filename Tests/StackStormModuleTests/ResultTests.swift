@@ -8,7 +8,7 @@ import Testing
 @testable import StackStormModule
 
 /// What StackStorm announces is said, once, whatever happens to the stream and to us.
-@Suite(.timeLimit(.minutes(2))) struct ResultTests {
+@Suite(.timeLimit(.minutes(10))) struct ResultTests {
     private static func announce(_ text: String, _ bench: Bench) async {
         await bench.stackStorm.publish(payload: ["channel": "#ops", "message": .string(text)], route: "errbot")
     }

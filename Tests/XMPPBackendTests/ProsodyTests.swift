@@ -10,7 +10,7 @@ import Testing
 @testable import XMPPBackend
 
 /// People with another client, a prosody, Petrel, and a StackStorm.
-@Suite(.timeLimit(.minutes(3))) struct ProsodyTests {
+@Suite(.timeLimit(.minutes(10))) struct ProsodyTests {
     private static let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
 
     private struct House: Sendable {
