@@ -116,9 +116,11 @@ let package = Package(
             "XMPPBackend", "Backends/XMPP",
             [
                 "PetrelKit", "PetrelLoop", "CExpat", "CResolver", log, nio,
+                .product(name: "AsyncHTTPClient", package: "async-http-client"),
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "CryptoExtras", package: "swift-crypto"),
                 .product(name: "DequeModule", package: "swift-collections"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),
                 .product(name: "NIOTLS", package: "swift-nio"),
@@ -132,9 +134,8 @@ let package = Package(
             name: "petrel",
             dependencies: [
                 "PetrelKit", "PetrelCore", "PetrelLoop", "PetrelStore", "PetrelWeb", "StackStormClient",
-                "StackStormSimulator", "TextBackend", "SlackBackend", "StackStormModule", "BuiltinsModule", log,
-                metrics,
-                lifecycle,
+                "StackStormSimulator", "TextBackend", "SlackBackend", "XMPPBackend", "StackStormModule",
+                "BuiltinsModule", log, metrics, lifecycle,
                 .target(name: "CMalloc", condition: .when(platforms: [.linux])),
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),

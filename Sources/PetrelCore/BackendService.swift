@@ -72,7 +72,8 @@ package final class BackendService: StatusReporting {
     package func status() -> [StatusLine] {
         let subject = "backend \(backend.name)"
         return switch state.value {
-        case .running: [StatusLine(subject, isHealthy: true, "running")]
+        case .running:
+            [StatusLine(subject, isHealthy: true, "running")] + ((backend as? any StatusReporting)?.status() ?? [])
         case .finished: [StatusLine(subject, isHealthy: true, "at the end of its input")]
         case .waiting(let reason): [StatusLine(subject, isHealthy: false, "connecting again: \(reason)")]
         case .failed(let reason): [StatusLine(subject, isHealthy: false, reason)]

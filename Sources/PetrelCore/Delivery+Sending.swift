@@ -90,7 +90,9 @@ extension Delivery {
         let texts = MessageSplitter.split(reply.text, atMost: most > 10 * Self.margin ? most - Self.margin : most)
         let isLast = parcel.pieces >= texts.count - 1
         let stamp = stamp(late, reply.text)
-        if parcel.pieces == 0, texts.count > Self.mostPieces, let backend = backend as? any FileSending {
+        if parcel.pieces == 0, texts.count > Self.mostPieces, backend.traits.files,
+            let backend = backend as? any FileSending
+        {
             var whole = reply
             whole.text = stamp + reply.text
             do {

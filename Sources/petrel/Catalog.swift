@@ -2,6 +2,7 @@ import Logging
 import PetrelKit
 import SlackBackend
 import TextBackend
+import XMPPBackend
 
 /// The one list of the backends that a configuration can name. A third party adds a line here, and its target to
 /// Package.swift.
@@ -18,6 +19,13 @@ enum Catalog {
             if let linger = options.linger { settings.linger = .seconds(linger) }
             let final = settings
             return { TextBackend(name: name, settings: final, logger: $0) }
+        },
+        "xmpp": BackendKind(
+            caution: "in a room that hides accounts people are known as room@host/nick, and anybody may take a nick: "
+                + "rules that name people hold only where the room shows accounts, and in direct chats"
+        ) { name, section, _ in
+            let settings = XMPPSettings(section)
+            return { XMPPBackend(name: name, settings: settings, version: PetrelApp.version, logger: $0) }
         },
     ]
 }

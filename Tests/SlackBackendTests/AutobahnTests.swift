@@ -50,6 +50,7 @@ import Testing
         var limits = WebSocket.Limits()
         limits.message = 32 << 20
         limits.silence = .seconds(60)
+        limits.handshake = .seconds(60)
         let client = WebSocketClient(on: MultiThreadedEventLoopGroup.singleton.next(), limits: limits)
         func url(_ path: String) throws -> URL { try #require(URL(string: address + path)) }
         let count = Locked(0)

@@ -27,7 +27,7 @@ import Testing
     ) async throws {
         try await Workspace.with { workspace in
             try await SimulatedHouse.run(page: page, logger: logger) {
-                $0.gracePeriod = .seconds(2)
+                $0.gracePeriod = .seconds(20)
             } _: { simulated in
                 let house = House(workspace: workspace, stackStorm: simulated.stackStorm, desk: simulated.desk)
                 try await workspace.chat([simulated.module], policy: policy) { settings in

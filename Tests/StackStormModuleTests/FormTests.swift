@@ -18,7 +18,7 @@ import Testing
         options.content = content
         options.traits.forms = forms
         options.policy.access = access
-        options.module = { $0.gracePeriod = .seconds(2) }
+        options.module = { $0.gracePeriod = .seconds(20) }
         try await Bench.run(options, body)
     }
 
@@ -194,7 +194,7 @@ import Testing
         try await Bench.withSimulator { stackStorm, port in
             for run in 0..<2 {
                 var settings = StackStormModuleSettings(client: try Bench.client(port: port))
-                settings.gracePeriod = .seconds(2)
+                settings.gracePeriod = .seconds(20)
                 let module = try StackStormModule(settings, logger: Bench.logger)
                 let backend = RecordingBackend()
                 try await TestHost([backend], store: store).run([module]) {

@@ -7,14 +7,16 @@ import PetrelLoop
 /// Chat over XMPP (RFC 6120, RFC 6121), in rooms (XEP-0045) and one to one.
 public final class XMPPBackend: ChatBackend {
     public let name: String
-    /// A stanza of ours stays below what servers take: 64 KiB with ejabberd's settings.
-    public let traits = BackendTraits(markdown: true, threads: true, privateReplies: true, maximumLength: 8_000)
 
     private let settings: XMPPSettings
     private let version: String
     private let logger: Logger
     private let link = XMPPLink()
     private let rooms: XMPPRooms
+    private let upload: XMPPUpload
+    /// Where the server sends the bot to, for the next connection.
+    private let otherServer = Locked<ServerAddress?>(nil)
+    private let isMeant = Locked<@Sendable (ChatMessage) -> Bool> { _ in true }
     private let storage = Locked<(any Storage)?>(nil)
     private let heard = Locked(ContinuousClock.now)
 
@@ -25,14 +27,21 @@ public final class XMPPBackend: ChatBackend {
         self.version = version
         self.logger = logger
         rooms = XMPPRooms(settings, link, logger)
+        upload = XMPPUpload(settings, link)
+    }
+
+    public var traits: BackendTraits {
+        BackendTraits(
+            markdown: true, threads: true, privateReplies: true, files: upload.service != nil, maximumLength: 8_000)
     }
 
     public func run(deliver: @escaping @Sendable (ChatMessage) async -> Void) async throws {
         let connector = XMPPConnector(
             loop: ChatLoop.shared.eventLoop, domain: settings.jid.domain, tls: settings.tls)
-        let channel = try await connector.open(try await settings.addresses())
+        let channel = try await connector.open(try await addresses())
         let inbox = XMPPInbox(
-            settings, link, rooms, await SeenMessages(storage.value, logger), version: version, logger, deliver)
+            settings, link, rooms, await SeenMessages(storage.value, logger), version: version, logger,
+            isMeant: isMeant.value, deliver)
         defer { link.disconnect() }
         try await channel.executeThenClose { inbound, outbound in
             let texts = link.connect()
@@ -40,10 +49,20 @@ public final class XMPPBackend: ChatBackend {
                 defer { group.cancelAll() }
                 group.addTask { try await self.write(texts, to: outbound) }
                 group.addTask { try await self.watch() }
+                group.addTask { try await self.keepAlive() }
                 group.addTask(executorPreference: ChatLoop.shared) { try await self.read(inbound, inbox) }
                 try await group.next()
             }
         }
+    }
+
+    private func addresses() async throws -> [ServerAddress] {
+        let other = otherServer.withLock { other in
+            defer { other = nil }
+            return other
+        }
+        if let other { return [other] }
+        return try await settings.addresses()
     }
 
     private func write(_ texts: AsyncStream<String>, to outbound: NIOAsyncChannelOutboundWriter<ByteBuffer>)
@@ -69,11 +88,20 @@ public final class XMPPBackend: ChatBackend {
             }
             do {
                 _ = try await link.ask(nil, "get", XMLElement("ping", XMPPNames.ping), within: settings.patience)
-            } catch XMPPLink.QuestionFailure.refused {
+            } catch is StanzaError {
                 // It does not know pings, and is there.
-            } catch XMPPLink.QuestionFailure.unanswered {
+            } catch is XMPPLink.Unanswered {
                 throw BackendFailure("The server does not answer any more.")
             }
+        }
+    }
+
+    /// A connection on which nothing is said for long is forgotten by what stands between.
+    private func keepAlive() async throws {
+        while true {
+            let pause = settings.keepAlive - link.lastWrite.duration(to: .now)
+            if pause <= .zero, link.isOpen { try link.write(" ") }
+            try await Task.sleep(for: pause > .zero ? pause : settings.keepAlive)
         }
     }
 
@@ -86,13 +114,15 @@ public final class XMPPBackend: ChatBackend {
         ) { text in try link.write(text) }
         do {
             let outcome = try await negotiation.run(&reader, link.management, bound: link.jid)
-            link.open(as: outcome.jid)
+            link.open(outcome)
             logger.info("Logged in as \(outcome.jid)\(outcome.isResumed ? ", where it was before" : "").")
             if !outcome.isResumed {
-                await rooms.leaveAll()
+                rooms.leaveAll()
                 try link.post(XMLElement("presence"))
-                await rooms.joinAll()
+                rooms.joinAll()
             }
+            let lookingForFiles = Task { await self.lookForFiles() }
+            defer { lookingForFiles.cancel() }
             try await serve(&reader, inbox)
         } catch let failure as StanzaParser.Failure {
             // The other side is told why (RFC 6120, section 4.9).
@@ -101,11 +131,34 @@ public final class XMPPBackend: ChatBackend {
                     + StreamHeader.end)
             throw BackendFailure("What the server sends cannot be read: \(failure.reason)")
         } catch let failure as StreamFailure {
-            let hint =
-                failure.condition == "conflict"
-                ? ". Another program uses the same resource: leave it out of jid, or choose another." : ""
-            throw BackendFailure("\(failure)\(hint)")
+            throw ended(failure)
         }
+    }
+
+    private func lookForFiles() async {
+        do {
+            try await upload.discover(at: settings.jid.domain)
+            guard let service = upload.service else { return }
+            logger.info("Long texts go as files to \(service.jid).")
+        } catch {
+            logger.info("Whether the server takes files is not known, and long texts come in pieces: \(error)")
+        }
+    }
+
+    /// Why the stream ended, and what is done about it.
+    private func ended(_ failure: StreamFailure) -> BackendFailure {
+        switch failure.condition {
+        case "conflict":
+            return BackendFailure(
+                "\(failure). Another program uses the same resource: leave it out of jid, or choose another.")
+        case "see-other-host":
+            guard let other = failure.otherHost.flatMap({ ServerAddress($0, isDirect: settings.security == .direct) })
+            else { break }
+            otherServer.withLock { $0 = other }
+            return BackendFailure("The server sends the bot to \(other.host).")
+        default: break
+        }
+        return BackendFailure("\(failure)")
     }
 
     private func serve(_ reader: inout StanzaReader, _ inbox: XMPPInbox) async throws {
@@ -134,19 +187,35 @@ public final class XMPPBackend: ChatBackend {
     }
 
     public func send(_ reply: Reply, to address: Address) async throws -> MessageReference? {
-        let (target, isRoom) = try await target(of: reply, at: address)
-        let id = UUID().uuidString
-        var message = XMPPContent.message(
-            reply, to: target, isRoom: isRoom, thread: address.thread, id: id, xhtml: settings.usesXHTML)
-        // Through a room to one of its occupants (XEP-0045, section 7.5).
-        if !isRoom, target.resource != nil, await rooms.isRoom(target) {
-            message.append(XMLElement("x", XMPPNames.mucUser))
-        }
-        try await link.send(message)
-        return MessageReference(id: id)
+        let (target, isRoom) = try target(of: reply, at: address)
+        let messages = XMPPContent.messages(
+            reply, to: target, isRoom: isRoom, thread: address.thread, xhtml: settings.usesXHTML,
+            mostBytes: link.mostBytes)
+        for message in messages { try await send(message, to: target, isRoom: isRoom) }
+        return messages.last?["id"].map { MessageReference(id: $0) }
     }
 
-    private func target(of reply: Reply, at address: Address) async throws -> (JID, isRoom: Bool) {
+    /// Returns once it has arrived, as far as that can be known: a room shows what was said in it.
+    private func send(_ message: XMLElement, to target: JID, isRoom: Bool) async throws {
+        var message = message
+        let id = message["id"] ?? ""
+        // Through a room to one of its occupants (XEP-0045, section 7.5).
+        if !isRoom, target.resource != nil, rooms.isRoom(target) { message.append(XMLElement("x", XMPPNames.mucUser)) }
+        let word = link.confirmations.await(id, from: target)
+        defer { link.confirmations.forget(id) }
+        try await link.send(message)
+        guard isRoom else {
+            // A server says so before it acknowledges what it could not hand on.
+            if let problem = word.value ?? nil { throw problem.failure(of: target, isRoom: false) }
+            return
+        }
+        guard let problem = await word.wait(atMost: settings.patience) else {
+            throw SendFailure("the room \(target) does not show what was said in it", .later(after: nil))
+        }
+        if let problem { throw problem.failure(of: target, isRoom: true) }
+    }
+
+    private func target(of reply: Reply, at address: Address) throws -> (JID, isRoom: Bool) {
         guard let jid = JID(address.place.id) else {
             throw SendFailure("\(address.place.id) is no address of XMPP", .never)
         }
@@ -157,12 +226,35 @@ public final class XMPPBackend: ChatBackend {
             }
             return (person, false)
         }
-        switch await rooms.room(jid)?.standing {
+        switch rooms.room(jid)?.standing {
         case nil: throw SendFailure("\(jid) is not among the rooms of the configuration", .never)
         case .barred(let reason)?: throw SendFailure("the room \(jid) \(reason)", .never)
         case .inside?: return (jid, true)
         case .outside?, .joining?: throw SendFailure("the bot is not in \(jid) at the moment", .later(after: nil))
         }
+    }
+}
+
+extension XMPPBackend: FileSending {
+    public func send(file name: String, _ reply: Reply, to address: Address) async throws -> MessageReference? {
+        // Whoever has the address of a file can read it.
+        guard !reply.isConfidential else { throw SendFailure("it must not be kept in a file", .never) }
+        let (target, isRoom) = try target(of: reply, at: address)
+        let url = try await upload.send(Array(reply.text.utf8), named: name)
+        let message = XMPPContent.message(linking: url, to: target, isRoom: isRoom, thread: address.thread)
+        try await send(message, to: target, isRoom: isRoom)
+        return message["id"].map { MessageReference(id: $0) }
+    }
+}
+
+extension XMPPBackend: Selecting {
+    public func select(_ isMeant: @escaping @Sendable (ChatMessage) -> Bool) { self.isMeant.withLock { $0 = isMeant } }
+}
+
+extension XMPPBackend: StatusReporting {
+    /// Only what people should know of.
+    public func status() -> [StatusLine] {
+        rooms.troubles.map { StatusLine("backend \(name)", isHealthy: false, $0) }
     }
 }
 

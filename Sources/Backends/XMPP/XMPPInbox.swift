@@ -9,11 +9,17 @@ actor XMPPInbox {
     private let seen: SeenMessages
     private let version: String
     private let logger: Logger
+    private let isMeant: @Sendable (ChatMessage) -> Bool
     private let deliver: @Sendable (ChatMessage) async -> Void
+    /// Who was told that something came too late.
+    private var told: Set<JID> = []
+    private static let mostTold = 1_000
 
+    /// - Parameter isMeant: whether a message is for the bot.
     init(
         _ settings: XMPPSettings, _ link: XMPPLink, _ rooms: XMPPRooms, _ seen: SeenMessages, version: String,
-        _ logger: Logger, _ deliver: @escaping @Sendable (ChatMessage) async -> Void
+        _ logger: Logger, isMeant: @escaping @Sendable (ChatMessage) -> Bool,
+        _ deliver: @escaping @Sendable (ChatMessage) async -> Void
     ) {
         self.settings = settings
         self.link = link
@@ -21,6 +27,7 @@ actor XMPPInbox {
         self.seen = seen
         self.version = version
         self.logger = logger
+        self.isMeant = isMeant
         self.deliver = deliver
     }
 
@@ -28,7 +35,7 @@ actor XMPPInbox {
     func take(_ stanza: XMLElement) async {
         switch stanza.name {
         case "message": await message(stanza)
-        case "presence": await presence(stanza)
+        case "presence": presence(stanza)
         case "iq":
             if let answer = XMPPAnswers.answer(to: stanza, version: version) {
                 post(answer)
@@ -47,16 +54,22 @@ actor XMPPInbox {
         }
     }
 
-    private func presence(_ stanza: XMLElement) async {
+    private func presence(_ stanza: XMLElement) {
         guard let from = stanza["from"].flatMap({ JID($0) }) else { return }
-        if await rooms.isRoom(from) { return await rooms.take(stanza, from: from) }
+        if rooms.isRoom(from) { return rooms.take(stanza, from: from) }
         guard stanza["type"] == "subscribe" else { return }
         let answer = settings.subscriptions == .accept ? "subscribed" : "unsubscribed"
         post(XMLElement("presence", "", ["to": from.bare.description, "type": answer]))
     }
 
     private func message(_ stanza: XMLElement) async {
-        guard let message = XMPPMessage(stanza), let chat = await chat(message) else { return }
+        if let error = StanzaError(stanza) { return cameBack(stanza, error) }
+        guard let message = XMPPMessage(stanza),
+            // The room shows what the bot has said.
+            message.kind == .chat || !link.confirmations.settle(message.id, from: message.from, nil),
+            let chat = chat(message)
+        else { return }
+        guard isNow(message) else { return missed(message, chat) }
         if message.wantsReceipt, message.kind == .chat, let id = message.id {
             post(
                 XMLElement(
@@ -68,15 +81,43 @@ actor XMPPInbox {
         await deliver(chat)
     }
 
+    /// What was on its way while the connection was away for a moment is as good as said now. All else that was kept for
+    /// somebody, the past of a room and what was sent to an absent bot, is not run: too much may have changed since.
+    private func isNow(_ message: XMPPMessage) -> Bool {
+        guard let delay = message.delay else { return true }
+        guard link.isResumed, let keeper = delay.keeper else { return false }
+        return keeper == JID(domain: settings.jid.domain) || keeper.bare == settings.jid.bare
+    }
+
+    /// Whoever waits for an answer is told that there is none.
+    private func missed(_ message: XMPPMessage, _ chat: ChatMessage) {
+        guard message.kind == .chat, chat.sender.isStable, isMeant(chat), told.count < Self.mostTold,
+            told.insert(message.from.bare).inserted
+        else { return }
+        let text = "What you wrote while I was away was not run. Please send it again if it still matters."
+        post(
+            XMLElement(
+                "message", "", ["to": message.from.bare.description, "type": "chat"], [XMLElement("body", text: text)]))
+    }
+
+    private func cameBack(_ stanza: XMLElement, _ error: StanzaError) {
+        guard let from = stanza["from"].flatMap({ JID($0) }) else { return }
+        if error.condition == "not-acceptable", from.resource == nil { rooms.isOutside(from) }
+        if !link.confirmations.settle(stanza["id"], from: from, error) {
+            logger.info("A message to \(from) came back: \(error)")
+        }
+    }
+
     /// Nil for what the bot itself said, and for what no room of ours says.
-    private func chat(_ message: XMPPMessage) async -> ChatMessage? {
-        let room = await rooms.room(message.from)
+    private func chat(_ message: XMPPMessage) -> ChatMessage? {
+        let room = rooms.room(message.from)
         guard message.kind == .groupchat else {
             if message.from.bare == settings.jid.bare { return nil }
+            let isOccupant = room != nil || message.isThroughRoom
             return ChatMessage(
                 id: XMPPMessageID(message.from).text,
-                sender: room.map { person(message.from, in: $0) } ?? account(message.from),
-                thread: message.thread, text: message.text)
+                sender: isOccupant ? occupant(message.from) : account(message.from), thread: message.thread,
+                text: message.text)
         }
         // Without a resource it is the room itself that speaks.
         guard let room, let nick = message.from.resource, nick != room.nick else { return nil }
@@ -93,8 +134,11 @@ actor XMPPInbox {
 
     /// An occupant: by the account where the room shows it, else by the nick, which anybody may take.
     private func person(_ jid: JID, in room: XMPPRoom) -> Person {
-        if let real = jid.resource.flatMap({ room.occupant($0)?.jid }) { return account(real) }
-        return Person(id: jid.description, name: jid.description, isStable: false)
+        jid.resource.flatMap { room.occupant($0)?.jid }.map { account($0) } ?? occupant(jid)
+    }
+
+    private func occupant(_ jid: JID) -> Person {
+        Person(id: jid.description, name: jid.description, isStable: false)
     }
 
     /// `petrel: help` and `petrel, help`.

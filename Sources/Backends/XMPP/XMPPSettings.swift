@@ -40,6 +40,8 @@ public struct XMPPSettings: Sendable {
     var silence = Duration.seconds(60)
     /// The answer to that may take so long.
     var patience = Duration.seconds(20)
+    /// Where nothing was said for so long, a space keeps the connection open (RFC 6120, section 4.6.1).
+    var keepAlive = Duration.seconds(45)
     /// A room that put the bot out is joined again after this time.
     var rejoining = Duration.seconds(10)
 

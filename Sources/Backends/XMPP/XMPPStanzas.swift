@@ -1,7 +1,7 @@
 import Foundation
 import PetrelKit
 
-/// What a person wrote, as a stanza says it; nil for what nobody wrote just now.
+/// What a person wrote, as a stanza says it; nil for what nobody wrote here.
 struct XMPPMessage: Sendable, Equatable {
     enum Kind: Sendable {
         case chat, groupchat
@@ -16,6 +16,15 @@ struct XMPPMessage: Sendable, Equatable {
     var text: String
     /// A receipt is wanted (XEP-0184).
     var wantsReceipt: Bool
+    /// One of a room wrote to the bot alone (XEP-0045, section 7.5).
+    var isThroughRoom: Bool
+    /// It was not said just now (XEP-0203).
+    var delay: Delay?
+
+    struct Delay: Sendable, Equatable {
+        /// Who kept it meanwhile.
+        var keeper: JID?
+    }
 
     init?(_ stanza: XMLElement) {
         guard stanza.name == "message", let from = stanza["from"].flatMap({ JID($0) }) else { return nil }
@@ -25,8 +34,8 @@ struct XMPPMessage: Sendable, Equatable {
         // An error, or a headline.
         default: return nil
         }
-        // What was said before we were there, what corrects what ran already, and what we or others said elsewhere.
-        guard !stanza.has("delay", XMPPNames.delay), !stanza.has("replace", XMPPNames.correction),
+        // What corrects what ran already, and what we or others said elsewhere.
+        guard !stanza.has("replace", XMPPNames.correction),
             !stanza.has("sent", XMPPNames.carbons), !stanza.has("received", XMPPNames.carbons),
             !stanza.has("forwarded", XMPPNames.forward),
             let body = stanza.child("body"), !body.text.isEmpty
@@ -37,6 +46,8 @@ struct XMPPMessage: Sendable, Equatable {
         thread = stanza.child("thread").map(\.text).flatMap { $0.isEmpty ? nil : $0 }
         text = body.text
         wantsReceipt = stanza.has("request", XMPPNames.receipts)
+        isThroughRoom = kind == .chat && stanza.has("x", XMPPNames.mucUser)
+        delay = stanza.child("delay", XMPPNames.delay).map { Delay(keeper: $0["from"].flatMap { JID($0) }) }
     }
 }
 
@@ -83,20 +94,82 @@ enum XMPPAnswers {
 
 /// Replies as stanzas.
 enum XMPPContent {
-    /// - Parameter id: names the message.
-    static func message(
-        _ reply: Reply, to jid: JID, isRoom: Bool, thread: String?, id: String, xhtml: Bool
+    /// Room for what a stanza holds besides its text.
+    private static let margin = 4_000
+
+    /// One message, or more where a stanza would get too large.
+    /// - Parameter mostBytes: of one stanza.
+    static func messages(
+        _ reply: Reply, to jid: JID, isRoom: Bool, thread: String?, xhtml: Bool, mostBytes: Int
+    ) -> [XMLElement] {
+        let texts = pieces(of: text(of: reply), mostBytes: max(mostBytes - margin, margin) / (xhtml ? 2 : 1))
+        return texts.enumerated().map { number, text in
+            var message = message(
+                text, to: jid, isRoom: isRoom, thread: thread, xhtml: xhtml, isConfidential: reply.isConfidential)
+            if number == texts.count - 1 { add(reply.extra["xmpp"], to: &message) }
+            return message
+        }
+    }
+
+    private static func message(
+        _ text: String, to jid: JID, isRoom: Bool, thread: String?, xhtml: Bool, isConfidential: Bool
     ) -> XMLElement {
-        let text = text(of: reply)
+        // Nobody can guess it, and who says that it came back knows it.
+        let id = UUID().uuidString
         var message = XMLElement(
             "message", "", ["to": jid.description, "type": isRoom ? "groupchat" : "chat", "id": id],
             [XMLElement("body", text: text)])
         if let thread { message.append(XMLElement("thread", text: thread)) }
         message.append(XMLElement("origin-id", XMPPNames.ids, ["id": id]))
-        if reply.isConfidential { message.append(XMLElement("no-store", XMPPNames.hints)) }
+        if isConfidential { message.append(XMLElement("no-store", XMPPNames.hints)) }
         if xhtml { message.append(rich(text)) }
         return message
     }
+
+    /// A file that can be had elsewhere (XEP-0066).
+    static func message(linking url: URL, to jid: JID, isRoom: Bool, thread: String?) -> XMLElement {
+        var message = message(
+            url.absoluteString, to: jid, isRoom: isRoom, thread: thread, xhtml: false, isConfidential: false)
+        message.append(outOfBand(url.absoluteString))
+        return message
+    }
+
+    private static func outOfBand(_ url: String) -> XMLElement {
+        XMLElement("x", XMPPNames.outOfBand, [:], [XMLElement("url", text: url)])
+    }
+
+    /// StackStorm's `extra.xmpp` may name a subject, and the address of a file.
+    private static func add(_ extra: JSONValue?, to message: inout XMLElement) {
+        if let subject = extra?["subject"]?.string { message.append(XMLElement("subject", text: subject)) }
+        if let url = extra?["url"]?.string { message.append(outOfBand(url)) }
+    }
+
+    /// No grapheme is cut that is smaller than a piece.
+    static func pieces(of text: String, mostBytes: Int) -> [String] {
+        guard XMLElement.escaped(text).utf8.count > mostBytes else { return [text] }
+        var pieces: [String] = []
+        var (piece, size) = ("", 0)
+        func take(_ part: String) {
+            let bytes = XMLElement.escaped(part).utf8.count
+            if size + bytes > mostBytes {
+                pieces.append(piece)
+                (piece, size) = ("", 0)
+            }
+            piece += part
+            size += bytes
+        }
+        for character in text {
+            if character.utf8.count * longestEscape <= mostBytes {
+                take(String(character))
+            } else {
+                for scalar in character.unicodeScalars { take(String(scalar)) }
+            }
+        }
+        return pieces + [piece]
+    }
+
+    /// Bytes that one byte may become: `&quot;`.
+    private static let longestEscape = 6
 
     /// StackStorm's `extra.xmpp` may say the text otherwise; without one there is what there is for all.
     static func text(of reply: Reply) -> String {

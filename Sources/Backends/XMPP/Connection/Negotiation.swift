@@ -10,6 +10,8 @@ struct Negotiation: Sendable {
         var jid: JID
         /// The stream from before goes on.
         var isResumed: Bool
+        /// The largest stanza that the server takes (XEP-0478); nil where it does not say.
+        var mostBytes: Int?
     }
 
     typealias Write = @Sendable (String) async throws -> Void
@@ -25,10 +27,13 @@ struct Negotiation: Sendable {
         try await authenticate(&reader, features)
         features = try await begin(&reader)
         let manages = features.has("sm", XMPPNames.management)
-        if manages, let bound, try await resume(&reader, management) { return Outcome(jid: bound, isResumed: true) }
+        let limit = features.child("limits", XMPPNames.limits)?.child("max-bytes").flatMap { Int($0.text) }
+        if manages, let bound, try await resume(&reader, management) {
+            return Outcome(jid: bound, isResumed: true, mostBytes: limit)
+        }
         let jid = try await bind(&reader, features)
         if manages { try await enable(&reader, management) }
-        return Outcome(jid: jid, isResumed: false)
+        return Outcome(jid: jid, isResumed: false, mostBytes: limit)
     }
 
     private func send(_ element: XMLElement) async throws { try await write(element.xml(in: XMPPNames.client)) }
@@ -164,8 +169,8 @@ struct Negotiation: Sendable {
         try await send(XMLElement("iq", "", ["type": "set", "id": request.name], [request]))
         let answer = try await reader.stanza()
         guard answer.name == "iq", answer["type"] == "result", answer["id"] == request.name else {
-            let condition = answer.child("error")?.children.first?.name ?? answer.name
-            throw BackendFailure("The server refuses <\(request.name)>: \(condition).")
+            let problem = StanzaError(answer).map { "\($0)" } ?? "it sends <\(answer.name)>"
+            throw BackendFailure("The server refuses <\(request.name)>: \(problem).")
         }
         return answer
     }

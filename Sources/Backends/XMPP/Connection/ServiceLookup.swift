@@ -1,4 +1,5 @@
 import CResolver
+import Foundation
 import NIOPosix
 
 /// Where a server can be reached.
@@ -7,6 +8,23 @@ struct ServerAddress: Sendable, Hashable {
     var port: Int
     /// TLS from the first byte (XEP-0368); else it is begun by STARTTLS.
     var isDirect: Bool
+
+    init(host: String, port: Int, isDirect: Bool) {
+        self.host = host
+        self.port = port
+        self.isDirect = isDirect
+    }
+
+    /// `host`, `host:port` or `[address]:port`, as servers name another one; nil for what is none.
+    init?(_ text: String, isDirect: Bool) {
+        let standard = isDirect ? 5_223 : 5_222
+        guard let url = URLComponents(string: "xmpp://\(text)"), let host = url.host, !host.isEmpty, url.path.isEmpty
+        else { return nil }
+        let isBracketed = host.hasPrefix("[") && host.hasSuffix("]")
+        self.init(
+            host: isBracketed ? String(host.dropFirst().dropLast()) : host, port: url.port ?? standard,
+            isDirect: isDirect)
+    }
 }
 
 /// Finds the servers of a domain (RFC 6120, section 3.2; XEP-0368).

@@ -18,6 +18,8 @@ struct StreamFailure: Error, Equatable, CustomStringConvertible {
     /// RFC 6120, section 4.9.3.
     var condition: String
     var text: String?
+    /// Another server that is to be used (RFC 6120, section 4.9.3.19), as `host` or `host:port`.
+    var otherHost: String?
 
     /// Nil for any other stanza.
     init?(_ stanza: XMLElement) {
@@ -25,6 +27,7 @@ struct StreamFailure: Error, Equatable, CustomStringConvertible {
         let children = stanza.children.filter { $0.namespace == XMPPNames.streamErrors }
         condition = children.first { $0.name != "text" }?.name ?? "undefined-condition"
         text = children.first { $0.name == "text" }?.text
+        otherHost = children.first { $0.name == "see-other-host" }?.text
     }
 
     var description: String { "the server ended the stream: \(condition)\(text.map { " (\($0))" } ?? "")" }

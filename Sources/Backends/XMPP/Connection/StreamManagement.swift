@@ -1,5 +1,4 @@
 import DequeModule
-import PetrelKit
 
 /// The counts of XEP-0198: what the server has of ours, and we of its.
 struct StreamManagement: Sendable {
@@ -9,24 +8,8 @@ struct StreamManagement: Sendable {
         var fate: Fate
     }
 
-    /// How it goes on with a stanza: whoever sent it waits for that.
-    final class Fate: Sendable {
-        private let state = Locked<Bool?>(nil)
-        private let settled = Signal()
-
-        var isSettled: Bool { state.value != nil }
-
-        func settle(_ isTaken: Bool) {
-            state.withLock { if $0 == nil { $0 = isTaken } }
-            settled.open()
-        }
-
-        /// Whether the server has it; nil where that is not known in this time.
-        func wait(atMost limit: Duration) async -> Bool? {
-            await Signal.wait(for: settled, atMost: limit)
-            return state.value
-        }
-    }
+    /// Whether the server has a stanza: whoever sent it waits for that.
+    typealias Fate = Promised<Bool>
 
     /// Names the stream where it can be resumed.
     var resumption: String?
@@ -62,7 +45,7 @@ struct StreamManagement: Sendable {
 
     /// What has to be sent again on a stream that goes on, but for what was given up meanwhile.
     mutating func resend() -> [XMLElement] {
-        unacknowledged.removeAll { $0.fate.isSettled }
+        unacknowledged.removeAll { $0.fate.value != nil }
         return unacknowledged.map(\.stanza)
     }
 

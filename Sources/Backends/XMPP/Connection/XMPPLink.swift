@@ -8,11 +8,8 @@ final class XMPPLink: Sendable {
     /// There is no stream at the moment.
     struct NotConnected: Error {}
 
-    /// Why a question was not answered as one would like.
-    enum QuestionFailure: Error, Equatable {
-        case refused(condition: String)
-        case unanswered
-    }
+    /// A question got no answer in time. One that was refused is a ``StanzaError``.
+    struct Unanswered: Error {}
 
     private struct Question {
         var asked: JID?
@@ -23,26 +20,42 @@ final class XMPPLink: Sendable {
         var outgoing: AsyncStream<String>.Continuation?
         /// Bytes that wait to be written.
         var waiting = 0
+        var lastWrite = ContinuousClock.now
         var questions: [String: Question] = [:]
         var count = 0
         /// With the resource that the server gave.
         var jid: JID?
         /// Somebody else than the negotiation may speak.
         var isOpen = false
+        /// What was sent while the connection was away comes now.
+        var isResumed = false
+        var mostBytes = XMPPLink.usualBytes
     }
 
     /// More bytes than this wait only while the server reads slowly: what is said then waits in the store.
     private static let most = 4 << 20
     private static let mostQuestions = 1_000
+    /// ejabberd's limit; prosody takes four times as much.
+    static let usualBytes = 65_536
     /// So long a stream that broke off may be taken up again before what was on its way is sent anew.
     private static let patience = Duration.seconds(120)
 
     let management = Locked(StreamManagement())
+    let confirmations = Confirmations()
     private let state = Locked(State())
 
     var jid: JID? { state.value.jid }
 
     var isOpen: Bool { state.value.isOpen }
+
+    /// The stream went on where it was.
+    var isResumed: Bool { state.value.isResumed }
+
+    /// The largest stanza that the server takes.
+    var mostBytes: Int { state.value.mostBytes }
+
+    /// When something was written the last time.
+    var lastWrite: ContinuousClock.Instant { state.value.lastWrite }
 
     /// A connection is there.
     /// - Returns: what is to be written to it, in its order.
@@ -56,9 +69,11 @@ final class XMPPLink: Sendable {
     }
 
     /// The stream can be used.
-    func open(as jid: JID) {
+    func open(_ outcome: Negotiation.Outcome) {
         state.withLock { state in
-            state.jid = jid
+            state.jid = outcome.jid
+            state.isResumed = outcome.isResumed
+            state.mostBytes = min(outcome.mostBytes ?? Self.usualBytes, Self.usualBytes)
             state.isOpen = true
         }
     }
@@ -74,7 +89,7 @@ final class XMPPLink: Sendable {
             return (state.outgoing, state.questions.values.map(\.answer))
         }
         outgoing?.finish()
-        for question in questions { question.resume(throwing: QuestionFailure.unanswered) }
+        for question in questions { question.resume(throwing: Unanswered()) }
         management.withLock { management in
             // Without a name to take it up by, nobody knows what arrived.
             guard management.resumption == nil else { return }
@@ -89,6 +104,7 @@ final class XMPPLink: Sendable {
         let isWritten = state.withLock { state in
             guard let outgoing = state.outgoing else { return false }
             state.waiting += text.utf8.count
+            state.lastWrite = .now
             outgoing.yield(text)
             return true
         }
@@ -132,7 +148,8 @@ final class XMPPLink: Sendable {
         }
     }
 
-    /// Asks something (RFC 6120, section 8.2.3) and returns the answer's element. Throws ``QuestionFailure``.
+    /// Asks something (RFC 6120, section 8.2.3) and returns the answer. Throws ``StanzaError`` or
+    /// ``Unanswered``.
     /// - Parameter asked: nil for our own server.
     func ask(
         _ asked: JID?, _ type: String, _ content: XMLElement, within patience: Duration = .seconds(20)
@@ -141,7 +158,7 @@ final class XMPPLink: Sendable {
         let stanza = XMLElement("iq", "", ["type": type, "to": asked?.description, "id": id], [content])
         let timer = Task {
             try await Task.sleep(for: patience)
-            self.settle(id, .failure(QuestionFailure.unanswered))
+            self.settle(id, .failure(Unanswered()))
         }
         defer { timer.cancel() }
         return try await withTaskCancellationHandler {
@@ -152,8 +169,8 @@ final class XMPPLink: Sendable {
                     return true
                 }
                 guard isTaken, (try? post(stanza)) != nil else {
-                    if !isTaken { return continuation.resume(throwing: QuestionFailure.unanswered) }
-                    return settle(id, .failure(QuestionFailure.unanswered))
+                    if !isTaken { return continuation.resume(throwing: Unanswered()) }
+                    return settle(id, .failure(Unanswered()))
                 }
             }
         } onCancel: {
@@ -176,9 +193,8 @@ final class XMPPLink: Sendable {
             return state.questions.removeValue(forKey: id)
         }
         guard let question else { return }
-        if stanza["type"] == "result" { return question.answer.resume(returning: stanza) }
-        let condition = stanza.child("error")?.children.first { $0.namespace == XMPPNames.stanzaErrors }?.name
-        question.answer.resume(throwing: QuestionFailure.refused(condition: condition ?? "undefined-condition"))
+        if let error = StanzaError(stanza) { return question.answer.resume(throwing: error) }
+        question.answer.resume(returning: stanza)
     }
 
     /// Our own server may answer without a name, or by ours.

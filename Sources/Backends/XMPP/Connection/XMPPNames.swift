@@ -10,6 +10,8 @@ enum XMPPNames {
     static let stanzaErrors = "urn:ietf:params:xml:ns:xmpp-stanzas"
     /// XEP-0198
     static let management = "urn:xmpp:sm:3"
+    /// XEP-0478
+    static let limits = "urn:xmpp:stream-limits:0"
     /// XEP-0199
     static let ping = "urn:xmpp:ping"
     /// XEP-0030

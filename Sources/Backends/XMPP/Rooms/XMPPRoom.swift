@@ -73,6 +73,13 @@ struct XMPPRoom: Sendable {
         occupants = [:]
     }
 
+    /// It is not in, whatever was believed. Whether that is news.
+    mutating func isPutOut() -> Bool {
+        guard standing == .inside else { return false }
+        standing = .outside
+        return true
+    }
+
     mutating func take(_ presence: XMLElement, from occupant: String?) -> Action {
         switch presence["type"] {
         case "error": return refused(presence, occupant)
@@ -132,12 +139,11 @@ struct XMPPRoom: Sendable {
     }
 
     private mutating func refused(_ presence: XMLElement, _ occupant: String?) -> Action {
-        guard standing == .joining, occupant == nil || occupant == nick, let error = presence.child("error") else {
+        guard standing == .joining, occupant == nil || occupant == nick, let error = StanzaError(presence) else {
             return .nothing
         }
-        let condition = error.children.first { $0.namespace == XMPPNames.stanzaErrors }?.name ?? "undefined-condition"
         standing = .outside
-        switch condition {
+        switch error.condition {
         case "conflict" where conflicts < Self.mostConflicts:
             conflicts += 1
             nick += "_"
@@ -149,7 +155,7 @@ struct XMPPRoom: Sendable {
         case "not-allowed": return bar("may not be made by the bot, and is not there")
         case "item-not-found": return .joinLater(reason: "its owner has not opened it yet")
         case "jid-malformed", "not-acceptable": return bar("does not take the nick \(nick)")
-        default: return .joinLater(reason: condition)
+        default: return .joinLater(reason: "\(error)")
         }
     }
 

@@ -2,82 +2,109 @@ import Logging
 import PetrelKit
 
 /// The rooms that the bot is in, or should be: joins them, and joins again.
-actor XMPPRooms {
+final class XMPPRooms: Sendable {
+    private struct State {
+        var rooms: [JID: XMPPRoom]
+        /// Joins that wait, so that they end with the connection.
+        var waiting: [JID: Task<Void, Never>] = [:]
+    }
+
     private let link: XMPPLink
     private let logger: Logger
     private let pause: Duration
-    private var rooms: [JID: XMPPRoom]
-    /// Joins that wait, so that they end with the connection.
-    private var waiting: [JID: Task<Void, Never>] = [:]
+    private let state: Locked<State>
 
     init(_ settings: XMPPSettings, _ link: XMPPLink, _ logger: Logger) {
         self.link = link
         self.logger = logger
         pause = settings.rejoining
-        rooms = Dictionary(
-            settings.rooms.map { ($0.jid, XMPPRoom($0.jid, nick: settings.nick, password: $0.password)) }
-        ) { first, _ in first }
+        let rooms = settings.rooms.map { ($0.jid, XMPPRoom($0.jid, nick: settings.nick, password: $0.password)) }
+        state = Locked(State(rooms: Dictionary(rooms) { first, _ in first }))
     }
 
-    func isRoom(_ jid: JID) -> Bool { rooms[jid.bare] != nil }
+    func isRoom(_ jid: JID) -> Bool { state.withLock { $0.rooms[jid.bare] != nil } }
 
-    func room(_ jid: JID) -> XMPPRoom? { rooms[jid.bare] }
+    func room(_ jid: JID) -> XMPPRoom? { state.withLock { $0.rooms[jid.bare] } }
 
-    /// What is not as it should be.
+    /// What is not as it should be, one line for each.
     var troubles: [String] {
-        rooms.values.compactMap { room in
-            switch room.standing {
-            case .inside, .joining: nil
-            case .outside: "not in \(room.jid) at the moment"
-            case .barred(let reason): "\(room.jid) \(reason)"
+        state.withLock { state in
+            state.rooms.values.compactMap { room in
+                switch room.standing {
+                case .inside, .joining: nil
+                case .outside: "not in \(room.jid) at the moment"
+                case .barred(let reason): "\(room.jid) \(reason)"
+                }
             }
         }.sorted()
     }
 
     func joinAll() {
-        for jid in rooms.keys.sorted(by: { $0.description < $1.description }) { join(jid) }
+        let jids = state.withLock { Array($0.rooms.keys) }
+        for jid in jids.sorted(by: { $0.description < $1.description }) { join(jid) }
     }
 
     /// The stream is gone, and with it the bot's place in its rooms.
     func leaveAll() {
-        for (jid, task) in waiting {
-            task.cancel()
-            waiting[jid] = nil
+        let waiting = state.withLock { state in
+            for jid in state.rooms.keys { state.rooms[jid]?.leave() }
+            defer { state.waiting = [:] }
+            return state.waiting.values
         }
-        for jid in rooms.keys { rooms[jid]?.leave() }
+        for task in waiting { task.cancel() }
     }
 
     private func join(_ jid: JID) {
-        guard let presence = rooms[jid]?.join() else { return }
-        // Without a connection it is joined when there is one.
-        try? link.post(presence)
+        guard let presence = state.withLock({ $0.rooms[jid]?.join() }) else { return }
+        do {
+            try link.post(presence)
+        } catch {
+            logger.debug("There is no connection: \(jid) is joined when there is one.")
+        }
+    }
+
+    /// A room does not know the bot, which believed to be in it.
+    func isOutside(_ jid: JID) {
+        guard state.withLock({ $0.rooms[jid.bare]?.isPutOut() }) == true else { return }
+        joinLater(jid.bare, "the room does not know it")
     }
 
     /// A presence of a room that is one of ours.
     func take(_ presence: XMLElement, from: JID) {
         let jid = from.bare
-        guard let action = rooms[jid]?.take(presence, from: from.resource) else { return }
+        guard let action = state.withLock({ $0.rooms[jid]?.take(presence, from: from.resource) }) else { return }
         switch action {
         case .nothing: break
         case .joined: logger.info("The bot is in \(jid).")
         case .join: join(jid)
         case .tell(let text): logger.error("\(text)")
-        case .joinLater(let reason):
-            logger.warning("The bot is not in \(jid) any more: \(reason). It joins again in a moment.")
-            waiting[jid]?.cancel()
-            waiting[jid] = Task { [pause] in
-                guard (try? await Task.sleep(for: pause)) != nil else { return }
-                self.join(jid)
-            }
-        case .unlock:
-            logger.notice("The room \(jid) is new: the bot has made it, with the settings that the server suggests.")
-            Task { [link, logger] in
-                do {
-                    let form = XMLElement("x", XMPPNames.data, ["type": "submit"])
-                    _ = try await link.ask(jid, "set", XMLElement("query", XMPPNames.mucOwner, [:], [form]))
-                } catch {
-                    logger.warning("The room \(jid) could not be opened for others: \(error)")
-                }
+        case .joinLater(let reason): joinLater(jid, reason)
+        case .unlock: unlock(jid)
+        }
+    }
+
+    private func joinLater(_ jid: JID, _ reason: String) {
+        logger.warning("The bot is not in \(jid) any more: \(reason). It joins again in a moment.")
+        let join = Task { [pause] in
+            guard (try? await Task.sleep(for: pause)) != nil else { return }
+            self.join(jid)
+        }
+        let earlier = state.withLock { state in
+            defer { state.waiting[jid] = join }
+            return state.waiting[jid]
+        }
+        earlier?.cancel()
+    }
+
+    /// Takes the settings that the server suggests (XEP-0045, section 10.1.2).
+    private func unlock(_ jid: JID) {
+        logger.notice("The room \(jid) is new: the bot has made it, with the settings that the server suggests.")
+        Task { [link, logger] in
+            do {
+                let form = XMLElement("x", XMPPNames.data, ["type": "submit"])
+                _ = try await link.ask(jid, "set", XMLElement("query", XMPPNames.mucOwner, [:], [form]))
+            } catch {
+                logger.warning("The room \(jid) could not be opened for others: \(error)")
             }
         }
     }

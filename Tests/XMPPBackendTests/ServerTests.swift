@@ -9,29 +9,29 @@ import Testing
 
 @testable import XMPPBackend
 
-/// People with another client, a prosody, Petrel, and a StackStorm.
-@Suite(.timeLimit(.minutes(10))) struct ProsodyTests {
+/// People with another client, a real server, Petrel, and a StackStorm.
+@Suite(.timeLimit(.minutes(10))) struct ServerTests {
     private static let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
 
     private struct House: Sendable {
-        let prosody: Prosody
+        let server: XMPPServer
         let stackStorm: SimulatedStackStorm
         let desk: TestDesk
         let backend: XMPPBackend
     }
 
     private static func run(
-        page: URL? = nil, policy: Dispatcher.Policy = Dispatcher.Policy(),
+        _ kind: XMPPServer.Kind, page: URL? = nil, policy: Dispatcher.Policy = Dispatcher.Policy(),
         change: @Sendable (inout XMPPSettings) -> Void = { _ in },
         _ body: @Sendable @escaping (House) async throws -> Void
     ) async throws {
-        try await Prosody.run { prosody in
-            var chat = try prosody.settings()
+        try await XMPPServer.run(kind) { server in
+            var chat = try server.settings()
             change(&chat)
-            let backend = prosody.backend(chat)
+            let backend = server.backend(chat)
             try await SimulatedHouse.run(page: page, logger: logger) { simulated in
                 let house = House(
-                    prosody: prosody, stackStorm: simulated.stackStorm, desk: simulated.desk, backend: backend)
+                    server: server, stackStorm: simulated.stackStorm, desk: simulated.desk, backend: backend)
                 try await TestHost([backend], policy: policy, logger: logger).run([simulated.module]) {
                     await house.stackStorm.untilHeard()
                     try await body(house)
@@ -40,9 +40,10 @@ import Testing
         }
     }
 
-    @Test func `help, a command in a room with its result there, and one to one`() async throws {
-        try await Self.run { house in
-            let alice = try await house.prosody.person("alice")
+    @Test(arguments: XMPPServer.Kind.tested)
+    func `help, a command in a room with its result there, and one to one`(_ kind: XMPPServer.Kind) async throws {
+        try await Self.run(kind) { house in
+            let alice = try await house.server.person("alice")
             try await alice.saw("petrel")
             try alice.say("!st2help fleet")
             #expect(try await alice.heard()["text"]?.string?.contains("restart") == true)
@@ -60,14 +61,15 @@ import Testing
     }
 }
 
-extension ProsodyTests {
-    @Test func `a refusal and a whisper are for one person`() async throws {
+extension ServerTests {
+    @Test(arguments: XMPPServer.Kind.tested)
+    func `a refusal and a whisper are for one person`(_ kind: XMPPServer.Kind) async throws {
         var limits = AccessLimits()
         limits.users.deny = GlobList(["bob@localhost"])
         let rule = AccessRule(index: 0, command: "st2*", modules: [], limits: limits)
-        try await Self.run(policy: Dispatcher.Policy(access: AccessControl(rules: [rule]))) { house in
-            let alice = try await house.prosody.person("alice")
-            let bob = try await house.prosody.person("bob")
+        try await Self.run(kind, policy: Dispatcher.Policy(access: AccessControl(rules: [rule]))) { house in
+            let alice = try await house.server.person("alice")
+            let bob = try await house.server.person("bob")
             try await bob.saw("petrel")
             try bob.say("!st2 echo hello")
             let denial = try await bob.heard("You may not run this")
@@ -86,10 +88,11 @@ extension ProsodyTests {
         }
     }
 
-    @Test func `people log in by a link that comes one to one`() async throws {
+    @Test(arguments: XMPPServer.Kind.tested)
+    func `people log in by a link that comes one to one`(_ kind: XMPPServer.Kind) async throws {
         let page = try #require(URL(string: "https://petrel.example.com/"))
-        try await Self.run(page: page) { house in
-            let alice = try await house.prosody.person("alice")
+        try await Self.run(kind, page: page) { house in
+            let alice = try await house.server.person("alice")
             // What was said before the bot is there comes delayed, and is left out.
             try await alice.saw("petrel")
             try alice.say("!st2session_start tulip", to: "petrel@localhost")
@@ -100,12 +103,13 @@ extension ProsodyTests {
         }
     }
 
-    @Test func `another nick where ours is taken, and back after a kick`() async throws {
-        try await Prosody.run { prosody in
+    @Test(arguments: XMPPServer.Kind.tested)
+    func `another nick where ours is taken, and back after a kick`(_ kind: XMPPServer.Kind) async throws {
+        try await XMPPServer.run(kind) { server in
             // Who comes first owns the room.
-            let alice = try await prosody.person("alice")
-            let other = try await prosody.person("bob", nick: "petrel")
-            let backend = prosody.backend(try prosody.settings())
+            let alice = try await server.person("alice")
+            let other = try await server.person("bob", nick: "petrel")
+            let backend = server.backend(try server.settings())
             try await TestHost([backend]).run([Say()]) {
                 try await alice.saw("petrel_")
                 try other.say("I am not the bot")
@@ -119,20 +123,21 @@ extension ProsodyTests {
         }
     }
 
-    @Test func `what was asked is answered once the server is back`() async throws {
-        try await Self.run { house in
-            let alice = try await house.prosody.person("alice")
+    @Test(arguments: XMPPServer.Kind.tested)
+    func `what was asked is answered once the server is back`(_ kind: XMPPServer.Kind) async throws {
+        try await Self.run(kind) { house in
+            let alice = try await house.server.person("alice")
             try await alice.saw("petrel")
             try alice.say("!st2 deploy shop", to: "petrel@localhost")
             _ = try await alice.heard("fleet.deploy started")
             let question = try await alice.heard("waits for an answer")["text"]?.string ?? ""
             let id = try #require(question.firstMatch(of: /inquiry answer (\w+) approved/)?.1)
-            await house.prosody.stop(SIGKILL)
+            await house.server.stop(SIGKILL)
             // The result comes while nobody can be told.
             await house.stackStorm.settle(String(id), ["approved": true])
-            try await house.prosody.start()
+            try await house.server.start()
             // Whoever is not there gets it from the server, once they are.
-            let again = try await house.prosody.person("alice", in: nil)
+            let again = try await house.server.person("alice", in: nil)
             _ = try await again.heard("is deployed")
         }
     }

@@ -7,8 +7,27 @@ import Testing
 
 @testable import XMPPBackend
 
-/// A prosody on loopback, which can be stopped and started again.
-final class Prosody: Sendable {
+/// A server from Debian on loopback, which can be stopped and started again.
+final class XMPPServer: Sendable {
+    enum Kind: String, CaseIterable, CustomTestStringConvertible {
+        case prosody, ejabberd
+
+        /// Those that the tests run with: `PETREL_XMPP_SERVERS=all` takes every one (`make test-xmpp`).
+        static let tested: [Kind] =
+            ProcessInfo.processInfo.environment["PETREL_XMPP_SERVERS"] == "all" ? allCases : [.prosody]
+
+        var testDescription: String { rawValue }
+
+        /// What it says once its ports are open.
+        fileprivate var ready: [String] {
+            switch self {
+            case .prosody: ["Activated service 'c2s'", "Activated service 'c2s_direct_tls'"]
+            case .ejabberd: ["ejabberd is ready"]
+            }
+        }
+    }
+
+    let kind: Kind
     let folder: URL
     let certificate: SelfSigned
     let port: Int
@@ -16,7 +35,8 @@ final class Prosody: Sendable {
     private let httpPort: Int
     private let program: Locked<Program?> = Locked(nil)
 
-    private init(_ folder: URL) async throws {
+    private init(_ kind: Kind, _ folder: URL) async throws {
+        self.kind = kind
         self.folder = folder
         certificate = try await SelfSigned(in: folder)
         port = try freePort()
@@ -24,33 +44,32 @@ final class Prosody: Sendable {
         httpPort = try freePort()
     }
 
-    static func run(_ body: @Sendable (Prosody) async throws -> Void) async throws {
+    static func run(_ kind: Kind = .prosody, _ body: @Sendable (XMPPServer) async throws -> Void) async throws {
         try await withFolder { folder in
-            let prosody = try await Prosody(folder)
-            try await prosody.start()
+            let server = try await XMPPServer(kind, folder)
+            try await server.start()
             let result: Result<Void, any Error>
             do {
-                result = .success(try await body(prosody))
+                result = .success(try await body(server))
             } catch {
                 result = .failure(error)
             }
-            await prosody.stop(SIGKILL)
+            await server.stop(SIGKILL)
             try result.get()
         }
     }
 
     func start() async throws {
         let script = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-            .deletingLastPathComponent().appendingPathComponent("Scripts/prosody-for-tests")
+            .deletingLastPathComponent().appendingPathComponent("Scripts/\(kind.rawValue)-for-tests")
         let started = try Program([folder.path, "\(port)", "\(directPort)", "\(httpPort)"], of: script.path)
-        // Both kinds of client ports have been opened.
-        guard await started.line(with: "Activated service 'c2s'") != nil,
-            await started.line(with: "Activated service 'c2s_direct_tls'") != nil
-        else { throw Refusal("prosody did not start: \(await started.error(with: "") ?? "")") }
+        for word in kind.ready where await started.line(with: word) == nil {
+            throw Refusal("\(kind) did not start: \(await started.error(with: "") ?? "")")
+        }
         program.withLock { $0 = started }
     }
 
-    /// - Parameter signal: `SIGKILL` leaves no time for a word, and `SIGTERM` takes as long as there are clients.
+    /// - Parameter signal: `SIGKILL` leaves no time for a word; with `SIGTERM` prosody takes as long as there are clients.
     func stop(_ signal: Int32) async {
         guard let program = program.value else { return }
         program.signal(signal)

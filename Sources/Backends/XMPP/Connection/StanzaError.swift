@@ -1,0 +1,38 @@
+import PetrelKit
+
+/// Why a stanza came back (RFC 6120, section 8.3).
+struct StanzaError: Error, Sendable, Equatable, CustomStringConvertible {
+    /// RFC 6120, section 8.3.2: `wait` where trying again may help.
+    var type: String?
+    /// RFC 6120, section 8.3.3.
+    var condition: String
+    var text: String?
+
+    /// Nil for any stanza but an error.
+    init?(_ stanza: XMLElement) {
+        guard stanza["type"] == "error" else { return nil }
+        let error = stanza.child("error")
+        let children = (error?.children ?? []).filter { $0.namespace == XMPPNames.stanzaErrors }
+        type = error?["type"]
+        condition = children.first { $0.name != "text" }?.name ?? "undefined-condition"
+        text = children.first { $0.name == "text" }.map { String($0.text.prefix(200)) }
+    }
+
+    var description: String { "\(condition)\(text.map { " (\($0))" } ?? "")" }
+
+    /// What is to be done about a message of ours that came back.
+    func failure(of target: JID, isRoom: Bool) -> SendFailure {
+        switch condition {
+        // The bot is not in the room, which it will be again.
+        case "not-acceptable" where isRoom:
+            SendFailure("the bot is not in \(target) at the moment", .later(after: nil))
+        case "forbidden" where isRoom:
+            SendFailure("the bot may not speak in \(target), which is moderated: it needs a voice there", .never)
+        // By far the most frequent: too much at once.
+        case "policy-violation", "resource-constraint", "remote-server-timeout":
+            SendFailure("\(target) does not take it now: \(self)", .later(after: nil))
+        default:
+            SendFailure("\(target) does not take it: \(self)", type == "wait" ? .later(after: nil) : .never)
+        }
+    }
+}
