@@ -155,7 +155,9 @@ let package = Package(
             "XMPPBackendTests",
             [
                 "XMPPBackend", "PetrelKit", "PetrelCore", "PetrelTesting", "FaultSuite", "StackStormModule",
-                "StackStormClient", "StackStormSimulator", log,
+                "StackStormClient", "StackStormSimulator", log, nio,
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOSSL", package: "swift-nio-ssl"),
             ]),
         tests(
             "SlackBackendTests",

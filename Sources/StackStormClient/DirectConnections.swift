@@ -103,7 +103,11 @@ final class DirectConnections: Sendable {
 
     private func run(_ exchange: Exchange, on channel: any Channel) {
         guard exchange.attach(channel) else { return released(channel) }
-        channel.writeAndFlush(exchange).whenFailure { exchange.finish(.failure($0)) }
+        channel.writeAndFlush(exchange).whenFailure { error in
+            // The server closed it in this moment: nothing was sent, and another connection is as good.
+            if case .ioOnClosedChannel? = error as? ChannelError, !exchange.isSent { return self.start(exchange) }
+            exchange.finish(.failure(error))
+        }
     }
 
     private func connect(_ exchange: Exchange) {
@@ -188,6 +192,7 @@ private final class Exchange: Sendable {
     private struct State {
         var continuation: CheckedContinuation<StackStormResponse, any Error>?
         var channel: (any Channel)?
+        var isSent = false
         var isOver = false
         var surrender: Surrender?
     }
@@ -216,6 +221,11 @@ private final class Exchange: Sendable {
     }
 
     var isOver: Bool { state.value.isOver }
+
+    /// Bytes of it may have left.
+    var isSent: Bool { state.value.isSent }
+
+    func markSent() { state.withLock { $0.isSent = true } }
 
     /// It is about to be sent. False where nobody waits for it any more.
     func attach(_ channel: any Channel) -> Bool {
@@ -292,7 +302,12 @@ private final class ConnectionHandler: ChannelDuplexHandler {
     }
 
     func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
+        guard context.channel.isActive else {
+            promise?.fail(ChannelError.ioOnClosedChannel)
+            return
+        }
         let exchange = unwrapOutboundIn(data)
+        exchange.markSent()
         self.exchange = exchange
         context.write(wrapOutboundOut(.head(exchange.head)), promise: nil)
         if let body = exchange.body {

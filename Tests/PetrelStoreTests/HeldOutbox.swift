@@ -75,7 +75,7 @@ final class HeldOutbox: Outbox {
 
 final class FilingBackend: FileSending {
     let name = "test"
-    let traits = BackendTraits(maximumLength: 50)
+    let traits = BackendTraits(files: true, maximumLength: 50)
     let file: AsyncStream<String>
     private let continuation: AsyncStream<String>.Continuation
 

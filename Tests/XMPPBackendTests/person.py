@@ -32,6 +32,8 @@ class Person(slixmpp.ClientXMPP):
         self.add_event_handler("failed_all_auth", lambda _: tell(failed=True))
 
     async def begin(self, _):
+        # Who does not ask for it hears nothing of subscriptions.
+        await self.get_roster()
         self.send_presence()
         if self.room:
             muc = self["xep_0045"]
@@ -40,6 +42,15 @@ class Person(slixmpp.ClientXMPP):
             if 201 in joined[0]["muc"]["status_codes"]:
                 await muc.set_room_config(self.room, await muc.get_room_config(self.room))
         tell(ready=str(self.boundjid))
+
+    async def config(self, changes):
+        form = await self["xep_0045"].get_room_config(self.room)
+        form["type"] = "submit"
+        fields = form.get_fields()
+        # Not every server has all of them.
+        for name in changes.keys() & fields.keys():
+            fields[name]["value"] = changes[name]
+        return form
 
     def saw(self, presence):
         tell(joined=presence["from"].resource)
@@ -66,6 +77,14 @@ class Person(slixmpp.ClientXMPP):
                 await self["xep_0045"].set_role(self.room, order["nick"], "none", reason="enough")
             case "ban":
                 await self["xep_0045"].set_affiliation(self.room, "outcast", jid=order["jid"])
+            case "password":
+                await self["xep_0045"].set_room_config(self.room, await self.config({
+                    "muc#roomconfig_passwordprotectedroom": True, "muc#roomconfig_roomsecret": order["password"]}))
+                tell(configured=True)
+            case "hide":
+                await self["xep_0045"].set_room_config(self.room, await self.config({
+                    "muc#roomconfig_whois": "moderators"}))
+                tell(configured=True)
             case "destroy":
                 await self["xep_0045"].destroy(self.room, reason="done")
             case "subscribe":

@@ -45,15 +45,55 @@ public final class XMPPBackend: ChatBackend {
         defer { link.disconnect() }
         try await channel.executeThenClose { inbound, outbound in
             let texts = link.connect()
-            try await withThrowingTaskGroup(of: Void.self) { group in
-                defer { group.cancelAll() }
-                group.addTask { try await self.write(texts, to: outbound) }
-                group.addTask { try await self.watch() }
-                group.addTask { try await self.keepAlive() }
-                group.addTask(executorPreference: ChatLoop.shared) { try await self.read(inbound, inbox) }
-                try await group.next()
+            // Not cancelled with the others: it has the last word.
+            let isOver = Signal()
+            let writing = Task {
+                defer { isOver.open() }
+                try await self.write(texts, to: outbound)
             }
+            let result: Result<Void, any Error>
+            do {
+                result = .success(try await converse(inbound, inbox, isOver))
+            } catch {
+                result = .failure(error)
+            }
+            await takeLeave(writing)
+            try result.get()
         }
+    }
+
+    private func converse(
+        _ inbound: NIOAsyncChannelInboundStream<ByteBuffer>, _ inbox: XMPPInbox, _ isOver: Signal
+    ) async throws {
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            defer { group.cancelAll() }
+            group.addTask {
+                await isOver.wait()
+                try Task.checkCancellation()
+                throw BackendFailure("The connection broke off.")
+            }
+            group.addTask { try await self.watch() }
+            group.addTask { try await self.keepAlive() }
+            group.addTask(executorPreference: ChatLoop.shared) { try await self.read(inbound, inbox) }
+            try await group.next()
+        }
+    }
+
+    private static let farewell = Duration.seconds(1)
+
+    /// Writes what is left. Who stops ends the stream (RFC 6120, section 4.4), so that the server does not keep the bot's
+    /// place, and its nick; a stream that broke off can be taken up again, and is not ended.
+    private func takeLeave(_ writing: Task<Void, any Error>) async {
+        link.end(saying: Task.isCancelled ? StreamHeader.end : "")
+        // Whoever is cancelled can still wait for a task.
+        await Task {
+            let timer = Task {
+                try await Task.sleep(for: Self.farewell)
+                writing.cancel()
+            }
+            _ = await writing.result
+            timer.cancel()
+        }.value
     }
 
     private func addresses() async throws -> [ServerAddress] {
@@ -121,12 +161,12 @@ public final class XMPPBackend: ChatBackend {
                 try link.post(XMLElement("presence"))
                 rooms.joinAll()
             }
-            let lookingForFiles = Task { await self.lookForFiles() }
-            defer { lookingForFiles.cancel() }
+            let looking = outcome.isResumed ? nil : Task { await self.lookForFiles() }
+            defer { looking?.cancel() }
             try await serve(&reader, inbox)
         } catch let failure as StanzaParser.Failure {
             // The other side is told why (RFC 6120, section 4.9).
-            try? link.write(
+            try link.write(
                 "<stream:error><\(failure.condition) xmlns='\(XMPPNames.streamErrors)'/></stream:error>"
                     + StreamHeader.end)
             throw BackendFailure("What the server sends cannot be read: \(failure.reason)")

@@ -29,10 +29,21 @@ struct XMPPConnector: Sendable {
             } catch is CancellationError {
                 throw CancellationError()
             } catch {
-                problems.append("\(address.host):\(address.port): \(error)")
+                problems.append("\(address.host):\(address.port): \(reason(error))")
             }
         }
         throw Failure(description: "no server of \(domain) can be had (\(problems.joined(separator: "; ")))")
+    }
+
+    /// In words, where people can do something about it.
+    private func reason(_ error: any Error) -> String {
+        switch error {
+        case let error as NIOSSLExtraError where error == .failedToValidateHostname:
+            "its certificate is not that of \(domain)"
+        case NIOSSLError.handshakeFailed(let cause) where "\(cause)".contains("CERTIFICATE_VERIFY_FAILED"):
+            "no authority that is trusted vouches for its certificate; ca_cert names another one"
+        default: "\(error)"
+        }
     }
 
     private func open(_ address: ServerAddress) async throws -> XMPPChannel {

@@ -78,6 +78,16 @@ final class XMPPLink: Sendable {
         }
     }
 
+    /// Nothing more follows.
+    func end(saying last: String) {
+        state.withLock { state in
+            state.isOpen = false
+            state.outgoing?.yield(last)
+            state.outgoing?.finish()
+            state.outgoing = nil
+        }
+    }
+
     /// The connection is gone. What was asked stays unanswered.
     func disconnect() {
         let (outgoing, questions) = state.withLock { state in

@@ -1,0 +1,74 @@
+import FaultSuite
+import Foundation
+import Logging
+import PetrelKit
+import PetrelTesting
+import StackStormSimulator
+import Testing
+
+@testable import XMPPBackend
+
+/// A server that is killed again and again.
+@Suite(.timeLimit(.minutes(10))) struct KillTests {
+    /// Somebody who says a thing again until there is an answer, as people's clients do, by the same origin: it is then
+    /// one and the same message (XEP-0359).
+    private struct Tally {
+        var open: Set<Int>
+        var results: [Int: Int] = [:]
+        var repeated = 0
+    }
+
+    @Test func `a thousand commands run once each while the server is killed five times`() async throws {
+        let (count, kills) = (1_000, 5)
+        let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+        try await XMPPServer.run { server in
+            var settings = try server.settings()
+            settings.silence = .seconds(10)
+            let backend = server.backend(settings)
+            try await SimulatedHouse.run(logger: logger) { house in
+                try await TestHost([backend], logger: logger).run([house.module]) {
+                    await house.stackStorm.untilHeard()
+                    var tally = Tally(open: Set(1...count))
+                    for round in 0...kills {
+                        let isLast = round == kills
+                        let person = try await server.person("alice")
+                        // What is said to an absent bot is not run.
+                        try await person.saw("petrel")
+                        try await Self.round(person, &tally, atMost: isLast ? .max : count / (kills + 1))
+                        if !isLast {
+                            await server.stop(SIGKILL)
+                            try await server.start()
+                        }
+                    }
+                    let started = await house.stackStorm.started
+                    let twice = started.values.count { $0 != 1 }
+                    let again = tally.results.values.reduce(0) { $0 + $1 - 1 }
+                    print(
+                        "Kills: \(kills), commands: \(count), executions: \(started.values.reduce(0, +)), "
+                            + "said again by their sender: \(tally.repeated), results: \(tally.results.count), "
+                            + "results that came twice: \(again)")
+                    #expect(started.count == count && twice == 0)
+                    #expect(tally.results.count == count)
+                }
+            }
+        }
+    }
+
+    /// Says what is open, and returns once so many more results are there.
+    private static func round(_ person: XMPPPerson, _ tally: inout Tally, atMost limit: Int) async throws {
+        if tally.results.count > 0 { tally.repeated += tally.open.count }
+        for number in tally.open.sorted() {
+            let origin = "<origin-id xmlns='\(XMPPNames.ids)' id='c\(number)'/>"
+            try person.say("!st2 echo number \(number)", to: "petrel@localhost", ["more": [.string(origin)]])
+        }
+        var news = 0
+        while !tally.open.isEmpty, news < limit {
+            let text = try await person.heard("stdout : number")["text"]?.string ?? ""
+            for match in text.matches(of: #/stdout : number (\d+)/#) {
+                guard let number = Int(match.1) else { continue }
+                tally.results[number, default: 0] += 1
+                if tally.open.remove(number) != nil { news += 1 }
+            }
+        }
+    }
+}

@@ -1,0 +1,133 @@
+import Foundation
+import Logging
+import PetrelKit
+import PetrelTesting
+import Testing
+
+@testable import XMPPBackend
+
+/// Rooms and people of real servers.
+@Suite(.timeLimit(.minutes(10))) struct RealRoomTests {
+    @Test(arguments: XMPPServer.Kind.tested)
+    func `in a room that hides accounts, and in private through it, people are occupants`(_ kind: XMPPServer.Kind)
+        async throws
+    {
+        try await XMPPServer.run(kind) { server in
+            let alice = try await server.person("alice")
+            try alice.order("hide")
+            _ = try await alice.told("configured")
+            let backend = server.backend(try server.settings())
+            try await TestHost([backend]).run([Say()]) {
+                try await alice.saw("petrel")
+                try alice.say("!who")
+                let room = try await alice.heard("@")
+                #expect(
+                    room["text"] == "ops@conference.localhost/alice false ops@conference.localhost"
+                        && room["kind"] == "groupchat")
+                try alice.say("!who", to: "ops@conference.localhost/petrel")
+                let alone = try await alice.heard("@")
+                #expect(alone["text"] == "ops@conference.localhost/alice false -" && alone["kind"] == "chat")
+                #expect(alone["from"] == "ops@conference.localhost/petrel")
+                try alice.say("!who", to: "petrel@localhost")
+                #expect(try await alice.heard("@")["text"] == "alice@localhost true -")
+            }
+        }
+    }
+
+    @Test(arguments: XMPPServer.Kind.tested)
+    func `a room with a password, and one that is destroyed`(_ kind: XMPPServer.Kind) async throws {
+        try await XMPPServer.run(kind) { server in
+            let alice = try await server.person("alice")
+            try alice.order("password", ["password": "tulip"])
+            _ = try await alice.told("configured")
+            var settings = try server.settings()
+            let isKeptOut = Signal()
+            let wrong = server.backend(
+                settings,
+                logger: Logger(label: "test") { _ in
+                    CollectingLogHandler { if $0.contains("wants a password") { isKeptOut.open() } }
+                })
+            try await TestHost([wrong]).run([Say()]) {
+                await isKeptOut.wait()
+                // Who is kept out can still be talked to alone.
+                try alice.say("!say here", to: "petrel@localhost")
+                _ = try await alice.heard("here")
+                #expect(wrong.status().map(\.detail) == ["ops@conference.localhost wants a password"])
+            }
+            settings.rooms[0].password = Secret("tulip")
+            let right = server.backend(settings)
+            try await TestHost([right]).run([Say()]) {
+                try await alice.saw("petrel")
+                try alice.say("!say in")
+                #expect(try await alice.heard("in")["kind"] == "groupchat")
+                try alice.order("destroy")
+                // Everything that comes later has come behind the end of the room.
+                try alice.say("!say later", to: "petrel@localhost")
+                _ = try await alice.heard("later")
+                #expect(right.status().map(\.detail).allSatisfy { $0.contains("was destroyed") })
+                let address = Address(
+                    backend: "xmpp", place: .room("ops@conference.localhost"))
+                let failure = await #expect(throws: SendFailure.self) {
+                    _ = try await right.send(Reply("hello"), to: address)
+                }
+                #expect(failure?.remedy == .never)
+            }
+        }
+    }
+
+    @Test(arguments: XMPPServer.Kind.tested)
+    func `long texts go as files, illegal characters are left out, and large ones come whole`(
+        _ kind: XMPPServer.Kind
+    ) async throws {
+        try await XMPPServer.run(kind) { server in
+            let alice = try await server.person("alice")
+            let backend = server.backend(try server.settings())
+            try await TestHost([backend]).run([Say()]) {
+                try await alice.saw("petrel")
+                let place = Address(backend: "xmpp", place: .direct("alice@localhost"))
+                _ = try await backend.send(Reply("a\u{1}b"), to: place)
+                #expect(try await alice.heard("a")["text"] == "ab")
+                let family = String(repeating: "👨‍👩‍👧‍👦", count: 5_000)
+                _ = try await backend.send(Reply(family), to: place)
+                var heard = ""
+                while heard.count < 5_000 {
+                    heard += try await alice.heard("👨‍👩‍👧‍👦")["text"]?.string ?? ""
+                }
+                #expect(heard == family)
+                while !backend.traits.files { await Task.yield() }
+                let long = (1...3_000).map { "line \($0)" }.joined(separator: "\n")
+                _ = try await backend.send(file: "petrel.txt", Reply(long), to: place)
+                let link = try await alice.heard("http://127.0.0.1")
+                #expect(link["xml"]?.string?.contains("jabber:x:oob") == true)
+                let url = try #require(link["text"]?.string.flatMap { URL(string: $0) })
+                #expect(String(decoding: try Data(contentsOf: url), as: UTF8.self) == long)
+            }
+        }
+    }
+
+    @Test(arguments: XMPPServer.Kind.tested)
+    func `subscriptions, pings and receipts`(_ kind: XMPPServer.Kind) async throws {
+        try await XMPPServer.run(kind) { server in
+            let alice = try await server.person("alice")
+            var settings = try server.settings()
+            settings.subscriptions = .accept
+            settings.jid = settings.jid.with("bot")
+            try await TestHost([server.backend(settings)]).run([Say()]) {
+                try await alice.saw("petrel")
+                try alice.order("subscribe", ["to": "petrel@localhost"])
+                #expect(try await alice.told("subscribed")["subscribed"]?.string?.hasPrefix("petrel@localhost") == true)
+                try alice.order(
+                    "ask",
+                    ["to": "petrel@localhost/bot", "content": .string("<query xmlns='\(XMPPNames.version)'/>")])
+                #expect(try await alice.told("answer")["answer"]?.string?.contains("Petrel") == true)
+                try alice.order(
+                    "ask", ["to": "petrel@localhost/bot", "id": "q2", "content": "<query xmlns='no:such'/>"])
+                #expect(try await alice.told("refused")["refused"] == "service-unavailable")
+                try alice.say(
+                    "!say hello", to: "petrel@localhost",
+                    ["id": "r1", "more": [.string("<request xmlns='\(XMPPNames.receipts)'/>")]])
+                #expect(try await alice.told("receipt")["receipt"] == "r1")
+            }
+        }
+    }
+}

@@ -1,0 +1,190 @@
+import Foundation
+import PetrelKit
+import Testing
+
+@testable import XMPPBackend
+
+/// Streams that end, hang and mislead.
+@Suite(.timeLimit(.minutes(10))) struct StreamTests {
+    /// All of RFC 6120, section 4.9.3, but for the one that names another server.
+    private static let conditions = [
+        "bad-format", "bad-namespace-prefix", "conflict", "connection-timeout", "host-gone", "host-unknown",
+        "improper-addressing", "internal-server-error", "invalid-from", "invalid-namespace", "invalid-xml",
+        "not-authorized", "not-well-formed", "policy-violation", "remote-connection-failed", "reset",
+        "resource-constraint", "restricted-xml", "system-shutdown", "undefined-condition", "unsupported-encoding",
+        "unsupported-feature", "unsupported-stanza-type", "unsupported-version",
+    ]
+
+    private static func failure(of backend: XMPPBackend) async -> BackendFailure? {
+        do {
+            try await backend.run { _ in }
+            return nil
+        } catch {
+            return error as? BackendFailure
+        }
+    }
+
+    @Test(arguments: conditions) func `a stream error ends the connection, to be made again`(_ condition: String)
+        async throws
+    {
+        let script: ScriptedServer.Script = { conversation in
+            try await conversation.login()
+            try await conversation.say(
+                "<stream:error><\(condition) xmlns='\(XMPPNames.streamErrors)'/></stream:error></stream:stream>")
+            _ = try await conversation.end()
+        }
+        try await ScriptedServer.run([script]) { server in
+            let failure = try #require(await Self.failure(of: try server.backend()))
+            #expect(failure.message.contains(condition) && !failure.isFinal)
+            #expect(failure.message.contains("same resource") == (condition == "conflict"))
+        }
+    }
+
+    @Test func `a server names another one, and the next connection goes there`() async throws {
+        let second: ScriptedServer.Script = { conversation in try await conversation.login() }
+        try await ScriptedServer.run([second]) { other in
+            let first: ScriptedServer.Script = { conversation in
+                try await conversation.login()
+                try await conversation.say(
+                    "<stream:error><see-other-host xmlns='\(XMPPNames.streamErrors)'>127.0.0.1:\(other.port)"
+                        + "</see-other-host></stream:error>")
+                _ = try await conversation.end()
+            }
+            try await ScriptedServer.run(certificate: other.certificate, [first]) { server in
+                let backend = try server.backend()
+                #expect(await Self.failure(of: backend)?.message == "The server sends the bot to 127.0.0.1.")
+                #expect(await Self.failure(of: backend)?.message == "The server ended the connection.")
+            }
+        }
+    }
+
+    /// How far a server comes before it says nothing more.
+    enum Silence: String, CaseIterable, CustomTestStringConvertible {
+        case header, mechanisms, success, bind, presence
+
+        var testDescription: String { rawValue }
+    }
+
+    @Test(arguments: Silence.allCases) func `a server that stops answering is left`(_ silence: Silence) async throws {
+        let script: ScriptedServer.Script = { conversation in
+            switch silence {
+            case .header: break
+            case .mechanisms: try await conversation.offer(["PLAIN"])
+            case .success:
+                try await conversation.offer(["PLAIN"])
+                try await conversation.say("<success xmlns='\(XMPPNames.sasl)'/>")
+            case .bind: try await conversation.authenticate()
+            case .presence:
+                try await conversation.login()
+                // And here it asks.
+                try await conversation.hear(XMPPNames.ping)
+            }
+            _ = try await conversation.end()
+        }
+        try await ScriptedServer.run([script]) { server in
+            let backend = try server.backend {
+                $0.silence = .seconds(2)
+                $0.patience = .seconds(1)
+            }
+            let failure = try #require(await Self.failure(of: backend))
+            #expect(failure.message.contains("does not answer") && !failure.isFinal)
+        }
+    }
+
+    @Test func `pings are answered and sent, and a space keeps the connection open`() async throws {
+        let script: ScriptedServer.Script = { conversation in
+            try await conversation.login()
+            try await conversation.say("<iq type='get' id='p1' from='localhost'><ping xmlns='\(XMPPNames.ping)'/></iq>")
+            try await conversation.hear("id='p1' to='localhost' type='result'")
+            // One that knows no pings is there all the same.
+            let question = try await conversation.hear("<ping xmlns='\(XMPPNames.ping)'/></iq>")
+            let id = try #require(question.matches(of: /id='([^']+)' type='get'/).last?.1)
+            try await conversation.say(
+                "<iq type='error' id='\(id)'><error type='cancel'><service-unavailable "
+                    + "xmlns='\(XMPPNames.stanzaErrors)'/></error></iq>")
+            try await conversation.hear(" ")
+        }
+        try await ScriptedServer.run([script]) { server in
+            let backend = try server.backend {
+                $0.silence = .seconds(3)
+                $0.keepAlive = .milliseconds(20)
+            }
+            #expect(await Self.failure(of: backend)?.message.contains("ended") == true)
+        }
+    }
+
+    @Test(
+        arguments: [
+            (
+                "<!DOCTYPE x [<!ENTITY a 'aaaaaaaaaa'><!ENTITY b '&a;&a;&a;&a;&a;&a;&a;&a;'>]><message>&b;</message>",
+                "not-well-formed"
+            ),
+            ("<message><body>&lol;</body></message>", "not-well-formed"),
+            ("<message><!-- hello --></message>", "restricted-xml"),
+            ("<?php ?>", "restricted-xml"),
+            ("<message><body>a</message>", "not-well-formed"),
+            (String(repeating: "<a>", count: 10_000), "policy-violation"),
+            ("<message><body>" + String(repeating: "x", count: 2 << 20), "policy-violation"),
+            ("<message " + (0..<100).map { "a\($0)='x'" }.joined(separator: " ") + "/>", "policy-violation"),
+        ])
+    func `hostile XML ends the stream, and the server is told why`(_ text: String, _ condition: String) async throws {
+        let script: ScriptedServer.Script = { conversation in
+            try await conversation.login()
+            try await conversation.say(text)
+            #expect(try await conversation.end().contains("<stream:error><\(condition) "))
+        }
+        try await ScriptedServer.run([script]) { server in
+            let failure = try #require(await Self.failure(of: try server.backend()))
+            #expect(failure.message.contains("cannot be read"), "\(failure)")
+            #expect(!failure.isFinal)
+        }
+    }
+
+    @Test func `bytes that are no text end the stream`() async throws {
+        let script: ScriptedServer.Script = { conversation in
+            try await conversation.login()
+            try await conversation.say(bytes: Array("<message><body>".utf8) + [0xC3, 0x28, 0xFF])
+            #expect(try await conversation.end().contains("<stream:error><not-well-formed "))
+        }
+        try await ScriptedServer.run([script]) { server in
+            let failure = await Self.failure(of: try server.backend())
+            #expect(failure?.message.contains("cannot be read") == true)
+        }
+    }
+
+    @Test func `who stops takes leave`() async throws {
+        let isIn = Signal()
+        let script: ScriptedServer.Script = { conversation in
+            try await conversation.login()
+            isIn.open()
+            #expect(try await conversation.end().hasSuffix("</stream:stream>"))
+        }
+        try await ScriptedServer.run([script]) { server in
+            let backend = try server.backend()
+            let running = Task { try await backend.run { _ in } }
+            await isIn.wait()
+            running.cancel()
+            await #expect(throws: (any Error).self) { try await running.value }
+        }
+    }
+
+    @Test func `ten thousand stanzas at once are each taken once, in their order`() async throws {
+        let count = 10_000
+        let script: ScriptedServer.Script = { conversation in
+            try await conversation.login()
+            for number in 0..<count {
+                try await conversation.say(
+                    "<message type='chat' from='alice@localhost/a' to='petrel@localhost/r1' id='m\(number)'>"
+                        + "<body>!say \(number)</body></message>")
+            }
+            try await conversation.say("</stream:stream>")
+        }
+        try await ScriptedServer.run([script]) { server in
+            let taken = Locked<[String]>([])
+            await #expect(throws: BackendFailure.self) {
+                try await server.backend().run { message in taken.withLock { $0.append(message.text) } }
+            }
+            #expect(taken.value == (0..<count).map { "!say \($0)" })
+        }
+    }
+}
