@@ -16,6 +16,14 @@ import Testing
         var open: Set<Int>
         var results: [Int: Int] = [:]
         var repeated = 0
+
+        mutating func take(_ text: String) {
+            for match in text.matches(of: #/stdout : number (\d+)/#) {
+                guard let number = Int(match.1) else { continue }
+                results[number, default: 0] += 1
+                open.remove(number)
+            }
+        }
     }
 
     @Test func `a thousand commands run once each while the server is killed five times`() async throws {
@@ -35,10 +43,10 @@ import Testing
                         // What is said to an absent bot is not run.
                         try await person.saw("petrel")
                         try await Self.round(person, &tally, atMost: isLast ? .max : count / (kills + 1))
-                        if !isLast {
-                            await server.stop(SIGKILL)
-                            try await server.start()
-                        }
+                        guard !isLast else { break }
+                        await server.stop(SIGKILL)
+                        for text in try await person.leave() { tally.take(text) }
+                        try await server.start()
                     }
                     let started = await house.stackStorm.started
                     let twice = started.values.count { $0 != 1 }
@@ -61,14 +69,9 @@ import Testing
             let origin = "<origin-id xmlns='\(XMPPNames.ids)' id='c\(number)'/>"
             try person.say("!st2 echo number \(number)", to: "petrel@localhost", ["more": [.string(origin)]])
         }
-        var news = 0
-        while !tally.open.isEmpty, news < limit {
-            let text = try await person.heard("stdout : number")["text"]?.string ?? ""
-            for match in text.matches(of: #/stdout : number (\d+)/#) {
-                guard let number = Int(match.1) else { continue }
-                tally.results[number, default: 0] += 1
-                if tally.open.remove(number) != nil { news += 1 }
-            }
+        let before = tally.open.count
+        while !tally.open.isEmpty, before - tally.open.count < limit {
+            tally.take(try await person.heard("stdout : number")["text"]?.string ?? "")
         }
     }
 }

@@ -150,6 +150,14 @@ final class XMPPPerson: Sendable {
         throw Refusal("the client ended: \(await program.error(with: "") ?? "")")
     }
 
+    /// Goes away. Returns the texts of what came and nobody waited for.
+    func leave() async throws -> [String] {
+        try program.closeInput()
+        var all = kept.value
+        while let line = await program.line() { all.append(try JSONValue.parse(line.utf8)) }
+        return all.compactMap { $0["text"]?.string }
+    }
+
     /// Returns once somebody is in the room under this nick.
     func saw(_ nick: String) async throws { _ = try await told("joined") { $0.string == nick } }
 

@@ -109,7 +109,8 @@ async def main():
             await person.obey(json.loads(line))
         except Exception as problem:
             tell(problem=f"{type(problem).__name__}: {problem}")
-    await person.disconnect()
+    # The server may be gone.
+    await asyncio.wait([asyncio.ensure_future(person.disconnect())], timeout=2)
 
 
 asyncio.run(main())
