@@ -202,14 +202,15 @@ let package = Package(
         // Replays corpora; Scripts/fuzz builds it with libFuzzer instead.
         .executableTarget(
             name: "petrel-fuzz",
-            dependencies: ["PetrelKit", "PetrelCore", "StackStormClient", "StackStormModule", log, metrics],
+            dependencies: [
+                "PetrelKit", "PetrelCore", "StackStormClient", "StackStormModule", "XMPPBackend", log, metrics,
+            ],
             path: "Fuzz/Sources", swiftSettings: settings),
         tests(
             "IntegrationTests",
             [
                 "petrel", "FaultSuite", "PetrelKit", "PetrelCore", "PetrelStore", "PetrelWeb", "PetrelTesting",
-                "StackStormClient",
-                "StackStormModule", "StackStormSimulator", nio, log, lifecycle,
+                "StackStormClient", "StackStormModule", "StackStormSimulator", nio, log, lifecycle,
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),

@@ -12,6 +12,10 @@ enum FuzzTarget: String, CaseIterable {
     case settings
     /// What makes a message of an announcement.
     case payloads
+    /// The parser of XMPP's streams, and what is written into them.
+    case stanzas
+    /// The client of SCRAM.
+    case scram
 
     func run(_ bytes: [UInt8]) {
         switch self {
@@ -20,6 +24,8 @@ enum FuzzTarget: String, CaseIterable {
         case .lines: fuzzLines(bytes)
         case .settings: fuzzSettings(bytes)
         case .payloads: fuzzPayloads(bytes)
+        case .stanzas: fuzzStanzas(bytes)
+        case .scram: fuzzSCRAM(bytes)
         }
     }
 }

@@ -59,7 +59,9 @@ extension XMLElement {
         output += "<" + name
         if own != parent { output += " xmlns='\(Self.escaped(own))'" }
         for (key, value) in attributes.sorted(by: { $0.key < $1.key }) {
-            output += " \(Self.prefixed(key))='\(Self.escaped(value))'"
+            // A reader makes a space of a line break in a value.
+            let value = Self.escaped(value).replacing("\n", with: "&#xA;").replacing("\t", with: "&#x9;")
+            output += " \(Self.prefixed(key))='\(value)'"
         }
         guard !nodes.isEmpty else { return output += "/>" }
         output += ">"
