@@ -1,3 +1,4 @@
+import Foundation
 package import Logging
 
 /// The messages that were taken already, in memory and in the store: a service repeats what it believes was not
@@ -17,14 +18,17 @@ package actor SeenMessages {
 
     /// - Parameters:
     ///   - storage: nil where nothing outlasts the process.
-    ///   - age: a part of a key, by which older ones come first.
+    ///   - age: a part of a key, by which older ones come first where nothing else says it.
     package init(
         _ storage: (any Storage)?, _ logger: Logger, age: @Sendable (_ key: String) -> Substring = { $0[...] }
     ) async {
         self.logger = logger
         records = storage?.records("seen")
         do {
-            order = (try await records?.all().map(\.key) ?? []).sorted { age($0) < age($1) }
+            order = (try await records?.all() ?? []).sorted { one, other in
+                one.value == other.value
+                    ? age(one.key) < age(other.key) : one.value.lexicographicallyPrecedes(other.value)
+            }.map(\.key)
         } catch {
             logger.error("What was delivered before cannot be read: \(error)")
             order = []
@@ -36,9 +40,18 @@ package actor SeenMessages {
     package func isNew(_ key: String) async -> Bool {
         guard keys.insert(key).inserted else { return false }
         order.append(key)
-        records?.put([], for: key)
+        records?.put(Self.time(), for: key)
         if order.count >= Self.capacity + Self.trimming { await trim() }
         return true
+    }
+
+    /// Whether it was taken before.
+    package func contains(_ key: String) -> Bool { keys.contains(key) }
+
+    /// By which older ones come first.
+    private static func time() -> [UInt8] {
+        let microseconds = UInt64(max(Date().timeIntervalSince1970, 0) * 1_000_000)
+        return withUnsafeBytes(of: microseconds.bigEndian) { Array($0) }
     }
 
     private func trim() async {

@@ -24,6 +24,20 @@ import Testing
                 #expect(
                     room["text"] == "ops@conference.localhost/alice false ops@conference.localhost"
                         && room["kind"] == "groupchat")
+                // A private answer goes to whoever asked, and to nobody who has the nick later.
+                let occupant = try #require(JID("ops@conference.localhost/alice"))
+                let asked = XMPPMessageID(occupant, visit: backend.visit(of: "alice", in: "ops@conference.localhost"))
+                #expect(asked.visit != nil)
+                var answer = Reply("for you")
+                answer.isPrivate = true
+                var place = Address(
+                    backend: "xmpp", place: .room("ops@conference.localhost"), inReplyTo: asked.text)
+                _ = try await backend.send(answer, to: place)
+                #expect(try await alice.heard("for you")["kind"] == "chat")
+                place.inReplyTo = XMPPMessageID(asked.sender, visit: -1).text
+                let (late, whisper) = (place, answer)
+                let failure = await #expect(throws: SendFailure.self) { try await backend.send(whisper, to: late) }
+                #expect(failure?.remedy == .never)
                 try alice.say("!who", to: "ops@conference.localhost/petrel")
                 let alone = try await alice.heard("@")
                 #expect(alone["text"] == "ops@conference.localhost/alice false -" && alone["kind"] == "chat")

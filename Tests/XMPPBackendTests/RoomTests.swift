@@ -54,6 +54,20 @@ import Testing
         #expect(room.occupant("alice") == nil)
     }
 
+    @Test func `who comes under a nick that somebody had is another one`() throws {
+        let room = try Self.room()
+        _ = room.join()
+        _ = room.take(Self.presence(), from: "alice")
+        let first = try #require(room.occupant("alice")?.visit)
+        _ = room.take(Self.presence(), from: "alice")
+        #expect(room.occupant("alice")?.visit == first)
+        _ = room.take(Self.presence(type: "unavailable"), from: "alice")
+        _ = room.take(Self.presence(), from: "alice")
+        #expect(room.occupant("alice")?.visit != first)
+        let id = XMPPMessageID(try #require(JID("ops@conference.x/\u{301}a b")), visit: first)
+        #expect(XMPPMessageID(id.text) == id)
+    }
+
     @Test func `another nick is taken where ours is taken, and a new room is unlocked`() throws {
         let room = try Self.room()
         _ = room.join()

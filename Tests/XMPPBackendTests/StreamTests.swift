@@ -53,7 +53,8 @@ import Testing
             try await ScriptedServer.run(certificate: other.certificate, [first]) { server in
                 let backend = try server.backend()
                 #expect(await Self.failure(of: backend)?.message == "The server sends the bot to 127.0.0.1.")
-                #expect(await Self.failure(of: backend)?.message == "The server ended the connection.")
+                // However it notices that the script has ended.
+                await #expect(throws: (any Error).self) { try await backend.run { _ in } }
             }
         }
     }
@@ -109,7 +110,8 @@ import Testing
                 $0.silence = .seconds(3)
                 $0.keepAlive = .milliseconds(20)
             }
-            #expect(await Self.failure(of: backend)?.message.contains("ended") == true)
+            // However it notices that the script has ended.
+            await #expect(throws: (any Error).self) { try await backend.run { _ in } }
         }
     }
 
@@ -123,9 +125,7 @@ import Testing
             ("<message><!-- hello --></message>", "restricted-xml"),
             ("<?php ?>", "restricted-xml"),
             ("<message><body>a</message>", "not-well-formed"),
-            (String(repeating: "<a>", count: 10_000), "policy-violation"),
-            ("<message><body>" + String(repeating: "x", count: 2 << 20), "policy-violation"),
-            ("<message " + (0..<100).map { "a\($0)='x'" }.joined(separator: " ") + "/>", "policy-violation"),
+            ("<message><body>" + String(repeating: "x", count: 3 << 20), "policy-violation"),
         ])
     func `hostile XML ends the stream, and the server is told why`(_ text: String, _ condition: String) async throws {
         let script: ScriptedServer.Script = { conversation in
@@ -137,6 +137,32 @@ import Testing
             let failure = try #require(await Self.failure(of: try server.backend()))
             #expect(failure.message.contains("cannot be read"), "\(failure)")
             #expect(!failure.isFinal)
+        }
+    }
+
+    @Test func `what a person cannot be stopped from writing does not end the stream`() async throws {
+        let script: ScriptedServer.Script = { conversation in
+            try await conversation.login()
+            let from = "type='chat' from='eve@localhost/e'"
+            let deep = String(repeating: "<a>", count: 1_000) + String(repeating: "</a>", count: 1_000)
+            let wide = (0..<100).map { "a\($0)='x'" }.joined(separator: " ")
+            let long = String(repeating: "'", count: 60_000)
+            try await conversation.say("<message \(from)><body>!say a</body>\(deep)</message>")
+            try await conversation.say("<message \(from)><body \(wide)>!say b</body></message>")
+            try await conversation.say("<iq type='get' id=\"\(long)\" from='eve@localhost/e'><a xmlns='b'/></iq>")
+            try await conversation.say("<message \(from)><thread>\(long)</thread><body>!say c</body></message>")
+            let said = try await conversation.hear("<body>c</body>")
+            #expect(said.utf8.count < XMPPLink.usualBytes)
+        }
+        try await ScriptedServer.run([script]) { server in
+            let backend = try server.backend()
+            await #expect(throws: (any Error).self) {
+                try await backend.run { message in
+                    let reply = Reply(String(message.text.dropFirst(5)))
+                    let place = Address(backend: "xmpp", place: .direct(message.sender.id), thread: message.thread)
+                    _ = try? await backend.send(reply, to: place)
+                }
+            }
         }
     }
 

@@ -9,14 +9,19 @@ struct JID: Sendable, Hashable, CustomStringConvertible {
 
     /// Nil for what is none.
     init?(_ text: some StringProtocol) {
-        let parts = text.split(separator: "/", maxSplits: 1, omittingEmptySubsequences: false)
-        let bare = parts[0].split(separator: "@", omittingEmptySubsequences: false).map { $0.lowercased() }
+        // By scalars: a mark that combines with a separator must not hide it.
+        let parts = text.unicodeScalars.split(separator: "/", maxSplits: 1, omittingEmptySubsequences: false).map {
+            String(String.UnicodeScalarView($0))
+        }
+        let bare = parts[0].unicodeScalars.split(separator: "@", omittingEmptySubsequences: false).map {
+            String(String.UnicodeScalarView($0)).lowercased()
+        }
         guard bare.count <= 2, let domain = bare.last, Self.isPart(domain), bare.count == 1 || Self.isPart(bare[0]),
             parts.count == 1 || Self.isPart(parts[1])
         else { return nil }
         local = bare.count == 2 ? bare[0] : nil
         self.domain = domain
-        resource = parts.count == 2 ? String(parts[1]) : nil
+        resource = parts.count == 2 ? parts[1] : nil
     }
 
     /// Of a server.

@@ -45,6 +45,7 @@ public final class XMPPBackend: ChatBackend {
         defer { link.disconnect() }
         try await channel.executeThenClose { inbound, outbound in
             let texts = link.connect()
+            heard.withLock { $0 = .now }
             // Not cancelled with the others: it has the last word.
             let isOver = Signal()
             let writing = Task {
@@ -84,7 +85,7 @@ public final class XMPPBackend: ChatBackend {
     /// Writes what is left. Who stops ends the stream (RFC 6120, section 4.4), so that the server does not keep the bot's
     /// place, and its nick; a stream that broke off can be taken up again, and is not ended.
     private func takeLeave(_ writing: Task<Void, any Error>) async {
-        link.end(saying: Task.isCancelled ? StreamHeader.end : "")
+        link.end(saying: Task.isCancelled ? acknowledgement + StreamHeader.end : "")
         // Whoever is cancelled can still wait for a task.
         await Task {
             let timer = Task {
@@ -146,7 +147,6 @@ public final class XMPPBackend: ChatBackend {
     }
 
     private func read(_ inbound: NIOAsyncChannelInboundStream<ByteBuffer>, _ inbox: XMPPInbox) async throws {
-        heard.withLock { $0 = .now }
         var reader = StanzaReader(inbound) { [heard] in heard.withLock { $0 = .now } }
         let link = link
         let negotiation = Negotiation(
@@ -213,12 +213,17 @@ public final class XMPPBackend: ChatBackend {
         }
     }
 
+    /// What was taken so far; empty where nothing is counted.
+    private var acknowledgement: String {
+        let (isOn, count) = link.management.withLock { ($0.isOn, $0.received) }
+        return isOn ? XMLElement("a", XMPPNames.management, ["h": "\(count)"]).xml(in: XMPPNames.client) : ""
+    }
+
     /// XEP-0198
     private func manage(_ stanza: XMLElement) throws {
         switch stanza.name {
         case "r":
-            let count = link.management.withLock { $0.received }
-            try link.write(XMLElement("a", XMPPNames.management, ["h": "\(count)"]).xml(in: XMPPNames.client))
+            try link.write(acknowledgement)
         case "a":
             guard let count = stanza["h"].flatMap({ UInt32($0) }) else { return }
             link.management.withLock { $0.acknowledge(count) }
@@ -249,10 +254,24 @@ public final class XMPPBackend: ChatBackend {
             if let problem = word.value ?? nil { throw problem.failure(of: target, isRoom: false) }
             return
         }
-        guard let problem = await word.wait(atMost: settings.patience) else {
-            throw SendFailure("the room \(target) does not show what was said in it", .later(after: nil))
+        if let problem = try await shown(word, in: target) { throw problem.failure(of: target, isRoom: true) }
+    }
+
+    /// Nil once a room has shown a message; why it came back where it did. While the connection is silent or away, it is
+    /// on its way: only another stream forgets it.
+    private func shown(_ word: Confirmations.Word, in room: JID) async throws -> StanzaError? {
+        let stream = link.stream
+        while !Task.isCancelled {
+            if let problem = await word.wait(atMost: settings.patience) { return problem }
+            let isSilent = !link.isOpen || heard.value.duration(to: .now) >= settings.patience
+            if link.stream != stream || !isSilent { break }
         }
-        if let problem { throw problem.failure(of: target, isRoom: true) }
+        throw SendFailure("the room \(room) does not show what was said in it", .later(after: nil))
+    }
+
+    /// Nil where nobody has this nick.
+    func visit(of nick: String, in room: String) -> Int? {
+        JID(room).flatMap { rooms.room($0)?.occupant(nick)?.visit }
     }
 
     private func target(of reply: Reply, at address: Address) throws -> (JID, isRoom: Bool) {
@@ -261,10 +280,14 @@ public final class XMPPBackend: ChatBackend {
         }
         guard case .room = address.place else { return (jid, false) }
         if reply.isPrivate || reply.isConfidential {
-            guard let person = address.inReplyTo.flatMap({ XMPPMessageID($0) })?.sender else {
+            guard let message = address.inReplyTo.flatMap({ XMPPMessageID($0) }) else {
                 throw SendFailure("it is for one person, and nobody knows for whom", .never)
             }
-            return (person, false)
+            // Where the room hides accounts, the next one may have the same nick.
+            if let nick = message.sender.resource, visit(of: nick, in: jid.description) != message.visit {
+                throw SendFailure("it is for \(message.sender), who has left the room", .never)
+            }
+            return (message.sender, false)
         }
         switch rooms.room(jid)?.standing {
         case nil: throw SendFailure("\(jid) is not among the rooms of the configuration", .never)
@@ -278,7 +301,9 @@ public final class XMPPBackend: ChatBackend {
 extension XMPPBackend: FileSending {
     public func send(file name: String, _ reply: Reply, to address: Address) async throws -> MessageReference? {
         // Whoever has the address of a file can read it.
-        guard !reply.isConfidential else { throw SendFailure("it must not be kept in a file", .never) }
+        guard !reply.isConfidential, !reply.isPrivate else {
+            throw SendFailure("it is for one person, and must not be kept in a file", .never)
+        }
         let (target, isRoom) = try target(of: reply, at: address)
         let url = try await upload.send(Array(reply.text.utf8), named: name)
         let message = XMPPContent.message(linking: url, to: target, isRoom: isRoom, thread: address.thread)

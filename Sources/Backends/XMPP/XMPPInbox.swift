@@ -1,3 +1,5 @@
+import Crypto
+import Foundation
 import Logging
 import PetrelKit
 
@@ -64,12 +66,13 @@ actor XMPPInbox {
 
     private func message(_ stanza: XMLElement) async {
         if let error = StanzaError(stanza) { return cameBack(stanza, error) }
-        guard let message = XMPPMessage(stanza),
-            // The room shows what the bot has said.
-            message.kind == .chat || !link.confirmations.settle(message.id, from: message.from, nil),
-            let chat = chat(message)
-        else { return }
-        guard isNow(message) else { return missed(message, chat) }
+        guard !isShown(stanza), let message = XMPPMessage(stanza), let chat = chat(message) else { return }
+        let mark = message.originID.map { Self.mark(of: $0, from: chat.sender) }
+        guard isNow(message) else {
+            // It may have run before: the server did not hear that it had come.
+            if let mark, await seen.contains(mark) { return }
+            return missed(message, chat)
+        }
         if message.wantsReceipt, message.kind == .chat, let id = message.id {
             post(
                 XMLElement(
@@ -77,8 +80,22 @@ actor XMPPInbox {
                     [XMLElement("received", XMPPNames.receipts, ["id": id]), XMLElement("store", XMPPNames.hints)]))
         }
         // One that was sent again because nobody acknowledged it.
-        if let id = message.originID, await !seen.isNew("\(chat.sender.id)/\(id)") { return }
+        if let mark, isMeant(chat), await !seen.isNew(mark) { return }
         await deliver(chat)
+    }
+
+    /// However long the names are that others give.
+    private static func mark(of origin: String, from sender: Person) -> String {
+        let digest = SHA256.hash(data: Data("\(sender.id) \(origin)".utf8))
+        return Data(digest).base64EncodedString()
+    }
+
+    /// Whether a room shows what the bot has said.
+    private func isShown(_ stanza: XMLElement) -> Bool {
+        guard stanza["type"] == "groupchat", let from = stanza["from"].flatMap({ JID($0) }) else { return false }
+        // A service may give it another id, but not another origin.
+        let ids = [stanza["id"], stanza.child("origin-id", XMPPNames.ids)?["id"]]
+        return ids.contains { link.confirmations.settle($0, from: from, nil) }
     }
 
     /// What was on its way while the connection was away for a moment is as good as said now. All else that was kept for
@@ -112,7 +129,8 @@ actor XMPPInbox {
     private func chat(_ message: XMPPMessage) -> ChatMessage? {
         let room = rooms.room(message.from)
         guard message.kind == .groupchat else {
-            if message.from.bare == settings.jid.bare { return nil }
+            // Neither what the bot says elsewhere, nor what a room itself says.
+            if message.from.bare == settings.jid.bare || room != nil && message.from.resource == nil { return nil }
             let isOccupant = room != nil || message.isThroughRoom
             return ChatMessage(
                 id: XMPPMessageID(message.from).text,
@@ -122,9 +140,13 @@ actor XMPPInbox {
         // Without a resource it is the room itself that speaks.
         guard let room, let nick = message.from.resource, nick != room.nick else { return nil }
         let sender = person(message.from, in: room)
+        let account = sender.isStable ? JID(sender.id) : nil
+        let id =
+            account.map { XMPPMessageID($0) }
+            ?? XMPPMessageID(message.from, visit: room.occupant(nick)?.visit)
         let (text, isAddressed) = Self.addressed(message.text, to: room.nick)
         return ChatMessage(
-            id: XMPPMessageID(message.from).text, sender: sender,
+            id: id.text, sender: sender,
             room: Room(id: room.jid.description, name: room.jid.description), thread: message.thread, text: text,
             isAddressed: isAddressed)
     }
@@ -152,17 +174,22 @@ actor XMPPInbox {
 
 /// Names a message by who wrote it: that is who a private answer goes to.
 struct XMPPMessageID: Equatable {
-    private static let mark: Character = " "
-
     var sender: JID
+    /// The one during which an occupant wrote it: afterwards somebody else may have their nick. Nil for accounts.
+    var visit: Int?
 
-    init(_ sender: JID) { self.sender = sender }
+    init(_ sender: JID, visit: Int? = nil) {
+        self.sender = sender
+        self.visit = visit
+    }
 
     init?(_ text: String) {
-        guard let jid = text.split(separator: Self.mark, maxSplits: 1).last.flatMap({ JID($0) }) else { return nil }
+        let parts = text.unicodeScalars.split(separator: " ", maxSplits: 2).map { String(String.UnicodeScalarView($0)) }
+        guard parts.count == 3, let jid = JID(parts[2]) else { return nil }
         sender = jid
+        visit = Int(parts[1])
     }
 
     /// Unique.
-    var text: String { "\(UInt64.random(in: .min ... .max))\(Self.mark)\(sender)" }
+    var text: String { "\(UInt64.random(in: .min ... .max)) \(visit.map(String.init) ?? "-") \(sender)" }
 }

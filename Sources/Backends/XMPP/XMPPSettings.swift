@@ -108,6 +108,7 @@ public struct XMPPSettings: Sendable {
 
     var tls: TLSConfiguration {
         var configuration = TLSConfiguration.makeClientConfiguration()
+        configuration.minimumTLSVersion = .tlsv12
         if let authority { configuration.trustRoots = .file(authority) }
         return configuration
     }

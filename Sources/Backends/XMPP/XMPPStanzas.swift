@@ -26,6 +26,9 @@ struct XMPPMessage: Sendable, Equatable {
         var keeper: JID?
     }
 
+    /// Bytes. What is longer would make our stanzas too large.
+    private static let longestThread = 512
+
     init?(_ stanza: XMLElement) {
         guard stanza.name == "message", let from = stanza["from"].flatMap({ JID($0) }) else { return nil }
         switch stanza["type"] {
@@ -43,7 +46,7 @@ struct XMPPMessage: Sendable, Equatable {
         self.from = from
         id = stanza["id"]
         originID = stanza.child("origin-id", XMPPNames.ids)?["id"]
-        thread = stanza.child("thread").map(\.text).flatMap { $0.isEmpty ? nil : $0 }
+        thread = stanza.child("thread").map(\.text).flatMap { 1...Self.longestThread ~= $0.utf8.count ? $0 : nil }
         text = body.text
         wantsReceipt = stanza.has("request", XMPPNames.receipts)
         isThroughRoom = kind == .chat && stanza.has("x", XMPPNames.mucUser)

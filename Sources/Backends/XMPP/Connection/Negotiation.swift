@@ -69,7 +69,7 @@ struct Negotiation: Sendable {
         let hint = offered.contains("PLAIN") ? " With allow_plain the password would be sent as it is, within TLS." : ""
         throw BackendFailure(
             "The server offers no way to log in that is known here (\(offered.joined(separator: ", "))).\(hint)",
-            isFinal: true)
+            isFinal: !offered.isEmpty)
     }
 
     private func authenticate(_ reader: inout StanzaReader, _ features: XMLElement) async throws {

@@ -8,6 +8,13 @@ final class XMPPLink: Sendable {
     /// There is no stream at the moment.
     struct NotConnected: Error {}
 
+    /// Why a stanza is not on its way.
+    enum NotHanded: Error {
+        case notConnected
+        /// The server would end the stream.
+        case tooLarge(bytes: Int)
+    }
+
     /// A question got no answer in time. One that was refused is a ``StanzaError``.
     struct Unanswered: Error {}
 
@@ -29,6 +36,8 @@ final class XMPPLink: Sendable {
         var isOpen = false
         /// What was sent while the connection was away comes now.
         var isResumed = false
+        /// Streams that were begun, and not taken up again.
+        var streams = 0
         var mostBytes = XMPPLink.usualBytes
     }
 
@@ -50,6 +59,9 @@ final class XMPPLink: Sendable {
 
     /// The stream went on where it was.
     var isResumed: Bool { state.value.isResumed }
+
+    /// Another one for every stream that was not taken up again.
+    var stream: Int { state.value.streams }
 
     /// The largest stanza that the server takes.
     var mostBytes: Int { state.value.mostBytes }
@@ -73,6 +85,7 @@ final class XMPPLink: Sendable {
         state.withLock { state in
             state.jid = outcome.jid
             state.isResumed = outcome.isResumed
+            if !outcome.isResumed { state.streams += 1 }
             state.mostBytes = min(outcome.mostBytes ?? Self.usualBytes, Self.usualBytes)
             state.isOpen = true
         }
@@ -122,19 +135,21 @@ final class XMPPLink: Sendable {
     }
 
     /// A stanza that nobody waits for.
-    func post(_ stanza: XMLElement) throws(NotConnected) { _ = try hand(stanza) }
+    func post(_ stanza: XMLElement) throws(NotHanded) { _ = try hand(stanza) }
 
-    private func hand(_ stanza: XMLElement) throws(NotConnected) -> StreamManagement.Fate {
+    private func hand(_ stanza: XMLElement) throws(NotHanded) -> StreamManagement.Fate {
         let fate = StreamManagement.Fate()
+        let xml = stanza.xml(in: XMPPNames.client)
+        guard xml.utf8.count <= mostBytes else { throw .tooLarge(bytes: xml.utf8.count) }
         let isHanded = management.withLock { management in
             guard state.withLock({ $0.isOpen && $0.waiting < Self.most }) else { return false }
             // It asks at once what the server has: who sent it waits for that.
-            let text = stanza.xml(in: XMPPNames.client) + (management.isOn ? Self.question : "")
+            let text = management.isOn ? xml + Self.question : xml
             guard (try? write(text)) != nil else { return false }
             management.send(stanza, fate)
             return true
         }
-        guard isHanded else { throw NotConnected() }
+        guard isHanded else { throw .notConnected }
         return fate
     }
 
@@ -153,8 +168,10 @@ final class XMPPLink: Sendable {
                 fate.settle(false)
                 throw SendFailure("the server does not acknowledge it", .later(after: nil))
             }
-        } catch is NotConnected {
+        } catch NotHanded.notConnected {
             throw SendFailure("there is no connection", .later(after: nil))
+        } catch NotHanded.tooLarge(let bytes) {
+            throw SendFailure("it has \(bytes) bytes, and the server takes at most \(mostBytes)", .never)
         }
     }
 

@@ -5,6 +5,8 @@ struct XMPPRoom: Sendable {
     struct Occupant: Sendable, Equatable {
         /// The bare address, where the room shows it.
         var jid: JID?
+        /// Another one whenever somebody comes in.
+        var visit = 0
     }
 
     /// Where it stands.
@@ -37,6 +39,7 @@ struct XMPPRoom: Sendable {
     private(set) var nick: String
     private(set) var standing = Standing.outside
     private var occupants: [String: Occupant] = [:]
+    private var visits = 0
     private var conflicts = 0
 
     /// A room has no more that are remembered.
@@ -100,7 +103,9 @@ struct XMPPRoom: Sendable {
         guard let occupant else { return .nothing }
         let item = presence.child("x", XMPPNames.mucUser)?.child("item")
         if occupants.count < Self.mostOccupants || occupants[occupant] != nil {
-            occupants[occupant] = Occupant(jid: item?["jid"].flatMap { JID($0) }?.bare)
+            if occupants[occupant] == nil { visits += 1 }
+            let visit = occupants[occupant]?.visit ?? visits
+            occupants[occupant] = Occupant(jid: item?["jid"].flatMap { JID($0) }?.bare, visit: visit)
         }
         let statuses = Self.statuses(presence)
         // A service that says no 110 reflects our nick.

@@ -1,7 +1,10 @@
 import CExpat
 
 /// Reads a stream (RFC 6120, section 4) piece by piece. What RFC 6120, section 11.1, keeps out of streams ends it:
-/// document types, entities of one's own, comments, processing instructions. So does what is too deep or too large.
+/// document types, entities of one's own, comments, processing instructions.
+///
+/// A stanza that is too deep, too wide or too large is read past: whoever writes it cannot end a stream with it, again and
+/// again where a server keeps it for the bot. Only what is far larger ends the stream.
 struct StanzaParser: ~Copyable {
     enum Item: Sendable, Equatable {
         /// The beginning of the stream, without what it holds.
@@ -13,6 +16,8 @@ struct StanzaParser: ~Copyable {
     struct Limits: Sendable {
         /// Bytes of one stanza.
         var bytes = 1 << 20
+        /// Bytes of one stanza that are not even read past.
+        var mostBytes = 2 << 20
         /// Elements within elements.
         var depth = 64
         /// Attributes of one element.
@@ -81,8 +86,10 @@ struct StanzaParser: ~Copyable {
                     condition: "not-well-formed",
                     reason: XML_ErrorString(error).map { String(cString: $0) } ?? "it is no XML")
             }
-            guard fed - reader.stanzaStart <= limits.bytes else {
-                throw Failure(condition: "policy-violation", reason: "a stanza has more than \(limits.bytes) bytes")
+            let size = fed - reader.stanzaStart
+            if size > limits.bytes { reader.empty() }
+            guard size <= limits.mostBytes else {
+                throw Failure(condition: "policy-violation", reason: "a stanza has more than \(limits.mostBytes) bytes")
             }
         }
         return reader.take()
@@ -101,6 +108,8 @@ private final class Reader {
     private var items: [StanzaParser.Item] = []
     /// The elements that are open within the stream.
     private var open: [XMLElement] = []
+    /// Elements that are open in a stanza of which nothing is kept but its name and its attributes; nil in others.
+    private var passing: Int?
     private var isOpened = false
     /// Text of the innermost of them, which comes in pieces.
     private var pending = ""
@@ -117,6 +126,16 @@ private final class Reader {
         return items
     }
 
+    /// Of the stanza at hand nothing is kept but its name and its attributes.
+    func empty() {
+        guard passing == nil, let stanza = open.first else { return }
+        passing = open.count - 1
+        var shell = stanza
+        shell.nodes = []
+        open = [shell]
+        pending = ""
+    }
+
     func refuse(_ what: String) { fail("restricted-xml", "\(what) has no place in a stream") }
 
     private func fail(_ condition: String, _ reason: String) {
@@ -127,14 +146,17 @@ private final class Reader {
 
     func start(_ name: UnsafePointer<CChar>?, _ attributes: UnsafeMutablePointer<UnsafePointer<CChar>?>?) {
         guard failure == nil, let name, var attribute = attributes else { return }
-        guard open.count < limits.depth else { return fail("policy-violation", "more than \(limits.depth) levels") }
+        if open.count >= limits.depth { empty() }
+        if let depth = passing {
+            passing = depth + 1
+            return
+        }
         var element = Self.named(String(cString: name))
-        while let key = attribute[0], let value = attribute[1] {
+        var isTooWide = false
+        while let key = attribute[0], let value = attribute[1], !isTooWide {
             element.attributes[String(cString: key)] = String(cString: value)
             attribute += 2
-            guard element.attributes.count <= limits.attributes else {
-                return fail("policy-violation", "more than \(limits.attributes) attributes")
-            }
+            isTooWide = element.attributes.count >= limits.attributes && attribute[0] != nil
         }
         guard isOpened else {
             isOpened = true
@@ -144,10 +166,16 @@ private final class Reader {
         }
         if open.isEmpty { stanzaStart = position } else { flush() }
         open.append(element)
+        if isTooWide { empty() }
     }
 
     func end() {
         guard failure == nil else { return }
+        if let depth = passing, depth > 0 {
+            passing = depth - 1
+            return
+        }
+        passing = nil
         if !open.isEmpty { flush() }
         guard let element = open.popLast() else { return items.append(.closed) }
         if open.isEmpty {
@@ -164,6 +192,7 @@ private final class Reader {
             stanzaStart = position
             return
         }
+        guard passing == nil else { return }
         pending += String(decoding: UnsafeRawBufferPointer(text), as: UTF8.self)
     }
 
