@@ -46,7 +46,7 @@ struct House: Sendable {
             let base = "http://127.0.0.1:\(port)"
             guard let auth = URL(string: "\(base)/auth/v1"), let api = URL(string: "\(base)/api/v1"),
                 let stream = URL(string: "\(base)/stream/v1")
-            else { return }
+            else { throw Refusal("no address") }
             try await body(
                 StackStormSettings(
                     auth: auth, api: api, stream: stream, login: .password(name: "petrel", password: Secret("demo"))))
@@ -65,6 +65,7 @@ struct House: Sendable {
             }
             defer { group.cancelAll() }
             for await port in ports { return try await body(port) }
+            throw Refusal("the simulated StackStorm did not start")
         }
     }
 

@@ -51,6 +51,38 @@ import Testing
         try await Self.serve([first, second])
     }
 
+    @Test func `what a room shows only after the connection broke off is not said twice`() async throws {
+        let room = "ops@conference.localhost"
+        let isSaid = Locked("")
+        let first: ScriptedServer.Script = { conversation in
+            try await conversation.login(Self.manages)
+            try await conversation.hear("to='\(room)/petrel'")
+            try await conversation.say(
+                "<presence from='\(room)/petrel'><x xmlns='\(XMPPNames.mucUser)'><status code='110'/></x></presence>")
+            try await conversation.say("<message type='groupchat' from='\(room)/alice'><body>!say one</body></message>")
+            let said = try await conversation.hear("<body>one</body>")
+            let id = try #require(said.matches(of: #/<message id='([^']+)'/#).last?.1)
+            isSaid.withLock { $0 = String(id) }
+            // The server has everything; the room has not shown it.
+            try await conversation.say("<a xmlns='\(XMPPNames.management)' h='4'/>")
+            try await conversation.say("<a xmlns='\(XMPPNames.management)' h='3'/>")
+        }
+        let second: ScriptedServer.Script = { conversation in
+            try await conversation.authenticate(Self.manages)
+            try await conversation.hear("<resume ")
+            try await conversation.say("<resumed xmlns='\(XMPPNames.management)' previd='s1' h='4'/>")
+            try await conversation.say(
+                "<message type='groupchat' id='\(isSaid.value)' from='\(room)/petrel'><body>one</body></message>")
+            try await conversation.say("<message type='groupchat' from='\(room)/alice'><body>!say two</body></message>")
+            let said = try await conversation.hear("<body>two</body>")
+            #expect(!said.contains("<body>one</body>"))
+        }
+        try await Self.serve([first, second]) { settings in
+            settings.patience = .milliseconds(500)
+            settings.rooms = [XMPPSettings.RoomSettings(jid: try #require(JID(room)), password: nil)]
+        }
+    }
+
     @Test func `where the server has forgotten the stream, what nobody acknowledged is sent anew`() async throws {
         let first: ScriptedServer.Script = { conversation in
             try await conversation.login(Self.manages)
@@ -135,7 +167,10 @@ import Testing
     }
 
     /// Runs a bot with them, until the last of them has ended.
-    private static func serve(_ scripts: [ScriptedServer.Script]) async throws {
+    private static func serve(
+        _ scripts: [ScriptedServer.Script],
+        change: @Sendable @escaping (inout XMPPSettings) throws -> Void = { _ in }
+    ) async throws {
         let isOver = Signal()
         let final = scripts[scripts.count - 1]
         let last: ScriptedServer.Script = { conversation in
@@ -143,7 +178,7 @@ import Testing
             try await final(&conversation)
         }
         try await ScriptedServer.run(scripts.dropLast() + [last]) { server in
-            try await TestHost([try server.backend()]).run([Say()]) { await isOver.wait() }
+            try await TestHost([try server.backend(change)]).run([Say()]) { await isOver.wait() }
         }
     }
 }

@@ -102,9 +102,9 @@ struct ScriptedServer: Sendable {
         return settings
     }
 
-    func backend(_ change: (inout XMPPSettings) -> Void = { _ in }) throws -> XMPPBackend {
+    func backend(_ change: (inout XMPPSettings) throws -> Void = { _ in }) throws -> XMPPBackend {
         var settings = try settings()
-        change(&settings)
+        try change(&settings)
         return XMPPBackend(
             name: "xmpp", settings: settings, version: "1.2.3",
             logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })

@@ -263,8 +263,8 @@ public final class XMPPBackend: ChatBackend {
         let stream = link.stream
         while !Task.isCancelled {
             if let problem = await word.wait(atMost: settings.patience) { return problem }
-            let isSilent = !link.isOpen || heard.value.duration(to: .now) >= settings.patience
-            if link.stream != stream || !isSilent { break }
+            let isHeard = heard.value.duration(to: .now) < settings.patience
+            if link.stream != stream || isHeard && link.isOpen(for: settings.patience) { break }
         }
         throw SendFailure("the room \(room) does not show what was said in it", .later(after: nil))
     }

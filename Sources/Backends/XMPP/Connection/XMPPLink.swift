@@ -34,6 +34,7 @@ final class XMPPLink: Sendable {
         var jid: JID?
         /// Somebody else than the negotiation may speak.
         var isOpen = false
+        var opened = ContinuousClock.now
         /// What was sent while the connection was away comes now.
         var isResumed = false
         /// Streams that were begun, and not taken up again.
@@ -66,6 +67,11 @@ final class XMPPLink: Sendable {
     /// The largest stanza that the server takes.
     var mostBytes: Int { state.value.mostBytes }
 
+    /// Whether the stream can be used for so long already.
+    func isOpen(for duration: Duration) -> Bool {
+        state.withLock { $0.isOpen && $0.opened.duration(to: .now) >= duration }
+    }
+
     /// When something was written the last time.
     var lastWrite: ContinuousClock.Instant { state.value.lastWrite }
 
@@ -87,6 +93,7 @@ final class XMPPLink: Sendable {
             state.isResumed = outcome.isResumed
             if !outcome.isResumed { state.streams += 1 }
             state.mostBytes = min(outcome.mostBytes ?? Self.usualBytes, Self.usualBytes)
+            state.opened = .now
             state.isOpen = true
         }
     }
