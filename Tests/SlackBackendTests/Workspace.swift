@@ -26,6 +26,14 @@ final class Workspace: Sendable {
         self.securePort = securePort
     }
 
+    /// Whoever asks the stand-in for something to come waits for it, however slow the machine is.
+    private static let client: HTTPClient = {
+        var configuration = HTTPClient.Configuration()
+        configuration.timeout.read = nil
+        configuration.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit = 64
+        return HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
+    }()
+
     static func with(
         _ certificate: SelfSigned? = nil, _ body: (Workspace) async throws -> Void
     ) async throws {
@@ -85,7 +93,7 @@ final class Workspace: Sendable {
         request.method = body == nil ? .GET : .POST
         request.headers = ["content-type": "application/json"]
         if let body { request.body = .bytes(ByteBuffer(bytes: try JSONValue.encode(body) as [UInt8])) }
-        let response = try await HTTPClient.shared.execute(request, timeout: .seconds(150))
+        let response = try await Self.client.execute(request, timeout: .minutes(9))
         return try JSONValue.parse(Data(buffer: try await response.body.collect(upTo: 64 << 20)))
     }
 
