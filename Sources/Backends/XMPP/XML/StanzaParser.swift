@@ -72,6 +72,10 @@ struct StanzaParser: ~Copyable {
         }
         // Piece by piece, so that what is too large is known soon.
         var rest = Array(bytes)[...]
+        // Expat would take UTF-16 by these; streams are UTF-8 (RFC 6120, section 11.6).
+        if fed < 2, rest.prefix(2 - fed).contains(where: { [0x00, 0xFE, 0xFF].contains($0) }) {
+            throw Failure(condition: "unsupported-encoding", reason: "it is not UTF-8")
+        }
         while !rest.isEmpty {
             let piece = rest.prefix(Self.piece)
             rest = rest.dropFirst(piece.count)
