@@ -57,11 +57,9 @@ extension XMLElement {
     private func write(to output: inout String, in parent: String) {
         let own = namespace.isEmpty ? parent : namespace
         output += "<" + name
-        if own != parent { output += " xmlns='\(Self.escaped(own))'" }
+        if own != parent { output += " xmlns='\(Self.value(own))'" }
         for (key, value) in attributes.sorted(by: { $0.key < $1.key }) {
-            // A reader makes a space of a line break in a value.
-            let value = Self.escaped(value).replacing("\n", with: "&#xA;").replacing("\t", with: "&#x9;")
-            output += " \(Self.prefixed(key))='\(value)'"
+            output += " \(Self.prefixed(key))='\(Self.value(value))'"
         }
         guard !nodes.isEmpty else { return output += "/>" }
         output += ">"
@@ -78,6 +76,11 @@ extension XMLElement {
 
     private static func prefixed(_ key: String) -> String {
         key.hasPrefix(xml) ? "xml:" + key.dropFirst(xml.count) : key
+    }
+
+    /// Of an attribute: a reader makes a space of a line break or a tab.
+    private static func value(_ text: String) -> String {
+        escaped(text).replacing("\n", with: "&#xA;").replacing("\t", with: "&#x9;")
     }
 
     /// For text and for attributes in either kind of quotes.
