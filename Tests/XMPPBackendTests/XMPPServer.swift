@@ -134,6 +134,9 @@ final class XMPPPerson: Sendable {
         try self.order("say", order.merging(more) { _, new in new })
     }
 
+    /// Whoever waits longer is told what came instead.
+    private static let patience = Duration.seconds(240)
+
     /// The next thing that is told under this key, and fits.
     func told(_ key: String, fits: (JSONValue) -> Bool = { _ in true }) async throws -> JSONValue {
         func isWanted(_ json: JSONValue) -> Bool { json[key].map(fits) ?? false }
@@ -141,13 +144,20 @@ final class XMPPPerson: Sendable {
             kept.firstIndex(where: isWanted).map { kept.remove(at: $0) }
         }
         if let earlier { return earlier }
+        let deadline = Task {
+            try await Task.sleep(for: Self.patience)
+            program.signal(SIGKILL)
+        }
+        defer { deadline.cancel() }
         while let line = await program.line() {
             let json = try JSONValue.parse(line.utf8)
-            if let problem = json["problem"] { Issue.record("\(problem)") }
+            if let problem = json["problem"] { throw Refusal("the client of this person failed: \(problem)") }
             if isWanted(json) { return json }
             kept.withLock { $0.append(json) }
         }
-        throw Refusal("the client ended: \(await program.error(with: "") ?? "")")
+        let rest = kept.value.suffix(5).map { "\($0)" }.joined(separator: "\n")
+        throw Refusal(
+            "no \"\(key)\" came, and the client ended: \(await program.error(with: "") ?? ""). The last it told:\n\(rest)")
     }
 
     /// Goes away. Returns the texts of what came and nobody waited for.

@@ -21,7 +21,8 @@ class Person(slixmpp.ClientXMPP):
         super().__init__(jid, password)
         self.ca_certs = ca
         self.room, self.nick = room, nick
-        for plugin in ("xep_0004", "xep_0045", "xep_0030", "xep_0092", "xep_0199", "xep_0198", "xep_0184", "xep_0359"):
+        # Without stream management: what it writes to a server that was killed makes what is still unread get lost.
+        for plugin in ("xep_0004", "xep_0045", "xep_0030", "xep_0092", "xep_0199", "xep_0184", "xep_0359"):
             self.register_plugin(plugin)
         self["xep_0184"].auto_request = False
         self.add_event_handler("session_start", self.begin)
@@ -32,16 +33,33 @@ class Person(slixmpp.ClientXMPP):
         self.add_event_handler("failed_all_auth", lambda _: tell(failed=True))
 
     async def begin(self, _):
+        try:
+            await self.enter()
+        except Exception as problem:
+            tell(problem=f"{type(problem).__name__}: {problem}")
+        else:
+            tell(ready=str(self.boundjid))
+
+    async def enter(self):
         # Who does not ask for it hears nothing of subscriptions.
         await self.get_roster()
         self.send_presence()
         if self.room:
             muc = self["xep_0045"]
             self.add_event_handler(f"muc::{self.room}::got_online", self.saw)
-            joined = await muc.join_muc_wait(self.room, self.nick, timeout=20, maxstanzas=0)
+            joined = await self.join(muc)
             if 201 in joined[0]["muc"]["status_codes"]:
                 await muc.set_room_config(self.room, await muc.get_room_config(self.room))
-        tell(ready=str(self.boundjid))
+
+    async def join(self, muc):
+        while True:
+            try:
+                return await muc.join_muc_wait(self.room, self.nick, timeout=60, maxstanzas=0)
+            except slixmpp.exceptions.PresenceError as problem:
+                # Whoever came first has not unlocked it yet (XEP-0045, section 10.1.2).
+                if problem.condition != "item-not-found":
+                    raise
+                await asyncio.sleep(0.1)
 
     async def config(self, changes):
         form = await self["xep_0045"].get_room_config(self.room)
