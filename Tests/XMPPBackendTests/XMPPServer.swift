@@ -157,7 +157,8 @@ final class XMPPPerson: Sendable {
         }
         let rest = kept.value.suffix(5).map { "\($0)" }.joined(separator: "\n")
         throw Refusal(
-            "no \"\(key)\" came, and the client ended: \(await program.error(with: "") ?? ""). The last it told:\n\(rest)")
+            "no \"\(key)\" came, and the client ended: \(await program.error(with: "") ?? ""). The last it told:\n\(rest)"
+        )
     }
 
     /// Goes away. Returns the texts of what came and nobody waited for.
