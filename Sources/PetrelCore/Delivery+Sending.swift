@@ -85,7 +85,7 @@ extension Delivery {
 
     /// Whether that was all of it.
     private func send(_ parcel: inout Parcel, late: Duration, _ backend: any ChatBackend) async throws -> Bool {
-        var reply = parcel.reply
+        var reply = backend.shaped(parcel.reply)
         let most = backend.traits.maximumLength
         let texts = MessageSplitter.split(reply.text, atMost: most > 10 * Self.margin ? most - Self.margin : most)
         let isLast = parcel.pieces >= texts.count - 1

@@ -37,9 +37,4 @@ extension Address {
         self.init(
             backend: backend, place: message.place, thread: message.thread, inReplyTo: message.id)
     }
-
-    /// The same conversation, in private with one person.
-    public func privately(with person: Person) -> Address {
-        Address(backend: backend, place: .direct(person.id), inReplyTo: inReplyTo)
-    }
 }

@@ -17,6 +17,14 @@ public protocol ChatBackend: Sendable {
     /// Sends one reply, no longer than ``BackendTraits/maximumLength``. Called for one place after the other has
     /// returned, so that order is kept. Throws ``SendFailure`` where the backend knows whether trying again helps.
     func send(_ reply: Reply, to address: Address) async throws -> MessageReference?
+
+    /// As it is said here, where that is another text: before it is split, or becomes a file. What a reply holds for this
+    /// service alone may say so.
+    func shaped(_ reply: Reply) -> Reply
+}
+
+extension ChatBackend {
+    public func shaped(_ reply: Reply) -> Reply { reply }
 }
 
 /// What a backend can show.

@@ -19,7 +19,8 @@ import Testing
         ("not-acceptable", "cancel", true, true), ("forbidden", "auth", true, false),
         ("resource-constraint", "wait", true, true), ("policy-violation", "modify", false, true),
         ("remote-server-timeout", "wait", false, true), ("service-unavailable", "cancel", false, false),
-        ("item-not-found", "cancel", false, false), ("internal-server-error", "wait", false, true),
+        ("item-not-found", "cancel", false, false), ("item-not-found", "cancel", true, true),
+        ("remote-server-not-found", "cancel", false, true), ("internal-server-error", "wait", false, true),
     ])
     func `what comes back is tried again only where that may help`(
         _ condition: String, _ type: String, _ isRoom: Bool, _ isTriedAgain: Bool
@@ -90,7 +91,9 @@ import Testing
         reply.extra = ["xmpp": ["body": "own", "subject": "about", "url": "https://x/1"]]
         let jid = try #require(JID("a@x"))
         let message = try #require(
-            XMPPContent.messages(reply, to: jid, isRoom: false, thread: "t", xhtml: true, mostBytes: 65_536).first)
+            XMPPContent.messages(
+                XMPPContent.shaped(reply), to: jid, isRoom: false, thread: "t", xhtml: true, mostBytes: 65_536
+            ).first)
         #expect(message.child("body")?.text == "own" && message.child("subject")?.text == "about")
         #expect(message.child("x", XMPPNames.outOfBand)?.child("url")?.text == "https://x/1")
         #expect(message.child("thread")?.text == "t" && message.has("html", XMPPNames.xhtmlIM))

@@ -26,7 +26,7 @@ import Testing
                         && room["kind"] == "groupchat")
                 // A private answer goes to whoever asked, and to nobody who has the nick later.
                 let occupant = try #require(JID("ops@conference.localhost/alice"))
-                let asked = XMPPMessageID(occupant, visit: backend.visit(of: "alice", in: "ops@conference.localhost"))
+                let asked = XMPPMessageID(occupant, visit: backend.visit(of: "alice", in: occupant))
                 #expect(asked.visit != nil)
                 var answer = Reply("for you")
                 answer.isPrivate = true
@@ -35,13 +35,21 @@ import Testing
                 _ = try await backend.send(answer, to: place)
                 #expect(try await alice.heard("for you")["kind"] == "chat")
                 place.inReplyTo = XMPPMessageID(asked.sender, visit: -1).text
-                let (late, whisper) = (place, answer)
-                let failure = await #expect(throws: SendFailure.self) { try await backend.send(whisper, to: late) }
-                #expect(failure?.remedy == .never)
+                let late = place
+                // As a whisper, and as an answer to what was asked alone.
+                let alone = Address(backend: "xmpp", place: .direct(occupant.description), inReplyTo: place.inReplyTo)
+                let unknown = Address(backend: "xmpp", place: .direct(occupant.description))
+                for address in [late, alone, unknown] {
+                    let whisper = answer
+                    let failure = await #expect(throws: SendFailure.self) {
+                        try await backend.send(whisper, to: address)
+                    }
+                    #expect(failure?.remedy == .never)
+                }
                 try alice.say("!who", to: "ops@conference.localhost/petrel")
-                let alone = try await alice.heard("@")
-                #expect(alone["text"] == "ops@conference.localhost/alice false -" && alone["kind"] == "chat")
-                #expect(alone["from"] == "ops@conference.localhost/petrel")
+                let asker = try await alice.heard("@")
+                #expect(asker["text"] == "ops@conference.localhost/alice false -" && asker["kind"] == "chat")
+                #expect(asker["from"] == "ops@conference.localhost/petrel")
                 try alice.say("!who", to: "petrel@localhost")
                 #expect(try await alice.heard("@")["text"] == "alice@localhost true -")
             }

@@ -7,8 +7,6 @@ import Testing
 
 /// What is on its way when a connection breaks off (XEP-0198), and what others do with messages.
 @Suite(.timeLimit(.minutes(10))) struct ResumptionTests {
-    private static let manages = "<sm xmlns='\(XMPPNames.management)'/>"
-
     private static func message(_ text: String, from sender: String = "alice@localhost/a", _ more: String = "")
         -> String
     {
@@ -21,14 +19,14 @@ import Testing
 
     @Test func `a stream goes on where it broke off, and what was on its way comes once`() async throws {
         let first: ScriptedServer.Script = { conversation in
-            try await conversation.login(Self.manages)
+            try await conversation.login(ScriptedServer.manages)
             try await conversation.say(Self.message("!say one"))
             // It breaks off before the server has said that it has the answer.
             try await conversation.hear("<body>one</body>")
             try await conversation.hear("<r xmlns='\(XMPPNames.management)'/>")
         }
         let second: ScriptedServer.Script = { conversation in
-            try await conversation.authenticate(Self.manages)
+            try await conversation.authenticate(ScriptedServer.manages)
             try await conversation.hear("h='1' previd='s1'/>")
             // The server has the presence, and not the answer.
             try await conversation.say("<resumed xmlns='\(XMPPNames.management)' previd='s1' h='1'/>")
@@ -48,14 +46,14 @@ import Testing
             let said = try await conversation.hear("<body>three</body>")
             #expect(!said.contains("old</body>") && !said.contains("one</body>"))
         }
-        try await Self.serve([first, second])
+        try await ScriptedServer.serve([first, second])
     }
 
     @Test func `what a room shows only after the connection broke off is not said twice`() async throws {
         let room = "ops@conference.localhost"
         let isSaid = Locked("")
         let first: ScriptedServer.Script = { conversation in
-            try await conversation.login(Self.manages)
+            try await conversation.login(ScriptedServer.manages)
             try await conversation.hear("to='\(room)/petrel'")
             try await conversation.say(
                 "<presence from='\(room)/petrel'><x xmlns='\(XMPPNames.mucUser)'><status code='110'/></x></presence>")
@@ -68,7 +66,7 @@ import Testing
             try await conversation.say("<a xmlns='\(XMPPNames.management)' h='3'/>")
         }
         let second: ScriptedServer.Script = { conversation in
-            try await conversation.authenticate(Self.manages)
+            try await conversation.authenticate(ScriptedServer.manages)
             try await conversation.hear("<resume ")
             try await conversation.say("<resumed xmlns='\(XMPPNames.management)' previd='s1' h='4'/>")
             try await conversation.say(
@@ -77,7 +75,7 @@ import Testing
             let said = try await conversation.hear("<body>two</body>")
             #expect(!said.contains("<body>one</body>"))
         }
-        try await Self.serve([first, second]) { settings in
+        try await ScriptedServer.serve([first, second]) { settings in
             settings.patience = .milliseconds(500)
             settings.rooms = [XMPPSettings.RoomSettings(jid: try #require(JID(room)), password: nil)]
         }
@@ -85,12 +83,12 @@ import Testing
 
     @Test func `where the server has forgotten the stream, what nobody acknowledged is sent anew`() async throws {
         let first: ScriptedServer.Script = { conversation in
-            try await conversation.login(Self.manages)
+            try await conversation.login(ScriptedServer.manages)
             try await conversation.say(Self.message("!say one"))
             try await conversation.hear("<body>one</body>")
         }
         let second: ScriptedServer.Script = { conversation in
-            try await conversation.authenticate(Self.manages)
+            try await conversation.authenticate(ScriptedServer.manages)
             try await conversation.hear("h='1' previd='s1'/>")
             try await conversation.say(
                 "<failed xmlns='\(XMPPNames.management)'><item-not-found xmlns='\(XMPPNames.stanzaErrors)'/></failed>")
@@ -105,7 +103,7 @@ import Testing
             try await conversation.say(Self.message("!say old", Self.delayed(by: "localhost")))
             try await conversation.hear("was not run")
         }
-        try await Self.serve([first, second])
+        try await ScriptedServer.serve([first, second])
     }
 
     @Test func `corrections, copies and errors run nothing, receipts are given, and every question is answered`()
@@ -119,6 +117,8 @@ import Testing
             try await conversation.say(Self.message("!say c").replacing("type='chat'", with: "type='error'"))
             try await conversation.say(Self.message("!say d").replacing("type='chat'", with: "type='headline'"))
             try await conversation.say(Self.message("!say e", from: "petrel@localhost/other"))
+            // Whoever says that it comes through a room would not be known by their account.
+            try await conversation.say(Self.message("!say g", "<x xmlns='\(XMPPNames.mucUser)'/>"))
             try await conversation.say("<presence type='subscribe' from='eve@localhost'/>")
             try await conversation.say("<iq type='set' id='q1' from='eve@localhost'><query xmlns='x:y'/></iq>")
             try await conversation.say("<iq type='result' id='nobody-asked' from='eve@localhost'/>")
@@ -127,14 +127,14 @@ import Testing
                     + "<iq type='get' id='q3' from='eve@localhost'><query xmlns='\(XMPPNames.info)'/></iq>")
             try await conversation.say(Self.message("!say f", "<request xmlns='\(XMPPNames.receipts)'/>"))
             let said = try await conversation.hear("<body>f</body>")
-            for word in ["a", "b", "c", "d", "e"] { #expect(!said.contains("<body>\(word)</body>")) }
+            for word in ["a", "b", "c", "d", "e", "g"] { #expect(!said.contains("<body>\(word)</body>")) }
             #expect(said.contains("<presence to='eve@localhost' type='unsubscribed'/>"))
             #expect(said.contains("<service-unavailable"))
             #expect(said.contains("<version>1.2.3</version>"))
             #expect(said.contains("var='\(XMPPNames.receipts)'"))
             #expect(said.contains("<received xmlns='\(XMPPNames.receipts)' id='m1'/>"))
         }
-        try await Self.serve([script])
+        try await ScriptedServer.serve([script])
     }
 
     @Test func `what comes again with the same origin runs once, and what does not runs again`() async throws {
@@ -151,7 +151,69 @@ import Testing
             let rest = try await Self.rest(of: said, in: &conversation)
             #expect(rest == ["a", "b", "b"])
         }
-        try await Self.serve([script])
+        try await ScriptedServer.serve([script], change: ScriptedServer.hurried)
+    }
+
+    @Test func `what comes before stream management is on runs, and is not counted`() async throws {
+        let script: ScriptedServer.Script = { conversation in
+            try await conversation.authenticate(ScriptedServer.manages)
+            try await conversation.hear("</iq>")
+            try await conversation.say(ScriptedServer.bound)
+            try await conversation.hear("<enable")
+            try await conversation.say(Self.message("!say one"))
+            try await conversation.say("<enabled xmlns='\(XMPPNames.management)' id='s1' resume='true'/>")
+            try await conversation.hear("<body>one</body>")
+            try await conversation.say("<r xmlns='\(XMPPNames.management)'/>")
+            try await conversation.hear("<a xmlns='\(XMPPNames.management)' h='0'/>")
+        }
+        try await ScriptedServer.serve([script])
+    }
+
+    @Test func `a server that manages no streams any more is not asked to, and gets anew what was on its way`()
+        async throws
+    {
+        let first: ScriptedServer.Script = { conversation in
+            try await conversation.login(ScriptedServer.manages)
+            try await conversation.say(Self.message("!say one"))
+            try await conversation.hear("<body>one</body>")
+        }
+        let second: ScriptedServer.Script = { conversation in
+            try await conversation.login()
+            let said = try await conversation.hear("<body>one</body>")
+            #expect(!said.contains(XMPPNames.management))
+        }
+        try await ScriptedServer.serve([first, second])
+    }
+
+    @Test func `what comes back from another server, after ours has taken it, is said again`() async throws {
+        let script: ScriptedServer.Script = { conversation in
+            try await conversation.login(ScriptedServer.manages)
+            try await conversation.say(Self.message("!say one", from: "alice@elsewhere.example/a"))
+            let said = try await conversation.hear("<body>one</body>")
+            let id = try #require(said.matches(of: #/<message id='([^']+)'/#).last?.1)
+            let before = said.matches(of: #/<(?:iq|message|presence)[ /]/#).count
+            try await conversation.say("<a xmlns='\(XMPPNames.management)' h='\(before + 1)'/>")
+            let asked = try await conversation.hear("to='alice@elsewhere.example' type='get'")
+            let question = try #require(asked.matches(of: #/<iq id='([^']+)' to='alice/#).last?.1)
+            func back(_ kind: String, _ id: Substring) -> String {
+                "<\(kind) type='error' id='\(id)' from='alice@elsewhere.example'><error type='cancel'>"
+                    + "<remote-server-not-found xmlns='\(XMPPNames.stanzaErrors)'/></error></\(kind)>"
+            }
+            try await conversation.say(back("message", id) + back("iq", question))
+            try await conversation.hear("<body>one</body>")
+        }
+        try await ScriptedServer.serve([script])
+    }
+
+    @Test func `an action's own text is split like any other`() async throws {
+        let script: ScriptedServer.Script = { conversation in
+            try await conversation.login()
+            try await conversation.say(Self.message("!own"))
+            let said = try await conversation.hear("<subject>about</subject>")
+            let texts = said.matches(of: #/<body>([a-z ]+)<\/body>/#).map { String($0.1) }
+            #expect(texts.count > 1 && texts.joined().filter { $0 != " " } == Say.own.filter { $0 != " " })
+        }
+        try await ScriptedServer.serve([script], change: ScriptedServer.hurried)
     }
 
     /// What alice is told in all, once it is three.
@@ -163,22 +225,6 @@ import Testing
             let words = whole.matches(of: /<body>([ab])<\/body>/).map { String($0.1) }
             if words.count >= 3 { return words }
             whole += try await conversation.hear("</message>")
-        }
-    }
-
-    /// Runs a bot with them, until the last of them has ended.
-    private static func serve(
-        _ scripts: [ScriptedServer.Script],
-        change: @Sendable @escaping (inout XMPPSettings) throws -> Void = { _ in }
-    ) async throws {
-        let isOver = Signal()
-        let final = scripts[scripts.count - 1]
-        let last: ScriptedServer.Script = { conversation in
-            defer { isOver.open() }
-            try await final(&conversation)
-        }
-        try await ScriptedServer.run(scripts.dropLast() + [last]) { server in
-            try await TestHost([try server.backend(change)]).run([Say()]) { await isOver.wait() }
         }
     }
 }

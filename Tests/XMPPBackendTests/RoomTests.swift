@@ -15,7 +15,9 @@ import Testing
         var standing: XMPPRoom.Standing { room.standing }
 
         func occupant(_ nick: String) -> XMPPRoom.Occupant? { room.occupant(nick) }
-        func join() -> XMLElement { room.join() }
+        func join() -> XMLElement? { room.join() }
+        func isUnanswered() -> Bool { room.isUnanswered() }
+        var isUnanswering: Bool { room.isUnanswering }
         func leave() { room.leave() }
         func take(_ presence: XMLElement, from occupant: String?) -> XMPPRoom.Action {
             room.take(presence, from: occupant)
@@ -43,7 +45,7 @@ import Testing
 
     @Test func `joining asks for no past, and brings the password`() throws {
         let room = try Self.room()
-        let presence = room.join()
+        let presence = try #require(room.join())
         #expect(presence["to"] == "ops@conference.x/petrel" && room.standing == .joining)
         let muc = presence.child("x", XMPPNames.muc)
         #expect(muc?.child("history")?["maxstanzas"] == "0" && muc?.child("password")?.text == "word")
@@ -52,6 +54,26 @@ import Testing
         #expect(room.occupant("alice")?.jid?.description == "alice@x" && room.standing == .inside)
         #expect(room.take(Self.presence(type: "unavailable"), from: "alice") == .nothing)
         #expect(room.occupant("alice") == nil)
+    }
+
+    @Test func `nobody joins twice, and a room that does not answer is told of`() throws {
+        let room = try Self.room()
+        #expect(!room.isUnanswered())
+        _ = room.join()
+        #expect(room.join() == nil && room.isUnanswered() && room.isUnanswering && room.standing == .outside)
+        #expect(room.join() != nil)
+        _ = room.take(Self.presence(statuses: ["110"]), from: "petrel")
+        #expect(room.join() == nil && !room.isUnanswered() && !room.isUnanswering)
+    }
+
+    @Test func `what is for somebody in a room is not sent again to whoever has their nick by now`() {
+        var management = StreamManagement()
+        management.begin(resumption: "r")
+        let fates = (0..<2).map { _ in StreamManagement.Fate() }
+        management.send(XMLElement("message", "", [:], [XMLElement("x", XMPPNames.mucUser)]), fates[0])
+        management.send(XMLElement("message", "", ["id": "m2"]), fates[1])
+        #expect(management.resend().map { $0["id"] } == ["m2"])
+        #expect(fates[0].value == false && fates[1].value == nil)
     }
 
     @Test func `who comes under a nick that somebody had is another one`() throws {
@@ -72,11 +94,11 @@ import Testing
         let room = try Self.room()
         _ = room.join()
         #expect(room.take(Self.refusal("conflict"), from: "petrel") == .join)
-        #expect(room.join()["to"] == "ops@conference.x/petrel_")
+        #expect(room.join()?["to"] == "ops@conference.x/petrel_")
         #expect(room.take(Self.presence(statuses: ["110", "201"]), from: "petrel_") == .unlock)
         #expect(room.nick == "petrel_")
         room.leave()
-        #expect(room.join()["to"] == "ops@conference.x/petrel")
+        #expect(room.join()?["to"] == "ops@conference.x/petrel")
         for _ in 0..<5 { #expect(room.take(Self.refusal("conflict"), from: room.nick) == .join); _ = room.join() }
         #expect(room.take(Self.refusal("conflict"), from: room.nick) == .joinLater(reason: "conflict"))
     }

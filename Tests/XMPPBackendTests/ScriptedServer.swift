@@ -18,6 +18,12 @@ struct ScriptedServer: Sendable {
         "<?xml version='1.0'?><stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' "
         + "id='1' from='localhost' version='1.0'>"
 
+    /// What a server says that manages streams (XEP-0198).
+    static let manages = "<sm xmlns='\(XMPPNames.management)'/>"
+
+    static let bound =
+        "<iq type='result' id='bind'><bind xmlns='\(XMPPNames.bind)'><jid>petrel@localhost/r1</jid></bind></iq>"
+
     /// One connection, from the server's side.
     struct Conversation: ~Copyable {
         private var chunks: NIOAsyncChannelInboundStream<ByteBuffer>.AsyncIterator
@@ -59,9 +65,7 @@ struct ScriptedServer: Sendable {
         mutating func login(_ features: String = "") async throws {
             try await authenticate(features)
             try await hear("</iq>")
-            try await say(
-                "<iq type='result' id='bind'><bind xmlns='\(XMPPNames.bind)'><jid>petrel@localhost/r1</jid></bind></iq>"
-            )
+            try await say(bound)
             if features.contains("<sm ") {
                 try await hear("<enable")
                 try await say("<enabled xmlns='\(XMPPNames.management)' id='s1' resume='true'/>")
@@ -146,6 +150,10 @@ struct ScriptedServer: Sendable {
                                 try await script(&conversation)
                             }
                         }
+                        // Whoever connects once more than there are scripts is sent away.
+                        while let connection = try await next.next() {
+                            try await connection.executeThenClose { _, _ in }
+                        }
                     }
                 }
                 group.addTask {
@@ -155,6 +163,25 @@ struct ScriptedServer: Sendable {
                 }
                 try await group.waitForAll()
             }
+        }
+    }
+
+    /// For scripts that do not answer the questions which follow messages.
+    static let hurried: @Sendable (inout XMPPSettings) -> Void = { $0.patience = .seconds(1) }
+
+    /// Runs a bot with them, until the last of them has ended.
+    static func serve(
+        _ scripts: [Script],
+        change: @Sendable @escaping (inout XMPPSettings) throws -> Void = { _ in }
+    ) async throws {
+        let isOver = Signal()
+        let final = scripts[scripts.count - 1]
+        let last: Script = { conversation in
+            defer { isOver.open() }
+            try await final(&conversation)
+        }
+        try await run(scripts.dropLast() + [last]) { server in
+            try await TestHost([try server.backend(change)]).run([Say()]) { await isOver.wait() }
         }
     }
 

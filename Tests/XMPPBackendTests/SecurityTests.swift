@@ -148,6 +148,11 @@ import Testing
                     try await ServiceLookup(port: names).addresses(of: "example.org")
                         == [ServerAddress(host: "example.org", port: 5_222, isDirect: false)])
             }
+            try await NameServer.run(["_xmpps-client._tcp.example.com": [(0, 0, 0, ".")]]) { names in
+                // It has none with TLS from the first byte, and says nothing of others.
+                let addresses = try await ServiceLookup(port: names).addresses(of: "example.com")
+                #expect(addresses == [ServerAddress(host: "example.com", port: 5_222, isDirect: false)])
+            }
             try await NameServer.run(["_xmpp-client._tcp.example.com": [(0, 0, 0, ".")]]) { names in
                 await #expect(throws: ServiceLookup.Failure.self) {
                     try await ServiceLookup(port: names).addresses(of: "example.com")

@@ -59,6 +59,20 @@ import Testing
         }
     }
 
+    @Test func `a server names another one before there is TLS`() async throws {
+        let script: ScriptedServer.Script = { conversation in
+            try await conversation.hear("<stream:stream")
+            try await conversation.say(
+                ScriptedServer.header + "<stream:error><see-other-host xmlns='\(XMPPNames.streamErrors)'>other.example"
+                    + "</see-other-host></stream:error>")
+            _ = try? await conversation.end()
+        }
+        try await ScriptedServer.run(isEncrypted: false, [script]) { server in
+            let backend = try server.backend { $0.security = .starttls }
+            #expect(await Self.failure(of: backend)?.message == "The server sends the bot to other.example.")
+        }
+    }
+
     /// How far a server comes before it says nothing more.
     enum Silence: String, CaseIterable, CustomTestStringConvertible {
         case header, mechanisms, success, bind, presence
@@ -155,7 +169,7 @@ import Testing
             #expect(said.utf8.count < XMPPLink.usualBytes)
         }
         try await ScriptedServer.run([script]) { server in
-            let backend = try server.backend()
+            let backend = try server.backend(ScriptedServer.hurried)
             await #expect(throws: (any Error).self) {
                 try await backend.run { message in
                     let reply = Reply(String(message.text.dropFirst(5)))

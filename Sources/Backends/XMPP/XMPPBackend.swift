@@ -38,7 +38,12 @@ public final class XMPPBackend: ChatBackend {
     public func run(deliver: @escaping @Sendable (ChatMessage) async -> Void) async throws {
         let connector = XMPPConnector(
             loop: ChatLoop.shared.eventLoop, domain: settings.jid.domain, tls: settings.tls)
-        let channel = try await connector.open(try await addresses())
+        let channel: XMPPChannel
+        do {
+            channel = try await connector.open(try await addresses())
+        } catch let failure as StreamFailure {
+            throw ended(failure)
+        }
         let inbox = XMPPInbox(
             settings, link, rooms, await SeenMessages(storage.value, logger), version: version, logger,
             isMeant: isMeant.value, deliver)
@@ -75,6 +80,7 @@ public final class XMPPBackend: ChatBackend {
             }
             group.addTask { try await self.watch() }
             group.addTask { try await self.keepAlive() }
+            group.addTask { try await self.verifyRooms() }
             group.addTask(executorPreference: ChatLoop.shared) { try await self.read(inbound, inbox) }
             try await group.next()
         }
@@ -146,12 +152,23 @@ public final class XMPPBackend: ChatBackend {
         }
     }
 
+    private func verifyRooms() async throws {
+        while true {
+            try await Task.sleep(for: settings.verifying)
+            await rooms.verify()
+        }
+    }
+
     private func read(_ inbound: NIOAsyncChannelInboundStream<ByteBuffer>, _ inbox: XMPPInbox) async throws {
         var reader = StanzaReader(inbound) { [heard] in heard.withLock { $0 = .now } }
         let link = link
         let negotiation = Negotiation(
             jid: settings.jid, password: settings.password, allowsPlain: settings.allowsPlain
-        ) { text in try link.write(text) }
+        ) { text in
+            try link.write(text)
+        } early: { stanza in
+            await inbox.take(stanza)
+        }
         do {
             let outcome = try await negotiation.run(&reader, link.management, bound: link.jid)
             link.open(outcome)
@@ -159,8 +176,8 @@ public final class XMPPBackend: ChatBackend {
             if !outcome.isResumed {
                 rooms.leaveAll()
                 try link.post(XMLElement("presence"))
-                rooms.joinAll()
             }
+            rooms.joinAll()
             let looking = outcome.isResumed ? nil : Task { await self.lookForFiles() }
             defer { looking?.cancel() }
             try await serve(&reader, inbox)
@@ -231,6 +248,8 @@ public final class XMPPBackend: ChatBackend {
         }
     }
 
+    public func shaped(_ reply: Reply) -> Reply { XMPPContent.shaped(reply) }
+
     public func send(_ reply: Reply, to address: Address) async throws -> MessageReference? {
         let (target, isRoom) = try target(of: reply, at: address)
         let messages = XMPPContent.messages(
@@ -250,7 +269,7 @@ public final class XMPPBackend: ChatBackend {
         defer { link.confirmations.forget(id) }
         try await link.send(message)
         guard isRoom else {
-            // A server says so before it acknowledges what it could not hand on.
+            await link.follow(target, within: settings.patience)
             if let problem = word.value ?? nil { throw problem.failure(of: target, isRoom: false) }
             return
         }
@@ -270,24 +289,33 @@ public final class XMPPBackend: ChatBackend {
     }
 
     /// Nil where nobody has this nick.
-    func visit(of nick: String, in room: String) -> Int? {
-        JID(room).flatMap { rooms.room($0)?.occupant(nick)?.visit }
+    func visit(of nick: String, in room: JID) -> Int? { rooms.room(room)?.occupant(nick)?.visit }
+
+    /// Somebody alone: an account, or the same visit of an occupant. Where the room hides accounts, the next one may have
+    /// the same nick.
+    private func person(_ jid: JID, asking message: XMPPMessageID?) throws -> JID {
+        guard let nick = jid.resource, rooms.isRoom(jid) else { return jid }
+        guard message?.sender == jid, let visit = message?.visit else {
+            throw SendFailure(
+                "it is for \(jid) alone, and nobody knows who has that nick by now: let the room show accounts", .never)
+        }
+        guard visit == self.visit(of: nick, in: jid) else {
+            throw SendFailure("it is for \(jid), who has left the room", .never)
+        }
+        return jid
     }
 
     private func target(of reply: Reply, at address: Address) throws -> (JID, isRoom: Bool) {
         guard let jid = JID(address.place.id) else {
             throw SendFailure("\(address.place.id) is no address of XMPP", .never)
         }
-        guard case .room = address.place else { return (jid, false) }
+        let message = address.inReplyTo.flatMap { XMPPMessageID($0) }
+        guard case .room = address.place else { return (try person(jid, asking: message), false) }
         if reply.isPrivate || reply.isConfidential {
-            guard let message = address.inReplyTo.flatMap({ XMPPMessageID($0) }) else {
+            guard let message else {
                 throw SendFailure("it is for one person, and nobody knows for whom", .never)
             }
-            // Where the room hides accounts, the next one may have the same nick.
-            if let nick = message.sender.resource, visit(of: nick, in: jid.description) != message.visit {
-                throw SendFailure("it is for \(message.sender), who has left the room", .never)
-            }
-            return (message.sender, false)
+            return (try person(message.sender, asking: message), false)
         }
         switch rooms.room(jid)?.standing {
         case nil: throw SendFailure("\(jid) is not among the rooms of the configuration", .never)
@@ -306,7 +334,8 @@ extension XMPPBackend: FileSending {
         }
         let (target, isRoom) = try target(of: reply, at: address)
         let url = try await upload.send(Array(reply.text.utf8), named: name)
-        let message = XMPPContent.message(linking: url, to: target, isRoom: isRoom, thread: address.thread)
+        let message = XMPPContent.message(
+            linking: url, to: target, isRoom: isRoom, thread: address.thread, extra: reply.extra["xmpp"])
         try await send(message, to: target, isRoom: isRoom)
         return message["id"].map { MessageReference(id: $0) }
     }

@@ -119,7 +119,7 @@ actor XMPPInbox {
 
     private func cameBack(_ stanza: XMLElement, _ error: StanzaError) {
         guard let from = stanza["from"].flatMap({ JID($0) }) else { return }
-        if error.condition == "not-acceptable", from.resource == nil { rooms.isOutside(from) }
+        if from.resource == nil, error.isOutside { rooms.isOutside(from) }
         if !link.confirmations.settle(stanza["id"], from: from, error) {
             logger.info("A message to \(from) came back: \(error)")
         }
@@ -129,13 +129,18 @@ actor XMPPInbox {
     private func chat(_ message: XMPPMessage) -> ChatMessage? {
         let room = rooms.room(message.from)
         guard message.kind == .groupchat else {
-            // Neither what the bot says elsewhere, nor what a room itself says.
-            if message.from.bare == settings.jid.bare || room != nil && message.from.resource == nil { return nil }
-            let isOccupant = room != nil || message.isThroughRoom
+            // Neither what the bot says elsewhere, nor what a room itself says, nor what claims to come through a room
+            // that the bot is not in: whoever says that would go by another name than their own.
+            if message.from.bare == settings.jid.bare || room == nil && message.isThroughRoom { return nil }
+            guard let room else {
+                return ChatMessage(
+                    id: XMPPMessageID(message.from).text, sender: account(message.from), thread: message.thread,
+                    text: message.text)
+            }
+            guard let nick = message.from.resource else { return nil }
             return ChatMessage(
-                id: XMPPMessageID(message.from).text,
-                sender: isOccupant ? occupant(message.from) : account(message.from), thread: message.thread,
-                text: message.text)
+                id: XMPPMessageID(message.from, visit: room.occupant(nick)?.visit).text,
+                sender: occupant(message.from), thread: message.thread, text: message.text)
         }
         // Without a resource it is the room itself that speaks.
         guard let room, let nick = message.from.resource, nick != room.nick else { return nil }

@@ -44,6 +44,10 @@ public struct XMPPSettings: Sendable {
     var keepAlive = Duration.seconds(45)
     /// A room that put the bot out is joined again after this time.
     var rejoining = Duration.seconds(10)
+    /// A room may take so long to let the bot in.
+    var joining = Duration.seconds(20)
+    /// So often rooms are asked whether the bot is still in them.
+    var verifying = Duration.seconds(300)
 
     init(jid: JID, password: Secret, nick: String) {
         self.jid = jid

@@ -130,9 +130,12 @@ enum XMPPContent {
     }
 
     /// A file that can be had elsewhere (XEP-0066).
-    static func message(linking url: URL, to jid: JID, isRoom: Bool, thread: String?) -> XMLElement {
+    static func message(
+        linking url: URL, to jid: JID, isRoom: Bool, thread: String?, extra: JSONValue?
+    ) -> XMLElement {
         var message = message(
             url.absoluteString, to: jid, isRoom: isRoom, thread: thread, xhtml: false, isConfidential: false)
+        if let subject = extra?["subject"]?.string { message.append(XMLElement("subject", text: subject)) }
         message.append(outOfBand(url.absoluteString))
         return message
     }
@@ -175,9 +178,17 @@ enum XMPPContent {
     private static let longestEscape = 6
 
     /// StackStorm's `extra.xmpp` may say the text otherwise; without one there is what there is for all.
-    static func text(of reply: Reply) -> String {
-        let own = reply.extra["xmpp"]?["body"]?.string ?? reply.extra["xmpp"]?["text"]?.string
-        if let own { return own }
+    static func shaped(_ reply: Reply) -> Reply {
+        guard let own = reply.extra["xmpp"]?["body"]?.string ?? reply.extra["xmpp"]?["text"]?.string else {
+            return reply
+        }
+        var reply = reply
+        reply.text = own
+        reply.style = .plain
+        return reply
+    }
+
+    private static func text(of reply: Reply) -> String {
         let text = reply.text.trimmingCharacters(in: .newlines)
         return reply.style == .markdown ? MarkdownNotation.styling.rewrite(text) : text
     }

@@ -20,6 +20,8 @@ struct Negotiation: Sendable {
     let password: Secret
     let allowsPlain: Bool
     let write: Write
+    /// Takes what others said before there was an answer; it is not counted.
+    let early: @Sendable (XMLElement) async -> Void
 
     func run(_ reader: inout StanzaReader, _ management: Locked<StreamManagement>, bound: JID?) async throws -> Outcome
     {
@@ -31,6 +33,7 @@ struct Negotiation: Sendable {
         if manages, let bound, try await resume(&reader, management) {
             return Outcome(jid: bound, isResumed: true, mostBytes: limit)
         }
+        for lost in management.withLock({ $0.giveUp() }) { lost.fate.settle(false) }
         let jid = try await bind(&reader, features)
         if manages { try await enable(&reader, management) }
         return Outcome(jid: jid, isResumed: false, mostBytes: limit)
@@ -137,11 +140,8 @@ struct Negotiation: Sendable {
         let answer = try await reader.stanza()
         let theirs = answer["h"].flatMap { UInt32($0) }
         guard answer.name == "resumed", answer.namespace == XMPPNames.management else {
-            management.withLock { management in
-                // A server may still know what it had of ours.
-                if let theirs { management.acknowledge(theirs) }
-                for lost in management.giveUp() { lost.fate.settle(false) }
-            }
+            // A server may still know what it had of ours.
+            if let theirs { management.withLock { $0.acknowledge(theirs) } }
             return false
         }
         let rest = management.withLock { management in
@@ -177,10 +177,13 @@ struct Negotiation: Sendable {
 
     private func enable(_ reader: inout StanzaReader, _ management: Locked<StreamManagement>) async throws {
         try await send(XMLElement("enable", XMPPNames.management, ["resume": "true"]))
-        let answer = try await reader.stanza()
-        guard answer.name == "enabled", answer.namespace == XMPPNames.management else {
-            return management.withLock { $0.stop() }
+        var answer = try await reader.stanza()
+        // Others may write to the bot as soon as it has its address.
+        while answer.namespace != XMPPNames.management {
+            await early(answer)
+            answer = try await reader.stanza()
         }
+        guard answer.name == "enabled" else { return }
         let canResume = ["true", "1"].contains(answer["resume"])
         management.withLock { $0.begin(resumption: canResume ? answer["id"] : nil) }
     }

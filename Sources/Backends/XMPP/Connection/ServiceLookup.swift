@@ -55,15 +55,15 @@ struct ServiceLookup: Sendable {
             )
         }
         let (direct, plain) = (found.0 ?? [], found.1 ?? [])
-        let services = direct + plain
+        // One that is called "." says that there is none (RFC 2782).
+        let services = (direct + plain).filter { $0.address.host != "" }
         guard !services.isEmpty else {
+            guard plain.isEmpty else { throw Failure(description: "\(domain) says that it has no XMPP server") }
             // Nobody answered, or nobody has said where it is.
             return [ServerAddress(host: domain, port: 5_222, isDirect: false)]
         }
         var random = SystemRandomNumberGenerator()
-        let addresses = Self.ordered(services, using: &random).map(\.address).filter { $0.host != "" }
-        guard !addresses.isEmpty else { throw Failure(description: "\(domain) says that it has no XMPP server") }
-        return addresses
+        return Self.ordered(services, using: &random).map(\.address)
     }
 
     /// Nil where nobody answered.

@@ -18,18 +18,21 @@ struct StanzaError: Error, Sendable, Equatable, CustomStringConvertible {
         text = children.first { $0.name == "text" }.map { String($0.text.prefix(200)) }
     }
 
+    /// From a room: the bot is not in it, or there is no such room any more.
+    var isOutside: Bool { ["not-acceptable", "item-not-found"].contains(condition) }
+
     var description: String { "\(condition)\(text.map { " (\($0))" } ?? "")" }
 
     /// What is to be done about a message of ours that came back.
     func failure(of target: JID, isRoom: Bool) -> SendFailure {
         switch condition {
-        // The bot is not in the room, which it will be again.
-        case "not-acceptable" where isRoom:
+        // It will be again.
+        case _ where isRoom && isOutside:
             SendFailure("the bot is not in \(target) at the moment", .later(after: nil))
         case "forbidden" where isRoom:
             SendFailure("the bot may not speak in \(target), which is moderated: it needs a voice there", .never)
         // By far the most frequent: too much at once.
-        case "policy-violation", "resource-constraint", "remote-server-timeout":
+        case "policy-violation", "resource-constraint", "remote-server-timeout", "remote-server-not-found":
             SendFailure("\(target) does not take it now: \(self)", .later(after: nil))
         default:
             SendFailure("\(target) does not take it: \(self)", type == "wait" ? .later(after: nil) : .never)

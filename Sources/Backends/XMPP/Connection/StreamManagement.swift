@@ -43,8 +43,10 @@ struct StreamManagement: Sendable {
         unacknowledged.append(Outgoing(stanza: stanza, fate: fate))
     }
 
-    /// What has to be sent again on a stream that goes on, but for what was given up meanwhile.
+    /// What has to be sent again on a stream that goes on, but for what was given up meanwhile, and what is for somebody
+    /// in a room: another one may have their nick by now.
     mutating func resend() -> [XMLElement] {
+        for outgoing in unacknowledged where outgoing.stanza.has("x", XMPPNames.mucUser) { outgoing.fate.settle(false) }
         unacknowledged.removeAll { $0.fate.value != nil }
         return unacknowledged.map(\.stanza)
     }

@@ -28,6 +28,8 @@ struct XMPPConnector: Sendable {
                 return try await open(address)
             } catch is CancellationError {
                 throw CancellationError()
+            } catch let failure as StreamFailure where failure.otherHost != nil {
+                throw failure
             } catch {
                 problems.append("\(address.host):\(address.port): \(reason(error))")
             }

@@ -39,7 +39,10 @@ struct XMPPRoom: Sendable {
     private(set) var nick: String
     private(set) var standing = Standing.outside
     private var occupants: [String: Occupant] = [:]
-    private var visits = 0
+    /// Numbers that no earlier process gave: what waits in the store is for a visit of then.
+    private var visits = Int.random(in: 0..<1 << 52)
+    /// It has not answered the last time that the bot wanted to come in.
+    private(set) var isUnanswering = false
     private var conflicts = 0
 
     /// A room has no more that are remembered.
@@ -55,11 +58,9 @@ struct XMPPRoom: Sendable {
 
     func occupant(_ nick: String) -> Occupant? { occupants[nick] }
 
-    /// Whose bare address this is, as one of them.
-    func nick(of jid: JID) -> String? { occupants.first { $0.value.jid == jid.bare }?.key }
-
-    /// What asks to be let in, without the past.
-    mutating func join() -> XMLElement {
+    /// What asks to be let in, without the past; nil where it is in, was asked already, or is kept out.
+    mutating func join() -> XMLElement? {
+        guard standing == .outside else { return nil }
         standing = .joining
         occupants = [:]
         var muc = XMLElement("x", XMPPNames.muc, [:], [XMLElement("history", "", ["maxstanzas": "0"])])
@@ -80,6 +81,14 @@ struct XMPPRoom: Sendable {
     mutating func isPutOut() -> Bool {
         guard standing == .inside else { return false }
         standing = .outside
+        return true
+    }
+
+    /// Nobody has answered a join. Whether it still waits for that.
+    mutating func isUnanswered() -> Bool {
+        guard standing == .joining else { return false }
+        standing = .outside
+        isUnanswering = true
         return true
     }
 
@@ -114,6 +123,7 @@ struct XMPPRoom: Sendable {
         nick = occupant
         let isNew = standing != .inside
         standing = .inside
+        isUnanswering = false
         if statuses.contains("201") { return .unlock }
         return isNew ? .joined : .nothing
     }

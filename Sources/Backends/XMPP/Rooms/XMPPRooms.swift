@@ -12,12 +12,16 @@ final class XMPPRooms: Sendable {
     private let link: XMPPLink
     private let logger: Logger
     private let pause: Duration
+    private let joining: Duration
+    private let patience: Duration
     private let state: Locked<State>
 
     init(_ settings: XMPPSettings, _ link: XMPPLink, _ logger: Logger) {
         self.link = link
         self.logger = logger
         pause = settings.rejoining
+        joining = settings.joining
+        patience = settings.patience
         let rooms = settings.rooms.map { ($0.jid, XMPPRoom($0.jid, nick: settings.nick, password: $0.password)) }
         state = Locked(State(rooms: Dictionary(rooms) { first, _ in first }))
     }
@@ -31,7 +35,8 @@ final class XMPPRooms: Sendable {
         state.withLock { state in
             state.rooms.values.compactMap { room in
                 switch room.standing {
-                case .inside, .joining: nil
+                case .inside: nil
+                case .joining: room.isUnanswering ? "\(room.jid) does not answer" : nil
                 case .outside: "not in \(room.jid) at the moment"
                 case .barred(let reason): "\(room.jid) \(reason)"
                 }
@@ -39,6 +44,7 @@ final class XMPPRooms: Sendable {
         }.sorted()
     }
 
+    /// Those that the bot is not in.
     func joinAll() {
         let jids = state.withLock { Array($0.rooms.keys) }
         for jid in jids.sorted(by: { $0.description < $1.description }) { join(jid) }
@@ -58,9 +64,17 @@ final class XMPPRooms: Sendable {
         guard let presence = state.withLock({ $0.rooms[jid]?.join() }) else { return }
         do {
             try link.post(presence)
+            after(joining, in: jid) { rooms in rooms.unanswered(jid) }
         } catch {
+            state.withLock { $0.rooms[jid]?.leave() }
             logger.debug("There is no connection: \(jid) is joined when there is one.")
         }
+    }
+
+    private func unanswered(_ jid: JID) {
+        guard state.withLock({ $0.rooms[jid]?.isUnanswered() }) == true else { return }
+        logger.warning("The room \(jid) does not answer. The bot tries again.")
+        join(jid)
     }
 
     /// A room does not know the bot, which believed to be in it.
@@ -85,15 +99,36 @@ final class XMPPRooms: Sendable {
 
     private func joinLater(_ jid: JID, _ reason: String) {
         logger.warning("The bot is not in \(jid) any more: \(reason). It joins again in a moment.")
-        let join = Task { [pause] in
-            guard (try? await Task.sleep(for: pause)) != nil else { return }
-            self.join(jid)
+        after(pause, in: jid) { rooms in rooms.join(jid) }
+    }
+
+    /// What waits for a room replaces what waited for it before.
+    private func after(_ pause: Duration, in jid: JID, _ action: @escaping @Sendable (XMPPRooms) -> Void) {
+        let waiting = Task { [weak self] in
+            guard (try? await Task.sleep(for: pause)) != nil, let self else { return }
+            action(self)
         }
         let earlier = state.withLock { state in
-            defer { state.waiting[jid] = join }
+            defer { state.waiting[jid] = waiting }
             return state.waiting[jid]
         }
         earlier?.cancel()
+    }
+
+    /// Asks each room whether the bot is still in it (XEP-0410): one that restarts on its own tells nobody.
+    func verify() async {
+        let inside = state.withLock { $0.rooms.values.filter { $0.standing == .inside } }
+        for room in inside {
+            do {
+                let own = room.jid.with(room.nick)
+                _ = try await link.ask(own, "get", XMLElement("ping", XMPPNames.ping), within: patience)
+            } catch let error as StanzaError where error.isOutside {
+                isOutside(room.jid)
+            } catch {
+                // It is there, or nobody knows.
+                logger.debug("Whether the bot is in \(room.jid) is not known: \(error)")
+            }
+        }
     }
 
     /// Takes the settings that the server suggests (XEP-0045, section 10.1.2).
