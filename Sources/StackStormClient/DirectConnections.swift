@@ -48,6 +48,10 @@ final class DirectConnections: Sendable {
     private let host: String
     private let port: Int
     private let tls: NIOSSLContext?
+    /// Bytes that are read at once. Buffers that grow with the answers stay as large as the largest: over hours, those of
+    /// every connection.
+    private static let reading = 8_192
+
     private let limits: Limits
     private let loop: any EventLoop
     private let state = Locked(State())
@@ -115,10 +119,12 @@ final class DirectConnections: Sendable {
         let timer = loop.scheduleTask(in: limits.connect) { [limits] in
             ready.fail(ChannelError.connectTimeout(limits.connect))
         }
-        ClientBootstrap(group: loop).connectTimeout(limits.connect).channelInitializer { channel in
-            ready.futureResult.whenFailure { _ in channel.close(promise: nil) }
-            return channel.eventLoop.makeCompletedFuture { try self.prepare(channel, ready) }
-        }.connect(host: host, port: port).whenFailure { ready.fail($0) }
+        ClientBootstrap(group: loop).connectTimeout(limits.connect)
+            .channelOption(.recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: Self.reading))
+            .channelInitializer { channel in
+                ready.futureResult.whenFailure { _ in channel.close(promise: nil) }
+                return channel.eventLoop.makeCompletedFuture { try self.prepare(channel, ready) }
+            }.connect(host: host, port: port).whenFailure { ready.fail($0) }
         ready.futureResult.whenComplete { result in
             timer.cancel()
             switch result {
