@@ -128,6 +128,24 @@ import Testing
     }
 
     @Test(arguments: XMPPServer.Kind.tested)
+    func `what nobody can have is known to be lost`(_ kind: XMPPServer.Kind) async throws {
+        try await XMPPServer.run(kind) { server in
+            let alice = try await server.person("alice")
+            let backend = server.backend(try server.settings())
+            try await TestHost([backend]).run([Say()]) {
+                try await alice.saw("petrel")
+                let address = Address(backend: "xmpp", place: .direct("nobody@localhost"))
+                for _ in 0..<10 {
+                    let failure = await #expect(throws: SendFailure.self) {
+                        _ = try await backend.send(Reply("hello"), to: address)
+                    }
+                    #expect(failure?.remedy == .never)
+                }
+            }
+        }
+    }
+
+    @Test(arguments: XMPPServer.Kind.tested)
     func `subscriptions, pings and receipts`(_ kind: XMPPServer.Kind) async throws {
         try await XMPPServer.run(kind) { server in
             let alice = try await server.person("alice")

@@ -83,6 +83,13 @@ struct ScriptedServer: Sendable {
                 header + "<stream:features><bind xmlns='\(XMPPNames.bind)'/>\(features)</stream:features>")
         }
 
+        /// Answers the question that follows a message to somebody.
+        mutating func answerWhatFollows(for person: String) async throws {
+            let asked = try await hear("to='\(person)' type='get'")
+            let id = try #require(asked.matches(of: #/<iq id='([^']+)'/#).last?.1)
+            try await say("<iq type='result' id='\(id)' from='\(person)'/>")
+        }
+
         mutating func offer(_ mechanisms: [String]) async throws {
             try await hear("<stream:stream")
             let names = mechanisms.map { "<mechanism>\($0)</mechanism>" }.joined()

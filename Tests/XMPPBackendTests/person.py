@@ -52,14 +52,25 @@ class Person(slixmpp.ClientXMPP):
                 await muc.set_room_config(self.room, await muc.get_room_config(self.room))
 
     async def join(self, muc):
+        """slixmpp waits for ever where a room's refusal does not repeat the <x/> of the request; prosody's does not."""
         while True:
-            try:
-                return await muc.join_muc_wait(self.room, self.nick, timeout=60, maxstanzas=0)
-            except slixmpp.exceptions.PresenceError as problem:
-                # Whoever came first has not unlocked it yet (XEP-0045, section 10.1.2).
-                if problem.condition != "item-not-found":
-                    raise
-                await asyncio.sleep(0.1)
+            refusal = asyncio.get_running_loop().create_future()
+
+            def note(presence):
+                if presence["from"].bare == self.room and not refusal.done():
+                    refusal.set_result(presence["error"]["condition"])
+
+            self.add_event_handler("presence_error", note)
+            joining = asyncio.ensure_future(muc.join_muc_wait(self.room, self.nick, timeout=120, maxstanzas=0))
+            await asyncio.wait({joining, refusal}, return_when=asyncio.FIRST_COMPLETED)
+            self.del_event_handler("presence_error", note)
+            if not refusal.done():
+                return joining.result()
+            joining.cancel()
+            # Whoever came first has not unlocked it yet (XEP-0045, section 10.1.2).
+            if refusal.result() != "item-not-found":
+                raise RuntimeError(f"the room says {refusal.result()}")
+            await asyncio.sleep(0.1)
 
     async def config(self, changes):
         form = await self["xep_0045"].get_room_config(self.room)

@@ -213,10 +213,8 @@ final class XMPPLink: Sendable {
     }
 
     /// Returns once what may come back of a message to somebody has come: what goes between two keeps its order (RFC 6120,
-    /// section 10.1), so that a question which follows it is answered later. Our own server says so before it
-    /// acknowledges a message.
+    /// section 10.1), so that a question which follows it is answered later.
     func follow(_ target: JID, within patience: Duration) async {
-        guard target.domain != jid?.domain || !management.value.isOn else { return }
         // Whatever the answer is, and if there is none: it says nothing of the message.
         _ = try? await ask(target.bare, "get", XMLElement("query", XMPPNames.info), within: patience)
     }

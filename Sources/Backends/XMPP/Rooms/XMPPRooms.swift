@@ -62,9 +62,10 @@ final class XMPPRooms: Sendable {
 
     private func join(_ jid: JID) {
         guard let presence = state.withLock({ $0.rooms[jid]?.join() }) else { return }
+        // First: what the room answers may have to wait for something else.
+        after(joining, in: jid) { rooms in rooms.unanswered(jid) }
         do {
             try link.post(presence)
-            after(joining, in: jid) { rooms in rooms.unanswered(jid) }
         } catch {
             state.withLock { $0.rooms[jid]?.leave() }
             logger.debug("There is no connection: \(jid) is joined when there is one.")
