@@ -377,8 +377,10 @@ import Testing
                 try WriteQueueTests.fill(store, pages: 0)
                 let long = Self.numbers(200).map { $0 + String(repeating: " ", count: 400) }
                 try Self.say(long, delivery)
+                // There is no room for all of it. What is tried again later may find some for a moment.
+                let isWritten = await store.written()
+                #expect(!isWritten)
                 #expect(await Self.texts(200, backend) == long)
-                #expect(store.status().first?.isHealthy == false)
                 try WriteQueueTests.fill(store, pages: nil)
                 #expect(await store.written())
                 try Self.say(["after"], delivery)
