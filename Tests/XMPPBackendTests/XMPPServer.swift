@@ -144,11 +144,9 @@ final class XMPPPerson: Sendable {
             kept.firstIndex(where: isWanted).map { kept.remove(at: $0) }
         }
         if let earlier { return earlier }
-        let deadline = Task {
-            try await Task.sleep(for: Self.patience)
-            program.signal(SIGKILL)
-        }
-        defer { deadline.cancel() }
+        let isTold = Promised<Bool>()
+        Task { if await isTold.wait(atMost: Self.patience) == nil { program.signal(SIGKILL) } }
+        defer { isTold.settle(true) }
         while let line = await program.line() {
             let json = try JSONValue.parse(line.utf8)
             if let problem = json["problem"] { throw Refusal("the client of this person failed: \(problem)") }

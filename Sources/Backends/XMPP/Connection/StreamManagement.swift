@@ -28,12 +28,6 @@ struct StreamManagement: Sendable {
         acknowledged = 0
     }
 
-    /// Nothing is counted on this stream.
-    mutating func stop() {
-        isOn = false
-        resumption = nil
-    }
-
     mutating func take() { if isOn { received &+= 1 } }
 
     /// It was written.
@@ -60,10 +54,12 @@ struct StreamManagement: Sendable {
         acknowledged = count
     }
 
-    /// The stream is over and cannot be resumed: nobody knows of these whether they arrived.
+    /// The stream is over and cannot be resumed: nobody knows of these whether they arrived. The next one counts nothing
+    /// until it begins to.
     mutating func giveUp() -> [Outgoing] {
         defer { unacknowledged = [] }
-        stop()
+        isOn = false
+        resumption = nil
         return Array(unacknowledged)
     }
 }
