@@ -130,7 +130,10 @@ let package = Package(
             ]),
         target(
             "StackStormModule", "Modules/StackStorm",
-            ["PetrelKit", "StackStormClient", log, metrics, .product(name: "Crypto", package: "swift-crypto")]),
+            [
+                "PetrelKit", "StackStormClient", log, metrics, .product(name: "Crypto", package: "swift-crypto"),
+                .product(name: "DequeModule", package: "swift-collections"),
+            ]),
         target("BuiltinsModule", "Modules/Builtins", ["PetrelKit", log]),
         target("PetrelTesting", nil, ["PetrelKit", "PetrelCore", "PetrelStore", log, metrics]),
         .executableTarget(

@@ -35,10 +35,12 @@ package struct CommandTable: Sendable {
             lines = entry.lines(arguments)
         }
 
-        /// What the arguments amount to besides.
-        package var readings: [AccessControl.Reading] { readings(entry.command.readings?(arguments) ?? []) }
+        /// Has the command read its arguments.
+        package func parsed(with values: [String: String]? = nil) -> Parsed {
+            Parsed(match: self, line: entry.command.parse?(arguments, values))
+        }
 
-        package func readings(_ readings: [LineReading]) -> [AccessControl.Reading] {
+        func readings(_ readings: [LineReading]) -> [AccessControl.Reading] {
             readings.map { reading in
                 switch reading {
                 case .text(let text): .lines(entry.lines(text))
@@ -47,10 +49,25 @@ package struct CommandTable: Sendable {
                 }
             }
         }
+    }
+
+    /// A line whose command has read its arguments: what is judged, kept and run.
+    package struct Parsed: Sendable {
+        package var match: Match
+        package var line: ParsedLine?
+
+        package init(match: Match, line: ParsedLine?) {
+            self.match = match
+            self.line = line
+        }
+
+        /// What the arguments amount to besides.
+        package var readings: [AccessControl.Reading] { match.readings(line?.readings() ?? []) }
 
         /// The line as the audit may keep it.
         package var masked: String {
-            entry.command.masking.map { entry.lines($0(arguments))[0] } ?? lines[0]
+            let arguments = line?.masked ?? match.entry.command.masking?(match.arguments)
+            return arguments.map { match.entry.lines($0)[0] } ?? match.lines[0]
         }
     }
 
@@ -74,19 +91,20 @@ package struct CommandTable: Sendable {
     package func find(_ text: String) -> Match? {
         var words: [(key: String, end: String.Index)] = []
         var key = ""
-        var rest = text[...]
+        let scalars = text.unicodeScalars
+        var rest = scalars[...]
         while words.count < longest {
-            rest = rest.drop(while: \.isWhitespace)
-            let word = rest.prefix { !$0.isWhitespace }
-            if word.isEmpty { break }
-            key += (key.isEmpty ? "" : " ") + Command.key(word)
-            rest = rest[word.endIndex...]
-            words.append((key, word.endIndex))
+            rest = rest.drop { $0.isSeparator }
+            let end = rest.firstIndex { $0.isSeparator } ?? rest.endIndex
+            if end == rest.startIndex { break }
+            key += (key.isEmpty ? "" : " ") + Command.key(text[rest.startIndex..<end])
+            rest = rest[end...]
+            words.append((key, end))
         }
         for word in words.reversed() {
             if let index = byName[word.key] {
                 // `status of web` may be for whoever takes every line.
-                let isOnlyName = text[word.end...].allSatisfy(\.isWhitespace)
+                let isOnlyName = text[word.end...].isBlank
                 if entries[index].command.takesNoArguments, !isOnlyName, byName[""] != nil { continue }
                 return Match(entries[index], CommandText.plain(text[word.end...]))
             }

@@ -22,12 +22,11 @@ package struct CommandText: Hashable, Sendable {
         return String(text)
     }
 
-    /// Scalar by scalar, and with what Python counts as white space besides: StackStorm parses with Python, and a rule
-    /// must see a separator wherever StackStorm does.
+    /// Scalar by scalar.
     package static func line(of text: some StringProtocol) -> String {
         if isLine(text.utf8) { return String(text) }
         var line = String.UnicodeScalarView()
-        for word in text.unicodeScalars.split(whereSeparator: isSeparator) {
+        for word in text.unicodeScalars.split(whereSeparator: { $0.isSeparator }) {
             if !line.isEmpty { line.append(" ") }
             line.append(contentsOf: word)
         }
@@ -47,12 +46,6 @@ package struct CommandText: Hashable, Sendable {
             }
         }
         return !isAfterSpace || bytes.isEmpty
-    }
-
-    private static func isSeparator(_ scalar: Unicode.Scalar) -> Bool {
-        scalar.value < 0x80
-            ? scalar == " " || (9...13).contains(scalar.value) || (0x1C...0x1F).contains(scalar.value)
-            : scalar.properties.isWhitespace
     }
 }
 

@@ -1,12 +1,20 @@
 import Foundation
 package import PetrelKit
 
-extension CommandTable.Match {
+extension CommandTable.Parsed {
     /// What access rules are asked.
+    package func question(by person: Person, in room: Room?, on backend: String) -> AccessControl.Question {
+        var question = match.question(by: person, in: room, on: backend)
+        question.readings = { self.readings }
+        return question
+    }
+}
+
+extension CommandTable.Match {
+    /// What access rules are asked of a line that is not parsed.
     package func question(by person: Person, in room: Room?, on backend: String) -> AccessControl.Question {
         var question = AccessControl.Question(
             person: person, room: room, backend: backend, module: entry.module, lines: lines)
-        question.readings = { self.readings }
         question.isAdminOnly = entry.command.isAdminOnly
         question.isDirectOnly = entry.command.isDirectOnly
         question.needsStableIdentity = entry.command.needsStableIdentity
@@ -15,23 +23,24 @@ extension CommandTable.Match {
 }
 
 extension AuditEntry {
-    init(_ match: CommandTable.Match, _ decision: AccessDecision, _ message: ChatMessage, _ backend: String) {
+    init(_ call: CommandTable.Parsed, _ decision: AccessDecision, _ message: ChatMessage, _ backend: String) {
         self.init(
             backend: backend, person: message.sender.id, name: message.sender.name, room: message.room?.name,
-            line: match.masked, isAllowed: decision.isAllowed,
+            line: call.masked, isAllowed: decision.isAllowed,
             rule: decision.rule?.index, reason: decision.reason)
     }
 }
 
 extension Dispatcher {
     func invocation(
-        of match: CommandTable.Match, _ message: ChatMessage, _ address: Address, _ policy: Policy,
+        of call: CommandTable.Parsed, _ message: ChatMessage, _ address: Address, _ policy: Policy,
         _ overview: any HostOverview, _ entry: UUID
     ) -> Invocation {
         Invocation(
             message: message, address: address,
             traits: delivery.backend(address.backend)?.traits ?? BackendTraits(),
-            command: match.entry.command.name, arguments: match.arguments, line: match.lines[0],
+            command: call.match.entry.command.name, arguments: call.match.arguments, parsed: call.line?.value,
+            line: call.match.lines[0],
             prefix: policy.prefixes.prefix, isAdmin: policy.access.isAdmin(message.sender, on: address.backend),
             overview: overview,
             started: { [audit] execution, line in audit.started(execution, line: line, by: entry) },
@@ -78,7 +87,7 @@ extension Dispatcher {
 
     func decision(on line: String, by person: Person, in room: Room?, on backend: String) -> AccessDecision? {
         registry.table.find(bare(line)).map {
-            currentPolicy.access.decide($0.question(by: person, in: room, on: backend))
+            currentPolicy.access.decide($0.parsed().question(by: person, in: room, on: backend))
         }
     }
 
@@ -91,15 +100,15 @@ extension Dispatcher {
 
     /// Whether something in a line is masked wherever it is kept.
     package func holdsSecrets(_ line: String) -> Bool {
-        registry.table.find(bare(line)).map { $0.masked != $0.lines[0] } ?? false
+        registry.table.find(bare(line)).map { $0.parsed().masked != $0.lines[0] } ?? false
     }
 
     /// - Parameter line: with or without the prefix.
     func masked(_ line: String) -> String {
         let bare = bare(line)
-        if let match = registry.table.find(bare) { return match.masked }
+        if let match = registry.table.find(bare) { return match.parsed().masked }
         // What is no command may be a mistyped one that has secrets.
-        let word = bare.prefix { !$0.isWhitespace }
-        return word.count < bare.count ? "\(word) …" : String(word)
+        let (word, rest) = bare.firstWord
+        return rest.isEmpty ? word : "\(word) …"
     }
 }

@@ -83,8 +83,9 @@ package final class Dispatcher: Sendable {
         guard let match = registry.table.find(text) else {
             return answer(unknown(text, message, address, policy), to: message, at: address)
         }
-        let decision = policy.access.decide(match.question(by: message.sender, in: message.room, on: backend))
-        let entry = AuditEntry(match, decision, message, backend)
+        let call = match.parsed(with: message.values)
+        let decision = policy.access.decide(call.question(by: message.sender, in: message.room, on: backend))
+        let entry = AuditEntry(call, decision, message, backend)
         audit.record(entry)
         guard decision.isAllowed else { return refuse(match, decision, message, address, policy) }
         if match.entry.command.takesNoArguments, !match.arguments.isEmpty {
@@ -92,7 +93,7 @@ package final class Dispatcher: Sendable {
             return answer(
                 Reply("`\(name)` takes nothing after it.", style: .markdown, kind: .error), to: message, at: address)
         }
-        let invocation = invocation(of: match, message, address, policy, overview, entry.id)
+        let invocation = invocation(of: call, message, address, policy, overview, entry.id)
         let handler = match.entry.command.handler
         admit(
             Job(message: message, address: address, command: match.entry.command.name) { try await handler(invocation) }
@@ -120,10 +121,11 @@ package final class Dispatcher: Sendable {
         let (message, address, policy) = (invocation.message, invocation.address, policy.value)
         guard let match = registry.table.find(CommandText(line).text), match.entry.command.name == invocation.command
         else { return .denied(Reply("No command takes this line any more.", kind: .error)) }
+        let call = match.parsed()
         let decision = policy.access.decide(
-            match.question(by: message.sender, in: message.room, on: address.backend))
-        if decision.isAllowed { return .allowed(arguments: match.arguments) }
-        audit.record(AuditEntry(match, decision, message, address.backend))
+            call.question(by: message.sender, in: message.room, on: address.backend))
+        if decision.isAllowed { return .allowed(arguments: match.arguments, parsed: call.line?.value) }
+        audit.record(AuditEntry(call, decision, message, address.backend))
         return .denied(refusal(match, decision, message, address, policy))
     }
 

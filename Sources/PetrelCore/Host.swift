@@ -111,6 +111,10 @@ extension Host: HostOverview {
 
     package func room(named name: String, on backend: String) -> Room? { places.room(named: name, on: backend) }
 
+    package func isListed(_ person: Person, on backend: String, in people: Set<String>) -> Bool {
+        dispatcher.currentPolicy.access.isListed(person, on: backend, in: people)
+    }
+
     package func masked(_ line: String) -> String { dispatcher.masked(line) }
 
     package func status() -> [StatusLine] {

@@ -77,7 +77,8 @@ public struct StatusLine: Sendable, Hashable, Codable {
 public enum Verdict: Sendable {
     /// It is one of the same command.
     /// - arguments: what the command gets, as it would from a line that was typed.
-    case allowed(arguments: String)
+    /// - parsed: what ``Command/parse`` made of them, which is what was judged.
+    case allowed(arguments: String, parsed: (any Sendable)?)
     /// - Parameter: what is said about it; nil where refusals are not told.
     case denied(Reply?)
 }
@@ -103,6 +104,9 @@ public protocol HostOverview: Sendable {
     /// A person or room by id or name, where they were seen since the start.
     func person(named name: String, on backend: String) -> Person?
     func room(named name: String, on backend: String) -> Room?
+    /// Whether a list of people holds somebody: their id, or `@name` where names count, with or without the backend before
+    /// it. Somebody without a stable identity is in no list.
+    func isListed(_ person: Person, on backend: String, in people: Set<String>) -> Bool
     /// A line as the audit may keep it.
     func masked(_ line: String) -> String
     /// How the parts of the house are, in the order in which they were configured.

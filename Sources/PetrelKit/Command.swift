@@ -2,6 +2,10 @@
 public struct Command: Sendable {
     /// What was typed, ready to run.
     public typealias Handler = @Sendable (Invocation) async throws -> Reply?
+    /// - Parameters:
+    ///   - arguments: what followed the name.
+    ///   - values: the answers of a form, by the names of its fields; nil for what was typed.
+    public typealias Parse = @Sendable (_ arguments: String, _ values: [String: String]?) -> ParsedLine
 
     /// The words that call it, such as `st2help` or `st2session start`. Case, `_` and space do not matter. The empty
     /// name takes every line that no other command takes.
@@ -23,8 +27,9 @@ public struct Command: Sendable {
     public var masking: (@Sendable (String) -> String)?
     /// Other words that call it, which rules and the audit see as its name.
     public var otherNames: [String]
-    /// What its arguments amount to besides what they say, where a parser reads them otherwise than people do.
-    public var readings: (@Sendable (String) -> [LineReading])?
+    /// Reads its arguments, once: what comes of that is judged, kept and run. Nil for a command that takes them as they
+    /// stand.
+    public var parse: Parse?
     /// The lines it takes beyond its own name, for completion and "did you mean".
     public var lines: (@Sendable () -> [String])?
     public var handler: Handler
@@ -33,7 +38,7 @@ public struct Command: Sendable {
         _ name: String, usage: String = "", summary: String, isAdminOnly: Bool = false, isDirectOnly: Bool = false,
         needsStableIdentity: Bool = false, takesNoArguments: Bool = false, isListed: Bool = true,
         masking: (@Sendable (String) -> String)? = nil,
-        otherNames: [String] = [], readings: (@Sendable (String) -> [LineReading])? = nil,
+        otherNames: [String] = [], parse: Parse? = nil,
         lines: (@Sendable () -> [String])? = nil, handler: @escaping Handler
     ) {
         self.name = name
@@ -46,9 +51,28 @@ public struct Command: Sendable {
         self.isListed = isListed
         self.masking = masking
         self.otherNames = otherNames
-        self.readings = readings
+        self.parse = parse
         self.lines = lines
         self.handler = handler
+    }
+}
+
+/// The arguments of a command as it understood them.
+public struct ParsedLine: Sendable {
+    /// What the command made of them, which its handler gets as ``Invocation/parsed``.
+    public var value: any Sendable
+    /// The arguments as the audit may keep them, with what is secret masked.
+    public var masked: String
+    /// What they amount to besides what they say, where the parser reads them otherwise than people do. Asked for only
+    /// where there are access rules.
+    public var readings: @Sendable () -> [LineReading]
+
+    public init(
+        _ value: any Sendable, masked: String, readings: @escaping @Sendable () -> [LineReading] = { [] }
+    ) {
+        self.value = value
+        self.masked = masked
+        self.readings = readings
     }
 }
 
@@ -65,7 +89,8 @@ public enum LineReading: Sendable, Hashable {
 extension Command {
     /// A name as names are compared: case, `_` and space do not matter.
     public static func key(_ name: some StringProtocol) -> String {
-        name.lowercased().split { $0 == "_" || $0.isWhitespace }.joined(separator: " ")
+        name.lowercased().unicodeScalars.split { $0 == "_" || $0.isSeparator }
+            .map { String(String.UnicodeScalarView($0)) }.joined(separator: " ")
     }
 }
 
@@ -79,6 +104,8 @@ public struct Invocation: Sendable {
     public var command: String
     /// What followed the name, outer white space off, line breaks and inner white space kept.
     public var arguments: String
+    /// What ``Command/parse`` made of the arguments; nil where the command has none.
+    public var parsed: (any Sendable)?
     /// The whole line as access rules see it.
     public var line: String
     /// The configured prefix; ``typed(_:)`` tells people what to type.
@@ -93,7 +120,7 @@ public struct Invocation: Sendable {
 
     public init(
         message: ChatMessage, address: Address, traits: BackendTraits, command: String, arguments: String,
-        line: String, prefix: String, isAdmin: Bool, overview: any HostOverview,
+        parsed: (any Sendable)? = nil, line: String, prefix: String, isAdmin: Bool, overview: any HostOverview,
         started: @escaping @Sendable (_ execution: String, _ line: String?) -> Void,
         say: @escaping @Sendable (Reply) -> Void
     ) {
@@ -102,6 +129,7 @@ public struct Invocation: Sendable {
         self.traits = traits
         self.command = command
         self.arguments = arguments
+        self.parsed = parsed
         self.line = line
         self.prefix = prefix
         self.isAdmin = isAdmin

@@ -111,6 +111,19 @@ extension SettingsSection {
         return list.enumerated().compactMap { index, item in context.text(item, at: "\(place(of: key))[\(index)]") }
     }
 
+    /// A list of people, in which `group:NAME` stands for a list of `groups`.
+    public func people(_ key: String) -> [String] {
+        strings(key).enumerated().flatMap { index, item -> [String] in
+            guard item.hasPrefix("group:") else { return [item] }
+            let name = String(item.dropFirst("group:".count))
+            if context.groups[name] == nil { problem("\(key)[\(index)]", "no group is called \"\(name)\"") }
+            return context.groups[name] ?? []
+        }
+    }
+
+    /// Makes the lists of `groups` known to every section of the file.
+    package func define(groups: [String: [String]]) { context.groups = groups }
+
     public func choice<Choice: RawRepresentable<String> & CaseIterable>(
         _ key: String, default fallback: Choice
     ) -> Choice {
@@ -204,6 +217,7 @@ public final class SettingsContext {
     private let environment: [String: String]
     public internal(set) var problems: [SettingsProblem] = []
     public internal(set) var warnings: [SettingsProblem] = []
+    var groups: [String: [String]] = [:]
 
     public init(folder: URL, environment: [String: String]) {
         self.folder = folder

@@ -84,16 +84,29 @@ public final class RecordingBackend: ChatBackend, CompletionObserving, Editing {
         return id
     }
 
-    /// The next reply. Waits for it.
-    public func next() async -> Sent? {
-        for await sent in outgoing.stream { return sent }
-        return nil
-    }
+    /// The next reply. Waits for it, but not for ever: nil after ``patience``.
+    public func next() async -> Sent? { await first(of: outgoing.stream) }
 
-    /// The next message whose command has ended. Waits for it.
-    public func nextCompleted() async -> String? {
-        for await id in ended.stream { return id }
-        return nil
+    /// The next message whose command has ended. Waits for it as ``next()`` does.
+    public func nextCompleted() async -> String? { await first(of: ended.stream) }
+
+    /// Long enough for a busy machine, and short enough that a reply that never comes is not the end of the run.
+    public static let patience = Duration.seconds(120)
+
+    private func first<Element: Sendable>(of stream: AsyncStream<Element>) async -> Element? {
+        await withTaskGroup(of: Element?.self) { group in
+            group.addTask {
+                for await element in stream { return element }
+                return nil
+            }
+            group.addTask {
+                // Cancelled once the element is there.
+                try? await Task.sleep(for: Self.patience)
+                return nil
+            }
+            defer { group.cancelAll() }
+            return await group.next() ?? nil
+        }
     }
 
     /// The end of the input.

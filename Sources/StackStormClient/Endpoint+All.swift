@@ -74,10 +74,10 @@ extension Endpoint where Value == Page<String> {
 }
 
 extension Endpoint where Value == Page<ActionSchema> {
-    /// One page of actions, with their parameters only.
+    /// One page of actions, with their parameters and runners only.
     package static func actions(offset: Int, limit: Int) throws -> Endpoint {
-        try page(of: "/actions", attributes: "ref,pack,name,parameters", offset: offset, limit: limit) { item in
-            item["ref"]?.string.map { ActionSchema(ref: $0, parameters: item["parameters"]?.object ?? [:]) }
+        try page(of: "/actions", attributes: "ref,pack,name,parameters,runner_type", offset: offset, limit: limit) {
+            ActionSchema(json: $0)
         }
     }
 }
@@ -86,7 +86,11 @@ extension Endpoint where Value == ActionSchema {
     /// `GET /actions/{ref}`.
     package static func action(_ ref: String) throws -> Endpoint {
         try Endpoint("GET", .api, "/actions/\(segment(ref))") {
-            ActionSchema(ref: ref, parameters: try $0.checked().json()["parameters"]?.object ?? [:])
+            let response = try $0.checked()
+            guard let schema = ActionSchema(json: try response.json()) else {
+                throw response.unexpected("it is no action")
+            }
+            return schema
         }
     }
 }
@@ -153,7 +157,11 @@ extension Endpoint where Value == [AliasExecution] {
     package static func matchAndExecute(
         command: String, user: String, channel: String, route: String?
     ) throws -> Endpoint {
-        var body = ["command": command, "user": user, "source_channel": channel, "notification_channel": channel]
+        let channel = Templates.disarmed(channel)
+        var body = [
+            "command": command, "user": Templates.disarmed(user), "source_channel": channel,
+            "notification_channel": channel,
+        ]
         body["notification_route"] = route
         return try Endpoint("POST", .api, "/aliasexecution/match_and_execute", body: body) {
             try $0.checked().decoded(as: Results.self, with: AliasExecution.wholeExecution).results

@@ -85,10 +85,21 @@ public struct ActionSchema: Sendable, Hashable {
     public var ref: String
     /// The schema of each parameter.
     public var parameters: [String: JSONValue]
+    /// What runs it, such as `local-shell-cmd` or `orquesta`; nil where StackStorm does not say.
+    public var runner: String?
 
-    public init(ref: String, parameters: [String: JSONValue]) {
+    public init(ref: String, parameters: [String: JSONValue], runner: String? = nil) {
         self.ref = ref
         self.parameters = parameters
+        self.runner = runner
+    }
+
+    /// Out of an item of `GET /actions`; nil where it has no reference.
+    package init?(json: JSONValue) {
+        guard let ref = json["ref"]?.string else { return nil }
+        self.init(
+            ref: ref, parameters: json["parameters"]?.object ?? [:],
+            runner: json["runner_type"]?.string ?? json["runner_type"]?["name"]?.string)
     }
 }
 
@@ -165,7 +176,8 @@ public struct Inquiry: Sendable, Decodable, Hashable {
     public var schema: JSONValue?
 }
 
-/// What is sent to `POST /aliasexecution`.
+/// What is sent to `POST /aliasexecution`. StackStorm's notifier renders `user`, both channels and `source_context` as
+/// templates: the former are sent as ``Templates/disarmed(_:)`` has them, the latter holds nothing that a person chose.
 public struct AliasRun: Sendable {
     public var name: String
     public var format: String
@@ -184,9 +196,9 @@ public struct AliasRun: Sendable {
         self.name = name
         self.format = format
         self.command = command
-        self.user = user
-        source_channel = channel
-        notification_channel = channel
+        self.user = Templates.disarmed(user)
+        source_channel = Templates.disarmed(channel)
+        notification_channel = source_channel
         notification_route = route
         source_context = context
     }

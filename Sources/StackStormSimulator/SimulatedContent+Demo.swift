@@ -88,7 +88,7 @@ extension SimulatedContent {
                 "replicas": .object(["type": "integer", "description": "Instances to start."]),
                 "dry_run": .object(["type": "boolean", "default": false]),
                 "registry_token": .object(["type": "string", "secret": true]),
-            ]
+            ], runner: "orquesta"
         ) { run in
             let answer = try await run.ask([
                 "type": "object",

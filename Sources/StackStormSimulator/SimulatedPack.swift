@@ -8,14 +8,21 @@ package struct SimulatedAction: Sendable {
     package var ref: String
     /// The JSON schema of each parameter, as StackStorm has it.
     package var parameters: [String: JSONValue]
+    /// An `orquesta` action is a workflow: what it is given is evaluated.
+    package var runner: String
     package var behaviour: Behaviour
 
-    package init(_ ref: String, parameters: [String: JSONValue] = [:], behaviour: @escaping Behaviour) {
+    package init(
+        _ ref: String, parameters: [String: JSONValue] = [:], runner: String = "local-shell-cmd",
+        behaviour: @escaping Behaviour
+    ) {
         self.ref = ref
+        self.runner = runner
         self.parameters = parameters
         self.behaviour = behaviour
     }
 
+    var isWorkflow: Bool { ["orquesta", "action-chain"].contains(runner) }
     var pack: String { String(ref.prefix { $0 != "." }) }
     var name: String { String(ref.drop { $0 != "." }.dropFirst()) }
 }

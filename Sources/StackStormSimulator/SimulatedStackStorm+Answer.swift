@@ -61,6 +61,8 @@ extension SimulatedStackStorm {
         switch (request.method, path) {
         case ("GET", []): return .json(["version": "3.10dev", "docs_url": "http://docs.stackstorm.com/latest"])
         case ("GET", ["user"]): return whoami(request, user)
+        case ("GET", let path) where path.first == "actions" && hidesActions:
+            throw SimulatedRefusal.lacking("action_list", user)
         case ("GET", ["actions"]): return try page(actionList, request)
         case ("GET", let path) where path.count == 2 && path[0] == "actions":
             guard let action = actionList.first(where: { $0["ref"]?.string == path[1] }) else { return .notFound }
@@ -101,6 +103,7 @@ extension SimulatedStackStorm {
             [
                 "id": .string("action:\(action.ref)"), "ref": .string(action.ref), "pack": .string(action.pack),
                 "name": .string(action.name), "parameters": .object(action.parameters),
+                "runner_type": .string(action.runner),
             ]
         }
     }

@@ -13,8 +13,9 @@ extension SimulatedStackStorm {
 
     func record(
         _ id: String, _ action: SimulatedAction, _ parameters: [String: JSONValue], context: [String: JSONValue],
-        runner: String = "local-shell-cmd", notify: [String: JSONValue] = [:]
+        runner: String? = nil, notify: [String: JSONValue] = [:]
     ) -> [String: JSONValue] {
+        let runner = runner ?? action.runner
         let now = JSONValue.string(timestamp())
         // As StackStorm shows what is secret.
         let parameters = Dictionary(
@@ -48,6 +49,7 @@ extension SimulatedStackStorm {
 
     /// Runs an action on its own, and announces the end.
     func begin(_ id: String, _ action: SimulatedAction, _ parameters: [String: JSONValue], _ notice: Notice) {
+        let datastore = datastore
         let run = SimulatedRun(
             parameters: parameters,
             write: { text in await self.write(text, of: id, action.ref) },
@@ -55,6 +57,10 @@ extension SimulatedStackStorm {
         runs[id] = Task {
             self.executions[id]?["status"] = "running"
             do {
+                var run = run
+                if action.isWorkflow {
+                    run.parameters = try run.parameters.mapValues { try Expression.rendered($0, datastore) }
+                }
                 let result = try await action.behaviour(run)
                 self.finish(id, "succeeded", result, notice)
             } catch let failure as SimulatedFailure {

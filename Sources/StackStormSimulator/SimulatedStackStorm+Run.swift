@@ -78,7 +78,12 @@ extension SimulatedStackStorm {
         }
         parameters.merge(fixed) { _, fixed in fixed }
         try require(parameters, for: action)
-        let channel = body["notification_channel"]?.string ?? body["source_channel"]?.string ?? ""
+        // The notifier renders what it is given to hand on; where that fails it is handed on as it is.
+        func noticed(_ key: String) -> JSONValue {
+            let value = body[key] ?? .null
+            return (try? Expression.rendered(value, datastore, withYAQL: false)) ?? value
+        }
+        let channel = noticed("notification_channel").string ?? noticed("source_channel").string ?? ""
         let id = newID()
         let context: [String: JSONValue] = [
             "action_alias_ref": ["id": json["id"] ?? "", "name": .string(alias.name)],
@@ -91,9 +96,9 @@ extension SimulatedStackStorm {
         save(execution, id)
         started[body["command"]?.string ?? "", default: 0] += 1
         let notice = Notice(
-            user: body["user"]?.string ?? user, channel: channel,
+            user: noticed("user").string ?? user, channel: channel,
             route: body["notification_route"]?.string ?? "chatops",
-            context: passesContext ? body["source_context"] ?? .null : .null, alias: json)
+            context: passesContext ? noticed("source_context") : .null, alias: json)
         begin(id, action, parameters, notice)
         var answer: [String: JSONValue] = ["execution": .object(execution), "actionalias": json]
         if let format = json["ack"]?["format"]?.string {
@@ -153,6 +158,49 @@ extension SimulatedStackStorm {
         if let allowed = schema["enum"]?.array, !allowed.contains(value) {
             throw SimulatedRefusal(400, "'\(text)' is not one of \(allowed.compactMap(\.string))")
         }
+        return value
+    }
+}
+
+/// The little of Jinja and YAQL that tells whether something was evaluated: look-ups in the datastore.
+enum Expression {
+    struct Undefined: Error {}
+
+    /// Throws ``Undefined`` for what it does not know, as a strict environment does.
+    static func rendered(
+        _ value: JSONValue, _ datastore: [String: String], withYAQL: Bool = true
+    ) throws -> JSONValue {
+        switch value {
+        case .string(let text): .string(try rendered(text, datastore, withYAQL))
+        case .array(let values): .array(try values.map { try rendered($0, datastore, withYAQL: withYAQL) })
+        case .object(let object):
+            .object(
+                Dictionary(
+                    try object.map { key, value in
+                        (try rendered(key, datastore, withYAQL), try rendered(value, datastore, withYAQL: withYAQL))
+                    }
+                ) { _, last in last })
+        case .null, .bool, .integer, .number: value
+        }
+    }
+
+    private static func rendered(_ text: String, _ datastore: [String: String], _ withYAQL: Bool) throws -> String {
+        var result = try text.replacing(/\{#.*?#\}/, with: "").replacing(
+            /\{\{(.*?)\}\}|\{%(.*?)%\}/.dotMatchesNewlines().matchingSemantics(.unicodeScalar)
+        ) { match in
+            guard let inner = match.1 else { throw Undefined() }
+            return try value(inner, datastore)
+        }
+        guard withYAQL else { return result }
+        result = try result.replacing(/<%(.*?)%>/.dotMatchesNewlines().matchingSemantics(.unicodeScalar)) { match in
+            try value(match.1, datastore)
+        }
+        return result
+    }
+
+    private static func value(_ expression: Substring, _ datastore: [String: String]) throws -> String {
+        let key = expression.firstMatch(of: /st2kv(?:\.system\.|\(\s*['"]system\.)(\w+)/)?.1
+        guard let key, let value = datastore[String(key)] else { throw Undefined() }
         return value
     }
 }

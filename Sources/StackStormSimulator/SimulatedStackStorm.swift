@@ -42,6 +42,8 @@ package actor SimulatedStackStorm {
     var inquiries: [String: Bool] = [:]
     /// Runs that wait for the answer to their inquiry.
     var asking: [String: AsyncStream<[String: JSONValue]>.Continuation] = [:]
+    /// What expressions such as `st2kv.system.petrel_secret` find.
+    package var datastore = ["petrel_secret": "TOP-SECRET-42"]
     var subscribers: [Int: Subscriber] = [:]
     var faults: [Fault.Area: Fault] = [:]
     /// How often each command line was started.
@@ -63,6 +65,8 @@ package actor SimulatedStackStorm {
     package var passesContext = true
     /// Whether ends are announced at all: a broken result template keeps StackStorm from it.
     package var announces = true
+    /// No account may read actions, as under RBAC.
+    package var hidesActions = false
     /// `limit=-1` is for administrators only, as under RBAC.
     var refusesUnlimited = false
     private static let instance = UInt64.random(in: 0...UInt64.max)

@@ -49,17 +49,17 @@ struct Explain: AsyncParsableCommand {
         let match = try PetrelApp.commands(of: configuration).find(text)
         let on = try chosenBackend(configuration)
         var question =
-            match?.question(by: person, in: place, on: on)
+            match?.parsed().question(by: person, in: place, on: on)
             ?? AccessControl.Question(
                 person: person, room: place, backend: on, module: "", lines: [CommandText.line(of: text)])
         let settings = configuration.stackStorms.first { $0.name == match?.entry.module }
         var alias: AliasExplanation?
         if let settings, let match, match.entry.command.name == settings.prefix {
             let store = try? Store(readingOnly: core.storePath)
-            let (found, readings) = try await settings.explain(
+            let (found, parsed) = try await settings.explain(
                 match.arguments, storage: store?.storage(for: settings.name))
             alias = found
-            question.readings = { match.readings(readings) }
+            question = CommandTable.Parsed(match: match, line: parsed).question(by: person, in: place, on: on)
         }
         return Explanation(
             command: question.lines[0], decision: configuration.policy.access.decide(question), alias: alias,
@@ -107,6 +107,7 @@ struct Explanation {
         case .matched(let ref, let format, let parameters):
             lines += ["alias     \(ref)", "format    \(format)"]
             lines += parameters.map { "parameter \($0.name) = \($0.value ?? "null")" }
+        case .verb(let verb): lines.append("alias     none: this is Petrel's own “\(verb)” for StackStorm")
         case .failed(let reason): lines.append("alias     none: \(reason)")
         }
         return lines.joined(separator: "\n")
@@ -125,6 +126,7 @@ struct Explanation {
             object["format"] = .string(format)
             object["parameters"] = .object(
                 Dictionary(parameters.map { ($0.name, $0.value.map { .string($0) } ?? .null) }) { _, last in last })
+        case .verb(let verb): object["verb"] = .string(verb)
         case .failed(let reason): object["alias_reason"] = .string(reason)
         }
         return JSONValue.object(object).prettyText

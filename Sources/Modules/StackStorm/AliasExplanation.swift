@@ -6,6 +6,8 @@ import StackStormClient
 /// Which alias a line would run.
 public enum AliasExplanation: Sendable {
     case matched(ref: String, format: String, parameters: [(name: String, value: String?)])
+    /// A verb of Petrel's own, such as `status`.
+    case verb(String)
     case failed(String)
 }
 
@@ -13,30 +15,33 @@ extension StackStormModuleSettings {
     /// The part of a line that names an alias of this instance; nil where it is for somebody else.
     public func aliasLine(of text: String) -> String? {
         if prefix.isEmpty { return text }
-        let word = text.prefix { !$0.isWhitespace }
-        guard word.lowercased() == prefix.lowercased() else { return nil }
-        return String(text[word.endIndex...].drop(while: \.isWhitespace))
+        let (word, rest) = text.firstWord
+        return Command.key(word) == Command.key(prefix) ? rest : nil
     }
 
     /// Matches against the table of the last sync, or asks StackStorm where there is none.
     /// - Parameter storage: the module's own, opened to read.
-    /// - Returns: the alias, and what the line amounts to besides, which access rules have to allow as well.
+    /// - Returns: the alias, and what the line was read as, which access rules judge.
     public func explain(
         _ line: String, storage: (any Storage)?
-    ) async throws -> (alias: AliasExplanation, readings: [LineReading]) {
+    ) async throws -> (alias: AliasExplanation, parsed: ParsedLine) {
         let aliases: [Alias]
         do {
             aliases = try await lastAliases(storage)
         } catch let error as StackStormError {
-            return (.failed("no aliases are kept from an earlier run, and \(error.reply)"), [])
+            return (
+                .failed("no aliases are kept from an earlier run, and \(error.reply)"), ParsedLine((), masked: line)
+            )
         }
         let table = AliasTable(aliases)
-        return (explain(line, table), table.readings(of: line))
+        let call = StackStormCall(line, in: table)
+        return (explain(line, call, table), ParsedLine(call, masked: line) { call.readings(of: line) })
     }
 
-    private func explain(_ line: String, _ table: AliasTable) -> AliasExplanation {
-        switch table.matcher.match(line) {
-        case .one(let match):
+    private func explain(_ line: String, _ call: StackStormCall, _ table: AliasTable) -> AliasExplanation {
+        switch call.kind {
+        case .verb(let verb): return .verb(verb.verb.rawValue)
+        case .alias(let match):
             return .matched(
                 ref: match.alias.ref, format: match.representation,
                 parameters: match.parameters.map { ($0.name, $0.value) })
@@ -45,7 +50,7 @@ extension StackStormModuleSettings {
                 "the line fits \(matches.map { "“\($0.representation)” of \($0.alias.ref)" }.joined(separator: " and "))"
             )
         case .unknown: return .failed("some formats can be matched by StackStorm only")
-        case .none:
+        case .none, .empty:
             if case .one(let match) = table.disabled.match(line) {
                 return .failed("“\(match.representation)” of \(match.alias.ref) is disabled in StackStorm")
             }

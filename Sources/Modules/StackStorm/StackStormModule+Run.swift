@@ -4,53 +4,38 @@ import PetrelKit
 import StackStormClient
 
 extension StackStormModule {
-    /// Runs an alias line, or one of Petrel's own verbs where no alias takes the line.
+    /// Runs what the line was read as: an alias, or one of Petrel's own verbs where no alias takes the line.
     func run(_ invocation: Invocation) async throws -> Reply? {
-        guard let table = table.value else { throw Refusal(starting) }
-        let line = invocation.arguments
-        guard !line.isEmpty else {
+        guard let call = invocation.parsed as? StackStormCall else { throw Refusal(starting) }
+        if case .empty = call.kind {
             return Reply("What should StackStorm do? \(helpHint(invocation))", style: .markdown, kind: .error)
         }
         let caller = try await caller(invocation)
-        if CommandStream(line).isCutElsewhere {
+        if CommandStream(invocation.arguments).isCutElsewhere {
             throw Refusal(
                 "The key=value pairs at the end stand elsewhere in the line too, where StackStorm would cut them out. "
                     + "Nothing was started; please write it otherwise.")
         }
-        try decideAgain(invocation)
-        switch table.matcher.match(line) {
-        case .one(let match): return try await start(match, caller, invocation)
+        switch call.kind {
+        case .alias(let match): return try await start(match, caller, invocation)
         case .ambiguous(let matches): throw Refusal(ambiguity(matches, invocation))
-        case .unknown: return try await askServer(invocation, caller, table)
-        case .none: return try await runOther(invocation, caller, table)
+        case .verb(let verb): return try await run(verb, caller, invocation)
+        case .unknown(let verb): return try await askServer(invocation, caller, call.table, orElse: verb)
+        case .none, .empty: return notFound(invocation, call.table)
         }
-    }
-
-    /// The line may have waited while the aliases changed, and with them what it amounts to.
-    private func decideAgain(_ invocation: Invocation) throws {
-        guard AliasTable.isRewritten(invocation.arguments) else { return }
-        let message = invocation.message
-        let decision = invocation.overview.decision(
-            on: invocation.line, by: message.sender, in: message.room, on: invocation.address.backend)
-        guard let decision, decision.isAllowed else {
-            throw Refusal(decision?.reply ?? "No command takes this line any more.")
-        }
-    }
-
-    /// A line that no alias takes: one of Petrel's own verbs, or a mistake.
-    private func runOther(_ invocation: Invocation, _ caller: Caller, _ table: AliasTable) async throws -> Reply? {
-        guard let call = VerbCall(invocation.arguments) else { return notFound(invocation, table) }
-        return try await run(call, caller, invocation)
     }
 
     /// Some alias uses a pattern that only StackStorm can match.
-    private func askServer(_ invocation: Invocation, _ caller: Caller, _ table: AliasTable) async throws -> Reply? {
+    private func askServer(
+        _ invocation: Invocation, _ caller: Caller, _ table: AliasTable, orElse verb: VerbCall?
+    ) async throws -> Reply? {
         let found: ServerMatch
         do {
             found = try await call(.match(invocation.arguments), as: caller, invocation)
         } catch let error as StackStormError {
             logger.info("StackStorm matched nothing: \(error.code)")
-            return try await runOther(invocation, caller, table)
+            guard let verb else { return notFound(invocation, table) }
+            return try await run(verb, caller, invocation)
         }
         guard CommandStream(invocation.arguments).pairs.isEmpty else {
             throw Refusal(
@@ -68,24 +53,25 @@ extension StackStormModule {
     private func start(
         _ match: AliasMatcher.Match, _ caller: Caller, _ invocation: Invocation
     ) async throws -> Reply? {
+        try await refuseTemplates(in: match, caller, invocation)
         if match.format.matchesMultiple { return try await startAll(match, caller, invocation) }
         let alias = match.alias
-        let request = UUID.timeOrdered().uuidString.lowercased()
+        let request = RequestID.make(for: name)
         let run = AliasRun(
             name: alias.name, format: match.representation, command: invocation.arguments,
             user: invocation.message.sender.id, channel: invocation.address.place.id, route: settings.routes.first,
-            context: ReturnAddress(invocation.address, request: request, instance: name).context(invocation.message))
+            context: RequestID.context(request))
         let line = masked(match, invocation)
         await intend(request, line, match.alias, invocation)
         overtaken.begin(request)
         do {
-            let isNew = secrets.withLock { $0.wantsToSee(alias.actionRef) }
+            let isNew = actions.withLock { $0.wantsToSee(alias.actionRef) }
             let answer = try await certain {
                 try await self.call(.run(run, isWhole: isNew), as: caller, invocation)
             }
             let start = answer.execution.start
             followUp(request, alias, answer.execution.id, start)
-            secrets.withLock { $0.learn(answer.execution, of: alias.actionRef) }
+            actions.withLock { $0.learn(answer.execution, of: alias.actionRef) }
             // What was learned just now may count.
             let known = isNew ? masked(match, invocation) : line
             let isMasked = known != invocation.arguments
@@ -122,6 +108,7 @@ extension StackStormModule {
     private func intend(
         _ request: String, _ line: String, _ alias: Alias, _ invocation: Invocation
     ) async {
+        origins.note(request, Origin(address: invocation.address, person: invocation.message.sender.id))
         await open.value?.intend(
             OpenExecution(
                 request: request, person: invocation.message.sender.id, address: invocation.address,
@@ -158,7 +145,7 @@ extension StackStormModule {
         }
         for answer in answers {
             let execution = answer.execution
-            secrets.withLock { $0.learn(execution, of: match.alias.actionRef) }
+            actions.withLock { $0.learn(execution, of: match.alias.actionRef) }
             remember(execution.id, execution.start, match, invocation, masked(match, invocation))
         }
         let replies = answers.compactMap { acknowledgement(of: match.alias, $0) }
@@ -183,8 +170,9 @@ extension StackStormModule {
 
     /// The line as it may be kept. What StackStorm matched comes without parameters.
     private func masked(_ match: AliasMatcher.Match, _ invocation: Invocation) -> String {
-        match.parameters.isEmpty
-            ? masked(invocation.arguments) : secrets.value.masked(invocation.arguments, match)
+        match.compiled == nil
+            ? table.value?.knownBeginning(of: invocation.arguments) ?? "…"
+            : actions.value.masked(invocation.arguments, match)
     }
 
     /// - Parameter line: with its secrets masked.

@@ -3,52 +3,22 @@ import PetrelKit
 import StackStormClient
 
 extension StackStormModule {
-    /// `help …`, `status [ID]`, `output ID`, `cancel ID`, `rerun ID`, `reload`, `form [ALIAS]`, `inquiry list|show|answer`.
-    struct VerbCall {
-        enum Verb: String {
-            case help, status, output, cancel, rerun, reload, form, inquiry
-        }
-
-        var verb: Verb
-        /// Of an execution, or of an alias.
-        var id: String?
-        var inquiry: InquiryCall?
-
-        /// Nil when the line is none of them.
-        init?(_ line: String) {
-            let words = line.split(whereSeparator: \.isWhitespace)
-            guard let word = words.first, let verb = Verb(rawValue: word.lowercased()) else { return nil }
-            self.verb = verb
-            if verb == .inquiry {
-                guard let call = InquiryCall(line) else { return nil }
-                inquiry = call
-                return
-            }
-            if verb == .help { return }
-            guard words.count <= (verb == .reload ? 1 : 2) else { return nil }
-            id = words.dropFirst().first.map(String.init)
-        }
-
-        /// The line as the audit may keep it: nobody knows yet what is secret in an answer.
-        func masked(_ line: String) -> String { inquiry?.masked ?? line }
-    }
-
     func run(_ call: VerbCall, _ caller: Caller, _ invocation: Invocation) async throws -> Reply? {
         switch call.verb {
         case .help:
             var help = invocation
             help.command = ownLine("help")
-            help.arguments = String(invocation.arguments.drop { !$0.isWhitespace })
+            help.arguments = call.argument ?? ""
             return try await self.help(for: help)
         case .reload:
             try await reload()
             return Reply("\(table.value?.aliases.count ?? 0) aliases came from StackStorm.")
-        case .form: return try await form(call.id, caller, invocation)
+        case .form: return try await form(call.argument, caller, invocation)
         case .inquiry:
             guard let inquiry = call.inquiry else { return nil }
             return try await run(inquiry, caller, invocation)
         case .status:
-            if call.id == nil { return running(invocation) }
+            if call.argument == nil { return running(invocation) }
             return try await status(of: own(call, invocation), caller, invocation)
         case .output: return try await output(of: own(call, invocation), caller, invocation)
         case .cancel: return try await cancel(own(call, invocation), caller, invocation)
@@ -71,7 +41,7 @@ extension StackStormModule {
 
     /// Only what was started from chat, and only for who started it or an administrator.
     private func own(_ call: VerbCall, _ invocation: Invocation) async throws -> StartedExecution {
-        guard let id = call.id else {
+        guard let id = call.argument else {
             throw Refusal("Which execution? Write `\(invocation.typed(ownLine("\(call.verb.rawValue) ID")))`.")
         }
         guard let started = try await executions.value?.find(id) else {

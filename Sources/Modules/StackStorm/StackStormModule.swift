@@ -15,8 +15,9 @@ public final class StackStormModule: BotModule, StatusReporting, GaugeReporting 
     let open = Locked<OpenExecutions?>(nil)
     let replay = Locked<Replay?>(nil)
     let overtaken = OvertakenResults()
+    let origins = Origins()
     let accounts = Locked<Accounts?>(nil)
-    let secrets = Locked(SecretParameters())
+    let actions = Locked(KnownActions())
     let lastStart = Locked<ContinuousClock.Instant?>(nil)
     let inquiries = Locked<InquiryWatch?>(nil)
     let host = Locked<(any ModuleHost)?>(nil)
@@ -53,7 +54,7 @@ public final class StackStormModule: BotModule, StatusReporting, GaugeReporting 
         return [
             Command(
                 settings.prefix, usage: "<command>", summary: "Run a command of StackStorm; \(helpName) lists them.",
-                masking: { [self] in masked($0) }, readings: { [table] in table.value?.readings(of: $0) ?? [] },
+                parse: { [self] in parse($0, $1) },
                 lines: { [table, settings] in
                     (table.value?.displays ?? []).map { settings.prefix.isEmpty ? $0 : "\(settings.prefix) \($0)" }
                 },
@@ -81,16 +82,18 @@ public final class StackStormModule: BotModule, StatusReporting, GaugeReporting 
         } catch {
             host.logger.warning("StackStorm's aliases cannot be had yet: \(error)")
         }
-        await learnSecrets(host)
+        await learnActions(host)
     }
 
     /// What was open when the last run ended is followed on.
     private func followResults(_ host: some ModuleHost) async {
         let open = OpenExecutions(host.storage, logger: host.logger)
         let started = StartedExecutions(host.storage.records("executions"))
-        await open.restore(started, due: .now + settings.gracePeriod)
+        await open.restore(started, origins, due: .now + settings.gracePeriod)
         executions.withLock { $0 = started }
-        let announcer = Announcer(host: host, overtaken: overtaken, open: open, instance: name) { [replay] in
+        let announcer = Announcer(
+            host: host, overtaken: overtaken, open: open, origins: origins, instance: name
+        ) { [replay] in
             replay.value?.note(.routine)
         }
         let stream = stream
@@ -176,7 +179,7 @@ public final class StackStormModule: BotModule, StatusReporting, GaugeReporting 
                 await trimHistory(host)
                 do {
                     try await sync.value?.sync()
-                    await learnSecrets(host)
+                    await learnActions(host)
                 } catch is CancellationError {
                     break
                 } catch {
@@ -195,20 +198,22 @@ public final class StackStormModule: BotModule, StatusReporting, GaugeReporting 
         }
     }
 
-    /// Asks what is secret in the actions that were not there before. Where StackStorm does not say, all of it is.
-    private func learnSecrets(_ host: some ModuleHost) async {
-        let secrets = secrets.value
+    /// Asks what the actions take that were not there before. Where StackStorm does not say, all of it is secret.
+    private func learnActions(_ host: some ModuleHost) async {
+        let known = actions.value
         let wanted = Set((table.value?.aliases ?? []).map(\.actionRef))
         let last = asked.value
-        guard wanted.contains(where: { !secrets.knows($0) }), wanted != last else { return }
+        guard wanted.contains(where: { !known.knows($0) }), wanted != last else { return }
         asked.withLock { $0 = wanted }
         do {
-            let actions = try await client.actions().filter { wanted.contains($0.ref) }
-            self.secrets.withLock { secrets in
-                for action in actions { secrets.learn(action.ref, action.parameters) }
-            }
+            let schemas = try await client.actions().filter { wanted.contains($0.ref) }
+            actions.withLock { actions in for schema in schemas { actions.learn(schema) } }
         } catch {
-            host.logger.notice("StackStorm does not say which parameters are secret: the audit masks all. (\(error))")
+            host.logger.notice(
+                """
+                StackStorm does not say what its actions take: the audit masks all parameters, and templates in them are \
+                refused. (\(error))
+                """)
         }
     }
 

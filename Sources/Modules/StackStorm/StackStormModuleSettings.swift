@@ -18,6 +18,20 @@ public struct StackStormModuleSettings: Sendable {
     /// Seconds that a login lasts, if StackStorm does not end it before.
     public var sessionTTL = 3_600
     public var secretsStore = SecretsStore.encrypted
+    /// Where templates in what people write are refused.
+    public var templates = TemplatePolicy.workflows
+    /// Who may write them all the same.
+    public var allowTemplates: Set<String> = []
+
+    /// StackStorm evaluates `{{ … }}`, `{% … %}` and `<% … %>` in what a workflow is given.
+    public enum TemplatePolicy: String, Sendable, CaseIterable {
+        /// Refused where the action is a workflow, or may be one.
+        case workflows
+        /// Refused in every command.
+        case always
+        /// Never refused.
+        case never
+    }
 
     /// Whose StackStorm account a command runs with.
     public enum Access: Sendable, Equatable {
@@ -95,6 +109,8 @@ public struct StackStormModuleSettings: Sendable {
             }
         }
         secretsStore = section.choice("secrets_store", default: .encrypted)
+        templates = section.choice("templates", default: .workflows)
+        allowTemplates = Set(section.people("allow_templates"))
         replayWindow = .seconds(section.integer("replay_window", default: 86_400, in: 1...31_536_000))
         gracePeriod = .seconds(section.integer("grace_period", default: 60, in: 1...86_400))
         section.finish()

@@ -57,10 +57,12 @@ package struct AccessControl: Sendable {
         index = RuleIndex(rules)
     }
 
-    package func isAdmin(_ person: Person, on backend: String) -> Bool {
-        guard person.isStable else { return false }
+    package func isAdmin(_ person: Person, on backend: String) -> Bool { isListed(person, on: backend, in: admins) }
+
+    package func isListed(_ person: Person, on backend: String, in people: Set<String>) -> Bool {
+        guard person.isStable, !people.isEmpty else { return false }
         let names = matchesNames ? [person.id, person.name] : [person.id]
-        return names.contains { admins.contains($0) || admins.contains("\(backend)/\($0)") }
+        return names.contains { people.contains($0) || people.contains("\(backend)/\($0)") }
     }
 
     /// Every reading of a line is decided on its own, and one that is denied is enough.

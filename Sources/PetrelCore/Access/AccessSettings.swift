@@ -97,6 +97,7 @@ struct AccessGroups {
         // With a circle the start has failed already: nothing is expanded.
         let hasCircle = raw.keys.contains { Self.circle(from: $0, in: raw, path: []) != nil }
         members = hasCircle ? raw : raw.mapValues { Self.expand($0, raw) }
+        root.define(groups: members)
     }
 
     /// A list of strings with its groups put in; nil where the key is absent.

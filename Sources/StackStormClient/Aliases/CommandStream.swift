@@ -34,7 +34,7 @@ package struct CommandStream {
     /// The text that formats are matched against.
     package var text: String { scalars.text }
 
-    var isBlank: Bool { scalars.allSatisfy(ScalarSet.isSpace) }
+    package var isBlank: Bool { scalars.allSatisfy(ScalarSet.isSpace) }
 
     private static func tail(of scalars: [UInt32]) -> [UInt32]? {
         var memory = Regex.Memory()

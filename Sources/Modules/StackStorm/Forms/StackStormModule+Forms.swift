@@ -89,7 +89,7 @@ extension StackStormModule {
         of alias: Alias, _ caller: Caller, _ invocation: Invocation
     ) async throws -> [String: JSONValue] {
         let schema = try await call(.action(alias.actionRef), as: caller, invocation)
-        secrets.withLock { $0.learn(alias.actionRef, schema.parameters) }
+        actions.withLock { $0.learn(schema) }
         return schema.parameters.filter { alias.fixed?.contains($0.key) != true }
     }
 
@@ -149,9 +149,10 @@ extension StackStormModule {
     func run(line: String, _ invocation: Invocation) async throws -> Reply? {
         switch invocation.overview.verdict(on: ownLine(line), for: invocation) {
         case .denied(let reply): return reply
-        case .allowed(let arguments):
+        case .allowed(let arguments, let parsed):
             var again = invocation
             again.arguments = arguments
+            again.parsed = parsed
             again.line = ownLine(arguments)
             again.message.values = nil
             return try await run(again)

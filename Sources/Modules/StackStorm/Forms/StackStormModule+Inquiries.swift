@@ -26,11 +26,8 @@ extension StackStormModule {
             throw Refusal(
                 "Write the answer as `\(invocation.typed(ownLine("inquiry answer \(id) name=value …")))`, such as "
                     + "approved=yes.")
-        case .answer(let id, let pairs):
-            var answers = invocation.message.values ?? [:]
-            for pair in pairs { answers[pair.key] = pair.value }
-            guard invocation.message.values != nil || !answers.isEmpty else { return try await show(id, invocation) }
-            return try await answer(id, answers, caller, invocation)
+        case .answer(let id, _, isGiven: false): return try await show(id, invocation)
+        case .answer(let id, let answers, isGiven: true): return try await answer(id, answers, caller, invocation)
         }
     }
 
@@ -118,19 +115,23 @@ extension StackStormModule {
     private func answer(
         _ inquiry: PendingInquiry, of started: StartedExecution, _ answers: [String: String], _ fields: SchemaFields,
         _ caller: Caller, _ invocation: Invocation
-    ) async throws -> Reply {
+    ) async throws -> Reply? {
         let id = inquiry.id
         let response = try fields.values(of: answers)
+        // What StackStorm gets: `approved=yes` is `approved=true` by now.
+        let final = fields.names.compactMap { name in
+            response[name].map { (name: name, value: $0.string ?? $0.prettyText) }
+        }
+        let line = ownLine(InquiryCall.line(answering: id, with: final))
+        if case .denied(let reply) = invocation.overview.verdict(on: line, for: invocation) { return reply }
+        try refuseTemplates(in: response, invocation)
         do {
             try await call(.answer(id, response), as: caller, invocation)
         } catch let error as StackStormError where [.refused, .forbidden].contains(error.code) {
             throw Refusal("StackStorm did not take the answer: \(error.message)")
         }
-        let told = fields.names.compactMap { name in
-            response[name].map {
-                "\(name)=\(fields.isSecret(name) ? SecretParameters.mask : $0.string ?? $0.prettyText)"
-            }
-        }.joined(separator: " ")
+        let told = final.map { name, value in "\(name)=\(fields.isSecret(name) ? KnownActions.mask : value)" }
+            .joined(separator: " ")
         await inquiries.value?.answered(id)
         host.value?.replace(
             Self.handle(of: id),

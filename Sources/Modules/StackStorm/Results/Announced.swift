@@ -5,7 +5,8 @@ import StackStormClient
 /// One announcement, as the stream or the history brought it.
 struct Announced: Sendable {
     var announcement: Announcement
-    var origin: ReturnAddress?
+    /// Petrel's own id of the command that it speaks of; nil where it does not say.
+    var request: String?
     /// What tells contents apart, the same for both ways in.
     var content: [UInt8]
     /// The id of the execution that it was; the stream does not tell.
@@ -15,7 +16,7 @@ struct Announced: Sendable {
 
     init(_ announcement: Announcement, route: String) {
         self.announcement = announcement
-        origin = ReturnAddress(announcement.context)
+        request = RequestID.read(announcement.context)
         content = announcement.digest(route: route)
     }
 

@@ -15,6 +15,7 @@ struct Announcer: Sendable {
     private let host: any ModuleHost
     private let overtaken: OvertakenResults
     private let open: OpenExecutions?
+    private let origins: Origins
     /// Whose results are said: those that another section of the configuration asked for are its own to say.
     private let instance: String?
     /// What was said out of the history and may still come on the stream.
@@ -26,12 +27,13 @@ struct Announcer: Sendable {
 
     init(
         host: some ModuleHost, overtaken: OvertakenResults = OvertakenResults(), open: OpenExecutions? = nil,
-        instance: String? = nil, missed: @escaping @Sendable () -> Void = {}
+        origins: Origins = Origins(), instance: String? = nil, missed: @escaping @Sendable () -> Void = {}
     ) {
         self.instance = instance
         self.host = host
         self.overtaken = overtaken
         self.open = open
+        self.origins = origins
         self.missed = missed
         func counter(_ outcome: String) -> Counter {
             Counter(label: "petrel_announcements_total", dimensions: [("outcome", outcome)], factory: host.metrics)
@@ -70,20 +72,21 @@ struct Announcer: Sendable {
 
     /// Whether no other section of the configuration asked for it.
     func isOurs(_ announced: Announced) -> Bool {
-        guard let asker = announced.origin?.instance, let instance else { return true }
-        return asker == instance
+        guard let request = announced.request, let instance, origins[request] == nil else { return true }
+        return !RequestID.isForeign(request, to: instance)
     }
 
     /// Says it, or logs why it cannot be said.
     func say(_ announced: Announced) {
         do {
-            let request = announced.origin?.request
+            let request = announced.request
+            let origin = request.flatMap { origins[$0] }
             let progress = request.flatMap { open?.progress($0, isOver: true) }
             let receipt = Receipt(
                 entry: announced.entry, closes: request.flatMap { open?.record(of: $0) }, age: announced.age)
-            let say = { try self.say(announced.announcement, announced.origin, receipt) }
+            let say = { try self.say(announced.announcement, origin, settles: request, receipt) }
             if let request, let open { try open.end(request, saying: say) } else { try say() }
-            if let progress, let origin = announced.origin { host.show(progress, on: origin.backend) }
+            if let progress, let origin { host.show(progress, on: origin.address.backend) }
         } catch let error as Refusal {
             unusable.increment()
             // The history has it too, where it would be found again and again.
@@ -96,29 +99,39 @@ struct Announcer: Sendable {
     }
 
     /// Throws ``Refusal`` when the announcement names nobody to tell.
-    func say(_ announcement: Announcement, _ origin: ReturnAddress? = nil, _ receipt: Receipt = Receipt()) throws {
+    /// - Parameters:
+    ///   - origin: of the command that it speaks of; nil where that is not known: then it goes where it says itself.
+    ///   - request: the id of that command.
+    func say(
+        _ announcement: Announcement, _ origin: Origin? = nil, settles request: String? = nil,
+        _ receipt: Receipt = Receipt()
+    ) throws {
         guard let address = address(of: announcement, origin) else {
             throw Refusal("it names neither a channel nor a user")
         }
         let reply = Reply(
             announcement.text, style: .markdown, kind: .result, isPrivate: announcement.whisper,
-            extra: announcement.extra ?? [:], settles: origin?.request)
+            extra: announcement.extra ?? [:], settles: request)
         received.increment()
         try host.say(reply, at: address, receipt)
     }
 
     /// A whisper goes to the user, all else to the channel, or to the user where there is no channel.
-    private func address(of announcement: Announcement, _ origin: ReturnAddress?) -> Address? {
+    private func address(of announcement: Announcement, _ origin: Origin?) -> Address? {
         let user = announcement.user.flatMap { $0.isEmpty ? nil : $0 }
         let channel = announcement.channel.flatMap { $0.isEmpty ? nil : $0 }
         if let user, announcement.whisper || channel == nil {
-            guard var address = host.address(named: user, in: origin?.backend) else { return nil }
+            // As it was sent with the command; StackStorm's own people may be called otherwise.
+            if let origin, Templates.disarmed(origin.person) == user {
+                return Address(backend: origin.address.backend, place: .direct(origin.person))
+            }
+            guard var address = host.address(named: user, in: origin?.address.backend) else { return nil }
             address.place = .direct(user)
             return address
         }
         guard let channel else { return nil }
-        if let origin, origin.place.id == channel { return origin.address }
-        var address = host.address(named: channel, in: origin?.backend)
+        if let origin, Templates.disarmed(origin.address.place.id) == channel { return origin.address }
+        var address = host.address(named: channel, in: origin?.address.backend)
         address?.thread = announcement.context?["thread_ts"]?.string
         return address
     }

@@ -82,12 +82,17 @@ final class OpenExecutions: Sendable {
         records = storage.records(Self.collection)
     }
 
-    /// What an earlier run left open.
-    func restore(_ started: StartedExecutions, due: ContinuousClock.Instant) async {
+    /// What an earlier run left open, and where the results of everything that it started go.
+    func restore(_ started: StartedExecutions, _ origins: Origins, due: ContinuousClock.Instant) async {
         do {
+            let known = try await started.byRequest()
+            origins.restore(
+                known.sorted { $0.key < $1.key }.map {
+                    ($0.key, Origin(address: $0.value.address, person: $0.value.person))
+                })
             let all = try await records.all().map { try JSONDecoder().decode(OpenExecution.self, from: Data($0.value)) }
             guard !all.isEmpty else { return }
-            let known = try await started.byRequest()
+            origins.restore(all.map { ($0.request, Origin(address: $0.address, person: $0.person)) })
             state.withLock { state in
                 for var execution in all {
                     execution.id = known[execution.request]?.id

@@ -9,7 +9,7 @@ final class OvertakenResults: Sendable {
 
     /// Whether the announcement belongs to a command that is not acknowledged yet, and is kept for ``end(_:)``.
     func hold(_ announced: Announced) -> Bool {
-        guard let request = announced.origin?.request else { return false }
+        guard let request = announced.request else { return false }
         return held.withLock { held in
             guard var list = held[request] else { return false }
             // The stream and the history may both bring it.

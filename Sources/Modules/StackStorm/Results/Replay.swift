@@ -236,7 +236,7 @@ actor Replay {
     private func unsaid(among runs: [AnnouncementRun]) async throws -> [AnnouncementRun] {
         let wanted = runs.filter { routes.contains($0.route) && $0.status != "canceled" }
             .map { ($0, Announced($0)) }.filter { announcer.isOurs($0.1) }
-        for (run, announced) in wanted where announced.origin == nil { open.noteParent(run.parent) }
+        for (run, announced) in wanted where announced.request == nil { open.noteParent(run.parent) }
         let unsaid = Set(try await host.storage.ledger.unsaid(among: wanted.map(\.1.entry)).map(\.source))
         return wanted.map(\.0).filter { unsaid.contains($0.id) }
     }

@@ -54,7 +54,7 @@ struct Tracker: Sendable {
                 executions.add(
                     StartedExecution(
                         id: found.id, person: execution.person, address: execution.address, line: execution.line,
-                        alias: execution.alias, isMasked: execution.line.contains(SecretParameters.mask),
+                        alias: execution.alias, isMasked: execution.line.contains(KnownActions.mask),
                         request: execution.request, start: found.start))
                 return tell(
                     execution,
@@ -90,7 +90,7 @@ struct Tracker: Sendable {
         var filter = HistoryFilter(after: execution.since, limit: Self.pageSize)
         for _ in 0..<Self.mostPages {
             let page = try await client.call(.outcomes(filter, contextsOf: execution.action))
-            if let found = page.items.first(where: { ReturnAddress($0.context)?.request == execution.request }) {
+            if let found = page.items.first(where: { RequestID.read($0.context) == execution.request }) {
                 return found
             }
             if page.count < Self.pageSize { return nil }

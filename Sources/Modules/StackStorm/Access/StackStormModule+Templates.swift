@@ -1,0 +1,53 @@
+import Logging
+import PetrelKit
+import StackStormClient
+
+extension StackStormModule {
+    /// Throws ``Refusal`` where StackStorm would evaluate something that a person wrote, unless the settings let them.
+    func refuseTemplates(in match: AliasMatcher.Match, _ caller: Caller, _ invocation: Invocation) async throws {
+        guard settings.templates != .never else { return }
+        let ref = match.alias.actionRef
+        guard let place = actions.value.templated(invocation.arguments, match), !mayUseTemplates(invocation) else {
+            return
+        }
+        if settings.templates == .workflows {
+            if actions.value.evaluates(ref) == nil { await learn(ref, caller, invocation) }
+            if actions.value.evaluates(ref) == false { return }
+        }
+        throw Refusal(
+            "\(place) holds a template ({{ … }}, {% … %} or <% … %>), or something that may become one, and \(reason(ref)). "
+                + "Nothing was started; please write it without.")
+    }
+
+    /// The same of an answer to an inquiry, which a workflow evaluates when it passes it on.
+    func refuseTemplates(in response: [String: JSONValue], _ invocation: Invocation) throws {
+        guard settings.templates != .never, !mayUseTemplates(invocation) else { return }
+        for (name, value) in response.sorted(by: { $0.key < $1.key }) where Templates.isFound(in: value) {
+            throw Refusal(
+                "\(name) holds a template ({{ … }}, {% … %} or <% … %>), which a workflow would evaluate. "
+                    + "Nothing was answered; please write it without.")
+        }
+    }
+
+    private func mayUseTemplates(_ invocation: Invocation) -> Bool {
+        invocation.overview.isListed(
+            invocation.message.sender, on: invocation.address.backend, in: settings.allowTemplates)
+    }
+
+    private func reason(_ ref: String) -> String {
+        switch actions.value.evaluates(ref) {
+        case _ where settings.templates == .always: "stackstorm.templates refuses them"
+        case true?: "\(ref) is a workflow, which evaluates what it is given"
+        case nil, false?: "it is not known whether \(ref) is a workflow, which would evaluate it"
+        }
+    }
+
+    private func learn(_ ref: String, _ caller: Caller, _ invocation: Invocation) async {
+        do {
+            let schema = try await call(.action(ref), as: caller, invocation)
+            actions.withLock { $0.learn(schema) }
+        } catch {
+            logger.notice("StackStorm does not say what runs \(ref): \(error)")
+        }
+    }
+}
