@@ -147,6 +147,8 @@ class Petrel(Bot):
         config = {
             "backends": {"text": {"format": "jsonl"}},
             "admins": ["@admin"],
+            # One sender plays everybody.
+            "bot": {"limits": {"lines_per_minute": 1000000}},
             "stackstorm": {
                 "auth_url": f"{base}/auth/v1", "api_url": f"{base}/api/v1", "stream_url": f"{base}/stream/v1",
                 "api_auth": {"user": {"name": "errbot", "password": "secret"}}, "timer_update": 900,

@@ -6,6 +6,7 @@ package import PetrelKit
 package struct CoreSettings: Sendable {
     package var name = "petrel"
     package var prefixes = Prefixes()
+    package var limits = LineLimits()
     package var access = AccessSettings()
     /// A refusal is not answered.
     package var hidesRefusals = false
@@ -18,6 +19,8 @@ package struct CoreSettings: Sendable {
     package var storePath = "petrel.db"
     package var storeKey = StoreKeySource.usual("petrel.key")
     package var retentionDays = 90
+    /// Bytes of the audit that are kept.
+    package var auditBytes = 256 << 20
     package var web: Web?
 
     package struct Web: Sendable {
@@ -46,6 +49,7 @@ package struct CoreSettings: Sendable {
         prefixes = Prefixes(
             prefix: bot.string("prefix", default: "!"), alternates: bot.strings("alternate_prefixes"),
             isOptionalInDirectChats: bot.bool("prefix_optional_in_direct_chats", default: false))
+        limits = LineLimits(bot.section("limits"))
         access = AccessSettings(root, bot: bot, botName: name)
         hidesRefusals = bot.bool("hide_restricted_access", default: false)
         hidesCommands = bot.bool("hide_restricted_commands", default: true)
@@ -59,6 +63,7 @@ package struct CoreSettings: Sendable {
         storePath = store.file("path") ?? store.path(of: "petrel.db")
         storeKey = Self.keySource(store)
         retentionDays = store.integer("retention_days", default: 90, in: 1...36_500)
+        auditBytes = store.integer("audit_bytes", default: auditBytes, in: (1 << 20)...(1 << 40))
         store.finish()
         web = Web(root)
     }
@@ -67,7 +72,7 @@ package struct CoreSettings: Sendable {
     /// - Parameter modules: the names of the loaded modules.
     package func policy(modules: Set<String>) -> Dispatcher.Policy {
         Dispatcher.Policy(
-            prefixes: prefixes, access: access.control(modules: modules), hidesRefusals: hidesRefusals,
+            prefixes: prefixes, access: access.control(modules: modules), limits: limits, hidesRefusals: hidesRefusals,
             hidesCommands: hidesCommands)
     }
 

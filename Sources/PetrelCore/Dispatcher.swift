@@ -7,17 +7,19 @@ package final class Dispatcher: Sendable {
     package struct Policy: Sendable {
         package var prefixes: Prefixes
         package var access: AccessControl
+        package var limits: LineLimits
         /// A refusal is not answered at all.
         package var hidesRefusals: Bool
         /// Help shows only what the asker may run.
         package var hidesCommands: Bool
 
         package init(
-            prefixes: Prefixes = Prefixes(), access: AccessControl = AccessControl(), hidesRefusals: Bool = false,
-            hidesCommands: Bool = true
+            prefixes: Prefixes = Prefixes(), access: AccessControl = AccessControl(),
+            limits: LineLimits = LineLimits(), hidesRefusals: Bool = false, hidesCommands: Bool = true
         ) {
             self.prefixes = prefixes
             self.access = access
+            self.limits = limits
             self.hidesRefusals = hidesRefusals
             self.hidesCommands = hidesCommands
         }
@@ -42,6 +44,7 @@ package final class Dispatcher: Sendable {
     private let policy: Locked<Policy>
     private let seen: @Sendable (ChatMessage, String) -> Void
     private let meters: Meters
+    private let rate = Locked(LineRate())
     /// Who was told that they have too much waiting, and has not been sent that yet.
     private let warned = Locked<Set<String>>([])
 
@@ -75,25 +78,29 @@ package final class Dispatcher: Sendable {
         let policy = policy.value
         meters.received.increment()
         seen(message, backend)
-        let whole = CommandText(message.text).text
+        let whole = CommandText(policy.limits.head(of: message.text)).text
         guard let text = policy.prefixes.strip(whole, from: message), !text.isEmpty else {
             return completion(of: message, on: backend)()
         }
         let address = Address(answering: message, from: backend)
+        guard isWithinRate(message, address, policy.limits) else { return }
+        if let objection = policy.limits.objection(to: message) {
+            meters.refused.increment()
+            return answer(Reply(objection, kind: .error), to: message, at: address)
+        }
         guard let match = registry.table.find(text) else {
             return answer(unknown(text, message, address, policy), to: message, at: address)
         }
         let call = match.parsed(with: message.values)
         let decision = policy.access.decide(call.question(by: message.sender, in: message.room, on: backend))
-        let entry = AuditEntry(call, decision, message, backend)
-        audit.record(entry)
+        let entry = audit.record(AuditEntry(call, decision, message, backend))
         guard decision.isAllowed else { return refuse(match, decision, message, address, policy) }
         if match.entry.command.takesNoArguments, !match.arguments.isEmpty {
             let name = "\(policy.prefixes.prefix)\(match.entry.command.name)"
             return answer(
                 Reply("`\(name)` takes nothing after it.", style: .markdown, kind: .error), to: message, at: address)
         }
-        let invocation = invocation(of: call, message, address, policy, overview, entry.id)
+        let invocation = invocation(of: call, message, address, policy, overview, entry)
         let handler = match.entry.command.handler
         admit(
             Job(message: message, address: address, command: match.entry.command.name) { try await handler(invocation) }
@@ -102,8 +109,26 @@ package final class Dispatcher: Sendable {
 
     /// Whether a message asks something of the bot.
     package func isMeant(_ message: ChatMessage) -> Bool {
-        let text = policy.value.prefixes.strip(CommandText(message.text).text, from: message)
+        let policy = policy.value
+        let text = policy.prefixes.strip(CommandText(policy.limits.head(of: message.text)).text, from: message)
         return text.map { !$0.isEmpty } ?? false
+    }
+
+    /// Whether somebody may write one more line. They are told once that they may not, until they have paused.
+    private func isWithinRate(_ message: ChatMessage, _ address: Address, _ limits: LineLimits) -> Bool {
+        let person = "\(address.backend)/\(message.sender.id)"
+        switch rate.withLock({ $0.take(person, perMinute: limits.perMinute) }) {
+        case .taken: return true
+        case .refused(isFirst: false): completion(of: message, on: address.backend)()
+        case .refused(isFirst: true):
+            log(message, address, "").notice("More than \(limits.perMinute) lines in a minute: the rest is refused.")
+            let text =
+                "You have sent more than \(limits.perMinute) lines in a minute. What follows is not run; please wait a "
+                + "minute."
+            delivery.answer(Reply(text, kind: .error), to: address, sent: completion(of: message, on: address.backend))
+        }
+        meters.refused.increment()
+        return false
     }
 
     /// Told once, to the person alone where the backend can do that.

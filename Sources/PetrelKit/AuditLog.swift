@@ -18,10 +18,12 @@ public struct AuditEntry: Sendable, Hashable, Codable {
     public var reason: String
     /// What was started in StackStorm.
     public var executions: [String]
+    /// How often the same person wrote the same again within a minute, with the same decision.
+    public var repeats = 0
 
     public init(
         id: UUID? = nil, time: Date = .now, backend: String, person: String, name: String, room: String?,
-        line: String, isAllowed: Bool, rule: Int?, reason: String, executions: [String] = []
+        line: String, isAllowed: Bool, rule: Int?, reason: String, executions: [String] = [], repeats: Int = 0
     ) {
         self.id = id ?? .timeOrdered()
         self.time = time
@@ -34,6 +36,7 @@ public struct AuditEntry: Sendable, Hashable, Codable {
         self.rule = rule
         self.reason = reason
         self.executions = executions
+        self.repeats = repeats
     }
 }
 
@@ -80,7 +83,8 @@ public struct AuditQuery: Sendable, Hashable {
 
 /// Who did what. Recording returns at once; what was recorded is written in its order, and before the process ends.
 public protocol AuditLog: Sendable {
-    func record(_ entry: AuditEntry)
+    /// - Returns: the id of the entry that has it: another one where it repeats that.
+    @discardableResult func record(_ entry: AuditEntry) -> UUID
     /// An execution came of the command, whose line is known better by now: with StackStorm's own secrets masked.
     func started(_ execution: String, line: String?, by entry: UUID)
     func entries(_ query: AuditQuery) async throws -> [AuditEntry]

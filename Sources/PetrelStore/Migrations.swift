@@ -66,5 +66,8 @@ enum Migrations {
             try database.execute(
                 sql: "CREATE TABLE journal (applied INTEGER NOT NULL); INSERT INTO journal VALUES (0);")
         }
+        migrator.registerMigration("7 repeats") { database in
+            try database.execute(sql: "ALTER TABLE audit ADD COLUMN repeats INTEGER NOT NULL DEFAULT 0")
+        }
     }
 }

@@ -10,6 +10,7 @@ package final class Store: Sendable {
     let queue: WriteQueue
     /// The audit has one of its own: no command waits for what it writes.
     private let auditQueue: WriteQueue
+    package let audit: AuditTable
     private let lock: StoreLock?
     private let journal: Journal?
     let checkpointer: Checkpointer?
@@ -48,6 +49,7 @@ package final class Store: Sendable {
             self.journal = journal
             queue = WriteQueue(pool, journal: journal, later: later)
             auditQueue = WriteQueue(pool, leisure: .milliseconds(50), later: later)
+            audit = AuditTable(auditQueue)
         } catch {
             throw StoreFailure(error, path: path)
         }
@@ -65,6 +67,7 @@ package final class Store: Sendable {
             database = memory
             queue = WriteQueue(memory)
             auditQueue = WriteQueue(memory)
+            audit = AuditTable(auditQueue)
         } catch {
             throw StoreFailure(error, path: ":memory:")
         }
@@ -84,6 +87,7 @@ package final class Store: Sendable {
             database = try DatabaseQueue(path: path, configuration: configuration)
             queue = WriteQueue(database)
             auditQueue = queue
+            audit = AuditTable(auditQueue)
         } catch {
             throw StoreFailure(error, path: path)
         }
@@ -106,6 +110,7 @@ package final class Store: Sendable {
             database = other
             queue = WriteQueue(other)
             auditQueue = queue
+            audit = AuditTable(auditQueue)
         } catch {
             throw StoreFailure(error, path: path)
         }
@@ -151,8 +156,6 @@ package final class Store: Sendable {
     package func storage(for module: String) -> any Storage {
         ModuleStorage(queue: queue, keys: keys, module: module)
     }
-
-    package var audit: AuditTable { AuditTable(auditQueue) }
 
     package var outbox: StoredOutbox { StoredOutbox(database, queue) }
 

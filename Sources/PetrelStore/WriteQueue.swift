@@ -73,6 +73,8 @@ final class WriteQueue: Sendable {
     /// Where trouble is told.
     func tell(_ logger: Logger) { state.withLock { $0.logger = logger } }
 
+    var logger: Logger? { state.value.logger }
+
     /// Called after each transaction, and each time that the disk took nothing.
     func observe(_ observer: @escaping @Sendable (_ isTaking: Bool) -> Void) {
         state.withLock { $0.observers.append(observer) }

@@ -4,13 +4,25 @@ public import PetrelKit
 /// An audit for tests, gone with the process.
 public final class MemoryAudit: AuditLog {
     private let kept = Locked<[AuditEntry]>([])
+    private let repeated = Locked(RepeatedEntries())
 
     public init() {}
 
     /// In the order in which they happened.
     public var all: [AuditEntry] { kept.value }
 
-    public func record(_ entry: AuditEntry) { kept.withLock { $0.append(entry.bounded) } }
+    @discardableResult public func record(_ entry: AuditEntry) -> UUID {
+        let entry = entry.bounded
+        let original = repeated.withLock { $0.original(of: entry) }
+        kept.withLock { kept in
+            if let index = kept.firstIndex(where: { $0.id == original }) {
+                kept[index].repeats += 1
+            } else {
+                kept.append(entry)
+            }
+        }
+        return original ?? entry.id
+    }
 
     public func started(_ execution: String, line: String?, by entry: UUID) {
         kept.withLock { kept in

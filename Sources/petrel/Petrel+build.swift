@@ -32,6 +32,7 @@ struct PetrelApp: Sendable {
         if let write = backends.lazy.compactMap({ ($0 as? TextBackend)?.logWriter }).first { log.redirect(to: write) }
         let core = configuration.core
         let audit = store.audit
+        audit.limit(to: core.auditBytes)
         store.tell(logger)
         let host = try Host(
             backends: backends, policy: configuration.policy, name: core.name, version: version, logger: logger,

@@ -68,8 +68,9 @@ extension BuiltinsModule {
             let rule = entry.rule.map { " · access_controls[\($0)]" } ?? ""
             let executions = entry.executions.isEmpty ? "" : " · execution " + entry.executions.joined(separator: ", ")
             let reason = entry.isAllowed ? rule : " · " + entry.reason
+            let times = entry.repeats > 0 ? " · \(entry.repeats + 1) times within a minute" : ""
             return "\(entry.time.formatted(.iso8601)) \(entry.isAllowed ? "allowed" : "DENIED ") \(who) · \(place)"
-                + " on \(entry.backend) · \(entry.line)\(reason)\(executions)"
+                + " on \(entry.backend) · \(entry.line)\(reason)\(executions)\(times)"
         }
         return Reply(lines.joined(separator: "\n"), isPrivate: true)
     }

@@ -1,0 +1,97 @@
+import PetrelKit
+
+/// How much a person may write to the bot. Looked at before any work is done.
+package struct LineLimits: Sendable, Hashable {
+    /// Of one line, in UTF-8.
+    package var bytes = 16_384
+    /// `name=value` words in one line.
+    package var pairs = 200
+    /// Lines of one person.
+    package var perMinute = 1_200
+
+    package init() {}
+
+    init(_ section: SettingsSection) {
+        bytes = section.integer("line_bytes", default: bytes, in: 256...1_048_576)
+        pairs = section.integer("pairs", default: pairs, in: 1...100_000)
+        perMinute = section.integer("lines_per_minute", default: perMinute, in: 1...1_000_000)
+        section.finish()
+    }
+
+    /// What is wrong with a message, said to the person; nil where nothing is.
+    func objection(to message: ChatMessage) -> String? {
+        let size = (message.values ?? [:]).reduce(message.text.utf8.count) {
+            $0 + $1.key.utf8.count + $1.value.utf8.count
+        }
+        if size > bytes {
+            return "This line is too long: it has \(size) bytes, and \(bytes) are the most. Nothing was started; "
+                + "please shorten it."
+        }
+        let count = Self.pairs(in: message.text)
+        guard count > pairs else { return nil }
+        return "This line has \(count) name=value pairs, and \(pairs) are the most. Nothing was started; please write "
+            + "fewer."
+    }
+
+    /// As much of a text as tells whether it is meant for the bot.
+    func head(of text: String) -> String {
+        text.utf8.count <= bytes ? text : String(decoding: text.utf8.prefix(bytes), as: UTF8.self)
+    }
+
+    /// The words that hold a `=`.
+    private static func pairs(in text: String) -> Int {
+        var count = 0
+        var isCounted = false
+        for byte in text.utf8 {
+            if byte <= 0x20 {
+                isCounted = false
+            } else if byte == UInt8(ascii: "="), !isCounted {
+                count += 1
+                isCounted = true
+            }
+        }
+        return count
+    }
+}
+
+/// Counts the lines of each person: so many at once, and so many in each minute after that.
+struct LineRate: Sendable {
+    private struct Person {
+        var left: Double
+        var at: ContinuousClock.Instant
+        var isTold = false
+    }
+
+    enum Verdict: Equatable {
+        case taken
+        /// - isFirst: nobody has told them since they began to write too much.
+        case refused(isFirst: Bool)
+    }
+
+    private static let capacity = 10_000
+    private var people: [String: Person] = [:]
+
+    mutating func take(_ name: String, perMinute limit: Int, at now: ContinuousClock.Instant = .now) -> Verdict {
+        var person = people[name] ?? Person(left: Double(limit), at: now)
+        let minutes = person.at.duration(to: now) / .seconds(60)
+        person.left = min(Double(limit), person.left + minutes * Double(limit))
+        person.at = now
+        defer {
+            if people.count >= Self.capacity { forget(now, limit) }
+            people[name] = person
+        }
+        guard person.left >= 1 else {
+            defer { person.isTold = true }
+            return .refused(isFirst: !person.isTold)
+        }
+        person.left -= 1
+        if person.left >= Double(limit) / 10 { person.isTold = false }
+        return .taken
+    }
+
+    /// Whoever has written nothing for a minute has all their lines again.
+    private mutating func forget(_ now: ContinuousClock.Instant, _ limit: Int) {
+        people = people.filter { $0.value.at.duration(to: now) < .seconds(60) }
+        if people.count >= Self.capacity { people = [:] }
+    }
+}

@@ -1,0 +1,108 @@
+import Foundation
+import PetrelKit
+import PetrelTesting
+import Testing
+
+@testable import PetrelCore
+
+/// What a person may write, looked at before any work.
+@Suite(.timeLimit(.minutes(10))) struct LimitTests {
+    private struct Module: BotModule {
+        let name = "test"
+        let ran = Locked<[String]>([])
+
+        var commands: [Command] {
+            [
+                Command("echo", summary: "", masking: { $0 }) { invocation in
+                    ran.withLock { $0.append(invocation.arguments) }
+                    return Reply("ran \(invocation.arguments.utf8.count)")
+                }
+            ]
+        }
+    }
+
+    private static func run(
+        _ change: (inout LineLimits) -> Void = { _ in }, traits: BackendTraits = BackendTraits(),
+        _ body: @Sendable (RecordingBackend, Module, TestHost) async throws -> Void
+    ) async throws {
+        var policy = Dispatcher.Policy()
+        change(&policy.limits)
+        let backend = RecordingBackend(traits: traits)
+        let module = Module()
+        let host = try TestHost([backend], policy: policy)
+        try await host.run([module]) { try await body(backend, module, host) }
+    }
+
+    @Test(arguments: [
+        String(repeating: "x", count: 230_000), String(repeating: " k=v", count: 50_000),
+        String(repeating: "é", count: 10_000), String(repeating: "\u{301}", count: 20_000),
+        String(repeating: "\r\n", count: 20_000) + "x", (0..<9_000).map { " k\($0)=v" }.joined(),
+    ]) func `a line that is too long is refused before any work, and said so`(rest: String) async throws {
+        try await Self.run { backend, module, host in
+            backend.type("!echo \(rest)")
+            let reply = await backend.next()?.reply
+            #expect(reply?.text.hasPrefix("This line is too long: it has \("!echo \(rest)".utf8.count) bytes") == true)
+            #expect(reply?.kind == .error)
+            // Nobody is told who did not mean the bot.
+            backend.type("hello \(rest)")
+            backend.type("!echo short")
+            #expect(await backend.next()?.reply.text == "ran 5")
+            #expect(module.ran.value == ["short"])
+            #expect(host.audit.all.map(\.line) == ["echo short"])
+        }
+    }
+
+    @Test func `as many pairs as are allowed run, and one more does not`() async throws {
+        try await Self.run { backend, _, _ in
+            let pairs = (0..<200).map { " k\($0)=v" }.joined()
+            backend.type("!echo\(pairs)")
+            #expect(await backend.next()?.reply.text.hasPrefix("ran ") == true)
+            backend.type("!echo\(pairs) one=more")
+            #expect(await backend.next()?.reply.text.hasPrefix("This line has 201 name=value pairs") == true)
+        }
+    }
+
+    @Test func `the answers of a form count with its line`() async throws {
+        try await Self.run { backend, module, _ in
+            backend.type("!echo x", values: ["a": String(repeating: "x", count: 17_000)])
+            #expect(await backend.next()?.reply.text.hasPrefix("This line is too long") == true)
+            #expect(module.ran.value.isEmpty)
+        }
+    }
+
+    @Test func `who writes too many lines is told once, and others are not held up`() async throws {
+        try await Self.run({ $0.perMinute = 10 }) { backend, module, host in
+            for number in 0..<50 { backend.type("!echo \(number)") }
+            backend.type("!echo other", as: "@bob")
+            var texts: [String] = []
+            for _ in 0..<12 { texts.append(await backend.next()?.reply.text ?? "") }
+            #expect(texts.count { $0.hasPrefix("You have sent more than 10 lines in a minute") } == 1)
+            #expect(module.ran.value.count == 11 && module.ran.value.contains("other"))
+            #expect(host.audit.all.count == 11)
+        }
+    }
+
+    @Test func `lines come back with time`() {
+        var rate = LineRate()
+        let start = ContinuousClock.now
+        for _ in 0..<10 { #expect(rate.take("a", perMinute: 10, at: start) == .taken) }
+        #expect(rate.take("a", perMinute: 10, at: start) == .refused(isFirst: true))
+        #expect(rate.take("a", perMinute: 10, at: start) == .refused(isFirst: false))
+        #expect(rate.take("b", perMinute: 10, at: start) == .taken)
+        #expect(rate.take("a", perMinute: 10, at: start + .seconds(7)) == .taken)
+        // They were told, and have not paused.
+        #expect(rate.take("a", perMinute: 10, at: start + .seconds(7)) == .refused(isFirst: false))
+        for _ in 0..<10 { #expect(rate.take("a", perMinute: 10, at: start + .seconds(70)) == .taken) }
+    }
+
+    @Test func `the audit keeps one entry for what is repeated`() async throws {
+        try await Self.run { backend, _, host in
+            for _ in 0..<5 { backend.type("!echo same") }
+            backend.type("!echo other")
+            backend.type("!echo same", as: "@bob")
+            for _ in 0..<7 { _ = await backend.next() }
+            #expect(host.audit.all.map(\.line) == ["echo same", "echo other", "echo same"])
+            #expect(host.audit.all.map(\.repeats) == [4, 0, 0])
+        }
+    }
+}

@@ -1,0 +1,39 @@
+import Foundation
+import PetrelKit
+import PetrelTesting
+import Testing
+
+@testable import PetrelStore
+
+@Suite(.timeLimit(.minutes(10))) struct AuditTests {
+    private static func entry(_ number: Int, line: String? = nil) -> AuditEntry {
+        AuditEntry(
+            backend: "text", person: "@alice", name: "@alice", room: "#ops",
+            line: line ?? "st2 echo \(number) \(String(repeating: "x", count: 1_900))", isAllowed: true, rule: nil,
+            reason: "no access rule is configured: allowed to everybody")
+    }
+
+    @Test func `the audit has a cap in bytes, and the oldest entries go first`() async throws {
+        let store = try Store()
+        store.audit.limit(to: 1_000_000)
+        for number in 0..<2_000 { store.audit.record(Self.entry(number)) }
+        let kept = try await store.audit.entries(AuditQuery(limit: 5_000))
+        let bytes = kept.reduce(0) { $0 + $1.line.utf8.count + 200 }
+        #expect(bytes < 1_000_000 && bytes > 700_000, "\(bytes)")
+        #expect(kept.first?.line.hasPrefix("st2 echo 1999 ") == true)
+    }
+
+    @Test func `repeats are one entry with all executions`() async throws {
+        let store = try Store()
+        var ids: Set<UUID> = []
+        for number in 0..<5 {
+            let id = store.audit.record(Self.entry(0, line: "st2 echo x"))
+            ids.insert(id)
+            store.audit.started("e\(number)", line: nil, by: id)
+        }
+        store.audit.record(Self.entry(0, line: "st2 echo y"))
+        let kept = try await store.audit.entries(AuditQuery())
+        #expect(ids.count == 1 && kept.map(\.repeats) == [0, 4])
+        #expect(kept.last?.executions == ["e0", "e1", "e2", "e3", "e4"])
+    }
+}
