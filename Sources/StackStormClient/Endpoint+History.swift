@@ -187,6 +187,31 @@ extension Endpoint where Value == PendingInquiry {
     }
 }
 
+/// A run of `chatops.post_result`, which announces the result of an execution.
+package struct ResultPost: Sendable {
+    /// Of whose result.
+    package var execution: String
+    package var status: String
+
+    init?(_ json: JSONValue) {
+        guard let status = json["status"]?.string, let execution = json["parameters"]?["execution_id"]?.string else {
+            return nil
+        }
+        self.status = status
+        self.execution = execution
+    }
+
+    package var isFinished: Bool { Execution.isFinal(status) }
+}
+
+extension Endpoint where Value == HistoryPage<ResultPost> {
+    package static func resultPosts(_ filter: HistoryFilter) throws -> Endpoint {
+        try history(
+            filter, [("action", "chatops.post_result"), ("include_attributes", "id,status,parameters,start_timestamp")]
+        ) { ResultPost($0) }
+    }
+}
+
 extension Endpoint where Value == HistoryPage<ExecutionOutcome> {
     /// How executions stand.
     /// - Parameter action: what they were given as `source_context` is wanted as well, of those of this action only.

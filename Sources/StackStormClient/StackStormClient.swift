@@ -15,6 +15,10 @@ public final class StackStormClient: Sendable {
     /// StackStorm's clock as it last told it, and when that was by ours.
     private let clock = Locked<(time: StackStormTime, at: ContinuousClock.Instant)?>(nil)
 
+    /// A call has failed since the last one that succeeded.
+    private let isDown = Locked(false)
+    private let recovered = Locked<@Sendable () -> Void> {}
+
     public init(
         _ settings: StackStormSettings, logger: Logger, observer: @escaping Observer = { _, _ in }
     ) throws {
@@ -56,13 +60,33 @@ public final class StackStormClient: Sendable {
                     try await withCredential { headers in try await self.send(endpoint, headers) }
                 }
             observer("ok", ContinuousClock.now - start)
+            noteSuccess()
             return value
         } catch {
+            noteFailure(error)
             let code = (error as? StackStormError)?.code.rawValue ?? "error"
             observer(code, ContinuousClock.now - start)
             // Without StackStorm's own words, which may repeat what was secret in the request.
             logger.debug("\(endpoint.method) \(endpoint.path): \(code)")
             throw error
+        }
+    }
+
+    /// Calls back each time that a call succeeds after others have failed.
+    package func onRecovery(_ call: @escaping @Sendable () -> Void) { recovered.withLock { $0 = call } }
+
+    private func noteSuccess() {
+        let isBack = isDown.withLock { isDown in
+            defer { isDown = false }
+            return isDown
+        }
+        if isBack { recovered.value() }
+    }
+
+    private func noteFailure(_ error: any Error) {
+        switch (error as? StackStormError)?.code {
+        case .noAnswer, .serverFailure, .unexpectedAnswer, .unreachable: isDown.withLock { $0 = true }
+        case .forbidden, .notFound, .refused, .unauthorized, nil: break
         }
     }
 

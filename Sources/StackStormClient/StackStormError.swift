@@ -47,11 +47,11 @@ public struct StackStormError: ReplyError, CustomStringConvertible, Hashable {
     }
 
     /// The request may have been carried out although no answer of StackStorm's says so: none came, it could not be
-    /// read, or a proxy gave up waiting for it.
+    /// read, or StackStorm, or a proxy before it, failed on the way. StackStorm's own nginx makes a 503 of a connection
+    /// that broke after the work was done, and a RabbitMQ that is down makes a 500 of an execution that exists.
     public var leavesOutcomeOpen: Bool {
         switch code {
-        case .noAnswer, .unexpectedAnswer: true
-        case .serverFailure: status == 502 || status == 504
+        case .noAnswer, .unexpectedAnswer, .serverFailure: true
         case .unauthorized, .forbidden, .notFound, .refused, .unreachable: false
         }
     }

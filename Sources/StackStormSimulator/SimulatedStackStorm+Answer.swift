@@ -12,9 +12,14 @@ extension SimulatedStackStorm {
         let path = Array(parts.dropFirst(2))
         let area = service == "auth" ? .tokens : Fault.Area(rawValue: path.first ?? "")
         let fault = area.flatMap { faults[$0] }
-        if let fault, fault != .hangAfter, let answer = await misbehave(fault) { return answer }
+        if let fault, !fault.comesAfter, let answer = await misbehave(fault) { return answer }
         let answer = await answer(request, service, path)
-        if fault == .hangAfter { await hang() }
+        switch fault {
+        case .hangAfter: await hang()
+        case .statusAfter(let status):
+            return .fault(status, "Nginx is unable to reach st2api. Make sure service is running.")
+        default: break
+        }
         return answer
     }
 
@@ -43,7 +48,7 @@ extension SimulatedStackStorm {
         case .cut:
             return SimulatedAnswer(
                 status: 200, headers: ["content-type": "application/json"], body: .cut(Array("{\"a\":".utf8)))
-        case .hang, .hangAfter:
+        case .hang, .hangAfter, .statusAfter:
             await hang()
             return .fault(504, "hung")
         case .retryAndClose: return .text("retry: 1000\n\n", type: "text/event-stream")

@@ -120,10 +120,27 @@ extension SimulatedStackStorm {
                 "channel": .string(notice.channel), "user": .string(notice.user), "route": .string(notice.route),
                 "execution_id": execution["id"] ?? .null, "context": notice.context,
             ], context: ["user": "root", "pack": "chatops"], runner: "orquesta")
+        guard !delaysResults else {
+            rule["status"] = "requested"
+            save(rule, parent)
+            delayed.append((parent, payload, notice.route))
+            return
+        }
         rule["status"] = "succeeded"
         rule["end_timestamp"] = .string(timestamp())
         save(rule, parent)
         publish(payload: payload, route: notice.route, parent: parent)
+    }
+
+    /// The results that a slow StackStorm has not announced yet are announced now.
+    package func postDelayed() {
+        delaysResults = false
+        for (parent, payload, route) in delayed {
+            executions[parent]?["status"] = "succeeded"
+            executions[parent]?["end_timestamp"] = .string(timestamp())
+            publish(payload: payload, route: route, parent: parent)
+        }
+        delayed = []
     }
 
     /// An announcement, on the stream and as the execution that it is.

@@ -65,6 +65,9 @@ package actor SimulatedStackStorm {
     package var passesContext = true
     /// Whether ends are announced at all: a broken result template keeps StackStorm from it.
     package var announces = true
+    /// A slow StackStorm: results are posted with ``postDelayed()``.
+    package var delaysResults = false
+    var delayed: [(parent: String, payload: [String: JSONValue], route: String)] = []
     /// No account may read actions, as under RBAC.
     package var hidesActions = false
     /// `limit=-1` is for administrators only, as under RBAC.

@@ -91,7 +91,8 @@ extension StackStormModule {
         } catch let error as OutcomeUnknown {
             // A result that is there already says it all.
             guard !sayOvertaken(request) else { return nil }
-            open.value?.outcomeIsUnknown(request, due: .now + settings.gracePeriod / 4)
+            open.value?.outcomeIsUnknown(request, due: .now)
+            tracker.value?.wake()
             throw error
         } catch {
             open.value?.close(request)
@@ -106,14 +107,14 @@ extension StackStormModule {
 
     /// What is about to be started is stored first: a crash must not leave the person in the dark.
     private func intend(
-        _ request: String, _ line: String, _ alias: Alias, _ invocation: Invocation
+        _ request: String, _ line: String, _ alias: Alias, _ invocation: Invocation, isOrphan: Bool? = nil
     ) async {
         origins.note(request, Origin(address: invocation.address, person: invocation.message.sender.id))
         await open.value?.intend(
             OpenExecution(
                 request: request, person: invocation.message.sender.id, address: invocation.address,
                 line: line, alias: alias.ref, action: alias.actionRef,
-                since: client.now.map { $0 - Self.clockDifference }),
+                since: client.now.map { $0 - Self.clockDifference }, isOrphan: isOrphan),
             // Longer than StackStorm's answer may take.
             due: .now + settings.client.limits.answer * 2)
     }
@@ -132,7 +133,7 @@ extension StackStormModule {
         return !results.isEmpty
     }
 
-    /// `match_and_execute` takes no `source_context`, so that these results come to the room, not to the thread.
+    /// `match_and_execute` takes no `source_context`: of which command a result speaks is found out by ``Orphans``.
     private func startAll(
         _ match: AliasMatcher.Match, _ caller: Caller, _ invocation: Invocation
     ) async throws -> Reply? {
@@ -146,7 +147,14 @@ extension StackStormModule {
         for answer in answers {
             let execution = answer.execution
             actions.withLock { $0.learn(execution, of: match.alias.actionRef) }
-            remember(execution.id, execution.start, match, invocation, masked(match, invocation))
+            let line = masked(match, invocation)
+            let request = RequestID.make(for: name)
+            if match.alias.announcesResult {
+                await intend(request, line, match.alias, invocation, isOrphan: true)
+                followUp(request, match.alias, execution.id, execution.start)
+                invocation.say(Reply("", promises: request))
+            }
+            remember(execution.id, execution.start, match, invocation, line, request)
         }
         let replies = answers.compactMap { acknowledgement(of: match.alias, $0) }
         guard let first = replies.first else { return nil }

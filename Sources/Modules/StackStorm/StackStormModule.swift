@@ -14,6 +14,8 @@ public final class StackStormModule: BotModule, StatusReporting, GaugeReporting 
     let announcer = Locked<Announcer?>(nil)
     let open = Locked<OpenExecutions?>(nil)
     let replay = Locked<Replay?>(nil)
+    let orphans = Locked<Orphans?>(nil)
+    let tracker = Locked<Tracker?>(nil)
     let overtaken = OvertakenResults()
     let origins = Origins()
     let accounts = Locked<Accounts?>(nil)
@@ -91,8 +93,9 @@ public final class StackStormModule: BotModule, StatusReporting, GaugeReporting 
         let started = StartedExecutions(host.storage.records("executions"))
         await open.restore(started, origins, due: .now + settings.gracePeriod)
         executions.withLock { $0 = started }
+        let orphans = Orphans(client, open: open, logger: host.logger)
         let announcer = Announcer(
-            host: host, overtaken: overtaken, open: open, origins: origins, instance: name
+            host: host, overtaken: overtaken, open: open, origins: origins, orphans: orphans, instance: name
         ) { [replay] in
             replay.value?.note(.routine)
         }
@@ -101,6 +104,7 @@ public final class StackStormModule: BotModule, StatusReporting, GaugeReporting 
             stream.currentHealth.isConnected
         }
         self.open.withLock { $0 = open }
+        self.orphans.withLock { $0 = orphans }
         self.announcer.withLock { $0 = announcer }
         self.replay.withLock { $0 = replay }
     }
@@ -129,11 +133,17 @@ public final class StackStormModule: BotModule, StatusReporting, GaugeReporting 
                 host.ready()
             }
             group.addTask { await self.keepInSync(host) }
+            if let orphans = orphans.value, let announcer = announcer.value {
+                group.addTask { await orphans.run { announcer.say($0) } }
+            }
             if let replay = replay.value, let open = open.value, let executions = executions.value {
                 group.addTask { await replay.run() }
                 let tracker = Tracker(
                     client: client, host: host, open: open, executions: executions, replay: replay,
                     grace: settings.gracePeriod)
+                self.tracker.withLock { $0 = tracker }
+                client.onRecovery { tracker.wake() }
+                tracker.wake()
                 group.addTask { await tracker.run() }
                 let watch = inquiryWatch(host, executions, open)
                 inquiries.withLock { $0 = watch }
@@ -144,6 +154,7 @@ public final class StackStormModule: BotModule, StatusReporting, GaugeReporting 
                     // What happened while nobody listened was missed.
                     self.wanted.continuation.yield()
                     self.replay.value?.note(.connected(time))
+                    self.tracker.value?.wake()
                 } handle: { event in
                     await self.take(event)
                 }

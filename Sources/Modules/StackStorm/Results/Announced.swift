@@ -11,6 +11,8 @@ struct Announced: Sendable {
     var content: [UInt8]
     /// The id of the execution that it was; the stream does not tell.
     var source: String?
+    /// The run of the notify rule's action, where it is known.
+    var parent: String?
     /// How long ago StackStorm announced it.
     var age = Duration.zero
 

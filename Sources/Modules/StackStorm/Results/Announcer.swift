@@ -16,6 +16,7 @@ struct Announcer: Sendable {
     private let overtaken: OvertakenResults
     private let open: OpenExecutions?
     private let origins: Origins
+    private let orphans: Orphans?
     /// Whose results are said: those that another section of the configuration asked for are its own to say.
     private let instance: String?
     /// What was said out of the history and may still come on the stream.
@@ -27,13 +28,15 @@ struct Announcer: Sendable {
 
     init(
         host: some ModuleHost, overtaken: OvertakenResults = OvertakenResults(), open: OpenExecutions? = nil,
-        origins: Origins = Origins(), instance: String? = nil, missed: @escaping @Sendable () -> Void = {}
+        origins: Origins = Origins(), orphans: Orphans? = nil, instance: String? = nil,
+        missed: @escaping @Sendable () -> Void = {}
     ) {
         self.instance = instance
         self.host = host
         self.overtaken = overtaken
         self.open = open
         self.origins = origins
+        self.orphans = orphans
         self.missed = missed
         func counter(_ outcome: String) -> Counter {
             Counter(label: "petrel_announcements_total", dimensions: [("outcome", outcome)], factory: host.metrics)
@@ -67,6 +70,7 @@ struct Announcer: Sendable {
     private func take(_ announced: Announced) {
         guard isOurs(announced) else { return }
         if announced.source == nil, replayed.absorbs(announced.content) { return }
+        if orphans?.hold(announced) == true { return }
         if !overtaken.hold(announced) { say(announced) }
     }
 

@@ -20,6 +20,8 @@ struct OpenExecution: Decodable, Sendable, Equatable {
     var id: String?
     /// By StackStorm's clock.
     var start: StackStormTime?
+    /// Its request did not travel with it (`match_and_execute`); nil in what an older version kept.
+    var isOrphan: Bool?
 
     /// As `Codable` reads it.
     var json: [UInt8] {
@@ -28,6 +30,7 @@ struct OpenExecution: Decodable, Sendable, Equatable {
         object.set("address", address.json)
         object.set("alias", alias)
         object.set("id", id)
+        object.set("isOrphan", isOrphan)
         object.set("line", line)
         object.set("person", person)
         object.set("request", request)
@@ -58,12 +61,19 @@ final class OpenExecutions: Sendable {
         var due: ContinuousClock.Instant
         /// How often it was looked for in vain.
         var attempts = 0
+        /// How often an unknown outcome was looked for in a history that could be read.
+        var looks = 0
         /// Since when it is known to have ended.
         var ended: ContinuousClock.Instant?
         /// This process handed it over, and whoever did that knows how it ended or that it is not known.
         var isWatched: Bool
         /// What was said at its start, where the backend can change it; see ``Reply/handle``.
         var acknowledgement: Reply?
+
+        /// Whether it was started is not known, and nobody waits for the answer that would tell.
+        var isSearched: Bool { execution.id == nil && (!isWatched || isUnknown) }
+        /// The answer to the call did not come.
+        var isUnknown = false
     }
 
     private struct State {
@@ -172,7 +182,10 @@ final class OpenExecutions: Sendable {
 
     /// StackStorm's answer did not come, or not whole: it has to be looked for.
     func outcomeIsUnknown(_ request: String, due: ContinuousClock.Instant) {
-        state.withLock { $0.entries[request]?.due = due }
+        state.withLock { state in
+            state.entries[request]?.due = due
+            state.entries[request]?.isUnknown = true
+        }
     }
 
     func postpone(_ request: String, until due: ContinuousClock.Instant) {
@@ -180,6 +193,45 @@ final class OpenExecutions: Sendable {
             state.entries[request]?.due = due
             state.entries[request]?.attempts += 1
         }
+    }
+
+    /// It was looked for in a history that could be read, and was not there.
+    func looked(_ request: String, next due: ContinuousClock.Instant) {
+        state.withLock { state in
+            state.entries[request]?.due = due
+            state.entries[request]?.looks += 1
+        }
+    }
+
+    /// What is looked for, and was not looked for in vain yet, is due now.
+    func hastenSearches() {
+        state.withLock { state in
+            for (request, entry) in state.entries where entry.isSearched && entry.looks == 0 {
+                state.entries[request]?.due = .now
+            }
+        }
+    }
+
+    /// Until something that is looked for is due; nil where nothing is looked for.
+    var untilNextSearch: Duration? {
+        let due = state.withLock { state in state.entries.values.lazy.filter(\.isSearched).map(\.due).min() }
+        return due.map { max(ContinuousClock.now.duration(to: $0), .milliseconds(10)) }
+    }
+
+    /// Whether an announcement without our context may speak of a command that was given in this place.
+    /// - Parameter channel: as StackStorm has it.
+    func awaitsOrphan(in channel: String) -> Bool {
+        state.withLock { state in
+            state.entries.values.contains { entry in
+                entry.execution.isOrphan == true
+                    && Templates.disarmed(entry.execution.address.place.id) == channel
+            }
+        }
+    }
+
+    /// The request of an execution that is open.
+    func request(ofExecution id: String) -> String? {
+        state.withLock { state in state.entries.first { $0.value.execution.id == id }?.key }
     }
 
     /// It has ended by now. Returns how long that is known.

@@ -267,5 +267,6 @@ extension Announced {
     init(_ run: AnnouncementRun) {
         self.init(run.announcement, route: run.route)
         source = run.id
+        parent = run.parent
     }
 }

@@ -6,10 +6,8 @@ import StackStormClient
 /// Follows what was started from chat to its end: finds out whether it was started where StackStorm's answer never
 /// came, and reports an end that StackStorm did not announce.
 struct Tracker: Sendable {
-    /// How often an unknown outcome is looked for, and with which pause.
+    /// How often an execution that the history does not have is asked for.
     private static let mostAttempts = 5
-    private static let mostAttemptsAfterRestart = 3
-    private static let searching = Duration.seconds(10)
     /// Pages of the history that one look may cost.
     private static let mostPages = 20
     /// Executions that one look may ask for by their ids.
@@ -28,11 +26,43 @@ struct Tracker: Sendable {
     /// Between two looks.
     private var interval: Duration { min(max(grace / 4, .milliseconds(250)), .seconds(15)) }
 
+    private let woken = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
+
+    init(
+        client: StackStormClient, host: some ModuleHost, open: OpenExecutions, executions: StartedExecutions,
+        replay: Replay, grace: Duration
+    ) {
+        self.client = client
+        self.host = host
+        self.open = open
+        self.executions = executions
+        self.replay = replay
+        self.grace = grace
+    }
+
+    /// StackStorm is heard from again, or an outcome has become unknown: what is looked for is looked for now.
+    func wake() {
+        open.hastenSearches()
+        woken.continuation.yield()
+    }
+
     func run() async {
-        while !Task.isCancelled {
+        var timer: Task<Void, any Error>?
+        for await _ in woken.stream {
+            timer?.cancel()
             await look()
-            // Only cancellation ends a sleep early, and the loop looks for it.
-            try? await Task.sleep(for: interval)
+            let pause = min(interval, open.untilNextSearch ?? interval)
+            timer = Task { [woken] in
+                try await Task.sleep(for: pause)
+                woken.continuation.yield()
+            }
+        }
+        timer?.cancel()
+    }
+
+    private var search: OutcomeSearch {
+        OutcomeSearch(client: client, host: host, open: open, executions: executions, grace: grace) {
+            tell($0, $1, isEnd: $2)
         }
     }
 
@@ -40,63 +70,8 @@ struct Tracker: Sendable {
         let due = open.due()
         guard !due.isEmpty else { return }
         let unknown = due.filter { $0.execution.id == nil }
-        for entry in unknown { await search(for: entry) }
+        for entry in unknown { await search.look(for: entry) }
         for group in grouped(due.filter { $0.execution.id != nil }) { await lookAfter(group) }
-    }
-
-    // MARK: Was it started?
-
-    private func search(for entry: OpenExecutions.Entry) async {
-        let execution = entry.execution
-        do {
-            if let found = try await outcome(of: execution) {
-                open.started(execution.request, id: found.id, start: found.start, due: .now + grace)
-                executions.add(
-                    StartedExecution(
-                        id: found.id, person: execution.person, address: execution.address, line: execution.line,
-                        alias: execution.alias, isMasked: execution.line.contains(KnownActions.mask),
-                        request: execution.request, start: found.start))
-                return tell(
-                    execution,
-                    "`\(execution.line)` was started after all: \(execution.alias) \(found.id), \(found.status). "
-                        + "Its result follows." + link(found))
-            }
-            // What was sent just before a crash, or hangs, may still be carried out.
-            guard entry.attempts + 1 >= (entry.isWatched ? Self.mostAttempts : Self.mostAttemptsAfterRestart) else {
-                return open.postpone(execution.request, until: .now + searchPause(entry))
-            }
-            tell(
-                execution,
-                "StackStorm's history shows no execution of `\(execution.line)`: it was not started. "
-                    + "Please try again.", isEnd: true)
-        } catch {
-            guard entry.attempts + 1 >= Self.mostAttempts else {
-                return open.postpone(execution.request, until: .now + searchPause(entry))
-            }
-            host.logger.warning("Whether \(execution.alias) was started cannot be found out: \(error)")
-            tell(
-                execution,
-                "I was interrupted while `\(execution.line)` was handed to StackStorm, and cannot find out "
-                    + "whether it was started. Please look in StackStorm's history before you try again.", isEnd: true)
-        }
-    }
-
-    private func searchPause(_ entry: OpenExecutions.Entry) -> Duration {
-        min(Self.searching, grace) * (1 << entry.attempts)
-    }
-
-    /// The execution that carries our request, in the history since then. Throws where that cannot be had as a whole.
-    private func outcome(of execution: OpenExecution) async throws -> ExecutionOutcome? {
-        var filter = HistoryFilter(after: execution.since, limit: Self.pageSize)
-        for _ in 0..<Self.mostPages {
-            let page = try await client.call(.outcomes(filter, contextsOf: execution.action))
-            if let found = page.items.first(where: { RequestID.read($0.context) == execution.request }) {
-                return found
-            }
-            if page.count < Self.pageSize { return nil }
-            filter.offset += page.count
-        }
-        throw StackStormError(.unexpectedAnswer, "the history since then is too long")
     }
 
     // MARK: Has it ended?
@@ -211,10 +186,13 @@ struct Tracker: Sendable {
     private func report(_ silent: [(execution: OpenExecution, outcome: ExecutionOutcome)]) async throws {
         guard await replay.look() else { throw StackStormError(.unreachable, "the announcements cannot be had") }
         let announced = try await announcedExecutions()
+        let onTheirWay = try await resultsOnTheirWay(since: silent.compactMap(\.outcome.start).min())
         let stillOpen = Set(open.due().map(\.execution.request))
         for (execution, outcome) in silent where stillOpen.contains(execution.request) {
             if announced.contains(outcome.id) {
                 close(execution)
+            } else if onTheirWay.contains(outcome.id) {
+                open.postpone(execution.request, until: .now + interval)
             } else {
                 tell(
                     execution,
@@ -222,6 +200,20 @@ struct Tracker: Sendable {
                         + "no result." + link(outcome), isEnd: true, kind: .result)
             }
         }
+    }
+
+    /// Those for which `chatops.post_result`, which announces results, is requested, scheduled or running: a slow
+    /// StackStorm announces minutes after the end.
+    private func resultsOnTheirWay(since start: StackStormTime?) async throws -> Set<String> {
+        var filter = HistoryFilter(after: start, limit: Self.pageSize)
+        var found: Set<String> = []
+        for _ in 0..<Self.mostPages {
+            let page = try await client.call(.resultPosts(filter))
+            for post in page.items where !post.isFinished { found.insert(post.execution) }
+            if page.count < Self.pageSize { return found }
+            filter.offset += page.count
+        }
+        return found
     }
 
     /// Those whose result was announced without our context: announcement, its parent, the execution that that names.

@@ -1,0 +1,76 @@
+import Logging
+import PetrelKit
+import StackStormClient
+
+/// Finds out of which command an announcement speaks that came without our context, as those of `match_and_execute` do:
+/// it was a child of the run of `chatops.post_result`, whose parameters name the execution.
+actor Orphans {
+    /// The history may have an announcement a little later than the stream.
+    private static let attempts = 4
+    private static let pause = Duration.milliseconds(250)
+    private static let newest = 50
+
+    private let client: StackStormClient
+    private let open: OpenExecutions
+    private let logger: Logger
+    private let waiting: (stream: AsyncStream<Announced>, continuation: AsyncStream<Announced>.Continuation)
+
+    init(_ client: StackStormClient, open: OpenExecutions, logger: Logger) {
+        self.client = client
+        self.open = open
+        self.logger = logger
+        waiting = AsyncStream.makeStream()
+    }
+
+    /// Whether the announcement may speak of a command that travelled without our context; then it waits here.
+    nonisolated func hold(_ announced: Announced) -> Bool {
+        guard announced.request == nil, let channel = announced.announcement.channel, open.awaitsOrphan(in: channel)
+        else { return false }
+        waiting.continuation.yield(announced)
+        return true
+    }
+
+    /// Hands back each announcement, in their order, with the command of which it speaks where that was found.
+    func run(_ handBack: @Sendable (Announced) -> Void) async {
+        for await announced in waiting.stream {
+            var found = announced
+            found.request = await request(of: announced)
+            handBack(found)
+        }
+    }
+
+    private func request(of announced: Announced) async -> String? {
+        do {
+            guard let parent = try await parent(of: announced),
+                let id = try await client.call(.execution(parent)).parameters?["execution_id"]?.string
+            else { return nil }
+            return open.request(ofExecution: id)
+        } catch {
+            logger.info("Of which command an announcement speaks cannot be found out: \(error)")
+            return nil
+        }
+    }
+
+    private func parent(of announced: Announced) async throws -> String? {
+        if let parent = announced.parent { return parent }
+        for attempt in 0..<Self.attempts {
+            // Only cancellation ends a sleep early, and then the call fails.
+            if attempt > 0 { try? await Task.sleep(for: Self.pause * (1 << attempt)) }
+            let page = try await client.call(.announcements(HistoryFilter(limit: Self.newest, isNewestFirst: true)))
+            let same = page.items.first { run in
+                Announced(run).content == announced.content && isNew(run)
+            }
+            if let same {
+                taken.append(same.id)
+                if taken.count > Self.newest { taken.removeFirst() }
+                return same.parent
+            }
+        }
+        return nil
+    }
+
+    /// Two results may read the same: each run is one of them.
+    private var taken: [String] = []
+
+    private func isNew(_ run: AnnouncementRun) -> Bool { !taken.contains(run.id) }
+}

@@ -1,0 +1,121 @@
+import Foundation
+import PetrelKit
+import PetrelTesting
+import StackStormClient
+import StackStormSimulator
+import Testing
+
+@testable import StackStormModule
+
+/// What people are told where it is not known whether a command was started, and of results that come late or without
+/// our context.
+@Suite(.timeLimit(.minutes(10))) struct OutcomeTests {
+    private static func options(_ content: SimulatedContent = .demo) -> Bench.Options {
+        Bench.Options(content: content, module: { $0.gracePeriod = .seconds(1) })
+    }
+
+    @Test(arguments: [Fault.statusAfter(503), .statusAfter(500), .statusAfter(504)])
+    func `an error after the work was done leaves the outcome open, and each person is told the truth`(
+        fault: Fault
+    ) async throws {
+        try await Bench.run(Self.options()) { bench in
+            await bench.stackStorm.setFault(fault, for: .aliasexecution)
+            for number in 0..<20 { bench.backend.type("!st2 echo done\(number)", as: "@person\(number)") }
+            await bench.stackStorm.untilRequested("POST /api/v1/aliasexecution", times: 20)
+            await bench.stackStorm.setFault(.status(503), for: .aliasexecution)
+            for number in 0..<20 { bench.backend.type("!st2 echo lost\(number)", as: "@person\(number)") }
+            var told: [String: Int] = [:]
+            // 20 results and "not started" each; those that did not overtake the answer are told that they were started.
+            while told["result", default: 0] < 20 || told["not started", default: 0] < 20 {
+                let text = await bench.text()
+                let kind =
+                    text.contains("stdout : done")
+                    ? "result" : text.contains("it was not started") ? "not started" : "other"
+                #expect(!text.contains("stdout : lost") && !text.isEmpty)
+                guard !text.isEmpty else { break }
+                told[kind, default: 0] += 1
+            }
+            #expect(told["result"] == 20 && told["not started"] == 20, "\(told)")
+            let started = await bench.stackStorm.started
+            #expect(started.count == 20 && started.values.allSatisfy { $0 == 1 })
+        }
+    }
+
+    @Test func `the search begins when StackStorm is back`() async throws {
+        try await Bench.run(Self.options()) { bench in
+            for area in [Fault.Area.executions, .actionalias, .user] {
+                await bench.stackStorm.setFault(.status(503), for: area)
+            }
+            await bench.stackStorm.setFault(.statusAfter(503), for: .aliasexecution)
+            await bench.stackStorm.change { $0.announces = false }
+            bench.backend.type("!st2 echo x")
+            #expect(await bench.text().contains("I look for it in StackStorm's history"))
+            for _ in 0..<3 { await bench.stackStorm.untilRequestedAgain("GET /api/v1/executions") }
+            for area in Fault.Area.allCases { await bench.stackStorm.setFault(nil, for: area) }
+            #expect(await bench.text().hasPrefix("`echo x` was started after all: core.echo "))
+        }
+    }
+
+    @Test func `a result on its way is waited for`() async throws {
+        try await Bench.run(Self.options()) { bench in
+            await bench.stackStorm.change { $0.delaysResults = true }
+            bench.backend.type("!st2 echo slow")
+            _ = await bench.backend.next()
+            // Longer than the grace period: each look asks for what is on its way.
+            let looks = await bench.stackStorm.request(count: "GET /api/v1/executions")
+            await bench.stackStorm.untilRequested("GET /api/v1/executions", times: looks + 12)
+            await bench.stackStorm.postDelayed()
+            #expect(await bench.text().contains("stdout : slow"))
+        }
+    }
+
+    /// One alias whose line runs several times.
+    private static let multiple = SimulatedContent(
+        aliases: SimulatedContent.demo.aliases + [
+            SimulatedContent.alias(
+                "ops.issue", "", action: "core.echo",
+                formats: [
+                    .object([
+                        "display": "issue <message>", "representation": ["issue {{ message }}"], "match_multiple": true,
+                    ])
+                ])
+        ], actions: SimulatedContent.demo.actions)
+
+    @Test func `results of match_multiple come to the thread`() async throws {
+        try await Bench.run(Self.options(Self.multiple)) { bench in
+            for thread in ["t1", "t2"] {
+                bench.backend.type("!st2 issue ABC-1", thread: thread)
+                let ack = await bench.backend.next()
+                #expect(ack?.address.thread == thread)
+                let result = await bench.backend.next()
+                #expect(result?.reply.text.contains("stdout : ABC-1") == true)
+                #expect(result?.address.thread == thread)
+                #expect(result?.reply.settles != nil)
+            }
+            await bench.untilNothingIsOpen()
+            await bench.stackStorm.publish(payload: ["channel": "#ops", "message": "to all"], route: "errbot")
+            let other = await bench.backend.next()
+            #expect(other?.reply.text == "to all" && other?.address.thread == nil)
+        }
+    }
+
+    @Test func `what nobody asked for goes to the room while such a result is awaited`() async throws {
+        let release = Signal()
+        var content = Self.multiple
+        content.actions.removeAll { $0.ref == "core.echo" }
+        content.actions.append(
+            SimulatedAction("core.echo", parameters: ["message": ["type": "string"]]) { run in
+                await release.wait()
+                return ["stdout": .string(run.text("message"))]
+            })
+        try await Bench.run(Self.options(content)) { bench in
+            bench.backend.type("!st2 issue ABC-1", thread: "t1")
+            _ = await bench.backend.next()
+            await bench.stackStorm.publish(payload: ["channel": "#ops", "message": "to all"], route: "errbot")
+            let other = await bench.backend.next()
+            #expect(other?.reply.text == "to all" && other?.address.thread == nil)
+            release.open()
+            #expect(await bench.backend.next()?.address.thread == "t1")
+        }
+    }
+}
