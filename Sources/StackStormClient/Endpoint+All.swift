@@ -45,6 +45,7 @@ extension Endpoint where Value == Page<Alias> {
                     page.items.append(try Alias(json: item))
                 } catch let malformed as MalformedAlias {
                     page.malformed.append(malformed)
+                    response.noteLosses(1)
                 }
             }
             return page
@@ -61,7 +62,9 @@ extension Endpoint {
         let query = [("include_attributes", attributes), ("offset", "\(offset)"), ("limit", "\(limit)")]
         return try Endpoint("GET", .api, path, query: query) { response in
             let items = try response.checked().list()
-            return Page(items: items.compactMap(item), total: response.total)
+            let read = items.compactMap(item)
+            response.noteLosses(items.count - read.count)
+            return Page(items: read, total: response.total)
         }
     }
 }

@@ -113,8 +113,9 @@ extension Endpoint {
     ) throws -> Endpoint where Value == HistoryPage<Item> {
         try Endpoint("GET", .api, "/executions", query: more + filter.query) { response in
             let items = try response.checked().list()
-            return HistoryPage(
-                items: items.compactMap(item), count: items.count, total: response.total, now: response.time)
+            let read = items.compactMap(item)
+            response.noteLosses(items.count - read.count)
+            return HistoryPage(items: read, count: items.count, total: response.total, now: response.time)
         }
     }
 }

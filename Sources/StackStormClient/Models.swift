@@ -247,21 +247,30 @@ public struct Announcement: Sendable, Codable, Hashable {
     /// Out of what was read already, such as the parameters of an execution; nil where it is no announcement.
     package init?(json: JSONValue) {
         guard let message = json["message"] else { return nil }
-        let (user, channel, whisper) = (json["user"] ?? .null, json["channel"] ?? .null, json["whisper"] ?? .null)
-        guard user == .null || user.string != nil, channel == .null || channel.string != nil,
-            whisper == .null || whisper.bool != nil
-        else { return nil }
-        self.user = user.string
-        self.channel = channel.string
-        self.whisper = whisper.bool ?? false
+        user = Self.name(json["user"])
+        channel = Self.name(json["channel"])
+        switch json["whisper"] ?? .null {
+        case .null, .bool(false): whisper = false
+        // What is not understood is rather told to one than to all.
+        default: whisper = true
+        }
         self.message = message
         context = json["context"]?.object
         extra = json["extra"]?.object
     }
 
-    /// The text for people: an object as indented JSON, hubot's `{~}` as a line break.
+    /// A template may have made a number of a name.
+    private static func name(_ value: JSONValue?) -> String? {
+        switch value {
+        case .string(let text): text
+        case .integer(let number): "\(number)"
+        default: nil
+        }
+    }
+
+    /// The text for people: nothing for null, an object as indented JSON, hubot's `{~}` as a line break.
     public var text: String {
-        guard case .string(let text) = message else { return message.prettyText }
+        guard case .string(let text) = message else { return message == .null ? "" : message.prettyText }
         guard text.utf8.contains(UInt8(ascii: "~")) else { return text }
         return text.split(separator: "{~}", omittingEmptySubsequences: false).joined(separator: "\n")
     }

@@ -93,8 +93,28 @@ public final class StackStormClient: Sendable {
     private func send<Value>(_ endpoint: Endpoint<Value>, _ headers: [(String, String)]) async throws -> Value {
         let response = try await transport.send(endpoint, headers: headers)
         noteTime(of: response)
-        return try endpoint.decode(response)
+        let value = try endpoint.decode(response)
+        tellLosses(of: response, endpoint.path)
+        return value
     }
+
+    /// Paths of which it was said that something could not be read.
+    private let lossy = Locked<Set<String>>([])
+
+    private func tellLosses(of response: StackStormResponse, _ path: String) {
+        let count = response.losses.value
+        guard count > 0 else { return }
+        losses.withLock { $0 += count }
+        let parts = path.split(separator: "/").prefix(1)
+        guard let kind = parts.first.map(String.init), lossy.withLock({ $0.insert(kind).inserted }) else { return }
+        logger.warning(
+            "\(count) values or rows of StackStorm's answer to \(kind) could not be read and are left out; the rest is used."
+        )
+    }
+
+    /// Values and rows that could not be read in what was used otherwise.
+    package var lossCount: Int { losses.value }
+    private let losses = Locked(0)
 
     /// What time it is for StackStorm, as far as its answers have told: some seconds too early at most.
     package var now: StackStormTime? { clock.value.map { $0.time - ($0.at - .now) } }

@@ -8,6 +8,9 @@ package struct StackStormResponse: Sendable {
     package var headers: [String: String]
     package var body: Data
 
+    /// What could not be read in it although the rest was used: values, and rows of lists.
+    let losses = Locked(0)
+
     package init(status: Int, headers: [String: String], body: Data) {
         self.status = status
         self.headers = headers
@@ -25,8 +28,13 @@ package struct StackStormResponse: Sendable {
     /// Throws unless the status is 2xx.
     package func checked() throws(StackStormError) -> StackStormResponse {
         guard !(200...299).contains(status) else { return self }
-        let fault = try? JSONDecoder().decode(Fault.self, from: body)
-        let message = fault?.faultstring ?? "StackStorm, or a proxy before it, answered with status \(status)"
+        let fault = (try? json())?["faultstring"]?.string ?? ""
+        let message =
+            !fault.isBlank
+            ? fault
+            : code == .refused || code == .forbidden
+                ? "StackStorm refused this (status \(status))."
+                : "StackStorm, or a proxy before it, answered with status \(status)"
         throw StackStormError(code, message, status: status, requestID: requestID)
     }
 
@@ -41,31 +49,34 @@ package struct StackStormResponse: Sendable {
         }
     }
 
-    private struct Fault: Decodable {
-        var faultstring: String?
-    }
-
     /// The body as a value. Throws `.unexpectedAnswer` with the place that does not fit.
     /// - Parameter key: set in the decoder's `userInfo`.
     package func decoded<Value: Decodable>(
         as type: Value.Type = Value.self, with key: CodingUserInfoKey? = nil
     ) throws(StackStormError) -> Value {
+        let decoder = JSONDecoder()
+        if let key { decoder.userInfo[key] = true }
         do {
-            let decoder = JSONDecoder()
-            if let key { decoder.userInfo[key] = true }
             return try decoder.decode(Value.self, from: body)
         } catch {
-            throw unexpected(JSONValue.reason(of: error))
+            // Where something in it is no JSON the rest is used.
+            guard let lenient = LenientJSON.read(body), lenient.losses > 0,
+                let clean: [UInt8] = try? JSONValue.encode(lenient.value),
+                let value = try? decoder.decode(Value.self, from: Data(clean))
+            else { throw unexpected(JSONValue.reason(of: error)) }
+            noteLosses(lenient.losses)
+            return value
         }
     }
 
+    func noteLosses(_ count: Int) { if count > 0 { losses.withLock { $0 += count } } }
+
     /// The body as JSON. Throws `.unexpectedAnswer` where it is none.
     package func json() throws(StackStormError) -> JSONValue {
-        do {
-            return try JSONValue.parse(body)
-        } catch {
-            throw unexpected(JSONValue.reason(of: error))
-        }
+        if let value = JSONReader.value(body) { return value }
+        guard let (value, losses) = LenientJSON.read(body) else { throw unexpected("it is no JSON") }
+        noteLosses(losses)
+        return value
     }
 
     /// The body as a list. Throws `.unexpectedAnswer` where it is none.

@@ -36,6 +36,14 @@ package struct SimulatedAnswer: Sendable {
         SimulatedAnswer(status: status, headers: ["content-type": type], body: .bytes(Array(text.utf8)))
     }
 
+    /// The same with a text of the body replaced.
+    func replacing(_ text: String, with replacement: String) -> SimulatedAnswer {
+        guard case .bytes(let bytes) = body else { return self }
+        var answer = self
+        answer.body = .bytes(Array(String(decoding: bytes, as: UTF8.self).replacing(text, with: replacement).utf8))
+        return answer
+    }
+
     static let notFound = fault(404, "The resource could not be found.")
 }
 

@@ -20,6 +20,7 @@ extension SimulatedStackStorm {
             return .fault(status, "Nginx is unable to reach st2api. Make sure service is running.")
         default: break
         }
+        if let garble { return answer.replacing(garble.text, with: garble.replacement) }
         return answer
     }
 

@@ -65,6 +65,8 @@ package actor SimulatedStackStorm {
     package var passesContext = true
     /// Whether ends are announced at all: a broken result template keeps StackStorm from it.
     package var announces = true
+    /// What stands in the place of a text in every answer of the API, as Python may write what is no JSON.
+    package var garble: (text: String, replacement: String)?
     /// A slow StackStorm: results are posted with ``postDelayed()``.
     package var delaysResults = false
     var delayed: [(parent: String, payload: [String: JSONValue], route: String)] = []

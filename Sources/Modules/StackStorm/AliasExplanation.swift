@@ -61,8 +61,9 @@ extension StackStormModuleSettings {
 
     private func lastAliases(_ storage: (any Storage)?) async throws -> [Alias] {
         let kept = try await storage?.records("aliases").all() ?? []
-        if !kept.isEmpty { return try kept.map { try JSONDecoder().decode(Alias.self, from: Data($0.value)) } }
-        let client = try StackStormClient(client, logger: Logger(label: "explain") { _ in SwiftLogNoOpLogHandler() })
+        let silent = Logger(label: "explain") { _ in SwiftLogNoOpLogHandler() }
+        if !kept.isEmpty { return kept.decoded(as: Alias.self, "alias", silent) }
+        let client = try StackStormClient(client, logger: silent)
         return try await client.aliases().items
     }
 }

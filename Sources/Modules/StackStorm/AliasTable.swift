@@ -106,7 +106,7 @@ actor AliasSync {
     /// The table of the last run, until StackStorm answers.
     func restore() async {
         do {
-            let aliases = try await records.all().map { try Self.alias(from: $0.value) }
+            let aliases = try await records.all().decoded(as: Alias.self, "alias", host.logger)
             guard !aliases.isEmpty, known == nil else { return }
             known = aliases
             isKept = true
@@ -130,7 +130,7 @@ actor AliasSync {
         do {
             let account = try await client.account()
             let page = try await client.aliases()
-            for malformed in page.malformed { host.logger.warning("An alias was left out: \(malformed).") }
+            tell(page.malformed)
             let aliases = page.items.sorted { $0.ref < $1.ref }
             if aliases != known { take(aliases) }
             if !isKept { await keep(aliases) }
@@ -165,7 +165,12 @@ actor AliasSync {
         }
     }
 
-    private static func alias(from bytes: [UInt8]) throws -> Alias {
-        try JSONDecoder().decode(Alias.self, from: Data(bytes))
+    /// What was said of aliases that cannot be read: they are listed with every sync.
+    private var told: Set<String> = []
+
+    private func tell(_ malformed: [MalformedAlias]) {
+        let all = Set(malformed.map(\.description))
+        for problem in all.subtracting(told).sorted() { host.logger.warning("An alias was left out: \(problem).") }
+        told = all
     }
 }

@@ -65,12 +65,10 @@ extension Alias {
         guard let name = json["name"]?.string else { throw MalformedAlias(ref: json["ref"]?.string, field: "name") }
         let prefix = json["ref"]?.string?.split(separator: ".", maxSplits: 1).first.map(String.init)
         guard let pack = json["pack"]?.string ?? prefix else { throw MalformedAlias(ref: name, field: "pack") }
-        let formats = try (json["formats"]?.array ?? []).map { format in
-            guard let format = Format(json: format) else {
-                throw MalformedAlias(ref: "\(pack).\(name)", field: "formats")
-            }
-            return format
-        }
+        // One format that cannot be read costs itself.
+        let listed = json["formats"]?.array ?? []
+        let formats = listed.compactMap { Format(json: $0) }
+        guard listed.isEmpty || !formats.isEmpty else { throw MalformedAlias(ref: "\(pack).\(name)", field: "formats") }
         let fixed = json["immutable_parameters"]?.object.map { Set($0.keys) }
         self.init(
             id: json["id"]?.string ?? "", name: name, pack: pack, description: json["description"]?.string ?? "",

@@ -6,10 +6,6 @@ import StackStormClient
 
 /// Says in chat what StackStorm announces, once.
 struct Announcer: Sendable {
-    private struct Event: Decodable {
-        var payload: Announcement
-    }
-
     static let eventPrefix = "st2.announcement__"
 
     private let host: any ModuleHost
@@ -47,17 +43,15 @@ struct Announcer: Sendable {
 
     /// One event of the stream. A malformed one costs itself only.
     func announce(_ event: ServerSentEvent) {
-        do {
-            let announcement = JSONReader.value(event.data)?["payload"].flatMap { Announcement(json: $0) }
-            // The decoder says what is wrong.
-            let payload = try announcement ?? JSONDecoder().decode(Event.self, from: Data(event.data)).payload
-            take(Announced(payload, route: String(event.name.dropFirst(Self.eventPrefix.count))))
-        } catch {
+        // What is not plain JSON is read as far as it can be.
+        let json = JSONReader.value(event.data) ?? LenientJSON.read(event.data)?.value
+        guard let payload = json?["payload"], let announcement = Announcement(json: payload) else {
             unusable.increment()
-            host.logger.error(
-                "An announcement \(event.name) of \(event.data.count) bytes could not be used: \(JSONValue.reason(of: error))"
-            )
+            let reason = json == nil ? "it is no JSON" : "it has no `payload` with a `message`"
+            return host.logger.error(
+                "An announcement \(event.name) of \(event.data.count) bytes could not be used: \(reason)")
         }
+        take(Announced(announcement, route: String(event.name.dropFirst(Self.eventPrefix.count))))
     }
 
     /// One out of the history that the stream did not bring.

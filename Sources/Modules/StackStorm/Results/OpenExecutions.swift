@@ -95,12 +95,12 @@ final class OpenExecutions: Sendable {
     /// What an earlier run left open, and where the results of everything that it started go.
     func restore(_ started: StartedExecutions, _ origins: Origins, due: ContinuousClock.Instant) async {
         do {
-            let known = try await started.byRequest()
+            let known = try await started.byRequest(logger)
             origins.restore(
                 known.sorted { $0.key < $1.key }.map {
                     ($0.key, Origin(address: $0.value.address, person: $0.value.person))
                 })
-            let all = try await records.all().map { try JSONDecoder().decode(OpenExecution.self, from: Data($0.value)) }
+            let all = try await records.all().decoded(as: OpenExecution.self, "open execution", logger)
             guard !all.isEmpty else { return }
             origins.restore(all.map { ($0.request, Origin(address: $0.address, person: $0.person)) })
             state.withLock { state in

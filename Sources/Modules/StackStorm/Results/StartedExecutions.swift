@@ -50,12 +50,29 @@ struct StartedExecutions: Sendable {
     func trim() async throws { try await records.trim(to: Self.kept) }
 
     /// All of them by Petrel's own ids.
-    func byRequest() async throws -> [String: StartedExecution] {
-        let all = try await records.all().map { try JSONDecoder().decode(StartedExecution.self, from: Data($0.value)) }
+    func byRequest(_ logger: Logger) async throws -> [String: StartedExecution] {
+        let all = try await records.all().decoded(as: StartedExecution.self, "started execution", logger)
         return Dictionary(all.compactMap { one in one.request.map { ($0, one) } }) { first, _ in first }
     }
 
     func find(_ id: String) async throws -> StartedExecution? {
         try await records.value(for: id).map { try JSONDecoder().decode(StartedExecution.self, from: Data($0)) }
+    }
+}
+
+extension [(key: String, value: [UInt8])] {
+    /// Records as values. One that cannot be read costs itself, and is told.
+    /// - Parameter what: they are, for the log.
+    func decoded<Value: Decodable>(as type: Value.Type, _ what: String, _ logger: Logger) -> [Value] {
+        let decoder = JSONDecoder()
+        return compactMap { key, value in
+            do {
+                return try decoder.decode(Value.self, from: Data(value))
+            } catch {
+                logger.error(
+                    "The stored \(what) \(key) cannot be read, and is left out: \(JSONValue.reason(of: error))")
+                return nil
+            }
+        }
     }
 }
