@@ -70,8 +70,10 @@ extension Delivery {
         return outcome
     }
 
+    /// A fence has to stay at the beginning of a line.
     private func stamp(_ late: Duration, _ text: String) -> String {
-        late >= limits.late && !text.isEmpty ? "(\(late.inWords) late) " : ""
+        guard late >= limits.late, !text.isEmpty else { return "" }
+        return "(\(late.inWords) late)" + (TextBlock.beginsWithFence(text) ? "\n" : " ")
     }
 
     private func again(_ item: inout Item, after pause: Duration?, _ problem: String) -> Outcome {
@@ -85,7 +87,7 @@ extension Delivery {
 
     /// Whether that was all of it.
     private func send(_ parcel: inout Parcel, late: Duration, _ backend: any ChatBackend) async throws -> Bool {
-        var reply = backend.shaped(parcel.reply)
+        var reply = backend.shaped(parcel.reply.readable(for: backend.traits))
         let most = backend.traits.maximumLength
         let texts = MessageSplitter.split(reply.text, atMost: most > 10 * Self.margin ? most - Self.margin : most)
         let isLast = parcel.pieces >= texts.count - 1
@@ -93,8 +95,9 @@ extension Delivery {
         if parcel.pieces == 0, texts.count > Self.mostPieces, backend.traits.files,
             let backend = backend as? any FileSending
         {
-            var whole = reply
-            whole.text = stamp + reply.text
+            // A file shows no markup of a chat.
+            var whole = reply.style == .mrkdwn ? reply.readable(for: BackendTraits()) : reply
+            whole.text = stamp + whole.text
             do {
                 _ = try await backend.send(file: "petrel.txt", whole, to: parcel.address)
                 return true

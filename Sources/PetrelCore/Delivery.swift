@@ -73,13 +73,13 @@ package final class Delivery: Sendable {
     /// Says something that a module was not asked for.
     /// - Parameter receipt: what the store writes with it, in the module's space.
     package func say(_ reply: Reply, to address: Address, _ receipt: Receipt, of module: String) throws {
-        try enqueue(
-            Item(reply, address, age: receipt.age), receipt, of: module)
+        try enqueue(Item(reply.cleaned, address, age: receipt.age), receipt, of: module)
     }
 
     /// Answers a command.
     /// - Parameter sent: called when the answer, and what was said before it, was sent or given up.
     package func answer(_ reply: Reply, to address: Address, sent: (@Sendable () -> Void)? = nil) {
+        let reply = reply.cleaned
         guard reply.saysSomething || sent != nil else { return }
         var item = Item(reply, address)
         item.sent = sent

@@ -35,7 +35,7 @@ extension Item {
         return parcel.pieces == 0 && !reply.text.isEmpty && reply.extra.isEmpty && reply.buttons.isEmpty
             && reply.form == nil && reply.handle == nil && !reply.isPrivate && !reply.isConfidential
             && reply.promises == nil
-            && (reply.kind == .answer || reply.kind == .result)
+            && (reply.kind == .answer || reply.kind == .result) && !TextBlock.hasOpenFence(reply.text)
     }
 
     func mayFollow(_ first: Item) -> Bool {

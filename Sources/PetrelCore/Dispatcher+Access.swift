@@ -57,11 +57,13 @@ extension Dispatcher {
         for name in Nearness.nearest(to: String(words), among: names) where !near.contains(name) { near.append(name) }
         // Not what follows: it may be a word that is better not repeated.
         let shown = words.count > 40 ? words.prefix(40) + "…" : words
-        var reply = "I know no command “\(shown)”."
+        var reply = "I know no command “\(Markdown.escaped(shown))”."
         if !near.isEmpty {
-            reply += " Did you mean " + near.prefix(3).map { "`\(prefix)\($0)`" }.joined(separator: " or ") + "?"
+            reply +=
+                " Did you mean " + near.prefix(3).map { Markdown.code("\(prefix)\($0)") }.joined(separator: " or ")
+                + "?"
         }
-        return Reply(reply + " `\(prefix)help` lists what I can do.", style: .markdown, kind: .error)
+        return Reply(reply + " \(Markdown.code("\(prefix)help")) lists what I can do.", style: .markdown, kind: .error)
     }
 
     /// The commands that help lists, in order of their names.

@@ -98,7 +98,8 @@ package final class Dispatcher: Sendable {
         if match.entry.command.takesNoArguments, !match.arguments.isEmpty {
             let name = "\(policy.prefixes.prefix)\(match.entry.command.name)"
             return answer(
-                Reply("`\(name)` takes nothing after it.", style: .markdown, kind: .error), to: message, at: address)
+                Reply("\(Markdown.code(name)) takes nothing after it.", style: .markdown, kind: .error), to: message,
+                at: address)
         }
         let invocation = invocation(of: call, message, address, policy, overview, entry)
         let handler = match.entry.command.handler

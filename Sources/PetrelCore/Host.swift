@@ -62,13 +62,14 @@ package final class Host: Sendable {
     package func tellAdmins(_ text: String) { tellAdmins(text, except: nil) }
 
     private func tellAdmins(of lane: Lane, _ reason: String) {
+        let (place, backend) = (Markdown.escaped(lane.place.id), Markdown.escaped(lane.backend))
         tellAdmins(
-            "I cannot say anything in \(lane.place.id) on \(lane.backend): \(reason). What was meant for it is kept; "
+            "I cannot say anything in \(place) on \(backend): \(Markdown.escaped(reason)). What was meant for it is kept; "
                 + "`petrel outbox list` shows it, and `petrel outbox retry` sends it again.", except: lane)
     }
 
     private func tellAdmins(_ text: String, except lane: Lane?) {
-        logger.warning("\(text)")
+        logger.warning("\(Markdown.readable(text))")
         for room in adminRooms {
             guard let address = address(named: room, in: nil) else {
                 logger.error("There is no room \(room), which bot.admin_rooms names.")
@@ -148,7 +149,8 @@ private struct HostAccess: ModuleHost {
     }
 
     func replace(_ handle: String, with reply: Reply, on backend: String) {
-        (host.delivery.backend(backend) as? any Editing)?.replace(handle, with: reply)
+        guard let editing = host.delivery.backend(backend) as? any Editing else { return }
+        editing.replace(handle, with: reply.cleaned.readable(for: editing.traits))
     }
 
     func say(_ reply: Reply, at address: Address, _ receipt: Receipt) throws {

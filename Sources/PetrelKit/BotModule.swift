@@ -30,7 +30,7 @@ public protocol ModuleHost: Sendable {
     func say(_ reply: Reply, at address: Address, _ receipt: Receipt) throws
     /// Shows something else in the place of what was said, where the backend can do that and remembers it.
     func replace(_ handle: String, with reply: Reply, on backend: String)
-    /// Tells those who run the bot, in the log and in the rooms of `bot.admin_rooms`.
+    /// Tells those who run the bot, in the log and in the rooms of `bot.admin_rooms`, in Markdown.
     func tellAdmins(_ text: String)
     /// Where a bare name out of StackStorm (`#ops`, `C42`, `@bob`) is: in the named backend, else where it was seen.
     func address(named name: String, in backend: String?) -> Address?

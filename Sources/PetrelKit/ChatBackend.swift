@@ -30,6 +30,8 @@ extension ChatBackend {
 /// What a backend can show.
 public struct BackendTraits: Sendable, Hashable {
     public var markdown: Bool
+    /// Slack's own markup is shown; see ``Reply/Style``.
+    public var mrkdwn: Bool
     public var threads: Bool
     /// Replies in a room that only one person sees, or a direct chat that the bot may open.
     public var privateReplies: Bool
@@ -46,11 +48,13 @@ public struct BackendTraits: Sendable, Hashable {
     public var maximumLength: Int
 
     public init(
-        markdown: Bool = false, threads: Bool = false, privateReplies: Bool = false, edits: Bool = false,
+        markdown: Bool = false, mrkdwn: Bool = false, threads: Bool = false, privateReplies: Bool = false,
+        edits: Bool = false,
         attachments: Bool = false, forms: Bool = false, files: Bool = false, mergesBursts: Bool = false,
         maximumLength: Int = 10_000
     ) {
         self.markdown = markdown
+        self.mrkdwn = mrkdwn
         self.threads = threads
         self.privateReplies = privateReplies
         self.edits = edits

@@ -26,93 +26,191 @@ package struct MarkdownNotation: Sendable {
     }
 
     package func rewrite(_ markdown: String) -> String {
-        var isFenced = false
-        let lines = markdown.split(separator: "\n", omittingEmptySubsequences: false).map { line -> String in
-            let isFence = line.drop { $0 == " " }.hasPrefix("```")
-            if isFence { isFenced.toggle() }
-            if isFence, isFenced, !keepsLanguages { return "```" }
-            return isFenced || isFence ? escape(String(line)) : block(line)
-        }
-        return lines.joined(separator: "\n")
+        TextBlock.blocks(of: markdown).map { block in
+            switch block {
+            case .lines(let lines): lines.map { line($0) }.joined(separator: "\n")
+            case .code(let language, let lines): code(language, lines)
+            }
+        }.joined(separator: "\n")
+    }
+
+    private func code(_ language: Substring?, _ lines: [Substring]) -> String {
+        let opening = TextBlock.mark + (keepsLanguages ? language ?? "" : "")
+        return ([opening] + lines.map { escape(Self.withoutMarks($0)) } + [TextBlock.mark]).joined(separator: "\n")
+    }
+
+    /// Three backticks within a block would end it.
+    private static func withoutMarks(_ line: Substring) -> String {
+        guard line.unicodeScalars.contains(TextBlock.mark.unicodeScalars) else { return String(line) }
+        var text = String.UnicodeScalarView()
+        text.append(contentsOf: line.unicodeScalars.map { $0 == "`" ? "ˋ" : $0 })
+        return String(text)
     }
 
     /// A line that may be a heading or an item of a list.
-    private func block(_ line: Substring) -> String {
-        let indent = line.prefix { $0 == " " }
-        let rest = line.dropFirst(indent.count)
+    private func line(_ line: Substring) -> String {
+        let text = Array(line.unicodeScalars)
+        let indent = text.prefix { $0 == " " }.count
+        let rest = text[indent...]
         let level = rest.prefix { $0 == "#" }.count
         if (1...6).contains(level), rest.dropFirst(level).first == " " {
-            return bold + inline(rest.dropFirst(level + 1)).replacing(bold, with: "") + bold
+            return bold + inline(rest.dropFirst(level + 1), isBold: true) + bold
         }
-        if ["- ", "* ", "+ "].contains(where: { rest.hasPrefix($0) }) {
-            return indent + "• " + inline(rest.dropFirst(2))
+        let blanks = String(repeating: " ", count: indent)
+        if let mark = rest.first, mark == "-" || mark == "*" || mark == "+", rest.dropFirst().first == " " {
+            return blanks + "• " + inline(rest.dropFirst(2))
         }
-        return indent + inline(rest)
+        return blanks + inline(rest)
     }
 
-    private func inline(_ text: Substring) -> String {
+    /// - Parameter isBold: it stands within bold text, so that no bold begins in it.
+    private func inline(_ text: ArraySlice<Unicode.Scalar>, isBold: Bool = false) -> String {
         var result = ""
-        var rest = text
+        var search = MarkSearch(text)
+        var place = text.startIndex
         var isInWord = false
-        while let character = rest.first {
-            if let (part, length) = span(rest, isInWord) {
+        while place < text.endIndex {
+            if let (part, end) = span(at: place, &search, isInWord, isBold) {
                 result += part
-                rest = rest.dropFirst(length)
+                place = end
                 isInWord = false
             } else {
-                result += escape(String(character))
-                rest = rest.dropFirst()
-                isInWord = character.isLetter || character.isNumber
+                // Backticks that begin no code stand together.
+                let end = text[place] == "`" ? place + text[place...].prefix { $0 == "`" }.count : place + 1
+                for scalar in text[place..<end] { result += escape(String(scalar)) }
+                isInWord = WebLink.isWord(text[place])
+                place = end
             }
         }
         return result
     }
 
-    /// What begins here with a mark, in the other notation, and how many characters of the text it takes up.
+    /// What begins here with a mark, in the other notation, and the place after it.
     /// - Parameter isInWord: a letter or number stands right before it.
-    private func span(_ text: Substring, _ isInWord: Bool) -> (String, Int)? {
-        switch text.first {
+    private func span(
+        at place: Int, _ search: inout MarkSearch, _ isInWord: Bool, _ isBold: Bool
+    ) -> (String, end: Int)? {
+        let text = search.text
+        switch text[place] {
         case "\\":
-            guard let next = text.dropFirst().first, next.isPunctuation || next.isSymbol else { return nil }
-            return (escape(String(next)), 2)
+            guard place + 1 < text.endIndex, Markdown.isPunctuation(text[place + 1]) else { return nil }
+            return (escape(String(text[place + 1])), place + 2)
         case "`":
-            let mark = String(text.prefix { $0 == "`" })
-            guard let (inner, length) = enclosed(text, by: mark) else { return nil }
+            guard let span = CodeSpan(text[place...]) else { return nil }
             // Code ends at its first backtick there.
-            return ("`\(escape(String(inner)).replacing("`", with: "ˋ"))`", length)
+            let content = span.content.map { $0 == "`" ? "ˋ" : $0 }
+            return ("`\(escape(Self.string(content[...])))`", span.end)
         case "_" where isInWord: return nil
-        case "*", "_":
-            for (mark, notation) in [("**", bold), ("__", bold), ("*", italic), ("_", italic)] {
-                guard let (inner, length) = enclosed(text, by: mark), inner.first != " ", inner.last != " " else {
-                    continue
-                }
-                return (notation + inline(inner) + notation, length)
-            }
-            return nil
-        case "~":
-            guard let (inner, length) = enclosed(text, by: "~~") else { return nil }
-            return (struck + inline(inner) + struck, length)
-        case "[": return reference(text)
+        case "*", "_": return emphasis(at: place, &search, isBold)
+        case "~": return enclosed(at: place, by: "~~", as: struck, &search, isBold)
+        case "[": return reference(at: place, &search)
+        case "h" where !isInWord, "H" where !isInWord: return address(at: place, text)
         default: return nil
         }
     }
 
-    private func enclosed(_ text: Substring, by mark: String) -> (inner: Substring, length: Int)? {
-        guard text.hasPrefix(mark) else { return nil }
-        let rest = text.dropFirst(mark.count)
-        guard let end = rest.firstRange(of: mark), end.lowerBound > rest.startIndex else { return nil }
-        let inner = rest[..<end.lowerBound]
-        return (inner, inner.count + 2 * mark.count)
+    private func emphasis(at place: Int, _ search: inout MarkSearch, _ isBold: Bool) -> (String, end: Int)? {
+        for (mark, notation) in [("**", bold), ("__", bold), ("*", italic), ("_", italic)] {
+            let shown = isBold && notation == bold ? "" : notation
+            if let found = enclosed(at: place, by: mark, as: shown, &search, isBold || notation == bold) {
+                return found
+            }
+        }
+        return nil
     }
 
-    /// `[label](address)`
-    private func reference(_ text: Substring) -> (String, Int)? {
-        guard let middle = text.firstRange(of: "]("), let end = text[middle.upperBound...].firstIndex(of: ")") else {
+    private func enclosed(
+        at place: Int, by mark: String, as notation: String, _ search: inout MarkSearch, _ isBold: Bool
+    ) -> (String, end: Int)? {
+        let (text, length) = (search.text, mark.utf8.count)
+        guard text[place...].starts(with: mark.unicodeScalars), let end = search.next(mark, from: place + length) else {
             return nil
         }
-        let label = text[text.index(after: text.startIndex)..<middle.lowerBound]
-        let address = text[middle.upperBound..<end]
-        guard address.hasPrefix("http"), !label.contains("[") else { return nil }
-        return (link(String(label), String(address)), text.distance(from: text.startIndex, to: end) + 1)
+        let inner = text[(place + length)..<end]
+        guard !inner.isEmpty, inner.first != " ", inner.last != " " else { return nil }
+        let next = end + length
+        // `_a_b` is a name.
+        if mark.utf8.first == UInt8(ascii: "_"), next < text.endIndex, WebLink.isWord(text[next]) { return nil }
+        return (notation + inline(inner, isBold: isBold) + notation, next)
+    }
+
+    /// `[label](address)`, with or without a title after the address.
+    private func reference(at place: Int, _ search: inout MarkSearch) -> (String, end: Int)? {
+        let text = search.text
+        guard let middle = search.next("](", from: place + 1) else { return nil }
+        let label = text[(place + 1)..<middle]
+        guard !label.isEmpty, !label.contains("["), let (address, end) = Self.destination(text[(middle + 2)...]) else {
+            return nil
+        }
+        return (shown(Markdown.plain(label), address), end)
+    }
+
+    /// Both, where the label would be taken for another address.
+    private func shown(_ label: String, _ address: String) -> String {
+        WebLink.misleads(label, about: address) ? "\(escape(label)) (\(link(address, address)))" : link(label, address)
+    }
+
+    /// What stands before the bracket that closes it, and the place after that. Brackets within come in pairs.
+    private static func destination(_ text: ArraySlice<Unicode.Scalar>) -> (String, end: Int)? {
+        var depth = 0
+        var end: Int?
+        var place = text.startIndex
+        while place < text.endIndex {
+            switch text[place] {
+            case " ": if end == nil { end = place }
+            case "(" where end == nil: depth += 1
+            case ")" where depth > 0 && end == nil: depth -= 1
+            case ")":
+                let address = string(text[..<(end ?? place)])
+                let isWeb = ["http://", "https://"].contains { address.lowercased().utf8.starts(with: $0.utf8) }
+                return isWeb ? (address, place + 1) : nil
+            default: break
+            }
+            place += 1
+        }
+        return nil
+    }
+
+    /// An address by itself holds no marks.
+    private func address(at place: Int, _ text: ArraySlice<Unicode.Scalar>) -> (String, end: Int)? {
+        let rest = Self.string(text[place...])
+        let scalars = rest[...].unicodeScalars
+        guard let end = WebLink.end(of: scalars.startIndex, in: scalars) else { return nil }
+        let address = String(rest[..<end])
+        return (escape(address), place + address.unicodeScalars.count)
+    }
+
+    private static func string(_ text: some Sequence<Unicode.Scalar>) -> String {
+        var view = String.UnicodeScalarView()
+        view.append(contentsOf: text)
+        return String(view)
+    }
+}
+
+/// Looks for marks in one line. What was not found once is not looked for again.
+private struct MarkSearch {
+    let text: ArraySlice<Unicode.Scalar>
+    private var missing: Set<String> = []
+
+    init(_ text: ArraySlice<Unicode.Scalar>) {
+        self.text = text
+    }
+
+    /// The next place of a mark that no backslash stands before.
+    mutating func next(_ mark: String, from start: Int) -> Int? {
+        guard !missing.contains(mark) else { return nil }
+        let wanted = Array(mark.unicodeScalars)
+        var place = start
+        while place + wanted.count <= text.endIndex {
+            if text[place] == "\\" {
+                place += 2
+            } else if text[place...].starts(with: wanted) {
+                return place
+            } else {
+                place += 1
+            }
+        }
+        missing.insert(mark)
+        return nil
     }
 }

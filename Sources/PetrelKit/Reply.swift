@@ -1,10 +1,14 @@
 /// What the bot says.
 public struct Reply: Sendable, Hashable, Codable {
+    /// How the text is written.
     public enum Style: String, Sendable, Codable {
-        /// Text to be shown as it stands.
+        /// Every character stands. Fenced blocks, addresses and line ends are recognised, nothing else.
         case plain
-        /// CommonMark: a backend without markdown shows it readably.
+        /// CommonMark; text of others inside it goes through ``Markdown/escaped(_:)`` or ``Markdown/code(_:)``. A backend
+        /// without Markdown shows it readably.
         case markdown
+        /// Slack's own markup. Elsewhere it is made readable.
+        case mrkdwn
     }
 
     /// What the reply is about, for backends that show an error otherwise than a result.
@@ -12,7 +16,7 @@ public struct Reply: Sendable, Hashable, Codable {
         case answer, acknowledgement, result, error
     }
 
-    /// The text. Empty without `extra`: nothing is shown, but the promise below still counts.
+    /// The text, written in ``style``. Empty without `extra`: nothing is shown, but the promise below still counts.
     public var text: String
     public var style: Style
     public var kind: Kind
@@ -59,6 +63,23 @@ extension Reply {
 
     /// There is something to show.
     public var isVisible: Bool { !text.isEmpty || !extra.isEmpty }
+}
+
+extension Reply {
+    /// The same for a backend that does not show its notation: readable as it stands.
+    package func readable(for traits: BackendTraits) -> Reply {
+        var reply = self
+        switch style {
+        case .markdown where !traits.markdown: reply.text = Markdown.readable(text)
+        case .mrkdwn where !traits.mrkdwn: reply.text = Mrkdwn.readable(text)
+        default: return self
+        }
+        reply.style = .plain
+        return reply
+    }
+
+    /// Adds a note to what was said: on a line of its own where a fence ends it.
+    package mutating func append(_ note: String) { text += (TextBlock.endsWithFence(text) ? "\n" : " ") + note }
 }
 
 /// Names what a backend sent, so that it can be edited or reacted to.

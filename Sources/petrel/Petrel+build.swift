@@ -91,7 +91,12 @@ struct PetrelApp: Sendable {
                 Gauges.update(metrics, host: host, reporters: modules.compactMap { $0 as? any GaugeReporting })
                 return metrics.render()
             }
-            var routes = health.routes + ChatopsWebhook(host: access, secret: web.webhookSecret).routes
+            var routes =
+                health.routes
+                + ChatopsWebhook(
+                    host: access, secret: web.webhookSecret,
+                    format: configuration.stackStorms.first?.resultFormat ?? .text
+                ).routes
             for case let backend as any WebRoutes in backends { routes += backend.routes }
             let pages = configuration.stackStorms.compactMap(\.loginPage)
             if !pages.isEmpty {

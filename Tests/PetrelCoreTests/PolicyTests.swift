@@ -63,4 +63,18 @@ import Testing
         #expect(text.contains("t_seconds_bucket{le=\"+Inf\"} 1\n"))
         #expect(text.contains("t_seconds_count 1\n"))
     }
+
+    @Test func `CR LF is a line end`() {
+        let text = (0..<120).map { "line of output number \($0)" }.joined(separator: "\r\n")
+        let pieces = MessageSplitter.split(text, atMost: 500)
+        #expect(pieces.joined(separator: "\n") == text.replacingOccurrences(of: "\r\n", with: "\n"))
+        #expect(pieces.allSatisfy { $0.unicodeScalars.count <= 500 && $0.hasPrefix("line of output") })
+    }
+
+    @Test func `a fence on one line that is too long keeps its text`() {
+        let word = String(repeating: "x", count: 300)
+        let pieces = MessageSplitter.split("```\(word)```", atMost: 100)
+        #expect(pieces.allSatisfy { $0.hasPrefix("```\n") && $0.hasSuffix("\n```") && $0.count <= 100 })
+        #expect(pieces.joined().unicodeScalars.count { $0 == "x" } == 300)
+    }
 }

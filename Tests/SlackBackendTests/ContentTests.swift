@@ -88,4 +88,32 @@ import Testing
         #expect(advice.count == 4 && advice.allSatisfy { $0.contains("OAuth & Permissions") })
         #expect(SlackScopes.advice(granted: granted, reacts: false).count == 3)
     }
+
+    @Test(arguments: [
+        "  + aws\n  - aws2", "rm *.log,*.tmp and a*b*c and 2*3*4", "[https://bank.example](https://evil.example/x)",
+    ])
+    func `text stands as it was printed`(text: String) {
+        let arguments = SlackContent.arguments(Reply(text))
+        #expect(arguments["text"] == .string(text) && arguments["mrkdwn"] == false && arguments["blocks"] == nil)
+    }
+
+    @Test func `a fence in a text is a block`() {
+        let arguments = SlackContent.arguments(Reply("a *b*\n```web1 <up>```"))
+        #expect(arguments["text"] == "a *b*\n```web1 &lt;up&gt;```")
+        let elements = arguments["blocks"]?.array?.first?["elements"]?.array
+        #expect(elements?.map { $0["type"]?.string } == ["rich_text_section", "rich_text_preformatted"])
+        #expect(elements?.last?["elements"]?.array?.first?["text"] == "web1 <up>")
+    }
+
+    @Test(arguments: [
+        (Reply("**b**", style: .markdown), "*b*"),
+        (Reply("*b* <https://a.b|x> <!here> 1<2", style: .mrkdwn), "*b* <https://a.b|x> <!here> 1&lt;2"),
+        (
+            Reply("[https://bank.example](https://evil.example/x)", style: .markdown),
+            "https://bank.example (<https://evil.example/x|https://evil.example/x>)"
+        ),
+        (Reply("<https://evil.example|bank.example>", style: .mrkdwn), "bank.example (<https://evil.example>)"),
+    ]) func `each notation becomes Slack's`(reply: Reply, text: String) {
+        #expect(SlackContent.text(of: reply) == text)
+    }
 }

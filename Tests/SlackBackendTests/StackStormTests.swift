@@ -233,7 +233,7 @@ import Testing
 
     @Test func `much output comes as a file`() async throws {
         try await Self.run { house in
-            let text = String(repeating: "0123456789", count: 2_000)
+            let text = String(repeating: "0123456789", count: 1_500)
             try await house.workspace.say("!st2 echo \(text)")
             _ = try await house.workspace.messages(2)
             let id = try #require(await house.stackStorm.lastExecution(of: "core.echo")?["id"]?.string)

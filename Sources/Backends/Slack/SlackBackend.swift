@@ -9,7 +9,7 @@ public final class SlackBackend: ChatBackend {
     public let name: String
     /// A message of Slack's takes 4,000 characters; escaping makes some of them longer.
     public let traits = BackendTraits(
-        markdown: true, threads: true, privateReplies: true, edits: true, attachments: true, forms: true,
+        markdown: true, mrkdwn: true, threads: true, privateReplies: true, edits: true, attachments: true, forms: true,
         files: true, mergesBursts: true, maximumLength: 3_000)
 
     let settings: SlackSettings

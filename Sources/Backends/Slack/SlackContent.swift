@@ -13,7 +13,8 @@ enum SlackContent {
         if let blocks = arguments["blocks"]?.array {
             if blocks.count + actions.count <= mostBlocks { arguments["blocks"] = .array(blocks + actions) }
         } else if let text = arguments["text"]?.string, !text.isEmpty {
-            arguments["blocks"] = .array((reply.style == .plain ? [plain(reply.text)] : sections(text)) + actions)
+            let shown = reply.style == .plain ? [SlackRichText.block(shownText(of: reply))] : sections(text)
+            arguments["blocks"] = .array(shown + actions)
         } else {
             arguments["blocks"] = .array(actions)
         }
@@ -27,36 +28,11 @@ enum SlackContent {
     private static let longestLabel = 75
     private static let mostBlocks = 50
 
-    /// A text as blocks, cut at line breaks where it can be.
+    /// A text as blocks: cut at line ends, with its fences closed.
     private static func sections(_ text: String) -> [JSONValue] {
-        var sections: [JSONValue] = []
-        var rest = Substring(text)
-        while !rest.isEmpty {
-            var part = rest.prefix(longestSection)
-            if part.endIndex < rest.endIndex, let cut = part.lastIndex(where: \.isNewline), cut > part.startIndex {
-                part = part[..<cut]
-            }
-            sections.append(["type": "section", "text": ["type": "mrkdwn", "text": .string(String(part))]])
-            rest = rest[part.endIndex...].drop(while: \.isNewline)
+        MessageSplitter.split(text, atMost: longestSection).map {
+            ["type": "section", "text": ["type": "mrkdwn", "text": .string($0)]]
         }
-        return sections
-    }
-
-    /// What is no markdown stays as it is in blocks, too, and addresses can be followed
-    /// (https://docs.slack.dev/reference/block-kit/blocks/rich-text-block).
-    private static func plain(_ text: String) -> JSONValue {
-        var elements: [JSONValue] = []
-        var rest = text[...]
-        func add(_ text: Substring) {
-            if !text.isEmpty { elements.append(["type": "text", "text": .string(String(text))]) }
-        }
-        while let address = rest.firstMatch(of: /https?:\/\/[^\s<>"]+/) {
-            add(rest[..<address.range.lowerBound])
-            elements.append(["type": "link", "url": .string(String(address.output))])
-            rest = rest[address.range.upperBound...]
-        }
-        add(rest)
-        return ["type": "rich_text", "elements": [["type": "rich_text_section", "elements": .array(elements)]]]
     }
 
     /// Blocks of others whose buttons do not pass for ours.
@@ -101,28 +77,53 @@ enum SlackContent {
     private static func content(_ reply: Reply) -> [String: JSONValue] {
         let text = text(of: reply)
         var arguments: [String: JSONValue] = ["text": .string(text)]
-        // What is no markdown stays as it is, asterisks and all.
         if reply.style == .plain { arguments["mrkdwn"] = false }
         if reply.isConfidential {
             arguments["unfurl_links"] = false
             arguments["unfurl_media"] = false
         }
-        guard let extra = reply.extra["slack"].map(foreign)?.object, !extra.isEmpty else { return arguments }
-        if let blocks = extra["blocks"] { arguments["blocks"] = blocks }
-        if let attachments = extra["attachments"] { arguments["attachments"] = attachments }
-        guard extra["blocks"] == nil, extra["attachments"] == nil else { return arguments }
+        let extra = reply.extra["slack"].map(foreign)?.object ?? [:]
+        let hasOwnShape = extra["blocks"] != nil || extra["attachments"] != nil
+        arguments["blocks"] = extra["blocks"] ?? fenced(reply)
+        arguments["attachments"] = extra["attachments"]
+        guard !extra.isEmpty, !hasOwnShape else { return arguments }
+        let marked: [JSONValue] = isMarkedUp(reply) ? ["text"] : []
         var attachment: [String: JSONValue] = [
-            "text": .string(text), "fallback": .string(text), "mrkdwn_in": ["text", "pretext", "fields"],
+            "text": .string(text), "fallback": .string(text), "mrkdwn_in": .array(marked + ["pretext", "fields"]),
         ]
         attachment.merge(extra) { _, new in new }
         arguments["attachments"] = [.object(attachment)]
         // It would be shown twice.
         arguments["text"] = nil
+        arguments["blocks"] = nil
         return arguments
     }
 
+    /// Fences are shown by Slack's markup, or by rich text where every other character stands.
+    private static func fenced(_ reply: Reply) -> JSONValue? {
+        guard reply.style == .plain, TextBlock.holdsFence(reply.text) else { return nil }
+        return [SlackRichText.block(shownText(of: reply))]
+    }
+
+    /// Whether Slack may read the text of an attachment as markup: there is no rich text in it.
+    private static func isMarkedUp(_ reply: Reply) -> Bool {
+        guard reply.style == .plain else { return true }
+        let blocks = TextBlock.blocks(of: reply.text)
+        let lines = blocks.flatMap { (block: TextBlock) -> [Substring] in
+            if case .lines(let lines) = block { lines } else { [] }
+        }
+        let holdsMarks = lines.contains { line in line.utf8.contains { "*_~`".utf8.contains($0) } }
+        return TextBlock.holdsFence(reply.text) && !holdsMarks
+    }
+
+    private static func shownText(of reply: Reply) -> String { reply.text.trimmingCharacters(in: .newlines) }
+
     static func text(of reply: Reply) -> String {
-        let text = reply.text.trimmingCharacters(in: .newlines)
-        return reply.style == .markdown ? MarkdownNotation.mrkdwn.rewrite(text) : SlackEscapes.encode(text)
+        let text = shownText(of: reply)
+        return switch reply.style {
+        case .plain: Mrkdwn.escaped(text)
+        case .markdown: MarkdownNotation.mrkdwn.rewrite(text)
+        case .mrkdwn: Mrkdwn.safe(text)
+        }
     }
 }

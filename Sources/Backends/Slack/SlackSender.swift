@@ -43,7 +43,8 @@ final class SlackSender: Sendable {
                 case .later: break
                 case .never:
                     reply.form = nil
-                    reply.text += "\n\(form)\nSlack does not take this as a form; please type it."
+                    let shown = reply.style == .markdown ? Markdown.escaped("\(form)") : "\(form)"
+                    reply.text += "\n\(shown)\nSlack does not take this as a form; please type it."
                 }
             }
             guard !reply.text.isEmpty || reply.extra["slack"] != nil else { return nil }
@@ -188,7 +189,9 @@ final class SlackSender: Sendable {
     /// Says something to whoever used a slash command.
     func explain(_ text: String, at url: URL?) async {
         do {
-            if let url { try await api.respond(at: url, ["text": .string(text), "response_type": "ephemeral"]) }
+            if let url {
+                try await api.respond(at: url, ["text": .string(Mrkdwn.escaped(text)), "response_type": "ephemeral"])
+            }
         } catch {
             logger.warning("A slash command could not be answered: \(error)")
         }

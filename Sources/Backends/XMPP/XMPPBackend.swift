@@ -32,7 +32,8 @@ public final class XMPPBackend: ChatBackend {
 
     public var traits: BackendTraits {
         BackendTraits(
-            markdown: true, threads: true, privateReplies: true, files: upload.service != nil, maximumLength: 8_000)
+            markdown: true, mrkdwn: true, threads: true, privateReplies: true, files: upload.service != nil,
+            maximumLength: 8_000)
     }
 
     public func run(deliver: @escaping @Sendable (ChatMessage) async -> Void) async throws {

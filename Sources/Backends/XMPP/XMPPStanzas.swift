@@ -105,10 +105,13 @@ enum XMPPContent {
     static func messages(
         _ reply: Reply, to jid: JID, isRoom: Bool, thread: String?, xhtml: Bool, mostBytes: Int
     ) -> [XMLElement] {
+        // Where every character stands, clients must not style any.
+        let isStyled = reply.style != .plain || TextBlock.holdsFence(reply.text)
         let texts = pieces(of: text(of: reply), mostBytes: max(mostBytes - margin, margin) / (xhtml ? 2 : 1))
         return texts.enumerated().map { number, text in
             var message = message(
                 text, to: jid, isRoom: isRoom, thread: thread, xhtml: xhtml, isConfidential: reply.isConfidential)
+            if !isStyled { message.append(XMLElement("unstyled", XMPPNames.styling)) }
             if number == texts.count - 1 { add(reply.extra["xmpp"], to: &message) }
             return message
         }
@@ -190,7 +193,12 @@ enum XMPPContent {
 
     private static func text(of reply: Reply) -> String {
         let text = reply.text.trimmingCharacters(in: .newlines)
-        return reply.style == .markdown ? MarkdownNotation.styling.rewrite(text) : text
+        return switch reply.style {
+        case .markdown: MarkdownNotation.styling.rewrite(text)
+        // Slack's own marks are those of XEP-0393.
+        case .mrkdwn: TextBlock.withFencesApart(Mrkdwn.readable(text))
+        case .plain: TextBlock.withFencesApart(text)
+        }
     }
 
     /// The same, for clients that show it by its lines (XEP-0071).

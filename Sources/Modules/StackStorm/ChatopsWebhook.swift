@@ -8,8 +8,9 @@ public struct ChatopsWebhook: WebRoutes {
     private let storage: any Storage
     private let secret: Secret?
 
-    public init(host: some ModuleHost, secret: Secret?) {
-        announcer = Announcer(host: host)
+    /// - Parameter format: how messages are written.
+    public init(host: some ModuleHost, secret: Secret?, format: ResultFormat = .text) {
+        announcer = Announcer(host: host, writer: ResultWriter(format: format))
         storage = host.storage
         self.secret = secret
     }

@@ -137,6 +137,8 @@ extension StackStormModule {
     private func startAll(
         _ match: AliasMatcher.Match, _ caller: Caller, _ invocation: Invocation
     ) async throws -> Reply? {
+        let call = orphans.value?.begin(in: invocation.address.place)
+        defer { call?.open() }
         // Nothing of ours travels with it, by which it could be found.
         let answers = try await certain(isFollowed: false) {
             try await self.call(
@@ -158,8 +160,11 @@ extension StackStormModule {
         }
         let replies = answers.compactMap { acknowledgement(of: match.alias, $0) }
         guard let first = replies.first else { return nil }
-        return Reply(
-            replies.map(\.text).joined(separator: "\n"), kind: .acknowledgement, extra: first.extra)
+        invocation.say(
+            Reply(
+                replies.map(\.text).joined(separator: "\n"), style: first.style, kind: .acknowledgement,
+                extra: first.extra))
+        return nil
     }
 
     /// An execution must not run twice: where no answer came it is not repeated, and the person is told so.
@@ -233,11 +238,14 @@ extension StackStormModule {
     /// What is said at once; nil where the alias wants silence.
     private func acknowledgement(of alias: Alias, _ answer: AliasExecution) -> Reply? {
         guard alias.acknowledgement.enabled else { return nil }
-        let id = answer.execution.id
-        var text = answer.message ?? ""
-        if text.isEmpty { text = "\(alias.ref) started: \(id)" }
-        if alias.acknowledgement.appendURL, let url = answer.execution.web_url { text += " \(url)" }
-        return Reply(text, kind: .acknowledgement, extra: answer.extra ?? [:])
+        let message = ShownText.clean(answer.message ?? "")
+        var reply = settings.writer.reply(message, .acknowledgement, extra: answer.extra)
+        if message.isEmpty {
+            reply.text = "\(alias.ref) started: \(answer.execution.id)"
+            reply.style = .plain
+        }
+        if alias.acknowledgement.appendURL, let url = answer.execution.web_url { reply.append(url) }
+        return reply
     }
 
     private func ambiguity(_ matches: [AliasMatcher.Match], _ invocation: Invocation) -> String {
@@ -258,15 +266,16 @@ extension StackStormModule {
         let line = invocation.arguments.split(whereSeparator: \.isNewline).first ?? ""
         let shown = line.count > 60 ? line.prefix(60) + "…" : line
         let near = table.near(invocation.arguments).filter { isShown($0, to: invocation) }.prefix(3).map {
-            "`\(invocation.typed(ownLine($0)))`"
+            Markdown.code(invocation.typed(ownLine($0)))
         }
         let hint = near.isEmpty ? "" : " Did you mean \(near.joined(separator: " or "))?"
         return Reply(
-            "StackStorm has no command “\(shown)”.\(hint) \(helpHint(invocation))", style: .markdown, kind: .error)
+            "StackStorm has no command “\(Markdown.escaped(shown))”.\(hint) \(helpHint(invocation))", style: .markdown,
+            kind: .error)
     }
 
     private func helpHint(_ invocation: Invocation) -> String {
         let name = invocation.message.slashCommand == nil ? settings.helpName : ownLine("help")
-        return "`\(invocation.typed(name))` lists them."
+        return "\(Markdown.code(invocation.typed(name))) lists them."
     }
 }

@@ -95,7 +95,8 @@ public final class StackStormModule: BotModule, StatusReporting, GaugeReporting 
         executions.withLock { $0 = started }
         let orphans = Orphans(client, open: open, logger: host.logger)
         let announcer = Announcer(
-            host: host, overtaken: overtaken, open: open, origins: origins, orphans: orphans, instance: name
+            host: host, overtaken: overtaken, open: open, origins: origins, orphans: orphans,
+            writer: settings.writer, instance: name
         ) { [replay] in
             replay.value?.note(.routine)
         }

@@ -18,6 +18,11 @@ public struct StackStormModuleSettings: Sendable {
     /// Seconds that a login lasts, if StackStorm does not end it before.
     public var sessionTTL = 3_600
     public var secretsStore = SecretsStore.encrypted
+    /// How results and acknowledgements are written.
+    public var resultFormat = ResultFormat.text
+    /// Whether `<!channel>` and the like in them call people.
+    public var allowsMentions = false
+    var writer: ResultWriter { ResultWriter(format: resultFormat, allowsMentions: allowsMentions) }
     /// Where templates in what people write are refused.
     public var templates = TemplatePolicy.workflows
     /// Who may write them all the same.
@@ -109,6 +114,8 @@ public struct StackStormModuleSettings: Sendable {
             }
         }
         secretsStore = section.choice("secrets_store", default: .encrypted)
+        resultFormat = section.choice("result_format", default: .text)
+        allowsMentions = section.bool("allow_mentions", default: false)
         templates = section.choice("templates", default: .workflows)
         allowTemplates = Set(section.people("allow_templates"))
         replayWindow = .seconds(section.integer("replay_window", default: 86_400, in: 1...31_536_000))

@@ -4,8 +4,8 @@ extension MarkdownNotation {
     /// Slack's own (https://docs.slack.dev/messaging/formatting-message-text, "mrkdwn"). It knows no languages of fences,
     /// and would show their names.
     static let mrkdwn = MarkdownNotation(
-        bold: "*", italic: "_", struck: "~", keepsLanguages: false, escape: { SlackEscapes.encode($0) },
+        bold: "*", italic: "_", struck: "~", keepsLanguages: false, escape: { Mrkdwn.escaped($0) },
         link: { label, address in
-            "<\(SlackEscapes.encode(address))|\(SlackEscapes.encode(label).replacing("|", with: "¦"))>"
+            "<\(Mrkdwn.escaped(address).replacing("|", with: "%7C"))|\(Mrkdwn.escaped(label).replacing("|", with: "¦"))>"
         })
 }

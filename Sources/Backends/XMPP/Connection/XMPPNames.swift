@@ -1,5 +1,7 @@
 /// The namespaces of what is spoken here.
 enum XMPPNames {
+    /// Message Styling (XEP-0393).
+    static let styling = "urn:xmpp:styling:0"
     static let client = "jabber:client"
     static let streams = "http://etherx.jabber.org/streams"
     static let tls = "urn:ietf:params:xml:ns:xmpp-tls"

@@ -78,7 +78,7 @@ extension StackStormModule {
         let lasts = Duration.seconds(session.until.timeIntervalSince(since)).inWords
         logger.info("\(person.name) on \(owner.backend) logged in to StackStorm as \(proven.user).")
         record("logged in to StackStorm as \(proven.user) by \(method)", isAllowed: true, owner, person)
-        await tell("You are logged in to StackStorm as \(proven.user), for \(lasts).", at: address)
+        await tell("You are logged in to StackStorm as \(Markdown.escaped(proven.user)), for \(lasts).", at: address)
         return
             "Commands of \(person.described) on \(owner.backend) now run in StackStorm as \(proven.user), for \(lasts). "
             + "You can close this page."

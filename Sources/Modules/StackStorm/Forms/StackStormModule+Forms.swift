@@ -71,7 +71,8 @@ extension StackStormModule {
         guard !form.fields.isEmpty else {
             let line = ownLine(template.line([:], others: []) ?? template.source)
             return Reply(
-                "\(alias.ref) needs to know nothing: `\(invocation.typed(line))` runs it.", style: .markdown,
+                "\(Markdown.escaped(alias.ref)) needs to know nothing: \(Markdown.code(invocation.typed(line))) runs it.",
+                style: .markdown,
                 buttons: invocation.traits.forms ? [Button("Run", line: line, style: .primary)] : [])
         }
         guard invocation.traits.forms else {

@@ -13,6 +13,7 @@ struct Announcer: Sendable {
     private let open: OpenExecutions?
     private let origins: Origins
     private let orphans: Orphans?
+    private let writer: ResultWriter
     /// Whose results are said: those that another section of the configuration asked for are its own to say.
     private let instance: String?
     /// What was said out of the history and may still come on the stream.
@@ -24,7 +25,8 @@ struct Announcer: Sendable {
 
     init(
         host: some ModuleHost, overtaken: OvertakenResults = OvertakenResults(), open: OpenExecutions? = nil,
-        origins: Origins = Origins(), orphans: Orphans? = nil, instance: String? = nil,
+        origins: Origins = Origins(), orphans: Orphans? = nil, writer: ResultWriter = ResultWriter(),
+        instance: String? = nil,
         missed: @escaping @Sendable () -> Void = {}
     ) {
         self.instance = instance
@@ -33,6 +35,7 @@ struct Announcer: Sendable {
         self.open = open
         self.origins = origins
         self.orphans = orphans
+        self.writer = writer
         self.missed = missed
         func counter(_ outcome: String) -> Counter {
             Counter(label: "petrel_announcements_total", dimensions: [("outcome", outcome)], factory: host.metrics)
@@ -107,9 +110,11 @@ struct Announcer: Sendable {
         guard let address = address(of: announcement, origin) else {
             throw Refusal("it names neither a channel nor a user")
         }
-        let reply = Reply(
-            announcement.text, style: .markdown, kind: .result, isPrivate: announcement.whisper,
-            extra: announcement.extra ?? [:], settles: request)
+        // An object is shown as JSON, whose marks are its own.
+        let isText = announcement.message.string != nil
+        var reply = (isText ? writer : ResultWriter()).reply(announcement.text, .result, extra: announcement.extra)
+        reply.isPrivate = announcement.whisper
+        reply.settles = request
         received.increment()
         try host.say(reply, at: address, receipt)
     }

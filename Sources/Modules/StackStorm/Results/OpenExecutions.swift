@@ -153,7 +153,7 @@ final class OpenExecutions: Sendable {
     func progress(_ request: String, isOver: Bool) -> Reply? {
         guard let entry = state.withLock({ $0.entries[request] }), var reply = entry.acknowledgement else { return nil }
         let age = entry.since.duration(to: .now)
-        reply.text += isOver ? " (ended after \(age.inWords))" : " (running for \(age.inWords))"
+        reply.append(isOver ? "(ended after \(age.inWords))" : "(running for \(age.inWords))")
         if isOver { reply.buttons.removeAll { $0.style == .danger } }
         reply.promises = nil
         return reply

@@ -22,9 +22,29 @@ actor Orphans {
         waiting = AsyncStream.makeStream()
     }
 
+    /// Calls of `match_and_execute` whose answers are outstanding, by the channels that StackStorm was given.
+    private nonisolated let calls = Locked<[String: [Signal]]>([:])
+
+    /// A command is about to be handed over without our context. Its results may be quicker than StackStorm's answer,
+    /// and wait for the returned signal.
+    nonisolated func begin(in place: Address.Place) -> Signal {
+        let end = Signal()
+        calls.withLock { $0[Templates.disarmed(place.id), default: []].append(end) }
+        return end
+    }
+
+    private nonisolated func outstanding(in channel: String) -> [Signal] {
+        calls.withLock { calls in
+            let open = calls[channel, default: []].filter { !$0.isOpen }
+            calls[channel] = open.isEmpty ? nil : open
+            return open
+        }
+    }
+
     /// Whether the announcement may speak of a command that travelled without our context; then it waits here.
     nonisolated func hold(_ announced: Announced) -> Bool {
-        guard announced.request == nil, let channel = announced.announcement.channel, open.awaitsOrphan(in: channel)
+        guard announced.request == nil, let channel = announced.announcement.channel,
+            open.awaitsOrphan(in: channel) || !outstanding(in: channel).isEmpty
         else { return false }
         waiting.continuation.yield(announced)
         return true
@@ -33,6 +53,7 @@ actor Orphans {
     /// Hands back each announcement, in their order, with the command of which it speaks where that was found.
     func run(_ handBack: @Sendable (Announced) -> Void) async {
         for await announced in waiting.stream {
+            for call in outstanding(in: announced.announcement.channel ?? "") { await call.wait() }
             var found = announced
             found.request = await request(of: announced)
             handBack(found)

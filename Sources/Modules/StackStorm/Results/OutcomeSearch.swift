@@ -57,8 +57,9 @@ struct OutcomeSearch: Sendable {
                 request: execution.request, start: found.start))
         say(
             execution,
-            "\(Self.shown(execution)) was started after all: \(execution.alias) \(found.id), \(found.status). "
-                + "Its result follows." + (found.url.map { " \($0)" } ?? ""), false)
+            "\(Self.shown(execution)) was started after all: "
+                + Markdown.escaped("\(execution.alias) \(found.id), \(found.status)")
+                + ". Its result follows." + (found.url.map { " " + Markdown.escaped($0) } ?? ""), false)
     }
 
     private func giveUp(_ execution: OpenExecution, _ error: any Error) {
@@ -69,7 +70,7 @@ struct OutcomeSearch: Sendable {
                 + "whether it was started. Please look in StackStorm's history before you try again.", true)
     }
 
-    private static func shown(_ execution: OpenExecution) -> String { "`\(execution.line)`" }
+    private static func shown(_ execution: OpenExecution) -> String { Markdown.code(execution.line) }
 
     /// The execution that carries our request, in the history since then. Throws where that cannot be read as a whole.
     private func outcome(of execution: OpenExecution) async throws -> ExecutionOutcome? {

@@ -196,8 +196,8 @@ struct Tracker: Sendable {
             } else {
                 tell(
                     execution,
-                    "\(execution.alias) \(outcome.id) has ended as \(outcome.status), and StackStorm announced "
-                        + "no result." + link(outcome), isEnd: true, kind: .result)
+                    Markdown.escaped("\(execution.alias) \(outcome.id) has ended as \(outcome.status)")
+                        + ", and StackStorm announced no result." + link(outcome), isEnd: true, kind: .result)
             }
         }
     }
@@ -226,7 +226,7 @@ struct Tracker: Sendable {
         return announced
     }
 
-    private func link(_ outcome: ExecutionOutcome) -> String { outcome.url.map { " \($0)" } ?? "" }
+    private func link(_ outcome: ExecutionOutcome) -> String { outcome.url.map { " " + Markdown.escaped($0) } ?? "" }
 
     private func tell(
         _ execution: OpenExecution, _ text: String, isEnd: Bool = false, kind: Reply.Kind = .acknowledgement

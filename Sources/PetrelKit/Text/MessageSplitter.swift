@@ -1,0 +1,113 @@
+/// Splits a long text at line ends; a fence that is cut is closed and opened again.
+package enum MessageSplitter {
+    /// Pieces of at most `limit` Unicode scalars, which is what chat services count. A line that is longer than a piece is
+    /// cut in it, but no grapheme is, unless it is longer than a piece itself.
+    package static func split(_ text: String, atMost limit: Int) -> [String] {
+        guard text.utf8.count > limit, text.unicodeScalars.count > limit else { return [text] }
+        var pieces = MessagePieces(limit)
+        for block in TextBlock.blocks(of: text) {
+            switch block {
+            case .lines(let lines): for line in lines { pieces.add(line) }
+            case .code(let language, let lines):
+                pieces.open(TextBlock.mark + (language ?? ""))
+                for line in lines { pieces.add(line) }
+                pieces.close()
+            }
+        }
+        return pieces.finish()
+    }
+}
+
+private struct MessagePieces {
+    private let limit: Int
+    private var pieces: [String] = []
+    private var piece = ""
+    private var length = 0
+    /// The line that opens the fence at hand, such as "```json".
+    private var fence: String?
+    /// It stands in the piece at hand.
+    private var isOpened = false
+
+    init(_ limit: Int) {
+        self.limit = limit
+    }
+
+    /// With the end of a fence, and opening it again, set aside.
+    private var room: Int {
+        let mark = TextBlock.mark.utf8.count
+        return max(limit - mark - 1 - (fence?.utf8.count ?? mark) - 1, 1)
+    }
+
+    mutating func add(_ line: Substring) {
+        for (number, part) in Self.chunks(of: line, room).enumerated() {
+            let count = part.unicodeScalars.count
+            let opening = isOpened ? 0 : fence.map { $0.utf8.count + 1 } ?? 0
+            if number > 0 || length + opening + count + 1 > room { cut() }
+            openFence()
+            append(part, count)
+        }
+    }
+
+    /// Opened together with its first line, so that no piece ends with an empty block.
+    mutating func open(_ line: String) {
+        fence = line
+        isOpened = false
+    }
+
+    mutating func close() {
+        // An empty block needs room too.
+        if !isOpened { add("") }
+        append(TextBlock.mark[...], TextBlock.mark.utf8.count)
+        fence = nil
+    }
+
+    mutating func finish() -> [String] {
+        cut()
+        return pieces
+    }
+
+    private mutating func openFence() {
+        guard let fence, !isOpened else { return }
+        append(fence[...], fence.utf8.count)
+        isOpened = true
+    }
+
+    private mutating func append(_ part: Substring, _ count: Int) {
+        piece += piece.isEmpty ? String(part) : "\n" + part
+        length += count + 1
+    }
+
+    private mutating func cut() {
+        // Services refuse a message of nothing but white space.
+        if piece.unicodeScalars.contains(where: { !$0.properties.isWhitespace }) {
+            pieces.append(fence != nil && isOpened ? piece + "\n" + TextBlock.mark : piece)
+        }
+        piece = fence ?? ""
+        length = piece.utf8.count
+        isOpened = true
+    }
+
+    private static func chunks(of line: Substring, _ size: Int) -> [Substring] {
+        guard line.utf8.count > size, line.unicodeScalars.count > size else { return [line] }
+        var chunks: [Substring] = []
+        var rest = line
+        while !rest.isEmpty {
+            let end = end(of: rest, size)
+            chunks.append(rest[..<end])
+            rest = rest[end...]
+        }
+        return chunks
+    }
+
+    private static func end(of text: Substring, _ size: Int) -> String.Index {
+        var end = text.startIndex
+        var count = 0
+        while end < text.endIndex {
+            let next = text.index(after: end)
+            count += text[end..<next].unicodeScalars.count
+            if count > size { break }
+            end = next
+        }
+        return end > text.startIndex ? end : text.unicodeScalars.index(text.startIndex, offsetBy: size)
+    }
+}

@@ -1,0 +1,163 @@
+/// A part of a text: lines, or the lines within a fence.
+package enum TextBlock: Equatable, Sendable {
+    case lines([Substring])
+    /// - Parameter language: such as `json`; nil where none is named.
+    case code(language: Substring?, [Substring])
+
+    package static let mark = "```"
+
+    /// The blocks of a text, in their order.
+    ///
+    /// Three backticks or more at the beginning of a line open a fence; as many at the beginning or at the end of a line
+    /// close it. What is never closed is no fence. What follows the opening backticks is the first line of the block,
+    /// unless it is the name of a language.
+    package static func blocks(of text: String) -> [TextBlock] {
+        let lines = text[...].textLines
+        var blocks: [TextBlock] = []
+        var plain: [Substring] = []
+        // Fences of so many backticks are not closed any more.
+        var unclosed = Int.max
+        var next = 0
+        while next < lines.count {
+            if let fence = Fence(lines[next]), fence.count < unclosed {
+                if let (block, end) = fence.block(of: lines, from: next) {
+                    if !plain.isEmpty { blocks.append(.lines(plain)) }
+                    plain = []
+                    blocks.append(block)
+                    next = end
+                    continue
+                }
+                if fence.isOpening { unclosed = fence.count }
+            }
+            plain.append(lines[next])
+            next += 1
+        }
+        if !plain.isEmpty { blocks.append(.lines(plain)) }
+        return blocks
+    }
+
+    /// A text whose fences stand on lines of their own, for services that know no others.
+    package static func withFencesApart(_ text: String) -> String {
+        guard holdsMark(text) else { return text }
+        return blocks(of: text).map { block in
+            switch block {
+            case .lines(let lines): lines.joined(separator: "\n")
+            case .code(let language, let lines):
+                ([mark + (language ?? "")] + lines.map(String.init) + [mark]).joined(separator: "\n")
+            }
+        }.joined(separator: "\n")
+    }
+
+    package static func holdsFence(_ text: String) -> Bool {
+        holdsMark(text) && blocks(of: text).contains { if case .code = $0 { true } else { false } }
+    }
+
+    /// Whether a text begins with a fence, which has to stay at the beginning of a line.
+    package static func beginsWithFence(_ text: String) -> Bool {
+        guard holdsMark(text), case .code? = blocks(of: text).first else { return false }
+        return true
+    }
+
+    /// Whether a fence ends a text: what is added goes to a line of its own.
+    package static func endsWithFence(_ text: String) -> Bool {
+        guard holdsMark(text), case .code? = blocks(of: text).last else { return false }
+        return true
+    }
+
+    /// Whether a line begins like a fence and none ends it: it would swallow what is written below.
+    package static func hasOpenFence(_ text: String) -> Bool {
+        guard holdsMark(text) else { return false }
+        return blocks(of: text).contains { block in
+            if case .lines(let lines) = block { lines.contains { Fence($0)?.isOpening == true } } else { false }
+        }
+    }
+
+    private static func holdsMark(_ text: String) -> Bool {
+        var run = 0
+        for byte in text.utf8 {
+            run = byte == UInt8(ascii: "`") ? run + 1 : 0
+            if run == 3 { return true }
+        }
+        return false
+    }
+}
+
+/// A line that begins with three backticks or more.
+private struct Fence {
+    private static let backtick = UInt8(ascii: "`")
+
+    let count: Int
+    /// What follows the backticks.
+    let rest: Substring
+
+    init?(_ line: Substring) {
+        let start = line.utf8.drop { $0 == 0x20 }
+        count = start.prefix { $0 == Self.backtick }.count
+        guard count >= 3 else { return nil }
+        rest = Substring(start.dropFirst(count))
+    }
+
+    /// False where the line is a block of its own, or just holds marks within its text.
+    var isOpening: Bool { content(before: rest) == nil && !holdsMark(rest) }
+
+    /// The block that begins in this line, and the number of the line after it; nil where it is not closed.
+    func block(of lines: [Substring], from number: Int) -> (TextBlock, end: Int)? {
+        if let content = content(before: rest) {
+            return holdsMark(content) || isBlank(content) ? nil : (.code(language: nil, [content]), number + 1)
+        }
+        guard !holdsMark(rest) else { return nil }
+        let language = Languages.name(in: rest)
+        var code: [Substring] = language != nil || isBlank(rest) ? [] : [rest]
+        for index in (number + 1)..<lines.count {
+            guard let content = content(before: lines[index]) else {
+                code.append(lines[index])
+                continue
+            }
+            if !isBlank(content) { code.append(content) }
+            return (.code(language: language, code), index + 1)
+        }
+        return nil
+    }
+
+    /// What stands before the backticks that end a line; nil where there are too few.
+    private func content(before line: Substring) -> Substring? {
+        let bytes = line.utf8
+        guard let last = bytes.lastIndex(where: { $0 != 0x20 && $0 != 0x09 }) else { return nil }
+        let trimmed = bytes[...last]
+        let run = trimmed.reversed().prefix { $0 == Self.backtick }.count
+        return run >= count ? Substring(trimmed.dropLast(run)) : nil
+    }
+
+    private func holdsMark(_ text: Substring) -> Bool {
+        var run = 0
+        for byte in text.utf8 {
+            run = byte == Self.backtick ? run + 1 : 0
+            if run == count { return true }
+        }
+        return false
+    }
+
+    private func isBlank(_ text: Substring) -> Bool { text.utf8.allSatisfy { $0 == 0x20 || $0 == 0x09 } }
+}
+
+/// Names that stand behind the mark of a fence for what it holds.
+private enum Languages {
+    private static let names: Set<String> = [
+        "bash", "c", "conf", "cpp", "csharp", "css", "csv", "diff", "dockerfile", "go", "groovy", "hcl", "html", "http",
+        "ini", "java", "javascript", "js", "json", "kotlin", "log", "lua", "makefile", "markdown", "md", "nginx",
+        "none",
+        "patch", "perl", "php", "plain", "plaintext", "powershell", "properties", "puppet", "py", "python", "rb",
+        "ruby",
+        "rust", "scala", "sh", "shell", "sql", "swift", "terraform", "text", "toml", "ts", "txt", "typescript", "xml",
+        "yaml", "yml", "zsh",
+    ]
+
+    static func name(in text: Substring) -> Substring? {
+        let bytes = text.utf8
+        guard let first = bytes.firstIndex(where: { $0 != 0x20 && $0 != 0x09 }),
+            let last = bytes.lastIndex(where: { $0 != 0x20 && $0 != 0x09 })
+        else { return nil }
+        let word = text[first...last]
+        return names.contains(word.lowercased()) ? word : nil
+    }
+}

@@ -1,0 +1,69 @@
+import Foundation
+import PetrelKit
+import PetrelTesting
+import StackStormClient
+import StackStormSimulator
+import Testing
+
+@testable import StackStormModule
+
+/// Results are shown as they were printed, or in the notation that the settings or the alias name.
+@Suite(.timeLimit(.minutes(10))) struct ResultFormatTests {
+    private static func said(
+        _ message: String, extra: JSONValue = .object([:]),
+        _ change: @Sendable @escaping (inout StackStormModuleSettings) -> Void = { _ in }
+    ) async throws -> Reply? {
+        let found = Locked<Reply?>(nil)
+        let traits = BackendTraits(markdown: true, mrkdwn: true, threads: true)
+        try await Bench.run(Bench.Options(traits: traits, module: change)) { bench in
+            await bench.stackStorm.publish(
+                payload: ["channel": "#ops", "message": .string(message), "extra": extra], route: "errbot")
+            await bench.stackStorm.publish(payload: ["channel": "#ops", "message": "end"], route: "errbot")
+            let reply = await bench.backend.next()?.reply
+            found.withLock { $0 = reply }
+        }
+        return found.value
+    }
+
+    @Test(arguments: [
+        "  + aws_instance.new\n  - aws_db_instance.prod (destroy)", "rm *.log,*.tmp and a*b*c and 2*3*4",
+        "```web1 up```",
+        "# title\n> quote\n1. one", "<!channel> <@U1> &lt;", "\\*escaped\\*", "| a | b |\n|---|---|",
+    ]) func `every character stands`(text: String) async throws {
+        let reply = try await Self.said(text)
+        #expect(reply?.text == text && reply?.style == .plain)
+    }
+
+    @Test(arguments: [
+        ("a\r\nb\rc", "a\nb\nc"), ("\u{1B}[0;32mok: [web1]\u{1B}[0m", "ok: [web1]"), ("bell\u{7}\u{0}", "bell"),
+    ]) func `line ends, colours and control characters are those of a text`(raw: String, shown: String) async throws {
+        #expect(try await Self.said(raw)?.text == shown)
+    }
+
+    @Test(arguments: [" \n \n", "", "\r\n", "\u{200B}", "\u{1B}[0m"])
+    func `white space only is silence`(text: String) async throws {
+        #expect(try await Self.said(text)?.text == "end")
+    }
+
+    @Test func `the settings and the alias name the notation`() async throws {
+        #expect(try await Self.said("x") { $0.resultFormat = .markdown }?.style == .markdown)
+        #expect(try await Self.said("x") { $0.resultFormat = .mrkdwn }?.style == .mrkdwn)
+        let own = try await Self.said("x", extra: ["petrel": ["format": "markdown"], "slack": ["color": "good"]])
+        #expect(own?.style == .markdown && own?.extra == ["slack": ["color": "good"]])
+        let back = try await Self.said("x", extra: ["petrel": ["format": "text"]]) { $0.resultFormat = .mrkdwn }
+        #expect(back?.style == .plain)
+        let unknown = try await Self.said("x", extra: ["petrel": ["format": "html"]])
+        #expect(unknown?.style == .plain)
+    }
+
+    @Test func `many people are called only where that is allowed`() async throws {
+        let text = "<!channel> <!here|here> <!subteam^S1|@ops> <@U1> <https://a.example|x>"
+        let quiet = try await Self.said(text) { $0.resultFormat = .mrkdwn }
+        #expect(quiet?.text == "@channel @here @ops <@U1> <https://a.example|x>")
+        let loud = try await Self.said(text) {
+            $0.resultFormat = .mrkdwn
+            $0.allowsMentions = true
+        }
+        #expect(loud?.text == text)
+    }
+}
