@@ -104,8 +104,8 @@ private struct FuzzHost: ModuleHost {
     }
     func replace(_ handle: String, with reply: Reply, on backend: String) {}
     func tellAdmins(_ text: String) {}
-    func address(named name: String, in backend: String?) -> Address? {
-        Address(backend: "fuzz", place: name.hasPrefix("@") ? .direct(name) : .room(name))
+    func route(_ name: String, in backend: String?, orElse fallback: String?) -> Route {
+        .to(Address(backend: "fuzz", place: name.hasPrefix("@") ? .direct(name) : .room(name)))
     }
     var storage: any Storage { FuzzStorage() }
     var overview: any HostOverview { fatalError("nothing is asked") }

@@ -22,7 +22,12 @@ extension Delivery {
     /// Sends a parcel, or the next piece of one that is too long for one message.
     /// - Parameter isStamped: its text says already how late it is.
     func send(_ item: inout Item, isStamped: Bool = false) async -> Outcome {
-        let (reply, address) = (item.parcel.reply, item.parcel.address)
+        let reply = item.parcel.reply
+        let address: Address
+        switch decided(item.parcel.address) {
+        case .to(let found): address = found
+        case .undecided(let reason): return .never(reason)
+        }
         guard let backend = backends[address.backend] else { return .never("no backend is called \(address.backend)") }
         let observer = backend as? any CompletionObserving
         if let request = reply.promises, item.parcel.pieces == 0 { observer?.promised(request) }
@@ -32,7 +37,7 @@ extension Delivery {
         }
         do {
             let isAll = try await send(
-                &item.parcel, late: isStamped ? .zero : ContinuousClock.now - item.since, backend)
+                &item.parcel, to: address, late: isStamped ? .zero : ContinuousClock.now - item.since, backend)
             meters.delivered.increment()
             item.attempts = 0
             if isAll, let request = reply.settles { observer?.settled(request) }
@@ -86,7 +91,9 @@ extension Delivery {
     }
 
     /// Whether that was all of it.
-    private func send(_ parcel: inout Parcel, late: Duration, _ backend: any ChatBackend) async throws -> Bool {
+    private func send(
+        _ parcel: inout Parcel, to address: Address, late: Duration, _ backend: any ChatBackend
+    ) async throws -> Bool {
         var reply = backend.shaped(parcel.reply.readable(for: backend.traits))
         let most = backend.traits.maximumLength
         let texts = MessageSplitter.split(reply.text, atMost: most > 10 * Self.margin ? most - Self.margin : most)
@@ -99,7 +106,7 @@ extension Delivery {
             var whole = reply.style == .mrkdwn ? reply.readable(for: BackendTraits()) : reply
             whole.text = stamp + whole.text
             do {
-                _ = try await backend.send(file: "petrel.txt", whole, to: parcel.address)
+                _ = try await backend.send(file: "petrel.txt", whole, to: address)
                 return true
             } catch let failure as SendFailure where failure.remedy == .never {
                 logger.warning("A long text could not be sent as a file, and comes in pieces: \(failure.message)")
@@ -111,7 +118,7 @@ extension Delivery {
             reply.buttons = []
             reply.form = nil
         }
-        _ = try await backend.send(reply, to: parcel.address)
+        _ = try await backend.send(reply, to: address)
         parcel.pieces += 1
         return isLast
     }

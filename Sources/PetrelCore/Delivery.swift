@@ -36,6 +36,7 @@ package final class Delivery: Sendable {
     private let pool: TaskPool
     private let clock: any Clock<Duration>
     let state: Locked<DeliveryState>
+    private let router = Locked<@Sendable (String) -> Route> { .undecided("“\($0)” is no place that is known") }
     private let undeliverable = Locked<@Sendable (Lane, String) -> Void> { _, _ in }
 
     package init(
@@ -64,6 +65,14 @@ package final class Delivery: Sendable {
 
     /// Those of them that are in memory.
     package var inMemory: Int { state.withLock { $0.inMemory } }
+
+    /// Looks for places of which only the name is known, each time that something is to be said there.
+    package func route(_ route: @escaping @Sendable (String) -> Route) { router.withLock { $0 = route } }
+
+    /// The same reply with the address by now; nil and why where there is none.
+    func decided(_ address: Address) -> Route {
+        address.isUndecided ? router.value(address.place.id) : .to(address)
+    }
 
     /// Called once for each place that can never be reached, until something reaches it again.
     package func onUndeliverable(_ call: @escaping @Sendable (Lane, String) -> Void) {

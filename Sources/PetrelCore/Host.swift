@@ -11,7 +11,8 @@ package final class Host: Sendable {
     package let metrics: any MetricsFactory
     package let name: String
     package let version: String
-    fileprivate let places: PlaceMemory
+    private let places = PlaceDirectory()
+    private let router: PlaceRouter
     private let started = ContinuousClock.now
     private let reporters = Locked<[any StatusReporting]>([])
     fileprivate let logger: Logger
@@ -21,25 +22,39 @@ package final class Host: Sendable {
         backends: [any ChatBackend], policy: Dispatcher.Policy, name: String = "petrel", version: String,
         logger: Logger,
         metrics: any MetricsFactory, audit: any AuditLog, outbox: any Outbox, adminRooms: [String] = [],
+        defaultBackend: String? = nil,
         limits: FairQueueLimits = FairQueueLimits(), executor: (any TaskExecutor)? = nil,
         delivery deliveryLimits: Delivery.Limits = Delivery.Limits()
     ) throws {
         let pool = TaskPool(on: executor)
-        let places = PlaceMemory()
         self.pool = pool
-        self.places = places
         self.name = name
         self.version = version
         self.logger = logger
         self.metrics = metrics
         self.adminRooms = adminRooms
+        let (places, router) = (
+            places,
+            PlaceRouter(
+                backends: Dictionary(backends.map { ($0.name, $0) }) { first, _ in first }, places: places,
+                fallback: defaultBackend)
+        )
+        self.router = router
         delivery = try Delivery(
             to: backends, outbox: outbox, pool: pool, logger: logger, metrics: metrics, limits: deliveryLimits)
         dispatcher = Dispatcher(
             registry, delivery: delivery, pool: pool, policy: policy, logger: logger, metrics: metrics, audit: audit,
             queue: limits,
             seen: { places.remember($0, on: $1) })
+        delivery.route { router.route($0, in: nil, orElse: nil) }
         delivery.onUndeliverable { [weak self] lane, reason in self?.tellAdmins(of: lane, reason) }
+    }
+
+    /// Brings back what an earlier run saw; before any backend runs.
+    package func restorePlaces(from storage: any Storage) async { await places.restore(from: storage, logger) }
+
+    func route(_ name: String, in backend: String? = nil, orElse fallback: String? = nil) -> Route {
+        router.route(name, in: backend, orElse: fallback)
     }
 
     /// Takes one message from a backend.
@@ -71,8 +86,8 @@ package final class Host: Sendable {
     private func tellAdmins(_ text: String, except lane: Lane?) {
         logger.warning("\(Markdown.readable(text))")
         for room in adminRooms {
-            guard let address = address(named: room, in: nil) else {
-                logger.error("There is no room \(room), which bot.admin_rooms names.")
+            guard case .to(let address) = route(room) else {
+                if case .undecided(let reason) = route(room) { logger.error("bot.admin_rooms: \(reason).") }
                 continue
             }
             guard Lane(backend: address.backend, place: address.place) != lane else { continue }
@@ -159,66 +174,7 @@ private struct HostAccess: ModuleHost {
 
     func tellAdmins(_ text: String) { host.tellAdmins(text) }
 
-    func address(named name: String, in backend: String?) -> Address? { host.address(named: name, in: backend) }
-}
-
-extension Host {
-    /// Where a bare name is: in the named backend, else where it was seen, else in the first.
-    fileprivate func address(named name: String, in backend: String?) -> Address? {
-        let names = delivery.names
-        guard
-            let chosen = backend.flatMap({ names.contains($0) ? $0 : nil }) ?? places.backend(of: name) ?? names.first
-        else { return nil }
-        let naming = delivery.backend(chosen) as? any PlaceNaming
-        let place = naming.map { $0.place(named: name) } ?? (name.hasPrefix("@") ? .direct(name) : .room(name))
-        return place.map { Address(backend: chosen, place: $0) }
-    }
-}
-
-/// Who and what was seen where, for names that come without a backend or without an id. Bounded.
-private final class PlaceMemory: Sendable {
-    private static let capacity = 10_000
-
-    private struct Key: Hashable {
-        var backend: String
-        var name: String
-    }
-
-    private struct State {
-        var backends: [String: String] = [:]
-        var people: [Key: Person] = [:]
-        var rooms: [Key: Room] = [:]
-    }
-
-    private let state = Locked(State())
-
-    func remember(_ message: ChatMessage, on backend: String) {
-        state.withLock { state in
-            if state.backends.count >= Self.capacity || state.people.count >= Self.capacity { state = State() }
-            state.backends[message.place.id] = backend
-            state.people[Key(backend: backend, name: message.sender.name)] = message.sender
-            guard let room = message.room else { return }
-            state.rooms[Key(backend: backend, name: room.name)] = room
-        }
-    }
-
-    func backend(of name: String) -> String? { state.withLock { $0.backends[name] } }
-
-    func person(named name: String, on backend: String) -> Person? {
-        state.withLock { state in
-            state.people[Key(backend: backend, name: name)]
-                ?? state.people.first {
-                    $0.key.backend == backend && $0.value.id == name
-                }?.value
-        }
-    }
-
-    func room(named name: String, on backend: String) -> Room? {
-        state.withLock { state in
-            state.rooms[Key(backend: backend, name: name)]
-                ?? state.rooms.first {
-                    $0.key.backend == backend && $0.value.id == name
-                }?.value
-        }
+    func route(_ name: String, in backend: String?, orElse fallback: String?) -> Route {
+        host.route(name, in: backend, orElse: fallback)
     }
 }

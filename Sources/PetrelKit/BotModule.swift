@@ -32,8 +32,11 @@ public protocol ModuleHost: Sendable {
     func replace(_ handle: String, with reply: Reply, on backend: String)
     /// Tells those who run the bot, in the log and in the rooms of `bot.admin_rooms`, in Markdown.
     func tellAdmins(_ text: String)
-    /// Where a bare name out of StackStorm (`#ops`, `C42`, `@bob`) is: in the named backend, else where it was seen.
-    func address(named name: String, in backend: String?) -> Address?
+    /// Where a bare name (`#ops`, `C42`, `@bob`, or `slack/#ops`) is.
+    /// - Parameters:
+    ///   - backend: that is meant unless the name is none of its own.
+    ///   - fallback: the backend for names that several could have.
+    func route(_ name: String, in backend: String?, orElse fallback: String?) -> Route
     /// The module's own records.
     var storage: any Storage { get }
     var overview: any HostOverview { get }
@@ -41,6 +44,23 @@ public protocol ModuleHost: Sendable {
     var audit: any AuditLog { get }
     var metrics: any MetricsFactory { get }
     var logger: Logger { get }
+}
+
+/// What came of looking for a place by its name.
+public enum Route: Sendable, Hashable {
+    case to(Address)
+    /// None is meant, or several could be. Never guessed: a reply that goes nowhere is a dead letter that says why.
+    case undecided(String)
+}
+
+extension Address {
+    /// Of a name that no one backend is known to have: what is said there becomes a dead letter, and is looked for again
+    /// when somebody retries it.
+    public static func undecided(_ name: String) -> Address {
+        Address(backend: "", place: name.utf8.first == UInt8(ascii: "@") ? .direct(name) : .room(name))
+    }
+
+    public var isUndecided: Bool { backend.isEmpty }
 }
 
 extension ModuleHost {

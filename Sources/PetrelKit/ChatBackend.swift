@@ -126,9 +126,20 @@ public protocol Selecting: ChatBackend {
     func select(_ isMeant: @escaping @Sendable (ChatMessage) -> Bool)
 }
 
-/// A backend that can tell a room's identifier from a person's. Without it, `@…` is a person and all else a room.
+/// What a backend makes of a bare name, such as `#ops`, `C42` or `ops@conference.example.com`.
+public enum PlaceClaim: Sendable, Hashable {
+    /// Only this backend has names of that form, or it knows the place.
+    case own(Address.Place)
+    /// It may be a place of this backend.
+    case possible(Address.Place)
+    /// It is none of this backend's.
+    case foreign
+}
+
+/// A backend that can tell its own names from those of others, and a room's from a person's. Without it every name is
+/// possible: `@…` is a person and all else a room.
 public protocol PlaceNaming: ChatBackend {
-    func place(named name: String) -> Address.Place?
+    func claim(_ name: String) -> PlaceClaim
 }
 
 /// A backend that wants to know when all that a message asked for has been said.

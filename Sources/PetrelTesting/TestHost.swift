@@ -22,7 +22,7 @@ public final class TestHost: Sendable {
 
     package init(
         _ backends: [any ChatBackend], policy: Dispatcher.Policy, store: TestStore? = nil, logger: Logger? = nil,
-        adminRooms: [String] = [], delivery: Delivery.Limits = Delivery.Limits()
+        adminRooms: [String] = [], defaultBackend: String? = nil, delivery: Delivery.Limits = Delivery.Limits()
     ) throws {
         self.backends = backends
         let store = try store ?? TestStore()
@@ -32,7 +32,8 @@ public final class TestHost: Sendable {
         store.store.tell(logger)
         host = try Host(
             backends: backends, policy: policy, version: "test", logger: logger, metrics: NOOPMetricsHandler.instance,
-            audit: audit, outbox: store.store.outbox, adminRooms: adminRooms, delivery: delivery)
+            audit: audit, outbox: store.store.outbox, adminRooms: adminRooms, defaultBackend: defaultBackend,
+            delivery: delivery)
     }
 
     /// What a module is handed.
@@ -44,6 +45,7 @@ public final class TestHost: Sendable {
     public func run<Value: Sendable>(
         _ modules: [any BotModule], _ body: @Sendable () async throws -> Value
     ) async throws -> Value {
+        await host.restorePlaces(from: store.storage(for: "host"))
         for module in modules { access(for: module.name).publish(module.commands) }
         for case let reporter as any StatusReporting in modules { host.report(reporter) }
         for case let backend as any Selecting in backends {

@@ -42,12 +42,13 @@ struct Explain: AsyncParsableCommand {
         // `U7/@bob` says both.
         let parts = user.components(separatedBy: "/@")
         let person = parts.count == 2 ? Person(id: parts[0], name: "@" + parts[1]) : Person(id: user, name: user)
+        let (room, named) = prefixed(room, configuration)
         let place = room.map { Room(id: $0, name: $0) }
         let whole = CommandText(line).text
         let message = ChatMessage(id: "", sender: person, room: place, text: line)
         let text = core.prefixes.strip(whole, from: message) ?? whole
         let match = try PetrelApp.commands(of: configuration).find(text)
-        let on = try chosenBackend(configuration)
+        let on = try backend == nil ? named ?? chosenBackend(configuration) : chosenBackend(configuration)
         var question =
             match?.parsed().question(by: person, in: place, on: on)
             ?? AccessControl.Question(
@@ -64,6 +65,14 @@ struct Explain: AsyncParsableCommand {
         return Explanation(
             command: question.lines[0], decision: configuration.policy.access.decide(question), alias: alias,
             botCommand: alias == nil ? match?.entry.command.name : nil, isCommand: match != nil)
+    }
+
+    /// `slack/#ops`: the room, and its backend.
+    private func prefixed(_ room: String?, _ configuration: Configuration) -> (room: String?, backend: String?) {
+        guard let room, let name = configuration.backends.map(\.name).first(where: { room.hasPrefix($0 + "/") }) else {
+            return (room, nil)
+        }
+        return (String(room.unicodeScalars.dropFirst(name.unicodeScalars.count + 1)), name)
     }
 
     private func chosenBackend(_ configuration: Configuration) throws -> String {

@@ -17,6 +17,7 @@ struct PetrelApp: Sendable {
 
     let group: ServiceGroup
     let host: Host
+    let store: Store
 
     /// - Parameters:
     ///   - store: opened by the caller, who knows whether it is to last.
@@ -37,6 +38,7 @@ struct PetrelApp: Sendable {
         let host = try Host(
             backends: backends, policy: configuration.policy, name: core.name, version: version, logger: logger,
             metrics: metrics, audit: audit, outbox: store.outbox, adminRooms: core.adminRooms,
+            defaultBackend: configuration.stackStorms.first?.defaultBackend,
             executor: ChatLoop.shared)
         let calls = CallMeters(metrics)
         let stackStorms = try configuration.stackStorms.map { settings in
@@ -95,7 +97,8 @@ struct PetrelApp: Sendable {
                 health.routes
                 + ChatopsWebhook(
                     host: access, secret: web.webhookSecret,
-                    format: configuration.stackStorms.first?.resultFormat ?? .text
+                    format: configuration.stackStorms.first?.resultFormat ?? .text,
+                    defaultBackend: configuration.stackStorms.first?.defaultBackend
                 ).routes
             for case let backend as any WebRoutes in backends { routes += backend.routes }
             let pages = configuration.stackStorms.compactMap(\.loginPage)
@@ -123,10 +126,13 @@ struct PetrelApp: Sendable {
         var group = ServiceGroupConfiguration(
             services: services, gracefulShutdownSignals: [.sigterm, .sigint], logger: .silent)
         group.maximumGracefulShutdownDuration = .seconds(8)
-        return PetrelApp(group: ServiceGroup(configuration: group), host: host)
+        return PetrelApp(group: ServiceGroup(configuration: group), host: host, store: store)
     }
 
-    func run() async throws { try await group.run() }
+    func run() async throws {
+        await host.restorePlaces(from: store.storage(for: "host"))
+        try await group.run()
+    }
 
     /// The commands of a configuration, without anything that runs.
     static func commands(of configuration: Configuration) throws -> CommandTable {

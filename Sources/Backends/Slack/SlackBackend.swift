@@ -156,11 +156,18 @@ extension SlackBackend: RecordKeeping {
 
 extension SlackBackend: PlaceNaming {
     /// `U…` and `W…` are people (and a message to them goes to the direct chat), `C…`, `G…` and `D…` channels.
-    public func place(named name: String) -> Address.Place? {
-        switch name.first {
-        case "U", "W": .direct(name)
-        case "@": .direct(name)
-        default: .room(name)
+    public func claim(_ name: String) -> PlaceClaim {
+        let bytes = name.utf8
+        let isID =
+            bytes.count > 1 && bytes.allSatisfy { (0x30...0x39).contains($0) || (0x41...0x5A).contains($0) }
+        switch bytes.first {
+        case UInt8(ascii: "U") where isID, UInt8(ascii: "W") where isID: return .own(.direct(name))
+        case UInt8(ascii: "C") where isID, UInt8(ascii: "D") where isID, UInt8(ascii: "G") where isID:
+            return .own(.room(name))
+        case UInt8(ascii: "@"): return .possible(.direct(name))
+        // The address of an XMPP account or room.
+        case _ where bytes.contains(UInt8(ascii: "@")): return .foreign
+        default: return .possible(.room(name))
         }
     }
 }

@@ -65,7 +65,9 @@ public final class TextBackend: ChatBackend, CompletionObserving, Completing {
 }
 
 extension TextBackend: PlaceNaming {
-    public func place(named name: String) -> Address.Place? { name.hasPrefix("@") ? .direct(name) : .room(name) }
+    public func claim(_ name: String) -> PlaceClaim {
+        .possible(name.utf8.first == UInt8(ascii: "@") ? .direct(name) : .room(name))
+    }
 }
 
 /// One way of reading and writing.

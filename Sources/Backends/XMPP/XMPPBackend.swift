@@ -358,10 +358,10 @@ extension XMPPBackend: RecordKeeping {
 }
 
 extension XMPPBackend: PlaceNaming {
-    /// A room of the configuration, else a person.
-    public func place(named name: String) -> Address.Place? {
-        guard let jid = JID(name) else { return nil }
+    /// A room of the configuration, else a person, if it is an address with a local part (RFC 7622).
+    public func claim(_ name: String) -> PlaceClaim {
+        guard let jid = JID(name), jid.local != nil else { return .foreign }
         let isRoom = jid.resource == nil && settings.rooms.contains { $0.jid == jid }
-        return isRoom ? .room(jid.description) : .direct(jid.description)
+        return .own(isRoom ? .room(jid.description) : .direct(jid.description))
     }
 }

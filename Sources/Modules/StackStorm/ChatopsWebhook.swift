@@ -8,9 +8,11 @@ public struct ChatopsWebhook: WebRoutes {
     private let storage: any Storage
     private let secret: Secret?
 
-    /// - Parameter format: how messages are written.
-    public init(host: some ModuleHost, secret: Secret?, format: ResultFormat = .text) {
-        announcer = Announcer(host: host, writer: ResultWriter(format: format))
+    /// - Parameters:
+    ///   - format: how messages are written.
+    ///   - defaultBackend: of places that several backends could have.
+    public init(host: some ModuleHost, secret: Secret?, format: ResultFormat = .text, defaultBackend: String? = nil) {
+        announcer = Announcer(host: host, writer: ResultWriter(format: format), defaultBackend: defaultBackend)
         storage = host.storage
         self.secret = secret
     }

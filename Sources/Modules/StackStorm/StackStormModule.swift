@@ -96,7 +96,7 @@ public final class StackStormModule: BotModule, StatusReporting, GaugeReporting 
         let orphans = Orphans(client, open: open, logger: host.logger)
         let announcer = Announcer(
             host: host, overtaken: overtaken, open: open, origins: origins, orphans: orphans,
-            writer: settings.writer, instance: name
+            writer: settings.writer, defaultBackend: settings.defaultBackend, instance: name
         ) { [replay] in
             replay.value?.note(.routine)
         }

@@ -18,6 +18,8 @@ public struct StackStormModuleSettings: Sendable {
     /// Seconds that a login lasts, if StackStorm does not end it before.
     public var sessionTTL = 3_600
     public var secretsStore = SecretsStore.encrypted
+    /// The backend of places that several backends could have; nil for none.
+    public var defaultBackend: String?
     /// How results and acknowledgements are written.
     public var resultFormat = ResultFormat.text
     /// Whether `<!channel>` and the like in them call people.
@@ -114,6 +116,7 @@ public struct StackStormModuleSettings: Sendable {
             }
         }
         secretsStore = section.choice("secrets_store", default: .encrypted)
+        defaultBackend = section.optionalString("default_backend")
         resultFormat = section.choice("result_format", default: .text)
         allowsMentions = section.bool("allow_mentions", default: false)
         templates = section.choice("templates", default: .workflows)

@@ -14,6 +14,8 @@ struct Announcer: Sendable {
     private let origins: Origins
     private let orphans: Orphans?
     private let writer: ResultWriter
+    /// For places that several backends could have.
+    private let defaultBackend: String?
     /// Whose results are said: those that another section of the configuration asked for are its own to say.
     private let instance: String?
     /// What was said out of the history and may still come on the stream.
@@ -26,6 +28,7 @@ struct Announcer: Sendable {
     init(
         host: some ModuleHost, overtaken: OvertakenResults = OvertakenResults(), open: OpenExecutions? = nil,
         origins: Origins = Origins(), orphans: Orphans? = nil, writer: ResultWriter = ResultWriter(),
+        defaultBackend: String? = nil,
         instance: String? = nil,
         missed: @escaping @Sendable () -> Void = {}
     ) {
@@ -36,6 +39,7 @@ struct Announcer: Sendable {
         self.origins = origins
         self.orphans = orphans
         self.writer = writer
+        self.defaultBackend = defaultBackend
         self.missed = missed
         func counter(_ outcome: String) -> Counter {
             Counter(label: "petrel_announcements_total", dimensions: [("outcome", outcome)], factory: host.metrics)
@@ -128,15 +132,23 @@ struct Announcer: Sendable {
             if let origin, Templates.disarmed(origin.person) == user {
                 return Address(backend: origin.address.backend, place: .direct(origin.person))
             }
-            guard var address = host.address(named: user, in: origin?.address.backend) else { return nil }
-            address.place = .direct(user)
+            var address = place(user, origin)
+            // The name of a person, whatever it looks like.
+            if !address.isUndecided, !address.place.isDirect { address.place = .direct(address.place.id) }
             return address
         }
         guard let channel else { return nil }
         if let origin, Templates.disarmed(origin.address.place.id) == channel { return origin.address }
-        var address = host.address(named: channel, in: origin?.address.backend)
-        address?.thread = announcement.context?["thread_ts"]?.string
+        var address = place(channel, origin)
+        address.thread = announcement.context?["thread_ts"]?.string
         return address
+    }
+
+    private func place(_ name: String, _ origin: Origin?) -> Address {
+        switch host.route(name, in: origin?.address.backend, orElse: defaultBackend) {
+        case .to(let address): address
+        case .undecided: .undecided(name)
+        }
     }
 }
 

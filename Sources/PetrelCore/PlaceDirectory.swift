@@ -1,0 +1,100 @@
+import Foundation
+import Logging
+import PetrelKit
+
+/// Who and what was seen where, for names that come without a backend or without an id. Kept in the store, and bounded.
+final class PlaceDirectory: Sendable {
+    private static let capacity = 10_000
+    static let collection = "places"
+
+    fileprivate struct Key: Hashable {
+        var backend: String
+        var text: String
+    }
+
+    fileprivate struct State {
+        /// The backends on which a room or a person was seen under an id or a name.
+        var backends: [String: Set<String>] = [:]
+        var people: [Key: Person] = [:]
+        var rooms: [Key: Room] = [:]
+        var records: (any RecordCollection)?
+    }
+
+    /// A room or a person, as the store has it.
+    fileprivate struct Stored: Codable, Hashable {
+        var backend: String
+        var id: String
+        var name: String
+        var isRoom: Bool
+
+        var key: String { "\(isRoom ? "room" : "person") \(backend.utf8.count):\(backend):\(id)" }
+    }
+
+    private let state = Locked(State())
+
+    /// What an earlier run saw.
+    func restore(from storage: any Storage, _ logger: Logger) async {
+        let records = storage.records(Self.collection)
+        do {
+            try await records.trim(to: Self.capacity)
+            let all = try await records.all().compactMap {
+                try? JSONDecoder().decode(Stored.self, from: Data($0.value))
+            }
+            state.withLock { state in
+                for stored in all { state.add(stored) }
+                state.records = records
+            }
+        } catch {
+            logger.error("The places that were seen before cannot be read: \(error)")
+            state.withLock { $0.records = records }
+        }
+    }
+
+    func remember(_ message: ChatMessage, on backend: String) {
+        var seen = [Stored(backend: backend, id: message.sender.id, name: message.sender.name, isRoom: false)]
+        if let room = message.room { seen.append(Stored(backend: backend, id: room.id, name: room.name, isRoom: true)) }
+        let (new, records) = state.withLock { state in
+            if state.backends.count >= Self.capacity {
+                let records = state.records
+                state = State()
+                state.records = records
+            }
+            let new = seen.filter { state.add($0) }
+            if let room = message.room { state.rooms[Key(backend: backend, text: room.name)] = room }
+            state.people[Key(backend: backend, text: message.sender.name)] = message.sender
+            return (new, state.records)
+        }
+        for stored in new { records?.put(try? JSONValue.encode(stored), for: stored.key) }
+    }
+
+    /// The backends on which a room or a person of this id or name was seen.
+    func backends(of name: String) -> Set<String> { state.withLock { $0.backends[name] ?? [] } }
+
+    func person(named name: String, on backend: String) -> Person? {
+        state.withLock { $0.people[Key(backend: backend, text: name)] }
+    }
+
+    func room(named name: String, on backend: String) -> Room? {
+        state.withLock { $0.rooms[Key(backend: backend, text: name)] }
+    }
+}
+
+extension PlaceDirectory.State {
+    /// Returns whether it is new, or is called otherwise by now.
+    @discardableResult fileprivate mutating func add(_ stored: PlaceDirectory.Stored) -> Bool {
+        let id = PlaceDirectory.Key(backend: stored.backend, text: stored.id)
+        let name = PlaceDirectory.Key(backend: stored.backend, text: stored.name)
+        let last = stored.isRoom ? rooms[id]?.name : people[id]?.name
+        guard last != stored.name else { return false }
+        backends[stored.id, default: []].insert(stored.backend)
+        backends[stored.name, default: []].insert(stored.backend)
+        if stored.isRoom {
+            rooms[id] = Room(id: stored.id, name: stored.name)
+            rooms[name] = rooms[id]
+        } else {
+            people[id] = Person(id: stored.id, name: stored.name)
+            people[name] = people[id]
+        }
+        return true
+    }
+}

@@ -1,0 +1,106 @@
+import Foundation
+import PetrelCore
+import PetrelKit
+import PetrelStore
+import PetrelTesting
+import StackStormClient
+import StackStormSimulator
+import Testing
+
+@testable import StackStormModule
+
+/// Where announcements go that no command of ours asked for, with two backends.
+@Suite(.timeLimit(.minutes(10))) struct RoutingTests {
+    private struct Rig: Sendable {
+        let slack: RecordingBackend
+        let text: RecordingBackend
+        let stackStorm: SimulatedStackStorm
+        let store: TestStore
+        let host: TestHost
+
+        func announce(_ channel: String, _ message: String, user: String? = nil, whisper: Bool = false) async {
+            var payload: [String: JSONValue] = [
+                "channel": .string(channel), "message": .string(message), "whisper": .bool(whisper),
+            ]
+            payload["user"] = user.map { .string($0) }
+            await stackStorm.publish(payload: payload, route: "errbot")
+        }
+
+        /// The dead letters, once there are so many.
+        func letters(_ count: Int) async throws -> [DeadLetter] {
+            while true {
+                let letters = try await store.store.outbox.deadLetters(limit: 10)
+                if letters.count >= count { return letters }
+                await Task.yield()
+            }
+        }
+    }
+
+    private static func run(
+        store: TestStore? = nil, usual: String? = nil, _ body: @Sendable @escaping (Rig) async throws -> Void
+    ) async throws {
+        let store = try store ?? TestStore()
+        try await Bench.withSimulator { stackStorm, port in
+            var settings = StackStormModuleSettings(client: try Bench.client(port: port))
+            settings.defaultBackend = usual
+            let module = try StackStormModule(settings, logger: Bench.logger)
+            let (slack, text) = (RecordingBackend(name: "slack"), RecordingBackend(name: "text"))
+            let host = try TestHost(
+                [slack, text], policy: Dispatcher.Policy(), store: store, defaultBackend: usual)
+            try await host.run([module]) {
+                await stackStorm.untilHeard()
+                try await body(Rig(slack: slack, text: text, stackStorm: stackStorm, store: store, host: host))
+            }
+        }
+    }
+
+    @Test func `a place that two backends could have is a dead letter that says so, never a guess`() async throws {
+        try await Self.run { rig in
+            await rig.announce("#ops", "where")
+            let letter = try #require(try await rig.letters(1).first)
+            #expect(letter.parcel.reply.text == "where" && letter.parcel.address.place == .room("#ops"))
+            #expect(letter.reason.contains("could be on slack or text: write slack/#ops"))
+        }
+    }
+
+    @Test func `the name of a backend before it decides`() async throws {
+        try await Self.run { rig in
+            await rig.announce("text/#ops", "one")
+            #expect(await rig.text.next()?.address == Address(backend: "text", place: .room("#ops")))
+            await rig.announce("slack/#ops", "two")
+            #expect(await rig.slack.next()?.address == Address(backend: "slack", place: .room("#ops")))
+            await rig.announce("#ops", "three", user: "slack/@bob", whisper: true)
+            #expect(await rig.slack.next()?.address == Address(backend: "slack", place: .direct("@bob")))
+        }
+    }
+
+    @Test func `where a place was seen it is, over a restart too`() async throws {
+        let store = try TestStore()
+        try await Self.run(store: store) { rig in
+            rig.text.type("!help", in: "#ops")
+            _ = await rig.text.next()
+            await rig.announce("#ops", "seen")
+            #expect(await rig.text.next()?.reply.text == "seen")
+        }
+        try await Self.run(store: store) { rig in
+            await rig.announce("#ops", "after the restart")
+            #expect(await rig.text.next()?.reply.text == "after the restart")
+        }
+    }
+
+    @Test func `a default decides where both could be meant, and a dead letter is sent again by it`() async throws {
+        let store = try TestStore()
+        try await Self.run(store: store) { rig in
+            await rig.announce("#ops", "lost")
+            _ = try await rig.letters(1)
+        }
+        try await Self.run(store: store, usual: "slack") { rig in
+            await rig.announce("#ops", "now")
+            #expect(await rig.slack.next()?.reply.text == "now")
+            let retried = try await rig.store.store.outbox.retry(nil)
+            #expect(retried == 1)
+            try await rig.host.host.delivery.revive()
+            #expect(await rig.slack.next()?.reply.text.hasSuffix("lost") == true)
+        }
+    }
+}
