@@ -2,7 +2,7 @@ package import PetrelKit
 
 /// A message normalised once, into the two forms that everything else uses.
 package struct CommandText: Hashable, Sendable {
-    /// What runs: outer white space off, smart quotes and no-break spaces made plain, the inside kept.
+    /// What runs: outer white space and invisible characters off, smart quotes and no-break spaces made plain, the inside kept.
     package let text: String
     /// What access rules see: `text` with every run of white space as one space.
     package var line: String { Self.line(of: text) }
@@ -13,7 +13,8 @@ package struct CommandText: Hashable, Sendable {
 
     static func plain(_ raw: some StringProtocol) -> String {
         let scalars = raw.unicodeScalars.map { $0.typed }
-        let isText = { (scalar: Unicode.Scalar) in !scalar.properties.isWhitespace }
+        // What takes up no room is not seen, and was not meant.
+        let isText = { (scalar: Unicode.Scalar) in !scalar.properties.isWhitespace && !scalar.isInvisible }
         guard let first = scalars.firstIndex(where: isText), let last = scalars.lastIndex(where: isText) else {
             return ""
         }
@@ -64,23 +65,34 @@ package struct Prefixes: Sendable, Hashable {
 
     /// The text after the prefix, or nil when the message is not for the bot.
     package func strip(_ text: String, from message: ChatMessage) -> String? {
-        if !prefix.isEmpty, text.hasPrefix(prefix) { return CommandText.plain(text.dropFirst(prefix.count)) }
+        if let rest = rest(afterPrefixOf: text) { return rest }
         for alternate in alternates {
-            if let rest = Self.rest(of: text, after: alternate) { return CommandText.plain(rest) }
+            // `petrel: !status` is `petrel: status`.
+            if let rest = Self.rest(of: text, after: alternate) { return self.rest(afterPrefixOf: rest) ?? rest }
         }
         let needsNone = prefix.isEmpty || message.isAddressed || (message.isDirect && isOptionalInDirectChats)
         return needsNone ? text : nil
     }
 
-    private static func rest(of text: String, after prefix: String) -> Substring? {
-        let head = text.prefix(prefix.count)
-        guard head.lowercased() == prefix.lowercased() else { return nil }
-        var rest = text.dropFirst(prefix.count)
-        if let next = rest.first, ":,;".contains(next) {
-            rest = rest.dropFirst()
-        } else if let next = rest.first, let last = prefix.last, last.isLetter || last.isNumber {
-            guard next.isWhitespace else { return nil }
-        }
-        return rest
+    private func rest(afterPrefixOf text: String) -> String? {
+        guard !prefix.isEmpty, text.utf8.starts(with: prefix.utf8) else { return nil }
+        return CommandText.plain(text[text.utf8.index(text.startIndex, offsetBy: prefix.utf8.count)...])
     }
+
+    /// What follows a name in whatever case, and one of `:`, `,` and `;`.
+    private static func rest(of text: String, after name: String) -> String? {
+        let (scalars, name) = (text.unicodeScalars, name.unicodeScalars)
+        guard let end = scalars.index(scalars.startIndex, offsetBy: name.count, limitedBy: scalars.endIndex),
+            String(scalars[..<end]).lowercased() == String(name).lowercased()
+        else { return nil }
+        var rest = scalars[end...]
+        if let next = rest.first, ":,;".unicodeScalars.contains(next) {
+            rest = rest.dropFirst()
+        } else if let next = rest.first, let last = name.last, last.properties.isAlphabetic || isDigit(last) {
+            guard next.isSeparator || next.isInvisible else { return nil }
+        }
+        return CommandText.plain(String(rest))
+    }
+
+    private static func isDigit(_ scalar: Unicode.Scalar) -> Bool { scalar.properties.numericType != nil }
 }

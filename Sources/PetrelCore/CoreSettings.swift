@@ -7,6 +7,7 @@ package struct CoreSettings: Sendable {
     package var name = "petrel"
     package var prefixes = Prefixes()
     package var limits = LineLimits()
+    package var unknownCommands = Dispatcher.UnknownCommands.answer
     package var access = AccessSettings()
     /// A refusal is not answered.
     package var hidesRefusals = false
@@ -49,6 +50,7 @@ package struct CoreSettings: Sendable {
         prefixes = Prefixes(
             prefix: bot.string("prefix", default: "!"), alternates: bot.strings("alternate_prefixes"),
             isOptionalInDirectChats: bot.bool("prefix_optional_in_direct_chats", default: false))
+        unknownCommands = bot.choice("unknown_commands", default: .answer)
         limits = LineLimits(bot.section("limits"))
         access = AccessSettings(root, bot: bot, botName: name)
         hidesRefusals = bot.bool("hide_restricted_access", default: false)
@@ -71,9 +73,11 @@ package struct CoreSettings: Sendable {
     /// What the dispatcher goes by.
     /// - Parameter modules: the names of the loaded modules.
     package func policy(modules: Set<String>) -> Dispatcher.Policy {
-        Dispatcher.Policy(
+        var policy = Dispatcher.Policy(
             prefixes: prefixes, access: access.control(modules: modules), limits: limits, hidesRefusals: hidesRefusals,
             hidesCommands: hidesCommands)
+        policy.unknownCommands = unknownCommands
+        return policy
     }
 
     private static func keySource(_ store: SettingsSection) -> StoreKeySource {

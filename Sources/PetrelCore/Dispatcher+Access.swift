@@ -47,16 +47,24 @@ extension Dispatcher {
             say: { [delivery] reply in delivery.answer(reply, to: address) })
     }
 
-    /// "Did you mean", of what the person may run.
-    func unknown(_ text: String, _ message: ChatMessage, _ address: Address, _ policy: Policy) -> Reply {
+    /// "Did you mean", of what the person may run; nil for silence, as for a line without a letter: `!!!` asks nothing.
+    func unknown(_ text: String, _ message: ChatMessage, _ address: Address, _ policy: Policy) -> Reply? {
+        guard Self.isWorded(text) else { return nil }
         let prefix = policy.prefixes.prefix
         let line = CommandText.line(of: text)
         let names = visible(to: message.sender, in: message.room, on: address.backend).map(\.name)
-        let words = line.prefix { $0 != " " }
+        let words = line.firstWord.word
         var near = Nearness.nearest(to: line, among: names)
-        for name in Nearness.nearest(to: String(words), among: names) where !near.contains(name) { near.append(name) }
+        for name in Nearness.nearest(to: words, among: names) where !near.contains(name) { near.append(name) }
+        if !message.isDirect {
+            switch policy.unknownCommands {
+            case .answer: break
+            case .hint where !near.isEmpty: break
+            case .hint, .ignore: return nil
+            }
+        }
         // Not what follows: it may be a word that is better not repeated.
-        let shown = words.count > 40 ? words.prefix(40) + "…" : words
+        let shown = words.count > 40 ? String(words.prefix(40)) + "…" : words
         var reply = "I know no command “\(Markdown.escaped(shown))”."
         if !near.isEmpty {
             reply +=
@@ -64,6 +72,16 @@ extension Dispatcher {
                 + "?"
         }
         return Reply(reply + " \(Markdown.code("\(prefix)help")) lists what I can do.", style: .markdown, kind: .error)
+    }
+
+    /// Whether a text holds a letter or a digit besides the names of emoji, such as `:tada:`.
+    private static func isWorded(_ text: String) -> Bool {
+        let words = text.words.filter { word in
+            !(word.utf8.count > 2 && word.utf8.first == UInt8(ascii: ":") && word.utf8.last == UInt8(ascii: ":"))
+        }
+        return words.contains { word in
+            word.unicodeScalars.contains { $0.properties.isAlphabetic || $0.properties.numericType != nil }
+        }
     }
 
     /// The commands that help lists, in order of their names.

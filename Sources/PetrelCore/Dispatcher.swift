@@ -8,6 +8,7 @@ package final class Dispatcher: Sendable {
         package var prefixes: Prefixes
         package var access: AccessControl
         package var limits: LineLimits
+        package var unknownCommands = UnknownCommands.answer
         /// A refusal is not answered at all.
         package var hidesRefusals: Bool
         /// Help shows only what the asker may run.
@@ -23,6 +24,14 @@ package final class Dispatcher: Sendable {
             self.hidesRefusals = hidesRefusals
             self.hidesCommands = hidesCommands
         }
+    }
+
+    /// What is said to a line in a room that no command takes. In a direct chat it is always answered.
+    package enum UnknownCommands: String, Sendable, CaseIterable {
+        case answer
+        /// Only where a command is nearly called that.
+        case hint
+        case ignore
     }
 
     /// What a message asks for: a command that runs, or just an answer. Both wait for their turn.
@@ -89,7 +98,10 @@ package final class Dispatcher: Sendable {
             return answer(Reply(objection, kind: .error), to: message, at: address)
         }
         guard let match = registry.table.find(text) else {
-            return answer(unknown(text, message, address, policy), to: message, at: address)
+            guard let reply = unknown(text, message, address, policy) else {
+                return completion(of: message, on: backend)()
+            }
+            return answer(reply, to: message, at: address)
         }
         let call = match.parsed(with: message.values)
         let decision = policy.access.decide(call.question(by: message.sender, in: message.room, on: backend))

@@ -87,9 +87,9 @@ public enum LineReading: Sendable, Hashable {
 }
 
 extension Command {
-    /// A name as names are compared: case, `_` and space do not matter.
+    /// A name as names are compared: case, `_`, space and invisible characters do not matter.
     public static func key(_ name: some StringProtocol) -> String {
-        name.lowercased().unicodeScalars.split { $0 == "_" || $0.isSeparator }
+        name.lowercased().unicodeScalars.filter { !$0.isInvisible }.split { $0 == "_" || $0.isSeparator }
             .map { String(String.UnicodeScalarView($0)) }.joined(separator: " ")
     }
 }

@@ -68,7 +68,7 @@ extension Form: CustomStringConvertible {
             var parts = [field.isRequired ? "required" : "optional"]
             switch field.kind {
             case .choice(let choices): parts.append("one of \(choices.joined(separator: ", "))")
-            case .boolean: parts.append("yes or no")
+            case .boolean: parts.append("true or false")
             case .integer: parts.append("a whole number")
             case .number: parts.append("a number")
             case .text, .lines: break

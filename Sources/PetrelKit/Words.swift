@@ -6,6 +6,15 @@ extension Unicode.Scalar {
             ? self == " " || (9...13).contains(value) || (0x1C...0x1F).contains(value) : properties.isWhitespace
     }
 
+    /// Whether it takes up no room and shows nothing by itself: a zero width space, a byte order mark, a mark that turns the
+    /// direction of text.
+    @inlinable package var isInvisible: Bool {
+        switch value {
+        case 0xAD, 0x061C, 0x180E, 0x200B...0x200F, 0x202A...0x202E, 0x2060...0x2069, 0xFE00...0xFE0F, 0xFEFF: true
+        default: false
+        }
+    }
+
     /// Whether it ends a line: LF, CR, and what Unicode adds to them.
     @inlinable package var isLineEnd: Bool {
         switch value {

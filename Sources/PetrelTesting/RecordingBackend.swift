@@ -91,7 +91,7 @@ public final class RecordingBackend: ChatBackend, CompletionObserving, Editing {
     public func nextCompleted() async -> String? { await first(of: ended.stream) }
 
     /// Long enough for a busy machine, and short enough that a reply that never comes is not the end of the run.
-    public static let patience = Duration.seconds(120)
+    public static let patience = Duration.seconds(60)
 
     private func first<Element: Sendable>(of stream: AsyncStream<Element>) async -> Element? {
         await withTaskGroup(of: Element?.self) { group in

@@ -4,6 +4,8 @@ package import PetrelKit
 package enum Fault: Sendable, Equatable {
     /// An error in StackStorm's own form.
     case status(Int)
+    /// An error without a word.
+    case blank(Int)
     /// A proxy's page instead of an answer.
     case html(Int)
     /// 200 with half a JSON text.

@@ -43,6 +43,7 @@ extension SimulatedStackStorm {
         switch fault {
         case .status(401): return .fault(401, "Unauthorized")
         case .status(let status): return .fault(status, "Simulated fault \(status)")
+        case .blank(let status): return .fault(status, "")
         case .html(let status):
             return .text("<html><body>\(status) Bad Gateway</body></html>", status: status, type: "text/html")
         case .garbage: return .text("{\"half", type: "application/json")

@@ -8,7 +8,7 @@ import Testing
         ("  st2 echo  hi  ", "st2 echo  hi", "st2 echo hi"),
         ("st2 run “a b”\u{A0}‘c’", "st2 run \"a b\" 'c'", "st2 run \"a b\" 'c'"),
         ("st2 echo one\n  two\n", "st2 echo one\n  two", "st2 echo one two"),
-        ("\u{3000}\t", "", ""),
+        ("\u{3000}\t", "", ""), ("\u{200B}\u{FEFF}st2 x\u{2060} ", "st2 x", "st2 x"),
         ("grüße 🚀", "grüße 🚀", "grüße 🚀"),
     ]) func `a message has two normal forms`(raw: String, text: String, line: String) {
         let command = CommandText(raw)
@@ -22,7 +22,9 @@ import Testing
     @Test(
         arguments: [
             ("!status", "status"), ("! status", "status"), ("petrel: status", "status"), ("Petrel status", "status"),
-            ("hey bot, status", "status"), ("petrels status", nil), ("status", nil), ("petrel", ""),
+            ("hey bot, status", "status"), ("petrel: !status", "status"), ("!\u{200B}status", "status"),
+            ("petrel:\u{200B} status", "status"), ("!\u{301}status", "\u{301}status"),
+            ("petrels status", nil), ("status", nil), ("petrel", ""),
         ] as [(String, String?)]) func `is called by its prefix or by name`(text: String, rest: String?)
     {
         let message = ChatMessage(
@@ -50,7 +52,8 @@ import Testing
         arguments: [
             ("st2 pack list", "st2", "pack list"), ("ST2  run a\n b", "st2", "run a\n b"), ("st2", "st2", ""),
             ("st2help --pack x", "st2help", "--pack x"), ("st2session start word", "st2session_start", "word"),
-            ("st2session_start word", "st2session_start", "word"), ("help st2", "help", "st2"),
+            ("st2session_start word", "st2session_start", "word"), ("st2\u{200B} x", "st2", "x"),
+            ("help st2", "help", "st2"),
             ("st2_pack list", nil, ""),
             ("helpme", nil, ""), ("", nil, ""),
         ] as [(String, String?, String)]) func `the longest name wins, and ends at white space`(

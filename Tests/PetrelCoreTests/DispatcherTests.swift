@@ -125,4 +125,35 @@ import Testing
             #expect(await backend.next()?.reply.text.contains("`!uptime`") == true)
         }
     }
+
+    @Test(arguments: [
+        (Dispatcher.UnknownCommands.answer, ["!deploy web": true, "!hepl": true]),
+        (.hint, ["!deploy web": false, "!hepl": true]), (.ignore, ["!deploy web": false, "!hepl": false]),
+    ]) func `lines that no command takes are answered as the settings say, and only where they hold a word`(
+        policy: Dispatcher.UnknownCommands, answers: [String: Bool]
+    ) async throws {
+        var settings = Dispatcher.Policy()
+        settings.unknownCommands = policy
+        let backend = RecordingBackend()
+        try await TestHost([backend], policy: settings).run([UnknownModule()]) {
+            for line in ["!!!", "!?", "!:tada:", "!…", "! :+1: !", "!\u{301}"] {
+                backend.type(line)
+                _ = await backend.nextCompleted()
+            }
+            for (line, isAnswered) in answers.sorted(by: { $0.key < $1.key }) {
+                backend.type(line)
+                if isAnswered { #expect(await backend.next()?.reply.text.hasPrefix("I know no command") == true) }
+                backend.type("!help")
+                #expect(await backend.next()?.reply.text == "helped")
+            }
+            // A direct chat is with the bot alone.
+            backend.type("!deploy web", in: nil)
+            #expect(await backend.next()?.reply.text.hasPrefix("I know no command") == true)
+        }
+    }
+
+    private struct UnknownModule: BotModule {
+        let name = "test"
+        var commands: [Command] { [Command("help", summary: "") { _ in Reply("helped") }] }
+    }
 }

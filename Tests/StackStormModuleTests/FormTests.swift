@@ -127,7 +127,7 @@ import Testing
             let asked = try #require(await bench.backend.next())
             #expect(asked.address.thread == "t1")
             #expect(asked.reply.text.hasPrefix("fleet.deploy (deploy shop 1.2) waits for an answer:"))
-            #expect(asked.reply.text.contains("  approved (required; yes or no): Approve?\n  reason (optional): Why"))
+            #expect(asked.reply.text.contains("  approved (required; true or false): Approve?\n  reason (optional): Why"))
             #expect(asked.reply.form?.fields.map(\.name) == ["approved", "reason"])
             let id = try #require(asked.reply.text.firstMatch(of: /inquiry answer (\w+) approved/)?.1)
             bench.backend.type("!st2 inquiry list", as: "@bob")
@@ -140,7 +140,7 @@ import Testing
                 #expect(await bench.text() == "“\(id)” is no inquiry of an execution that was started here.")
             }
             for (answer, reply) in [
-                ("approved=perhaps", "approved must be yes or no, which what you wrote is not."),
+                ("approved=perhaps", "approved must be true or false, which what you wrote is not."),
                 ("reason=x", "approved is needed."),
                 ("yes", "Write the answer as `!st2 inquiry answer \(id) name=value …`, such as approved=yes."),
                 ("approved=yes other=1", "Nobody asked for other. What is asked for: approved, reason."),
@@ -249,7 +249,7 @@ import Testing
         for (answers, problem) in [
             (["n": "x"], "n must be a whole number, which what you wrote is not."), ([:], "n is needed."),
             (["n": "1", "e": "z"], "e must be one of x, y."),
-            (["n": "1", "b": "2"], "b must be yes or no, which what you wrote is not."),
+            (["n": "1", "b": "2"], "b must be true or false, which what you wrote is not."),
         ] {
             #expect { try fields.values(of: answers) } throws: { ($0 as? Refusal)?.reply == problem }
         }

@@ -41,10 +41,10 @@ struct AliasTable: Sendable {
 
     /// As much of a line as aliases begin with, and `…` for the rest.
     func knownBeginning(of line: String) -> String {
-        let words = line.split(whereSeparator: \.isWhitespace)
+        let words = line.words
         var known = ""
         for word in words {
-            let longer = known.isEmpty ? String(word) : "\(known) \(word)"
+            let longer = known.isEmpty ? word : "\(known) \(word)"
             guard beginnings.contains(longer) else { return known.isEmpty ? "…" : known + " …" }
             known = longer
         }
@@ -58,9 +58,23 @@ struct AliasTable: Sendable {
         aliases.filter(\.enabled).flatMap { $0.formats.compactMap(\.display) }
     }
 
-    /// The displays whose fixed beginning is nearest to what was typed.
+    /// The displays that begin with what was typed, and those whose fixed beginning is nearest to it.
     func near(_ text: String) -> [String] {
-        let typed = text.split(separator: " ")
+        let typed = text.words
+        let begun = begun(with: typed)
+        return begun + nearest(to: typed).filter { !begun.contains($0) }
+    }
+
+    /// The displays that go on where what was typed ends.
+    func begun(with typed: [String]) -> [String] {
+        guard !typed.isEmpty else { return [] }
+        return displays.filter { display in
+            let words = Self.fixedWords(of: display)
+            return words.count >= typed.count && zip(words, typed).allSatisfy { $0.lowercased() == $1.lowercased() }
+        }
+    }
+
+    private func nearest(to typed: [String]) -> [String] {
         var displaysByBeginning: [String: [String]] = [:]
         var beginnings: [Int: [String]] = [:]
         for display in displays {

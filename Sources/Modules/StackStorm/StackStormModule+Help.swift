@@ -97,6 +97,9 @@ extension StackStormModule {
             pack = name
         }
         let next = request.offset + shown
+        if next == all.count, request.pack == nil, request.filter == nil {
+            lines.append("Besides: \(invocation.typed(ownLine(VerbCall.usage)))")
+        }
         if next < all.count {
             lines.append(
                 "\(request.offset + 1) to \(next) of \(all.count). More: \(invocation.typed(invocation.command + more(request, next)))"

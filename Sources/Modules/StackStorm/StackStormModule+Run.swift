@@ -66,7 +66,7 @@ extension StackStormModule {
         overtaken.begin(request)
         do {
             let isNew = actions.withLock { $0.wantsToSee(alias.actionRef) }
-            let answer = try await certain {
+            let answer = try await certain(explaining: match) {
                 try await self.call(.run(run, isWhole: isNew), as: caller, invocation)
             }
             let start = answer.execution.start
@@ -170,14 +170,14 @@ extension StackStormModule {
     /// An execution must not run twice: where no answer came it is not repeated, and the person is told so.
     /// - Parameter isFollowed: it is looked for afterwards.
     private func certain<Value: Sendable>(
-        isFollowed: Bool = true, _ work: () async throws -> Value
+        isFollowed: Bool = true, explaining match: AliasMatcher.Match? = nil, _ work: () async throws -> Value
     ) async throws -> Value {
         do {
             return try await work()
         } catch let error as StackStormError where error.leavesOutcomeOpen {
             throw OutcomeUnknown(cause: error.message, isFollowed: isFollowed)
         } catch let error as StackStormError where [.refused, .notFound].contains(error.code) {
-            throw CommandRefusal(error)
+            throw CommandRefusal(error, hint: match.flatMap { actions.value.misfit(of: $0) })
         }
     }
 
@@ -227,8 +227,9 @@ private struct CommandRefusal: ReplyError, CustomStringConvertible {
     var reply: String
     var description: String
 
-    init(_ error: StackStormError) {
-        reply = error.reply
+    /// - Parameter hint: what is wrong with the line, where that is known.
+    init(_ error: StackStormError, hint: String?) {
+        reply = error.reply + (hint.map { " (\($0))" } ?? "")
         let request = error.requestID.map { ", request \($0)" } ?? ""
         description = "StackStorm refused the command (status \(error.status ?? 0)\(request))"
     }
@@ -256,22 +257,63 @@ extension StackStormModule {
             + "please be more exact."
     }
 
-    private func notFound(_ invocation: Invocation, _ table: AliasTable) -> Reply {
-        if case .one(let match) = table.disabled.match(invocation.arguments),
-            isShown(match.representation, to: invocation)
-        {
+    func notFound(_ invocation: Invocation, _ table: AliasTable) -> Reply {
+        let typed = invocation.arguments
+        if case .one(let match) = table.disabled.match(typed), isShown(match.representation, to: invocation) {
             return Reply(
                 "The command “\(match.representation)” (\(match.alias.ref)) is disabled in StackStorm.", kind: .error)
         }
-        let line = invocation.arguments.split(whereSeparator: \.isNewline).first ?? ""
-        let shown = line.count > 60 ? line.prefix(60) + "…" : line
-        let near = table.near(invocation.arguments).filter { isShown($0, to: invocation) }.prefix(3).map {
+        if let explained = readOtherwise(invocation, table) { return explained }
+        let line = String(typed.unicodeScalars.prefix { !$0.isLineEnd })
+        let shown = line.count > 60 ? line.prefix(60) + "…" : Substring(line)
+        let near = table.near(typed).filter { isShown($0, to: invocation) }.prefix(3).map {
             Markdown.code(invocation.typed(ownLine($0)))
         }
         let hint = near.isEmpty ? "" : " Did you mean \(near.joined(separator: " or "))?"
         return Reply(
             "StackStorm has no command “\(Markdown.escaped(shown))”.\(hint) \(helpHint(invocation))", style: .markdown,
             kind: .error)
+    }
+
+    /// Where a line reads like a command to people, and not to StackStorm: it takes `name=value` off the end, and a line
+    /// break is no space.
+    private func readOtherwise(_ invocation: Invocation, _ table: AliasTable) -> Reply? {
+        let typed = invocation.arguments
+        if let pair = CommandStream(typed).pairs.first,
+            case .one(let match) = table.matcher.match(CommandStream(uncut: typed)),
+            isShown(match.representation, to: invocation)
+        {
+            let how =
+                named(typed, match, table).map { "Write it as \(Markdown.code(invocation.typed(ownLine($0))))." }
+                ?? "Write it so that it does not end in name=value."
+            return Reply(
+                "StackStorm takes name=value at the end of a line as a parameter, here "
+                    + "\(Markdown.code("\(pair.key)=\(pair.value)")), so that nothing is left for "
+                    + "\(Markdown.code(match.representation)). Nothing was started. \(how)", style: .markdown,
+                kind: .error)
+        }
+        let flat = typed.words.joined(separator: " ")
+        guard flat != typed, case .one(let match) = table.matcher.match(flat),
+            isShown(match.representation, to: invocation)
+        else { return nil }
+        let shown = flat.count > 80 ? String(flat.prefix(80)) + "…" : flat
+        return Reply(
+            "StackStorm wants a space where this line has a line break or other white space. Did you mean "
+                + "\(Markdown.code(invocation.typed(ownLine(shown))))?", style: .markdown, kind: .error)
+    }
+
+    /// The line with its last value written as `name=value`, where StackStorm reads that as what was meant.
+    private func named(_ typed: String, _ match: AliasMatcher.Match, _ table: AliasTable) -> String? {
+        guard let last = match.parameters.last(where: { !($0.value ?? "").isBlank }), let value = last.value,
+            !value.unicodeScalars.contains(where: \.isSeparator), typed.utf8.count >= value.utf8.count,
+            typed.utf8.suffix(value.utf8.count).elementsEqual(value.utf8)
+        else { return nil }
+        let beginning = String(decoding: typed.utf8.dropLast(value.utf8.count), as: UTF8.self)
+        // A pair replaces what stands in its place, and something has to stand there.
+        return ["\(beginning)\(last.name)=\(value)", "\(beginning)- \(last.name)=\(value)"].first { line in
+            guard case .one(let other) = table.matcher.match(line), other.alias == match.alias else { return false }
+            return other.parameters.first { $0.name == last.name }?.value == value
+        }
     }
 
     private func helpHint(_ invocation: Invocation) -> String {

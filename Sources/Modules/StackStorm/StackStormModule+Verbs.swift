@@ -28,8 +28,14 @@ extension StackStormModule {
 
     /// What the person started here and has no result of.
     private func running(_ invocation: Invocation) -> Reply {
-        let running = open.value?.all(of: invocation.message.sender.id, on: invocation.address.backend) ?? []
-        guard !running.isEmpty else { return Reply("Nothing that you started here is still running.") }
+        let all = open.value?.all(of: invocation.message.sender.id, on: invocation.address.backend) ?? []
+        // What was typed elsewhere is not shown to this room.
+        let place = invocation.address.place
+        let running = all.filter { place.isDirect || $0.address.place == place }
+        guard !running.isEmpty else {
+            let elsewhere = all.isEmpty ? "" : " Ask in a direct chat for what you started elsewhere."
+            return Reply("Nothing that you started here is still running.\(elsewhere)")
+        }
         let lines = running.suffix(20).map { execution in
             "\(execution.alias) \(execution.id ?? "(StackStorm has not answered yet)"): \(execution.line)"
         }
@@ -45,6 +51,10 @@ extension StackStormModule {
             throw Refusal("Which execution? Write `\(invocation.typed(ownLine("\(call.verb.rawValue) ID")))`.")
         }
         guard let started = try await executions.value?.find(id) else {
+            // `status of` is a command of which the rest is missing.
+            if let table = table.value, !table.begun(with: invocation.arguments.words).isEmpty {
+                throw Unfinished(cause: notFound(invocation, table))
+            }
             throw Refusal(
                 "I started no execution “\(id.prefix(40))”. Only executions that were started here can be asked for.")
         }
@@ -96,4 +106,12 @@ extension StackStormModule {
         }
         return try await run(line: started.line, invocation)
     }
+}
+
+/// A line that begins like a command, and was taken for a verb.
+private struct Unfinished: ReplyError, CustomStringConvertible {
+    var cause: Reply
+
+    var reply: String { Markdown.readable(cause.text) }
+    var description: String { "the line is no whole command" }
 }

@@ -55,7 +55,8 @@ public final class StackStormModule: BotModule, StatusReporting, GaugeReporting 
         let helpName = settings.helpName
         return [
             Command(
-                settings.prefix, usage: "<command>", summary: "Run a command of StackStorm; \(helpName) lists them.",
+                settings.prefix, usage: "<command>",
+                summary: "Run a command of StackStorm; \(helpName) lists them. Also: \(VerbCall.usage).",
                 parse: { [self] in parse($0, $1) },
                 lines: { [table, settings] in
                     (table.value?.displays ?? []).map { settings.prefix.isEmpty ? $0 : "\(settings.prefix) \($0)" }

@@ -7,6 +7,9 @@ struct VerbCall: Sendable {
         case help, status, output, cancel, rerun, reload, form, inquiry
     }
 
+    /// How they are written, for help.
+    static let usage = "status [ID], output ID, cancel ID, rerun ID, form [ALIAS], inquiry [show ID], reload"
+
     var verb: Verb
     /// Of an execution, or of an alias; for `help` what is asked.
     var argument: String?

@@ -92,8 +92,9 @@ package struct AliasMatcher: Sendable {
     }
 
     /// - Parameter line: the text after StackStorm's prefix, as typed.
-    package func match(_ line: String) -> Outcome {
-        let stream = CommandStream(line)
+    package func match(_ line: String) -> Outcome { match(CommandStream(line)) }
+
+    package func match(_ stream: CommandStream) -> Outcome {
         var memory = Regex.Memory()
         var matches: [Match] = []
         for index in candidates(for: stream.scalars) {

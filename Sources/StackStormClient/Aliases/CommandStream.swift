@@ -31,6 +31,14 @@ package struct CommandStream {
         scalars = space + rest + space
     }
 
+    /// The same command with its pairs left in it, as people read it.
+    package init(uncut command: String) {
+        self.command = command
+        pairs = []
+        scalars = [32] + command.unicodeScalars.map(\.value) + [32]
+        isCutElsewhere = false
+    }
+
     /// The text that formats are matched against.
     package var text: String { scalars.text }
 

@@ -38,6 +38,16 @@ struct KnownActions: Sendable {
         }
     }
 
+    /// Why StackStorm may have refused a command, in plain words: of a boolean it takes `true` and `false` only.
+    func misfit(of match: AliasMatcher.Match) -> String? {
+        let types = types[match.alias.actionRef] ?? [:]
+        let name = match.parameters.first { parameter in
+            types[parameter.name] == "boolean"
+                && ["true", "false"].allSatisfy { parameter.value?.lowercased() != $0 } && parameter.value != nil
+        }?.name
+        return name.map { "\($0) must be true or false" }
+    }
+
     func knows(_ action: String) -> Bool { known[action] != nil && runners[action] != nil }
 
     /// Whether an execution of the action may still tell something new.

@@ -136,6 +136,13 @@ struct SchemaFields {
         (try? JSONValue.parse(text.utf8)).flatMap { kind($0) == nil ? nil : $0 }
     }
 
+    /// As StackStorm reads a line: of a boolean it takes `true` and `false` only.
+    func typed(_ answer: String, for name: String) -> String {
+        guard let property = properties.first(where: { $0.name == name }), Self.type(of: property.schema) == "boolean"
+        else { return answer }
+        return Self.boolean(answer).map { "\($0)" } ?? answer
+    }
+
     private static func boolean(_ text: String) -> Bool? {
         switch text.lowercased() {
         case "true", "yes", "y", "on", "1": true
@@ -145,7 +152,7 @@ struct SchemaFields {
     }
 
     private static func article(_ type: String) -> String {
-        ["integer": "a whole number", "boolean": "yes or no", "object": "a JSON object", "array": "a list"][type]
+        ["integer": "a whole number", "boolean": "true or false", "object": "a JSON object", "array": "a list"][type]
             ?? "a \(type)"
     }
 }

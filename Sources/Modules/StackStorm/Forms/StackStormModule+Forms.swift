@@ -102,7 +102,9 @@ extension StackStormModule {
         let fields = SchemaFields(try await parameters(of: alias, caller, invocation))
         let form = fields.form(for: alias, template, line: ownLine("form \(alias.ref)"))
         return try await correctable(form, values, fields) {
-            try await run(line: line(of: alias, template, form, values), invocation)
+            var answers: [String: String] = [:]
+            for (name, value) in values { answers[name] = fields.typed(value, for: name) }
+            return try await run(line: line(of: alias, template, form, answers), invocation)
         }
     }
 

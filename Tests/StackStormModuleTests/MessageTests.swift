@@ -1,0 +1,94 @@
+import Foundation
+import PetrelCore
+import PetrelKit
+import PetrelTesting
+import StackStormClient
+import StackStormSimulator
+import Testing
+
+@testable import StackStormModule
+
+/// What people read where a line is not what StackStorm takes.
+@Suite(.timeLimit(.minutes(10))) struct MessageTests {
+    private static let content = SimulatedContent(
+        aliases: SimulatedContent.demo.aliases + [
+            SimulatedContent.alias("ops.bar", "", action: "core.echo2", formats: ["bar {{ someval }}"]),
+            SimulatedContent.alias("ops.typed", "", action: "ops.typed", formats: ["typed {{ name }} {{ count }}"]),
+        ],
+        actions: SimulatedContent.demo.actions + [
+            SimulatedAction("core.echo2", parameters: ["someval": ["type": "string"]]) { run in
+                ["stdout": .string(run.text("someval"))]
+            },
+            SimulatedAction(
+                "ops.typed",
+                parameters: [
+                    "name": ["type": "string"], "count": ["type": "integer"], "flag": ["type": "boolean"],
+                ]
+            ) { run in ["stdout": .string("flag is \(run.text("flag"))")] },
+        ])
+
+    @Test func `pairs at the end are explained, and the line that works is shown and works`() async throws {
+        try await Bench.run(content: Self.content) { bench in
+            let address = "https://www.example.com/api?some=url&with=eq"
+            bench.backend.type("!st2 bar \(address)")
+            let text = await bench.text()
+            #expect(text.hasPrefix("StackStorm takes name=value at the end of a line as a parameter"))
+            #expect(text.hasSuffix("Write it as `!st2 bar - someval=\(address)`."))
+            bench.backend.type("!st2 bar - someval=\(address)")
+            _ = await bench.text()
+            #expect(await bench.text().contains("stdout : \(address)"))
+        }
+    }
+
+    @Test func `a line break in place of a space is told, and a beginning is completed`() async throws {
+        try await Bench.run(content: Self.content) { bench in
+            bench.backend.type("!st2 echo\nmy text")
+            #expect(await bench.text().contains("Did you mean `!st2 echo my text`?"))
+            bench.backend.type("!st2 verify")
+            #expect(await bench.text().contains("Did you mean `!st2 verify backup of {{ database }}`?"))
+            bench.backend.type("!st2 status of")
+            #expect(await bench.text().contains("Did you mean `!st2 status of <service>`?"))
+            bench.backend.type("!st2 claen *.log on *web*")
+            #expect(await bench.text().hasPrefix("StackStorm has no command “claen *.log on *web*”."))
+        }
+    }
+
+    @Test func `a boolean is true or false, in forms and in words`() async throws {
+        try await Bench.run(content: Self.content) { bench in
+            bench.backend.type("!st2 typed x 5 flag=yes")
+            #expect(await bench.text().hasSuffix("(flag must be true or false)"))
+            bench.backend.type("!st2 form ops.typed", values: ["name": "x", "count": "5", "flag": "yes"])
+            _ = await bench.text()
+            #expect(await bench.text().contains("flag is true"))
+        }
+    }
+
+    @Test func `the verbs are in help`() async throws {
+        try await Bench.run(admins: []) { bench in
+            bench.backend.type("!st2help")
+            #expect(await bench.text().contains("Besides: !st2 status [ID], output ID"))
+        }
+    }
+
+    @Test func `status shows a room what was typed there, and all in a direct chat`() async throws {
+        try await Bench.run { bench in
+            bench.backend.type("!st2 restart nginx on \(Array(repeating: "w", count: 200).joined(separator: ","))")
+            _ = await bench.text()
+            bench.backend.type("!st2 status", in: "#other")
+            #expect(
+                await bench.text()
+                    == "Nothing that you started here is still running. Ask in a direct chat for what you started elsewhere."
+            )
+            bench.backend.type("!st2 status", in: nil)
+            #expect(await bench.text().hasPrefix("One command of yours has no result yet:"))
+        }
+    }
+
+    @Test func `a refusal without a word is one sentence`() async throws {
+        try await Bench.run { bench in
+            await bench.stackStorm.setFault(.blank(400), for: .aliasexecution)
+            bench.backend.type("!st2 echo x")
+            #expect(await bench.text() == "StackStorm refused this (status 400).")
+        }
+    }
+}
