@@ -129,7 +129,7 @@ package final class Dispatcher: Sendable {
 
     /// Whether somebody may write one more line. They are told once that they may not, until they have paused.
     private func isWithinRate(_ message: ChatMessage, _ address: Address, _ limits: LineLimits) -> Bool {
-        let person = "\(address.backend)/\(message.sender.id)"
+        let person = Self.person(message, on: address.backend)
         switch rate.withLock({ $0.take(person, perMinute: limits.perMinute) }) {
         case .taken: return true
         case .refused(isFirst: false): completion(of: message, on: address.backend)()
@@ -256,8 +256,13 @@ package struct FairQueueLimits: Sendable {
 }
 
 extension Dispatcher {
-    private func person(of job: Job) -> String {
-        "\(job.address.backend)/\(job.message.sender.id)"
+    private func person(of job: Job) -> String { Self.person(job.message, on: job.address.backend) }
+
+    /// Whose limits a message counts for: by the name where that is all there is. Another identifier can be had by coming
+    /// in again.
+    private static func person(_ message: ChatMessage, on backend: String) -> String {
+        let sender = message.sender
+        return "\(backend)/\(sender.isStable ? sender.id : sender.name)"
     }
 
     private func completion(of job: Job) -> @Sendable () -> Void {

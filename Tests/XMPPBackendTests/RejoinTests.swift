@@ -88,4 +88,25 @@ import Testing
         }
         try await Self.serve([script]) { $0.rejoining = .milliseconds(10) }
     }
+
+    @Test func `a nick that becomes free is taken, and the bot answers to it before`() async throws {
+        let script: ScriptedServer.Script = { conversation in
+            try await conversation.login()
+            try await conversation.hear("<presence to='\(Self.room)/petrel'>")
+            try await conversation.say(
+                "<presence type='error' from='\(Self.room)/petrel'><error type='cancel'>"
+                    + "<conflict xmlns='\(XMPPNames.stanzaErrors)'/></error></presence>")
+            try await conversation.hear("<presence to='\(Self.room)/petrel_'>")
+            let x = "<x xmlns='\(XMPPNames.mucUser)'>"
+            try await conversation.say("<presence from='\(Self.room)/petrel'>\(x)</x></presence>")
+            try await conversation.say(
+                "<presence from='\(Self.room)/petrel_'>\(x)<status code='110'/></x></presence>")
+            try await conversation.say(
+                "<message type='groupchat' from='\(Self.room)/alice'><body>petrel: say one</body></message>")
+            try await conversation.hear("<body>one</body>")
+            try await conversation.say("<presence type='unavailable' from='\(Self.room)/petrel'>\(x)</x></presence>")
+            try await conversation.hear("<presence to='\(Self.room)/petrel'/>")
+        }
+        try await Self.serve([script])
+    }
 }

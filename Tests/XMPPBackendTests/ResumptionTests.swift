@@ -228,4 +228,18 @@ import Testing
             whole += try await conversation.hear("</message>")
         }
     }
+
+    @Test(arguments: [
+        "<x xmlns='jabber:x:delay' from='localhost' stamp='20260101T00:00:00'/>",
+        "<x xmlns='jabber:x:delay' stamp='20260101T00:00:00'/>",
+    ]) func `what bears only the old stamp is an old message, too`(_ stamp: String) async throws {
+        let script: ScriptedServer.Script = { conversation in
+            try await conversation.login()
+            try await conversation.say(Self.message("!say old", stamp))
+            try await conversation.hear("was not run")
+            try await conversation.say(Self.message("!say new"))
+            #expect(try await !conversation.hear("<body>new</body>").contains("<body>old</body>"))
+        }
+        try await ScriptedServer.serve([script])
+    }
 }

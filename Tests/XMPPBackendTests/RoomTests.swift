@@ -19,13 +19,16 @@ import Testing
         func isUnanswered() -> Bool { room.isUnanswered() }
         var isUnanswering: Bool { room.isUnanswering }
         func leave() { room.leave() }
+        func nick(during visit: Int) -> String? { room.nick(during: visit) }
+        func reclaim() -> XMLElement? { room.reclaim() }
+        var names: [String] { room.names }
         func take(_ presence: XMLElement, from occupant: String?) -> XMPPRoom.Action {
             room.take(presence, from: occupant)
         }
     }
 
     private static func room() throws -> Box {
-        Box(XMPPRoom(try #require(JID("ops@conference.x")), nick: "petrel", password: Secret("word")))
+        Box(XMPPRoom(try #require(JID("ops@conference.x")), nick: "petrel", password: Secret("word"), isTrusted: true))
     }
 
     private static func presence(
@@ -172,5 +175,74 @@ import Testing
             firsts.insert(order[0])
         }
         #expect(firsts.isSuperset(of: ["a", "b"]))
+    }
+
+    @Test func `who takes another nick is still the same, and who takes a nick that became free is not`() throws {
+        let room = try Self.room()
+        _ = room.join()
+        _ = room.take(Self.presence(), from: "nick1")
+        let alice = try #require(room.occupant("nick1")?.visit)
+        _ = room.take(Self.presence(type: "unavailable", statuses: ["303"], item: ["nick": "nick2"]), from: "nick1")
+        _ = room.take(Self.presence(), from: "nick2")
+        #expect(room.occupant("nick2")?.visit == alice && room.nick(during: alice) == "nick2")
+        _ = room.take(Self.presence(), from: "nick1")
+        #expect(room.occupant("nick1")?.visit != alice)
+        _ = room.take(Self.presence(type: "unavailable"), from: "nick2")
+        #expect(room.nick(during: alice) == nil)
+        // Two that only look the same.
+        _ = room.take(Self.presence(), from: "e\u{301}")
+        #expect(room.occupant("\u{E9}") == nil)
+    }
+
+    @Test(arguments: [
+        ("ops@conference.evil.example", false, "alice@x", false),
+        ("ops@conference.evil.example", false, "eve@evil.example", true),
+        ("ops@conference.evil.example", false, "alice@example", false),
+        ("ops@notx", false, "alice@x", false),
+        ("ops@conference.evil.example", true, "alice@x", true),
+    ]) func `a service proves the accounts of its own domain, and others only where it is trusted`(
+        _ room: String, _ isTrusted: Bool, _ account: String, _ isProven: Bool
+    ) throws {
+        var room = XMPPRoom(try #require(JID(room)), nick: "petrel", password: nil, isTrusted: isTrusted)
+        _ = room.join()
+        _ = room.take(Self.presence(item: ["jid": "\(account)/phone"]), from: "nick1")
+        #expect(room.occupant("nick1")?.jid?.description == (isProven ? account : nil))
+    }
+
+    @Test func `services of the bot's own domain are trusted, and those that the configuration names`() throws {
+        var settings = XMPPSettings(jid: try #require(JID("petrel@x.example")), password: Secret("s"), nick: "petrel")
+        settings.trustedServices = ["rooms.partner.example"]
+        for (room, isTrusted) in [
+            ("a@conference.x.example", true), ("a@x.example", true), ("a@rooms.partner.example", true),
+            ("a@conference.evilx.example", false), ("a@x.example.evil", false), ("a@partner.example", false),
+        ] {
+            #expect(settings.trusts(try #require(JID(room))) == isTrusted, "\(room)")
+        }
+    }
+
+    @Test func `the configured nick is taken once it is free, and counts as a name meanwhile`() throws {
+        let room = try Self.room()
+        _ = room.join()
+        _ = room.take(Self.refusal("conflict"), from: "petrel")
+        _ = room.join()
+        _ = room.take(Self.presence(), from: "petrel")
+        #expect(room.take(Self.presence(statuses: ["110"]), from: "petrel_") == .joined)
+        #expect(room.reclaim() == nil && room.names == ["petrel_", "petrel"])
+        #expect(room.take(Self.presence(type: "unavailable"), from: "petrel") == .reclaim)
+        #expect(room.reclaim()?["to"] == "ops@conference.x/petrel")
+        // Somebody was faster.
+        #expect(room.take(Self.refusal("conflict"), from: "petrel") == .nothing && room.nick == "petrel_")
+        let change = Self.presence(type: "unavailable", statuses: ["110", "303"], item: ["nick": "petrel"])
+        #expect(room.take(change, from: "petrel_") == .nothing)
+        #expect(room.take(Self.presence(statuses: ["110"]), from: "petrel") == .nothing)
+        #expect(room.standing == .inside && room.names == ["petrel"] && room.reclaim() == nil)
+    }
+
+    @Test(arguments: [
+        ("petrel: help", "help", true), ("PETREL_,  help", "help", true), ("petrel:\u{301}", "\u{301}", true),
+        ("petrels: help", "petrels: help", false), ("petrel help", "petrel help", false), ("", "", false),
+    ]) func `the bot is called by its names`(_ text: String, _ rest: String, _ isAddressed: Bool) {
+        let found = XMPPInbox.addressed(text, to: ["petrel_", "petrel"])
+        #expect(found.text == rest && found.isAddressed == isAddressed)
     }
 }

@@ -227,4 +227,35 @@ import Testing
             #expect(taken.value == (0..<count).map { "!say \($0)" })
         }
     }
+
+    @Test func `a stop while rooms are asked does not wait for them`() async throws {
+        let names = (1...3).map { "r\($0)@conference.localhost" }
+        let isAsked = Signal()
+        let script: ScriptedServer.Script = { conversation in
+            try await conversation.login()
+            for name in names {
+                try await conversation.hear("to='\(name)/petrel'")
+                try await conversation.say(
+                    "<presence from='\(name)/petrel'><x xmlns='\(XMPPNames.mucUser)'><status code='110'/></x></presence>"
+                )
+            }
+            try await conversation.hear("/petrel' type='get'")
+            isAsked.open()
+            #expect(try await !conversation.end().contains("/petrel' type='get'"))
+        }
+        try await ScriptedServer.run([script]) { server in
+            let backend = try server.backend { settings in
+                settings.verifying = .milliseconds(100)
+                settings.rooms = try names.map {
+                    XMPPSettings.RoomSettings(jid: try #require(JID($0)), password: nil)
+                }
+            }
+            let running = Task { try await backend.run { _ in } }
+            await isAsked.wait()
+            let start = ContinuousClock.now
+            running.cancel()
+            await #expect(throws: (any Error).self) { try await running.value }
+            #expect(start.duration(to: .now) < .seconds(10))
+        }
+    }
 }

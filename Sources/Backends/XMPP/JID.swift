@@ -30,8 +30,15 @@ struct JID: Sendable, Hashable, CustomStringConvertible {
     static func isResource(_ text: String) -> Bool { isPart(text) }
 
     private static func isPart(_ part: some StringProtocol) -> Bool {
-        !part.isEmpty && part.utf8.count <= longestPart
-            && part.unicodeScalars.allSatisfy { XMLElement.isLegal($0) && $0.value >= 0x20 && $0.value != 0x7F }
+        !part.isEmpty && part.utf8.count <= longestPart && part.unicodeScalars.allSatisfy { isPlain($0) }
+    }
+
+    /// No control character, and nothing that ends a line.
+    private static func isPlain(_ scalar: Unicode.Scalar) -> Bool {
+        switch scalar.properties.generalCategory {
+        case .control, .lineSeparator, .paragraphSeparator: false
+        default: XMLElement.isLegal(scalar)
+        }
     }
 
     var bare: JID {
@@ -45,6 +52,20 @@ struct JID: Sendable, Hashable, CustomStringConvertible {
         var jid = self
         jid.resource = resource
         return jid
+    }
+
+    /// Whether the domain is this one, or a subdomain of it. By bytes: a mark that combines with the dot must not hide it.
+    func isWithin(_ other: String) -> Bool {
+        domain.utf8.elementsEqual(other.utf8) || domain.utf8.reversed().starts(with: ".\(other)".utf8.reversed())
+    }
+
+    /// Whether the domain is this one, or one label below it, as `conference.example.com` is below `example.com`.
+    func isService(of other: String) -> Bool {
+        if domain.utf8.elementsEqual(other.utf8) { return true }
+        guard let dot = domain.utf8.firstIndex(of: UInt8(ascii: ".")) else { return false }
+        // Not a domain of the top level, which is nobody's.
+        return domain.utf8[domain.utf8.index(after: dot)...].elementsEqual(other.utf8)
+            && other.utf8.contains(UInt8(ascii: "."))
     }
 
     var description: String {

@@ -156,7 +156,7 @@ public final class XMPPBackend: ChatBackend {
     private func verifyRooms() async throws {
         while true {
             try await Task.sleep(for: settings.verifying)
-            await rooms.verify()
+            try await rooms.verify()
         }
     }
 
@@ -198,6 +198,8 @@ public final class XMPPBackend: ChatBackend {
             try await upload.discover(at: settings.jid.domain)
             guard let service = upload.service else { return }
             logger.info("Long texts go as files to \(service.jid).")
+        } catch is CancellationError {
+            // The connection is gone; the next one looks again.
         } catch {
             logger.info("Whether the server takes files is not known, and long texts come in pieces: \(error)")
         }
@@ -292,31 +294,30 @@ public final class XMPPBackend: ChatBackend {
     /// Nil where nobody has this nick.
     func visit(of nick: String, in room: JID) -> Int? { rooms.room(room)?.occupant(nick)?.visit }
 
-    /// Somebody alone: an account, or the same visit of an occupant. Where the room hides accounts, the next one may have
-    /// the same nick.
-    private func person(_ jid: JID, asking message: XMPPMessageID?) throws -> JID {
-        guard let nick = jid.resource, rooms.isRoom(jid) else { return jid }
-        guard message?.sender == jid, let visit = message?.visit else {
+    /// Returns the address of one person: an account, or the nick that an occupant has during a visit. Where the room
+    /// hides accounts, the next one may have the same nick.
+    private func person(_ jid: JID, during visit: Int?) throws -> JID {
+        guard jid.resource != nil, let room = rooms.room(jid) else { return jid }
+        guard let visit else {
             throw SendFailure(
                 "it is for \(jid) alone, and nobody knows who has that nick by now: let the room show accounts", .never)
         }
-        guard visit == self.visit(of: nick, in: jid) else {
+        guard let nick = room.nick(during: visit) else {
             throw SendFailure("it is for \(jid), who has left the room", .never)
         }
-        return jid
+        return jid.with(nick)
     }
 
     private func target(of reply: Reply, at address: Address) throws -> (JID, isRoom: Bool) {
         guard let jid = JID(address.place.id) else {
             throw SendFailure("\(address.place.id) is no address of XMPP", .never)
         }
-        let message = address.inReplyTo.flatMap { XMPPMessageID($0) }
-        guard case .room = address.place else { return (try person(jid, asking: message), false) }
+        guard case .room = address.place else { return (try person(jid, during: XMPPOccupantID.visit(jid)), false) }
         if reply.isPrivate || reply.isConfidential {
-            guard let message else {
+            guard let message = address.inReplyTo.flatMap({ XMPPMessageID($0) }) else {
                 throw SendFailure("it is for one person, and nobody knows for whom", .never)
             }
-            return (try person(message.sender, asking: message), false)
+            return (try person(message.sender, during: message.visit), false)
         }
         switch rooms.room(jid)?.standing {
         case nil: throw SendFailure("\(jid) is not among the rooms of the configuration", .never)

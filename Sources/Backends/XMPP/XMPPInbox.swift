@@ -14,7 +14,7 @@ actor XMPPInbox {
     private let isMeant: @Sendable (ChatMessage) -> Bool
     private let deliver: @Sendable (ChatMessage) async -> Void
     /// Who was told that something came too late.
-    private var told: Set<JID> = []
+    private var told: Set<String> = []
     private static let mostTold = 1_000
 
     /// - Parameter isMeant: whether a message is for the bot.
@@ -84,9 +84,9 @@ actor XMPPInbox {
         await deliver(chat)
     }
 
-    /// However long the names are that others give.
+    /// However long the names are that others give. By the name: an occupant who comes in again repeats what they said.
     private static func mark(of origin: String, from sender: Person) -> String {
-        let digest = SHA256.hash(data: Data("\(sender.id) \(origin)".utf8))
+        let digest = SHA256.hash(data: Data("\(sender.name) \(origin)".utf8))
         return Data(digest).base64EncodedString()
     }
 
@@ -101,20 +101,23 @@ actor XMPPInbox {
     /// What was on its way while the connection was away for a moment is as good as said now. All else that was kept for
     /// somebody, the past of a room and what was sent to an absent bot, is not run: too much may have changed since.
     private func isNow(_ message: XMPPMessage) -> Bool {
-        guard let delay = message.delay else { return true }
-        guard link.isResumed, let keeper = delay.keeper else { return false }
-        return keeper == JID(domain: settings.jid.domain) || keeper.bare == settings.jid.bare
+        if message.delays.isEmpty { return true }
+        guard link.isResumed else { return false }
+        return message.delays.allSatisfy { delay in delay.keeper.map { isOurServer($0) } ?? false }
+    }
+
+    private func isOurServer(_ jid: JID) -> Bool {
+        jid == JID(domain: settings.jid.domain) || jid.bare == settings.jid.bare
     }
 
     /// Whoever waits for an answer is told that there is none.
     private func missed(_ message: XMPPMessage, _ chat: ChatMessage) {
         guard message.kind == .chat, chat.sender.isStable, isMeant(chat), told.count < Self.mostTold,
-            told.insert(message.from.bare).inserted
+            told.insert(chat.sender.id).inserted
         else { return }
         let text = "What you wrote while I was away was not run. Please send it again if it still matters."
         post(
-            XMLElement(
-                "message", "", ["to": message.from.bare.description, "type": "chat"], [XMLElement("body", text: text)]))
+            XMLElement("message", "", ["to": chat.sender.id, "type": "chat"], [XMLElement("body", text: text)]))
     }
 
     private func cameBack(_ stanza: XMLElement, _ error: StanzaError) {
@@ -127,53 +130,74 @@ actor XMPPInbox {
 
     /// Nil for what the bot itself said, and for what no room of ours says.
     private func chat(_ message: XMPPMessage) -> ChatMessage? {
-        let room = rooms.room(message.from)
-        guard message.kind == .groupchat else {
-            // Neither what the bot says elsewhere, nor what a room itself says, nor what claims to come through a room
-            // that the bot is not in: whoever says that would go by another name than their own.
-            if message.from.bare == settings.jid.bare || room == nil && message.isThroughRoom { return nil }
-            guard let room else {
-                return ChatMessage(
-                    id: XMPPMessageID(message.from).text, sender: account(message.from), thread: message.thread,
-                    text: message.text)
-            }
-            guard let nick = message.from.resource else { return nil }
+        let chat = message.kind == .groupchat ? saidInRoom(message) : saidAlone(message)
+        return chat?.sender.id == settings.jid.bare.description ? nil : chat
+    }
+
+    private func saidAlone(_ message: XMPPMessage) -> ChatMessage? {
+        guard let room = rooms.room(message.from) else {
+            // Not what claims to come through a room that the bot is not in: whoever says that would go by another name
+            // than their own.
+            if message.isThroughRoom { return nil }
             return ChatMessage(
-                id: XMPPMessageID(message.from, visit: room.occupant(nick)?.visit).text,
-                sender: occupant(message.from), thread: message.thread, text: message.text)
+                id: XMPPMessageID(message.from).text, sender: account(message.from), thread: message.thread,
+                text: message.text)
         }
-        // Without a resource it is the room itself that speaks.
-        guard let room, let nick = message.from.resource, nick != room.nick else { return nil }
-        let sender = person(message.from, in: room)
-        let account = sender.isStable ? JID(sender.id) : nil
-        let id =
-            account.map { XMPPMessageID($0) }
-            ?? XMPPMessageID(message.from, visit: room.occupant(nick)?.visit)
-        let (text, isAddressed) = Self.addressed(message.text, to: room.nick)
+        // Nor what a room itself says.
+        guard let nick = message.from.resource else { return nil }
+        let occupant = room.occupant(nick)
         return ChatMessage(
-            id: id.text, sender: sender,
+            id: id(of: message, by: occupant), sender: person(message.from, occupant), thread: message.thread,
+            text: message.text)
+    }
+
+    private func saidInRoom(_ message: XMPPMessage) -> ChatMessage? {
+        // Without a resource it is the room itself that speaks.
+        guard let room = rooms.room(message.from), let nick = message.from.resource, !room.isOwn(nick) else {
+            return nil
+        }
+        let occupant = room.occupant(nick)
+        let (text, isAddressed) = Self.addressed(message.text, to: room.names)
+        return ChatMessage(
+            id: id(of: message, by: occupant), sender: person(message.from, occupant),
             room: Room(id: room.jid.description, name: room.jid.description), thread: message.thread, text: text,
             isAddressed: isAddressed)
+    }
+
+    private func id(of message: XMPPMessage, by occupant: XMPPRoom.Occupant?) -> String {
+        let id = occupant?.jid.map { XMPPMessageID($0) } ?? XMPPMessageID(message.from, visit: occupant?.visit)
+        return id.text
     }
 
     /// Somebody whose server vouches for who they are.
     private func account(_ jid: JID) -> Person { Person(id: jid.bare.description, name: jid.bare.description) }
 
-    /// An occupant: by the account where the room shows it, else by the nick, which anybody may take.
-    private func person(_ jid: JID, in room: XMPPRoom) -> Person {
-        jid.resource.flatMap { room.occupant($0)?.jid }.map { account($0) } ?? occupant(jid)
+    /// An occupant: by the account where the room shows it, else by the visit. The nick is only a name, which anybody
+    /// may take.
+    private func person(_ jid: JID, _ occupant: XMPPRoom.Occupant?) -> Person {
+        if let account = occupant?.jid { return self.account(account) }
+        let id =
+            occupant.map { XMPPOccupantID.text(in: jid, $0.visit) } ?? XMPPOccupantID.unknown(in: jid)
+        return Person(id: id, name: jid.description, isStable: false)
     }
 
-    private func occupant(_ jid: JID) -> Person {
-        Person(id: jid.description, name: jid.description, isStable: false)
+    /// `petrel: help` and `petrel, help`, by any of its names.
+    static func addressed(_ text: String, to names: [String]) -> (text: String, isAddressed: Bool) {
+        for name in names {
+            if let rest = rest(of: text, after: name) { return (rest, true) }
+        }
+        return (text, false)
     }
 
-    /// `petrel: help` and `petrel, help`.
-    private static func addressed(_ text: String, to nick: String) -> (text: String, isAddressed: Bool) {
-        guard text.lowercased().hasPrefix(nick.lowercased()) else { return (text, false) }
-        let rest = text.dropFirst(nick.count)
-        guard let mark = rest.first, mark == ":" || mark == "," else { return (text, false) }
-        return (String(rest.dropFirst().drop { $0.isWhitespace }), true)
+    /// What follows a name and its mark; nil where it does not begin with them. Case does not count.
+    private static func rest(of text: String, after name: String) -> String? {
+        var rest = text.unicodeScalars[...]
+        for scalar in name.unicodeScalars {
+            guard let next = rest.popFirst(), next.properties.lowercaseMapping == scalar.properties.lowercaseMapping
+            else { return nil }
+        }
+        guard let mark = rest.popFirst(), mark == ":" || mark == "," else { return nil }
+        return String(String.UnicodeScalarView(rest.drop { $0.properties.isWhitespace }))
     }
 }
 

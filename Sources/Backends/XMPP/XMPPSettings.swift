@@ -34,6 +34,8 @@ public struct XMPPSettings: Sendable {
     var subscriptions = Subscriptions.refuse
     var nick: String
     var rooms: [RoomSettings] = []
+    /// Services of rooms, besides those of the bot's own domain, that tell the truth about everybody's account.
+    var trustedServices: Set<String> = []
     /// Replies carry XHTML-IM (XEP-0071) besides their text.
     var usesXHTML = false
     /// A silence of this length is asked about (XEP-0199).
@@ -72,8 +74,34 @@ public struct XMPPSettings: Sendable {
         if !JID.isResource(nick) { section.problem("nick", "cannot be a name in a room") }
         usesXHTML = section.bool("xhtml", default: false)
         rooms = Self.rooms(section)
+        trustedServices = Self.services(section)
+        warnOfServices(section)
         section.finish()
     }
+
+    private static func services(_ section: SettingsSection) -> Set<String> {
+        let services = section.strings("trusted_services").enumerated().compactMap { index, text -> String? in
+            guard let jid = JID(text), jid.local == nil, jid.resource == nil else {
+                section.problem(
+                    "trusted_services[\(index)]", "\(text) is no service of rooms, such as conference.example.com")
+                return nil
+            }
+            return jid.domain
+        }
+        return Set(services)
+    }
+
+    private func warnOfServices(_ section: SettingsSection) {
+        for room in rooms where !trusts(room.jid) {
+            section.warn(
+                "rooms",
+                "\(room.jid) is on a service of another domain: the accounts that it shows count only for that domain, "
+                    + "unless trusted_services names \(room.jid.domain)")
+        }
+    }
+
+    /// Whether the service of a room is believed about accounts of every domain.
+    func trusts(_ room: JID) -> Bool { room.isWithin(jid.domain) || trustedServices.contains(room.domain) }
 
     private static func rooms(_ section: SettingsSection) -> [RoomSettings] {
         guard let value = section.value("rooms") else { return [] }

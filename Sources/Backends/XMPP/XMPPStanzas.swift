@@ -18,8 +18,8 @@ struct XMPPMessage: Sendable, Equatable {
     var wantsReceipt: Bool
     /// One of a room wrote to the bot alone (XEP-0045, section 7.5).
     var isThroughRoom: Bool
-    /// It was not said just now (XEP-0203).
-    var delay: Delay?
+    /// It was not said just now (XEP-0203, XEP-0091): one for each who kept it.
+    var delays: [Delay]
 
     struct Delay: Sendable, Equatable {
         /// Who kept it meanwhile.
@@ -46,11 +46,22 @@ struct XMPPMessage: Sendable, Equatable {
         self.from = from
         id = stanza["id"]
         originID = stanza.child("origin-id", XMPPNames.ids)?["id"]
-        thread = stanza.child("thread").map(\.text).flatMap { 1...Self.longestThread ~= $0.utf8.count ? $0 : nil }
+        thread = stanza.child("thread").map(\.text).flatMap { Self.isThread($0) ? $0 : nil }
         text = body.text
         wantsReceipt = stanza.has("request", XMPPNames.receipts)
         isThroughRoom = kind == .chat && stanza.has("x", XMPPNames.mucUser)
-        delay = stanza.child("delay", XMPPNames.delay).map { Delay(keeper: $0["from"].flatMap { JID($0) }) }
+        delays = stanza.children.filter { Self.isDelay($0) }.map { Delay(keeper: $0["from"].flatMap { JID($0) }) }
+    }
+
+    private static func isDelay(_ element: XMLElement) -> Bool {
+        element.name == "delay" && element.namespace == XMPPNames.delay
+            || element.name == "x" && element.namespace == XMPPNames.oldDelay
+    }
+
+    /// Names of threads are words of programs (XEP-0201): what is no such word is none.
+    private static func isThread(_ text: String) -> Bool {
+        1...longestThread ~= text.utf8.count
+            && text.unicodeScalars.allSatisfy { $0.value >= 0x20 && !(0x7F...0x9F).contains($0.value) }
     }
 }
 

@@ -14,8 +14,8 @@ struct StanzaError: Error, Sendable, Equatable, CustomStringConvertible {
         let error = stanza.child("error")
         let children = (error?.children ?? []).filter { $0.namespace == XMPPNames.stanzaErrors }
         type = error?["type"]
-        condition = children.first { $0.name != "text" }?.name ?? "undefined-condition"
-        text = children.first { $0.name == "text" }.map { String($0.text.prefix(200)) }
+        condition = (children.first { $0.name != "text" }?.name ?? "undefined-condition").excerpt(60)
+        text = children.first { $0.name == "text" }.map { $0.text.excerpt() }
     }
 
     /// From a room: the bot is not in it, or there is no such room any more.

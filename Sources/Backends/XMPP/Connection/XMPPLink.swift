@@ -182,8 +182,8 @@ final class XMPPLink: Sendable {
         }
     }
 
-    /// Asks something (RFC 6120, section 8.2.3) and returns the answer. Throws ``StanzaError`` or
-    /// ``Unanswered``.
+    /// Asks something (RFC 6120, section 8.2.3) and returns the answer. Throws ``StanzaError``, ``Unanswered``
+    /// or `CancellationError`.
     /// - Parameter asked: nil for our own server.
     func ask(
         _ asked: JID?, _ type: String, _ content: XMLElement, within patience: Duration = .seconds(20)
@@ -197,18 +197,24 @@ final class XMPPLink: Sendable {
         defer { timer.cancel() }
         return try await withTaskCancellationHandler {
             try await withCheckedThrowingContinuation { continuation in
-                let isTaken = state.withLock { state in
-                    guard state.isOpen, state.questions.count < Self.mostQuestions else { return false }
-                    state.questions[id] = Question(asked: asked, answer: continuation)
-                    return true
+                if let refusal = take(Question(asked: asked, answer: continuation), as: id) {
+                    return continuation.resume(throwing: refusal)
                 }
-                guard isTaken, (try? post(stanza)) != nil else {
-                    if !isTaken { return continuation.resume(throwing: Unanswered()) }
-                    return settle(id, .failure(Unanswered()))
-                }
+                if (try? post(stanza)) == nil { settle(id, .failure(Unanswered())) }
             }
         } onCancel: {
             settle(id, .failure(CancellationError()))
+        }
+    }
+
+    /// Keeps a question until it is settled. Returns why it cannot be asked, if so.
+    private func take(_ question: Question, as id: String) -> (any Error)? {
+        state.withLock { state -> (any Error)? in
+            // The handler of a task that was cancelled before has run, and found nothing.
+            if Task.isCancelled { return CancellationError() }
+            guard state.isOpen, state.questions.count < Self.mostQuestions else { return Unanswered() }
+            state.questions[id] = question
+            return nil
         }
     }
 

@@ -29,6 +29,8 @@ enum XMPPNames {
     static let data = "jabber:x:data"
     /// XEP-0203
     static let delay = "urn:xmpp:delay"
+    /// XEP-0091, which came before it
+    static let oldDelay = "jabber:x:delay"
     /// XEP-0308
     static let correction = "urn:xmpp:message-correct:0"
     /// XEP-0359

@@ -56,11 +56,20 @@ final class XMPPUpload: Sendable {
         let items = try await link.ask(server, "get", XMLElement("query", XMPPNames.items))
         let jids = (items.child("query", XMPPNames.items)?.children ?? []).compactMap { $0["jid"].flatMap { JID($0) } }
         for jid in [server] + jids.prefix(Self.mostServices) {
-            // One that does not answer is none for files.
-            guard let info = try? await link.ask(jid, "get", XMLElement("query", XMPPNames.info)),
-                let service = Self.service(jid, info)
-            else { continue }
+            guard let service = try await service(at: jid) else { continue }
             return known.withLock { $0 = service }
+        }
+    }
+
+    /// Returns what a service takes, or nil where it takes no files or does not answer. Throws `CancellationError` and
+    /// nothing else.
+    private func service(at jid: JID) async throws -> Service? {
+        do {
+            return Self.service(jid, try await link.ask(jid, "get", XMLElement("query", XMPPNames.info)))
+        } catch is CancellationError {
+            throw CancellationError()
+        } catch {
+            return nil
         }
     }
 
@@ -88,6 +97,7 @@ final class XMPPUpload: Sendable {
         do {
             status = try await client.execute(request, timeout: Self.patience).status
         } catch {
+            try Task.checkCancellation()
             // Not the error itself: it may name the address, which is its own credential.
             throw SendFailure("the server for files cannot be reached", .never)
         }

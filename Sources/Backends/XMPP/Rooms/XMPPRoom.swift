@@ -3,9 +3,9 @@ import PetrelKit
 /// One room (XEP-0045) as its presences tell of it: pure, so that it can be tried without a server.
 struct XMPPRoom: Sendable {
     struct Occupant: Sendable, Equatable {
-        /// The bare address, where the room shows it.
+        /// The bare address, where the room shows it and its service can know it.
         var jid: JID?
-        /// Another one whenever somebody comes in.
+        /// Another one whenever somebody comes in; a new nick meanwhile changes nothing.
         var visit = 0
     }
 
@@ -29,16 +29,21 @@ struct XMPPRoom: Sendable {
         case join
         /// Join after a pause: it was thrown out, or the room was shut down.
         case joinLater(reason: String)
+        /// Ask for the configured nick, which has become free.
+        case reclaim
         /// Tell whoever runs the bot.
         case tell(String)
     }
 
     let jid: JID
     let password: Secret?
+    /// The service of the room tells the truth about accounts of every domain.
+    private let isTrusted: Bool
     private let wantedNick: String
     private(set) var nick: String
     private(set) var standing = Standing.outside
-    private var occupants: [String: Occupant] = [:]
+    /// By nicks, as bytes: two that only look the same are not one.
+    private var occupants: [[UInt8]: Occupant] = [:]
     /// Numbers that no earlier process gave: what waits in the store is for a visit of then.
     private var visits = Int.random(in: 0..<1 << 52)
     /// It has not answered the last time that the bot wanted to come in.
@@ -49,14 +54,33 @@ struct XMPPRoom: Sendable {
     private static let mostOccupants = 10_000
     private static let mostConflicts = 5
 
-    init(_ jid: JID, nick: String, password: Secret?) {
+    init(_ jid: JID, nick: String, password: Secret?, isTrusted: Bool = false) {
         self.jid = jid.bare
         self.password = password
+        self.isTrusted = isTrusted
         wantedNick = nick
         self.nick = nick
     }
 
-    func occupant(_ nick: String) -> Occupant? { occupants[nick] }
+    func occupant(_ nick: String) -> Occupant? { occupants[Array(nick.utf8)] }
+
+    /// Returns the nick that an occupant has by now, or nil where the visit is over.
+    func nick(during visit: Int) -> String? {
+        occupants.first { $0.value.visit == visit }.map { String(decoding: $0.key, as: UTF8.self) }
+    }
+
+    func isOwn(_ nick: String) -> Bool { Self.isSame(nick, self.nick) }
+
+    /// What the bot is called in the room: its nick, and the configured one while somebody else has that.
+    var names: [String] { isOwn(wantedNick) ? [nick] : [nick, wantedNick] }
+
+    private static func isSame(_ one: String, _ other: String) -> Bool { one.utf8.elementsEqual(other.utf8) }
+
+    /// What asks for the configured nick (section 7.6), or nil where the bot has it, or somebody else still does.
+    func reclaim() -> XMLElement? {
+        guard standing == .inside, conflicts > 0, !isOwn(wantedNick), occupant(wantedNick) == nil else { return nil }
+        return XMLElement("presence", "", ["to": jid.with(wantedNick).description])
+    }
 
     /// What asks to be let in, without the past; nil where it is in, was asked already, or is kept out.
     mutating func join() -> XMLElement? {
@@ -111,16 +135,13 @@ struct XMPPRoom: Sendable {
     private mutating func came(_ presence: XMLElement, _ occupant: String?) -> Action {
         guard let occupant else { return .nothing }
         let item = presence.child("x", XMPPNames.mucUser)?.child("item")
-        if occupants.count < Self.mostOccupants || occupants[occupant] != nil {
-            if occupants[occupant] == nil { visits += 1 }
-            let visit = occupants[occupant]?.visit ?? visits
-            occupants[occupant] = Occupant(jid: item?["jid"].flatMap { JID($0) }?.bare, visit: visit)
-        }
+        note(occupant, showing: item?["jid"].flatMap { JID($0) }?.bare)
         let statuses = Self.statuses(presence)
         // A service that says no 110 reflects our nick.
-        guard statuses.contains("110") || occupant == nick else { return .nothing }
+        guard statuses.contains("110") || isOwn(occupant) else { return .nothing }
         // The room may have given another one.
         nick = occupant
+        if isOwn(wantedNick) { conflicts = 0 }
         let isNew = standing != .inside
         standing = .inside
         isUnanswering = false
@@ -128,21 +149,39 @@ struct XMPPRoom: Sendable {
         return isNew ? .joined : .nothing
     }
 
+    /// Remembers who has a nick. An occupant who is known already stays the same.
+    private mutating func note(_ nick: String, showing account: JID?) {
+        let key = Array(nick.utf8)
+        guard occupants.count < Self.mostOccupants || occupants[key] != nil else { return }
+        if occupants[key] == nil { visits += 1 }
+        let visit = occupants[key]?.visit ?? visits
+        occupants[key] = Occupant(jid: account.flatMap { vouches(for: $0) ? $0 : nil }, visit: visit)
+    }
+
+    /// Whether the room's service can know who has an account: any service knows those of its own domain, and could
+    /// claim every other.
+    private func vouches(for account: JID) -> Bool { isTrusted || jid.isService(of: account.domain) }
+
     private mutating func left(_ presence: XMLElement, _ occupant: String?) -> Action {
         guard let occupant else { return .nothing }
-        occupants[occupant] = nil
         let statuses = Self.statuses(presence)
-        guard statuses.contains("110") || occupant == nick else { return .nothing }
         let user = presence.child("x", XMPPNames.mucUser)
-        if statuses.contains("303"), let new = user?.child("item")?["nick"] {
-            nick = new
+        let newNick = statuses.contains("303") ? user?.child("item")?["nick"] : nil
+        let gone = occupants.removeValue(forKey: Array(occupant.utf8))
+        // The same visit goes on under another nick.
+        if let newNick, let gone { occupants[Array(newNick.utf8)] = gone }
+        guard statuses.contains("110") || isOwn(occupant) else {
+            return Self.isSame(occupant, wantedNick) ? .reclaim : .nothing
+        }
+        if let newNick {
+            nick = newNick
             return .nothing
         }
         standing = .outside
         let reason = user?.child("item")?.child("reason")?.text ?? ""
-        let why = reason.isEmpty ? "" : " (\(reason.prefix(200)))"
+        let why = reason.isEmpty ? "" : " (\(reason.excerpt()))"
         if let destroyed = user?.child("destroy") {
-            let other = destroyed["jid"].map { "; \($0) is said to be in its place" } ?? ""
+            let other = destroyed["jid"].map { "; \($0.excerpt()) is said to be in its place" } ?? ""
             return bar("was destroyed\(other)")
         }
         if statuses.contains("301") { return bar("has banned the bot\(why)") }
@@ -154,7 +193,7 @@ struct XMPPRoom: Sendable {
     }
 
     private mutating func refused(_ presence: XMLElement, _ occupant: String?) -> Action {
-        guard standing == .joining, occupant == nil || occupant == nick, let error = StanzaError(presence) else {
+        guard standing == .joining, occupant.map({ isOwn($0) }) ?? true, let error = StanzaError(presence) else {
             return .nothing
         }
         standing = .outside

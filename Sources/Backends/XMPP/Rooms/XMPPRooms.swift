@@ -22,7 +22,13 @@ final class XMPPRooms: Sendable {
         pause = settings.rejoining
         joining = settings.joining
         patience = settings.patience
-        let rooms = settings.rooms.map { ($0.jid, XMPPRoom($0.jid, nick: settings.nick, password: $0.password)) }
+        let rooms = settings.rooms.map { room in
+            (
+                room.jid,
+                XMPPRoom(
+                    room.jid, nick: settings.nick, password: room.password, isTrusted: settings.trusts(room.jid))
+            )
+        }
         state = Locked(State(rooms: Dictionary(rooms) { first, _ in first }))
     }
 
@@ -90,11 +96,24 @@ final class XMPPRooms: Sendable {
         guard let action = state.withLock({ $0.rooms[jid]?.take(presence, from: from.resource) }) else { return }
         switch action {
         case .nothing: break
-        case .joined: logger.info("The bot is in \(jid).")
+        case .joined:
+            logger.info("The bot is in \(jid).")
+            reclaim(jid)
+        case .reclaim: reclaim(jid)
         case .join: join(jid)
         case .tell(let text): logger.error("\(text)")
         case .joinLater(let reason): joinLater(jid, reason)
         case .unlock: unlock(jid)
+        }
+    }
+
+    /// Asks for the configured nick where somebody else had it when the bot came in.
+    private func reclaim(_ jid: JID) {
+        guard let presence = state.withLock({ $0.rooms[jid]?.reclaim() }) else { return }
+        do {
+            try link.post(presence)
+        } catch {
+            logger.debug("There is no connection: \(jid) is joined under the configured nick when there is one.")
         }
     }
 
@@ -116,15 +135,20 @@ final class XMPPRooms: Sendable {
         earlier?.cancel()
     }
 
-    /// Asks each room whether the bot is still in it (XEP-0410): one that restarts on its own tells nobody.
-    func verify() async {
+    /// Asks each room whether the bot is still in it (XEP-0410): one that restarts on its own tells nobody. Throws
+    /// `CancellationError` and nothing else.
+    func verify() async throws {
         let inside = state.withLock { $0.rooms.values.filter { $0.standing == .inside } }
         for room in inside {
             do {
                 let own = room.jid.with(room.nick)
                 _ = try await link.ask(own, "get", XMLElement("ping", XMPPNames.ping), within: patience)
+                // Behind the question, which goes by the nick at hand.
+                reclaim(room.jid)
             } catch let error as StanzaError where error.isOutside {
                 isOutside(room.jid)
+            } catch is CancellationError {
+                throw CancellationError()
             } catch {
                 // It is there, or nobody knows.
                 logger.debug("Whether the bot is in \(room.jid) is not known: \(error)")
