@@ -32,6 +32,17 @@ package enum UTCTime {
         return parts.tm_mday == day ? Int64(seconds) : nil
     }
 
+    private static let months: [Substring] = [
+        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+    ]
+
+    /// Seconds since 1970 of the header `Date`, such as `Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110, section 5.6.7).
+    package static func seconds(header: String) -> Int64? {
+        let parts = header.split(separator: " ")
+        guard parts.count == 6, parts[5] == "GMT", let month = months.firstIndex(of: parts[2]) else { return nil }
+        return seconds("\(parts[3])-\(digits(month + 1))-\(parts[1])T\(parts[4])")
+    }
+
     package static func text(_ seconds: Int64) -> String {
         var time = time_t(seconds)
         var parts = tm()

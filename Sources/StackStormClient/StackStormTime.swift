@@ -26,14 +26,9 @@ package struct StackStormTime: Hashable, Comparable, Sendable, Codable, CustomSt
 
     /// The `Date` header of an answer (RFC 9110, 5.6.7): whole seconds.
     package init?(header: String) {
-        let parts = header.split(separator: " ")
-        guard parts.count == 6, parts[5] == "GMT", let month = Self.months.firstIndex(of: parts[2]) else { return nil }
-        self.init("\(parts[3])-\(month < 9 ? "0" : "")\(month + 1)-\(parts[1])T\(parts[4])Z")
+        guard let seconds = UTCTime.seconds(header: header) else { return nil }
+        self.init(microseconds: seconds * 1_000_000)
     }
-
-    private static let months: [Substring] = [
-        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
-    ]
 
     package var date: Date { Date(timeIntervalSince1970: Double(microseconds) / 1_000_000) }
 

@@ -294,4 +294,43 @@ import Testing
             }
         }
     }
+
+    @Test func `a message that comes hours late is not run, and whoever wrote it is told`() async throws {
+        try await Workspace.with { workspace in
+            try await workspace.chat([Echo()]) { workspace in
+                let late = "\(Int(Date.now.timeIntervalSince1970) - 7_200).000001"
+                for text in ["just talking", "!echo late", "!echo later"] {
+                    try await workspace.say(
+                        text, user: "U2", ["ts": .string(late.replacing("000001", with: "00000\(text.count)"))])
+                }
+                try await workspace.say("!echo now")
+                let said = try await workspace.messages(2)
+                #expect(said.count { $0["ephemeral"] == true && $0["user"] == "U2" } == 1)
+                #expect(said.contains { $0["text"] == "@alice in #ops: now" })
+            }
+        }
+    }
+
+    @Test(
+        arguments: [
+            ["type": "channel_rename", "channel": ["id": "C1", "name": "secret"]],
+            ["type": "group_rename", "channel": ["id": "C1", "name": "secret"]],
+        ] as [JSONValue]) func `a rename counts at once`(event: JSONValue) async throws
+    {
+        var limits = AccessLimits()
+        limits.rooms.allow = GlobList(["#ops"])
+        let rule = AccessRule(index: 0, command: "echo*", modules: [], limits: limits)
+        try await Workspace.with { workspace in
+            try await workspace.chat([Echo()], policy: Dispatcher.Policy(access: AccessControl(rules: [rule]))) {
+                workspace in
+                try await workspace.say("!echo one")
+                #expect(try await workspace.message()["text"] == "@alice in #ops: one")
+                let payload: JSONValue = ["type": "event_callback", "event_id": "Ev9", "event": event]
+                try await workspace.order("deliver", ["type": "events_api", "payload": payload])
+                _ = try await workspace.acknowledgements(2)
+                try await workspace.say("!echo two")
+                #expect(try await workspace.message(after: 1)["ephemeral"] == true)
+            }
+        }
+    }
 }

@@ -10,7 +10,7 @@ import asyncio, itertools, json, ssl, sys, time
 from aiohttp import WSMsgType, web
 
 BOT, BOT_ID, TEAM, APP = "U0BOT", "B0BOT", "T0TEAM", "A0APP"
-SCOPES = "app_mentions:read,channels:history,channels:read,chat:write,commands,files:write,groups:history,im:history,im:write,reactions:write,users:read"
+SCOPES = "app_mentions:read,channels:history,channels:read,chat:write,commands,files:write,groups:history,mpim:history,im:history,im:write,reactions:write,users:read"
 
 
 class Workspace:

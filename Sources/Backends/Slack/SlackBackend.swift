@@ -41,13 +41,16 @@ public final class SlackBackend: ChatBackend {
                 logger.warning("\(advice)")
             }
             let seen = await SeenMessages(storage.value, logger) { $0.drop { $0 != "/" } }
-            let inbox = SlackInbox(identity, names, prompts, seen, settings, sender, logger, isMeant: isMeant.value) {
+            let inbox = SlackInbox(
+                identity, names, prompts, seen, settings, sender, logger, now: { [api] in api.now },
+                isMeant: isMeant.value
+            ) {
                 await deliver($0)
             }
             let listening = Task { await self.noteSilence() }
             defer { listening.cancel() }
             try await receive(inbox) { envelope in
-                if case .event = envelope { listening.cancel() }
+                if envelope.isOfMessage { listening.cancel() }
                 await inbox.take(envelope)
             }
         } catch let error as SlackError where error.isFinal {
@@ -62,7 +65,7 @@ public final class SlackBackend: ChatBackend {
             logger.notice(
                 """
                 Slack has sent no event since the start. If people have written to the bot meanwhile: add the bot events \
-                app_mention, message.channels, message.groups and message.im at api.slack.com/apps under “Event \
+                app_mention, message.channels, message.groups, message.im and message.mpim at api.slack.com/apps under “Event \
                 Subscriptions”, reinstall the app, and invite the bot to its channels.
                 """)
         } catch {

@@ -10,8 +10,8 @@ struct SlackCommand: Sendable, Equatable {
     var user: String
     /// Names this call of it.
     var trigger: String
-    /// As Slack sends it, with the name of the command in front, without its slash.
-    var raw: String
+    /// Taken apart, with the name of the command in front, without its slash.
+    var text: SlackText
     var responseURL: URL?
 
     /// Nil where something is missing.
@@ -23,8 +23,8 @@ struct SlackCommand: Sendable, Equatable {
         self.user = user
         self.channel = channel
         trigger = payload["trigger_id"]?.string ?? UUID().uuidString
-        let text = payload["text"]?.string ?? ""
-        raw = command.dropFirst() + (text.isEmpty ? "" : " \(text)")
+        let rest = payload["text"]?.string ?? ""
+        text = SlackText(command.dropFirst() + (rest.isEmpty ? "" : " \(rest)"))
         responseURL = payload["response_url"]?.string.flatMap { URL(string: $0) }
     }
 

@@ -9,6 +9,12 @@ enum SlackEnvelope: Sendable, Equatable {
     case command(JSONValue)
     case interaction(JSONValue)
 
+    /// Something was written, as against what only tells of names.
+    var isOfMessage: Bool {
+        guard case .event(let payload) = self else { return false }
+        return ["message", "app_mention"].contains(payload["event"]?["type"]?.string)
+    }
+
     init?(type: String, payload: JSONValue) {
         switch type {
         case "events_api": self = .event(payload)
@@ -25,6 +31,11 @@ actor SlackInbox {
     private let names: SlackNames
     private let logger: Logger
     private let prompts: SlackPrompts
+    /// Slack's time, in seconds since 1970.
+    private let now: @Sendable () -> Double
+    /// Who was told, in which channel, that something came too late.
+    private var told: Set<String> = []
+    private static let mostTold = 1_000
     private let isMeant: @Sendable (ChatMessage) -> Bool
     private let deliver: @Sendable (ChatMessage) async -> Void
     private let seen: SeenMessages
@@ -38,7 +49,7 @@ actor SlackInbox {
 
     init(
         _ identity: SlackIdentity, _ names: SlackNames, _ prompts: SlackPrompts, _ seen: SeenMessages,
-        _ settings: SlackSettings, _ sender: SlackSender, _ logger: Logger,
+        _ settings: SlackSettings, _ sender: SlackSender, _ logger: Logger, now: @escaping @Sendable () -> Double,
         isMeant: @escaping @Sendable (ChatMessage) -> Bool,
         _ deliver: @escaping @Sendable (ChatMessage) async -> Void
     ) {
@@ -49,6 +60,7 @@ actor SlackInbox {
         self.settings = settings
         self.sender = sender
         self.logger = logger
+        self.now = now
         self.isMeant = isMeant
         self.deliver = deliver
     }
@@ -85,11 +97,13 @@ actor SlackInbox {
     func take(_ envelope: SlackEnvelope) async {
         switch envelope {
         case .event(let payload):
-            guard let event = payload["event"], let message = SlackMessage(event, identity),
-                isMeant(Self.unnamed(message))
-            else { return }
+            guard let event = payload["event"] else { return }
+            if let rename = SlackRename(event) { return await names.take(rename) }
+            guard let message = SlackMessage(event, identity), isMeant(Self.unnamed(message)) else { return }
             // By channel and time stamp: a mention comes as two events.
-            if await seen.isNew(message.key) { await inTurn(in: message.channel) { await self.take(message) } }
+            guard await seen.isNew(message.key) else { return }
+            if isTooOld(message) { return await inTurn(in: message.channel) { await self.tellLate(message) } }
+            await inTurn(in: message.channel) { await self.take(message) }
         case .command(let payload):
             guard let command = SlackCommand(payload) else {
                 return logger.warning("Slack sent a slash command without its parts; it is left out.")
@@ -118,7 +132,7 @@ actor SlackInbox {
         // Not by the names that came along: a private channel is called “privategroup” there.
         async let place = command.isDirect ? nil : room(command.channel)
         async let who = person(command.user)
-        async let words = text(command.raw)
+        async let words = named(command.text)
         await deliver(
             ChatMessage(
                 id: command.id, sender: await who, room: await place, text: await words, isAddressed: true,
@@ -144,7 +158,7 @@ actor SlackInbox {
     private func take(_ message: SlackMessage) async {
         async let place = message.isDirect ? nil : room(message.channel)
         async let who = person(message.user)
-        async let words = text(message.raw)
+        async let words = named(message.text)
         await deliver(
             ChatMessage(
                 id: Self.id(of: message), sender: await who, room: await place, thread: message.thread,
@@ -156,7 +170,7 @@ actor SlackInbox {
         ChatMessage(
             id: id(of: message), sender: Person(id: message.user, name: message.user),
             room: message.isDirect ? nil : Room(id: message.channel, name: message.channel),
-            text: SlackEscapes.decode(message.raw) { _ in nil }.text, isAddressed: message.isAddressed)
+            text: message.text.typed(), isAddressed: message.isAddressed)
     }
 
     private func person(_ id: String) async -> Person {
@@ -169,15 +183,38 @@ actor SlackInbox {
         return Room(id: id, name: "#\(name ?? id)", isNamed: name != nil)
     }
 
-    private func text(_ raw: String) async -> String {
-        let ids = SlackEscapes.decode(raw, names: { _ in nil }).unnamed.prefix(Self.mostNames)
+    private func named(_ text: SlackText) async -> String {
+        let ids = text.unnamed.prefix(Self.mostNames)
+        guard !ids.isEmpty else { return text.typed() }
         let known = await withTaskGroup(of: (String, String?).self) { group in
             for id in ids { group.addTask { [names] in (id, await names.name(of: id)) } }
             var known: [String: String] = [:]
             for await (id, name) in group { known[id] = name }
             return known
         }
-        return SlackEscapes.decode(raw) { known[$0] }.text
+        return text.typed { known[$0] }
+    }
+
+    /// Before this time there was no Slack: it is no time stamp of a message.
+    private static let beginning = 1_376_000_000.0
+
+    /// Too much may have changed since it was written.
+    private func isTooOld(_ message: SlackMessage) -> Bool {
+        guard let most = settings.maximumAge, let time = Double(message.time), time >= Self.beginning else {
+            return false
+        }
+        return now() - time > most / .seconds(1)
+    }
+
+    /// Said once to each person in each channel while the connection lasts: there may be many after a long absence.
+    private func tellLate(_ message: SlackMessage) async {
+        let key = "\(message.channel)/\(message.user)"
+        guard told.count < Self.mostTold, told.insert(key).inserted else { return }
+        logger.notice("A message in \(message.channel) came too late and was not run.")
+        await sender.tell(
+            "What you wrote came to me too late and was not run. Please send it again if it still matters.",
+            asking: Self.id(of: message), in: message.channel, of: message.user, isDirect: message.isDirect,
+            thread: message.thread)
     }
 
     /// Names the message and who wrote it.
@@ -213,8 +250,8 @@ struct SlackMessage: Sendable, Equatable {
     var thread: String?
     var isDirect: Bool
     var isAddressed: Bool
-    /// As Slack sends it, without the mention of the bot that begins it.
-    var raw: String
+    /// Taken apart, without the mention of the bot that begins it.
+    var text: SlackText
 
     var key: String { "\(channel)/\(time)" }
 
@@ -223,18 +260,26 @@ struct SlackMessage: Sendable, Equatable {
         guard ["message", "app_mention"].contains(event["type"]?.string), event["bot_id"] == nil,
             event["subtype"] == nil || ["file_share", "thread_broadcast"].contains(event["subtype"]?.string),
             event["edited"] == nil, let channel = event["channel"]?.string, let time = event["ts"]?.string,
-            let user = event["user"]?.string, user != identity.user, let text = event["text"]?.string
+            let user = event["user"]?.string, user != identity.user, let raw = event["text"]?.string
         else { return nil }
         self.channel = channel
         self.time = time
         self.user = user
         thread = event["thread_ts"]?.string
         isDirect = event["channel_type"]?.string.map { $0 == "im" } ?? channel.hasPrefix("D")
-        let mention = "<@\(identity.user)>"
-        let trimmed = text.drop { $0.isWhitespace }
-        isAddressed = trimmed.hasPrefix(mention)
-        raw =
-            isAddressed
-            ? String(trimmed.dropFirst(mention.count).drop { $0.isWhitespace || $0 == ":" || $0 == "," }) : text
+        let (rest, isMention) = Self.afterMention(of: identity.user, in: raw)
+        isAddressed = isMention
+        text = SlackText(rest)
+    }
+
+    /// What follows `<@U1>` or `<@U1|name>` at the beginning of a text.
+    private static func afterMention(of user: String, in raw: String) -> (rest: String, isMention: Bool) {
+        let trimmed = raw.unicodeScalars.drop { $0.properties.isWhitespace }
+        let mention = "<@\(user)".unicodeScalars
+        guard trimmed.starts(with: mention) else { return (raw, false) }
+        let tail = trimmed.dropFirst(mention.count)
+        guard tail.first == ">" || tail.first == "|", let end = tail.firstIndex(of: ">") else { return (raw, false) }
+        let rest = tail[end...].dropFirst().drop { $0.properties.isWhitespace || $0 == ":" || $0 == "," }
+        return (String(rest), true)
     }
 }

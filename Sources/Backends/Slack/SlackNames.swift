@@ -38,20 +38,44 @@ actor SlackNames {
     /// Without `@` or `#`; nil where Slack does not tell it, and for people of other workspaces.
     func name(of id: String) async -> String? {
         if let entry = entries[id], entry.since.duration(to: .now) < Self.lifetime { return entry.name }
-        // Slack does not tell it now: it is asked again in a while, not for each message.
+        let task = asked[id] ?? Task { [api, identity, patience] in try await Self.ask(id, api, identity, patience) }
+        asked[id] = task
         do {
-            let task =
-                asked[id] ?? Task { [api, identity, patience] in try await Self.ask(id, api, identity, patience) }
-            asked[id] = task
-            defer { asked[id] = nil }
             let name = try await task.sharedValue
+            // A rename may have come meanwhile, or somebody else who waited has kept it.
+            guard asked[id] == task else { return entries[id].map(\.name) ?? name }
+            asked[id] = nil
             keep(Entry(name: name), for: id)
             return name
         } catch {
+            if asked[id] == task { asked[id] = nil }
+            // Slack does not tell it now: it is asked again in a while, not for each message.
             let known = entries[id]?.name
             keep(Entry(name: known, since: .now - (Self.lifetime - Self.again)), for: id)
             return known
         }
+    }
+
+    /// Counts at once, also for answers that are on their way and were given before.
+    func take(_ rename: SlackRename) async {
+        switch rename {
+        case .channel(let id, let name):
+            replace(name, of: id)
+            await channels.rename(id, to: name)
+        case .person(let id, let user):
+            let isOurs = identity?.isOurs(user) != false
+            replace(isOurs ? user["name"]?.string : nil, of: id)
+            if let name = user["name"]?.string {
+                await people.rename(id, to: user["deleted"]?.bool == true ? nil : name)
+            }
+        }
+    }
+
+    /// Only of whom a name is kept or asked for: others are asked when somebody wants to know.
+    private func replace(_ name: String?, of id: String) {
+        guard entries[id] != nil || asked[id] != nil else { return }
+        asked[id] = nil
+        keep(Entry(name: name), for: id)
     }
 
     private func keep(_ entry: Entry, for id: String) {
@@ -104,6 +128,21 @@ actor SlackDirectory {
         self.arguments = arguments
     }
 
+    /// Names that changed while a list is on its way.
+    private var renamed: [String: String?] = [:]
+
+    /// - Parameter name: nil where nobody is to be found by it any more.
+    func rename(_ id: String, to name: String?) {
+        if list != nil { renamed[id] = .some(name) }
+        apply(name, to: id)
+    }
+
+    private func apply(_ name: String?, to id: String) {
+        guard !ids.isEmpty, name.map({ ids[$0] != id }) ?? true else { return }
+        for (old, holder) in ids where holder == id { ids[old] = nil }
+        if let name { ids[name] = id }
+    }
+
     func id(of name: String) async throws -> String? {
         if let age = listed?.duration(to: .now) {
             // It may have been made just now.
@@ -115,6 +154,8 @@ actor SlackDirectory {
         self.list = list
         defer { if self.list == list { self.list = nil } }
         ids = try await list.sharedValue
+        for (id, name) in renamed { apply(name, to: id) }
+        renamed = [:]
         listed = .now
         return ids[name]
     }

@@ -4,6 +4,7 @@ enum SlackScopes {
         ("chat:write", "nothing can be said"),
         ("channels:history", "commands in public channels are not heard, but for mentions"),
         ("groups:history", "commands in private channels are not heard, but for mentions"),
+        ("mpim:history", "commands in group direct messages are not heard, but for mentions"),
         ("im:history", "direct messages are not heard"),
         ("im:write", "nobody can be written to first"),
         ("files:write", "long output comes in pieces instead of a file"),

@@ -186,6 +186,19 @@ final class SlackSender: Sendable {
         }
     }
 
+    /// Tells a person something about what they wrote. It is lost where Slack does not take it.
+    func tell(
+        _ text: String, asking message: String, in channel: String, of person: String, isDirect: Bool, thread: String?
+    ) async {
+        let place: Address.Place = isDirect ? .direct(person) : .room(channel)
+        let reply = Reply(text, kind: .error, isPrivate: true)
+        do {
+            _ = try await send(reply, to: Address(backend: backend, place: place, thread: thread, inReplyTo: message))
+        } catch {
+            logger.warning("It could not be told that a message came too late: \(error)")
+        }
+    }
+
     /// Says something to whoever used a slash command.
     func explain(_ text: String, at url: URL?) async {
         do {

@@ -16,6 +16,8 @@ public struct SlackSettings: Sendable {
     public var slashCommands: Set<String> = ["/st2"]
     /// After this time without an event it is told what may be missing.
     var silence = Duration.seconds(600)
+    /// A message that Slack delivers later than this is not run; nil where none is too old.
+    public var maximumAge: Duration? = .seconds(600)
     /// How long a message waits for the names in it.
     var namePatience = Duration.seconds(2)
     /// What shortcuts amount to, without the prefix, by their callback ids.
@@ -45,6 +47,8 @@ public struct SlackSettings: Sendable {
         }
         shortcuts = Self.shortcuts(section)
         ackReaction = section.optionalString("ack_reaction")?.filter { $0 != ":" }
+        let age = section.integer("max_age", default: 600, in: 0...86_400)
+        maximumAge = age == 0 ? nil : .seconds(age)
         if !botToken.reveal().isEmpty, !botToken.reveal().hasPrefix("xoxb-") {
             section.problem(
                 "bot_token", "must start with xoxb-: it is the “Bot User OAuth Token” under “OAuth & Permissions”")

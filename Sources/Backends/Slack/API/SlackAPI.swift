@@ -24,6 +24,7 @@ final class SlackAPI: Sendable {
     private let scheme: String
     private let botToken: Secret
     private let appToken: Secret?
+    private let clock = Locked(RemoteClock())
     private let gates = Locked(SlackGates())
 
     init(_ settings: SlackSettings) {
@@ -77,6 +78,7 @@ final class SlackAPI: Sendable {
             let pause = Self.pause(response)
             let body = try await response.body.collect(upTo: Self.longest)
             let json = try Self.read(method, Int(response.status.code), pause, body)
+            clock.withLock { $0.note(response.headers.first(name: "date")) }
             return (json, response.headers.first(name: "x-oauth-scopes"))
         } catch let error as SlackError {
             if let pause = error.retryAfter { gates.withLock { $0.close(gate, for: pause) } }
@@ -89,6 +91,9 @@ final class SlackAPI: Sendable {
             throw SlackError(method, "unreachable", "\(error)")
         }
     }
+
+    /// Slack's time, in seconds since 1970; ours where Slack does not tell.
+    var now: Double { clock.value.seconds() ?? Date.now.timeIntervalSince1970 }
 
     /// Answers a slash command or a button at the address that came with it.
     func respond(at url: URL, _ message: [String: JSONValue]) async throws {

@@ -1,0 +1,65 @@
+import Foundation
+import PetrelKit
+
+/// The text of one message, taken apart once. What its mentions are called may be known later.
+struct SlackText: Sendable, Equatable {
+    private let parts: [Mrkdwn.Part]
+
+    init(_ raw: String) {
+        parts = Mrkdwn.parts(of: raw)
+    }
+
+    /// People and channels that came without their names, by their ids, each once.
+    var unnamed: [String] {
+        var ids: [String] = []
+        for case .mention(_, let id, nil) in parts where !ids.contains(id) { ids.append(id) }
+        return ids
+    }
+
+    /// What was typed. Whoever has no name stands there by the id.
+    /// - Parameter names: of people and channels, by their ids, as far as they are known.
+    func typed(names: (String) -> String? = { _ in nil }) -> String {
+        parts.map { part in
+            switch part {
+            case .text(let raw): Mrkdwn.unescaped(raw)
+            case .mention(let mark, let id, let label): Self.mention(mark, label ?? names(id) ?? id)
+            case .special(let name, let argument, let label): Self.special(name, argument, label)
+            case .link(let target, let label): Self.link(target, label)
+            }
+        }.joined()
+    }
+
+    private static func mention(_ mark: Unicode.Scalar, _ name: String) -> String {
+        name.unicodeScalars.first == mark ? name : "\(mark)\(name)"
+    }
+
+    private static func special(_ name: String, _ argument: String?, _ label: String?) -> String {
+        switch name {
+        case "here", "channel", "everyone": "@\(name)"
+        case "subteam": label ?? "@\(argument ?? "")"
+        default: label ?? "\(name)\(argument.map { "^\($0)" } ?? "")"
+        }
+    }
+
+    /// Slack makes links of what looks like one, with what was typed as the label. A label that somebody gave a link by
+    /// hand says nothing of where it leads: there the address counts.
+    private static func link(_ target: String, _ label: String?) -> String {
+        for scheme in ["tel:", "mailto:"] where target.utf8.starts(with: scheme.utf8) {
+            return label ?? String(target.unicodeScalars.dropFirst(scheme.utf8.count))
+        }
+        guard let label, bare(label) == bare(target) else { return target }
+        return label
+    }
+
+    /// Without scheme and last slash, in lower case, decoded: what is the same address however it was typed.
+    private static func bare(_ address: String) -> String {
+        var text = (address.removingPercentEncoding ?? address).lowercased()
+        if let colon = text.utf8.firstIndex(of: UInt8(ascii: ":")),
+            text[..<colon].utf8.allSatisfy({ (0x61...0x7A).contains($0) })
+        {
+            text = String(text[text.utf8.index(after: colon)...].utf8.drop { $0 == UInt8(ascii: "/") }) ?? text
+        }
+        if text.utf8.last == UInt8(ascii: "/") { text.removeLast() }
+        return text
+    }
+}
