@@ -77,6 +77,7 @@ let package = Package(
                 "PetrelKit", log, lifecycle, hummingbird, nio, httpTypes,
                 .product(name: "HummingbirdCore", package: "hummingbird"),
                 .product(name: "HummingbirdTLS", package: "hummingbird"),
+                .product(name: "NIOHTTPTypes", package: "swift-nio-extras"),
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),
             ]),
         target(
@@ -155,7 +156,17 @@ let package = Package(
                 .product(name: "NIOPosix", package: "swift-nio"),
             ],
             resources: [.copy("Recordings")]),
-        tests("PetrelWebTests", ["PetrelWeb", "PetrelKit", "PetrelTesting", log]),
+        tests(
+            "PetrelWebTests",
+            [
+                "PetrelWeb", "PetrelKit", "PetrelTesting", "FaultSuite", log, lifecycle, nio, httpTypes,
+                .product(name: "AsyncHTTPClient", package: "async-http-client"),
+                .product(name: "NIOEmbedded", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "NIOHTTPTypes", package: "swift-nio-extras"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOSSL", package: "swift-nio-ssl"),
+            ]),
         tests("TextBackendTests", ["TextBackend", "PetrelKit"]),
         tests(
             "XMPPBackendTests",

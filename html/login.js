@@ -1,5 +1,6 @@
-// Opens a one-time link, and carries one login out. The link is in the fragment of the address, which no server and no
-// proxy sees; it leaves the address bar and the history before anything else happens.
+// Opens a one-time link, proves an account of StackStorm, and confirms which chat account acts as it. The link is in the
+// fragment of the address, which no server and no proxy sees; it leaves the address bar and the history before anything
+// else happens.
 "use strict";
 
 const link = location.hash.slice(1);
@@ -10,10 +11,14 @@ const opening = document.getElementById("opening");
 const submit = document.getElementById("submit");
 const error = document.getElementById("error");
 const limits = document.getElementById("limits");
+const confirmation = document.getElementById("confirm");
+const agree = document.getElementById("agree");
+const decline = document.getElementById("decline");
 const ways = ["password", "token", "api_key"];
 const fields = { password: ["username", "password"], token: ["token"], api_key: ["api_key"] };
 
 let page = null;
+let proven = null;
 let deadline = 0;
 let timer = 0;
 
@@ -43,12 +48,14 @@ async function ask(path, body, headers) {
   }
 }
 
-// The last word: the form is gone, with all that was typed.
+// Shows the end of this login: the form is gone, with all that was typed.
 function end(isGood, title, text) {
   clearInterval(timer);
   opening.hidden = true;
   form.reset();
   form.remove();
+  confirmation.remove();
+  limits.remove();
   const outcome = document.getElementById("outcome");
   outcome.classList.add(isGood ? "good" : "bad");
   document.getElementById("outcome-title").textContent = title;
@@ -75,7 +82,7 @@ function showLimits() {
   }
   const time = seconds > 60 ? `${Math.ceil(seconds / 60)} minutes` : `${seconds} seconds`;
   const tries = page.tries_left === 1 ? "one try" : `${page.tries_left} tries`;
-  limits.textContent = `You have ${time} and ${tries}.`;
+  limits.textContent = proven ? `You have ${time}.` : `You have ${time} and ${tries}.`;
 }
 
 function chooseWay(chosen) {
@@ -94,7 +101,7 @@ async function open() {
   }
   page = answer;
   deadline = Date.now() + answer.seconds_left * 1000;
-  field("who").textContent = `For ${answer.person}. Go on only if you asked for this login yourself.`;
+  field("who").textContent = answer.person;
   opening.hidden = true;
   form.hidden = false;
   showLimits();
@@ -122,10 +129,10 @@ async function send(event) {
   for (const name of fields[way]) body[name] = field(name).value;
   const answer = await ask("login/authenticate", body, { "X-Petrel-Token": page.token });
   submit.disabled = false;
-  submit.textContent = "Log in";
+  submit.textContent = "Continue";
   switch (answer.outcome) {
-    case "accepted":
-      end(true, "You are logged in", answer.message);
+    case "proven":
+      showConfirmation(answer);
       break;
     case "ended":
     case "foreign":
@@ -138,15 +145,56 @@ async function send(event) {
   }
 }
 
+// Names both accounts and asks once more. Nothing has begun yet; what was typed is dropped.
+function showConfirmation(answer) {
+  proven = answer;
+  form.reset();
+  form.hidden = true;
+  field("confirm-person").textContent = answer.person;
+  field("confirm-account").textContent = answer.account;
+  showLimits();
+  confirmation.hidden = false;
+  confirmation.focus();
+}
+
+async function confirmLogin(agrees) {
+  if (agree.disabled) return;
+  const complaint = field("confirm-error");
+  complaint.hidden = true;
+  agree.disabled = true;
+  decline.disabled = true;
+  const body = { page: page.page, account: proven.account, agrees };
+  const answer = await ask("login/confirm", body, { "X-Petrel-Token": page.token });
+  agree.disabled = false;
+  decline.disabled = false;
+  switch (answer.outcome) {
+    case "accepted":
+      end(true, "You are logged in", answer.message);
+      break;
+    case "declined":
+      end(false, "This login is cancelled", answer.message);
+      break;
+    case "ended":
+    case "foreign":
+      end(false, "This link cannot be used", answer.message);
+      break;
+    default:
+      complaint.textContent = answer.message;
+      complaint.hidden = false;
+  }
+}
+
 // Another link was pasted into the same tab.
 addEventListener("hashchange", () => location.reload());
 for (const radio of form.elements.way) radio.addEventListener("change", () => chooseWay(radio.value));
 form.addEventListener("submit", send);
+agree.addEventListener("click", () => confirmLogin(true));
+decline.addEventListener("click", () => confirmLogin(false));
 // The browser may have kept another choice over a reload.
 chooseWay(form.elements.way.value);
 
 if (link === "") {
-  end(false, "Nothing to open", "This page was opened without a link, or loaded again. Ask the bot for a new link: !st2session_start and a word of your choice, in a direct chat.");
+  end(false, "Nothing to open", "This page was opened without a link, or loaded again. Ask the bot for a new link: !st2session_start and a word of at least 8 characters, in a direct chat.");
 } else {
   open();
 }

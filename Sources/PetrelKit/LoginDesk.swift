@@ -7,15 +7,33 @@ public enum LoginProof: Sendable {
     case apiKey(Secret)
 }
 
-/// What became of a proof. The texts are for the page.
+/// The outcome of a proof. The texts are for the page.
 public enum LoginVerdict: Sendable {
-    /// The proof is good. What it gives begins only where the login was not withdrawn meanwhile: then this is called,
-    /// once, and returns the text.
-    case accepted(@Sendable () async -> String)
+    /// The proof is good. Nothing begins before the page has named both accounts and been told to go on.
+    case proven(ProvenLogin)
     /// The proof is wrong: one try is used up.
     case refused(String)
     /// Nothing could be found out: no try is used up.
     case undecided(String)
+}
+
+/// A login that is proven and waits for its confirmation.
+public struct ProvenLogin: Sendable {
+    /// The account that was proven, for people.
+    public var account: String
+    /// Begins the login; returns a text for the page. Called at most once, and not where the login was withdrawn meanwhile.
+    public var begin: @Sendable (_ origin: String) async -> String
+    /// Called instead where the person at the page says that the chat account is not theirs.
+    public var decline: @Sendable (_ origin: String) async -> Void
+
+    public init(
+        account: String, begin: @escaping @Sendable (_ origin: String) async -> String,
+        decline: @escaping @Sendable (_ origin: String) async -> Void
+    ) {
+        self.account = account
+        self.begin = begin
+        self.decline = decline
+    }
 }
 
 /// What happens to a login link.
@@ -53,14 +71,18 @@ public struct LoginRequest: Sendable {
 }
 
 extension LoginRequest {
+    /// The fewest Unicode scalars of a word, as words are compared.
+    public static let shortestWord = 8
+
     /// A word as words are compared: composed (NFC), with plain quotes and single spaces, none at its ends. A phone and
     /// a keyboard write the same word differently.
     public static func plain(_ word: String) -> Secret {
-        let quotes: [Character: Character] = [
-            "‘": "'", "’": "'", "‚": "'", "‛": "'", "“": "\"", "”": "\"", "„": "\"", "‟": "\"",
-        ]
-        let words = word.split(whereSeparator: \.isWhitespace).joined(separator: " ").map { quotes[$0] ?? $0 }
-        return Secret(String(words).precomposedStringWithCanonicalMapping)
+        var text = String.UnicodeScalarView()
+        for part in word.unicodeScalars.split(whereSeparator: \.properties.isWhitespace) {
+            if !text.isEmpty { text.append(" ") }
+            text.append(contentsOf: part.map(\.typed))
+        }
+        return Secret(String(text).precomposedStringWithCanonicalMapping)
     }
 }
 

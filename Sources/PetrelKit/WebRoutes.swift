@@ -17,6 +17,16 @@ public struct WebRoute: Sendable {
     public var bodyLimit: Int
     public var handler: @Sendable (WebRequest) async -> WebResponse
 
+    /// Looks at a request before its body is read; an answer refuses it.
+    public var refusal: @Sendable (_ head: WebRequest) -> WebResponse? = { _ in nil }
+
+    /// The same route, which refuses requests by their heads.
+    public func refusing(_ refusal: @escaping @Sendable (_ head: WebRequest) -> WebResponse?) -> WebRoute {
+        var route = self
+        route.refusal = refusal
+        return route
+    }
+
     public init(
         _ method: Method, _ path: String, bodyLimit: Int = 1 << 20,
         handler: @escaping @Sendable (WebRequest) async -> WebResponse

@@ -17,12 +17,15 @@ public final class TestDesk: LoginDesk {
 
     public func withdraw(_ key: String) -> Bool { false }
 
-    /// What the page does with a good proof, unless `isWithdrawn`. Throws where nobody has asked for a link.
+    /// Does what the page does with a good proof and a confirmation, unless `isWithdrawn`; `agrees` is what the person
+    /// answers. Throws where nobody has asked for a link.
     @discardableResult
-    public func enter(_ proof: LoginProof, isWithdrawn: Bool = false) async throws -> LoginVerdict {
+    public func enter(_ proof: LoginProof, isWithdrawn: Bool = false, agrees: Bool = true) async throws -> LoginVerdict
+    {
         guard let request = requests.value.last else { throw Refusal("Nobody has asked for a login.") }
         let verdict = await request.check(proof)
-        if case .accepted(let begin) = verdict, !isWithdrawn { _ = await begin() }
+        guard case .proven(let login) = verdict, !isWithdrawn else { return verdict }
+        if agrees { _ = await login.begin("192.0.2.1") } else { await login.decline("192.0.2.1") }
         return verdict
     }
 }

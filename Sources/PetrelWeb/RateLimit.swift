@@ -22,7 +22,7 @@ struct RateLimit {
 
     /// Nil where the request may pass; else the seconds after which one will.
     mutating func take(_ address: String, at now: ContinuousClock.Instant) -> Int? {
-        let key = Self.network(of: address)
+        let key = IPNetwork.key(of: address)
         if buckets[key] == nil, buckets.count >= capacity { forget(at: now) }
         var bucket = buckets[key] ?? Bucket(left: burst, at: now)
         bucket.left = min(burst, bucket.left + perSecond * (bucket.at.duration(to: now) / .seconds(1)))
@@ -37,11 +37,5 @@ struct RateLimit {
     private mutating func forget(at now: ContinuousClock.Instant) {
         buckets = buckets.filter { $0.value.left + perSecond * ($0.value.at.duration(to: now) / .seconds(1)) < burst }
         if buckets.count >= capacity { buckets = [:] }
-    }
-
-    /// An IPv4 address, or the /64 of an IPv6 address: whoever has one has all of it.
-    private static func network(of address: String) -> String {
-        guard let network = IPNetwork(address), network.isVersion6 else { return address }
-        return network.prefix(64)
     }
 }

@@ -24,6 +24,12 @@ struct IPNetwork: Sendable, Hashable {
     /// The first bits, as text for a key.
     func prefix(_ bits: Int) -> String { bytes.prefix(bits / 8).map { String(format: "%02x", $0) }.joined() }
 
+    /// A key for an address: an IPv4 address itself, or the /64 of an IPv6 address. A person who has one has all of it.
+    static func key(of address: String) -> String {
+        guard let network = IPNetwork(address), network.isVersion6 else { return address }
+        return network.prefix(64)
+    }
+
     func contains(_ address: IPNetwork) -> Bool {
         guard address.bytes.count == bytes.count else { return false }
         return (0..<length).allSatisfy { bit in
@@ -51,6 +57,12 @@ package struct TrustedProxies: Sendable {
         self.networks = networks.compactMap { $0 }
     }
 
+    /// Returns whether an address is that of a trusted proxy.
+    func contains(_ address: String) -> Bool {
+        guard let address = IPNetwork(address) else { return false }
+        return networks.contains { $0.contains(address) }
+    }
+
     /// Where a request comes from: the last address that no trusted proxy has. What others wrote before it is theirs.
     /// - Parameters:
     ///   - peer: the other end of the connection.
@@ -58,9 +70,9 @@ package struct TrustedProxies: Sendable {
     package func origin(of peer: String, forwarded: String?) -> String {
         var origin = peer
         for hop in (forwarded ?? "").split(separator: ",").reversed() {
-            guard let address = IPNetwork(origin), networks.contains(where: { $0.contains(address) }) else { break }
+            guard contains(origin) else { break }
             let next = hop.trimmingCharacters(in: .whitespaces)
-            guard IPNetwork(next) != nil else { break }
+            guard !next.utf8.contains(UInt8(ascii: "/")), IPNetwork(next) != nil else { break }
             origin = next
         }
         return origin

@@ -33,16 +33,24 @@ struct LoginHouse: Sendable {
     let secrets: Locked<Set<String>>
 
     /// Asks for a login in chat; returns the link.
-    func link(_ person: String = "@alice", word: String = "tulip") async throws -> String {
+    func link(_ person: String = "@alice", word: String = "tulip-garden") async throws -> String {
         secrets.withLock { $0.formUnion([word]) }
         backend.type("!st2session_start \(word)", as: person, in: nil)
-        let reply = try #require(await backend.next()?.reply.text)
+        let reply = try #require(await heard()?.reply.text)
         let link = try #require(reply.firstMatch(of: /https:\S+/)).output
         secrets.withLock { _ = $0.insert(String(link.split(separator: "#")[1])) }
         return String(link)
     }
 
-    func told() async -> String { await backend.next()?.reply.text ?? "" }
+    func told() async -> String { await heard()?.reply.text ?? "" }
+
+    /// What is said next, but for the word to others who have used the same account of StackStorm.
+    func heard() async -> RecordingBackend.Sent? {
+        while let sent = await backend.next() {
+            if !sent.reply.text.contains(" is now logged in to StackStorm as ") { return sent }
+        }
+        return nil
+    }
 }
 
 extension LoginHouse {

@@ -20,12 +20,18 @@ import Testing
 /// The whole of Petrel behind nginx, a simulated StackStorm, and a real browser.
 @Suite(.timeLimit(.minutes(10)), .serialized) struct LoginPageTests {
     private static func fill(
-        _ browser: Browser, word: String = "tulip", _ user: String = "alice", _ password: String? = nil
+        _ browser: Browser, word: String = "tulip-garden", _ user: String = "alice", _ password: String? = nil
     ) async throws {
         try await browser.type(word, into: "#word")
         try await browser.type(user, into: "#username")
         try await browser.type(password ?? "password-of-\(user)", into: "#password")
         try await browser.click("#submit")
+    }
+
+    /// Confirms both accounts.
+    private static func agree(_ browser: Browser) async throws {
+        _ = try await browser.see("#confirm-account")
+        try await browser.click("#agree")
     }
 
     /// What a scenario should show, and what was seen.
@@ -50,7 +56,7 @@ import Testing
                 // By password; the link is gone from address bar and history.
                 var link = try await house.link()
                 try await browser.go(to: link)
-                note("the link is opened", "For @alice on test", try await browser.see("#who"))
+                note("the link is opened", "@alice on test", try await browser.see("#who"))
                 try await browser.capture("1-form", into: output)
                 #expect(try await browser.run("return location.href").string == house.page)
                 #expect(try await browser.run("return document.cookie").string == "", "the cookie is HttpOnly")
@@ -63,8 +69,13 @@ import Testing
                     "nothing is filled in", "Please fill in: The word you chose in chat.",
                     try await browser.see("#error"))
                 try await Self.fill(browser)
+                note("both accounts are named: StackStorm's", "alice", try await browser.see("#confirm-account"))
+                note("both accounts are named: chat's", "@alice on test", try await browser.see("#confirm-person"))
+                #expect(try await browser.namelessControls().isEmpty)
+                try await browser.capture("2-confirm", into: output)
+                try await browser.click("#agree")
                 note("password", "now run in StackStorm as alice, for 1 h", try await browser.see("#outcome"))
-                try await browser.capture("2-accepted", into: output)
+                try await browser.capture("2a-accepted", into: output)
                 #expect(await house.told().hasPrefix("You are logged in to StackStorm as alice, for 1 h"))
                 house.backend.type("!st2 echo hello", as: "@alice")
                 #expect(await house.told().hasPrefix("core.echo started"))
@@ -84,9 +95,10 @@ import Testing
                 _ = try await browser.see("#who")
                 try await browser.click("input[value=token]")
                 try await browser.capture("3-form-token", into: output)
-                try await browser.type("tulip", into: "#word")
+                try await browser.type("tulip-garden", into: "#word")
                 try await browser.type(token, into: "#token")
                 try await browser.click("#submit")
+                try await Self.agree(browser)
                 note("token", "now run in StackStorm as bob", try await browser.see("#outcome"))
                 _ = await house.told()
                 house.backend.type("!st2 restart nginx on web1", as: "@bob")
@@ -101,9 +113,10 @@ import Testing
                 _ = try await browser.see("#who")
                 try await browser.click("input[value=api_key]")
                 try await browser.capture("4-form-api-key", into: output)
-                try await browser.type("tulip", into: "#word")
+                try await browser.type("tulip-garden", into: "#word")
                 try await browser.type("key-of-alice", into: "#api_key")
                 try await browser.click("#submit")
+                try await Self.agree(browser)
                 note("API key", "now run in StackStorm as alice", try await browser.see("#outcome"))
                 _ = await house.told()
 
@@ -134,6 +147,7 @@ import Testing
                     try await browser.see("#error"))
                 try await browser.type("password-of-alice", into: "#password")
                 try await browser.click("#submit")
+                try await Self.agree(browser)
                 note(
                     "then the right one", "now run in StackStorm as alice", try await browser.see("#outcome"))
                 _ = await house.told()
@@ -150,6 +164,7 @@ import Testing
                 note("its owner is told", "Somebody opened your login link a second time", await house.told())
                 try await browser.show(first)
                 try await Self.fill(browser)
+                try await Self.agree(browser)
                 note(
                     "the first page goes on", "now run in StackStorm as alice",
                     try await browser.see("#outcome"))
@@ -166,7 +181,7 @@ import Testing
                 let preview = try await house.web.execute(HTTPClientRequest(url: link), timeout: .seconds(10))
                 #expect(preview.status == .ok)
                 try await browser.go(to: link)
-                note("after a link preview (GET)", "For @frank on test", try await browser.see("#who"))
+                note("after a link preview (GET)", "@frank on test", try await browser.see("#who"))
 
                 // Expired before it was opened, and while it is open.
                 link = try await house.link("@grace")
@@ -189,6 +204,7 @@ import Testing
                 try await browser.capture("9-stackstorm-down", into: output)
                 await house.stackStorm.setFault(nil, for: .tokens)
                 try await browser.click("#submit")
+                try await Self.agree(browser)
                 note(
                     "StackStorm up again", "now run in StackStorm as alice", try await browser.see("#outcome")
                 )
@@ -204,15 +220,28 @@ import Testing
                 _ = try await browser.see("#who")
                 try await browser.show(first)
                 try await Self.fill(browser)
+                try await Self.agree(browser)
                 note(
                     "two tabs: the first", "now run in StackStorm as alice", try await browser.see("#outcome")
                 )
-                #expect(await house.backend.next()?.address.place == .direct("@ivan"))
+                #expect(await house.heard()?.address.place == .direct("@ivan"))
                 try await browser.show(second)
                 try await Self.fill(browser, "bob")
+                try await Self.agree(browser)
                 note(
                     "two tabs: the second", "now run in StackStorm as bob", try await browser.see("#outcome"))
-                #expect(await house.backend.next()?.address.place == .direct("@judy"))
+                #expect(await house.heard()?.address.place == .direct("@judy"))
+
+                // Somebody was sent the link and the word of another.
+                try await browser.go(to: try await house.link("@mallory"))
+                _ = try await browser.see("#who")
+                try await Self.fill(browser)
+                note("whose chat account it is", "@mallory on test", try await browser.see("#confirm-person"))
+                try await browser.click("#decline")
+                note("declined", "This login is cancelled", try await browser.see("#outcome"))
+                note("who asked is told", "was cancelled on its page", await house.told())
+                house.backend.type("!st2 echo x", as: "@mallory")
+                note("and has no rights", "You are not logged in", await house.told())
 
                 // Without the cookie, and without a link.
                 try await browser.go(to: try await house.link("@kim"))

@@ -6,9 +6,11 @@ import Testing
 @Suite struct LoginBookTests {
     private static let start = ContinuousClock.now
 
+    private static let login = ProvenLogin(account: "alice", begin: { _ in "ok" }, decline: { _ in })
+
     private static func request(_ key: String = "alice", word: String = "tulip") -> LoginRequest {
         LoginRequest(
-            key: key, person: "@\(key) on test", word: Secret(word), check: { _ in .accepted { "ok" } },
+            key: key, person: "@\(key) on test", word: Secret(word), check: { _ in .proven(login) },
             happened: { _, _ in })
     }
 
@@ -44,8 +46,11 @@ import Testing
         var (book, page, link) = try Self.opened()
         #expect(throws: LoginBook.Fault.alreadyOpened) { try Self.open(&book, link) }
         guard case .check = try Self.begin(&book, page) else { throw LoginBook.Fault.unknown }
-        let left2 = book.finish(page: page.page, .accepted { "ok" }, at: Self.start)
+        let left2 = book.finish(page: page.page, .proven(Self.login), at: Self.start)
         #expect(left2 == 2)
+        #expect(throws: LoginBook.Fault.alreadyOpened) { try Self.open(&book, link) }
+        #expect(throws: LoginBook.Fault.unconfirmed) { try Self.begin(&book, page) }
+        _ = try Self.confirm(&book, page)
         #expect(throws: LoginBook.Fault.used) { try Self.open(&book, link) }
         #expect(throws: LoginBook.Fault.used) { try Self.begin(&book, page) }
         #expect(throws: LoginBook.Fault.unknown) {
@@ -134,7 +139,7 @@ import Testing
             var (book, page, _) = try Self.opened()
             _ = try Self.begin(&book, page)
             if isReplaced { _ = try Self.prepare(&book) } else { book.withdraw("alice") }
-            let left = book.finish(page: page.page, .accepted { "ok" }, at: Self.start)
+            let left = book.finish(page: page.page, .proven(Self.login), at: Self.start)
             #expect(left == nil)
         }
     }
@@ -159,5 +164,53 @@ import Testing
         let link = try book.prepare(request, at: Self.start).reveal()
         let page = try Self.open(&book, link)
         guard case .check = try Self.begin(&book, page, word: typed) else { throw LoginBook.Fault.unknown }
+    }
+
+    private static func confirm(
+        _ book: inout LoginBook, _ page: LoginBook.Opened, account: String? = "alice", after: Duration = .zero
+    ) throws(LoginBook.Fault) -> ProvenLogin {
+        try book.confirm(
+            page: page.page, cookie: page.cookie.reveal(), token: page.token.reveal(), account: account,
+            at: start + after)
+    }
+
+    /// A book with one page on which an account was proven.
+    private static func proven() throws -> (LoginBook, LoginBook.Opened) {
+        var (book, page, _) = try opened()
+        _ = try begin(&book, page)
+        _ = book.finish(page: page.page, .proven(login), at: start)
+        return (book, page)
+    }
+
+    @Test func `nothing is proven before it is confirmed, and it is confirmed once`() throws {
+        var (book, page, _) = try Self.opened()
+        #expect(throws: LoginBook.Fault.unproven) { try Self.confirm(&book, page) }
+        (book, page) = try Self.proven()
+        #expect(throws: LoginBook.Fault.unconfirmed) { try Self.begin(&book, page) }
+        #expect(throws: LoginBook.Fault.notThisPage) { try Self.confirm(&book, page, account: "bob") }
+        #expect(throws: LoginBook.Fault.notThisPage) {
+            try book.confirm(page: page.page, cookie: page.cookie.reveal(), token: "x", account: nil, at: Self.start)
+        }
+        let login = try Self.confirm(&book, page)
+        #expect(login.account == "alice")
+        #expect(throws: LoginBook.Fault.used) { try Self.confirm(&book, page) }
+    }
+
+    @Test func `what was declined, withdrawn or left for ten minutes is not confirmed any more`() throws {
+        var (book, page) = try Self.proven()
+        _ = try Self.confirm(&book, page, account: nil)
+        #expect(throws: LoginBook.Fault.declined) { try Self.confirm(&book, page) }
+        (book, page) = try Self.proven()
+        book.withdraw("alice")
+        #expect(throws: LoginBook.Fault.unknown) { try Self.confirm(&book, page) }
+        (book, page) = try Self.proven()
+        #expect(throws: LoginBook.Fault.expired) { try Self.confirm(&book, page, after: .seconds(601)) }
+    }
+
+    @Test func `a link has 192 random bits that an address can hold`() throws {
+        var book = LoginBook()
+        let links = try (0..<100).map { try Self.prepare(&book, "p\($0)") }
+        #expect(Set(links).count == 100)
+        #expect(links.allSatisfy { $0.utf8.count == 48 && $0.wholeMatch(of: /[0-9a-f]+/) != nil })
     }
 }

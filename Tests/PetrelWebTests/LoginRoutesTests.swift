@@ -26,7 +26,13 @@ import Testing
                     .map { ($0.path, $0) })
         }
 
-        func prepare(_ check: @escaping @Sendable (LoginProof) async -> LoginVerdict = { _ in .accepted { "welcome" } })
+        static func login(_ text: String) -> ProvenLogin {
+            ProvenLogin(account: "alice", begin: { _ in text }, decline: { _ in })
+        }
+
+        func prepare(
+            _ check: @escaping @Sendable (LoginProof) async -> LoginVerdict = { _ in .proven(Self.login("welcome")) }
+        )
             throws -> String
         {
             try logins.prepare(
@@ -61,6 +67,15 @@ import Testing
             )
         }
 
+        func confirm(_ page: (body: [String: JSONValue], headers: [String: String]), agrees: Bool = true) async throws
+            -> (status: Int, json: JSONValue, headers: [String: String])
+        {
+            let body: JSONValue = [
+                "page": page.body["page"] ?? .null, "account": "alice", "agrees": .bool(agrees),
+            ]
+            return try await post("/login/confirm", body) { $0.headers.merge(page.headers) { _, new in new } }
+        }
+
         func logIn(_ page: (body: [String: JSONValue], headers: [String: String]), word: String = "tulip") async throws
             -> (status: Int, json: JSONValue, headers: [String: String])
         {
@@ -72,6 +87,65 @@ import Testing
         }
     }
 
+    @Test(arguments: [
+        ("no cookie", 403), ("another token", 403), ("another account", 403), ("no answer", 400), ("no account", 400),
+        ("before the proof", 409), ("wrong origin", 403),
+    ]) func `a bad confirmation is refused, and nothing begins`(what: String, status: Int) async throws {
+        let desk = try Desk()
+        let begun = Locked(0)
+        let page = try await desk.open(
+            try desk.prepare { _ in
+                .proven(
+                    ProvenLogin(
+                        account: "alice",
+                        begin: { _ in
+                            begun.withLock { $0 += 1 }
+                            return "in"
+                        }, decline: { _ in }))
+            })
+        if what != "before the proof" { #expect(try await desk.logIn(page).json["outcome"] == "proven") }
+        var body: [String: JSONValue] = ["page": page.body["page"] ?? .null, "account": "alice", "agrees": true]
+        switch what {
+        case "another account": body["account"] = "bob"
+        case "no answer": body["agrees"] = "yes"
+        case "no account": body["account"] = nil
+        default: break
+        }
+        let answer = try await desk.post("/login/confirm", .object(body)) { request in
+            request.headers.merge(page.headers) { _, new in new }
+            switch what {
+            case "no cookie": request.headers["cookie"] = nil
+            case "another token": request.headers["x-petrel-token"] = "x"
+            case "wrong origin": request.headers["origin"] = "https://evil.example.com"
+            default: break
+            }
+        }
+        #expect(answer.status == status && begun.value == 0, "\(answer.json)")
+    }
+
+    @Test func `a person at the wrong page declines: nothing begins, and the link is over`() async throws {
+        let desk = try Desk()
+        let told = Locked<[String]>([])
+        let page = try await desk.open(
+            try desk.prepare { _ in
+                .proven(
+                    ProvenLogin(
+                        account: "alice",
+                        begin: { _ in
+                            told.withLock { $0.append("begun") }
+                            return "in"
+                        }, decline: { _ in told.withLock { $0.append("declined") } }))
+            })
+        _ = try await desk.logIn(page)
+        #expect(try await desk.confirm(page, agrees: false).json["outcome"] == "declined")
+        #expect(try await desk.confirm(page).status == 410)
+        #expect(told.value == ["declined"])
+    }
+
+    @Test func `a name cannot turn or hide what the page shows`() {
+        #expect(LoginRoutes.shown("@ali\u{202E}ec\u{200B}\n") == "@ali\u{FFFD}ec\u{FFFD}\u{FFFD}")
+    }
+
     @Test func `a login, start to end`() async throws {
         let desk = try Desk()
         let proofs = Locked<[String]>([])
@@ -79,15 +153,16 @@ import Testing
             if case .password(let name, let password) = proof {
                 proofs.withLock { $0.append("\(name) \(password) \(password.reveal())") }
             }
-            return .accepted { "You are logged in." }
+            return .proven(Desk.login("You are logged in."))
         }
         let opened = try await desk.post("/login/open", ["link": .string(link)])
         #expect(opened.status == 200 && opened.json["person"] == "@alice on test")
         let cookie = try #require(opened.headers["set-cookie"])
-        for part in ["HttpOnly", "SameSite=Strict", "Secure", "Max-Age=5"] {
+        #expect(cookie.hasPrefix("__Host-petrel_login_"))
+        for part in ["HttpOnly", "SameSite=Strict", "Secure", "Path=/", "Max-Age=5"] {
             #expect(cookie.contains(part), "\(cookie)")
         }
-        #expect(!cookie.contains("Path"))
+        #expect(!cookie.contains("Domain"))
         #expect(opened.headers["content-security-policy"]?.contains("default-src 'none'") == true)
         #expect(opened.headers["cache-control"] == "no-store")
         let again = try await desk.post("/login/open", ["link": .string(link)])
@@ -103,7 +178,19 @@ import Testing
             $0.headers["cookie"] = String(cookie.prefix { $0 != ";" })
             $0.headers["x-petrel-token"] = opened.json["token"]?.string
         }
-        #expect(answer.status == 200 && answer.json["outcome"] == "accepted")
+        #expect(answer.status == 200 && answer.json["outcome"] == "proven")
+        #expect(answer.json["person"] == "@alice on test" && answer.json["account"] == "alice")
+        let page = (
+            body: ["page": opened.json["page"] ?? .null],
+            headers: [
+                "cookie": String(cookie.prefix { $0 != ";" }), "x-petrel-token": opened.json["token"]?.string ?? "",
+            ]
+        )
+        let confirmed = try await desk.confirm(page)
+        #expect(confirmed.json["outcome"] == "accepted" && confirmed.json["message"] == "You are logged in.")
+        let cleared = try #require(confirmed.headers["set-cookie"])
+        for part in ["Max-Age=0", "Path=/", "Secure"] { #expect(cleared.contains(part)) }
+        #expect(try await desk.confirm(page).status == 410)
         #expect(proofs.value == ["alice ••• hunter2"])
         // Replayed: nothing happens, and nothing is asked.
         let replay = try await desk.post("/login/authenticate", body) {
@@ -112,7 +199,7 @@ import Testing
         }
         #expect(replay.status == 410 && desk.checked.value == 1)
         for secret in [
-            link, "hunter2", "tulip", opened.json["token"]?.string ?? "-", String(cookie.dropFirst(30).prefix(20)),
+            link, "hunter2", "tulip", opened.json["token"]?.string ?? "-", String(cookie.dropFirst(38).prefix(20)),
         ] {
             #expect(!desk.log.value.contains { $0.contains(secret) })
         }
@@ -179,8 +266,8 @@ import Testing
             case "another cookie": request.headers["cookie"] = (page.headers["cookie"] ?? "") + "x"
             case "no token": request.headers["x-petrel-token"] = nil
             case "another token": request.headers["x-petrel-token"] = "x"
-            case "another page": request.headers["cookie"] = "petrel_login_0123456789abcdef=x"
-            case "out of order": request.headers["cookie"] = "petrel_login_0123456789abcdef=x"
+            case "another page": request.headers["cookie"] = "__Host-petrel_login_0123456789abcdef=x"
+            case "out of order": request.headers["cookie"] = "__Host-petrel_login_0123456789abcdef=x"
             case "wrong origin": request.headers["origin"] = "https://evil.example.com"
             case "no JSON": request.body = [0xFF, 0xFE]
             default: break
@@ -242,7 +329,8 @@ import Testing
     @Test func `StackStorm down costs no try`() async throws {
         let desk = try Desk()
         let isDown = Locked(true)
-        let page = try await desk.open(try desk.prepare { _ in isDown.value ? .undecided("down") : .accepted { "ok" } })
+        let page = try await desk.open(
+            try desk.prepare { _ in isDown.value ? .undecided("down") : .proven(Desk.login("ok")) })
         for _ in 0..<5 {
             let answer = try await desk.logIn(page)
             #expect(answer.status == 503 && answer.json["tries_left"] == 3)
@@ -265,5 +353,6 @@ import Testing
             $0.headers["origin"] = "http://127.0.0.1:3141"
         }
         #expect(answer.headers["set-cookie"]?.contains("Secure") == false)
+        #expect(answer.headers["set-cookie"]?.contains("__Host-") == false)
     }
 }

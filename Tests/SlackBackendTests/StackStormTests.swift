@@ -340,7 +340,7 @@ import Testing
         let page = try #require(URL(string: "https://petrel.example.com/"))
         try await Self.run(page: page) { house in
             for (number, (user, name)) in [("U1", "alice"), ("U2", "bob")].enumerated() {
-                try await house.workspace.say("!st2session_start tulip", user: user, channel: nil)
+                try await house.workspace.say("!st2session_start tulip-garden", user: user, channel: nil)
                 let link = try await house.workspace.message(after: number * 2)
                 #expect(link["text"]?.string?.contains("https://petrel.example.com/#link-") == true)
                 #expect(link["unfurl_links"] == .bool(false) || link["unfurl_links"] == "false")

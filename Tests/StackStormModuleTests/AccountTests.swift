@@ -34,11 +34,11 @@ import Testing
     private static func logIn(_ bench: Bench, _ desk: TestDesk, _ person: String = "@alice", _ proof: LoginProof)
         async throws
     {
-        bench.backend.type("!st2session_start tulip", as: person, in: nil)
+        bench.backend.type("!st2session_start tulip-garden", as: person, in: nil)
         let link = try #require(await bench.backend.next())
         #expect(link.reply.isConfidential && link.reply.isPrivate)
         #expect(link.reply.text.contains("https://petrel.example.com/#link-"))
-        guard case .accepted = try await desk.enter(proof) else {
+        guard case .proven = try await desk.enter(proof) else {
             Issue.record("the login of \(person) was refused")
             return
         }
@@ -92,7 +92,7 @@ import Testing
 
     @Test func `what StackStorm does not accept is refused, and what it cannot say is not`() async throws {
         try await Self.run { bench, desk in
-            bench.backend.type("!st2session_start tulip", as: "@alice", in: nil)
+            bench.backend.type("!st2session_start tulip-garden", as: "@alice", in: nil)
             _ = await bench.backend.next()
             for proof: LoginProof in [
                 .password(name: "alice", password: Secret("wrong")),
@@ -113,7 +113,7 @@ import Testing
                 }
             }
             await bench.stackStorm.setFault(nil, for: .tokens)
-            guard case .accepted = try await desk.enter(Self.alice) else {
+            guard case .proven = try await desk.enter(Self.alice) else {
                 Issue.record("the right password was refused")
                 return
             }
@@ -191,9 +191,9 @@ import Testing
             #expect(reply.contains("works in a direct chat only") && reply.contains("choose another"))
             bench.backend.type("!st2session_start", in: nil)
             #expect(await bench.text().hasPrefix("Write `!st2session_start WORD`"))
-            bench.backend.type("!st2session start my word", in: nil)
+            bench.backend.type("!st2session start my own word", in: nil)
             #expect(await bench.text().contains("#link-1"))
-            #expect(desk.requests.value.first?.word.reveal() == "my word")
+            #expect(desk.requests.value.first?.word.reveal() == "my own word")
             #expect(
                 bench.host.audit.all.map(\.line) == [
                     "st2session_start •••", "st2session_start", "st2session_start •••",
@@ -215,7 +215,7 @@ import Testing
                     let module = try StackStormModule(settings, logger: Bench.logger, logins: desk)
                     try await TestHost([backend], store: store).run([module]) {
                         if isFirst {
-                            backend.type("!st2session_start tulip", in: nil)
+                            backend.type("!st2session_start tulip-garden", in: nil)
                             _ = await backend.next()
                             _ = try await desk.enter(Self.alice)
                             _ = await backend.next()
@@ -241,7 +241,7 @@ import Testing
             let (first, second) = (RecordingBackend(name: "a"), RecordingBackend(name: "b"))
             let module = try StackStormModule(settings, logger: Bench.logger, logins: desk)
             try await TestHost([first, second]).run([module]) {
-                first.type("!st2session_start tulip", in: nil)
+                first.type("!st2session_start tulip-garden", in: nil)
                 _ = await first.next()
                 _ = try await desk.enter(Self.alice)
                 #expect(await first.next()?.reply.text.hasPrefix("You are logged in") == true)
@@ -257,7 +257,7 @@ import Testing
 
     @Test func `without logins the commands say so, and help does not list them`() async throws {
         try await Bench.run { bench in
-            bench.backend.type("!st2session_start tulip", in: nil)
+            bench.backend.type("!st2session_start tulip-garden", in: nil)
             #expect(await bench.text().hasPrefix("Everybody here acts as the bot's own StackStorm account"))
             #expect(bench.module.commands.filter(\.isListed).map(\.name) == ["st2", "st2help"])
         }
@@ -266,7 +266,7 @@ import Testing
     @Test func `whoever is bound to no account can neither log in nor run anything`() async throws {
         try await Self.run { bench, desk in
             let guest = Person(id: "ops@conference/alice", name: "@alice", isStable: false)
-            for (number, text) in ["!st2session_start tulip", "!st2 echo x"].enumerated() {
+            for (number, text) in ["!st2session_start tulip-garden", "!st2 echo x"].enumerated() {
                 bench.host.host.receive(ChatMessage(id: "g\(number)", sender: guest, text: text), from: "test")
             }
             let replies = [await bench.text(), await bench.text()]
@@ -278,7 +278,7 @@ import Testing
 
     @Test func `a login that was withdrawn while StackStorm was asked never begins`() async throws {
         try await Self.run { bench, desk in
-            bench.backend.type("!st2session_start tulip", as: "@alice", in: nil)
+            bench.backend.type("!st2session_start tulip-garden", as: "@alice", in: nil)
             _ = await bench.backend.next()
             _ = try await desk.enter(Self.alice, isWithdrawn: true)
             bench.backend.type("!st2 echo x", as: "@alice")
@@ -288,7 +288,7 @@ import Testing
 
     @Test func `what happens to a link is in the audit, and its owner is told`() async throws {
         try await Self.run { bench, desk in
-            bench.backend.type("!st2session_start tulip", as: "@alice", in: nil)
+            bench.backend.type("!st2session_start tulip-garden", as: "@alice", in: nil)
             _ = await bench.backend.next()
             let request = try #require(desk.requests.value.last)
             for event: LoginEvent in [.opened, .openedAgain, .wrongWord, .refusedProof, .withdrawn] {
@@ -300,7 +300,9 @@ import Testing
             #expect(
                 bench.host.audit.all.dropFirst().allSatisfy { $0.reason.contains("192.0.2.1") && $0.name == "@alice" })
             _ = try await desk.enter(Self.alice)
-            #expect(bench.host.audit.all.last?.reason == "logged in to StackStorm as alice by user name and password")
+            #expect(
+                bench.host.audit.all.last?.reason
+                    == "logged in to StackStorm as alice by user name and password, from 192.0.2.1")
         }
     }
 
@@ -308,13 +310,51 @@ import Testing
         async throws
     {
         try await Self.run { bench, _ in
-            bench.backend.type("!st2 session_start hunter2", in: nil)
+            bench.backend.type("!st2 session_start hunter2-hunter2", in: nil)
             #expect(await bench.text().contains("#link-1"))
             bench.backend.type("!st2session_list foo", as: "@root")
             #expect(await bench.text() == "`!st2session_list` takes nothing after it.")
-            bench.backend.type("!st2session_strat hunter2", in: nil)
+            bench.backend.type("!st2session_strat hunter2-hunter2", in: nil)
             #expect(await bench.text().contains("hunter2") == false)
             #expect(bench.host.audit.all.first?.line == "st2session_start •••")
+        }
+    }
+
+    @Test(arguments: ["a", "tulip", "sevenxx", "a      b", "ééé"])
+    func `a word of fewer than eight characters is refused and told`(
+        word: String
+    ) async throws {
+        try await Self.run { bench, desk in
+            bench.backend.type("!st2session_start \(word)", in: nil)
+            #expect(await bench.text() == "That word is too short: it needs at least 8 characters. Choose another one.")
+            #expect(desk.requests.value.isEmpty)
+        }
+    }
+
+    @Test func `another chat account that acts as mine is told to me, once`() async throws {
+        try await Self.run { bench, desk in
+            try await Self.logIn(bench, desk, "@alice", Self.alice)
+            for isFirst in [true, false] {
+                try await Self.logIn(bench, desk, "@mallory", Self.alice)
+                guard isFirst else { continue }
+                let told = try #require(await bench.backend.next())
+                #expect(told.address.place == .direct("@alice") && told.reply.isPrivate)
+                for part in ["@mallory", "192.0.2.1", "!st2session_cancel "] { #expect(told.reply.text.contains(part)) }
+            }
+            bench.backend.type("!st2session_end", as: "@mallory", in: nil)
+            #expect(await bench.text() == "You are logged out of StackStorm.")
+        }
+    }
+
+    @Test func `who declines on the page gives nobody anything, and whoever asked is told`() async throws {
+        try await Self.run { bench, desk in
+            bench.backend.type("!st2session_start tulip-garden", as: "@mallory", in: nil)
+            _ = await bench.backend.next()
+            _ = try await desk.enter(Self.alice, agrees: false)
+            #expect(await bench.text().hasPrefix("The login that you asked for was cancelled on its page"))
+            bench.backend.type("!st2 echo x", as: "@mallory")
+            #expect(await bench.text().hasPrefix("You are not logged in"))
+            #expect(bench.host.audit.all.contains { $0.reason.contains("as alice was declined") && !$0.isAllowed })
         }
     }
 }

@@ -96,7 +96,7 @@ extension ServerTests {
             let alice = try await house.server.person("alice")
             // What was said before the bot is there comes delayed, and is left out.
             try await alice.saw("petrel")
-            try alice.say("!st2session_start tulip", to: "petrel@localhost")
+            try alice.say("!st2session_start tulip-garden", to: "petrel@localhost")
             let link = try await alice.heard("https://petrel.example.com/#link-")
             #expect(link["xml"]?.string?.contains("no-store") == true)
             try await house.desk.enter(.password(name: "alice", password: Secret("demo")))

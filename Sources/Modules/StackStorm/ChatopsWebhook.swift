@@ -1,4 +1,5 @@
 import Foundation
+import Logging
 public import PetrelKit
 import StackStormClient
 
@@ -7,6 +8,9 @@ public struct ChatopsWebhook: WebRoutes {
     private let announcer: Announcer
     private let storage: any Storage
     private let secret: Secret?
+    private let logger: Logger
+    /// When it was last told that somebody does not have the secret.
+    private let told = Locked<ContinuousClock.Instant?>(nil)
 
     /// - Parameters:
     ///   - format: how messages are written.
@@ -14,16 +18,33 @@ public struct ChatopsWebhook: WebRoutes {
     public init(host: some ModuleHost, secret: Secret?, format: ResultFormat = .text, defaultBackend: String? = nil) {
         announcer = Announcer(host: host, writer: ResultWriter(format: format), defaultBackend: defaultBackend)
         storage = host.storage
+        logger = host.logger
         self.secret = secret
     }
 
-    public var routes: [WebRoute] { [WebRoute(.post, "/chatops/message") { await answer($0) }] }
+    public var routes: [WebRoute] {
+        [WebRoute(.post, "/chatops/message") { await answer($0) }.refusing { refusal(of: $0) }]
+    }
+
+    /// Refuses a request without the secret, before its body is read.
+    private func refusal(of request: WebRequest) -> WebResponse? {
+        let (scheme, sent) = (request.headers["authorization"] ?? "").firstWord
+        if let secret, scheme.isKeyword("bearer"), secret.matches(sent) { return nil }
+        // What anybody may send as often as they like must not fill the log.
+        let isFirst = told.withLock { told in
+            guard told.map({ $0.duration(to: .now) > .seconds(60) }) ?? true else { return false }
+            told = .now
+            return true
+        }
+        logger.log(
+            level: isFirst ? .notice : .debug,
+            "A message for chat was refused from \(request.origin): the secret is missing or wrong.")
+        return .text("The header Authorization must be Bearer with web.webhook_secret.", status: 403)
+    }
 
     private func answer(_ request: WebRequest) async -> WebResponse {
-        let words = (request.headers["authorization"] ?? "").split(separator: " ", maxSplits: 1)
-        guard let secret, words.count == 2, words[0].lowercased() == "bearer", secret.matches(String(words[1])) else {
-            return .text("The header Authorization must be Bearer with web.webhook_secret.", status: 403)
-        }
+        // Also for callers that have no server before it.
+        if let refusal = refusal(of: request) { return refusal }
         let announcement: Announcement
         do {
             announcement = try JSONDecoder().decode(Announcement.self, from: Data(request.body))

@@ -121,7 +121,8 @@ public final class StackStormModule: BotModule, StatusReporting, GaugeReporting 
                 host.logger.error("The stored logins of an earlier configuration could not be removed: \(error)")
             }
         }
-        let accounts = Accounts(isKept ? sealed : MemoryRecords(), logger: host.logger, now: now)
+        let links: any RecordCollection = isKept ? host.storage.records("account_links") : MemoryRecords()
+        let accounts = Accounts(isKept ? sealed : MemoryRecords(), links: links, logger: host.logger, now: now)
         await accounts.restore(for: settings.place)
         self.accounts.withLock { $0 = accounts }
     }

@@ -4,6 +4,10 @@ import PetrelKit
 struct LoginAnswer: Error {
     enum Outcome: String {
         case opened, accepted
+        /// StackStorm accepts it; nothing begins before it is confirmed.
+        case proven
+        /// Cancelled by the person at the page.
+        case declined
         /// Wrong, and there is another try.
         case refused
         /// Nothing more can be done with this link.
@@ -42,6 +46,11 @@ struct LoginAnswer: Error {
         case .tooManyTries: self.init(410, .ended, "There were too many wrong tries with this link. \(again)")
         case .notThisPage:
             self.init(403, .foreign, "This page has not opened the link, or its cookie is gone. \(again)")
+        case .unconfirmed:
+            self.init(409, .busy, "This login is proven already. Confirm it or cancel it on the page.")
+        case .unproven: self.init(409, .busy, "There is nothing to confirm. Log in on this page first.")
+        case .declined:
+            self.init(410, .ended, "This login was cancelled: the link does not work any more. \(again)")
         case .busy: self.init(409, .busy, "The last try is still being looked into. Please wait a moment.")
         }
     }
@@ -68,20 +77,4 @@ struct LoginAnswer: Error {
         let body = (try? JSONValue.encode(JSONValue.object(object))) ?? []
         return WebResponse(status: status, headers: headers, body: body)
     }
-}
-
-/// What a browser is told about everything that has to do with logins.
-enum SecurityHeaders {
-    static let all = [
-        "cache-control": "no-store",
-        "content-security-policy":
-            "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; base-uri 'none'; "
-            + "form-action 'none'; frame-ancestors 'none'",
-        "cross-origin-opener-policy": "same-origin",
-        "cross-origin-resource-policy": "same-origin",
-        "permissions-policy": "camera=(), geolocation=(), microphone=()",
-        "referrer-policy": "no-referrer",
-        "x-content-type-options": "nosniff",
-        "x-frame-options": "DENY",
-    ]
 }

@@ -34,6 +34,12 @@ struct LoginBook {
         case notThisPage
         /// The last try is still looked into.
         case busy
+        /// The account is proven, and the page has to confirm it.
+        case unconfirmed
+        /// There is nothing to confirm.
+        case unproven
+        /// The person at the page declined.
+        case declined
     }
 
     /// What came of a link.
@@ -59,9 +65,21 @@ struct LoginBook {
         case wrongWord(LoginRequest, triesLeft: Int)
     }
 
+    /// What only the page that opened the link has.
+    private struct Keys {
+        var cookie = Secret(LoginBook.random(bytes: 32))
+        var token = Secret(LoginBook.random(bytes: 32))
+
+        /// Both are always compared, so that the time tells nothing.
+        func match(cookie: String, token: String) -> Bool {
+            [self.cookie.matches(cookie), self.token.matches(token)] == [true, true]
+        }
+    }
+
     private enum State {
         case issued
-        case opened(cookie: Secret, token: Secret)
+        case opened(Keys)
+        case proven(Keys, ProvenLogin)
         case over(Fault)
     }
 
@@ -93,7 +111,7 @@ struct LoginBook {
         }
         withdraw(request.key)
         guard entries.count < limits.capacity, wrong.count < limits.capacity else { throw .full }
-        let link = UUID().uuidString.lowercased()
+        let link = Self.random(bytes: 24)
         let page = Self.random(bytes: 8)
         entries[link] = Entry(request: request, page: page, issued: now, tries: limits.tries)
         linksByPage[page] = link
@@ -118,37 +136,43 @@ struct LoginBook {
 
     /// Opens a link for the first and only time.
     mutating func open(_ link: String, at now: ContinuousClock.Instant) throws(Fault) -> Opening {
+        forget(at: now)
         guard let entry = entries[link] else { throw .unknown }
         switch entry.state {
         case .over(let fault): throw fault
-        case .opened:
+        case .opened, .proven:
             entries[link]?.wasOpenedAgain = true
             return .again(entry.wasOpenedAgain ? nil : entry.request)
         case .issued: break
         }
         let left = try timeLeft(of: entry, at: now)
-        let (cookie, token) = (Secret(Self.random(bytes: 32)), Secret(Self.random(bytes: 32)))
-        entries[link]?.state = .opened(cookie: cookie, token: token)
+        let keys = Keys()
+        entries[link]?.state = .opened(keys)
         let opened = Opened(
-            page: entry.page, cookie: cookie, token: token, person: entry.request.person,
+            page: entry.page, cookie: keys.cookie, token: keys.token, person: entry.request.person,
             secondsLeft: Int(left.components.seconds), tries: entry.tries)
         return .first(opened, entry.request)
+    }
+
+    /// The login of a page, for the page itself only.
+    private func login(of page: String, cookie: String, token: String) throws(Fault) -> (link: String, entry: Entry) {
+        guard let link = linksByPage[page], let entry = entries[link] else { throw .unknown }
+        switch entry.state {
+        case .over(let fault): throw fault
+        case .issued: throw .notThisPage
+        case .opened(let keys), .proven(let keys, _):
+            guard keys.match(cookie: cookie, token: token) else { throw .notThisPage }
+        }
+        return (link, entry)
     }
 
     /// Begins one try, which is used up from this moment on: no number of requests at once makes more of them.
     mutating func begin(
         page: String, cookie: String, token: String, word: String, at now: ContinuousClock.Instant
     ) throws(Fault) -> Try {
-        guard let link = linksByPage[page], let entry = entries[link] else { throw .unknown }
-        switch entry.state {
-        case .over(let fault): throw fault
-        case .issued: throw .notThisPage
-        case .opened(let ownCookie, let ownToken):
-            // Both are always compared, so that the time tells nothing.
-            let isOwn = [ownCookie.matches(cookie), ownToken.matches(token)]
-            guard isOwn == [true, true] else { throw .notThisPage }
-        }
+        let (link, entry) = try login(of: page, cookie: cookie, token: token)
         _ = try timeLeft(of: entry, at: now)
+        guard case .opened = entry.state else { throw .unconfirmed }
         if entry.isChecking { throw .busy }
         entries[link]?.tries -= 1
         guard entry.request.word.matches(LoginRequest.plain(word).reveal()) else {
@@ -165,13 +189,31 @@ struct LoginBook {
         guard let link = linksByPage[page], let entry = entries[link] else { return nil }
         entries[link]?.isChecking = false
         switch verdict {
-        case .accepted:
-            entries[link]?.state = .over(.used)
-            wrong[entry.request.key] = nil
+        case .proven(let login):
+            guard case .opened(let keys) = entry.state else { return nil }
+            entries[link]?.state = .proven(keys, login)
         case .undecided: entries[link]?.tries += 1
         case .refused: end(link, at: now)
         }
         return entries[link]?.tries
+    }
+
+    /// Ends the wait for the confirmation. Returns what begins now, where the person agreed, or is declined.
+    /// - Parameter account: what the page showed; nil where the person declines.
+    mutating func confirm(
+        page: String, cookie: String, token: String, account: String?, at now: ContinuousClock.Instant
+    ) throws(Fault) -> ProvenLogin {
+        let (link, entry) = try login(of: page, cookie: cookie, token: token)
+        guard case .proven(_, let login) = entry.state else { throw .unproven }
+        guard let account else {
+            entries[link]?.state = .over(.declined)
+            return login
+        }
+        _ = try timeLeft(of: entry, at: now)
+        guard login.account.utf8.elementsEqual(account.utf8) else { throw .notThisPage }
+        entries[link]?.state = .over(.used)
+        wrong[entry.request.key] = nil
+        return login
     }
 
     private mutating func end(_ link: String, at now: ContinuousClock.Instant) {
@@ -191,6 +233,10 @@ struct LoginBook {
         wrong = wrong.filter { $0.value.since.duration(to: now) < limits.memory }
         for (link, entry) in entries where entry.issued.duration(to: now) > limits.lifetime * 2 && !entry.isChecking {
             remove(link, entry)
+        }
+        // A credential that nobody confirmed does not stay in memory.
+        for (link, entry) in entries where limits.lifetime - entry.issued.duration(to: now) <= .zero {
+            if case .proven = entry.state { entries[link]?.state = .over(.expired) }
         }
     }
 

@@ -32,6 +32,7 @@ package struct LoginRoutes: WebRoutes {
         [
             WebRoute(.post, "/login/open", bodyLimit: Self.bodyLimit) { await answer($0, open) },
             WebRoute(.post, "/login/authenticate", bodyLimit: Self.bodyLimit) { await answer($0, authenticate) },
+            WebRoute(.post, "/login/confirm", bodyLimit: Self.bodyLimit) { await answer($0, confirm) },
         ]
     }
 
@@ -95,45 +96,106 @@ package struct LoginRoutes: WebRoutes {
         } catch {
             throw LoginAnswer(error, command)
         }
-        let isSecure = origins[request.headers["origin"] ?? ""] ?? true
-        // No path: the browser takes that of this request, wherever a proxy has put it.
-        let cookie =
-            "\(Self.cookie(opened.page))=\(opened.cookie.reveal()); HttpOnly; SameSite=Strict"
-            + "; Max-Age=\(opened.secondsLeft)" + (isSecure ? "; Secure" : "")
         return LoginAnswer(200, .opened, "")
             .with([
-                "person": .string(opened.person), "page": .string(opened.page),
+                "person": .string(Self.shown(opened.person)), "page": .string(opened.page),
                 "token": .string(opened.token.reveal()), "seconds_left": .integer(opened.secondsLeft),
                 "tries_left": .integer(opened.tries),
-            ]).with("set-cookie", cookie)
+            ]).with("set-cookie", cookie(opened.page, opened.cookie.reveal(), lasting: opened.secondsLeft, request))
+    }
+
+    /// What a page shows to prove that it is the one that opened the link.
+    private struct PageKeys {
+        var page: String
+        var cookie: String
+        var token: String
+    }
+
+    private func keys(_ request: WebRequest, _ body: [String: JSONValue]) throws(LoginAnswer) -> PageKeys {
+        let page = try text("page", in: body, atMost: 64)
+        guard let cookie = Self.cookies(request)[cookieName(page, request)],
+            let token = request.headers["x-petrel-token"]
+        else { throw LoginAnswer(LoginBook.Fault.notThisPage, command) }
+        return PageKeys(page: page, cookie: cookie, token: token)
     }
 
     private func authenticate(_ request: WebRequest, _ body: [String: JSONValue]) async throws -> LoginAnswer {
-        let page = try text("page", in: body, atMost: 64)
         let word = try text("word", in: body, atMost: 256)
         let proof = try proof(body)
-        guard let cookie = Self.cookies(request)[Self.cookie(page)], let token = request.headers["x-petrel-token"]
-        else {
-            throw LoginAnswer(LoginBook.Fault.notThisPage, command)
-        }
+        let keys = try keys(request, body)
         let outcome: OneTimeLogins.Outcome
         do {
             outcome = try await logins.attempt(
-                page: page, cookie: cookie, token: token, word: word, proof, from: request.origin)
+                page: keys.page, cookie: keys.cookie, token: keys.token, word: word, proof, from: request.origin)
         } catch {
             throw LoginAnswer(error, command)
         }
         switch outcome {
-        case .accepted(let text):
-            logger.info("A login was accepted from \(request.origin).")
-            return LoginAnswer(200, .accepted, text)
-                .with("set-cookie", "\(Self.cookie(page))=; HttpOnly; SameSite=Strict; Max-Age=0")
+        case .proven(let person, let account):
+            logger.info("A login was proven from \(request.origin), and waits for its confirmation.")
+            return LoginAnswer(200, .proven, "")
+                .with(["person": .string(Self.shown(person)), "account": .string(account)])
         case .undecided(let text, let left):
             throw LoginAnswer(503, .unavailable, text).with(["tries_left": .integer(left)])
         case .wrongWord(let left):
             throw refused("That is not the word that you chose in chat.", left).with(["field": "word"])
         case .refused(let text, let left): throw refused(text, left)
         }
+    }
+
+    private func confirm(_ request: WebRequest, _ body: [String: JSONValue]) async throws -> LoginAnswer {
+        guard let agrees = body["agrees"]?.bool else {
+            throw LoginAnswer(400, .malformed, "agrees must be true or false.")
+        }
+        let account = try text("account", in: body, atMost: 1_024)
+        let keys = try keys(request, body)
+        do {
+            guard agrees else {
+                try await logins.decline(
+                    page: keys.page, cookie: keys.cookie, token: keys.token, from: request.origin)
+                let text = "Nothing has begun, and what you entered was dropped. You can close this page."
+                return over(.declined, text, keys.page, request)
+            }
+            let text = try await logins.confirm(
+                page: keys.page, cookie: keys.cookie, token: keys.token, account: account, from: request.origin)
+            logger.info("A login was accepted from \(request.origin).")
+            return over(.accepted, text, keys.page, request)
+        } catch {
+            throw LoginAnswer(error, command)
+        }
+    }
+
+    /// The last answer to a page takes its cookie back.
+    private func over(
+        _ outcome: LoginAnswer.Outcome, _ text: String, _ page: String, _ request: WebRequest
+    ) -> LoginAnswer {
+        LoginAnswer(200, outcome, text).with("set-cookie", cookie(page, "", lasting: 0, request))
+    }
+
+    private func isSecure(_ request: WebRequest) -> Bool { origins[request.headers["origin"] ?? ""] ?? true }
+
+    /// One for each page, so that two tabs do not take each other's. The prefix binds it to this host and to TLS
+    /// (RFC 6265bis, 4.1.3.2); without TLS, on loopback, there can be none.
+    private func cookieName(_ page: String, _ request: WebRequest) -> String {
+        (isSecure(request) ? "__Host-" : "") + "petrel_login_\(page)"
+    }
+
+    private func cookie(_ page: String, _ value: String, lasting seconds: Int, _ request: WebRequest) -> String {
+        "\(cookieName(page, request))=\(value); Path=/; HttpOnly; SameSite=Strict; Max-Age=\(seconds)"
+            + (isSecure(request) ? "; Secure" : "")
+    }
+
+    /// A name as the page shows it: without scalars that cannot be seen or that turn what follows.
+    static func shown(_ name: String) -> String {
+        var shown = String.UnicodeScalarView()
+        for scalar in name.unicodeScalars {
+            switch scalar.properties.generalCategory {
+            case .control, .format, .lineSeparator, .paragraphSeparator, .privateUse, .unassigned:
+                shown.append("\u{FFFD}")
+            default: shown.append(scalar)
+            }
+        }
+        return String(shown)
     }
 
     private func refused(_ text: String, _ left: Int) -> LoginAnswer {
@@ -165,9 +227,6 @@ package struct LoginRoutes: WebRoutes {
         guard text.utf8.count <= limit else { throw LoginAnswer(400, .malformed, "\(key) is too long.") }
         return text
     }
-
-    /// One for each page, so that two tabs do not take each other's.
-    private static func cookie(_ page: String) -> String { "petrel_login_\(page)" }
 
     /// RFC 6265, 4.2.1.
     private static func cookies(_ request: WebRequest) -> [String: String] {

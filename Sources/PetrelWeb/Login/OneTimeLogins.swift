@@ -54,7 +54,8 @@ package final class OneTimeLogins: LoginDesk {
 
     /// What became of a try.
     enum Outcome: Sendable {
-        case accepted(String)
+        /// Nothing begins before the page has confirmed it.
+        case proven(person: String, account: String)
         case refused(String, triesLeft: Int)
         /// Nobody was asked.
         case wrongWord(triesLeft: Int)
@@ -81,7 +82,7 @@ package final class OneTimeLogins: LoginDesk {
             let end = self.now()
             guard let left = book.withLock({ $0.finish(page: page, verdict, at: end) }) else { throw .unknown }
             switch verdict {
-            case .accepted(let begin): return .accepted(await begin())
+            case .proven(let login): return .proven(person: request.person, account: login.account)
             case .undecided(let text): return .undecided(text, triesLeft: left)
             case .refused(let text):
                 await request.happened(.refusedProof, origin)
@@ -89,5 +90,31 @@ package final class OneTimeLogins: LoginDesk {
                 return .refused(text, triesLeft: left)
             }
         }
+    }
+
+    /// Begins a login that was confirmed on its page. Returns a text for the page.
+    func confirm(
+        page: String, cookie: String, token: String, account: String, from origin: String
+    ) async throws(LoginBook.Fault) -> String {
+        let login = try take(page, cookie, token, account)
+        return await login.begin(origin)
+    }
+
+    /// Drops a login whose chat account is not that of the person at the page.
+    func decline(page: String, cookie: String, token: String, from origin: String) async throws(LoginBook.Fault) {
+        let login = try take(page, cookie, token, nil)
+        await login.decline(origin)
+    }
+
+    private func take(
+        _ page: String, _ cookie: String, _ token: String, _ account: String?
+    ) throws(LoginBook.Fault) -> ProvenLogin {
+        let now = now()
+        let taken = book.withLock { book in
+            Result { () throws(LoginBook.Fault) -> ProvenLogin in
+                try book.confirm(page: page, cookie: cookie, token: token, account: account, at: now)
+            }
+        }
+        return try taken.get()
     }
 }

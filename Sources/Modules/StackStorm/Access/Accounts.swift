@@ -21,8 +21,24 @@ actor Accounts {
     private var endedAt: [Identity: Date] = [:]
     private static let mostEnded = 10_000
 
-    init(_ records: any RecordCollection, logger: Logger, now: @escaping @Sendable () -> Date) {
+    /// A chat account that has acted as an account of StackStorm.
+    struct Link: Codable, Sendable {
+        var owner: Identity
+        /// What people call the owner.
+        var name: String
+    }
+
+    private let linkRecords: any RecordCollection
+    private var links: [String: [Link]] = [:]
+    private static let mostLinks = 8
+
+    /// - Parameter links: who has acted as which account; no secrets.
+    init(
+        _ records: any RecordCollection, links: any RecordCollection = MemoryRecords(), logger: Logger,
+        now: @escaping @Sendable () -> Date
+    ) {
         self.records = records
+        linkRecords = links
         self.logger = logger
         self.now = now
     }
@@ -30,6 +46,7 @@ actor Accounts {
     /// Takes over what the last run kept. A session that cannot be read costs itself only.
     /// - Parameter stackStorm: where credentials are sent now; those for another are dropped.
     func restore(for stackStorm: String) async {
+        await restoreLinks()
         do {
             for record in try await records.all() {
                 do {
@@ -47,7 +64,35 @@ actor Accounts {
         } catch {
             logger.error("The stored logins cannot be read; people have to log in again: \(error)")
         }
+        // Logins that were kept before links were.
+        for session in sessions.values { link(session) }
         await dropExpired()
+    }
+
+    private func restoreLinks() async {
+        do {
+            for (key, value) in try await linkRecords.all() {
+                // One that cannot be read costs a message to its owner, no more.
+                links[key] = (try? JSONDecoder().decode([Link].self, from: Data(value))) ?? []
+            }
+        } catch is CancellationError {
+            return
+        } catch {
+            logger.error("Who has acted as which StackStorm account cannot be read: \(error)")
+        }
+    }
+
+    /// Notes that a chat account acts as an account of StackStorm. Returns who did before it; nobody where it did itself.
+    @discardableResult
+    func link(_ session: Session) -> [Link] {
+        let key = "\(session.stackStorm) \(session.account.lowercased())"
+        let before = links[key] ?? []
+        guard !before.contains(where: { $0.owner == session.owner }) else { return [] }
+        let all = Array((before + [Link(owner: session.owner, name: session.name)]).suffix(Self.mostLinks))
+        links[key] = all
+        // An array of texts always encodes.
+        if let value = try? JSONValue.encode(all) { linkRecords.put(value, for: key) }
+        return before
     }
 
     /// The session of somebody; nil where there is none. One that has expired ends here.

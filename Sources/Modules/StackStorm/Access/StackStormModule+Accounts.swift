@@ -46,28 +46,37 @@ extension StackStormModule {
 
     private func startLogin(_ invocation: Invocation) throws -> Reply {
         guard case .clientside(let page) = settings.access, let logins else { throw Refusal(starting) }
-        let word = invocation.arguments
-        guard !word.isEmpty else {
-            throw Refusal(
-                "Write `\(invocation.prefix)\(invocation.command) WORD` with a word of your choice: the login page will "
-                    + "ask you for it.")
-        }
-        guard word.utf8.count <= 256 else { throw Refusal("That word is too long; 256 bytes are the most.") }
-        let owner = Identity(invocation)
-        let person = invocation.message.sender
-        guard !word.contains(where: \.isNewline) else { throw Refusal("The word must be on one line.") }
-        let address = Address(backend: owner.backend, place: .direct(person.id))
+        let word = try word(invocation)
+        let asker = LoginAsker(
+            owner: Identity(invocation), person: invocation.message.sender, prefix: invocation.prefix)
         let link = try logins.prepare(
             LoginRequest(
-                key: loginKey(owner), person: "\(person.described) on \(owner.backend)", word: Secret(word),
-                check: { [self] proof in await check(proof, of: owner, person, at: address) },
-                happened: { [self] event, origin in
-                    await note(event, from: origin, owner, person, invocation.prefix, at: address)
-                }))
+                key: loginKey(asker.owner), person: asker.described, word: word,
+                check: { [self] proof in await check(proof, of: asker) },
+                happened: { [self] event, origin in await note(event, from: origin, asker) }))
         let minutes = logins.lifetime.inWords
         return Reply(
-            "Open this page within \(minutes) and give the word that you chose. It opens only once:\n"
-                + "\(page.absoluteString)#\(link.reveal())", isPrivate: true, isConfidential: true)
+            "Open this page within \(minutes) and give the word that you chose. It opens only once, and is for you alone: "
+                + "do not pass it on.\n\(page.absoluteString)#\(link.reveal())", isPrivate: true, isConfidential: true)
+    }
+
+    /// The word that somebody chose, or a refusal that says how to choose one.
+    private func word(_ invocation: Invocation) throws -> Secret {
+        let word = invocation.arguments
+        let least = LoginRequest.shortestWord
+        guard !word.isEmpty else {
+            throw Refusal(
+                "Write `\(invocation.prefix)\(invocation.command) WORD` with a word of at least \(least) characters of "
+                    + "your choice: the login page will ask you for it.")
+        }
+        guard word.utf8.count <= 256 else { throw Refusal("That word is too long; 256 bytes are the most.") }
+        guard !word.unicodeScalars.contains(where: CharacterSet.newlines.contains) else {
+            throw Refusal("The word must be on one line.")
+        }
+        guard LoginRequest.plain(word).reveal().unicodeScalars.count >= least else {
+            throw Refusal("That word is too short: it needs at least \(least) characters. Choose another one.")
+        }
+        return Secret(word)
     }
 
     private func loginKey(_ owner: Identity) -> String { "\(name)/\(owner.key)" }

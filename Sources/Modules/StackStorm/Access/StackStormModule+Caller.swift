@@ -52,7 +52,7 @@ extension StackStormModule {
     }
 
     func loginHint(_ prefix: String) -> String {
-        "Write `\(prefix)\(settings.commandName("session_start")) WORD`, with a word of your choice, to me in a direct "
-            + "chat to log in."
+        "Write `\(prefix)\(settings.commandName("session_start")) WORD`, with a word of at least "
+            + "\(LoginRequest.shortestWord) characters of your choice, to me in a direct chat to log in."
     }
 }

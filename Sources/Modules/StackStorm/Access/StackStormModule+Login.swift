@@ -3,11 +3,20 @@ import Logging
 import PetrelKit
 import StackStormClient
 
+/// Whoever asked for a login, and where they are told of it.
+struct LoginAsker: Sendable {
+    var owner: Identity
+    var person: Person
+    /// What commands begin with there.
+    var prefix: String
+
+    var address: Address { Address(backend: owner.backend, place: .direct(owner.id)) }
+    /// For people: `@alice (U1) on slack`.
+    var described: String { "\(person.described) on \(owner.backend)" }
+}
+
 extension StackStormModule {
-    func note(
-        _ event: LoginEvent, from origin: String, _ owner: Identity, _ person: Person, _ prefix: String,
-        at address: Address
-    ) async {
+    func note(_ event: LoginEvent, from origin: String, _ asker: LoginAsker) async {
         let what =
             switch event {
             case .opened: "the login link was opened from \(origin)"
@@ -16,32 +25,30 @@ extension StackStormModule {
             case .refusedProof: "StackStorm did not accept what was entered on the login page, from \(origin)"
             case .withdrawn: "the login link was withdrawn after too many wrong tries, the last from \(origin)"
             }
-        logger.notice("\(person.name) on \(owner.backend): \(what).")
-        record(what, isAllowed: event == .opened, owner, person)
+        logger.notice("\(asker.person.name) on \(asker.owner.backend): \(what).")
+        record(what, isAllowed: event == .opened, asker)
         switch event {
         case .opened, .wrongWord, .refusedProof: break
         case .openedAgain:
             await tell(
                 "Somebody opened your login link a second time. It did not work, but whoever it was has seen the link. "
-                    + "If you did not open it first, tell an administrator.", at: address)
+                    + "If you did not open it first, tell an administrator.", at: asker.address)
         case .withdrawn:
             await tell(
                 "Your login link was withdrawn after too many wrong tries. If that was not you, somebody has seen it: "
-                    + "tell an administrator. \(loginHint(prefix))", at: address)
+                    + "tell an administrator. \(loginHint(asker.prefix))", at: asker.address)
         }
     }
 
-    private func record(_ what: String, isAllowed: Bool, _ owner: Identity, _ person: Person) {
+    private func record(_ what: String, isAllowed: Bool, _ asker: LoginAsker) {
         host.value?.audit.record(
             AuditEntry(
-                backend: owner.backend, person: owner.id, name: person.name, room: nil,
+                backend: asker.owner.backend, person: asker.owner.id, name: asker.person.name, room: nil,
                 line: settings.commandName("session_start"), isAllowed: isAllowed, rule: nil, reason: what))
     }
 
-    /// Asks StackStorm whose proof this is, and begins the session.
-    func check(
-        _ proof: LoginProof, of owner: Identity, _ person: Person, at address: Address
-    ) async -> LoginVerdict {
+    /// Asks StackStorm whose proof this is. Nothing begins before the page has confirmed it.
+    func check(_ proof: LoginProof, of asker: LoginAsker) async -> LoginVerdict {
         guard let accounts = accounts.value else { return .undecided(starting) }
         let proven: ProvenAccount
         do {
@@ -58,30 +65,57 @@ extension StackStormModule {
             logger.warning("A login could not be checked: \(error)")
             return .undecided("StackStorm cannot be reached at the moment. This page is still good: try again.")
         }
-        let since = now()
-        return .accepted { [self] in await begin(proven, by: proof.method, since, owner, person, at: address, accounts)
-        }
+        let (since, method) = (now(), proof.method)
+        return .proven(
+            ProvenLogin(
+                account: proven.user,
+                begin: { [self] in await begin(proven, by: method, since, asker, from: $0, accounts) },
+                decline: { [self] in await decline(proven.user, asker, from: $0) }))
     }
 
     private func begin(
-        _ proven: ProvenAccount, by method: String, _ since: Date, _ owner: Identity, _ person: Person,
-        at address: Address,
+        _ proven: ProvenAccount, by method: String, _ since: Date, _ asker: LoginAsker, from origin: String,
         _ accounts: Accounts
     ) async -> String {
         let session = Session(
-            id: UUID(), owner: owner, name: person.name, account: proven.user, method: method,
+            id: UUID(), owner: asker.owner, name: asker.person.name, account: proven.user, method: method,
             credential: proven.credential, stackStorm: settings.place, since: since,
             until: min(since + TimeInterval(settings.sessionTTL), proven.expiry ?? .distantFuture))
         guard await accounts.begin(session) else {
             return "This login was withdrawn in chat meanwhile, and did not begin."
         }
         let lasts = Duration.seconds(session.until.timeIntervalSince(since)).inWords
-        logger.info("\(person.name) on \(owner.backend) logged in to StackStorm as \(proven.user).")
-        record("logged in to StackStorm as \(proven.user) by \(method)", isAllowed: true, owner, person)
-        await tell("You are logged in to StackStorm as \(Markdown.escaped(proven.user)), for \(lasts).", at: address)
-        return
-            "Commands of \(person.described) on \(owner.backend) now run in StackStorm as \(proven.user), for \(lasts). "
+        logger.info("\(asker.person.name) on \(asker.owner.backend) logged in to StackStorm as \(proven.user).")
+        record("logged in to StackStorm as \(proven.user) by \(method), from \(origin)", isAllowed: true, asker)
+        await tell(
+            "You are logged in to StackStorm as \(Markdown.escaped(proven.user)), for \(lasts). It was confirmed from \(origin). If "
+                + "that was not you, write `\(asker.prefix)\(settings.commandName("session_end"))`.", at: asker.address)
+        for other in await accounts.link(session) { await tell(other, of: session, asker, from: origin, lasts) }
+        return "Commands of \(asker.described) now run in StackStorm as \(proven.user), for \(lasts). "
             + "You can close this page."
+    }
+
+    /// Tells somebody who acts, or has acted, as the same account of StackStorm.
+    private func tell(
+        _ other: Accounts.Link, of session: Session, _ asker: LoginAsker, from origin: String, _ lasts: String
+    ) async {
+        let cancel =
+            "\(asker.prefix)\(settings.commandName("session_cancel")) \(session.id.uuidString.lowercased().prefix(8))"
+        await tell(
+            "\(Markdown.escaped(asker.described)) is now logged in to StackStorm as \(Markdown.escaped(session.account)), the account that you "
+                + "have used here, for \(lasts). It was confirmed from \(origin). If you do not know of it, tell an "
+                + "administrator at once: `\(cancel)` ends it. Then change your StackStorm password.",
+            at: Address(backend: other.owner.backend, place: .direct(other.owner.id)))
+    }
+
+    private func decline(_ account: String, _ asker: LoginAsker, from origin: String) async {
+        logger.notice(
+            "\(asker.person.name) on \(asker.owner.backend): the login as \(account) was declined, from \(origin).")
+        record(
+            "the login to StackStorm as \(account) was declined on its page, from \(origin)", isAllowed: false, asker)
+        await tell(
+            "The login that you asked for was cancelled on its page, from \(origin). A login link is for yourself only. "
+                + loginHint(asker.prefix), at: asker.address)
     }
 
     func tell(_ text: String, at address: Address) async {
