@@ -5,6 +5,7 @@ import PetrelKit
 package final class Program: Sendable {
     private let process: Process
     private let input = Pipe()
+    private let out = Pipe()
     private let output: LineCollector
     private let errors: LineCollector
     private let exited = Signal()
@@ -20,19 +21,20 @@ package final class Program: Sendable {
 
     private final class Marker {}
 
-    /// - Parameter isReading: false where nobody reads the standard output until it is asked for.
+    /// - Parameters:
+    ///   - isReading: false where nobody reads the standard output until it is asked for.
+    ///   - terminal: where its input comes from, in place of what is typed here.
     package init(
         _ arguments: [String], of path: String = Program.path, in folder: URL? = nil,
-        environment: [String: String] = [:], isReading: Bool = true
+        environment: [String: String] = [:], isReading: Bool = true, terminal: FileHandle? = nil
     ) throws {
         let process = Process()
         process.executableURL = URL(fileURLWithPath: path)
         process.arguments = arguments
         process.currentDirectoryURL = folder
         process.environment = ProcessInfo.processInfo.environment.merging(environment) { _, new in new }
-        let out = Pipe()
         let err = Pipe()
-        process.standardInput = input
+        if let terminal { process.standardInput = terminal } else { process.standardInput = input }
         process.standardOutput = out
         process.standardError = err
         output = LineCollector(out.fileHandleForReading)
@@ -50,6 +52,8 @@ package final class Program: Sendable {
     package func type(_ line: String) { try? input.fileHandleForWriting.write(contentsOf: Data((line + "\n").utf8)) }
 
     package func closeInput() throws { try input.fileHandleForWriting.close() }
+
+    package func closeOutput() throws { try out.fileHandleForReading.close() }
 
     package func signal(_ signal: Int32) { kill(process.processIdentifier, signal) }
 

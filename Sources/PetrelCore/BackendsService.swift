@@ -6,13 +6,18 @@ package final class BackendsService: Service {
     private let services: [BackendService]
     private let prepared: [Signal]
     private let executor: (any TaskExecutor)?
+    private let ended: Signal?
     /// People may be let in before a module is prepared, after this long.
     private static let patience = Duration.seconds(5)
 
-    /// - Parameter executor: where messages are read; nil: on Swift's own threads.
+    /// - Parameters:
+    ///   - executor: where messages are read; nil: on Swift's own threads.
+    ///   - ended: opened when every backend is at the end of its input: it has to bring about the orderly end.
     package init(
-        _ services: [BackendService], after prepared: [Signal], on executor: (any TaskExecutor)? = nil
+        _ services: [BackendService], after prepared: [Signal], on executor: (any TaskExecutor)? = nil,
+        ended: Signal? = nil
     ) {
+        self.ended = ended
         self.services = services
         self.prepared = prepared
         self.executor = executor
@@ -30,5 +35,9 @@ package final class BackendsService: Service {
         if failures.count == services.count, !services.isEmpty {
             throw BackendFailure("No backend is left. \(failures.joined(separator: "; "))", isFinal: true)
         }
+        guard let ended else { return }
+        ended.open()
+        // A service that returns before its turn would break the orderly end. Only cancellation ends the wait early.
+        try? await gracefulShutdown()
     }
 }

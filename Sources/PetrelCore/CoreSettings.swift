@@ -17,11 +17,9 @@ package struct CoreSettings: Sendable {
     package var adminRooms: [String] = []
     package var logLevel = Logger.Level.info
     package var logFormat = LineLogHandler.Format.text
-    package var storePath = "petrel.db"
-    package var storeKey = StoreKeySource.usual("petrel.key")
-    package var retentionDays = 90
-    /// Bytes of the audit that are kept.
-    package var auditBytes = 256 << 20
+    package var store = StoreSettings()
+    /// Everybody may run everything where no rule says otherwise, and that is meant.
+    package var isOpen = false
     package var web: Web?
 
     package struct Web: Sendable {
@@ -61,12 +59,8 @@ package struct CoreSettings: Sendable {
         logLevel = log.choice("level", default: .info)
         logFormat = log.choice("format", default: .text)
         log.finish()
-        let store = root.section("store")
-        storePath = store.file("path") ?? store.path(of: "petrel.db")
-        storeKey = Self.keySource(store)
-        retentionDays = store.integer("retention_days", default: 90, in: 1...36_500)
-        auditBytes = store.integer("audit_bytes", default: auditBytes, in: (1 << 20)...(1 << 40))
-        store.finish()
+        store = StoreSettings(root)
+        isOpen = root.bool("open", default: false)
         web = Web(root)
     }
 
@@ -79,17 +73,6 @@ package struct CoreSettings: Sendable {
         policy.unknownCommands = unknownCommands
         return policy
     }
-
-    private static func keySource(_ store: SettingsSection) -> StoreKeySource {
-        // The file itself is read by the store, which looks at who else can read it.
-        if let file = store.value("key")?["file"]?.string {
-            let path = store.path(of: file)
-            if !FileManager.default.fileExists(atPath: path) { store.problem("key", "the file \(path) does not exist") }
-            return .file(path)
-        }
-        if let key = store.secret("key") { return .value(key) }
-        return .usual(store.path(of: "petrel.key"))
-    }
 }
 
 extension CoreSettings.Web {
@@ -99,6 +82,7 @@ extension CoreSettings.Web {
         host = section.string("host", default: "127.0.0.1")
         port = section.integer("port", default: 3141, in: 0...65_535)
         webhookSecret = section.secret("webhook_secret")
+        if let problem = webhookSecret.flatMap({ Self.weakness(of: $0) }) { section.warn("webhook_secret", problem) }
         if let tls = section.optionalSection("tls") {
             certificate = tls.file("certificate")
             key = tls.file("key")
@@ -112,6 +96,18 @@ extension CoreSettings.Web {
         html = section.file("html")
         trustedProxies = section.strings("trusted_proxies")
         section.finish()
+    }
+}
+
+extension CoreSettings.Web {
+    /// 128 bits of `openssl rand -base64` have more characters than this.
+    private static let shortestSecret = 16
+
+    private static func weakness(of secret: Secret) -> String? {
+        let length = secret.reveal().utf8.count
+        if length == 0 { return "is empty: every request is refused" }
+        guard length < shortestSecret else { return nil }
+        return "has fewer than \(shortestSecret) characters and can be guessed; `openssl rand -base64 24` makes one"
     }
 }
 

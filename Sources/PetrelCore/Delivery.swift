@@ -96,7 +96,7 @@ package final class Delivery: Sendable {
             try enqueue(item)
         } catch {
             meters.undelivered.increment()
-            logger.critical("A reply to \(address.place.id) on \(address.backend) was lost: \(error)")
+            logger.critical("A reply to \(Printable.name(address.place.id)) on \(address.backend) was lost: \(error)")
             sent?()
         }
     }
@@ -164,7 +164,7 @@ package final class Delivery: Sendable {
                 in: lane, after: number, through: last, limit: limits.memory)
             state.withLock { $0.loaded(parcels, through: parcels.last?.number ?? last, into: lane) }
         } catch {
-            logger.error("What waits for \(lane.place.id) on \(lane.backend) cannot be read: \(error)")
+            logger.error("What waits for \(Printable.name(lane.place.id)) on \(lane.backend) cannot be read: \(error)")
             try? await clock.sleep(for: .seconds(1))
         }
     }
@@ -196,7 +196,7 @@ package final class Delivery: Sendable {
     private func bury(_ item: Item, _ reason: String) {
         let lane = item.parcel.lane
         meters.undelivered.increment()
-        logger.error("A reply to \(lane.place.id) on \(lane.backend) can never be sent: \(reason)")
+        logger.error("A reply to \(Printable.name(lane.place.id)) on \(lane.backend) can never be sent: \(reason)")
         if item.parcel.reply.isConfidential || !item.parcel.reply.isVisible {
             if item.isKept { go(on: state.withLock { $0.notSent(on: lane.backend) }) }
         } else {
@@ -216,7 +216,8 @@ package final class Delivery: Sendable {
         let lane = item.parcel.lane
         let wait = pause.formatted(.units(allowed: [.seconds], fractionalPart: .show(length: 1)))
         logger.warning(
-            "A reply to \(lane.place.id) on \(lane.backend) was not sent: \(problem). The next attempt is in \(wait).")
+            "A reply to \(Printable.name(lane.place.id)) on \(lane.backend) was not sent: \(problem). The next attempt is in \(wait)."
+        )
     }
 }
 

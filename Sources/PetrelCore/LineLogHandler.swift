@@ -52,9 +52,9 @@ package struct LineLogHandler: LogHandler {
         let time = "\(UTCTime.text(now / 1_000)).\(UTCTime.digits(now % 1_000, 3))"
         switch control.format {
         case .text:
-            let details = all.sorted { $0.key < $1.key }.map { " \($0.key)=\(Self.quoted("\($0.value)"))" }.joined()
+            let details = all.sorted { $0.key < $1.key }.map { " \($0.key)=\(Printable.name("\($0.value)"))" }.joined()
             control.write(
-                "\(time)Z \(event.level.rawValue.uppercased()) \(label): \(Self.oneLine("\(event.message)"))\(details)\n"
+                "\(time)Z \(event.level.rawValue.uppercased()) \(label): \(Printable.line("\(event.message)"))\(details)\n"
             )
         case .json:
             var object = all.mapValues { JSONValue.string("\($0)") }
@@ -66,18 +66,6 @@ package struct LineLogHandler: LogHandler {
                 control.write(String(decoding: bytes, as: UTF8.self) + "\n")
             }
         }
-    }
-
-    /// One entry is one line, whatever a message from outside holds.
-    private static func oneLine(_ text: String) -> String {
-        // The control characters of Unicode are these, and two bytes that begin with C2.
-        if text.utf8.allSatisfy({ $0 >= 0x20 && $0 != 0x7F && $0 != 0xC2 }) { return text }
-        return String(text.unicodeScalars.map { $0.properties.generalCategory == .control ? " " : Character($0) })
-    }
-
-    private static func quoted(_ text: String) -> String {
-        let line = oneLine(text)
-        return line.contains(" ") || line.isEmpty ? "\"\(line)\"" : line
     }
 
     package static let standardError: @Sendable (String) -> Void = { line in

@@ -17,6 +17,8 @@ package final class ModuleService<Access: ModuleHost>: Service {
 
     package func run() async throws {
         await cancelWhenGracefulShutdown { await self.keepRunning() }
+        // Some modules have nothing to run, and a service that returns before its turn would break the orderly end.
+        try? await gracefulShutdown()
     }
 
     private func keepRunning() async {

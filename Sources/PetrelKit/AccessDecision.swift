@@ -53,6 +53,7 @@ extension AccessDecision {
     }
 
     private var ownReason: String {
+        let subject = Printable.name(subject)
         let source = rule.map { "access_controls[\($0.index)] (“\($0.command)”)" }
         let deciding = source ?? "no rule matches, and access_controls_default"
         switch ground {

@@ -235,7 +235,14 @@ public final class SettingsContext {
         case .string(let text): return text
         case .object(let object):
             if object.count == 1, let name = object["env"]?.string {
-                if let text = environment[name] { return text }
+                if let text = environment[name] {
+                    if text.isEmpty {
+                        warnings.append(
+                            SettingsProblem(
+                                path: path, message: "the variable \(name) of the environment is set, but empty"))
+                    }
+                    return text
+                }
                 problems.append(SettingsProblem(path: path, message: "the environment has no variable \(name)"))
                 return nil
             }

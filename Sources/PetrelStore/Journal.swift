@@ -34,10 +34,13 @@ final class Journal: Sendable {
     /// - Parameter last: the number that was last given.
     init(path: String, after last: Int64) throws(StoreFailure) {
         self.path = path
-        descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0o600)
-        guard descriptor >= 0 else {
-            throw StoreFailure(path: path, message: "cannot be made: \(String(cString: strerror(errno)))")
+        let descriptor = try OwnFile.open(path, O_WRONLY | O_CREAT | O_APPEND)
+        // Looked at before it is emptied. A device cannot be.
+        guard ftruncate(descriptor, 0) == 0 || errno == EINVAL else {
+            Foundation.close(descriptor)
+            throw StoreFailure(path: path, message: "cannot be emptied: \(String(cString: strerror(errno)))")
         }
+        self.descriptor = descriptor
         state = Locked(State(last: last))
     }
 
@@ -108,8 +111,11 @@ final class Journal: Sendable {
 
     /// What stands in a file, as far as it is whole; nothing where there is none.
     static func entries(at path: String) throws -> [Entry] {
-        guard FileManager.default.fileExists(atPath: path) else { return [] }
-        var rest = Array(try Data(contentsOf: URL(fileURLWithPath: path)))[...]
+        var status = stat()
+        // A link that leads nowhere is there as well.
+        guard lstat(path, &status) == 0 else { return [] }
+        let file = FileHandle(fileDescriptor: try OwnFile.open(path, O_RDONLY), closeOnDealloc: true)
+        var rest = Array(try file.readToEnd() ?? Data())[...]
         var entries: [Entry] = []
         while let entry = takeEntry(from: &rest) { entries.append(entry) }
         return entries

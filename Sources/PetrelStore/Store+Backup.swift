@@ -13,10 +13,13 @@ extension Store {
             throw StoreFailure(place: "--to", message: "\(path) exists already, and is not replaced")
         }
         let temporary = "\(path).\(getpid())"
-        let ownerOnly: [FileAttributeKey: Any] = [.posixPermissions: 0o600]
-        guard FileManager.default.createFile(atPath: temporary, contents: nil, attributes: ownerOnly) else {
-            throw StoreFailure(place: "--to", message: "\(path) cannot be made")
+        // Made, never found: a link in its place would lead elsewhere.
+        let file = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
+        guard file >= 0 else {
+            throw StoreFailure(
+                place: "--to", message: "\(temporary) cannot be made: \(String(cString: strerror(errno)))")
         }
+        Foundation.close(file)
         defer { unlink(temporary) }
         do {
             let copy = try DatabaseQueue(path: temporary)

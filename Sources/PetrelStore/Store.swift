@@ -23,6 +23,8 @@ package final class Store: Sendable {
         path: String, keys: KeyRing, later: @escaping Later = laterElsewhere
     ) throws(StoreFailure) {
         self.keys = keys
+        // Lock and journal lie beside the database itself, whatever link leads there.
+        let path = URL(fileURLWithPath: path).resolvingSymlinksInPath().path
         lock = try StoreLock(path: path + ".lock")
         do {
             var configuration = Configuration()

@@ -5,10 +5,7 @@ final class StoreLock: Sendable {
     private let descriptor: Int32
 
     init(path: String) throws(StoreFailure) {
-        descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
-        guard descriptor >= 0 else {
-            throw StoreFailure(path: path, message: "cannot be made: \(String(cString: strerror(errno)))")
-        }
+        descriptor = try OwnFile.open(path, O_RDWR | O_CREAT)
         guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
             throw StoreFailure(
                 path: String(path.dropLast(".lock".count)),

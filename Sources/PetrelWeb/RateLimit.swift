@@ -1,3 +1,5 @@
+import PetrelKit
+
 /// How often each address may ask: a bucket of requests that fills again with time. A value that is told the time.
 struct RateLimit {
     private struct Bucket {

@@ -109,7 +109,9 @@ final class DirectConnections: Sendable {
         guard exchange.attach(channel) else { return released(channel) }
         channel.writeAndFlush(exchange).whenFailure { error in
             // The server closed it in this moment: nothing was sent, and another connection is as good.
-            if case .ioOnClosedChannel? = error as? ChannelError, !exchange.isSent { return self.start(exchange) }
+            if case .ioOnClosedChannel? = error as? ChannelError, !exchange.isSent, !exchange.isOver {
+                return self.start(exchange)
+            }
             exchange.finish(.failure(error))
         }
     }
@@ -132,7 +134,7 @@ final class DirectConnections: Sendable {
                 channel.closeFuture.whenComplete { [weak self] _ in self?.closed() }
                 self.run(exchange, on: channel)
             case .failure(let error):
-                exchange.finish(.failure(StackStormError(.unreachable, "no connection", cause: "\(error)")))
+                exchange.finish(.failure(StackStormError.noConnection(error)))
                 self.closed()
             }
         }
@@ -192,7 +194,7 @@ final class DirectConnections: Sendable {
 }
 
 /// One request, and whoever waits for its answer.
-private final class Exchange: Sendable {
+final class Exchange: Sendable {
     enum Surrender { case late, cancelled }
 
     private struct State {
@@ -242,16 +244,19 @@ private final class Exchange: Sendable {
         }
     }
 
-    /// Only the first end counts.
-    func finish(_ result: Result<StackStormResponse, any Error>) {
-        let continuation = state.withLock { state in
+    /// Ends it, if it has not ended: from then on nobody can give it up, so that its connection is free.
+    /// - Returns: whoever waits for it; nil where nobody does any more.
+    func end() -> CheckedContinuation<StackStormResponse, any Error>? {
+        state.withLock { state in
             defer { state.continuation = nil }
             state.isOver = true
             state.channel = nil
             return state.continuation
         }
-        continuation?.resume(with: result)
     }
+
+    /// Only the first end counts.
+    func finish(_ result: Result<StackStormResponse, any Error>) { end()?.resume(with: result) }
 
     /// Nobody waits any longer. What comes on its connection is no other's answer, so that it is closed.
     func giveUp(_ surrender: Surrender) {
@@ -278,7 +283,7 @@ private final class Exchange: Sendable {
 }
 
 /// The end of a connection that knows requests and answers.
-private final class ConnectionHandler: ChannelDuplexHandler {
+final class ConnectionHandler: ChannelDuplexHandler {
     typealias InboundIn = HTTPClientResponsePart
     typealias OutboundIn = Exchange
     typealias OutboundOut = HTTPClientRequestPart
@@ -340,9 +345,12 @@ private final class ConnectionHandler: ChannelDuplexHandler {
         self.exchange = nil
         self.head = nil
         body = ByteBuffer()
-        if head.isKeepAlive { released(context.channel) } else { context.close(promise: nil) }
-        exchange.finish(
-            .success(StackStormResponse(status: Int(head.status.code), headers: head.headers.lowercased, body: bytes)))
+        // Before the connection is free: whoever gave the exchange up afterwards would close it under the next one.
+        let waiting = exchange.end()
+        // Who gave it up before closes the connection, at this moment perhaps.
+        if waiting != nil, head.isKeepAlive { released(context.channel) } else { context.close(promise: nil) }
+        waiting?.resume(
+            returning: StackStormResponse(status: Int(head.status.code), headers: head.headers.lowercased, body: bytes))
     }
 
     private func fail(_ error: any Error, _ context: ChannelHandlerContext) {

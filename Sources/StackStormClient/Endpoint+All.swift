@@ -21,7 +21,7 @@ extension Endpoint where Value == Token {
     /// - Parameter ttl: seconds.
     package static func token(ttl: Int?) throws -> Endpoint {
         try Endpoint("POST", .auth, "/tokens", body: ttl.map { ["ttl": $0] } ?? [:]) {
-            try $0.checked().decoded()
+            try $0.checked(at: "auth_url").decoded()
         }
     }
 }
@@ -29,7 +29,7 @@ extension Endpoint where Value == Token {
 extension Endpoint where Value == Account {
     /// `GET /user`: who a credential is. The proof of a token and of an API key alike.
     package static func user() throws -> Endpoint {
-        try Endpoint("GET", .api, "/user") { try $0.checked().decoded() }
+        try Endpoint("GET", .api, "/user") { try $0.checked(at: "api_url").decoded() }
     }
 }
 

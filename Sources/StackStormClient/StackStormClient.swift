@@ -42,6 +42,8 @@ public final class StackStormClient: Sendable {
         do {
             return try endpoint.decode(
                 try await transport.send(endpoint, headers: [("Authorization", "Basic \(basic)")]))
+        } catch let error as StackStormError where error.status == 400 {
+            throw error.pointing(at: "user_token_ttl")
         } catch let error as StackStormError where error.leavesOutcomeOpen {
             // What the token was wanted for was not even tried.
             throw StackStormError(.unreachable, "no login: \(error.message)", cause: error.cause)
@@ -125,7 +127,26 @@ public final class StackStormClient: Sendable {
         clock.withLock { $0 = (time, .now) }
     }
 
+    /// Why StackStorm does not accept the bot's own login, as long as it does not.
+    private let loginFailure = Locked<StackStormError?>(nil)
+    package var loginProblem: StackStormError? { loginFailure.value }
+
     func withCredential<Value: Sendable>(_ work: ([(String, String)]) async throws -> Value) async throws -> Value {
+        do {
+            let value = try await renewingOnce(work)
+            if loginFailure.value != nil { loginFailure.withLock { $0 = nil } }
+            return value
+        } catch let error as StackStormError where error.code == .unauthorized {
+            let told = StackStormError(
+                .unauthorized, "it does not accept the bot's login (\(error.clause))", status: error.status,
+                requestID: error.requestID, cause: error.cause
+            ).pointing(at: "api_auth")
+            loginFailure.withLock { $0 = told }
+            throw told
+        }
+    }
+    private func renewingOnce<Value: Sendable>(_ work: ([(String, String)]) async throws -> Value) async throws -> Value
+    {
         guard let keeper else { return try await work([]) }
         let credential = try await keeper.credential()
         do {

@@ -30,6 +30,8 @@ public struct StackStormError: ReplyError, CustomStringConvertible, Hashable {
     public var requestID: String?
     /// What the log should know besides: it may name hosts.
     public var cause: String?
+    /// The key of the configuration that whoever runs the bot has to look at; nil where that would not help.
+    public var setting: String?
 
     public init(
         _ code: Code, _ message: String, status: Int? = nil, requestID: String? = nil, cause: String? = nil
@@ -56,9 +58,30 @@ public struct StackStormError: ReplyError, CustomStringConvertible, Hashable {
         }
     }
 
+    /// The same, which only a change of the configuration, or of what it names, can heal.
+    package func pointing(at setting: String) -> StackStormError {
+        var error = self
+        error.setting = setting
+        return error
+    }
+
+    /// The message as a part of a sentence: StackStorm ends some of its own with a full stop.
+    package var clause: String {
+        var scalars = message.unicodeScalars
+        while scalars.last == "." { scalars.removeLast() }
+        return String(scalars)
+    }
+
+    /// One line for `!status`.
+    package var diagnosis: String { clause + (setting.map { "; look at \($0)" } ?? "") }
+
     public var reply: String {
-        switch code {
-        case .unauthorized: "StackStorm does not accept my login: \(message). An administrator has to look at it."
+        if let setting {
+            return
+                "StackStorm cannot be used: \(clause). Nothing was started; an administrator has to look at \(setting)."
+        }
+        return switch code {
+        case .unauthorized: "StackStorm does not accept this login: \(clause). Nothing was started."
         case .forbidden: "StackStorm refused: \(message)"
         case .notFound, .refused: message
         case .serverFailure: "StackStorm failed: \(message)\(requestID.map { " (request \($0))" } ?? "")"

@@ -38,6 +38,19 @@ package struct StackStormResponse: Sendable {
         throw StackStormError(code, message, status: status, requestID: requestID)
     }
 
+    /// ``checked()`` for what every StackStorm has: where it is not found, the address is another one's.
+    package func checked(at setting: String) throws(StackStormError) -> StackStormResponse {
+        do throws(StackStormError) {
+            return try checked()
+        } catch {
+            guard error.code == .notFound else { throw error }
+            throw StackStormError(
+                .notFound, "there is no StackStorm at \(setting), which usually ends in /v1 (\(error.clause))",
+                status: error.status, requestID: error.requestID
+            ).pointing(at: setting)
+        }
+    }
+
     private var code: StackStormError.Code {
         switch status {
         case 401: .unauthorized

@@ -140,7 +140,7 @@ package final class Transport: Sendable {
                 _ = try StackStormResponse(
                     status: Int(response.status.code), headers: response.headers.lowercased,
                     body: body.readData(length: body.readableBytes) ?? Data()
-                ).checked()
+                ).checked(at: "stream_url")
                 throw StackStormError(.unexpectedAnswer, "the stream answered with status \(response.status.code)")
             }
             guard response.headers["content-type"].contains(where: { $0.hasPrefix("text/event-stream") }) else {
@@ -185,8 +185,7 @@ extension StackStormError {
     fileprivate init(_ error: any Error) {
         switch error {
         case let error as StackStormError: self = error
-        case NIOSSLError.handshakeFailed, is NIOConnectionError:
-            self.init(.unreachable, "no connection", cause: "\(error)")
+        case NIOSSLError.handshakeFailed, is NIOSSLExtraError, is NIOConnectionError: self = .noConnection(error)
         case let error as HTTPClientError where error == .proxyAuthenticationRequired:
             self.init(
                 .unreachable,
@@ -195,7 +194,7 @@ extension StackStormError {
             self.init(.unreachable, "no connection", cause: "\(error)")
         case is NIOTooManyBytesError: self.init(.unexpectedAnswer, "the answer is larger than allowed")
         case is CancellationError: self.init(.noAnswer, "given up, because Petrel stops")
-        default: self.init(.noAnswer, "the connection broke", cause: "\(error)")
+        default: self.init(.noAnswer, "the connection broke", cause: Self.plain(error))
         }
     }
 

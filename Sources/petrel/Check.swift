@@ -12,7 +12,7 @@ struct Check: AsyncParsableCommand {
     func run() async throws {
         do {
             let configuration = try Configuration.read(file.config)
-            _ = try KeyRing(configuration.core.storeKey, environment: configuration.environment).existing()
+            _ = try KeyRing(configuration.core.store.key, environment: configuration.environment).existing()
             for warning in configuration.warnings { print("\(file.config): warning: \(warning)") }
             print("\(file.config): no mistakes.")
         } catch {

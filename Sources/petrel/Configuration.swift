@@ -57,7 +57,7 @@ struct Configuration: Sendable {
         if stackStorms.isEmpty { root.problem("stackstorm", "is required") }
         Self.checkModules(stackStorms, root)
         Self.checkNames(stackStorms, root)
-        if case .value(let text) = core.storeKey, StoreKey(text) == nil {
+        if case .value(let text) = core.store.key, StoreKey(text) == nil {
             root.problem("store.key", "must be 32 bytes in base64, as `openssl rand -base64 32` prints them")
         }
         self.environment = environment
@@ -66,6 +66,7 @@ struct Configuration: Sendable {
         fixed = .object(["backends", "stackstorm", "store", "web"].reduce(into: [:]) { $0[$1] = root.value($1) })
         warnings = []
         checkLogins(root)
+        checkWeb(root)
     }
 
     /// Who else can read or write the file.
@@ -74,7 +75,7 @@ struct Configuration: Sendable {
             return
         }
         let isOpen = mode & 0o004 != 0
-        if isOpen, case .value = core.storeKey, root.section("store").value("key")?.string != nil {
+        if isOpen, case .value = core.store.key, root.section("store").value("key")?.string != nil {
             root.problem(
                 "store.key", "stands in a file that everybody on this machine can read; run `chmod 600 \(path)`")
         } else if isOpen {
@@ -107,13 +108,38 @@ struct Configuration: Sendable {
     private func review() -> [SettingsProblem] {
         let review = AccessReview(
             settings: core.access, commands: commands, changeable: backends.filter(\.kind.namesChange).map(\.name),
-            backends: backends.map(\.name),
-            prefix: core.prefixes.prefix)
-        guard !core.access.rules.isEmpty else { return review.warnings() }
-        return review.warnings()
-            + backends.compactMap { backend in
-                backend.kind.caution.map { SettingsProblem(path: "backends.\(backend.name)", message: $0) }
-            }
+            backends: backends.map(\.name), prefix: core.prefixes.prefix,
+            names: Dictionary(backends.map { ($0.name, $0.kind.names) }) { first, _ in first })
+        return review.warnings() + cautions + [openness, emptyPrefix].compactMap(\.self)
+    }
+
+    /// What backends have to say to whoever writes access rules.
+    private var cautions: [SettingsProblem] {
+        guard !core.access.rules.isEmpty else { return [] }
+        return backends.compactMap { backend in
+            backend.kind.caution.map { SettingsProblem(path: "backends.\(backend.name)", message: $0) }
+        }
+    }
+
+    private var shared: [String] { backends.filter(\.kind.isShared).map(\.name) }
+
+    private var emptyPrefix: SettingsProblem? {
+        guard core.prefixes.prefix.isEmpty, !shared.isEmpty else { return nil }
+        return SettingsProblem(
+            path: "bot.prefix",
+            message:
+                "is empty: on \(shared.joined(separator: ", ")) every message that people write to each other is taken as a command"
+        )
+    }
+
+    /// What everybody may do, in one line; nil where rules say who may, or the file says that it is meant so.
+    private var openness: SettingsProblem? {
+        guard !shared.isEmpty, !core.isOpen, core.access.rules.isEmpty, core.access.usual.isEmpty else { return nil }
+        let accounts = stackStorms.map(\.accountInWords).joined(separator: " and ")
+        return SettingsProblem(
+            path: "access_controls",
+            message: "is empty: everybody who can write to the bot on \(shared.joined(separator: ", ")) may run every "
+                + "command of StackStorm \(accounts); write rules, or set \"open\": true where this is meant so")
     }
 
     /// As configured, else beside the configuration, else where an installation has it.
@@ -145,16 +171,29 @@ struct Configuration: Sendable {
             root.problem("web.trusted_proxies", "must be addresses or networks, such as 127.0.0.1 or 10.0.0.0/8")
         }
         guard stackStorms.contains(where: { $0.loginPage != nil }) else { return }
-        if let web = core.web, web.certificate == nil, !["127.0.0.1", "localhost", "::1"].contains(web.host) {
-            root.warn(
-                "web.host", "\(web.host) takes connections from elsewhere, and without web.tls passwords come in plain")
-        }
         if core.web == nil { root.problem("web", "is required: people log in (rbac_auth.clientside) at its page") }
         guard !hasLoginPage else { return }
         if core.web?.html != nil {
             root.problem("web.html", "there is no login page in \(htmlFolder)")
         } else {
             root.warn("web.html", "there is no login page in \(htmlFolder): your own web server has to have it")
+        }
+    }
+
+    /// What others on the network could read or forge.
+    private func checkWeb(_ root: SettingsSection) {
+        guard let web = core.web else { return }
+        if web.certificate == nil, !["127.0.0.1", "localhost", "::1"].contains(web.host) {
+            let what =
+                stackStorms.contains { $0.loginPage != nil } ? "passwords" : "webhook_secret and what is said with it"
+            root.warn(
+                "web.host", "\(web.host) takes connections from elsewhere, and without web.tls \(what) come in plain")
+        }
+        for (index, entry) in web.trustedProxies.enumerated() where TrustedProxies.isEverybody(entry) {
+            root.warn(
+                "web.trusted_proxies[\(index)]",
+                "\(entry) is every address: whoever sends X-Forwarded-For chooses the address that is limited and logged"
+            )
         }
     }
 

@@ -64,7 +64,9 @@ extension Configuration {
         let settings = text
         var core = CoreSettings()
         core.access.admins = [text.user]
-        let kind = BackendKind { _, _, _ in { TextBackend(name: "text", settings: settings, logger: $0) } }
+        let kind = BackendKind(isShared: false) { _, _, _ in
+            { TextBackend(name: "text", settings: settings, logger: $0) }
+        }
         return Configuration(
             core: core,
             backends: [

@@ -56,7 +56,7 @@ struct Explain: AsyncParsableCommand {
         let settings = configuration.stackStorms.first { $0.name == match?.entry.module }
         var alias: AliasExplanation?
         if let settings, let match, match.entry.command.name == settings.prefix {
-            let store = try? Store(readingOnly: core.storePath)
+            let store = try? Store(readingOnly: core.store.path)
             let (found, parsed) = try await settings.explain(
                 match.arguments, storage: store?.storage(for: settings.name))
             alias = found
@@ -119,7 +119,7 @@ struct Explanation {
         case .verb(let verb): lines.append("alias     none: this is Petrel's own “\(verb)” for StackStorm")
         case .failed(let reason): lines.append("alias     none: \(reason)")
         }
-        return lines.joined(separator: "\n")
+        return lines.map { Printable.line($0) }.joined(separator: "\n")
     }
 
     var json: String {

@@ -11,7 +11,7 @@ struct OutboxCommand: AsyncParsableCommand {
 
     /// The store as another process may use it at the same time.
     static func outbox(_ file: ConfigOption) throws -> StoredOutbox {
-        try Store(beside: Configuration.read(file.config).core.storePath).outbox
+        try Store(beside: file.storePath).outbox
     }
 }
 
@@ -55,9 +55,11 @@ struct ListOutbox: AsyncParsableCommand {
     private static func text(_ letter: DeadLetter) -> String {
         let parcel = letter.parcel
         let text = AuditEntry.bounded(parcel.reply.text)
-        let shown = text.count > 100 ? text.prefix(100) + "…" : text
-        return "\(parcel.number)  \(parcel.said.formatted(.iso8601))  \(parcel.address.place.id) on "
-            + "\(parcel.address.backend): \(letter.reason)\n    \(shown)"
+        let shown = text.count > 100 ? String(text.prefix(100)) + "…" : text
+        let place = Printable.name(parcel.address.place.id)
+        let backend = parcel.address.isUndecided ? "no backend" : Printable.name(parcel.address.backend)
+        return "\(parcel.number)  \(parcel.said.formatted(.iso8601))  \(place) on \(backend): "
+            + "\(Printable.line(letter.reason))\n    \(Printable.line(String(shown)))"
     }
 
     private static func line(_ letter: DeadLetter) throws -> String {

@@ -18,6 +18,8 @@ struct PetrelApp: Sendable {
     let group: ServiceGroup
     let host: Host
     let store: Store
+    /// Opened when every backend is at the end of its input.
+    let ended: Signal
 
     /// - Parameters:
     ///   - store: opened by the caller, who knows whether it is to last.
@@ -33,7 +35,7 @@ struct PetrelApp: Sendable {
         if let write = backends.lazy.compactMap({ ($0 as? TextBackend)?.logWriter }).first { log.redirect(to: write) }
         let core = configuration.core
         let audit = store.audit
-        audit.limit(to: core.auditBytes)
+        audit.limit(to: core.store.auditBytes)
         store.tell(logger)
         let host = try Host(
             backends: backends, policy: configuration.policy, name: core.name, version: version, logger: logger,
@@ -66,9 +68,10 @@ struct PetrelApp: Sendable {
         var services: [ServiceGroupConfiguration.ServiceConfiguration] = [
             .init(
                 service: StoreKeeping(
-                    store: store, delivery: host.delivery, days: core.retentionDays, logger: logger)),
+                    store: store, delivery: host.delivery, days: core.store.retentionDays, logger: logger)),
             .init(service: host.pool),
         ]
+        let ended = Signal()
         var gates: [Signal] = []
         for module in modules {
             let gate = Signal()
@@ -83,7 +86,7 @@ struct PetrelApp: Sendable {
         }
         services.append(
             .init(
-                service: BackendsService(connections, after: gates, on: ChatLoop.shared),
+                service: BackendsService(connections, after: gates, on: ChatLoop.shared, ended: ended),
                 successTerminationBehavior: .gracefullyShutdownGroup,
                 failureTerminationBehavior: .gracefullyShutdownGroup))
         if let web = core.web {
@@ -126,11 +129,16 @@ struct PetrelApp: Sendable {
         var group = ServiceGroupConfiguration(
             services: services, gracefulShutdownSignals: [.sigterm, .sigint], logger: .silent)
         group.maximumGracefulShutdownDuration = .seconds(8)
-        return PetrelApp(group: ServiceGroup(configuration: group), host: host, store: store)
+        return PetrelApp(group: ServiceGroup(configuration: group), host: host, store: store, ended: ended)
     }
 
     func run() async throws {
         await host.restorePlaces(from: store.storage(for: "host"))
+        let end = Task { [group, ended] in
+            await ended.wait()
+            await group.triggerGracefulShutdown()
+        }
+        defer { end.cancel() }
         try await group.run()
     }
 

@@ -4,6 +4,7 @@ import PetrelCore
 import PetrelKit
 import PetrelStore
 import PetrelWeb
+import ServiceLifecycle
 import StackStormClient
 
 @main
@@ -37,6 +38,10 @@ enum ExitStatus {
 
     /// Says what went wrong, in one plain sentence, and returns the code for it.
     static func of(_ error: any Error) -> ExitCode {
+        guard !(error is ServiceGroupError) else {
+            say("a part of Petrel ended before its time; the log says why")
+            return software
+        }
         say("\(error)")
         return switch error {
         case is ConfigurationFailure, is StackStormError: configuration
@@ -47,11 +52,16 @@ enum ExitStatus {
     }
 
     static func say(_ text: String) {
-        StandardStream.error.write("petrel: \(text)\n", within: .seconds(2))
+        StandardStream.error.write("petrel: \(Printable.text(text))\n", within: .seconds(2))
     }
 }
 
 struct ConfigOption: ParsableArguments {
     @Option(help: "The configuration file.")
     var config = "config.json"
+
+    /// Where the store is. Nothing else in the file has to be right for that.
+    var storePath: String {
+        get throws { try StoreSettings.path(ofFile: config, environment: ProcessInfo.processInfo.environment) }
+    }
 }

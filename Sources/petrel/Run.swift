@@ -25,7 +25,7 @@ struct Run: AsyncParsableCommand {
             let core = configuration.core
             let log = LineLogHandler.Control(level: core.logLevel, format: core.logFormat)
             let store = try Store(
-                path: core.storePath, keys: KeyRing(core.storeKey, environment: configuration.environment),
+                path: core.store.path, keys: KeyRing(core.store.key, environment: configuration.environment),
                 later: ChatLoop.shared.after)
             if let news = try store.checkKey() { ExitStatus.say(news) }
             if configuration.needsKey { try store.needKey() }

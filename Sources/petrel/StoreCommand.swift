@@ -22,11 +22,11 @@ struct BackUpStore: AsyncParsableCommand {
 
     func run() async throws {
         do {
-            let configuration = try Configuration.read(file.config)
-            let store = try Store(readingOnly: configuration.core.storePath)
+            let path = try file.storePath
+            let store = try Store(readingOnly: path)
             try store.backup(to: to)
             print(
-                "\(to) holds a copy of \(configuration.core.storePath). To use it, stop Petrel, put it there, "
+                "\(to) holds a copy of \(path). To use it, stop Petrel, put it there, "
                     + "and remove the files beside it whose names end in -wal and -shm. What StackStorm has announced "
                     + "since is then said again, as far back as replay_window goes.")
         } catch {
@@ -44,8 +44,7 @@ struct CheckStore: AsyncParsableCommand {
     func run() async throws {
         let findings: Store.Findings
         do {
-            let configuration = try Configuration.read(file.config)
-            findings = try Store(readingOnly: configuration.core.storePath).findings()
+            findings = try Store(readingOnly: file.storePath).findings()
         } catch {
             throw ExitStatus.of(error)
         }
@@ -69,8 +68,9 @@ struct RotateKey: AsyncParsableCommand {
 
     func run() async throws {
         do {
-            let configuration = try Configuration.read(file.config)
-            let keys = KeyRing(configuration.core.storeKey, environment: configuration.environment)
+            let environment = ProcessInfo.processInfo.environment
+            let settings = try StoreSettings.read(file.config, environment: environment)
+            let keys = KeyRing(settings.key, environment: environment)
             let isReplaced =
                 switch keys.source {
                 case .file, .usual: true
@@ -85,7 +85,7 @@ struct RotateKey: AsyncParsableCommand {
                             message: "is in no file of ours: say with --to FILE where the new one goes")
                     ])
             }
-            let store = try Store(path: configuration.core.storePath, keys: keys)
+            let store = try Store(path: settings.path, keys: keys)
             if let news = try store.checkKey() { ExitStatus.say(news) }
             let count = try store.rotateKey(to: to)
             try store.close()

@@ -37,8 +37,14 @@ import Testing
         return Running(petrel: petrel, base: "http://127.0.0.1:\(port)")
     }
 
+    private static let numbers = Locked(0)
+
     private static func say(_ running: Running, _ text: String, as person: String = "@alice") async throws -> String {
-        running.petrel.type(##"{"id":"1","from":"\##(person)","text":"\##(text)"}"##)
+        let number = numbers.withLock { number in
+            number += 1
+            return number
+        }
+        running.petrel.type(##"{"id":"\##(number)","from":"\##(person)","text":"\##(text)"}"##)
         return try await hear(running)
     }
 

@@ -50,6 +50,20 @@ import Testing
         }
     }
 
+    @Test func `what only looks at the store needs nothing of StackStorm`() async throws {
+        try await withFolder { folder in
+            let config = Self.config.replacingOccurrences(
+                of: #"{"token": "t"}"#, with: #"{"token": {"env": "PETREL_NOT_THERE"}}"#)
+            #expect(config != Self.config)
+            try Data(config.utf8).write(to: folder.appendingPathComponent("config.json"))
+            try Store(path: folder.appendingPathComponent("petrel.db").path, keys: .ephemeral()).close()
+            #expect(try await Self.outbox(["list"], in: folder).status == 0)
+            let check = try await Program(["store", "check"], in: folder).end()
+            #expect(check.status == 0 && check.output.contains("sound"), "\(check.output)")
+            #expect(try await Program(["check"], in: folder).end().status == 1)
+        }
+    }
+
     @Test func `a reader that stalls does not keep the bot from ending, and gets the rest from the next`() async throws
     {
         try await withFolder { folder in

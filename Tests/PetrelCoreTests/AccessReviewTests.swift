@@ -5,14 +5,16 @@ import Testing
 
 /// What `petrel check` warns of.
 @Suite struct AccessReviewTests {
-    private static func warnings(_ json: JSONValue, changeable: [String] = []) -> [String] {
+    private static func warnings(
+        _ json: JSONValue, changeable: [String] = [], names: [String: AccessNames] = [:]
+    ) -> [String] {
         let (settings, _, warnings) = AccessTests.settings(json)
         let review = AccessReview(
             settings: settings,
             commands: [
                 .init(module: "builtins", name: "whoami"), .init(module: "st2", name: "st2"),
                 .init(module: "st2", name: "st2session_start"),
-            ], changeable: changeable, prefix: "!")
+            ], changeable: changeable, prefix: "!", names: names)
         return (warnings + review.warnings()).map(\.description)
     }
 
@@ -55,5 +57,48 @@ import Testing
         ])
         #expect(rooms.contains { $0.contains("“@errbot” is no room") })
         #expect(rooms.contains { $0.contains("“#ops” is a room's name") })
+    }
+
+    @Test(arguments: [
+        ("denyusers", "bob", "is neither a name, which begins with @, nor an id"),
+        ("allowrooms", "ops", "did you mean “#ops”?"),
+        ("allowusers", "text/bob", "did you mean “@bob”?"),
+    ]) func `check finds names that are nobody's`(key: String, entry: String, expected: String) {
+        let found = Self.warnings(
+            ["access_controls": [["command": "st2*", .init(key): [.string(entry)]]]], names: ["text": AccessNames()])
+        #expect(found.count == 1 && found[0].hasPrefix("access_controls[0].\(key)[0]: “\(entry)”"), "\(found)")
+        #expect(found.allSatisfy { $0.contains(expected) })
+    }
+
+    @Test func `names of groups and administrators are found where they stand, and once`() {
+        let found = Self.warnings(
+            [
+                "admins": ["root", "group:infra"], "groups": ["infra": ["bob", "@Ann"]],
+                "access_controls": [
+                    ["command": "st2 a*", "allowusers": ["group:infra", "@ann"]],
+                    ["command": "st2 b*", "denyusers": ["group:infra"]],
+                ],
+            ], names: ["text": AccessNames()])
+        #expect(
+            found.map { $0.prefix { $0 != ":" } } == [
+                "admins[0]", "groups.infra[0]", "access_controls[0].allowusers[1]",
+            ])
+        #expect(found.last?.contains("differ in case only") == true)
+    }
+
+    @Test func `ids and patterns are left alone`() {
+        let slack = AccessNames(areLowercase: true) { text, _ in
+            text.unicodeScalars.allSatisfy { ("0"..."Z").contains($0) }
+        }
+        let found = Self.warnings(
+            [
+                "access_controls": [
+                    [
+                        "command": "st2*", "allowusers": ["U7", "@bob", "U*", "*"],
+                        "allowrooms": ["C1", "#ops", "@petrel"],
+                    ]
+                ]
+            ], names: ["slack": slack])
+        #expect(found.isEmpty, "\(found)")
     }
 }

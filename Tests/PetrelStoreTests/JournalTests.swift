@@ -121,4 +121,15 @@ import Testing
         let count = try await database.read { try Int.fetchOne($0, sql: "SELECT count(*) FROM record") }
         #expect(count == 2)
     }
+
+    @Test(arguments: [".pending", ".lock"])
+    func `a link in the place of a file of the store is refused, and its target stays`(suffix: String) async throws {
+        try await withFolder { folder in
+            let (path, victim) = (Self.place(folder), folder.appendingPathComponent("victim").path)
+            try Data("precious".utf8).write(to: URL(fileURLWithPath: victim))
+            try FileManager.default.createSymbolicLink(atPath: path + suffix, withDestinationPath: victim)
+            #expect { try Store(path: path, keys: .ephemeral()) } throws: { "\($0)".contains("is a symbolic link") }
+            #expect(try String(contentsOfFile: victim, encoding: .utf8) == "precious")
+        }
+    }
 }

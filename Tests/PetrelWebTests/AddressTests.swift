@@ -1,3 +1,4 @@
+import PetrelKit
 import Testing
 
 @testable import PetrelWeb

@@ -175,4 +175,37 @@ import Testing
             try await Self.expect("1", from: pool)
         }
     }
+
+    @Test func `who gives up a request whose answer is there does not close the connection for the next one`()
+        async throws
+    {
+        try await WireServer.run(answer: { .text(Self.ok("\($0)")) }) { server, port in
+            let loop = MultiThreadedEventLoopGroup.singleton.next()
+            let ready = loop.makePromise(of: (any Channel).self)
+            let first = Exchange(head: Self.request, body: nil, limit: 1_000)
+            let second = Exchange(head: Self.request, body: nil, limit: 1_000)
+            let channel = try await ClientBootstrap(group: loop).channelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    let pipeline = channel.pipeline.syncOperations
+                    try pipeline.addHTTPClientHandlers()
+                    // The connection is free for the next request in this moment, and the caller of the first goes.
+                    try pipeline.addHandler(
+                        ConnectionHandler(isEncrypted: false, ready) { _ in first.giveUp(.cancelled) })
+                }
+            }.connect(host: "127.0.0.1", port: port).get()
+            #expect(try await Self.text(first, on: channel) == "1")
+            #expect(try await Self.text(second, on: channel) == "2")
+            #expect(server.connections == 1)
+            _ = try await ready.futureResult.get()
+            try await channel.close()
+        }
+    }
+
+    private static func text(_ exchange: Exchange, on channel: any Channel) async throws -> String {
+        let answer: StackStormResponse = try await withCheckedThrowingContinuation { continuation in
+            guard exchange.begin(continuation), exchange.attach(channel) else { return }
+            channel.writeAndFlush(exchange).whenFailure { exchange.finish(.failure($0)) }
+        }
+        return String(decoding: answer.body, as: UTF8.self)
+    }
 }

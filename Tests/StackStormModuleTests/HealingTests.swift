@@ -201,7 +201,7 @@ import Testing
         let backend = RecordingBackend()
         try await TestHost([backend]).run([module]) {
             backend.type("!st2 echo x")
-            #expect(await backend.next()?.reply.text.hasPrefix("StackStorm cannot be used at the moment") == true)
+            #expect(await backend.next()?.reply.text.hasPrefix("StackStorm cannot be reached") == true)
             #expect(module.status().allSatisfy { !$0.isHealthy })
         }
     }

@@ -91,4 +91,33 @@ import Testing
             #expect(await bench.text() == "StackStorm refused this (status 400).")
         }
     }
+
+    /// What a module of these settings answers to a command while it has no table, and its status.
+    private static func answer(
+        _ change: @Sendable @escaping (inout StackStormSettings) -> Void
+    ) async throws -> (text: String, status: StatusLine) {
+        try await Bench.withSimulator { _, port in
+            let settings = StackStormModuleSettings(client: try Bench.client(port: port, change))
+            let module = try StackStormModule(settings, logger: Bench.logger)
+            let backend = RecordingBackend()
+            return try await TestHost([backend]).run([module]) {
+                backend.type("!st2 echo x")
+                return (await backend.next()?.reply.text ?? "", module.status()[0])
+            }
+        }
+    }
+
+    @Test func `a wrong password is told with what to look at`() async throws {
+        let (text, status) = try await Self.answer { $0.login = .password(name: "petrel", password: Secret("wrong")) }
+        #expect(
+            text == "StackStorm cannot be used: it does not accept the bot's login (Invalid or missing credentials). "
+                + "Nothing was started; an administrator has to look at api_auth.")
+        #expect(!status.isHealthy && status.detail.hasSuffix("look at api_auth"), "\(status.detail)")
+    }
+
+    @Test func `an address without its version is told with what to look at`() async throws {
+        let (text, status) = try await Self.answer { $0.api.deleteLastPathComponent() }
+        #expect(text.contains("usually ends in /v1") && text.hasSuffix("look at api_url."), "\(text)")
+        #expect(!text.contains("..") && status.detail.hasSuffix("look at api_url"), "\(status.detail)")
+    }
 }

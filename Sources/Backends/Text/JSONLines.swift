@@ -22,21 +22,43 @@ final class JSONLines: TextScreen {
         self.logger = logger
     }
 
+    private let taken = Locked(TakenIDs())
+
     func messages() -> AsyncStream<ChatMessage> {
-        let number = Locked(0)
-        return LineReader.messages { [logger] line in
-            let number = number.withLock { number in
-                number += 1
-                return number
+        let count = Locked(0)
+        return LineReader.messages { [self] line in
+            let number = count.withLock { count in
+                count += 1
+                return count
             }
-            if line.allSatisfy(\.isWhitespace) { return .nothing }
+            if line.unicodeScalars.allSatisfy(\.properties.isWhitespace) { return .nothing }
             do {
-                return .message(try Self.message(line))
+                return take(try Self.message(line), number)
             } catch {
                 logger.error("Line \(number) of the input is no message: \(error)")
+                // This thread reads for this backend alone, so that it may wait.
+                StandardStream.output.write(Self.fault("\(error)", in: line, number) + "\n")
                 return .nothing
             }
         }
+    }
+
+    /// A message whose id was taken before runs no second time.
+    private func take(_ message: ChatMessage, _ number: Int) -> LineReader.Outcome {
+        if taken.withLock({ $0.take(message.id) }) { return .message(message) }
+        logger.notice(
+            "Line \(number) of the input repeats the id \(Printable.name(message.id)), and does not run again.")
+        return .nothing
+    }
+
+    /// What is said of a line that is no message: `error` in place of `text`.
+    static func fault(_ fault: String, in line: String, _ number: Int) -> String {
+        let id: JSONValue = (try? JSONValue.parse(line.utf8))?["id"]?.string.map { .string($0) } ?? .null
+        var object = JSONObject()
+        object.set("error", fault)
+        object.set("in_reply_to", id)
+        object.set("line", .integer(number))
+        return String(decoding: object.finish(), as: UTF8.self)
     }
 
     static func message(_ line: String) throws -> ChatMessage {
@@ -64,5 +86,20 @@ final class JSONLines: TextScreen {
 
     func show(_ reply: Reply, at address: Address) async -> CInt {
         await StandardStream.output.send(Self.line(reply, at: address) + "\n")
+    }
+}
+
+/// The ids of the messages that came last; bounded.
+struct TakenIDs: Sendable {
+    private static let most = 10_000
+    private var recent: Set<String> = []
+    private var older: Set<String> = []
+
+    /// Whether it is the first time.
+    mutating func take(_ id: String) -> Bool {
+        guard !recent.contains(id), !older.contains(id) else { return false }
+        if recent.count == Self.most { (older, recent) = (recent, []) }
+        recent.insert(id)
+        return true
     }
 }

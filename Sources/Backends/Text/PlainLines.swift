@@ -24,18 +24,8 @@ final class PlainLines: TextScreen {
     }
 
     func show(_ reply: Reply, at address: Address) async -> CInt {
-        let place = address.place.id + (address.thread.map { "/\($0)" } ?? "")
+        let place = Printable.line(address.place.id + (address.thread.map { "/\($0)" } ?? ""))
         let text = Printable.text(reply.text)
         return await StandardStream.output.send(reply.kind == .result ? "\(place) » \(text)\n" : text + "\n")
-    }
-}
-
-/// What may be shown on a terminal.
-enum Printable {
-    /// Without control characters, so that a result cannot move the cursor or retitle the window, and without empty
-    /// lines around it.
-    static func text(_ raw: String) -> String {
-        let kept = raw.unicodeScalars.filter { $0 == "\n" || $0 == "\t" || $0.properties.generalCategory != .control }
-        return String(String.UnicodeScalarView(kept)).trimmingCharacters(in: .newlines)
     }
 }

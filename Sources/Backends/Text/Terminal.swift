@@ -43,7 +43,7 @@ final class Terminal: TextScreen {
     func show(_ reply: Reply, at address: Address) async -> CInt {
         let here = place.value
         let isHere = address.place == (here.room.map { .room($0) } ?? .direct(here.user))
-        let target = address.place.id + (address.thread.map { "/\($0)" } ?? "")
+        let target = Printable.line(address.place.id + (address.thread.map { "/\($0)" } ?? ""))
         let color =
             switch reply.kind {
             case .error: "\u{1B}[31m"
@@ -52,8 +52,9 @@ final class Terminal: TextScreen {
             case .answer: ""
             }
         let label = isHere && address.thread == here.thread ? "" : "\u{1B}[36m[\(target)]\u{1B}[0m "
-        print(label + color + Printable.text(reply.text) + "\u{1B}[0m")
-        return 0
+        let text = label + color + Printable.text(reply.text) + "\u{1B}[0m"
+        if offer(text) { return 0 }
+        return await StandardStream.output.send(text + "\n")
     }
 
     func close() {
@@ -62,12 +63,16 @@ final class Terminal: TextScreen {
     }
 
     /// Shows a text above the line that is being typed, or plainly when nobody types any more.
-    func print(_ text: String) {
+    func print(_ text: String) { if !offer(text) { StandardStream.output.offer(text + "\n") } }
+
+    /// False where nobody types any more.
+    private func offer(_ text: String) -> Bool {
         let isTyping = pending.withLock { pending in
             if pending.isTyping { pending.texts.append(text) }
             return pending.isTyping
         }
-        if isTyping { signal() } else { StandardStream.output.offer(text + "\n") }
+        if isTyping { signal() }
+        return isTyping
     }
 
     private func signal() {
@@ -99,6 +104,8 @@ extension Terminal {
             ]
             guard poll(&watched, 2, -1) >= 0 || errno == EINTR else { return }
             if watched[1].revents != 0 { showPending() }
+            // The window is closed: nothing more can be read (poll(2)).
+            if watched[0].revents & Int16(POLLHUP | POLLERR | POLLNVAL) != 0 { return }
             guard watched[0].revents != 0 else { continue }
             Editline.input = nil
             Editline.isEnd = false

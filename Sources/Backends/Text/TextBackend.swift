@@ -25,20 +25,37 @@ public final class TextBackend: ChatBackend, CompletionObserving, Completing {
         }
     }
 
+    /// Opened when nobody will ever read what is said.
+    private let unread = Signal()
+
     public func run(deliver: @escaping @Sendable (ChatMessage) async -> Void) async throws {
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask { await self.converse(deliver) }
+            group.addTask { await self.unread.wait() }
+            await group.next()
+            group.cancelAll()
+        }
+        screen.close()
+        guard unread.isOpen, !Task.isCancelled else { return }
+        throw BackendFailure(
+            "nobody reads the standard output any more; what was not said is kept for the next run", isFinal: true)
+    }
+
+    private func converse(_ deliver: @escaping @Sendable (ChatMessage) async -> Void) async {
         for await message in screen.messages() {
             open.asked("message \(message.id)")
             await deliver(message)
         }
         await open.settled(within: settings.linger)
-        screen.close()
     }
 
     public func send(_ reply: Reply, to address: Address) async throws -> MessageReference? {
         let code = await screen.show(reply, at: address)
         guard code != 0 else { return nil }
         // Nobody will ever read an answer.
-        if code == EPIPE || code == EBADF { open.giveUp() }
+        if [EPIPE, EBADF, EIO].contains(code) { open.giveUp() }
+        // A terminal that is gone ends its input as well, and is no failure.
+        if code == EPIPE || code == EBADF { unread.open() }
         // What is not said here is kept for the next process.
         throw SendFailure("the standard output: \(String(cString: strerror(code)))", .later(after: .seconds(10)))
     }

@@ -94,7 +94,7 @@ struct AliasTable: Sendable {
 actor AliasSync {
     struct Health: Sendable {
         var lastSuccess: ContinuousClock.Instant?
-        var problem: String?
+        var problem: StackStormError?
         var account: String?
     }
 
@@ -150,7 +150,10 @@ actor AliasSync {
             if !isKept { await keep(aliases) }
             health.withLock { $0 = Health(lastSuccess: .now, problem: nil, account: account.username) }
         } catch {
-            health.withLock { $0.problem = (error as? StackStormError)?.message ?? "\(error)" }
+            if !(error is CancellationError) {
+                let problem = error as? StackStormError ?? StackStormError(.noAnswer, "\(error)")
+                health.withLock { $0.problem = problem }
+            }
             throw error
         }
     }

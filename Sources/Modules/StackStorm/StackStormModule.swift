@@ -233,10 +233,7 @@ public final class StackStormModule: BotModule, StatusReporting, GaugeReporting 
 
     /// What is said while there is no table.
     var starting: String {
-        let problem = syncHealth.value.problem
-        return problem.map {
-            "StackStorm cannot be used at the moment: \($0). I keep trying; please try again in a minute."
-        }
+        syncHealth.value.problem?.reply
             ?? "StackStorm's commands are still starting. Please try again in a few seconds."
     }
 }
@@ -247,16 +244,18 @@ extension StackStormModule {
         let count = table.value?.aliases.count ?? 0
         let age = sync.lastSuccess.map { "synced \(($0.duration(to: .now)).inWords) ago" } ?? "never synced"
         let account = sync.account.map { " as \($0)" } ?? ""
-        let problem = sync.problem.map { "; \($0)" } ?? ""
+        let trouble = client.loginProblem ?? sync.problem
+        let problem = trouble.map { "; \($0.diagnosis)" } ?? ""
         let health = stream.currentHealth
         let heard = health.lastByte.map { "last heard \($0.duration(to: .now).inWords) ago" } ?? "never heard"
         let reconnects = max(health.connections - 1, 0)
-        let trouble = health.problem.map { "; \($0)" } ?? ""
+        let streamTrouble = health.problem.map { "; \($0)" } ?? ""
         return [
             StatusLine(
-                "\(name) api", isHealthy: sync.problem == nil && sync.lastSuccess != nil,
+                "\(name) api", isHealthy: trouble == nil && sync.lastSuccess != nil,
                 "\(count) aliases\(account), \(age)\(problem)"),
-            StatusLine("\(name) stream", isHealthy: health.isConnected, "\(heard), \(reconnects) reconnects\(trouble)"),
+            StatusLine(
+                "\(name) stream", isHealthy: health.isConnected, "\(heard), \(reconnects) reconnects\(streamTrouble)"),
             resultsStatus,
         ]
     }

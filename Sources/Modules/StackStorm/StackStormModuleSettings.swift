@@ -77,6 +77,18 @@ public struct StackStormModuleSettings: Sendable {
     /// What people write to log in.
     public var loginCommand: String { commandName("session_start") + " WORD" }
 
+    /// With whose rights commands run, for people.
+    public var accountInWords: String {
+        let place = client.api.host(percentEncoded: false) ?? client.api.absoluteString
+        switch (access, client.login) {
+        case (.clientside, _): return "as themselves, once logged in to \(place)"
+        case (.standalone, .password(let name, _)): return "as “\(name)” of \(place)"
+        case (.standalone, .token): return "with the bot's token for \(place)"
+        case (.standalone, .apiKey): return "with the bot's API key for \(place)"
+        case (.standalone, nil): return "at \(place)"
+        }
+    }
+
     /// Where credentials are sent.
     var place: String { "\(client.auth.absoluteString) \(client.api.absoluteString)" }
 
@@ -109,12 +121,7 @@ public struct StackStormModuleSettings: Sendable {
                 "session_ttl", "is longer than user_token_ttl: a login by password ends after \(client.tokenLifetime) s"
             )
         }
-        if loginPage != nil {
-            for (key, url) in [("auth_url", client.auth), ("api_url", client.api)]
-            where url.scheme?.lowercased() == "http" && !Self.isLoopback(url.host(percentEncoded: false) ?? "") {
-                section.warn(key, "is http://: the passwords and tokens of people travel there in plain")
-            }
-        }
+        warnOfPlainText(section)
         secretsStore = section.choice("secrets_store", default: .encrypted)
         defaultBackend = section.optionalString("default_backend")
         resultFormat = section.choice("result_format", default: .text)
@@ -124,6 +131,15 @@ public struct StackStormModuleSettings: Sendable {
         replayWindow = .seconds(section.integer("replay_window", default: 86_400, in: 1...31_536_000))
         gracePeriod = .seconds(section.integer("grace_period", default: 60, in: 1...86_400))
         section.finish()
+    }
+
+    /// Credentials and results may be read on the way.
+    private func warnOfPlainText(_ section: SettingsSection) {
+        let what = loginPage == nil ? "the bot's credential and every result" : "the passwords and tokens of people"
+        for (key, url) in [("auth_url", client.auth), ("api_url", client.api), ("stream_url", client.stream)]
+        where url.scheme?.lowercased() == "http" && !Self.isLoopback(url.host(percentEncoded: false) ?? "") {
+            section.warn(key, "is http:// to another machine: \(what) travel there in plain")
+        }
     }
 
     private static func login(_ section: SettingsSection) -> StackStormSettings.Login? {

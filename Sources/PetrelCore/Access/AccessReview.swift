@@ -20,11 +20,14 @@ package struct AccessReview {
     /// All backends.
     package var backends: [String]
     package var prefix: String
+    /// How people and rooms are written, by backend.
+    package var names: [String: AccessNames]
 
     package init(
         settings: AccessSettings, commands: [KnownCommand], changeable: [String] = [], backends: [String] = [],
-        prefix: String
+        prefix: String, names: [String: AccessNames] = [:]
     ) {
+        self.names = names
         self.backends = backends
         self.settings = settings
         self.commands = commands
@@ -65,6 +68,7 @@ package struct AccessReview {
                     path: "admins[\(index)]",
                     message: "“\(admin)” counts on every backend; write it as “\(backends[0])/\(admin)” for one"))
         }
+        found += reviewNames()
         return found
     }
 

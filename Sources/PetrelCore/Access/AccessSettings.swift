@@ -13,6 +13,8 @@ package struct AccessSettings: Sendable {
     package var botName = "petrel"
     package var rules: [Rule] = []
     package var usual = AccessLimits()
+    /// Everybody and every room that the lists name.
+    package var mentions: [AccessMention] = []
 
     package init() {}
 
@@ -20,7 +22,7 @@ package struct AccessSettings: Sendable {
         let groups = AccessGroups(root)
         self.botName = botName
         matchesNames = bot.bool("match_names", default: true)
-        admins = groups.list("admins", in: root) ?? []
+        admins = groups.list("admins", in: root, of: .person) ?? []
         for (index, admin) in admins.enumerated() where !Glob(admin).isLiteral {
             root.warn("admins[\(index)]", "“\(admin)” is taken as it stands: administrators are no patterns")
         }
@@ -37,6 +39,7 @@ package struct AccessSettings: Sendable {
             usual = AccessLimits(section, groups)
             section.finish()
         }
+        mentions = groups.mentions
     }
 
     /// - Parameter modules: the names of the loaded modules, to which a `command` may limit itself.
@@ -60,28 +63,32 @@ extension AccessSettings.Rule {
 
 extension AccessLimits {
     fileprivate init(_ section: SettingsSection, _ groups: AccessGroups) {
-        func lists(_ what: String) -> AccessLists {
+        func lists(_ what: String, _ kind: AccessMention.Kind?) -> AccessLists {
             AccessLists(
-                allow: groups.list("allow\(what)", in: section).map { GlobList($0) },
-                deny: groups.list("deny\(what)", in: section).map { GlobList($0) })
+                allow: groups.list("allow\(what)", in: section, of: kind).map { GlobList($0) },
+                deny: groups.list("deny\(what)", in: section, of: kind).map { GlobList($0) })
         }
-        users = lists("users")
-        rooms = lists("rooms")
-        arguments = lists("args")
+        users = lists("users", .person)
+        rooms = lists("rooms", .room)
+        arguments = lists("args", nil)
         directChats = section.optionalBool("allowprivate")
         multiUserChats = section.optionalBool("allowmuc")
     }
 }
 
 /// Named lists, which `group:NAME` puts in wherever a list is.
-struct AccessGroups {
+final class AccessGroups {
     private static let mark = "group:"
     private var members: [String: [String]] = [:]
+    /// The raw lists of `groups`, and where they stand.
+    private var raw: [String: [String]] = [:]
+    private var place = "groups"
+    private(set) var mentions: [AccessMention] = []
+    private var known: Set<AccessMention> = []
 
     init(_ root: SettingsSection) {
         root.refuseNull("groups")
         guard let section = root.optionalSection("groups") else { return }
-        var raw: [String: [String]] = [:]
         for name in section.keys {
             section.refuseNull(name)
             raw[name] = section.strings(name)
@@ -101,12 +108,27 @@ struct AccessGroups {
     }
 
     /// A list of strings with its groups put in; nil where the key is absent.
-    func list(_ key: String, in section: SettingsSection) -> [String]? {
+    /// - Parameter kind: what the list names; nil where it names neither people nor rooms.
+    func list(_ key: String, in section: SettingsSection, of kind: AccessMention.Kind? = nil) -> [String]? {
         section.refuseNull(key)
         guard section.contains(key) else { return nil }
         let items = section.strings(key)
         for (index, item) in items.enumerated() { check(item, members, "\(key)[\(index)]", section) }
+        if let kind { note(items, kind, at: section.place(of: key)) }
         return items.flatMap { item in Self.name(in: item).map { members[$0, default: []] } ?? [item] }
+    }
+
+    /// Remembers whom a list names; those of a group where the group has them.
+    private func note(_ items: [String], _ kind: AccessMention.Kind, at place: String, passing: Set<String> = []) {
+        for (index, item) in items.enumerated() {
+            if let group = Self.name(in: item) {
+                guard !passing.contains(group) else { continue }
+                note(raw[group, default: []], kind, at: "\(self.place).\(group)", passing: passing.union([group]))
+            } else {
+                let mention = AccessMention(item, kind, at: "\(place)[\(index)]")
+                if known.insert(mention).inserted { mentions.append(mention) }
+            }
+        }
     }
 
     private func check(_ item: String, _ groups: [String: [String]], _ key: String, _ section: SettingsSection) {

@@ -1,3 +1,5 @@
+import PetrelKit
+
 /// The requests that each address has in progress, as a value.
 struct OpenRequests {
     private let most: Int

@@ -125,7 +125,7 @@ actor Replay {
             return true
         } catch {
             if Task.isCancelled { return false }
-            let problem = (error as? StackStormError)?.message ?? "\(error)"
+            let problem = (error as? StackStormError)?.diagnosis ?? "\(error)"
             let isNew = health.withLock { health in
                 defer {
                     health.problem = problem

@@ -1,0 +1,91 @@
+import FaultSuite
+import Foundation
+import PetrelKit
+import PetrelTesting
+import Testing
+
+/// What `petrel check` says, and about what.
+@Suite(.timeLimit(.minutes(10))) struct CheckTests {
+    private static let slack: JSONValue = ["slack": ["bot_token": "xoxb-1", "app_token": "xapp-1"]]
+
+    private static let base: [String: JSONValue] = [
+        "backends": ["text": ["format": "jsonl"]],
+        "stackstorm": [
+            "auth_url": "https://st2.example.com/auth/v1", "api_url": "https://st2.example.com/api/v1",
+            "stream_url": "https://st2.example.com/stream/v1", "api_auth": ["token": "t"],
+        ],
+    ]
+
+    /// The base with more, one level deep; sections of backends replace those of the base.
+    private static func check(_ more: JSONValue, in folder: URL) async throws -> (status: Int32, output: String) {
+        var object = base
+        for (key, value) in more.object ?? [:] {
+            guard key != "backends", let old = object[key]?.object, let new = value.object else {
+                object[key] = value
+                continue
+            }
+            object[key] = .object(old.merging(new) { _, new in new })
+        }
+        try Data(try JSONValue.encode(object)).write(to: folder.appendingPathComponent("config.json"))
+        return await (try Program(["check"], in: folder, environment: ["PETREL_EMPTY": ""])).end()
+    }
+
+    @Test(arguments: [
+        (#"{"stackstorm": {"api_url": "http://st2.example.com/api/v1"}}"#, "stackstorm.api_url: is http:// to another"),
+        (#"{"web": {"host": "0.0.0.0"}}"#, "web.host: 0.0.0.0 takes connections from elsewhere"),
+        (#"{"web": {"webhook_secret": "x"}}"#, "web.webhook_secret: has fewer than 16"),
+        (#"{"web": {"webhook_secret": ""}}"#, "web.webhook_secret: is empty"),
+        (#"{"web": {"trusted_proxies": ["0.0.0.0/0"]}}"#, "web.trusted_proxies[0]: 0.0.0.0/0 is every address"),
+        (#"{"web": {"trusted_proxies": ["::/0"]}}"#, "web.trusted_proxies[0]: ::/0 is every address"),
+        (#"{"web": {"webhook_secret": {"env": "PETREL_EMPTY"}}}"#, "PETREL_EMPTY of the environment is set, but empty"),
+        (
+            #"{"bot": {"prefix": ""}, "backends": {"slack": {"bot_token": "xoxb-1", "app_token": "xapp-1"}}}"#,
+            "bot.prefix: is empty"
+        ),
+        (
+            #"{"backends": {"slack": {"bot_token": "xoxb-1", "app_token": "xapp-1"}}}"#,
+            "access_controls: is empty: everybody who can write to the bot on slack"
+        ),
+    ]) func `check warns of what is probably not meant`(more: String, expected: String) async throws {
+        try await withFolder { folder in
+            let (status, output) = try await Self.check(try JSONValue.parse(more.utf8), in: folder)
+            #expect(status == 0)
+            #expect(output.components(separatedBy: expected).count == 2, "\(output)")
+        }
+    }
+
+    @Test func `what is meant to be open is said in the file, and the terminal is nobody else's`() async throws {
+        try await withFolder { folder in
+            let open = try await Self.check(["open": true, "backends": Self.slack], in: folder)
+            #expect(open.status == 0 && !open.output.contains("access_controls"), "\(open.output)")
+            let terminal = try await Self.check([:], in: folder)
+            #expect(terminal.status == 0 && !terminal.output.contains("access_controls"), "\(terminal.output)")
+        }
+    }
+
+    @Test func `a store in a folder that is not there is found by check and by run`() async throws {
+        try await withFolder { folder in
+            let (status, output) = try await Self.check(["store": ["path": "no/such/petrel.db"]], in: folder)
+            #expect(status == 1 && output.contains("store.path: "), "\(output)")
+            #expect(await (try Program(["run"], in: folder)).end().status == 78)
+        }
+    }
+
+    @Test func `the example is right, and closed to all but administrators`() async throws {
+        let example = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+            .deletingLastPathComponent().appendingPathComponent("config.example.json")
+        try await withFolder { folder in
+            try FileManager.default.copyItem(at: example, to: folder.appendingPathComponent("config.json"))
+            let environment = ["ST2_PASSWORD": "secret"]
+            let (status, output) = await (try Program(["check"], in: folder, environment: environment)).end()
+            #expect(status == 0 && output.contains("no mistakes"), "\(output)")
+            func explain(_ person: String) async throws -> String {
+                try await Program(
+                    ["explain", "--user", person, "st2 echo x"], in: folder, environment: environment
+                ).end().output
+            }
+            #expect(try await explain("@mallory").contains("does not allow @mallory"))
+            #expect(try await !explain("@alice").contains("does not allow"))
+        }
+    }
+}

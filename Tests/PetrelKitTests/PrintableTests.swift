@@ -1,0 +1,14 @@
+import Testing
+
+@testable import PetrelKit
+
+@Suite struct PrintableTests {
+    @Test(arguments: [
+        ("#ops", "#ops"), ("#x\u{1B}]0;PWN\u{7}", "\"#x ]0;PWN \""), ("@x\" person=@alice", #""@x\" person=@alice""#),
+        ("a=b", "\"a=b\""), ("a\u{9B}31m", "\"a 31m\""), ("\u{202E}spo#", "\" spo#\""), ("a\u{2028}b", "\"a b\""),
+        ("", "\"\""),
+        ("Zoë", "Zoë"), ("👨‍👩‍👧", "👨‍👩‍👧"),
+    ]) func `a name can neither act nor pass for something else`(raw: String, shown: String) {
+        #expect(Printable.name(raw) == shown)
+    }
+}
