@@ -77,7 +77,7 @@ function complain(text, name) {
 function showLimits() {
   const seconds = Math.round((deadline - Date.now()) / 1000);
   if (seconds <= 0) {
-    end(false, "This link has expired", "Write session_start to the bot again to get another.");
+    end(false, "This link has expired", "Ask the bot for another, in a direct chat.");
     return;
   }
   const time = seconds > 60 ? `${Math.ceil(seconds / 60)} minutes` : `${seconds} seconds`;
@@ -194,7 +194,7 @@ decline.addEventListener("click", () => confirmLogin(false));
 chooseWay(form.elements.way.value);
 
 if (link === "") {
-  end(false, "Nothing to open", "This page was opened without a link, or loaded again. Ask the bot for a new link: !st2session_start and a word of at least 8 characters, in a direct chat.");
+  end(false, "Nothing to open", "This page was opened without a link, or loaded again. Ask the bot for a new link, in a direct chat.");
 } else {
   open();
 }

@@ -77,19 +77,18 @@ package final class Host: Sendable {
     package func tellAdmins(_ text: String) { tellAdmins(text, except: nil) }
 
     private func tellAdmins(of lane: Lane, _ reason: String) {
-        let (place, backend) = (Markdown.escaped(lane.place.id), Markdown.escaped(lane.backend))
+        let address = Address(backend: lane.backend, place: lane.place)
+        let backend = address.isUndecided ? "" : " on \(Markdown.escaped(lane.backend))"
         tellAdmins(
-            "I cannot say anything in \(place) on \(backend): \(Markdown.escaped(reason)). What was meant for it is kept; "
+            "I cannot say anything in \(Markdown.escaped(lane.place.id))\(backend): \(Markdown.escaped(reason)). What was meant for it is kept; "
                 + "`petrel outbox list` shows it, and `petrel outbox retry` sends it again.", except: lane)
     }
 
     private func tellAdmins(_ text: String, except lane: Lane?) {
         logger.warning("\(Markdown.readable(text))")
         for room in adminRooms {
-            guard case .to(let address) = route(room) else {
-                if case .undecided(let reason) = route(room) { logger.error("bot.admin_rooms: \(reason).") }
-                continue
-            }
+            // One that nobody can decide on becomes a dead letter, which says why.
+            let address = if case .to(let address) = route(room) { address } else { Address.undecided(room) }
             guard Lane(backend: address.backend, place: address.place) != lane else { continue }
             delivery.answer(Reply(text, style: .markdown, kind: .error), to: address)
         }

@@ -18,9 +18,13 @@ extension UInt8 {
 
 extension Endpoint where Value == Token {
     /// `POST /tokens` with Basic authentication. Never repeated by itself: each call makes a token.
-    /// - Parameter ttl: seconds.
-    package static func token(ttl: Int?) throws -> Endpoint {
-        try Endpoint("POST", .auth, "/tokens", body: ttl.map { ["ttl": $0] } ?? [:]) {
+    /// - Parameters:
+    ///   - ttl: seconds.
+    ///   - person: somebody else, whose token a service may ask for.
+    package static func token(ttl: Int?, of person: Impersonated? = nil) throws -> Endpoint {
+        var body = person?.body ?? [:]
+        if let ttl { body["ttl"] = .integer(ttl) }
+        return try Endpoint("POST", .auth, "/tokens", body: body) {
             try $0.checked(at: "auth_url").decoded()
         }
     }

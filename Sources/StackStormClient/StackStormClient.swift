@@ -35,15 +35,16 @@ public final class StackStormClient: Sendable {
     }
 
     static func token(
-        for name: String, _ password: Secret, _ settings: StackStormSettings, _ transport: Transport
+        for name: String, _ password: Secret, _ settings: StackStormSettings, _ transport: Transport,
+        _ person: Impersonated? = nil
     ) async throws -> Token {
         let basic = Data("\(name):\(password.reveal())".utf8).base64EncodedString()
-        let endpoint = try Endpoint.token(ttl: settings.tokenLifetime)
+        let endpoint = try Endpoint.token(ttl: settings.tokenLifetime, of: person)
         do {
             return try endpoint.decode(
                 try await transport.send(endpoint, headers: [("Authorization", "Basic \(basic)")]))
         } catch let error as StackStormError where error.status == 400 {
-            throw error.pointing(at: "user_token_ttl")
+            throw refusal(error, of: person)
         } catch let error as StackStormError where error.leavesOutcomeOpen {
             // What the token was wanted for was not even tried.
             throw StackStormError(.unreachable, "no login: \(error.message)", cause: error.cause)

@@ -46,8 +46,10 @@ extension SimulatedStackStorm {
     }
 
     private func makeToken(_ request: SimulatedRequest) throws -> SimulatedAnswer {
-        let ttl = try lifetime(request.object()["ttl"])
-        guard let user = basicUser(request) else { throw SimulatedRefusal(401, "Invalid or missing credentials") }
+        let body = try request.object()
+        let ttl = try lifetime(body["ttl"])
+        guard let asker = basicUser(request) else { throw SimulatedRefusal(401, "Invalid or missing credentials") }
+        let user = try impersonated(by: asker, body) ?? asker
         let token = UUID().uuidString.lowercased().filter { $0 != "-" }
         let expiry = Date.now + TimeInterval(ttl)
         tokens[token] = TokenState(user: user, expiry: expiry)
@@ -56,6 +58,32 @@ extension SimulatedStackStorm {
                 "user": .string(user), "token": .string(token), "expiry": .string(Self.timestamp(expiry)),
                 "metadata": .object([:]), "service": false, "id": .string(newID()),
             ], status: 201)
+    }
+
+    /// Whose token a service asks for; nil where it is its own.
+    private func impersonated(by asker: String, _ body: [String: JSONValue]) throws -> String? {
+        guard let wanted = body["user"]?.string ?? body["impersonate_user"]?.string else { return nil }
+        guard users.first(where: { $0.name == asker })?.isService == true else {
+            throw SimulatedRefusal(400, "Current user is not a service and cannot request impersonated tokens")
+        }
+        // StackStorm makes users that it does not have.
+        if body["user"]?.string != nil { return wanted }
+        guard let origin = body["nickname_origin"]?.string else {
+            throw SimulatedRefusal(400, "Nickname origin is not provided for nickname '\(wanted)'")
+        }
+        guard let user = users.first(where: { $0.nicknames[origin] == wanted }) else {
+            throw SimulatedRefusal(400, "Could not locate user \(wanted)@\(origin)")
+        }
+        return user.name
+    }
+
+    /// Makes an account a service, as only its database can.
+    package func makeService(_ name: String) {
+        for index in users.indices where users[index].name == name { users[index].isService = true }
+    }
+
+    package func nickname(_ name: String, _ nickname: String, of origin: String) {
+        for index in users.indices where users[index].name == name { users[index].nicknames[origin] = nickname }
     }
 
     private func lifetime(_ ttl: JSONValue?) throws -> Int {

@@ -16,6 +16,10 @@ package actor SimulatedStackStorm {
         package var forbidden: Set<String>
         /// Under RBAC with no role at all: may do nothing but ask who it is.
         package var hasNoRole: Bool
+        /// May ask for the tokens of others.
+        package var isService = false
+        /// By their origin, such as `slack`.
+        package var nicknames: [String: String] = [:]
 
         package init(name: String, password: String, forbidden: Set<String> = [], hasNoRole: Bool = false) {
             self.name = name

@@ -67,6 +67,22 @@ struct Configuration: Sendable {
         warnings = []
         checkLogins(root)
         checkWeb(root)
+        checkDefaults(root)
+    }
+
+    private func checkDefaults(_ root: SettingsSection) {
+        for name in stackStorms.compactMap(\.defaultBackend) where !backends.contains(where: { $0.name == name }) {
+            root.problem(
+                "stackstorm.default_backend",
+                "no backend is called \(name); there is \(backends.map(\.name).joined(separator: ", "))")
+        }
+    }
+
+    /// The backend of places that several could have, where it is not known which StackStorm asks; nil where they
+    /// differ.
+    var defaultBackend: String? {
+        let all = Set(stackStorms.map(\.defaultBackend))
+        return all.count == 1 ? all.first ?? nil : nil
     }
 
     /// Who else can read or write the file.
@@ -94,7 +110,12 @@ struct Configuration: Sendable {
     func differences(to other: Configuration) -> [String] {
         let mine = fixed.object ?? [:]
         let theirs = other.fixed.object ?? [:]
-        return Set(mine.keys).union(theirs.keys).filter { mine[$0] != theirs[$0] }.sorted()
+        var names = Set(mine.keys).union(theirs.keys).filter { mine[$0] != theirs[$0] }
+        // Groups are resolved at the start.
+        if stackStorms.map(\.allowTemplates) != other.stackStorms.map(\.allowTemplates) { names.insert("stackstorm") }
+        if core.adminRooms != other.core.adminRooms { names.insert("bot.admin_rooms") }
+        if core.name != other.core.name { names.insert("bot.name") }
+        return names.sorted()
     }
 
     /// Every command that will be there.
@@ -110,7 +131,7 @@ struct Configuration: Sendable {
             settings: core.access, commands: commands, changeable: backends.filter(\.kind.namesChange).map(\.name),
             backends: backends.map(\.name), prefix: core.prefixes.prefix,
             names: Dictionary(backends.map { ($0.name, $0.kind.names) }) { first, _ in first })
-        return review.warnings() + cautions + [openness, emptyPrefix].compactMap(\.self)
+        return review.warnings() + cautions + [openness, emptyPrefix].compactMap(\.self) + strangers
     }
 
     /// What backends have to say to whoever writes access rules.
@@ -118,6 +139,23 @@ struct Configuration: Sendable {
         guard !core.access.rules.isEmpty else { return [] }
         return backends.compactMap { backend in
             backend.kind.caution.map { SettingsProblem(path: "backends.\(backend.name)", message: $0) }
+        }
+    }
+
+    /// People in the maps of `rbac_auth.impersonate` whom no backend would ever name like that.
+    private var strangers: [SettingsProblem] {
+        stackStorms.compactMap(\.impersonation).flatMap { $0.users.keys.sorted() }.compactMap { key in
+            let parts = key.split(separator: "/", maxSplits: 1).map(String.init)
+            guard parts.count == 2 else { return nil }
+            let kind = backends.first { $0.name == parts[0] }?.kind
+            let place = "stackstorm.rbac_auth.impersonate.users.\(key)"
+            guard let kind else {
+                return SettingsProblem(path: place, message: "is nobody: no backend is called \(parts[0])")
+            }
+            guard kind.namesChange, parts[1].unicodeScalars.first == "@" else { return nil }
+            return SettingsProblem(
+                path: place, message: "is nobody: people of \(parts[0]) are known by their ids here, not by their names"
+            )
         }
     }
 
@@ -161,7 +199,7 @@ struct Configuration: Sendable {
     }
 
     /// Somebody's StackStorm credential is to be kept in the store.
-    var needsKey: Bool { stackStorms.contains { $0.loginPage != nil && $0.secretsStore == .encrypted } }
+    var needsKey: Bool { stackStorms.contains { $0.holdsCredentials && $0.secretsStore == .encrypted } }
 
     var hasLoginPage: Bool { FileManager.default.fileExists(atPath: htmlFolder + "/index.html") }
 

@@ -40,7 +40,7 @@ struct PetrelApp: Sendable {
         let host = try Host(
             backends: backends, policy: configuration.policy, name: core.name, version: version, logger: logger,
             metrics: metrics, audit: audit, outbox: store.outbox, adminRooms: core.adminRooms,
-            defaultBackend: configuration.stackStorms.first?.defaultBackend,
+            defaultBackend: configuration.defaultBackend,
             executor: ChatLoop.shared)
         let calls = CallMeters(metrics)
         let stackStorms = try configuration.stackStorms.map { settings in
@@ -101,7 +101,8 @@ struct PetrelApp: Sendable {
                 + ChatopsWebhook(
                     host: access, secret: web.webhookSecret,
                     format: configuration.stackStorms.first?.resultFormat ?? .text,
-                    defaultBackend: configuration.stackStorms.first?.defaultBackend
+                    allowsMentions: configuration.stackStorms.first?.allowsMentions ?? false,
+                    defaultBackend: configuration.defaultBackend
                 ).routes
             for case let backend as any WebRoutes in backends { routes += backend.routes }
             let pages = configuration.stackStorms.compactMap(\.loginPage)

@@ -52,7 +52,8 @@ struct Run: AsyncParsableCommand {
             host.dispatcher.update(configuration.core.policy(modules: running.modules))
             log.set(level: configuration.core.logLevel, format: configuration.core.logFormat)
             host.note(
-                "The configuration was read again: access rules, administrators, prefixes and the log are as it says.")
+                "The configuration was read again: access rules, administrators, prefixes, limits and the log are as it says."
+            )
             for warning in configuration.warnings { host.warn("\(path): \(warning)") }
             let waiting = running.differences(to: configuration)
             guard !waiting.isEmpty else { return }

@@ -63,6 +63,26 @@ import Testing
         }
     }
 
+    @Test func `a backend that is not there is no default, and people of the map have one`() async throws {
+        try await withFolder { folder in
+            let wrong = try await Self.check(["stackstorm": ["default_backend": "slak"]], in: folder)
+            #expect(wrong.status == 1 && wrong.output.contains("no backend is called slak; there is text"))
+            let login: JSONValue = ["user": ["name": "petrel", "password": "x"]]
+            let users: JSONValue = ["slack/U7": "alice", "slack/@bob": "bob", "text/@alice": "alice", "irc/x": "x"]
+            let (status, output) = try await Self.check(
+                [
+                    "backends": ["slack": ["bot_token": "xoxb-1", "app_token": "xapp-1"], "text": [:]],
+                    "stackstorm": ["api_auth": login, "rbac_auth": ["impersonate": ["users": users]]],
+                ], in: folder)
+            #expect(status == 0, "\(output)")
+            for text in [
+                "users.slack/@bob: is nobody: people of slack are known by their ids",
+                "users.irc/x: is nobody: no backend is called irc", "“petrel” must be a service in StackStorm",
+            ] { #expect(output.contains(text), "\(output)") }
+            #expect(!output.contains("slack/U7") && !output.contains("text/@alice"))
+        }
+    }
+
     @Test func `a store in a folder that is not there is found by check and by run`() async throws {
         try await withFolder { folder in
             let (status, output) = try await Self.check(["store": ["path": "no/such/petrel.db"]], in: folder)

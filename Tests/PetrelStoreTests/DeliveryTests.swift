@@ -63,7 +63,7 @@ import Testing
             #expect(await backend.next()?.reply.text == "a")
         }
         let sleeps = clock.sleeps.value
-        #expect(sleeps.count == 1 && sleeps[0] > .seconds(36) && sleeps[0] <= .seconds(37))
+        #expect(sleeps.count == 1 && sleeps[0] > .seconds(10) && sleeps[0] <= .seconds(37))
     }
 
     @Test func `what was not sent when the process died is sent by the next one, and what was sent is not`()
@@ -272,6 +272,27 @@ import Testing
             try module.say(Reply("end"), at: Address(backend: "test", place: .room("#bots")))
             #expect(await backend.next()?.reply.text == "end")
         }
+    }
+
+    @Test func `what an administrators' room cannot be told, since two could be meant, is a dead letter`() async throws
+    {
+        let (first, second) = (RecordingBackend(name: "a"), RecordingBackend(name: "b"))
+        let store = try TestStore()
+        let host = try TestHost(
+            [first, second], policy: Dispatcher.Policy(), store: store, adminRooms: ["#bots", "a/#own"])
+        let module = host.access(for: "m")
+        try await host.run([]) {
+            module.tellAdmins("Look here.")
+            let own = await first.next()
+            #expect(own?.address.place == .room("#own") && own?.reply.text == "Look here.")
+            // Told of the other room in this one.
+            let told = await first.next()
+            #expect(
+                told?.reply.text.hasPrefix("I cannot say anything in #bots: “#bots” could be on a or b") == true,
+                "\(told?.reply.text ?? "")")
+        }
+        let letters = try await store.store.outbox.deadLetters(limit: 10)
+        #expect(letters.map(\.parcel.reply.text) == ["Look here."])
     }
 
     @Test func `texts that had to wait come together, where the backend wants that`() async throws {

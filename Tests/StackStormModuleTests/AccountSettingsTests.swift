@@ -27,6 +27,17 @@ import Testing
         ),
         (#"{"clientside": {"url": "https://a/?x=1"}}"#, "stackstorm.rbac_auth.clientside.url: must be an address"),
         (#"{"clientside": {"url": "https://a/", "uri": 1}}"#, "stackstorm.rbac_auth.clientside.uri: unknown key"),
+        (#"{"impersonate": {}}"#, "stackstorm.rbac_auth.impersonate.users: is empty, and nicknames is false"),
+        (#"{"impersonate": {"users": {"U7": "alice"}}}"#, "stackstorm.rbac_auth.impersonate.users.U7: must be BACKEND"),
+        (
+            #"{"impersonate": {"users": {"slack/U7": " "}}}"#,
+            "stackstorm.rbac_auth.impersonate.users.slack/U7: must name a StackStorm user"
+        ),
+        (#"{"impersonate": {"nicknames": true}}"#, "stackstorm.rbac_auth.impersonate: needs api_auth.user alone"),
+        (
+            #"{"standalone": {}, "impersonate": {"nicknames": true}}"#,
+            "stackstorm.rbac_auth: names impersonate and standalone; there can be only one"
+        ),
         (#"{"standalone": {"url": "https://a/"}}"#, "stackstorm.rbac_auth.standalone.url: unknown key"),
     ]) func `an impossible way of logging in stops the start`(text: String, expected: String) throws {
         let (_, problems) = Self.settings(["rbac_auth": try JSONValue.parse(text.utf8)])

@@ -14,9 +14,15 @@ public struct ChatopsWebhook: WebRoutes {
 
     /// - Parameters:
     ///   - format: how messages are written.
+    ///   - allowsMentions: whether `<!channel>` and the like in them call people.
     ///   - defaultBackend: of places that several backends could have.
-    public init(host: some ModuleHost, secret: Secret?, format: ResultFormat = .text, defaultBackend: String? = nil) {
-        announcer = Announcer(host: host, writer: ResultWriter(format: format), defaultBackend: defaultBackend)
+    public init(
+        host: some ModuleHost, secret: Secret?, format: ResultFormat = .text, allowsMentions: Bool = false,
+        defaultBackend: String? = nil
+    ) {
+        announcer = Announcer(
+            host: host, writer: ResultWriter(format: format, allowsMentions: allowsMentions),
+            defaultBackend: defaultBackend)
         storage = host.storage
         logger = host.logger
         self.secret = secret

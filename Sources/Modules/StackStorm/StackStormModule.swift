@@ -19,6 +19,7 @@ public final class StackStormModule: BotModule, StatusReporting, GaugeReporting 
     let overtaken = OvertakenResults()
     let origins = Origins()
     let accounts = Locked<Accounts?>(nil)
+    let tokens = Locked<ImpersonatedTokens?>(nil)
     let actions = Locked(KnownActions())
     let lastStart = Locked<ContinuousClock.Instant?>(nil)
     let inquiries = Locked<InquiryWatch?>(nil)
@@ -112,19 +113,32 @@ public final class StackStormModule: BotModule, StatusReporting, GaugeReporting 
     }
 
     private func restoreAccounts(_ host: some ModuleHost) async {
-        let sealed = host.storage.sealed("sessions")
         let isKept = settings.secretsStore == .encrypted
-        if !isKept {
-            do {
-                try await sealed.replaceAll(with: [])
-            } catch {
-                host.logger.error("The stored logins of an earlier configuration could not be removed: \(error)")
-            }
-        }
+        let sealed = await credentials("sessions", areKept: isKept, host)
         let links: any RecordCollection = isKept ? host.storage.records("account_links") : MemoryRecords()
-        let accounts = Accounts(isKept ? sealed : MemoryRecords(), links: links, logger: host.logger, now: now)
+        let accounts = Accounts(sealed, links: links, logger: host.logger, now: now)
         await accounts.restore(for: settings.place)
         self.accounts.withLock { $0 = accounts }
+        let isOn = settings.impersonation != nil
+        let tokens = ImpersonatedTokens(
+            client, await credentials("impersonations", areKept: isKept && isOn, host), for: settings.place,
+            logger: host.logger, now: now)
+        await tokens.restore()
+        self.tokens.withLock { $0 = tokens }
+    }
+
+    /// Where credentials of people lie. What an earlier configuration kept there goes, where none are kept now.
+    private func credentials(
+        _ collection: String, areKept: Bool, _ host: some ModuleHost
+    ) async -> any RecordCollection {
+        let sealed = host.storage.sealed(collection)
+        guard !areKept else { return sealed }
+        do {
+            try await sealed.replaceAll(with: [])
+        } catch {
+            host.logger.error("The stored logins of an earlier configuration could not be removed: \(error)")
+        }
+        return MemoryRecords()
     }
 
     public func run(_ host: some ModuleHost) async throws {

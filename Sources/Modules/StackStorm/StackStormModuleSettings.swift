@@ -46,6 +46,9 @@ public struct StackStormModuleSettings: Sendable {
         case standalone
         /// That of whoever runs it, after a login at this page.
         case clientside(URL)
+        /// That of whoever runs it, for whose token the bot's account asks. A login at the page, where there is one,
+        /// comes before it.
+        case impersonate(Impersonation, page: URL?)
     }
 
     /// Where people's credentials are kept.
@@ -82,6 +85,8 @@ public struct StackStormModuleSettings: Sendable {
         let place = client.api.host(percentEncoded: false) ?? client.api.absoluteString
         switch (access, client.login) {
         case (.clientside, _): return "as themselves, once logged in to \(place)"
+        case (.impersonate, .password(let name, _)): return "as themselves, by the service “\(name)” of \(place)"
+        case (.impersonate, _): return "as themselves at \(place)"
         case (.standalone, .password(let name, _)): return "as “\(name)” of \(place)"
         case (.standalone, .token): return "with the bot's token for \(place)"
         case (.standalone, .apiKey): return "with the bot's API key for \(place)"
@@ -93,7 +98,21 @@ public struct StackStormModuleSettings: Sendable {
     var place: String { "\(client.auth.absoluteString) \(client.api.absoluteString)" }
 
     /// The page at which people log in; nil where nobody does.
-    public var loginPage: URL? { if case .clientside(let page) = access { page } else { nil } }
+    public var loginPage: URL? {
+        switch access {
+        case .standalone: nil
+        case .clientside(let page): page
+        case .impersonate(_, let page): page
+        }
+    }
+
+    /// Who acts as whom without a login; nil where that is not so.
+    public var impersonation: Impersonation? {
+        if case .impersonate(let impersonation, _) = access { impersonation } else { nil }
+    }
+
+    /// Credentials of people are held.
+    public var holdsCredentials: Bool { access != .standalone }
 
     public init(_ section: SettingsSection, environment: [String: String]) {
         client = StackStormSettings(
@@ -115,6 +134,7 @@ public struct StackStormModuleSettings: Sendable {
         routes = Self.routes(section)
         interval = .seconds(section.integer("timer_update", default: 60, in: 1...86_400))
         access = Self.access(section)
+        checkImpersonation(section)
         sessionTTL = section.integer("session_ttl", default: 3_600, in: 1...31_536_000)
         if loginPage != nil, sessionTTL > client.tokenLifetime {
             section.warn(
@@ -133,9 +153,23 @@ public struct StackStormModuleSettings: Sendable {
         section.finish()
     }
 
+    private func checkImpersonation(_ section: SettingsSection) {
+        guard impersonation != nil else { return }
+        guard case .password(let name, _)? = client.login else {
+            section.problem(
+                "rbac_auth.impersonate",
+                "needs api_auth.user alone: StackStorm gives people's tokens to a name and password only")
+            return
+        }
+        section.warn(
+            "rbac_auth.impersonate",
+            "“\(name)” must be a service in StackStorm, which may act as every user, administrators included: whoever "
+                + "has its password has everybody's rights")
+    }
+
     /// Credentials and results may be read on the way.
     private func warnOfPlainText(_ section: SettingsSection) {
-        let what = loginPage == nil ? "the bot's credential and every result" : "the passwords and tokens of people"
+        let what = holdsCredentials ? "the passwords and tokens of people" : "the bot's credential and every result"
         for (key, url) in [("auth_url", client.auth), ("api_url", client.api), ("stream_url", client.stream)]
         where url.scheme?.lowercased() == "http" && !Self.isLoopback(url.host(percentEncoded: false) ?? "") {
             section.warn(key, "is http:// to another machine: \(what) travel there in plain")
@@ -195,20 +229,21 @@ public struct StackStormModuleSettings: Sendable {
         guard let modes = section.optionalSection("rbac_auth") else { return .standalone }
         let standalone = modes.optionalSection("standalone")
         let clientside = modes.optionalSection("clientside")
+        let impersonate = modes.optionalSection("impersonate")
         modes.finish()
         standalone?.finish()
-        if modes.keys.count > 1 {
+        if standalone != nil, modes.keys.count > 1 {
             section.problem("rbac_auth", "names \(modes.keys.joined(separator: " and ")); there can be only one")
         }
-        guard let clientside else {
-            if standalone == nil, modes.keys.count < 2 {
-                section.problem(
-                    "rbac_auth", "must be {\"standalone\": {}} or {\"clientside\": {\"url\": \"https://…/\"}}")
-            }
-            return .standalone
+        let page = clientside.flatMap(page)
+        clientside?.finish()
+        if let impersonate { return .impersonate(Impersonation(impersonate), page: page) }
+        if clientside == nil, standalone == nil {
+            section.problem(
+                "rbac_auth",
+                "must be {\"standalone\": {}}, {\"clientside\": {\"url\": \"https://…/\"}} or {\"impersonate\": {…}}")
         }
-        defer { clientside.finish() }
-        return page(clientside).map { .clientside($0) } ?? .standalone
+        return page.map { .clientside($0) } ?? .standalone
     }
 
     /// The address of the login page, with the slash that its own requests start from.

@@ -4,7 +4,7 @@ import PetrelKit
 extension StackStormModule {
     /// The commands about logins. Without logins they say so.
     var accountCommands: [Command] {
-        let isOn = settings.access != .standalone
+        let isOn = settings.loginPage != nil
         func command(
             _ name: String, _ usage: String, _ summary: String, isAdminOnly: Bool = false, isDirectOnly: Bool = false,
             needsStable: Bool = false, masking: (@Sendable (String) -> String)? = nil,
@@ -19,8 +19,8 @@ extension StackStormModule {
                 otherNames: other
             ) { [self] invocation in
                 guard isOn else {
-                    throw Refusal(
-                        "Everybody here acts as the bot's own StackStorm account: there is nothing to log in to.")
+                    let account = settings.impersonation == nil ? "as the bot's own" : "under their own"
+                    throw Refusal("Everybody here acts \(account) StackStorm account: there is nothing to log in to.")
                 }
                 guard let accounts = accounts.value else { throw Refusal(starting) }
                 return try await handler(invocation, accounts)
@@ -45,7 +45,7 @@ extension StackStormModule {
     }
 
     private func startLogin(_ invocation: Invocation) throws -> Reply {
-        guard case .clientside(let page) = settings.access, let logins else { throw Refusal(starting) }
+        guard let page = settings.loginPage, let logins else { throw Refusal(starting) }
         let word = try word(invocation)
         let asker = LoginAsker(
             owner: Identity(invocation), person: invocation.message.sender, prefix: invocation.prefix)

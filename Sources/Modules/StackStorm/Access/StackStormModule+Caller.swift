@@ -21,11 +21,44 @@ extension StackStormModule {
         }
         let owner = Identity(invocation)
         if let session = await accounts.session(of: owner) { return Caller(session: session) }
+        let end = await accounts.lastEnd(of: owner)
+        if let impersonation = settings.impersonation {
+            guard end == nil else { throw Refusal(fallenBack(invocation)) }
+            return Caller(session: try await impersonated(owner, impersonation, invocation))
+        }
         let how = loginHint(invocation.prefix)
-        switch await accounts.lastEnd(of: owner) {
+        switch end {
         case .expired: throw Refusal("Your login to StackStorm has expired. \(how)")
         case .refused: throw Refusal("StackStorm has ended your login. \(how)")
         case nil: throw Refusal("You are not logged in to StackStorm. \(how)")
+        }
+    }
+
+    /// A command that was meant to run as one account must not run as another.
+    private func fallenBack(_ invocation: Invocation) -> String {
+        "Your login to StackStorm has ended, and nothing was started. From now on your commands run as the user that "
+            + "belongs to your account here; write it again if that is meant. \(loginHint(invocation.prefix))"
+    }
+
+    /// The token that StackStorm gives the bot's account for somebody. Throws ``Refusal`` where nobody knows whose.
+    private func impersonated(
+        _ owner: Identity, _ impersonation: Impersonation, _ invocation: Invocation, refused: Session? = nil
+    ) async throws -> Session {
+        guard let tokens = tokens.value else { throw Refusal(starting) }
+        let id = Printable.name(owner.id)
+        let orLogIn = settings.loginPage == nil ? "" : " \(loginHint(invocation.prefix))"
+        guard let person = impersonation.person(owner) else {
+            throw Refusal(
+                "I do not know which StackStorm user you are, and nothing was started: \(owner.backend)/\(id) is not in "
+                    + "rbac_auth.impersonate.users. An administrator can add it.\(orLogIn)")
+        }
+        do {
+            return try await tokens.session(
+                of: owner, called: invocation.message.sender.name, as: person, refused: refused)
+        } catch let error as StackStormError where error.code == .notFound {
+            throw Refusal(
+                "StackStorm has no user with your nickname, and nothing was started. Its administrator can give your user "
+                    + "the nickname \(id) of \(owner.backend).\(orLogIn)")
         }
     }
 
@@ -41,6 +74,11 @@ extension StackStormModule {
             return try await work(caller.session?.credential)
         } catch let error as StackStormError where error.code == .unauthorized {
             guard let session = caller.session, let accounts = accounts.value else { throw error }
+            if session.isImpersonated, let impersonation = settings.impersonation {
+                // Revoked before its time. What a 401 answers was not done.
+                let fresh = try await impersonated(session.owner, impersonation, invocation, refused: session)
+                return try await work(fresh.credential)
+            }
             await accounts.end(session, because: .refused)
             // Told here and now: what was kept to be told later is not needed.
             _ = await accounts.lastEnd(of: session.owner)
