@@ -6,7 +6,7 @@ import StackStormClient
 /// it was a child of the run of `chatops.post_result`, whose parameters name the execution.
 actor Orphans {
     /// The history may have an announcement a little later than the stream.
-    private static let attempts = 4
+    private static let attempts = 6
     private static let pause = Duration.milliseconds(250)
     private static let newest = 50
 
@@ -60,34 +60,32 @@ actor Orphans {
         }
     }
 
+    /// Asked again where StackStorm is slow, or does not answer.
     private func request(of announced: Announced) async -> String? {
-        do {
-            guard let parent = try await parent(of: announced),
-                let id = try await client.call(.execution(parent)).parameters?["execution_id"]?.string
-            else { return nil }
-            return open.request(ofExecution: id)
-        } catch {
-            logger.info("Of which command an announcement speaks cannot be found out: \(error)")
-            return nil
-        }
-    }
-
-    private func parent(of announced: Announced) async throws -> String? {
-        if let parent = announced.parent { return parent }
+        var parent = announced.parent
         for attempt in 0..<Self.attempts {
             // Only cancellation ends a sleep early, and then the call fails.
             if attempt > 0 { try? await Task.sleep(for: Self.pause * (1 << attempt)) }
-            let page = try await client.call(.announcements(HistoryFilter(limit: Self.newest, isNewestFirst: true)))
-            let same = page.items.first { run in
-                Announced(run).content == announced.content && isNew(run)
-            }
-            if let same {
-                taken.append(same.id)
-                if taken.count > Self.newest { taken.removeFirst() }
-                return same.parent
+            do {
+                if parent == nil { parent = try await self.parent(of: announced) }
+                guard let parent else { continue }
+                let run = try await client.call(.execution(parent))
+                return run.parameters?["execution_id"]?.string.flatMap { open.request(ofExecution: $0) }
+            } catch {
+                logger.info("Of which command an announcement speaks cannot be found out yet: \(error)")
             }
         }
         return nil
+    }
+
+    /// From the history; nil where it does not have the announcement yet.
+    private func parent(of announced: Announced) async throws -> String? {
+        let page = try await client.call(.announcements(HistoryFilter(limit: Self.newest, isNewestFirst: true)))
+        let same = page.items.first { Announced($0).content == announced.content && isNew($0) }
+        guard let same else { return nil }
+        taken.append(same.id)
+        if taken.count > Self.newest { taken.removeFirst() }
+        return same.parent
     }
 
     /// Two results may read the same: each run is one of them.
