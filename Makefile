@@ -1,6 +1,6 @@
 # What people type. Every target sets up what it needs.
 .DEFAULT_GOAL := help
-.PHONY: help setup build release demo test test-xmpp lint format bench bench-peer soak faults clean
+.PHONY: help setup build release demo test test-robust test-xmpp lint format bench bench-peer soak faults clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -20,6 +20,10 @@ demo: setup ## Chat with the bot and a simulated StackStorm, nothing to configur
 test: setup ## Build and run all tests
 	@Scripts/setup test
 	@Scripts/test
+
+test-robust: setup ## Run the tests 400 days later, and beside three busy loops
+	@Scripts/setup test
+	@Scripts/test-robust
 
 test-xmpp: setup ## Run the tests of XMPP with prosody and ejabberd
 	@Scripts/setup test xmpp

@@ -85,7 +85,7 @@ REASON = {200:'OK',201:'Created',202:'Accepted',400:'Bad Request',401:'Unauthori
 def event_bytes(name, data): return ('event: %s\ndata: %s\n\n' % (name, json.dumps(data))).encode()
 
 BYNAME = {}
-def stamp(): return datetime.datetime.now(datetime.timezone.utc).strftime('%Y-%m-%dT%H:%M:%S.%fZ')
+def stamp(days=0): return (datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(days=days)).strftime('%Y-%m-%dT%H:%M:%S.%fZ')
 def execution(a, j, params):
     st.nexec += 1; eid = hexid(st.nexec)
     ex = {"id": eid, "status": "requested", "action": {"ref": "core.local", "runner_type": "local-shell-cmd", "name": "local", "pack": "core"},
@@ -181,7 +181,7 @@ class P(asyncio.Protocol):
                 self.send(201, {"execution": ex, "actionalias": a, "message": "ACK %s" % cmd})
                 if st.auto: asyncio.get_running_loop().call_soon(announce, j.get('notification_route') or 'errbot', j.get('notification_channel') or j.get('source_channel'), "RESULT %s" % cmd, j.get('user'), False, None, j.get('source_context'))
             return self.faulted('exec', go)
-        if p == '/api/v1/user': return self.send(200, {"username": st.tokens.get(h.get('x-auth-token'), 'errbot'), "rbac": {"enabled": False, "roles": [], "is_admin": True}, "authentication": {"method": "authentication token", "location": "header", "token_expire": "2026-12-01T00:00:00.000000Z"}}) if self.authed(h) else self.send(401, {"faultstring": "Unauthorized"})
+        if p == '/api/v1/user': return self.send(200, {"username": st.tokens.get(h.get('x-auth-token'), 'errbot'), "rbac": {"enabled": False, "roles": [], "is_admin": True}, "authentication": {"method": "authentication token", "location": "header", "token_expire": stamp(days=1)}}) if self.authed(h) else self.send(401, {"faultstring": "Unauthorized"})
         if p == '/api/v1/executions':
             if not self.authed(h): return self.send(401, {"faultstring": "Unauthorized"})
             qs = {k: v[0] for k, v in urllib.parse.parse_qs(q).items()}
@@ -205,7 +205,7 @@ class P(asyncio.Protocol):
                 except Exception: u = pw = ''
                 if pw != 'secret': return self.send(401, {"faultstring": "Invalid or missing credentials"})
                 tok = uuid.uuid4().hex; st.tokens[tok] = u; st.revoked = False
-                self.send(201, {"id": hexid(len(st.tokens)), "user": u, "token": tok, "expiry": "2026-12-01T00:00:00.000000Z", "service": False, "metadata": {}})
+                self.send(201, {"id": hexid(len(st.tokens)), "user": u, "token": tok, "expiry": stamp(days=1), "service": False, "metadata": {}})
             return self.faulted('tokens', go)
         if p == '/auth/v1/tokens/validate':
             if meth != 'POST': return self.send(404, {"faultstring": "The resource could not be found."})

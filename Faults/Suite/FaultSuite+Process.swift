@@ -100,7 +100,7 @@ extension FaultSuite {
                 refuses.withLock { $0 = false }
                 tally.sent("back1", marks: true)
                 await stackStorm.publish(payload: ["channel": "#ops", "message": "[back1]"], route: "errbot")
-                await tally.untilComplete(within: .seconds(60))
+                await tally.untilComplete(within: .seconds(200))
             }
         }
         outcome.injected = 1

@@ -57,7 +57,7 @@ package struct FaultSuite: Sendable {
 
     /// Announces and types at a steady rate while something is done to the house, and waits for all of it to be said.
     func load(
-        _ fault: String, in folder: URL? = nil, commands: Bool = true, patience: Duration = .seconds(60),
+        _ fault: String, in folder: URL? = nil, commands: Bool = true, patience: Duration = .seconds(200),
         _ body: @Sendable @escaping (House, inout Outcome) async throws -> Void
     ) async throws -> Outcome {
         let result = Locked(Outcome(fault))

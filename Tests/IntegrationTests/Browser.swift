@@ -62,7 +62,7 @@ struct Browser: Sendable {
             request.headers.add(name: "content-type", value: "application/json")
             request.body = .bytes(ByteBuffer(bytes: try JSONValue.encode(body)))
         }
-        let response = try await client.execute(request, timeout: .seconds(60))
+        let response = try await client.execute(request, timeout: .minutes(2))
         let bytes = try await response.body.collect(upTo: 32 << 20)
         let value = try JSONValue.parse(bytes.readableBytesView)["value"] ?? .null
         guard response.status == .ok else { throw Refusal("the browser refused: \(value["message"]?.string ?? "")") }

@@ -178,7 +178,7 @@ import Testing
 
                 // A preview of the link: only a GET, and the fragment never arrives.
                 link = try await house.link("@frank")
-                let preview = try await house.web.execute(HTTPClientRequest(url: link), timeout: .seconds(10))
+                let preview = try await house.web.execute(HTTPClientRequest(url: link), timeout: .minutes(2))
                 #expect(preview.status == .ok)
                 try await browser.go(to: link)
                 note("after a link preview (GET)", "@frank on test", try await browser.see("#who"))

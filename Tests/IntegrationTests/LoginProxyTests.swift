@@ -21,7 +21,7 @@ import Testing
     @Test func `nginx hides what is not for people, speaks modern TLS only, and passes on who asks`() async throws {
         try await LoginHouse.run { house in
             func get(_ path: String) async throws -> HTTPClientResponse {
-                try await house.web.execute(HTTPClientRequest(url: house.page + path), timeout: .seconds(10))
+                try await house.web.execute(HTTPClientRequest(url: house.page + path), timeout: .minutes(2))
             }
             for path in ["", "index.html", "login.css", "login.js"] {
                 let answer = try await get(path)
@@ -38,7 +38,7 @@ import Testing
                 #expect(answer.headers.first(name: "server") == "nginx")
                 // Served by Petrel itself, it is the same.
                 let own = try await house.web.execute(
-                    HTTPClientRequest(url: "http://127.0.0.1:\(house.petrelPort)/\(path)"), timeout: .seconds(10))
+                    HTTPClientRequest(url: "http://127.0.0.1:\(house.petrelPort)/\(path)"), timeout: .minutes(2))
                 #expect(own.status == .ok)
                 #expect(
                     own.headers.first(name: "content-security-policy")
@@ -50,7 +50,7 @@ import Testing
             }
             var post = HTTPClientRequest(url: house.page)
             post.method = .POST
-            #expect(try await house.web.execute(post, timeout: .seconds(10)).status == .forbidden)
+            #expect(try await house.web.execute(post, timeout: .minutes(2)).status == .forbidden)
 
             func open(_ body: [UInt8], _ change: (inout HTTPClientRequest) -> Void = { _ in }) async throws
                 -> HTTPClientResponse
@@ -62,7 +62,7 @@ import Testing
                 request.headers.add(name: "x-forwarded-for", value: "203.0.113.66")
                 request.body = .bytes(ByteBuffer(bytes: body))
                 change(&request)
-                return try await house.web.execute(request, timeout: .seconds(10))
+                return try await house.web.execute(request, timeout: .minutes(2))
             }
             #expect(try await open(Array(repeating: 32, count: 20_000)).status == .payloadTooLarge)
             #expect(try await open([]).status == .badRequest)
@@ -96,7 +96,7 @@ import Testing
                             "page": json["page"] ?? .null, "word": .string("guess\(number)"), "token": "t",
                         ]
                         request.body = .bytes(ByteBuffer(bytes: try JSONValue.encode(body)))
-                        return try await house.web.execute(request, timeout: .seconds(60)).status.code
+                        return try await house.web.execute(request, timeout: .minutes(2)).status.code
                     }
                 }
                 return try await group.reduce(into: [:]) { $0[$1, default: 0] += 1 }
@@ -110,7 +110,7 @@ import Testing
                 (tls.minimumTLSVersion, tls.maximumTLSVersion) = (version, version)
                 let client = HTTPClient(
                     eventLoopGroupProvider: .singleton, configuration: .init(tlsConfiguration: tls))
-                let status = try? await client.execute(HTTPClientRequest(url: house.page), timeout: .seconds(10)).status
+                let status = try? await client.execute(HTTPClientRequest(url: house.page), timeout: .minutes(2)).status
                 #expect((status == .ok) == works, "\(version)")
                 try await client.shutdown()
             }

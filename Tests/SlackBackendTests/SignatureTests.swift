@@ -1,4 +1,5 @@
 import Crypto
+import FaultSuite
 import Foundation
 import Logging
 import PetrelKit
@@ -68,7 +69,7 @@ import Testing
                 name: "slack", settings: settings, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
             let routes = Dictionary(uniqueKeysWithValues: backend.routes.map { ($0.path, $0.handler) })
             let interactivity = try #require(routes["/slack/interactivity"])
-            try await TestHost([backend]).run([Echo()]) {
+            try await TestHost.unhurried(backend).run([Echo()]) {
                 func press(_ payload: JSONValue) async throws -> Int {
                     let bytes: [UInt8] = try JSONValue.encode(payload)
                     let text = String(decoding: bytes, as: UTF8.self)
@@ -126,7 +127,7 @@ import Testing
             for body in ["text=x", "command=%2Fecho&text=a|b\u{e4}^%", "command=%zz", "=", "%"] {
                 #expect(await commands(Self.request(body)).status == 400)
             }
-            try await TestHost([backend], logger: logger).run([Echo()]) {
+            try await TestHost.unhurried(backend, logger: logger).run([Echo()]) {
                 if withSocket {
                     try await workspace.untilOpen(sockets: 1)
                     try await workspace.order("disconnect", ["reason": "link_disabled", "close": true])

@@ -72,7 +72,7 @@ final class Workspace: Sendable {
         change(&settings)
         let logger = logger ?? Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
         let backend = SlackBackend(name: "slack", settings: settings, logger: logger)
-        try await TestHost([backend], policy: policy, store: store, logger: logger).run(modules) {
+        try await TestHost.unhurried(backend, policy, store: store, logger: logger).run(modules) {
             _ = try await self.request("log?sockets=1")
             try await body(self)
         }
@@ -83,7 +83,7 @@ final class Workspace: Sendable {
         var request = HTTPClientRequest(url: address + "api/apps.connections.open")
         request.method = .POST
         request.headers = ["authorization": "Bearer xapp-1"]
-        let response = try await HTTPClient.shared.execute(request, timeout: .seconds(30))
+        let response = try await HTTPClient.shared.execute(request, timeout: .minutes(2))
         let json = try JSONValue.parse(Data(buffer: try await response.body.collect(upTo: 1 << 20)))
         return String(try #require(json["url"]?.string?.split(separator: "?").last))
     }

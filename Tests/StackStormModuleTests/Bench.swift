@@ -1,3 +1,4 @@
+import FaultSuite
 import Foundation
 import Logging
 import PetrelCore
@@ -53,6 +54,7 @@ struct Bench: Sendable {
         var content = SimulatedContent.demo
         var store: TestStore? = nil
         var policy = Dispatcher.Policy()
+        var delivery = Delivery.Limits.unhurried
         var logins: (any LoginDesk)?
         var now: @Sendable () -> Date = { .now }
         /// What is done to StackStorm before the module meets it.
@@ -91,7 +93,9 @@ struct Bench: Sendable {
             let module = try StackStormModule(
                 settings, logger: options.logger, logins: options.logins, now: options.now)
             let backend = RecordingBackend(traits: options.traits)
-            let host = try TestHost([backend], policy: options.policy, store: options.store, logger: options.logger)
+            let host = try TestHost(
+                [backend], policy: options.policy, store: options.store, logger: options.logger,
+                delivery: options.delivery)
             let bench = Bench(
                 backend: backend, stackStorm: stackStorm, module: module,
                 client: try StackStormClient(settings.client, logger: options.logger), host: host)

@@ -1,4 +1,5 @@
 import Foundation
+import PetrelCore
 import PetrelKit
 import PetrelTesting
 import StackStormClient
@@ -141,6 +142,7 @@ import Testing
         try await records.set(JSONValue.encode(ReplayCursor(time: past, floor: past)), for: "cursor")
         let watch = LogWatch()
         var options = Bench.Options(store: store, logger: watch.logger)
+        options.delivery = Delivery.Limits()
         options.module = { $0.replayWindow = .seconds(3_600) }
         options.prepare = { stackStorm in
             await stackStorm.publish(

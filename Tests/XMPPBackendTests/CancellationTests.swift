@@ -13,6 +13,8 @@ import Testing
     private static func settings(rooms: [String] = []) throws -> XMPPSettings {
         var settings = XMPPSettings(
             jid: try #require(JID("petrel@localhost")), password: Secret("secret"), nick: "petrel")
+        // Longer than a test may take.
+        settings.patience = .seconds(3_600)
         settings.rooms = try rooms.map { XMPPSettings.RoomSettings(jid: try #require(JID($0)), password: nil) }
         return settings
     }
@@ -34,7 +36,7 @@ import Testing
             await Signal().wait()
             _ = try await link.ask(nil, "get", XMLElement("ping", XMPPNames.ping))
         }
-        #expect(await Self.stop(asking) < .seconds(10))
+        #expect(await Self.stop(asking) < .seconds(120))
         link.end(saying: "end")
         #expect(await texts.next(isolation: #isolation) == "end")
     }
@@ -54,7 +56,7 @@ import Testing
         }
         let checking = Task { try await rooms.verify() }
         #expect(await texts.next(isolation: #isolation)?.contains(XMPPNames.ping) == true)
-        #expect(await Self.stop(checking) < .seconds(10))
+        #expect(await Self.stop(checking) < .seconds(120))
         link.end(saying: "end")
         #expect(await texts.next(isolation: #isolation) == "end")
     }
@@ -73,7 +75,7 @@ import Testing
                 "iq", "", ["type": "result", "id": String(id), "from": "localhost"],
                 [XMLElement("query", XMPPNames.items, [:], items)]))
         #expect(await texts.next(isolation: #isolation)?.contains(XMPPNames.info) == true)
-        #expect(await Self.stop(looking) < .seconds(10))
+        #expect(await Self.stop(looking) < .seconds(120))
         link.end(saying: "end")
         #expect(await texts.next(isolation: #isolation) == "end")
         #expect(upload.service == nil)

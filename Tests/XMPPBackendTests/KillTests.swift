@@ -34,7 +34,7 @@ import Testing
             settings.silence = .seconds(10)
             let backend = server.backend(settings)
             try await SimulatedHouse.run(logger: logger) { house in
-                try await TestHost([backend], logger: logger).run([house.module]) {
+                try await TestHost.unhurried(backend, logger: logger).run([house.module]) {
                     await house.stackStorm.untilHeard()
                     var tally = Tally(open: Set(1...count))
                     for round in 0...kills {

@@ -1,3 +1,4 @@
+import FaultSuite
 import Foundation
 import Logging
 import PetrelKit
@@ -17,7 +18,7 @@ import Testing
             try alice.order("hide")
             _ = try await alice.told("configured")
             let backend = server.backend(try server.settings())
-            try await TestHost([backend]).run([Say()]) {
+            try await TestHost.unhurried(backend).run([Say()]) {
                 try await alice.saw("petrel")
                 try alice.say("!who")
                 let room = try await alice.heard("@")
@@ -69,7 +70,7 @@ import Testing
                 logger: Logger(label: "test") { _ in
                     CollectingLogHandler { if $0.contains("wants a password") { isKeptOut.open() } }
                 })
-            try await TestHost([wrong]).run([Say()]) {
+            try await TestHost.unhurried(wrong).run([Say()]) {
                 await isKeptOut.wait()
                 // Who is kept out can still be talked to alone.
                 try alice.say("!say here", to: "petrel@localhost")
@@ -78,7 +79,7 @@ import Testing
             }
             settings.rooms[0].password = Secret("tulip")
             let right = server.backend(settings)
-            try await TestHost([right]).run([Say()]) {
+            try await TestHost.unhurried(right).run([Say()]) {
                 try await alice.saw("petrel")
                 try alice.say("!say in")
                 #expect(try await alice.heard("in")["kind"] == "groupchat")
@@ -104,7 +105,7 @@ import Testing
         try await XMPPServer.run(kind) { server in
             let alice = try await server.person("alice")
             let backend = server.backend(try server.settings())
-            try await TestHost([backend]).run([Say()]) {
+            try await TestHost.unhurried(backend).run([Say()]) {
                 try await alice.saw("petrel")
                 let place = Address(backend: "xmpp", place: .direct("alice@localhost"))
                 _ = try await backend.send(Reply("a\u{1}b"), to: place)
@@ -132,7 +133,7 @@ import Testing
         try await XMPPServer.run(kind) { server in
             let alice = try await server.person("alice")
             let backend = server.backend(try server.settings())
-            try await TestHost([backend]).run([Say()]) {
+            try await TestHost.unhurried(backend).run([Say()]) {
                 try await alice.saw("petrel")
                 let address = Address(backend: "xmpp", place: .direct("nobody@localhost"))
                 for _ in 0..<10 {
@@ -152,7 +153,7 @@ import Testing
             var settings = try server.settings()
             settings.subscriptions = .accept
             settings.jid = settings.jid.with("bot")
-            try await TestHost([server.backend(settings)]).run([Say()]) {
+            try await TestHost.unhurried(server.backend(settings)).run([Say()]) {
                 try await alice.saw("petrel")
                 try alice.order("subscribe", ["to": "petrel@localhost"])
                 #expect(try await alice.told("subscribed")["subscribed"]?.string?.hasPrefix("petrel@localhost") == true)

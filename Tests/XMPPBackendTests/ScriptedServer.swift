@@ -188,7 +188,7 @@ struct ScriptedServer: Sendable {
             try await final(&conversation)
         }
         try await run(scripts.dropLast() + [last]) { server in
-            try await TestHost([try server.backend(change)]).run([Say()]) { await isOver.wait() }
+            try await TestHost.unhurried(try server.backend(change)).run([Say()]) { await isOver.wait() }
         }
     }
 

@@ -32,7 +32,7 @@ import Testing
             try await SimulatedHouse.run(page: page, logger: logger) { simulated in
                 let house = House(
                     server: server, stackStorm: simulated.stackStorm, desk: simulated.desk, backend: backend)
-                try await TestHost([backend], policy: policy, logger: logger).run([simulated.module]) {
+                try await TestHost.unhurried(backend, policy, logger: logger).run([simulated.module]) {
                     await house.stackStorm.untilHeard()
                     try await body(house)
                 }
@@ -111,7 +111,7 @@ extension ServerTests {
             let alice = try await server.person("alice")
             let other = try await server.person("bob", nick: "petrel")
             let backend = server.backend(try server.settings())
-            try await TestHost([backend]).run([Say()]) {
+            try await TestHost.unhurried(backend).run([Say()]) {
                 try await alice.saw("petrel_")
                 try other.say("I am not the bot")
                 #expect(try await alice.heard("not the bot")["from"] == "ops@conference.localhost/petrel")

@@ -122,7 +122,7 @@ class Person(slixmpp.ClientXMPP):
                 iq = self.make_iq(id=order.get("id", "q1"), ito=order["to"], itype=order.get("type", "get"))
                 iq.xml.append(ElementTree.fromstring(order["content"]))
                 try:
-                    tell(answer=str(await iq.send(timeout=20)))
+                    tell(answer=str(await iq.send(timeout=120)))
                 except slixmpp.exceptions.IqError as problem:
                     tell(refused=problem.condition)
 

@@ -1,0 +1,23 @@
+package import Logging
+package import PetrelCore
+package import PetrelKit
+package import PetrelTesting
+
+extension Delivery.Limits {
+    /// For tests that compare texts: on a slow machine they come late, and do not say so.
+    package static let unhurried = {
+        var limits = Delivery.Limits()
+        limits.late = .seconds(86_400)
+        return limits
+    }()
+}
+
+extension TestHost {
+    /// A host whose texts are the same on a slow machine.
+    package static func unhurried(
+        _ backend: any ChatBackend, _ policy: Dispatcher.Policy = Dispatcher.Policy(), store: TestStore? = nil,
+        logger: Logger? = nil
+    ) throws -> TestHost {
+        try TestHost([backend], policy: policy, store: store, logger: logger, delivery: .unhurried)
+    }
+}
