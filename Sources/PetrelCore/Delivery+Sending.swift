@@ -55,7 +55,7 @@ extension Delivery {
     /// What waits behind an item and may come with it, where the backend wants that.
     func companions(of item: Item) -> [Item] {
         guard let traits = backends[item.parcel.lane.backend]?.traits, traits.mergesBursts else { return [] }
-        let room = traits.maximumLength - item.parcel.reply.text.count - 2 * Self.margin
+        let room = traits.maximumLength - item.parcel.reply.text.unicodeScalars.count - 2 * Self.margin
         return state.withLock { $0.following(item, in: item.parcel.lane, room: room) }
     }
 

@@ -175,7 +175,7 @@ struct DeliveryState: Sendable {
         var found: [Item] = []
         var room = room
         while let item = lanes[lane]?.items.first, item.mayFollow(first), mayBeSent(item) {
-            room -= item.parcel.reply.text.count + Delivery.margin
+            room -= item.parcel.reply.text.unicodeScalars.count + Delivery.margin
             guard room >= 0 else { break }
             lanes[lane]?.items.removeFirst()
             if item.isKept { unsure[lane.backend, default: 0] += 1 }

@@ -51,7 +51,7 @@ struct PlaceRouter: Sendable {
 
     private func claim(_ backend: String, _ name: String) -> PlaceClaim {
         if let naming = backends[backend] as? any PlaceNaming { return naming.claim(name) }
-        return .possible(name.hasPrefix("@") ? .direct(name) : .room(name))
+        return .possible(name.utf8.first == UInt8(ascii: "@") ? .direct(name) : .room(name))
     }
 
     private func place(_ name: String, on backend: String) -> Address? {

@@ -262,8 +262,12 @@ public final class SettingsContext {
             problems.append(SettingsProblem(path: path, message: "the file \(whole) cannot be read"))
             return nil
         }
-        var text = String(decoding: data, as: UTF8.self)
-        if text.hasSuffix("\n") { text.removeLast() }
-        return text
+        // The last line's end is not part of it; CR LF is one.
+        var scalars = String(decoding: data, as: UTF8.self).unicodeScalars
+        if scalars.last == "\n" {
+            scalars.removeLast()
+            if scalars.last == "\r" { scalars.removeLast() }
+        }
+        return String(scalars)
     }
 }

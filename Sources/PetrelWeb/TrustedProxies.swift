@@ -27,9 +27,9 @@ package struct TrustedProxies: Sendable {
     ///   - forwarded: `X-Forwarded-For`, its fields joined with commas.
     package func origin(of peer: String, forwarded: String?) -> String {
         var origin = peer
-        for hop in (forwarded ?? "").split(separator: ",").reversed() {
+        for hop in (forwarded ?? "").unicodeScalars.split(separator: ",").reversed() {
             guard contains(origin) else { break }
-            let next = hop.trimmingCharacters(in: .whitespaces)
+            let next = String(hop).trimmingCharacters(in: .whitespaces)
             guard !next.utf8.contains(UInt8(ascii: "/")), IPNetwork(next) != nil else { break }
             origin = next
         }

@@ -16,7 +16,7 @@ extension StackStormClient {
         switch login {
         case .password(let name, let password):
             // RFC 7617: a name with a colon would be read as another name.
-            guard !name.isEmpty, !name.contains(":") else {
+            guard !name.isEmpty, !name.utf8.contains(UInt8(ascii: ":")) else {
                 throw StackStormError(.unauthorized, "Invalid or missing credentials")
             }
             let asked = Date.now

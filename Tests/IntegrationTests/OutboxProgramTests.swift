@@ -28,12 +28,17 @@ import Testing
                     Parcel(number: number, reply: Reply(text), address: address, said: .now), nil, of: "")
                 store.outbox.bury(number, reason: "no such room") {}
             }
+            let hostile = Address(backend: "text", place: .room("#x\u{1B}]0;PWN\u{07}"))
+            _ = store.outbox.keep(Parcel(number: 4, reply: Reply("fourth"), address: hostile, said: .now), nil, of: "")
+            store.outbox.bury(4, reason: "no such\u{1B}[2J room") {}
             await store.written()
             // Beside the process that holds the store.
             let list = try await Self.outbox(["list"], in: folder)
             #expect(list.status == 0 && list.output.contains("#ops on text: no such room\n    second"))
+            #expect(list.output.contains("PWN") && !list.output.utf8.contains(0x1B), "\(list.output)")
             let json = try await Self.outbox(["list", "--json"], in: folder).output.split(separator: "\n")
-            #expect(try json.map { try JSONValue.parse($0.utf8)["text"]?.string } == ["first", "second", "third"])
+            #expect(
+                try json.map { try JSONValue.parse($0.utf8)["text"]?.string } == ["first", "second", "third", "fourth"])
             #expect(try await Self.outbox(["drop", "3"], in: folder).output == "1 reply was dropped.")
             #expect(try await Self.outbox(["drop", "3"], in: folder).status == 1)
             #expect(try await Self.outbox(["retry", "2"], in: folder).output == "1 reply will be sent again.")
@@ -44,7 +49,7 @@ import Testing
             petrel.signal(SIGTERM)
             #expect(await petrel.end().status == 0)
             #expect(try await Self.outbox(["list"], in: folder).output.contains("first"))
-            #expect(try await Self.outbox(["drop", "--all"], in: folder).output == "1 reply was dropped.")
+            #expect(try await Self.outbox(["drop", "--all"], in: folder).output == "2 replies were dropped.")
             let none = try await Self.outbox(["list"], in: folder).output
             #expect(none == "Everything was delivered, or is on its way.")
         }

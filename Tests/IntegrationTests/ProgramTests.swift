@@ -249,6 +249,11 @@ import Testing
             #expect(json["command"] == "st2 drain web1 for 5 minutes")
             #expect(json["alias"] == "fleet.drain")
             #expect(json["parameters"] == ["host": "web1", "minutes": "5"])
+            let verb = await
+                (try Program(
+                    ["explain", "--user", "@bob", "--json", "!st2 status"], in: folder, environment: Self.environment))
+                .end()
+            #expect(try JSONValue.parse(verb.output.utf8)["verb"] == "status")
         }
         simulator.signal(SIGTERM)
         _ = await simulator.end()

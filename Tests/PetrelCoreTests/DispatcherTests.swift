@@ -152,6 +152,15 @@ import Testing
         }
     }
 
+    @Test(arguments: ["\u{200B}!help", "\u{FEFF}\u{2060} ! \u{200B}help\u{200B}"])
+    func `invisible characters around prefix and command are taken off`(line: String) async throws {
+        let backend = RecordingBackend()
+        try await TestHost([backend]).run([UnknownModule()]) {
+            backend.type(line)
+            #expect(await backend.next()?.reply.text == "helped")
+        }
+    }
+
     private struct UnknownModule: BotModule {
         let name = "test"
         var commands: [Command] { [Command("help", summary: "") { _ in Reply("helped") }] }

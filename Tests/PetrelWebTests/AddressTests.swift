@@ -29,6 +29,8 @@ import Testing
         (["127.0.0.1", "10.0.0.0/8"], "127.0.0.1", "192.0.2.1, 10.1.1.1", "192.0.2.1"),
         (["127.0.0.1"], "127.0.0.1", "192.0.2.1, garbage", "127.0.0.1"),
         (["127.0.0.1"], "127.0.0.1", "", "127.0.0.1"), (["::1"], "::1", "2001:db8::1", "2001:db8::1"),
+        // What joins the comma to the client's own text hides nothing.
+        (["127.0.0.1"], "127.0.0.1", "1.1.1.1\u{600}, 192.0.2.1", "192.0.2.1"),
     ]) func `only trusted proxies say where a request comes from`(
         trusted: [String], peer: String, forwarded: String, expected: String
     ) throws {

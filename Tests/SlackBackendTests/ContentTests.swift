@@ -116,4 +116,25 @@ import Testing
     ]) func `each notation becomes Slack's`(reply: Reply, text: String) {
         #expect(SlackContent.text(of: reply) == text)
     }
+
+    @Test func `closing punctuation is no part of a link`() {
+        let text =
+            "(details available at https://st2.example.com/#/history/5a/general). See https://x.example.com/a, ok"
+        let parts = SlackRichText.block(text)["elements"]?.array?.first?["elements"]?.array
+        #expect(
+            parts?.compactMap { $0["url"]?.string }
+                == ["https://st2.example.com/#/history/5a/general", "https://x.example.com/a"])
+        #expect(parts?.last?["text"] == ", ok")
+    }
+
+    @Test func `the manifest has every scope that the check asks for, and hears group direct messages`() throws {
+        let docs = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+            .deletingLastPathComponent().appendingPathComponent("docs/Slack.md")
+        let text = try String(contentsOf: docs, encoding: .utf8)
+        let scopes = SlackScopes.advice(granted: "", reacts: true).compactMap {
+            $0.firstMatch(of: /the scope ([a-z_:]+),/).map { String($0.1) }
+        }
+        #expect(scopes.count == 13 && scopes.contains("mpim:history"))
+        for name in scopes + ["message.mpim"] { #expect(text.contains("- \(name)\n"), "\(name)") }
+    }
 }

@@ -32,6 +32,8 @@ import Testing
         ("snake_case_name", "snake_case_name"), ("\\*not\\*", "*not*"),
         ("a__b__c and _it_", "a__b__c and _it_"), ("``a`b`` and `c`", "`aˋb` and `c`"),
         ("`!st2 x` or `!st2 y`?", "`!st2 x` or `!st2 y`?"),
+        ("- one\r\n- two\r\n# T", "• one\n• two\n*T*"),
+        ("“claen \\*.log on \\*web\\*”", "“claen *.log on *web*”"),
     ]) func `markdown becomes Slack's notation`(markdown: String, mrkdwn: String) {
         #expect(MarkdownNotation.mrkdwn.rewrite(markdown) == mrkdwn)
     }

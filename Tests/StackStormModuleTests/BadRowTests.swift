@@ -86,4 +86,14 @@ import Testing
             #expect(await bench.text().hasPrefix("core.echo started"))
         }
     }
+
+    @Test func `a message that is null says nothing`() async throws {
+        try await Bench.run { bench in
+            for message in [JSONValue.null, "end"] {
+                await bench.stackStorm.publish(
+                    payload: ["channel": "#ops", "message": message, "extra": .object([:])], route: "errbot")
+            }
+            #expect(await bench.text() == "end")
+        }
+    }
 }

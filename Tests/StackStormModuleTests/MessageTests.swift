@@ -43,7 +43,8 @@ import Testing
     @Test func `a line break in place of a space is told, and a beginning is completed`() async throws {
         try await Bench.run(content: Self.content) { bench in
             bench.backend.type("!st2 echo\nmy text")
-            #expect(await bench.text().contains("Did you mean `!st2 echo my text`?"))
+            let broken = await bench.text()
+            #expect(broken.contains("line break") && broken.contains("Did you mean `!st2 echo my text`?"), "\(broken)")
             bench.backend.type("!st2 verify")
             #expect(await bench.text().contains("Did you mean `!st2 verify backup of {{ database }}`?"))
             bench.backend.type("!st2 status of")
@@ -67,6 +68,8 @@ import Testing
         try await Bench.run(admins: []) { bench in
             bench.backend.type("!st2help")
             #expect(await bench.text().contains("Besides: !st2 status [ID], output ID"))
+            #expect(
+                bench.module.commands.contains { $0.name == "st2" && $0.summary.contains("status [ID], output ID") })
         }
     }
 

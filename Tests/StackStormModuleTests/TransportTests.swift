@@ -62,6 +62,7 @@ import Testing
             await #expect { try await stranger.account() } throws: { error in
                 let error = error as? StackStormError
                 return error?.code == .unreachable && error?.setting == "ca_cert"
+                    && error?.description.contains("its certificate is not trusted") == true
                     && error?.description.contains("OPENSSL") == false
             }
         }

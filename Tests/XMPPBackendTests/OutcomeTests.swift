@@ -107,4 +107,12 @@ import Testing
         #expect(ServerAddress(text, isDirect: false) == ServerAddress(host: host, port: port, isDirect: false))
         #expect(ServerAddress("", isDirect: false) == nil && ServerAddress("a/b", isDirect: false) == nil)
     }
+
+    @Test(arguments: ["  + aws_instance.new\n  - aws_db_instance.prod (destroy)", "rm *.log,*.tmp and a*b*c and 2*3*4"])
+    func `text stands as it was printed`(_ text: String) throws {
+        let jid = try #require(JID("a@x"))
+        let messages = XMPPContent.messages(
+            XMPPContent.shaped(Reply(text)), to: jid, isRoom: false, thread: nil, xhtml: false, mostBytes: 65_536)
+        #expect(messages.map { $0.child("body")?.text } == [text])
+    }
 }

@@ -56,16 +56,17 @@ enum SlackContent {
     private static func actions(_ reply: Reply) -> [JSONValue] {
         var buttons = reply.buttons
         if let form = reply.form { buttons.append(Button("\(form.submit)…", line: form.line, style: .primary)) }
-        let elements = buttons.enumerated().filter { $0.element.line.count <= longestLine }.map { number, button in
+        let elements = buttons.enumerated().filter { $0.element.line.utf16.count <= longestLine }.map {
+            number, button in
             var element: [String: JSONValue] = [
                 "type": "button", "action_id": .string("\(buttonPrefix)\(number)"), "value": .string(button.line),
-                "text": ["type": "plain_text", "text": .string(String(button.label.prefix(longestLabel)))],
+                "text": ["type": "plain_text", "text": .string(button.label.fitting(longestLabel))],
             ]
             if button.style != .normal { element["style"] = .string(button.style.rawValue) }
             if let question = button.question {
                 element["confirm"] = [
                     "title": ["type": "plain_text", "text": "Are you sure?"],
-                    "text": ["type": "plain_text", "text": .string(String(question.prefix(300)))],
+                    "text": ["type": "plain_text", "text": .string(question.fitting(300))],
                     "confirm": ["type": "plain_text", "text": "Yes"], "deny": ["type": "plain_text", "text": "No"],
                 ]
             }

@@ -66,7 +66,7 @@ enum SlackView {
         case .boolean: return choices(["true", "false"], field)
         case .choice(let values)
         where !values.isEmpty && values.count <= mostChoices * mostChoices
-            && values.allSatisfy { !$0.isEmpty && $0.count <= longest.value }:
+            && values.allSatisfy { !$0.isEmpty && $0.utf16.count <= longest.value }:
             return choices(values, field)
         case .text, .lines, .choice:
             return input("plain_text_input", field, ["multiline": .bool(field.kind == .lines)])
@@ -83,7 +83,7 @@ enum SlackView {
         element["action_id"] = .string(action)
         // Slack takes no form with a number that is none, such as a template of StackStorm's.
         let isFit = type != "number_input" || field.initial.flatMap { fits($0, field.kind) } == true
-        if let initial = field.initial, !initial.isEmpty, initial.count <= longest.text, isFit {
+        if let initial = field.initial, !initial.isEmpty, initial.utf16.count <= longest.text, isFit {
             element["initial_value"] = .string(initial)
         }
         return element
@@ -111,7 +111,7 @@ enum SlackView {
     }
 
     private static func plain(_ text: String, _ most: Int) -> JSONValue {
-        ["type": "plain_text", "text": .string(text.count > most ? text.prefix(most - 1) + "…" : text)]
+        ["type": "plain_text", "text": .string(text.fitting(most))]
     }
 
     /// What was filled in, by the names of the fields; what was left empty is left out.

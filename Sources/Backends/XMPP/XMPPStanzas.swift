@@ -215,7 +215,7 @@ enum XMPPContent {
     /// The same, for clients that show it by its lines (XEP-0071).
     private static func rich(_ text: String) -> XMLElement {
         var paragraph = XMLElement("p")
-        for (number, line) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
+        for (number, line) in text[...].textLines.enumerated() {
             if number > 0 { paragraph.append(XMLElement("br")) }
             paragraph.nodes.append(.text(String(line)))
         }

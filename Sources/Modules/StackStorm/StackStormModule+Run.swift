@@ -81,7 +81,7 @@ extension StackStormModule {
             if !reply.text.isEmpty {
                 reply.buttons = buttons(for: answer.execution.id, isMasked: isMasked, invocation)
                 // With room for how it goes on.
-                if invocation.traits.edits, reply.text.count + 100 < invocation.traits.maximumLength {
+                if invocation.traits.edits, reply.text.unicodeScalars.count + 100 < invocation.traits.maximumLength {
                     reply.handle = request
                     open.value?.acknowledged(request, with: reply)
                 }

@@ -102,7 +102,7 @@ package struct GlobList: Sendable {
 
     package init(_ patterns: [String]) {
         self.patterns = patterns
-        namesBackends = patterns.contains { $0.contains("/") }
+        namesBackends = patterns.contains { $0.utf8.contains(UInt8(ascii: "/")) }
         let all = patterns.map { Glob($0) }
         literals = Set(all.filter(\.isLiteral).map(\.pattern))
         globs = all.filter { !$0.isLiteral }
@@ -111,7 +111,9 @@ package struct GlobList: Sendable {
     /// Whether some of it may be about a name with `@` or `#`.
     var goesByNames: Bool {
         patterns.contains { pattern in
-            pattern.first.map { "@#*?[".contains($0) } == true || pattern.contains("/@") || pattern.contains("/#")
+            let scalars = pattern.unicodeScalars
+            return scalars.first.map { "@#*?[".unicodeScalars.contains($0) } == true
+                || zip(scalars, scalars.dropFirst()).contains { $0 == "/" && ($1 == "@" || $1 == "#") }
         }
     }
 

@@ -91,7 +91,7 @@ extension WebLink {
         guard let scheme = ["https://", "http://"].first(where: { whole.utf8.starts(with: $0.utf8) }) else {
             return whole
         }
-        return String(whole.dropFirst(scheme.count))
+        return String(whole.unicodeScalars.dropFirst(scheme.unicodeScalars.count))
     }
 
     /// `bank.example`, `bank.example/x`, `me@bank.example`, `10.0.0.1`; not `v1.2`, not `and so on`.

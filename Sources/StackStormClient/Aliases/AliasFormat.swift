@@ -111,7 +111,7 @@ package struct AliasFormat: Sendable {
         }
         var parameters: [Parameter] = []
         func set(_ name: String, _ value: String?) {
-            if let index = parameters.firstIndex(where: { $0.name == name }) {
+            if let index = parameters.firstIndex(where: { $0.name.utf8.elementsEqual(name.utf8) }) {
                 parameters[index].value = value
             } else {
                 parameters.append(Parameter(name: name, value: value))
@@ -121,7 +121,7 @@ package struct AliasFormat: Sendable {
             if let name { set(name, match[2 * number] < 0 ? nil : stream.scalars.text(of: number, in: match)) }
         }
         for pair in defaults {
-            let matched = parameters.first { $0.name == pair.key }?.value ?? ""
+            let matched = parameters.first { $0.name.utf8.elementsEqual(pair.key.utf8) }?.value ?? ""
             if matched.isEmpty { set(pair.key, pair.value) }
         }
         for pair in stream.pairs { set(pair.key, pair.value) }
@@ -205,9 +205,10 @@ extension RegexNode {
 extension String {
     /// What follows flags such as `(?i)` at the very start.
     fileprivate var afterGlobalFlags: String? {
-        guard hasPrefix("(?"), let end = firstIndex(of: ")") else { return nil }
-        let flags = self[index(startIndex, offsetBy: 2)..<end]
-        guard !flags.isEmpty, flags.allSatisfy({ "aiLmsux".contains($0) }) else { return nil }
-        return String(self[index(after: end)...])
+        let scalars = unicodeScalars
+        guard scalars.starts(with: "(?".unicodeScalars), let end = scalars.firstIndex(of: ")") else { return nil }
+        let flags = scalars[..<end].dropFirst(2)
+        guard !flags.isEmpty, flags.allSatisfy({ "aiLmsux".unicodeScalars.contains($0) }) else { return nil }
+        return String(scalars[scalars.index(after: end)...])
     }
 }

@@ -75,9 +75,9 @@ struct SCRAM: Sendable {
         else { throw Failure("the server does not prove that it knows the password") }
     }
 
-    private static func fields(_ text: String) -> [Character: String] {
-        var fields: [Character: String] = [:]
-        for part in text.split(separator: ",") {
+    private static func fields(_ text: String) -> [Unicode.Scalar: String] {
+        var fields: [Unicode.Scalar: String] = [:]
+        for part in text.unicodeScalars.split(separator: ",") {
             guard part.dropFirst().first == "=", let key = part.first, fields[key] == nil else { continue }
             fields[key] = String(part.dropFirst(2))
         }
@@ -85,7 +85,7 @@ struct SCRAM: Sendable {
     }
 
     private static func escaped(_ name: String) -> String {
-        name.replacing("=", with: "=3D").replacing(",", with: "=2C")
+        name.unicodeScalars.map { $0 == "=" ? "=3D" : $0 == "," ? "=2C" : String($0) }.joined()
     }
 
     /// SASLprep (RFC 4013) as far as it makes different ways to type the same equal.
