@@ -1,4 +1,5 @@
-// A calendar that is PETREL_LATER seconds ahead, for tests: only the time of day is another, never how long something takes.
+// A calendar that is PETREL_LATER seconds ahead, for tests: only the time of day is another, never how long something
+// takes.
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <pthread.h>
