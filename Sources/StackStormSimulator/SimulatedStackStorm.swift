@@ -54,6 +54,8 @@ package actor SimulatedStackStorm {
     package internal(set) var started: [String: Int] = [:]
     package private(set) var requests: [String: Int] = [:]
     var askers: [String: String] = [:]
+    /// What was last sent to each path that was asked for.
+    private var bodies: [String: [UInt8]] = [:]
     private var isEnding = false
     /// Seconds.
     private var clockError = 0.0
@@ -172,6 +174,9 @@ package actor SimulatedStackStorm {
     /// Whose credential the last request to a path came with.
     package func asker(of path: String) -> String? { askers[path] }
 
+    /// The bytes that were last sent to a path.
+    package func body(of path: String) -> [UInt8] { bodies[path] ?? [] }
+
     package func request(count path: String) -> Int { requests[path] ?? 0 }
 
     /// Returns once a path was asked for so many times.
@@ -187,6 +192,7 @@ package actor SimulatedStackStorm {
 
     func note(_ request: SimulatedRequest) {
         requests["\(request.method) \(request.path)", default: 0] += 1
+        if !request.body.isEmpty { bodies["\(request.method) \(request.path)"] = Array(request.body) }
         let met = expectations.filter { self.request(count: $0.path) >= $0.times }
         expectations.removeAll { self.request(count: $0.path) >= $0.times }
         for expectation in met { expectation.waiter.resume() }

@@ -90,6 +90,41 @@ extension ServerTests {
     }
 
     @Test(arguments: XMPPServer.Kind.tested)
+    func `a thread that holds a template comes back, and StackStorm never sees it`(_ kind: XMPPServer.Kind) async throws
+    {
+        try await Self.run(kind) { house in
+            let alice = try await house.server.person("alice")
+            try await alice.saw("petrel")
+            let thread = "{{ st2kv.system.petrel_secret }}"
+            try alice.say("!st2 echo one", ["thread": .string(thread)])
+            #expect(try await alice.heard("core.echo started")["thread"]?.string == thread)
+            let result = try await alice.heard("stdout : one")
+            #expect(result["thread"]?.string == thread)
+            #expect(result["xml"]?.string?.contains("TOP-SECRET") == false)
+            let sent = String(decoding: await house.stackStorm.body(of: "POST /api/v1/aliasexecution"), as: UTF8.self)
+            #expect(sent.contains("echo one") && !sent.contains("st2kv"), "\(sent)")
+        }
+    }
+
+    @Test(arguments: XMPPServer.Kind.tested)
+    func `a stanza of 230 kB is refused, and others are answered beside it`(_ kind: XMPPServer.Kind) async throws {
+        try await Self.run(kind) { house in
+            let alice = try await house.server.person("alice")
+            let bob = try await house.server.person("bob")
+            try await alice.saw("petrel")
+            try await bob.saw("petrel")
+            let line = "!st2 echo " + String(repeating: "a=b ", count: 57_000)
+            try alice.say(line, to: "petrel@localhost")
+            for number in 1...20 {
+                try bob.say("!st2 nothing \(number)", to: "petrel@localhost")
+                #expect(try await bob.heard("nothing \(number)")["kind"] == "chat")
+            }
+            _ = try await alice.heard("This line is too long")
+            #expect(await house.stackStorm.request(count: "POST /api/v1/aliasexecution") == 0)
+        }
+    }
+
+    @Test(arguments: XMPPServer.Kind.tested)
     func `people log in by a link that comes one to one`(_ kind: XMPPServer.Kind) async throws {
         let page = try #require(URL(string: "https://petrel.example.com/"))
         try await Self.run(kind, page: page) { house in

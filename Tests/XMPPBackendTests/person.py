@@ -131,7 +131,7 @@ async def main():
     jid, password, port, ca = sys.argv[1:5]
     person = Person(jid, password, ca, *sys.argv[5:7])
     person.connect("127.0.0.1", int(port))
-    reader = asyncio.StreamReader()
+    reader = asyncio.StreamReader(limit=1 << 22)
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
     while line := await reader.readline():
         try:
