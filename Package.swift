@@ -204,7 +204,8 @@ let package = Package(
             ]),
         // Here and not in a package of its own: only a target of this package sees what is `package`.
         .executableTarget(
-            name: "petrel-bench", dependencies: ["PetrelCore", "PetrelKit", "PetrelTesting", "StackStormClient"],
+            name: "petrel-bench",
+            dependencies: ["PetrelCore", "PetrelKit", "PetrelTesting", "StackStormClient", "StackStormModule", log],
             path: "Benchmarks/Sources", swiftSettings: settings),
         target(
             "FaultSuite", "../Faults/Suite",
@@ -220,7 +221,8 @@ let package = Package(
         .executableTarget(
             name: "petrel-fuzz",
             dependencies: [
-                "PetrelKit", "PetrelCore", "StackStormClient", "StackStormModule", "XMPPBackend", log, metrics,
+                "PetrelKit", "PetrelCore", "StackStormClient", "StackStormModule", "SlackBackend", "XMPPBackend", log,
+                metrics,
             ],
             path: "Fuzz/Sources", swiftSettings: settings),
         tests(

@@ -15,6 +15,7 @@ struct Bench {
         let thresholds = try JSONDecoder().decode(
             [String: Threshold].self, from: Data(contentsOf: URL(fileURLWithPath: CommandLine.arguments[1])))
         var results = matcherResults() + parserResults() + accessResults()
+        results += try await lineResults()
         results += try await dispatcherResults()
         var missed = 0
         for result in results {

@@ -6,12 +6,14 @@ enum FuzzTarget: String, CaseIterable {
     case events
     /// The alias matcher, against a slow one.
     case aliases
-    /// The normaliser of command lines.
+    /// The normaliser of command lines, and what is judged of them and run.
     case lines
     /// The reader of configurations.
     case settings
-    /// What makes a message of an announcement.
+    /// The readers of JSON, and what makes a message of an announcement.
     case payloads
+    /// The text of a result, to what people read on Slack and over XMPP.
+    case results
     /// The parser of XMPP's streams, and what is written into them.
     case stanzas
     /// The client of SCRAM.
@@ -24,6 +26,7 @@ enum FuzzTarget: String, CaseIterable {
         case .lines: fuzzLines(bytes)
         case .settings: fuzzSettings(bytes)
         case .payloads: fuzzPayloads(bytes)
+        case .results: fuzzResults(bytes)
         case .stanzas: fuzzStanzas(bytes)
         case .scram: fuzzSCRAM(bytes)
         }
@@ -34,6 +37,9 @@ enum FuzzTarget: String, CaseIterable {
 func require(_ condition: Bool, _ text: @autoclosure () -> String) {
     if !condition { fatalError(text()) }
 }
+
+/// Byte by byte: Foundation's search stops the process on some texts that hold NUL.
+func holds(_ text: String, _ part: String) -> Bool { text.utf8.contains(part.utf8) }
 
 #if FUZZING
     private let target: FuzzTarget = {

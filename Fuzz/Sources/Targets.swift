@@ -43,7 +43,8 @@ func fuzzAliases(_ bytes: [UInt8]) {
     require(found == expected, "\(format) on \(command): \(found ?? []) instead of \(expected ?? [])")
 }
 
-/// Normalising twice is normalising once, and rules see single spaces.
+/// Normalising twice is normalising once, rules see single spaces, and what is judged is what runs, with its secrets
+/// masked.
 func fuzzLines(_ bytes: [UInt8]) {
     let raw = String(decoding: bytes, as: UTF8.self)
     let text = CommandText(raw).text
@@ -54,7 +55,73 @@ func fuzzLines(_ bytes: [UInt8]) {
     let message = ChatMessage(id: "1", sender: Person(id: "p", name: "p"), room: nil, text: raw)
     _ = Prefixes().strip(text, from: message)
     _ = Glob(line).matches(GlobText(text))
+    guard LineLimits().objection(to: message) == nil, let match = fuzzTable.find(text) else { return }
+    let parsed = match.parsed()
+    let question = parsed.question(by: message.sender, in: nil, on: "fuzz")
+    let decision = fuzzAccess.decide(question)
+    require(fuzzAccess.decide(question) == decision, "\(raw) is judged twice, and otherwise")
+    checkCall(parsed)
 }
+
+private func checkCall(_ parsed: CommandTable.Parsed) {
+    let line = parsed.match.arguments
+    guard let call = parsed.line?.value as? StackStormCall else { return }
+    switch call.kind {
+    case .alias(let match):
+        require(call.table.matcher.match(line) == .one(match), "\(line) runs another alias than was judged")
+        let written = match.compiled?.written(in: CommandStream(line)) ?? match.parameters
+        let secrets = written.filter { $0.name != "host" }.compactMap(\.value).filter { !$0.isEmpty }
+        for secret in secrets where secret.utf8.allSatisfy({ $0 < 0x80 }) && !holds(match.representation, secret) {
+            require(!holds(parsed.masked, secret), "\(secret) of \(line) is kept in \(parsed.masked)")
+        }
+        _ = fuzzActions.templated(line, match)
+    case .verb(let verb), .unknown(orElse: let verb?):
+        require(VerbCall(line)?.masked == verb.masked, "\(line) is another verb than was judged")
+        guard let inquiry = verb.inquiry, case .answer(let id, let answers, _) = inquiry.kind else { return }
+        require(InquiryCall(line) == inquiry, "\(line) answers otherwise than was judged")
+        var other = inquiry
+        other.kind = .answer(id, answers: answers.mapValues { _ in "other" }, isGiven: true)
+        require(inquiry.masked == other.masked, "an answer of \(line) is kept in \(inquiry.masked)")
+    case .ambiguous, .unknown, .none, .empty: break
+    }
+}
+
+/// Aliases of one pack: `host` is known and open, everything else is secret.
+private let fuzzAliasTable = AliasTable(
+    [
+        "echo {{ message }}", "login {{ user }} {{ password }} on {{ host=web1 }}", "rotate {{ key }}",
+        "set( {{ name }}={{ value }})?", "st2 {{ host }}",
+    ].enumerated().map { number, format in
+        Alias(
+            id: "\(number)", name: "alias\(number)", pack: "fuzz", actionRef: "fuzz.run",
+            formats: [Alias.Format(display: format, representations: [format])])
+    })
+
+private let fuzzActions: KnownActions = {
+    var actions = KnownActions()
+    actions.learn(
+        ActionSchema(ref: "fuzz.run", parameters: ["host": ["type": "string"]], runner: "orquesta"))
+    return actions
+}()
+
+private let fuzzTable = CommandTable([
+    (
+        module: "st2",
+        command: Command(
+            "", summary: "",
+            parse: { line, values in
+                let call = StackStormCall(line, values, in: fuzzAliasTable)
+                return ParsedLine(call, masked: call.masked(line, fuzzActions)) { call.readings(of: line) }
+            },
+            handler: { _ in nil })
+    )
+])
+
+private let fuzzAccess: AccessControl = {
+    var limits = AccessLimits()
+    limits.arguments.deny = GlobList(["* --force*", "*password*"])
+    return AccessControl(rules: [AccessRule(index: 0, command: "*", modules: ["st2"], limits: limits)])
+}()
 
 /// Every mistake is told, and none stops the process.
 func fuzzSettings(_ bytes: [UInt8]) {
@@ -67,19 +134,128 @@ func fuzzSettings(_ bytes: [UInt8]) {
     for problem in context.problems { require(!problem.message.isEmpty, "a mistake without a word: \(problem)") }
 }
 
-/// Whatever StackStorm announces, either somebody is told or the log says why not.
+/// Whatever StackStorm announces, either somebody is told or the log says why not; and what cannot be read costs no more
+/// than the value that it stands in.
 func fuzzPayloads(_ bytes: [UInt8]) {
     if let value = JSONReader.value(bytes) {
         let expected = try? JSONDecoder().decode(JSONValue.self, from: Data(bytes))
         require(value == expected, "\(value) instead of \(String(describing: expected))")
+        let lenient = LenientJSON.read(bytes)
+        require(lenient?.value == value && lenient?.losses == 0, "\(String(describing: lenient)) instead of \(value)")
+        checkDamage(to: value, seed: bytes)
     }
+    checkNeighbours(of: bytes)
     let host = FuzzHost()
     let announcer = Announcer(host: host)
     announcer.announce(ServerSentEvent(name: "st2.announcement__fuzz", data: bytes))
-    if let json = try? JSONValue.parse(bytes), let announcement = Announcement(json: json) {
+    let answer = StackStormResponse(status: 200, headers: [:], body: Data(bytes))
+    _ = try? answer.list()
+    _ = try? answer.decoded(as: Execution.self)
+    if let json = LenientJSON.read(bytes)?.value, let announcement = Announcement(json: json) {
         let announced = Announced(announcement, route: "fuzz")
         require(announced.content == Announced(announcement, route: "fuzz").content, "two digests of one content")
         announcer.say(announced)
+    }
+}
+
+/// Whatever can be read by itself costs nothing beside it.
+private func checkNeighbours(of bytes: [UInt8]) {
+    guard let (value, losses) = LenientJSON.read(bytes) else { return }
+    let list = Array("[1,".utf8) + bytes + Array(#",{"z":"é"}]"#.utf8)
+    guard let found = LenientJSON.read(list), let items = found.value.array else {
+        fatalError("\(String(decoding: bytes, as: UTF8.self)) cannot be read in a list")
+    }
+    require(
+        items.count == 3 && items[0] == 1 && items[2] == ["z": "é"],
+        "\(String(decoding: bytes, as: UTF8.self)) costs what stands beside it: \(items)")
+    // One level deeper something may be lost.
+    require(
+        items[1] == value && found.losses == losses || found.losses > losses || value.depth >= 99,
+        "\(String(decoding: bytes, as: UTF8.self)) reads otherwise in a list: \(items[1])")
+}
+
+/// One value of a text is no JSON: all others are read as they were.
+private func checkDamage(to value: JSONValue, seed: [UInt8]) {
+    let seed = seed.reduce(into: 5_381) { $0 = ($0 &* 33 ^ Int($1)) & 0xFFFF_FFFF }
+    let damages: [[UInt8]] = [
+        Array("NaN".utf8), Array("-Infinity".utf8), Array("1e999".utf8), Array("123456789012345678901234567890".utf8),
+        Array(#""\ud83d""#.utf8), Array(#""\udc00\ud800x""#.utf8), [0x22, 0xFF, 0xC0, 0x22],
+        Array((String(repeating: "[", count: 300) + String(repeating: "]", count: 300)).utf8), Array(#""\x""#.utf8),
+    ]
+    let place = seed % max(value.leaves, 1)
+    var left = place
+    let damage = damages[(seed >> 8) % damages.count]
+    var bytes: [UInt8] = []
+    value.write(into: &bytes, replacing: &left, by: damage)
+    guard let found = LenientJSON.read(bytes) else {
+        fatalError("\(String(decoding: bytes, as: UTF8.self)) is not read")
+    }
+    require(found.losses > 0 || left >= 0 || damage.count == 30, "a loss is not counted in \(found.value)")
+    var (before, after) = (place, place)
+    let expected = value.blankAlong(value, &before)
+    let read = found.value.blankAlong(value, &after)
+    require(read == expected, "\(String(decoding: bytes, as: UTF8.self)) is read as \(read) instead of \(expected)")
+}
+
+extension JSONValue {
+    /// Values that are neither lists nor objects.
+    fileprivate var leaves: Int {
+        switch self {
+        case .array(let items): items.reduce(0) { $0 + $1.leaves }
+        case .object(let fields): fields.values.reduce(0) { $0 + $1.leaves }
+        default: 1
+        }
+    }
+
+    fileprivate var depth: Int {
+        switch self {
+        case .array(let items): 1 + (items.map(\.depth).max() ?? 0)
+        case .object(let fields): 1 + (fields.values.map(\.depth).max() ?? 0)
+        default: 0
+        }
+    }
+
+    /// - Parameter left: how many leaves stand before the one that is replaced; -1 once it was.
+    fileprivate func write(into bytes: inout [UInt8], replacing left: inout Int, by damage: [UInt8]) {
+        switch self {
+        case .array(let items):
+            bytes.append(UInt8(ascii: "["))
+            for (number, item) in items.enumerated() {
+                if number > 0 { bytes.append(UInt8(ascii: ",")) }
+                item.write(into: &bytes, replacing: &left, by: damage)
+            }
+            bytes.append(UInt8(ascii: "]"))
+        case .object(let fields):
+            bytes.append(UInt8(ascii: "{"))
+            for (number, field) in fields.sorted(by: { $0.key < $1.key }).enumerated() {
+                if number > 0 { bytes.append(UInt8(ascii: ",")) }
+                bytes += (try? JSONValue.encode(field.key)) ?? []
+                bytes.append(UInt8(ascii: ":"))
+                field.value.write(into: &bytes, replacing: &left, by: damage)
+            }
+            bytes.append(UInt8(ascii: "}"))
+        default:
+            bytes += left == 0 ? damage : (try? JSONValue.encode(self)) ?? []
+            left -= 1
+        }
+    }
+
+    /// A value that was written from another one, with null for whatever came of one leaf.
+    fileprivate func blankAlong(_ original: JSONValue, _ left: inout Int) -> JSONValue {
+        switch (self, original) {
+        case (.array(let items), .array(let originals)) where items.count == originals.count:
+            return .array(zip(items, originals).map { $0.blankAlong($1, &left) })
+        case (.object(let fields), .object(let originals)) where fields.count == originals.count:
+            var blank = fields
+            for (key, original) in originals.sorted(by: { $0.key < $1.key }) {
+                blank[key] = fields[key]?.blankAlong(original, &left)
+            }
+            return .object(blank)
+        case (_, .array), (_, .object): return self
+        default:
+            defer { left -= 1 }
+            return left == 0 ? .null : self
+        }
     }
 }
 

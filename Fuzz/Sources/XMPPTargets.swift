@@ -15,10 +15,14 @@ func fuzzStanzas(_ bytes: [UInt8]) {
     require(whole == pieces, "pieces of \(size): \(pieces ?? []) instead of \(whole)")
     for case .stanza(let stanza) in whole where isOurs(stanza) {
         let written = "<s xmlns='\(XMPPNames.client)'>" + stanza.xml(in: XMPPNames.client)
-        let again = parsed([Array(written.utf8)[...]])
-        require(again?.last == .stanza(stanza), "\(stanza) is written as \(written)")
+        require(stanzas(of: written)?.last == .stanza(stanza), "\(stanza) is written as \(written)")
+        _ = XMPPMessage(stanza)
+        _ = XMPPAnswers.answer(to: stanza, version: "1")
     }
 }
+
+/// What a server would read; nil where it could not.
+func stanzas(of text: String) -> [StanzaParser.Item]? { parsed([Array(text.utf8)[...]]) }
 
 /// Nil for what cannot be read.
 private func parsed(_ pieces: [ArraySlice<UInt8>]) -> [StanzaParser.Item]? {

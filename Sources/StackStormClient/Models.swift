@@ -272,6 +272,7 @@ public struct Announcement: Sendable, Codable, Hashable {
     public var text: String {
         guard case .string(let text) = message else { return message == .null ? "" : message.prettyText }
         guard text.utf8.contains(UInt8(ascii: "~")) else { return text }
-        return text.split(separator: "{~}", omittingEmptySubsequences: false).joined(separator: "\n")
+        return text.unicodeScalars.split(separator: "{~}".unicodeScalars, omittingEmptySubsequences: false)
+            .map { String($0) }.joined(separator: "\n")
     }
 }

@@ -106,7 +106,7 @@ extension SimulatedStackStorm {
             guard (request.query["pack"] ?? alias.pack) == alias.pack else { continue }
             for format in alias.formats {
                 guard let display = format.display else { continue }
-                if let filter = request.query["filter"], !display.contains(filter) { continue }
+                if let filter = request.query["filter"], !display.utf8.contains(filter.utf8) { continue }
                 entries.append([
                     "pack": .string(alias.pack), "display": .string(display), "description": .string(alias.description),
                 ])

@@ -123,4 +123,13 @@ import Testing
         #expect(text.contains("usually ends in /v1") && text.hasSuffix("look at api_url."), "\(text)")
         #expect(!text.contains("..") && status.detail.hasSuffix("look at api_url"), "\(status.detail)")
     }
+
+    @Test(arguments: ["•\0", "\0", "é\0", "\u{301}", "\u{600}", "\u{FFFF}", "👨‍👩‍👧\0"])
+    func `whatever help is filtered by, it is answered`(filter: String) async throws {
+        try await Bench.run(content: Self.content) { bench in
+            bench.backend.type("!st2help --filter \"\(filter)\"")
+            let text = await bench.text()
+            #expect(!text.isEmpty)
+        }
+    }
 }

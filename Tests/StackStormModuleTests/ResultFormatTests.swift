@@ -66,4 +66,19 @@ import Testing
         }
         #expect(loud?.text == text)
     }
+
+    @Test(arguments: [
+        "<!chan\u{0}nel>", "<!chan\u{1B}[0mnel>", "<!channel|<!here>>", "<!channel|<!channel|x>>", "<\u{7}!here>",
+        "<!subteam^S1|<!here>>", "<!channel>",
+    ]) func `nothing becomes a mention after mentions were looked for`(text: String) {
+        let reply = ResultWriter(format: .mrkdwn).reply(text, .result, extra: nil)
+        let cleaned = Mrkdwn.safe(ShownText.clean(reply.text))
+        #expect(!cleaned.contains("<!"), "\(cleaned)")
+    }
+
+    @Test func `a line break of StackStorm's is found by scalars`() throws {
+        let json = #"{"message": "one{~}\u0301two{~}three", "channel": "ops"}"#
+        let announcement = try JSONDecoder().decode(Announcement.self, from: Data(json.utf8))
+        #expect(announcement.text == "one\n\u{301}two\nthree")
+    }
 }

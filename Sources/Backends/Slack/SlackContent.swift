@@ -88,9 +88,14 @@ enum SlackContent {
         arguments["blocks"] = extra["blocks"] ?? fenced(reply)
         arguments["attachments"] = extra["attachments"]
         guard !extra.isEmpty, !hasOwnShape else { return arguments }
-        let marked: [JSONValue] = isMarkedUp(reply) ? ["text"] : []
+        let isMarkedUp = isMarkedUp(reply)
+        let marked: [JSONValue] = isMarkedUp ? ["text"] : []
+        // Slack knows fences of three backticks only, and would show the names of languages.
+        let isFenced = isMarkedUp && reply.style == .plain
+        let shown =
+            isFenced ? Mrkdwn.escaped(TextBlock.withFencesApart(shownText(of: reply), keepsLanguages: false)) : text
         var attachment: [String: JSONValue] = [
-            "text": .string(text), "fallback": .string(text), "mrkdwn_in": .array(marked + ["pretext", "fields"]),
+            "text": .string(shown), "fallback": .string(text), "mrkdwn_in": .array(marked + ["pretext", "fields"]),
         ]
         attachment.merge(extra) { _, new in new }
         arguments["attachments"] = [.object(attachment)]
@@ -109,12 +114,18 @@ enum SlackContent {
     /// Whether Slack may read the text of an attachment as markup: there is no rich text in it.
     private static func isMarkedUp(_ reply: Reply) -> Bool {
         guard reply.style == .plain else { return true }
-        let blocks = TextBlock.blocks(of: reply.text)
-        let lines = blocks.flatMap { (block: TextBlock) -> [Substring] in
-            if case .lines(let lines) = block { lines } else { [] }
-        }
-        let holdsMarks = lines.contains { line in line.utf8.contains { "*_~`".utf8.contains($0) } }
-        return TextBlock.holdsFence(reply.text) && !holdsMarks
+        let text = shownText(of: reply)
+        return TextBlock.holdsFence(text)
+            && TextBlock.blocks(of: text).allSatisfy { block in
+                switch block {
+                case .lines(let lines):
+                    lines.allSatisfy { line in
+                        line.utf8.first != UInt8(ascii: ">") && !line.utf8.contains { "*_~`".utf8.contains($0) }
+                    }
+                // A backtick beside the marks would be taken for one of them.
+                case .code(_, let lines): lines.allSatisfy { !$0.utf8.contains(UInt8(ascii: "`")) }
+                }
+            }
     }
 
     private static func shownText(of reply: Reply) -> String { reply.text.trimmingCharacters(in: .newlines) }

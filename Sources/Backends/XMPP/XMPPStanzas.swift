@@ -116,8 +116,8 @@ enum XMPPContent {
     static func messages(
         _ reply: Reply, to jid: JID, isRoom: Bool, thread: String?, xhtml: Bool, mostBytes: Int
     ) -> [XMLElement] {
-        // Where every character stands, clients must not style any.
-        let isStyled = reply.style != .plain || TextBlock.holdsFence(reply.text)
+        // Where every character stands, clients must not style any, nor take for a fence or a quotation what is none.
+        let isStyled = reply.style != .plain || showsFencesOnly(reply.text.trimmingCharacters(in: .newlines))
         let texts = pieces(of: text(of: reply), mostBytes: max(mostBytes - margin, margin) / (xhtml ? 2 : 1))
         return texts.enumerated().map { number, text in
             var message = message(
@@ -208,7 +208,20 @@ enum XMPPContent {
         case .markdown: MarkdownNotation.styling.rewrite(text)
         // Slack's own marks are those of XEP-0393.
         case .mrkdwn: TextBlock.withFencesApart(Mrkdwn.readable(text))
-        case .plain: TextBlock.withFencesApart(text)
+        case .plain: showsFencesOnly(text) ? TextBlock.withFencesApart(text) : text
+        }
+    }
+
+    /// Whether a text holds fences, and nothing else that Message Styling would take away: no line that looks like a fence
+    /// or a quotation, in it or in a block.
+    private static func showsFencesOnly(_ text: String) -> Bool {
+        guard TextBlock.holdsFence(text) else { return false }
+        return TextBlock.blocks(of: text).allSatisfy { block in
+            switch block {
+            case .lines(let lines):
+                lines.allSatisfy { !$0.utf8.starts(with: TextBlock.mark.utf8) && $0.utf8.first != UInt8(ascii: ">") }
+            case .code(_, let lines): lines.allSatisfy { !$0.utf8.starts(with: TextBlock.mark.utf8) }
+            }
         }
     }
 

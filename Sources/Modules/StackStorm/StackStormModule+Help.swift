@@ -126,7 +126,8 @@ extension StackStormModule {
 
     private func matches(_ entry: (String, String, String), _ filter: String?) -> Bool {
         guard let filter = filter?.lowercased() else { return true }
-        return "\(entry.0) \(entry.1) \(entry.2)".lowercased().contains(filter)
+        // Foundation's search stops the process on some texts with NUL.
+        return "\(entry.0) \(entry.1) \(entry.2)".lowercased().utf8.contains(filter.utf8)
     }
 
     private func nothing(_ request: HelpRequest, isEmpty: Bool) -> String {

@@ -4,7 +4,8 @@ public enum Markdown {
     public static func escaped(_ text: some StringProtocol) -> String {
         var escaped = String.UnicodeScalarView()
         var isAtStart = true
-        for scalar in text.unicodeScalars {
+        // First what is not shown: a backslash would part it from what goes with it, and a mark may stand behind it.
+        for scalar in ShownText.withoutControls(text) {
             if isMark(scalar) || isAtStart && isMarkAtStart(scalar) { escaped.append("\\") }
             escaped.append(scalar)
             isAtStart = scalar == "\n" || scalar == "\r" || isAtStart && scalar == " "
@@ -15,7 +16,7 @@ public enum Markdown {
     /// A text as code within a line, whatever it holds.
     public static func code(_ text: some StringProtocol) -> String {
         var line = String.UnicodeScalarView()
-        for scalar in text.unicodeScalars { line.append(scalar == "\n" || scalar == "\r" ? " " : scalar) }
+        for scalar in ShownText.withoutControls(text) { line.append(scalar == "\n" ? " " : scalar) }
         guard let first = line.first, let last = line.last else { return "" }
         let mark = String(repeating: "`", count: longestRun(in: line) + 1)
         // A blank parts a backtick of the text from those around it.

@@ -9,7 +9,7 @@ package enum MessageSplitter {
             switch block {
             case .lines(let lines): for line in lines { pieces.add(line) }
             case .code(let language, let lines):
-                pieces.open(TextBlock.mark + (language ?? ""))
+                pieces.open(TextBlock.mark(around: lines), language)
                 for line in lines { pieces.add(line) }
                 pieces.close()
             }
@@ -23,8 +23,9 @@ private struct MessagePieces {
     private var pieces: [String] = []
     private var piece = ""
     private var length = 0
-    /// The line that opens the fence at hand, such as "```json".
+    /// The line that opens the fence at hand, such as "```json", and the one that closes it.
     private var fence: String?
+    private var closing = TextBlock.mark
     /// It stands in the piece at hand.
     private var isOpened = false
 
@@ -34,12 +35,13 @@ private struct MessagePieces {
 
     /// With the end of a fence, and opening it again, set aside.
     private var room: Int {
-        let mark = TextBlock.mark.utf8.count
+        let mark = closing.utf8.count
         return max(limit - mark - 1 - (fence?.utf8.count ?? mark) - 1, 1)
     }
 
     mutating func add(_ line: Substring) {
-        for (number, part) in Self.chunks(of: line, room).enumerated() {
+        for (number, chunk) in Self.chunks(of: line, max(room - 1, 1)).enumerated() {
+            let part = fence == nil ? Self.unfenced(chunk) : chunk
             let count = part.unicodeScalars.count
             let opening = isOpened ? 0 : fence.map { $0.utf8.count + 1 } ?? 0
             if number > 0 || length + opening + count + 1 > room { cut() }
@@ -48,17 +50,24 @@ private struct MessagePieces {
         }
     }
 
+    /// A line that is no fence in the whole must be none in its piece: something invisible stands before its backticks.
+    private static func unfenced(_ part: Substring) -> Substring {
+        part.utf8.drop { $0 == 0x20 }.starts(with: TextBlock.mark.utf8) ? "\u{200B}" + part : part
+    }
+
     /// Opened together with its first line, so that no piece ends with an empty block.
-    mutating func open(_ line: String) {
-        fence = line
+    mutating func open(_ mark: String, _ language: Substring?) {
+        fence = mark + (language ?? "")
+        closing = mark
         isOpened = false
     }
 
     mutating func close() {
         // An empty block needs room too.
         if !isOpened { add("") }
-        append(TextBlock.mark[...], TextBlock.mark.utf8.count)
+        append(closing[...], closing.utf8.count)
         fence = nil
+        closing = TextBlock.mark
     }
 
     mutating func finish() -> [String] {
@@ -80,7 +89,7 @@ private struct MessagePieces {
     private mutating func cut() {
         // Services refuse a message of nothing but white space.
         if piece.unicodeScalars.contains(where: { !$0.properties.isWhitespace }) {
-            pieces.append(fence != nil && isOpened ? piece + "\n" + TextBlock.mark : piece)
+            pieces.append(fence != nil && isOpened ? piece + "\n" + closing : piece)
         }
         piece = fence ?? ""
         length = piece.utf8.count

@@ -78,8 +78,17 @@ extension Mrkdwn {
             if case .special(let name, let argument, let label) = part, everybody.contains(name) {
                 return escaped(word(name, argument, label))
             }
+            // A `<` that was text must not find an end now: `<!channel|<!here>>`.
+            if case .text(let raw) = part { return escapedOpenings(raw) }
             return source(part)
         }.joined()
+    }
+
+    /// Scalar by scalar.
+    private static func escapedOpenings(_ raw: Substring) -> String {
+        raw.unicodeScalars.reduce(into: "") { text, scalar in
+            if scalar == "<" { text += "&lt;" } else { text.unicodeScalars.append(scalar) }
+        }
     }
 
     /// What Slack may be sent: `<` and `&` that are no markup of its own are escaped, and a link that passes for another

@@ -4,8 +4,14 @@ package enum ShownText {
     /// characters but for the tabulator; the empty text where nothing of it can be seen.
     package static func clean(_ text: String) -> String {
         if isClean(text) { return text }
+        let shown = withoutControls(text)
+        return shown.allSatisfy(isBlank) ? "" : String(shown)
+    }
+
+    /// The same of a part of a text, which may be blank.
+    package static func withoutControls(_ text: some StringProtocol) -> String.UnicodeScalarView {
         var shown = String.UnicodeScalarView()
-        var rest = text[...].unicodeScalars
+        var rest = Substring(text).unicodeScalars
         while let scalar = rest.popFirst() {
             switch scalar {
             case "\u{1B}", "\u{9B}": dropSequence(after: scalar, &rest)
@@ -18,7 +24,7 @@ package enum ShownText {
             default: if scalar.properties.generalCategory != .control { shown.append(scalar) }
             }
         }
-        return shown.allSatisfy(isBlank) ? "" : String(shown)
+        return shown
     }
 
     /// Most texts: nothing to do.

@@ -37,15 +37,29 @@ package enum TextBlock: Equatable, Sendable {
     }
 
     /// A text whose fences stand on lines of their own, for services that know no others.
-    package static func withFencesApart(_ text: String) -> String {
+    package static func withFencesApart(_ text: String, keepsLanguages: Bool = true) -> String {
         guard holdsMark(text) else { return text }
         return blocks(of: text).map { block in
             switch block {
             case .lines(let lines): lines.joined(separator: "\n")
             case .code(let language, let lines):
-                ([mark + (language ?? "")] + lines.map(String.init) + [mark]).joined(separator: "\n")
+                ([mark + (keepsLanguages ? language ?? "" : "")] + lines.map(String.init) + [mark]).joined(
+                    separator: "\n")
             }
         }.joined(separator: "\n")
+    }
+
+    /// A mark that nothing in the lines of a block closes.
+    package static func mark(around lines: [Substring]) -> String {
+        var (run, longest) = (0, 0)
+        for line in lines {
+            run = 0
+            for byte in line.utf8 {
+                run = byte == UInt8(ascii: "`") ? run + 1 : 0
+                longest = max(longest, run)
+            }
+        }
+        return longest < mark.utf8.count ? mark : String(repeating: "`", count: longest + 1)
     }
 
     package static func holdsFence(_ text: String) -> Bool {

@@ -99,24 +99,26 @@ extension KnownActions {
         return Self.masking(values, in: line) ?? "\(match.representation) \(Self.mask)"
     }
 
-    /// Byte by byte, so that nothing that joins a value to what stands beside it hides it, and in one pass, the longest
-    /// value first where several begin at one place; nil where one is not there.
+    /// Byte by byte, so that nothing that joins a value to what stands beside it hides it, the longest value first where
+    /// several begin at one place; nil where one is not there.
     private static func masking(_ values: [String], in line: String) -> String? {
         let bytes = Array(line.utf8)
-        // By their first bytes, so that a place of the line is compared with few of them.
-        var wanted: [UInt8: [[UInt8]]] = [:]
-        for value in Set(values.map { Array($0.utf8) }).sorted(by: { $0.count > $1.count }) {
-            wanted[value[0], default: []].append(value)
+        let wanted = Set(values.map { Array($0.utf8) })
+        // Of the values that begin at each place.
+        var longest = [Int](repeating: 0, count: bytes.count)
+        for value in wanted {
+            bytes.forEachPlace(of: value) { longest[$0] = max(longest[$0], value.count) }
         }
-        var missing = Set(values.map { Array($0.utf8) })
+        var missing = wanted
         var masked: [UInt8] = []
         masked.reserveCapacity(bytes.count)
         var place = 0
         while place < bytes.count {
-            if let value = wanted[bytes[place]]?.first(where: { bytes[place...].starts(with: $0) }) {
+            let count = longest[place]
+            if count > 0 {
                 masked += mask.utf8
-                place += value.count
-                missing.remove(value)
+                missing.remove(Array(bytes[place..<place + count]))
+                place += count
             } else {
                 masked.append(bytes[place])
                 place += 1
@@ -127,5 +129,25 @@ extension KnownActions {
             values.contains { $0.utf8.count > part.count && $0.utf8.contains(part) }
         }
         return isMasked ? String(decoding: masked, as: UTF8.self) : nil
+    }
+}
+
+extension [UInt8] {
+    /// Calls `body` with each place where a part begins. Linear, whatever the bytes are (Knuth, Morris, Pratt 1977).
+    fileprivate func forEachPlace(of part: [UInt8], _ body: (Int) -> Void) {
+        var fallback = [0]
+        for index in part.indices.dropFirst() {
+            var length = fallback[index - 1]
+            while length > 0, part[length] != part[index] { length = fallback[length - 1] }
+            fallback.append(part[length] == part[index] ? length + 1 : 0)
+        }
+        var length = 0
+        for (place, byte) in enumerated() {
+            while length > 0, part[length] != byte { length = fallback[length - 1] }
+            if part[length] == byte { length += 1 }
+            guard length == part.count else { continue }
+            body(place + 1 - length)
+            length = fallback[length - 1]
+        }
     }
 }

@@ -30,6 +30,8 @@ struct ResultWriter: Sendable {
         let own = extra.removeValue(forKey: "petrel")?["format"]?.string.flatMap { ResultFormat(rawValue: $0) }
         let format = own ?? format
         let isQuiet = format == .mrkdwn && !allowsMentions
+        // What is taken out later must not make a mention of what was none.
+        let text = ShownText.clean(text)
         return Reply(
             isQuiet ? Mrkdwn.withoutMentions(text) : text, style: format.style, kind: kind, extra: extra)
     }
