@@ -197,7 +197,7 @@ let package = Package(
             "StackStormModuleTests",
             [
                 "StackStormModule", "StackStormClient", "StackStormSimulator", "PetrelKit", "PetrelTesting",
-                "PetrelCore", "BuiltinsModule", "PetrelWeb", "FaultSuite", log, lifecycle, nio,
+                "PetrelCore", "PetrelStore", "BuiltinsModule", "PetrelWeb", "FaultSuite", log, lifecycle, nio,
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),
