@@ -38,12 +38,15 @@ extension StackStormClient {
         // A StackStorm that passes over what it was asked would give the token of the bot.
         let isMeant =
             switch person {
-            case .user(let wanted): token.user.utf8.elementsEqual(wanted.utf8)
+            case .user(let wanted):
+                token.user.utf8.elementsEqual(wanted.utf8) && !wanted.utf8.elementsEqual(name.utf8)
             case .nickname: !token.user.utf8.elementsEqual(name.utf8)
             }
         guard isMeant else {
-            throw StackStormError(.unexpectedAnswer, "it gave the token of another user than it was asked for")
-                .pointing(at: "rbac_auth")
+            throw StackStormError(
+                .unexpectedAnswer, "nobody may act as the bot, and it gave the token of the bot or of another user"
+            )
+            .pointing(at: "rbac_auth")
         }
         return ProvenAccount(
             user: token.user, credential: .token(token.token), expiry: asked + TimeInterval(settings.tokenLifetime))

@@ -180,6 +180,7 @@ import Testing
             await #expect { try await asking.impersonate(.nickname("U9", origin: "slack")) } throws: {
                 ($0 as? StackStormError)?.code == .notFound
             }
+            await #expect(throws: StackStormError.self) { try await asking.impersonate(.user("petrel")) }
             #expect(try await asking.impersonate(.user("alice")).user == "alice")
         }
     }

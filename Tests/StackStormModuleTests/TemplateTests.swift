@@ -163,4 +163,13 @@ import Testing
             #expect(await bench.stackStorm.request(count: "PUT /api/v1/inquiries/\(id)") == 0)
         }
     }
+
+    @Test(arguments: [
+        (#"["\u007b\u007b x"]"#, "array"), (#"{"A":"x","A":"\u007b\u007b x"}"#, "object"),
+        (#"{"\u00e9":"x","e\u0301":"\u007b% x"}"#, "object"), (#"{"a":{"\u003c% x":1}}"#, "object"),
+        (#"["\ud800"]"#, "array"),
+    ]) func `no escape and no repeated key hides a template`(value: String, type: String) {
+        #expect(Templates.isFound(in: value, castTo: type) != false)
+        #expect(Templates.isFound(in: #"{"a": ["x", "y\n"], "b": 1}"#, castTo: type) == false)
+    }
 }

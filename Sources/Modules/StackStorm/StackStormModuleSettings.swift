@@ -154,12 +154,16 @@ public struct StackStormModuleSettings: Sendable {
     }
 
     private func checkImpersonation(_ section: SettingsSection) {
-        guard impersonation != nil else { return }
+        guard let impersonation else { return }
         guard case .password(let name, _)? = client.login else {
             section.problem(
                 "rbac_auth.impersonate",
                 "needs api_auth.user alone: StackStorm gives people's tokens to a name and password only")
             return
+        }
+        for (key, user) in impersonation.users where user.utf8.elementsEqual(name.utf8) {
+            section.problem(
+                "rbac_auth.impersonate.users.\(key)", "is the bot's own account, which may act as everybody")
         }
         section.warn(
             "rbac_auth.impersonate",

@@ -38,16 +38,34 @@ package enum Templates {
     /// be told.
     /// - Parameter type: the type in the JSON schema of the action; nil where it is not known.
     /// - Note: `st2common.util.casts`: an `object` is read as JSON, and as a Python literal where it is no JSON.
+    ///   So may an `array` be, where it is not cut at its commas.
     package static func isFound(in value: String, castTo type: String?) -> Bool? {
         if isFound(in: value) { return true }
         // Only an escape or two strings side by side can make a template of what is none.
-        guard type == "object" || type == nil, value.utf8.contains(where: { $0 == 0x5C || $0 == 0x22 || $0 == 0x27 })
+        guard type == nil || type == "object" || type == "array",
+            value.utf8.contains(where: { $0 == 0x5C || $0 == 0x22 || $0 == 0x27 })
         else { return false }
-        if let json = try? JSONValue.parse(value.utf8) { return isFound(in: json) }
+        if (try? JSONValue.parse(value.utf8)) != nil { return isFoundInStrings(ofJSON: value) }
         guard let strings = pythonStrings(in: value) else {
             return type == nil && !looksStructured(value) ? false : nil
         }
         return strings.contains { isFound(in: $0) }
+    }
+
+    /// String by string: of a key that comes twice an object keeps one value, and not everybody the same.
+    private static func isFoundInStrings(ofJSON value: String) -> Bool {
+        var rest = Array(value.utf8)[...]
+        while let start = rest.firstIndex(of: UInt8(ascii: "\"")) {
+            var end = start + 1
+            while end < rest.endIndex, rest[end] != UInt8(ascii: "\"") {
+                end += rest[end] == UInt8(ascii: "\\") ? 2 : 1
+            }
+            guard end < rest.endIndex, let text = (try? JSONValue.parse(rest[start...end]))?.string,
+                !isFound(in: text)
+            else { return true }
+            rest = rest[(end + 1)...]
+        }
+        return false
     }
 
     package static func isFound(in value: JSONValue) -> Bool {

@@ -37,11 +37,13 @@ struct StackStormCall: Sendable {
     /// pair replaces a value that was typed before, and quotes fall away. The same goes for answers to inquiries.
     func readings(of line: String) -> [LineReading] {
         switch kind {
-        case .verb(let call), .unknown(orElse: let call?): return call.readings
+        case .verb(let call): return call.readings
         // Nothing runs.
         case .none, .ambiguous, .empty: return []
         // Where StackStorm alone knows the format, it is asked later, and takes no pairs from us.
-        case .unknown(orElse: nil): return [.text(line.filter { $0 != "\"" && $0 != "'" })]
+        case .unknown(orElse: let call):
+            let unquoted = line.unicodeScalars.filter { $0 != "\"" && $0 != "'" }
+            return (call?.readings ?? []) + [.text(String(String.UnicodeScalarView(unquoted)))]
         case .alias(let match):
             guard Self.isRewritten(line) else { return [] }
             guard let reading = match.compiled?.reading(of: CommandStream(line)) else { return [.unforeseeable] }

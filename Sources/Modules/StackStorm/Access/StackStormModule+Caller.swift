@@ -83,6 +83,7 @@ extension StackStormModule {
             // Told here and now: what was kept to be told later is not needed.
             _ = await accounts.lastEnd(of: session.owner)
             logger.notice("StackStorm no longer accepts the login of \(session.account); it was ended.")
+            guard settings.impersonation == nil else { throw Refusal(fallenBack(invocation)) }
             throw Refusal(
                 "StackStorm no longer accepts your login: it expired or was revoked. Nothing was started. "
                     + loginHint(invocation.prefix))
