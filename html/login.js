@@ -109,6 +109,13 @@ async function open() {
   field("word").focus();
 }
 
+// A link that has ended, or that another browser opened, ends the page. Returns whether it did.
+function isOver(answer) {
+  if (answer.outcome !== "ended" && answer.outcome !== "foreign") return false;
+  end(false, "This link cannot be used", answer.message);
+  return true;
+}
+
 function firstEmpty(way) {
   return ["word", ...fields[way]].find((name) => field(name).value === "");
 }
@@ -130,13 +137,10 @@ async function send(event) {
   const answer = await ask("login/authenticate", body, { "X-Petrel-Token": page.token });
   submit.disabled = false;
   submit.textContent = "Continue";
+  if (isOver(answer)) return;
   switch (answer.outcome) {
     case "proven":
       showConfirmation(answer);
-      break;
-    case "ended":
-    case "foreign":
-      end(false, "This link cannot be used", answer.message);
       break;
     default:
       if (typeof answer.tries_left === "number") page.tries_left = answer.tries_left;
@@ -167,16 +171,13 @@ async function confirmLogin(agrees) {
   const answer = await ask("login/confirm", body, { "X-Petrel-Token": page.token });
   agree.disabled = false;
   decline.disabled = false;
+  if (isOver(answer)) return;
   switch (answer.outcome) {
     case "accepted":
       end(true, "You are logged in", answer.message);
       break;
     case "declined":
       end(false, "This login is cancelled", answer.message);
-      break;
-    case "ended":
-    case "foreign":
-      end(false, "This link cannot be used", answer.message);
       break;
     default:
       complaint.textContent = answer.message;

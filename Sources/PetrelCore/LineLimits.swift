@@ -18,6 +18,9 @@ package struct LineLimits: Sendable, Hashable {
         section.finish()
     }
 
+    /// Of the names that come with a line, in UTF-8: of the person, the room and the thread.
+    private static let nameBytes = 4_096
+
     /// What is wrong with a message, said to the person; nil where nothing is.
     func objection(to message: ChatMessage) -> String? {
         let size = (message.values ?? [:]).reduce(message.text.utf8.count) {
@@ -26,6 +29,12 @@ package struct LineLimits: Sendable, Hashable {
         if size > bytes {
             return "This line is too long: it has \(size) bytes, and \(bytes) are the most. Nothing was started; "
                 + "please shorten it."
+        }
+        let names = [message.sender.id, message.sender.name, message.room?.id, message.room?.name, message.thread]
+        guard names.reduce(0, { $0 + ($1?.utf8.count ?? 0) }) <= Self.nameBytes else {
+            return
+                "The names of the person, the room and the thread have more than \(Self.nameBytes) bytes. Nothing was "
+                + "started; please use shorter ones."
         }
         let count = Self.pairs(in: message.text)
         guard count > pairs else { return nil }

@@ -51,19 +51,20 @@ final class PlaceDirectory: Sendable {
     }
 
     func remember(_ message: ChatMessage, on backend: String) {
-        var seen = [Stored(backend: backend, id: message.sender.id, name: message.sender.name, isRoom: false)]
+        // Whoever has no account may have another id with each message, and cannot be written to later.
+        let sender = message.sender.isStable ? message.sender : nil
+        var seen: [Stored] = []
+        if let sender { seen.append(Stored(backend: backend, id: sender.id, name: sender.name, isRoom: false)) }
         if let room = message.room { seen.append(Stored(backend: backend, id: room.id, name: room.name, isRoom: true)) }
-        let (new, records) = state.withLock { state in
-            if state.backends.count >= Self.capacity {
-                let records = state.records
-                state = State()
-                state.records = records
-            }
+        let (new, forgotten, records) = state.withLock { state in
+            let forgotten = state.backends.count >= Self.capacity ? state.forget() : []
             let new = seen.filter { state.add($0) }
             if let room = message.room { state.rooms[Key(backend: backend, text: room.name)] = room }
-            state.people[Key(backend: backend, text: message.sender.name)] = message.sender
-            return (new, state.records)
+            if let sender { state.people[Key(backend: backend, text: sender.name)] = sender }
+            return (new, forgotten, state.records)
         }
+        for key in forgotten { records?.put(nil, for: key) }
+        // Texts always encode.
         for stored in new { records?.put(try? JSONValue.encode(stored), for: stored.key) }
     }
 
@@ -80,6 +81,15 @@ final class PlaceDirectory: Sendable {
 }
 
 extension PlaceDirectory.State {
+    /// Begins anew. Returns the keys of what the store has to forget.
+    fileprivate mutating func forget() -> Set<String> {
+        let stored =
+            people.map { PlaceDirectory.Stored(backend: $0.key.backend, id: $0.value.id, name: "", isRoom: false) }
+            + rooms.map { PlaceDirectory.Stored(backend: $0.key.backend, id: $0.value.id, name: "", isRoom: true) }
+        self = PlaceDirectory.State(records: records)
+        return Set(stored.map(\.key))
+    }
+
     /// Returns whether it is new, or is called otherwise by now.
     @discardableResult fileprivate mutating func add(_ stored: PlaceDirectory.Stored) -> Bool {
         let id = PlaceDirectory.Key(backend: stored.backend, text: stored.id)

@@ -54,11 +54,11 @@ extension AuditEntry {
 
     public static func bounded(_ text: String) -> String {
         let longest = 2_000
-        if text.utf8.count <= longest, text.utf8.allSatisfy({ $0 >= 0x20 && $0 != 0x7F }) { return text }
+        if text.utf8.count <= longest, text.utf8.allSatisfy({ (0x20..<0x7F).contains($0) }) { return text }
         var bounded = String.UnicodeScalarView()
         var length = 0
         for scalar in text.unicodeScalars {
-            let isShown = scalar.properties.generalCategory != .control && !scalar.properties.isWhitespace
+            let isShown = !scalar.isTreacherous && !scalar.properties.isWhitespace
             length += UTF8.width(scalar)
             if length > longest { return String(bounded) + "…" }
             bounded.append(isShown ? scalar : " ")

@@ -36,7 +36,7 @@ package enum Printable {
 
 extension Unicode.Scalar {
     /// A control character, a line end of Unicode, or a mark that turns the direction of text (UAX #9).
-    fileprivate var isTreacherous: Bool {
+    var isTreacherous: Bool {
         switch value {
         case 0x061C, 0x200E, 0x200F, 0x2028...0x202E, 0x2066...0x2069: true
         default: properties.generalCategory == .control

@@ -68,6 +68,7 @@ package final class AuditTable: AuditLog {
 
     package func started(_ execution: String, line: String?, by entry: UUID) {
         let line = line.map { AuditEntry.bounded($0) }
+        size.withLock { $0.grow(by: execution.utf8.count + 1 + (line?.utf8.count ?? 0)) }
         queue.submit { database in
             try database.cachedStatement(
                 sql: "UPDATE audit SET executions = trim(executions || ' ' || ?), line = coalesce(?, line) WHERE id = ?"
@@ -115,17 +116,20 @@ private struct AuditSize {
     private static let overhead = 200
     /// In bytes, of a row.
     static let ofRow =
-        ["line", "name", "person", "reason", "executions"].map { "length(CAST(\($0) AS BLOB)) + " }.joined()
-        + "\(overhead)"
+        ["backend", "line", "name", "person", "reason", "executions"].map { "length(CAST(\($0) AS BLOB)) + " }.joined()
+        + "coalesce(length(CAST(room AS BLOB)), 0) + \(overhead)"
 
     var limit = 256 << 20
     /// Nil until it was measured.
     var known: Int?
 
+    /// Something was added to a row, in bytes.
+    mutating func grow(by bytes: Int) { if let known { self.known = known + bytes } }
+
     /// Whether it has to be measured: at first, and where it may be more than is allowed.
     mutating func add(_ entry: AuditEntry) -> Bool {
         guard let known else { return true }
-        let texts = [entry.line, entry.name, entry.person, entry.reason]
+        let texts = [entry.backend, entry.line, entry.name, entry.person, entry.reason, entry.room ?? ""]
         let total = known + texts.reduce(Self.overhead) { $0 + $1.utf8.count }
         self.known = total
         return total > limit

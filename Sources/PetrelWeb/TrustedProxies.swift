@@ -12,8 +12,12 @@ package struct TrustedProxies: Sendable {
         self.networks = networks.compactMap { $0 }
     }
 
-    /// Returns whether an entry holds every address of its kind, as `0.0.0.0/0` does.
-    package static func isEverybody(_ entry: String) -> Bool { IPNetwork(entry)?.length == 0 }
+    /// Returns what is too wide about an entry: every address of its kind, or a large part of them, which no network that
+    /// belongs to one owner is (RFC 1918 has 10.0.0.0/8, RFC 4193 has fc00::/7); nil where nothing is.
+    package static func excess(of entry: String) -> String? {
+        guard let network = IPNetwork(entry), network.length < (network.isVersion6 ? 7 : 8) else { return nil }
+        return network.length == 0 ? "is every address" : "is a large part of all addresses"
+    }
 
     /// Returns whether an address is that of a trusted proxy.
     func contains(_ address: String) -> Bool {

@@ -55,9 +55,9 @@ extension StackStormClient {
     /// What a refused request for a token has to be told as.
     static func refusal(_ error: StackStormError, of person: Impersonated?) -> StackStormError {
         guard person != nil else { return error.pointing(at: "user_token_ttl") }
-        if error.message.contains("Could not locate user") {
+        if error.message.utf8.contains("Could not locate user".utf8) {
             return StackStormError(.notFound, error.message, status: error.status, requestID: error.requestID)
         }
-        return error.pointing(at: error.message.contains("is not a service") ? "rbac_auth" : "user_token_ttl")
+        return error.pointing(at: error.message.utf8.contains("is not a service".utf8) ? "rbac_auth" : "user_token_ttl")
     }
 }

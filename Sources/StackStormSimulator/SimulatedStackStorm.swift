@@ -174,6 +174,9 @@ package actor SimulatedStackStorm {
     /// Whose credential the last request to a path came with.
     package func asker(of path: String) -> String? { askers[path] }
 
+    /// As an update of a pack may change an action.
+    package func setRunner(_ runner: String, of action: String) { actions[action]?.runner = runner }
+
     /// The bytes that were last sent to a path.
     package func body(of path: String) -> [UInt8] { bodies[path] ?? [] }
 

@@ -68,6 +68,7 @@ struct Configuration: Sendable {
         checkLogins(root)
         checkWeb(root)
         checkDefaults(root)
+        checkPeople(root)
     }
 
     private func checkDefaults(_ root: SettingsSection) {
@@ -75,6 +76,15 @@ struct Configuration: Sendable {
             root.problem(
                 "stackstorm.default_backend",
                 "no backend is called \(name); there is \(backends.map(\.name).joined(separator: ", "))")
+        }
+    }
+
+    private func checkPeople(_ root: SettingsSection) {
+        for key in stackStorms.compactMap(\.impersonation).flatMap({ $0.users.keys.sorted() }) {
+            let name = String(String.UnicodeScalarView(key.unicodeScalars.prefix { $0 != "/" }))
+            guard !backends.contains(where: { $0.name == name }) else { continue }
+            root.problem(
+                "stackstorm.rbac_auth.impersonate.users.\(key)", "is nobody: no backend is called \(name)")
         }
     }
 
@@ -147,14 +157,12 @@ struct Configuration: Sendable {
         stackStorms.compactMap(\.impersonation).flatMap { $0.users.keys.sorted() }.compactMap { key in
             let parts = key.split(separator: "/", maxSplits: 1).map(String.init)
             guard parts.count == 2 else { return nil }
-            let kind = backends.first { $0.name == parts[0] }?.kind
-            let place = "stackstorm.rbac_auth.impersonate.users.\(key)"
-            guard let kind else {
-                return SettingsProblem(path: place, message: "is nobody: no backend is called \(parts[0])")
-            }
-            guard kind.namesChange, parts[1].unicodeScalars.first == "@" else { return nil }
+            guard let kind = backends.first(where: { $0.name == parts[0] })?.kind, kind.namesChange,
+                parts[1].unicodeScalars.first == "@"
+            else { return nil }
             return SettingsProblem(
-                path: place, message: "is nobody: people of \(parts[0]) are known by their ids here, not by their names"
+                path: "stackstorm.rbac_auth.impersonate.users.\(key)",
+                message: "is nobody: people of \(parts[0]) are known by their ids here, not by their names"
             )
         }
     }
@@ -227,10 +235,11 @@ struct Configuration: Sendable {
             root.warn(
                 "web.host", "\(web.host) takes connections from elsewhere, and without web.tls \(what) come in plain")
         }
-        for (index, entry) in web.trustedProxies.enumerated() where TrustedProxies.isEverybody(entry) {
+        for (index, entry) in web.trustedProxies.enumerated() {
+            guard let excess = TrustedProxies.excess(of: entry) else { continue }
             root.warn(
                 "web.trusted_proxies[\(index)]",
-                "\(entry) is every address: whoever sends X-Forwarded-For chooses the address that is limited and logged"
+                "\(entry) \(excess): whoever sends X-Forwarded-For chooses the address that is limited and logged"
             )
         }
     }

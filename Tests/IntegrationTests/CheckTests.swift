@@ -37,6 +37,8 @@ import Testing
         (#"{"web": {"webhook_secret": ""}}"#, "web.webhook_secret: is empty"),
         (#"{"web": {"trusted_proxies": ["0.0.0.0/0"]}}"#, "web.trusted_proxies[0]: 0.0.0.0/0 is every address"),
         (#"{"web": {"trusted_proxies": ["::/0"]}}"#, "web.trusted_proxies[0]: ::/0 is every address"),
+        (#"{"web": {"trusted_proxies": ["128.0.0.0/1"]}}"#, "web.trusted_proxies[0]: 128.0.0.0/1 is a large part of"),
+        (#"{"stackstorm": {"templates": "never"}}"#, "stackstorm.templates: is never: workflows evaluate"),
         (#"{"web": {"webhook_secret": {"env": "PETREL_EMPTY"}}}"#, "PETREL_EMPTY of the environment is set, but empty"),
         (
             #"{"bot": {"prefix": ""}, "backends": {"slack": {"bot_token": "xoxb-1", "app_token": "xapp-1"}}}"#,
@@ -68,7 +70,16 @@ import Testing
             let wrong = try await Self.check(["stackstorm": ["default_backend": "slak"]], in: folder)
             #expect(wrong.status == 1 && wrong.output.contains("no backend is called slak; there is text"))
             let login: JSONValue = ["user": ["name": "petrel", "password": "x"]]
-            let users: JSONValue = ["slack/U7": "alice", "slack/@bob": "bob", "text/@alice": "alice", "irc/x": "x"]
+            for (person, user, problem) in [
+                ("slak/U7", "alice", "users.slak/U7: is nobody: no backend is called slak"),
+                ("text/@alice", "petrel", "users.text/@alice: is the bot's own account"),
+            ] {
+                let users: JSONValue = .object([person: .string(user)])
+                let (status, output) = try await Self.check(
+                    ["stackstorm": ["api_auth": login, "rbac_auth": ["impersonate": ["users": users]]]], in: folder)
+                #expect(status == 1 && output.contains(problem), "\(output)")
+            }
+            let users: JSONValue = ["slack/U7": "alice", "slack/@bob": "bob", "text/@alice": "alice"]
             let (status, output) = try await Self.check(
                 [
                     "backends": ["slack": ["bot_token": "xoxb-1", "app_token": "xapp-1"], "text": [:]],
@@ -77,7 +88,7 @@ import Testing
             #expect(status == 0, "\(output)")
             for text in [
                 "users.slack/@bob: is nobody: people of slack are known by their ids",
-                "users.irc/x: is nobody: no backend is called irc", "“petrel” must be a service in StackStorm",
+                "“petrel” must be a service in StackStorm",
             ] { #expect(output.contains(text), "\(output)") }
             #expect(!output.contains("slack/U7") && !output.contains("text/@alice"))
         }

@@ -9,7 +9,7 @@ import Testing
 #endif
 
 @Suite(.timeLimit(.minutes(10)), .serialized) struct ProgramTests {
-    private static func configuration(port: Int, _ change: (inout [String: JSONValue]) -> Void = { _ in }) throws
+    static func configuration(port: Int, _ change: (inout [String: JSONValue]) -> Void = { _ in }) throws
         -> Data
     {
         let base = "http://127.0.0.1:\(port)"
@@ -25,22 +25,22 @@ import Testing
         return Data(try JSONValue.encode(object))
     }
 
-    private static let environment = ["ST2_PASSWORD": "demo"]
+    static let environment = ["ST2_PASSWORD": "demo"]
 
-    private static func simulator() async throws -> (Program, Int) {
+    static func simulator() async throws -> (Program, Int) {
         let program = try Program(["simulate", "--port", "0"])
         let address = try #require(await program.line())
         return (program, try #require(URL(string: address)?.port))
     }
 
-    private static func run(in folder: URL, _ data: Data) throws -> Program {
+    static func run(in folder: URL, _ data: Data) throws -> Program {
         try data.write(to: folder.appendingPathComponent("config.json"))
         return try Program(["run", "--config", "config.json"], in: folder, environment: environment)
     }
 
     private static let numbers = Locked(0)
 
-    private static func say(_ text: String, id: String? = nil) -> String {
+    static func say(_ text: String, id: String? = nil) -> String {
         let number = numbers.withLock { number in
             number += 1
             return number
@@ -186,8 +186,8 @@ import Testing
             let lines = try output.split(separator: "\n").map { try JSONValue.parse($0.utf8) }
             #expect(lines.count { $0["text"]?.string?.contains("stdout : once") == true } == 1)
             let faults = lines.filter { $0["error"]?.string != nil }
-            #expect(faults.map { $0["line"] } == [3, 4])
-            #expect(faults.map { $0["in_reply_to"] } == [.null, "odd"])
+            #expect(faults.map { $0["line"] } == [2, 3, 4])
+            #expect(faults.map { $0["in_reply_to"] } == ["same", .null, "odd"])
         }
         simulator.signal(SIGTERM)
         _ = await simulator.end()
@@ -217,137 +217,6 @@ import Testing
         }
         simulator.signal(SIGTERM)
         _ = await simulator.end()
-    }
-
-    @Test func `check names every mistake and its place`() async throws {
-        try await withFolder { folder in
-            let data = try Self.configuration(port: 1) { object in
-                object["bot"] = ["prefx": "?"]
-                object["backends"] = ["slak": .object([:])]
-            }
-            try data.write(to: folder.appendingPathComponent("config.json"))
-            let check = try Program(["check"], in: folder)
-            let (status, output) = await check.end()
-            #expect(status == 1)
-            #expect(output.contains("bot.prefx: unknown key; did you mean \"prefix\"?"))
-            #expect(output.contains("backends.slak: no backend is of the kind"))
-            #expect(output.contains("stackstorm.api_auth.user.password: the environment has no variable ST2_PASSWORD"))
-        }
-    }
-
-    @Test func `explain says which alias, which format, which parameters`() async throws {
-        let (simulator, port) = try await Self.simulator()
-        try await withFolder { folder in
-            try Self.configuration(port: port).write(to: folder.appendingPathComponent("config.json"))
-            let explain = try Program(
-                ["explain", "--user", "@bob", "--room", "#ops", "--json", "!st2 drain web1 for 5 minutes"], in: folder,
-                environment: Self.environment)
-            let (status, output) = await explain.end()
-            #expect(status == 0)
-            let json = try JSONValue.parse(output.utf8)
-            #expect(json["allowed"] == true)
-            #expect(json["command"] == "st2 drain web1 for 5 minutes")
-            #expect(json["alias"] == "fleet.drain")
-            #expect(json["parameters"] == ["host": "web1", "minutes": "5"])
-            let verb = await
-                (try Program(
-                    ["explain", "--user", "@bob", "--json", "!st2 status"], in: folder, environment: Self.environment))
-                .end()
-            #expect(try JSONValue.parse(verb.output.utf8)["verb"] == "status")
-        }
-        simulator.signal(SIGTERM)
-        _ = await simulator.end()
-    }
-
-    @Test func `explain and check say what access rules do, and where they are wrong`() async throws {
-        try await withFolder { folder in
-            let file = folder.appendingPathComponent("config.json")
-            let rules: JSONValue = [
-                ["command": "whoami", "allowrooms": ["@petrel"]],
-                ["command": "st2 drain*", "allowrooms": ["#ops"], "allowusers": ["group:infra"]],
-                ["command": "st2 drain web*"], ["command": "st3*"],
-            ]
-            try Self.configuration(port: 1) {
-                $0["access_controls"] = rules
-                $0["groups"] = ["infra": ["@alice"]]
-            }.write(to: file)
-            func explain(_ arguments: String...) async throws -> String {
-                try await Program(["explain"] + arguments, in: folder, environment: Self.environment).end().output
-            }
-            let allowed = try JSONValue.parse(
-                try await explain("--user", "@alice", "--room", "#ops", "--json", "!whoami").utf8)
-            #expect(allowed["allowed"] == false && allowed["rule"] == 0 && allowed["command"] == "whoami")
-            #expect(try await explain("--user", "@bob", "whoami").contains("allowed   yes"))
-            let check = try Program(["check"], in: folder, environment: Self.environment)
-            let (status, output) = await check.end()
-            #expect(status == 0)
-            #expect(output.contains("access_controls[2].command: is never reached: access_controls[1]"))
-            #expect(output.contains("access_controls[3].command: can never match"))
-            #expect(output.contains("everybody on this machine can read this file"))
-            try Self.configuration(port: 1) {
-                $0["access_controls"] = [["command": "st2*", "allowuser": ["@alice"]]]
-            }.write(to: file)
-            let broken = try Program(["run"], in: folder, environment: Self.environment)
-            #expect(
-                await broken.error(with: "access_controls[0].allowuser: unknown key; did you mean \"allowusers\"?")
-                    != nil)
-            #expect(await broken.end().status == 78)
-        }
-    }
-
-    @Test func `a reload keeps the rules of the modules that run, and says what waits for a restart`() async throws {
-        try await withFolder { folder in
-            func configure(_ prefix: String, _ more: [String: JSONValue] = [:]) throws {
-                try Self.configuration(port: 1) { object in
-                    object["access_controls"] = [["command": "st2:*", "allowusers": []]]
-                    var stackStorm = object["stackstorm"]?.object ?? [:]
-                    stackStorm["plugin_prefix"] = .string(prefix)
-                    object["stackstorm"] = .object(stackStorm)
-                    object.merge(more) { _, new in new }
-                }.write(to: folder.appendingPathComponent("config.json"))
-            }
-            try configure("st2")
-            let petrel = try Program(["run"], in: folder, environment: Self.environment)
-            petrel.type(Self.say("!st2 echo x"))
-            #expect(await petrel.line()?.contains("You may not run this") == true)
-            try configure("prod")
-            petrel.signal(SIGHUP)
-            #expect(await petrel.error(with: "access_controls[0].command: can never match") != nil)
-            #expect(await petrel.error(with: "What changed in stackstorm waits for a restart.") != nil)
-            petrel.type(Self.say("!st2 echo x"))
-            #expect(await petrel.line()?.contains("You may not run this") == true)
-            petrel.signal(SIGTERM)
-            #expect(await petrel.end().status == 0)
-        }
-    }
-
-    @Test(arguments: [
-        (#"{"plugin_prefix": "builtins"}"#, "makes a second module \"builtins\""),
-        (#"{"rbac_auth": {"clientside": {"url": "http://127.0.0.1:1/"}}}"#, "web: is required: people log in"),
-        (#"{"rbac_auth": {"clientside": {"url": "http://127.evil.example.com/"}}}"#, "url: must be https://"),
-    ]) func `check finds what would only show later`(section: String, expected: String) async throws {
-        try await withFolder { folder in
-            try Self.configuration(port: 1) { object in
-                let more = (try? JSONValue.parse(section.utf8))?.object ?? [:]
-                object["stackstorm"] = .object((object["stackstorm"]?.object ?? [:]).merging(more) { _, new in new })
-            }.write(to: folder.appendingPathComponent("config.json"))
-            let (status, output) = await (try Program(["check"], in: folder, environment: Self.environment)).end()
-            #expect(status == 1 && output.contains(expected), "\(output)")
-        }
-    }
-
-    @Test func `explain decides without StackStorm, and knows no command where there is none`() async throws {
-        try await withFolder { folder in
-            try Self.configuration(port: 1) { $0["access_controls"] = [["command": "st2 drain*", "allowusers": []]] }
-                .write(to: folder.appendingPathComponent("config.json"))
-            func explain(_ line: String) async throws -> String {
-                try await Program(["explain", line], in: folder, environment: Self.environment).end().output
-            }
-            let denied = try await explain("st2 drain web1")
-            #expect(denied.contains("allowed   no") && denied.contains("StackStorm cannot be reached"))
-            let nonsense = try await explain("nonsense")
-            #expect(nonsense.contains("allowed   no") && nonsense.contains("no command is called that"))
-        }
     }
 
     @Test func `SIGHUP takes over what can change, and a bad file changes nothing`() async throws {

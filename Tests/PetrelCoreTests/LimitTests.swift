@@ -62,6 +62,16 @@ import Testing
         }
     }
 
+    @Test func `names that are too long are refused as well`() async throws {
+        try await Self.run { backend, _, _ in
+            backend.type("!echo short", thread: String(repeating: "t", count: 5_000))
+            #expect(
+                await backend.next()?.reply.text.hasPrefix("The names of the person, the room and the thread") == true)
+            backend.type("!echo short", in: "#" + String(repeating: "é", count: 1_000), thread: "t")
+            #expect(await backend.next()?.reply.text == "ran 5")
+        }
+    }
+
     @Test func `the answers of a form count with its line`() async throws {
         try await Self.run { backend, module, _ in
             backend.type("!echo x", values: ["a": String(repeating: "x", count: 17_000)])

@@ -255,46 +255,6 @@ import Testing
         #expect(try await store.outbox.waiting(in: nil, after: 0, through: .max, limit: 1).isEmpty)
     }
 
-    @Test func `those who run the bot are told once that a room is gone, in their own room`() async throws {
-        let backend = RecordingBackend { _, address in
-            if address.place == .room("#gone") { throw SendFailure("no such room", .never) }
-        }
-        let host = try TestHost([backend], policy: Dispatcher.Policy(), adminRooms: ["#bots", "#gone"])
-        let module = host.access(for: "m")
-        try await host.run([]) {
-            for text in ["a", "b"] { try module.say(Reply(text), at: Address(backend: "test", place: .room("#gone"))) }
-            let told = await backend.next()
-            #expect(told?.address.place == .room("#bots"))
-            #expect(
-                told?.reply.text
-                    == "I cannot say anything in #gone on test: no such room. What was meant for it is kept; "
-                    + "`petrel outbox list` shows it, and `petrel outbox retry` sends it again.")
-            try module.say(Reply("end"), at: Address(backend: "test", place: .room("#bots")))
-            #expect(await backend.next()?.reply.text == "end")
-        }
-    }
-
-    @Test func `what an administrators' room cannot be told, since two could be meant, is a dead letter`() async throws
-    {
-        let (first, second) = (RecordingBackend(name: "a"), RecordingBackend(name: "b"))
-        let store = try TestStore()
-        let host = try TestHost(
-            [first, second], policy: Dispatcher.Policy(), store: store, adminRooms: ["#bots", "a/#own"])
-        let module = host.access(for: "m")
-        try await host.run([]) {
-            module.tellAdmins("Look here.")
-            let own = await first.next()
-            #expect(own?.address.place == .room("#own") && own?.reply.text == "Look here.")
-            // Told of the other room in this one.
-            let told = await first.next()
-            #expect(
-                told?.reply.text.hasPrefix("I cannot say anything in #bots: “#bots” could be on a or b") == true,
-                "\(told?.reply.text ?? "")")
-        }
-        let letters = try await store.store.outbox.deadLetters(limit: 10)
-        #expect(letters.map(\.parcel.reply.text) == ["Look here."])
-    }
-
     @Test func `texts that had to wait come together, where the backend wants that`() async throws {
         let store = try Store()
         let isFirst = Locked(true)

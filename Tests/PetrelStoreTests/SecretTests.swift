@@ -203,10 +203,10 @@ import Testing
     @Test func `no entry looks like two, and none is endless`() {
         let entry = AuditEntry(
             backend: "b", person: "p", name: String(repeating: "e\u{301}", count: 100_000), room: "#x\ny",
-            line: "a\nb\u{1B}c",
+            line: "a\nb\u{1B}c\u{202E}d\u{2066}é",
             isAllowed: true, rule: nil, reason: "")
         let bounded = entry.bounded
-        #expect(bounded.line == "a b c" && bounded.room == "#x y")
+        #expect(bounded.line == "a b c d é" && bounded.room == "#x y")
         #expect(bounded.name.utf8.count <= 2_010)
     }
 

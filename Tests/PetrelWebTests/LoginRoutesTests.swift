@@ -30,6 +30,21 @@ import Testing
             ProvenLogin(account: "alice", begin: { _ in text }, decline: { _ in })
         }
 
+        /// A page whose proof is alice's; what becomes of it is told.
+        func openProven(_ told: Locked<[String]>) async throws -> (body: [String: JSONValue], headers: [String: String])
+        {
+            try await open(
+                try prepare { _ in
+                    .proven(
+                        ProvenLogin(
+                            account: "alice",
+                            begin: { _ in
+                                told.withLock { $0.append("begun") }
+                                return "in"
+                            }, decline: { _ in told.withLock { $0.append("declined") } }))
+                })
+        }
+
         func prepare(
             _ check: @escaping @Sendable (LoginProof) async -> LoginVerdict = { _ in .proven(Self.login("welcome")) }
         )
@@ -92,17 +107,8 @@ import Testing
         ("before the proof", 409), ("wrong origin", 403),
     ]) func `a bad confirmation is refused, and nothing begins`(what: String, status: Int) async throws {
         let desk = try Desk()
-        let begun = Locked(0)
-        let page = try await desk.open(
-            try desk.prepare { _ in
-                .proven(
-                    ProvenLogin(
-                        account: "alice",
-                        begin: { _ in
-                            begun.withLock { $0 += 1 }
-                            return "in"
-                        }, decline: { _ in }))
-            })
+        let told = Locked<[String]>([])
+        let page = try await desk.openProven(told)
         if what != "before the proof" { #expect(try await desk.logIn(page).json["outcome"] == "proven") }
         var body: [String: JSONValue] = ["page": page.body["page"] ?? .null, "account": "alice", "agrees": true]
         switch what {
@@ -120,22 +126,13 @@ import Testing
             default: break
             }
         }
-        #expect(answer.status == status && begun.value == 0, "\(answer.json)")
+        #expect(answer.status == status && told.value.isEmpty, "\(answer.json)")
     }
 
     @Test func `a person at the wrong page declines: nothing begins, and the link is over`() async throws {
         let desk = try Desk()
         let told = Locked<[String]>([])
-        let page = try await desk.open(
-            try desk.prepare { _ in
-                .proven(
-                    ProvenLogin(
-                        account: "alice",
-                        begin: { _ in
-                            told.withLock { $0.append("begun") }
-                            return "in"
-                        }, decline: { _ in told.withLock { $0.append("declined") } }))
-            })
+        let page = try await desk.openProven(told)
         _ = try await desk.logIn(page)
         #expect(try await desk.confirm(page, agrees: false).json["outcome"] == "declined")
         #expect(try await desk.confirm(page).status == 410)

@@ -165,6 +165,12 @@ import Testing
             #expect(await bench.stackStorm.asker(of: "POST /api/v1/aliasexecution") == "alice")
             bench.backend.type("!st2 echo x", as: "@mallory")
             #expect(await bench.text().contains("Write `!st2session_start WORD`"))
+            bench.backend.type("!st2session_start tulip-garden", as: "@alice", in: nil)
+            _ = await bench.backend.next()
+            _ = try await desk.enter(.password(name: "bob", password: Secret("demo")))
+            _ = await bench.text()
+            bench.backend.type("!st2session_end", as: "@alice")
+            #expect(await bench.text().contains("Your commands now run as the user that belongs to your account here."))
         }
     }
 

@@ -9,13 +9,10 @@ import Testing
 
 /// What is judged is what runs.
 @Suite(.timeLimit(.minutes(10))) struct JudgedTests {
-    /// Scalars that a Character joins to what stands beside them must not hide a verb from a rule.
-    @Test(arguments: [
-        "inquiry \u{0301}answer", "inquiry\u{0301} answer", "\u{0600}inquiry answer", "inquiry\u{200D} answer",
-        "inquiry\r\nanswer", "inquiry\u{1F}answer", "INQUIRY answer", "inquiry\u{2028}answer", "inquiry \u{FE0F}answer",
-    ]) func `a verb is what rules see of it`(verb: String) async throws {
-        var limits = AccessLimits()
-        limits.users.allow = GlobList(["@alice"])
+    /// Runs the body with an inquiry open, whose answers have these limits.
+    private static func asked(
+        _ limits: AccessLimits, _ body: @Sendable @escaping (Bench, _ id: String) async throws -> Void
+    ) async throws {
         let access = AccessControl(rules: [
             AccessRule(index: 0, command: "st2 inquiry answer*", modules: [], limits: limits),
             AccessRule(index: 1, command: "*", modules: [], limits: AccessLimits()),
@@ -24,7 +21,18 @@ import Testing
             bench.backend.type("!st2 deploy web 2")
             _ = await bench.backend.next()
             let question = try #require(await bench.backend.next()?.reply.text)
-            let id = try #require(question.firstMatch(of: /inquiry answer ([0-9a-f]{24})/)).1
+            try await body(bench, String(try #require(question.firstMatch(of: /inquiry answer ([0-9a-f]{24})/)).1))
+        }
+    }
+
+    /// Scalars that a Character joins to what stands beside them must not hide a verb from a rule.
+    @Test(arguments: [
+        "inquiry \u{0301}answer", "inquiry\u{0301} answer", "\u{0600}inquiry answer", "inquiry\u{200D} answer",
+        "inquiry\r\nanswer", "inquiry\u{1F}answer", "INQUIRY answer", "inquiry\u{2028}answer", "inquiry \u{FE0F}answer",
+    ]) func `a verb is what rules see of it`(verb: String) async throws {
+        var limits = AccessLimits()
+        limits.users.allow = GlobList(["@alice"])
+        try await Self.asked(limits) { bench, id in
             bench.backend.type("!st2 \(verb) \(id) approved=yes", as: "@bob")
             let text = await bench.text()
             #expect(text.contains("You may not run this") || text.contains("has no command"), "\(text)")
@@ -35,15 +43,7 @@ import Testing
     @Test func `the answers of a form are judged and audited as the line they amount to`() async throws {
         var limits = AccessLimits()
         limits.arguments.deny = GlobList(["*approved=yes*", "*approved=true*"])
-        let access = AccessControl(rules: [
-            AccessRule(index: 0, command: "st2 inquiry answer*", modules: [], limits: limits),
-            AccessRule(index: 1, command: "*", modules: [], limits: AccessLimits()),
-        ])
-        try await Bench.run(Bench.Options(policy: .init(access: access))) { bench in
-            bench.backend.type("!st2 deploy web 2")
-            _ = await bench.backend.next()
-            let question = try #require(await bench.backend.next()?.reply.text)
-            let id = try #require(question.firstMatch(of: /inquiry answer ([0-9a-f]{24})/)).1
+        try await Self.asked(limits) { bench, id in
             for values in [["approved": "true"], ["approved": "yes"], ["approved": "on"], ["approved": "1"]] {
                 bench.backend.type("!st2 inquiry answer \(id)", values: values)
                 #expect(await bench.text().contains("You may not run this"))

@@ -115,6 +115,20 @@ import Testing
         }
     }
 
+    @Test func `an action that became a workflow is asked about again`() async throws {
+        try await Bench.run(Self.options()) { bench in
+            bench.backend.type("!st2 echo {{.Names}}")
+            #expect(await bench.text().hasPrefix("core.echo started"))
+            _ = await bench.text()
+            await bench.stackStorm.setRunner("orquesta", of: "core.echo")
+            bench.backend.type("!st2 echo {{.Names}}")
+            #expect(await bench.text().contains("core.echo is a workflow"))
+            await bench.stackStorm.change { $0.hidesActions = true }
+            bench.backend.type("!st2 echo {{.Names}}")
+            #expect(await bench.text().contains("holds a template"))
+        }
+    }
+
     @Test func `an action whose runner is not known may be a workflow`() async throws {
         try await Bench.run(Self.options()) { bench in
             bench.backend.type("!st2 strange {{ x }}")

@@ -111,7 +111,7 @@ enum SlackContent {
         return [SlackRichText.block(shownText(of: reply))]
     }
 
-    /// Whether Slack may read the text of an attachment as markup: there is no rich text in it.
+    /// Returns whether the text of an attachment may be sent as markup, which is all that attachments take.
     private static func isMarkedUp(_ reply: Reply) -> Bool {
         guard reply.style == .plain else { return true }
         let text = shownText(of: reply)

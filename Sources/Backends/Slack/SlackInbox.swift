@@ -33,7 +33,7 @@ actor SlackInbox {
     private let prompts: SlackPrompts
     /// Slack's time, in seconds since 1970.
     private let now: @Sendable () -> Double
-    /// Who was told, in which channel, that something came too late.
+    /// The people who were told that a message came too late, by channel.
     private var told: Set<String> = []
     private static let mostTold = 1_000
     private let isMeant: @Sendable (ChatMessage) -> Bool
@@ -272,7 +272,7 @@ struct SlackMessage: Sendable, Equatable {
         text = SlackText(rest)
     }
 
-    /// What follows `<@U1>` or `<@U1|name>` at the beginning of a text.
+    /// Returns the text after `<@U1>` or `<@U1|name>` at its beginning.
     private static func afterMention(of user: String, in raw: String) -> (rest: String, isMention: Bool) {
         let trimmed = raw.unicodeScalars.drop { $0.properties.isWhitespace }
         let mention = "<@\(user)".unicodeScalars

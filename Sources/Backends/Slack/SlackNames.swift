@@ -42,7 +42,7 @@ actor SlackNames {
         asked[id] = task
         do {
             let name = try await task.sharedValue
-            // A rename may have come meanwhile, or somebody else who waited has kept it.
+            // Meanwhile, a rename may have arrived, or another caller that waited may have stored the name.
             guard asked[id] == task else { return entries[id].map(\.name) ?? name }
             asked[id] = nil
             keep(Entry(name: name), for: id)
@@ -71,7 +71,7 @@ actor SlackNames {
         }
     }
 
-    /// Only of whom a name is kept or asked for: others are asked when somebody wants to know.
+    /// Replaces a name that is cached or being fetched; all other names are fetched when they are needed.
     private func replace(_ name: String?, of id: String) {
         guard entries[id] != nil || asked[id] != nil else { return }
         asked[id] = nil

@@ -33,25 +33,30 @@ final class JSONLines: TextScreen {
             }
             if line.unicodeScalars.allSatisfy(\.properties.isWhitespace) { return .nothing }
             do {
-                return take(try Self.message(line), number)
+                return take(try Self.message(line), line, number)
             } catch {
                 logger.error("Line \(number) of the input is no message: \(error)")
-                // This thread reads for this backend alone, so that it may wait.
-                StandardStream.output.write(Self.fault("\(error)", in: line, number) + "\n")
+                say("\(error)", of: line, number)
                 return .nothing
             }
         }
     }
 
     /// A message whose id was taken before runs no second time.
-    private func take(_ message: ChatMessage, _ number: Int) -> LineReader.Outcome {
+    private func take(_ message: ChatMessage, _ line: String, _ number: Int) -> LineReader.Outcome {
         if taken.withLock({ $0.take(message.id) }) { return .message(message) }
         logger.notice(
             "Line \(number) of the input repeats the id \(Printable.name(message.id)), and does not run again.")
+        say("a line with this id has run, and this one is not run", of: line, number)
         return .nothing
     }
 
-    /// What is said of a line that is no message: `error` in place of `text`.
+    /// The thread that reads does nothing else, so that it may wait.
+    private func say(_ fault: String, of line: String, _ number: Int) {
+        StandardStream.output.write(Self.fault(fault, in: line, number) + "\n")
+    }
+
+    /// The answer to a line that is not run: `error` in place of `text`.
     static func fault(_ fault: String, in line: String, _ number: Int) -> String {
         let id: JSONValue = (try? JSONValue.parse(line.utf8))?["id"]?.string.map { .string($0) } ?? .null
         var object = JSONObject()

@@ -64,12 +64,13 @@ public struct BuiltinsModule: BotModule {
 
     private func whoami(_ invocation: Invocation) -> Reply {
         let message = invocation.message
-        let room = message.room.map { "\($0.name) (id \($0.id))" } ?? "a direct chat (room @\(overview.name))"
+        let room = message.room.map { "\(Printable.line($0.name)) (id \(Printable.line($0.id)))" }
+        let (name, id) = (Printable.line(message.sender.name), Printable.line(message.sender.id))
         var lines = [
-            "You are \(message.sender.name) (id \(message.sender.id)) on \(invocation.address.backend).",
-            "This is \(room).",
+            "You are \(name) (id \(id)) on \(invocation.address.backend).",
+            "This is \(room ?? "a direct chat (room @\(overview.name))").",
         ]
-        if let thread = message.thread { lines.append("The thread is \(thread).") }
+        if let thread = message.thread { lines.append("The thread is \(Printable.line(thread)).") }
         if invocation.isAdmin { lines.append("You are an administrator.") }
         if !message.sender.isStable { lines.append("Your name here is not bound to an account.") }
         return Reply(lines.joined(separator: "\n"))

@@ -232,9 +232,9 @@ public final class StackStormModule: BotModule, StatusReporting, GaugeReporting 
         let wanted = Set((table.value?.aliases ?? []).map(\.actionRef))
         let last = asked.value
         guard wanted.contains(where: { !known.knows($0) }), wanted != last else { return }
-        asked.withLock { $0 = wanted }
         do {
             let schemas = try await client.actions().filter { wanted.contains($0.ref) }
+            asked.withLock { $0 = wanted }
             actions.withLock { actions in for schema in schemas { actions.learn(schema) } }
         } catch {
             host.logger.notice(

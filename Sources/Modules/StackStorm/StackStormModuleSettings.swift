@@ -147,6 +147,9 @@ public struct StackStormModuleSettings: Sendable {
         resultFormat = section.choice("result_format", default: .text)
         allowsMentions = section.bool("allow_mentions", default: false)
         templates = section.choice("templates", default: .workflows)
+        if templates == .never {
+            section.warn("templates", "is never: workflows evaluate what people write, and show them the datastore")
+        }
         allowTemplates = Set(section.people("allow_templates"))
         replayWindow = .seconds(section.integer("replay_window", default: 86_400, in: 1...31_536_000))
         gracePeriod = .seconds(section.integer("grace_period", default: 60, in: 1...86_400))

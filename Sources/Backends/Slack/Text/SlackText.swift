@@ -16,7 +16,7 @@ struct SlackText: Sendable, Equatable {
         return ids
     }
 
-    /// What was typed. Whoever has no name stands there by the id.
+    /// Returns the text as it was typed; a person or channel without a known name appears with its id.
     /// - Parameter names: of people and channels, by their ids, as far as they are known.
     func typed(names: (String) -> String? = { _ in nil }) -> String {
         parts.map { part in
@@ -41,8 +41,8 @@ struct SlackText: Sendable, Equatable {
         }
     }
 
-    /// Slack makes links of what looks like one, with what was typed as the label. A label that somebody gave a link by
-    /// hand says nothing of where it leads: there the address counts.
+    /// Slack turns text that looks like an address into a link, with the typed text as its label. The label of a link
+    /// that was made by hand does not tell its address: there, the address is returned.
     private static func link(_ target: String, _ label: String?) -> String {
         for scheme in ["tel:", "mailto:"] where target.utf8.starts(with: scheme.utf8) {
             return label ?? String(target.unicodeScalars.dropFirst(scheme.utf8.count))

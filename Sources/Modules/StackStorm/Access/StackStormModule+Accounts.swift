@@ -85,10 +85,15 @@ extension StackStormModule {
         let owner = Identity(invocation)
         let wasWaiting = logins?.withdraw(loginKey(owner)) ?? false
         if try await accounts.endAll(of: owner) {
-            return Reply("You are logged out of StackStorm.", isPrivate: true)
+            return Reply("You are logged out of StackStorm.\(afterLogin)", isPrivate: true)
         }
         let text = wasWaiting ? "The login link that you asked for is withdrawn." : "You are not logged in."
         return Reply(text, isPrivate: true)
+    }
+
+    /// As whom commands go on when a login has ended, where they do.
+    private var afterLogin: String {
+        settings.impersonation == nil ? "" : " Your commands now run as the user that belongs to your account here."
     }
 
     private func listLogins(_ accounts: Accounts) async -> Reply {
@@ -115,7 +120,7 @@ extension StackStormModule {
         logins?.withdraw(loginKey(session.owner))
         try await accounts.endAll(of: session.owner)
         await tell(
-            "An administrator ended your login to StackStorm. \(loginHint(invocation.prefix))",
+            "An administrator ended your login to StackStorm.\(afterLogin) \(loginHint(invocation.prefix))",
             at: Address(backend: session.owner.backend, place: .direct(session.owner.id)))
         return Reply("The login of \(session.name) as \(session.account) is ended.", isPrivate: true)
     }

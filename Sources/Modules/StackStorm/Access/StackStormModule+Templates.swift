@@ -5,15 +5,13 @@ import StackStormClient
 extension StackStormModule {
     /// Throws ``Refusal`` where StackStorm would evaluate something that a person wrote, unless the settings let them.
     func refuseTemplates(in match: AliasMatcher.Match, _ caller: Caller, _ invocation: Invocation) async throws {
-        guard settings.templates != .never else { return }
+        guard settings.templates != .never, !mayUseTemplates(invocation) else { return }
+        // Whatever the types are. Few lines get further.
+        guard let suspect = KnownActions().templated(invocation.arguments, match) else { return }
         let ref = match.alias.actionRef
-        guard let place = actions.value.templated(invocation.arguments, match), !mayUseTemplates(invocation) else {
-            return
-        }
-        if settings.templates == .workflows {
-            if actions.value.evaluates(ref) == nil { await learn(ref, caller, invocation) }
-            if actions.value.evaluates(ref) == false { return }
-        }
+        let isKnown = await learn(ref, caller, invocation)
+        if settings.templates == .workflows, isKnown, actions.value.evaluates(ref) == false { return }
+        guard let place = isKnown ? actions.value.templated(invocation.arguments, match) : suspect else { return }
         throw Refusal(
             "\(place) holds a template ({{ … }}, {% … %} or <% … %>), or something that may become one, and \(reason(ref)). "
                 + "Nothing was started; please write it without.")
@@ -42,12 +40,16 @@ extension StackStormModule {
         }
     }
 
-    private func learn(_ ref: String, _ caller: Caller, _ invocation: Invocation) async {
+    /// Asks what an action is now: an update of its pack may have made it a workflow, or changed its types.
+    /// - Returns: false where StackStorm does not say.
+    private func learn(_ ref: String, _ caller: Caller, _ invocation: Invocation) async -> Bool {
         do {
             let schema = try await call(.action(ref), as: caller, invocation)
             actions.withLock { $0.learn(schema) }
+            return true
         } catch {
             logger.notice("StackStorm does not say what runs \(ref): \(error)")
+            return false
         }
     }
 }

@@ -88,9 +88,10 @@ struct CommandTemplate {
     }
 
     private static func plainOrQuoted(_ value: String) -> String? {
-        if !value.contains(where: { $0.isWhitespace || $0 == "\"" || $0 == "'" || $0 == "=" }) { return value }
-        if !value.contains("\"") { return "\"\(value)\"" }
-        return value.contains("'") ? nil : "'\(value)'"
+        let scalars = value.unicodeScalars
+        if !scalars.contains(where: { $0.isSeparator || $0 == "\"" || $0 == "'" || $0 == "=" }) { return value }
+        if !scalars.contains("\"") { return "\"\(value)\"" }
+        return scalars.contains("'") ? nil : "'\(value)'"
     }
 
     /// Whether StackStorm reads the line as these values.

@@ -1,0 +1,37 @@
+import Foundation
+import Logging
+import PetrelKit
+import PetrelStore
+import PetrelTesting
+import Testing
+
+@testable import PetrelCore
+
+@Suite(.timeLimit(.minutes(10))) struct PlaceDirectoryTests {
+    private static let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+
+    private static func message(_ id: String, isStable: Bool) -> ChatMessage {
+        ChatMessage(
+            id: "1", sender: Person(id: id, name: "@\(id)", isStable: isStable), room: Room(id: "R", name: "#ops"),
+            text: "x")
+    }
+
+    @Test func `whoever has no account is not kept, and the rest is bounded, in the store as well`() async throws {
+        let store = try Store()
+        let storage = store.storage(for: "places")
+        let directory = PlaceDirectory()
+        await directory.restore(from: storage, Self.logger)
+        for number in 0..<50 { directory.remember(Self.message("visit\(number)", isStable: false), on: "xmpp") }
+        directory.remember(Self.message("alice", isStable: true), on: "xmpp")
+        #expect(directory.backends(of: "visit1").isEmpty && directory.backends(of: "@alice") == ["xmpp"])
+        await store.written()
+        #expect(try await storage.records(PlaceDirectory.collection).all().count == 2)
+        for number in 0..<12_000 { directory.remember(Self.message("u\(number)", isStable: true), on: "xmpp") }
+        await store.written()
+        let kept = try await storage.records(PlaceDirectory.collection).all().count
+        #expect(kept <= 5_000, "\(kept)")
+        let next = PlaceDirectory()
+        await next.restore(from: storage, Self.logger)
+        #expect(next.backends(of: "u11999") == ["xmpp"] && next.backends(of: "u1").isEmpty)
+    }
+}
