@@ -65,7 +65,7 @@ extension AccessDecision {
         case .group: return "\(deciding) does not allow it in rooms"
         case .unnamed:
             return
-                "\(deciding) goes by names, and that of \(subject) cannot be had at the moment; please try again later"
+                "\(deciding) goes by names, and that of \(subject) is not available at the moment; please try again later"
         case .arguments: return "\(deciding) does not allow these arguments"
         case .unforeseeable:
             return "StackStorm would evaluate the {{ … }} in this line, and access rules cannot judge what comes of it"

@@ -78,7 +78,8 @@ package final class AuditTable: AuditLog {
 
     package func entries(_ query: AuditQuery) async throws -> [AuditEntry] {
         guard await queue.written() else {
-            throw Refusal("The store takes nothing at the moment, so the audit is not up to date; the log says why.")
+            throw Refusal(
+                "The store cannot be written at the moment, so the audit is not up to date; the log says why.")
         }
         return try await queue.read { database in
             try Row.fetchAll(

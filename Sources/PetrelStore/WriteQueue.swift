@@ -5,7 +5,7 @@ import PetrelKit
 
 /// The disk is full or broken, and what was to be written before waits in memory.
 struct StoreTakesNothing: Error, CustomStringConvertible {
-    var description: String { "the store takes nothing at the moment" }
+    var description: String { "the store cannot be written at the moment" }
 }
 
 /// Does something in a while, once.
@@ -101,7 +101,7 @@ final class WriteQueue: Sendable {
             return (state.submitted, false, Self.schedules(&state))
         }
         if isLost {
-            state.value.logger?.critical("The store takes nothing, too much waits, and a change was lost.")
+            state.value.logger?.critical("The store cannot be written, too much waits, and a change was lost.")
             // Nobody shall wait for it.
             written?()
         } else if isFirst {
@@ -262,7 +262,7 @@ final class WriteQueue: Sendable {
             state.isWorking = false
             return (state.observers, Self.release(through: .max, &state), isNew, isFirst, state.logger)
         }
-        if isNew { logger?.critical("The store takes nothing; what is to be kept waits in memory: \(problem)") }
+        if isNew { logger?.critical("The store cannot be written; what is to be kept waits in memory: \(problem)") }
         for observer in observers { observer(false) }
         for waiter in waiters { waiter.resume(returning: false) }
         if isFirst { Task { await retry() } }

@@ -16,7 +16,7 @@ enum Help {
         "petrel_stream_age_seconds": "Since the last byte of StackStorm's stream; -1 before the first.",
         "petrel_stream_reconnects": "How often the stream was connected again.",
         "petrel_results_open": "Executions started from chat whose results are to come.",
-        "petrel_results_replayed": "Announcements had from the history because the stream did not bring them.",
+        "petrel_results_replayed": "Announcements read from the history because the stream did not bring them.",
         "petrel_aliases": "Aliases of the last sync.",
         "petrel_commands_running": "Commands that run.",
         "petrel_commands_waiting": "Commands that wait for their turn.",

@@ -318,10 +318,10 @@ import Testing
         var options = Bench.Options(logger: watch.logger)
         options.prepare = { await $0.setFault(.status(403), for: .executions) }
         try await Bench.run(options) { bench in
-            await watch.saw("StackStorm's history cannot be had")
+            await watch.saw("StackStorm's history cannot be read")
             #expect(
                 bench.module.status().contains {
-                    $0.detail.contains("which makes up for what the stream misses, cannot be had: Simulated fault 403")
+                    $0.detail.contains("which fills gaps in the stream, cannot be read: Simulated fault 403")
                 })
             await Self.announce("heard", bench)
             #expect(await bench.text() == "heard")

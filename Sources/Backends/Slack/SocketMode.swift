@@ -110,7 +110,7 @@ struct SocketMode: Sendable {
             do {
                 return try await socket(isWanted, take)
             } catch let error as SlackError where !error.isFinal {
-                logger.warning("The next socket to Slack cannot be had yet: \(error)")
+                logger.warning("The next socket to Slack is not available yet: \(error)")
                 try await Task.sleep(for: max(pause, error.retryAfter ?? .zero))
             } catch let error as WebSocketClient.Failure {
                 logger.warning("The next socket to Slack cannot be opened yet: \(error)")

@@ -60,7 +60,7 @@ public struct ChatopsWebhook: WebRoutes {
         do {
             try announcer.say(announcement)
             guard await storage.written() else {
-                return .text("It is on its way, but cannot be kept: the store takes nothing.", status: 202)
+                return .text("It is on its way, but cannot be kept: the store cannot be written.", status: 202)
             }
             return .text("It is on its way.", status: 202)
         } catch {

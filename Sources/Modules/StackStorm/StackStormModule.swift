@@ -84,7 +84,7 @@ public final class StackStormModule: BotModule, StatusReporting, GaugeReporting 
         } catch is CancellationError {
             return
         } catch {
-            host.logger.warning("StackStorm's aliases cannot be had yet: \(error)")
+            host.logger.warning("StackStorm's aliases cannot be fetched yet: \(error)")
         }
         await learnActions(host)
     }
@@ -280,12 +280,12 @@ extension StackStormModule {
         let history = replay.value?.health.value ?? Replay.Health()
         let trouble =
             history.problem.map {
-                "; StackStorm's history, which makes up for what the stream misses, cannot be had: \($0)"
+                "; StackStorm's history, which fills gaps in the stream, cannot be read: \($0)"
             } ?? ""
         return StatusLine(
             "\(name) results",
             isHealthy: history.problem == nil && (history.wasAsked || stream.currentHealth.isConnected),
-            "\(open.value?.count ?? 0) to come, \(history.replayed) had from the history\(trouble)")
+            "\(open.value?.count ?? 0) awaited, \(history.replayed) read from the history\(trouble)")
     }
 
     public func gauges() -> [(name: String, labels: [(String, String)], value: Double)] {

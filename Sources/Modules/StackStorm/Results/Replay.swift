@@ -135,7 +135,7 @@ actor Replay {
             }
             if isNew {
                 host.logger.warning(
-                    "StackStorm's history cannot be had: what the stream misses is not made up for until then. (\(error))"
+                    "StackStorm's history cannot be read: until it can, gaps in the stream are not filled. (\(error))"
                 )
             }
             // Asking again cannot help.

@@ -184,7 +184,7 @@ struct Tracker: Sendable {
     /// They ended, and no result was said: it may be that the stream did not bring it, that the rule that announces
     /// dropped our context, or that StackStorm announced nothing at all.
     private func report(_ silent: [(execution: OpenExecution, outcome: ExecutionOutcome)]) async throws {
-        guard await replay.look() else { throw StackStormError(.unreachable, "the announcements cannot be had") }
+        guard await replay.look() else { throw StackStormError(.unreachable, "the announcements cannot be read") }
         let announced = try await announcedExecutions()
         let onTheirWay = try await resultsOnTheirWay(since: silent.compactMap(\.outcome.start).min())
         let stillOpen = Set(open.due().map(\.execution.request))
