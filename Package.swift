@@ -34,6 +34,7 @@ let package = Package(
     platforms: [.macOS(.v15)],
     products: [
         .executable(name: "petrel", targets: ["petrel"]),
+        .library(name: "PetrelSupport", targets: ["PetrelSupport"]),
         .library(name: "PetrelKit", targets: ["PetrelKit"]),
         .library(name: "PetrelTesting", targets: ["PetrelTesting"]),
         .library(name: "StackStormClient", targets: ["StackStormClient"]),
@@ -54,27 +55,30 @@ let package = Package(
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
     ],
     targets: [
-        target("PetrelKit", nil, [log, metrics]),
         target(
-            "PetrelLoop", nil,
+            "PetrelSupport", nil,
             [
-                "PetrelKit", nio, .product(name: "NIOPosix", package: "swift-nio"),
+                nio, .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
             ]),
+        target("PetrelKit", nil, ["PetrelSupport", log, metrics]),
         target(
             "PetrelCore", nil,
-            ["PetrelKit", log, metrics, lifecycle, .product(name: "DequeModule", package: "swift-collections")]),
+            [
+                "PetrelKit", "PetrelSupport", log, metrics, lifecycle,
+                .product(name: "DequeModule", package: "swift-collections"),
+            ]),
         target(
             "PetrelStore", nil,
             [
-                "PetrelKit", log, .product(name: "GRDB", package: "GRDB.swift"),
+                "PetrelKit", "PetrelSupport", log, .product(name: "GRDB", package: "GRDB.swift"),
                 .product(name: "GRDBSQLite", package: "GRDB.swift"),
                 .product(name: "Crypto", package: "swift-crypto"),
             ]),
         target(
             "PetrelWeb", nil,
             [
-                "PetrelKit", log, lifecycle, hummingbird, nio, httpTypes,
+                "PetrelKit", "PetrelSupport", log, lifecycle, hummingbird, nio, httpTypes,
                 .product(name: "HummingbirdCore", package: "hummingbird"),
                 .product(name: "HummingbirdTLS", package: "hummingbird"),
                 .product(name: "NIOHTTPTypes", package: "swift-nio-extras"),
@@ -83,7 +87,7 @@ let package = Package(
         target(
             "StackStormClient", nil,
             [
-                "PetrelKit", "PetrelLoop", log, nio,
+                "PetrelSupport", log, nio,
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
@@ -95,17 +99,17 @@ let package = Package(
         target(
             "StackStormSimulator", nil,
             [
-                "PetrelKit", "StackStormClient", log, lifecycle, hummingbird, nio, httpTypes,
+                "PetrelKit", "PetrelSupport", "StackStormClient", log, lifecycle, hummingbird, nio, httpTypes,
                 .product(name: "NIOHTTPTypes", package: "swift-nio-extras"),
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
             ]),
         .systemLibrary(name: "CEditline", pkgConfig: "libedit", providers: [.apt(["libedit-dev"])]),
         .systemLibrary(name: "CMalloc"),
-        target("TextBackend", "Backends/Text", ["PetrelKit", "CEditline", log]),
+        target("TextBackend", "Backends/Text", ["PetrelKit", "PetrelSupport", "CEditline", log]),
         target(
             "SlackBackend", "Backends/Slack",
             [
-                "PetrelKit", "PetrelLoop", log, nio,
+                "PetrelKit", "PetrelSupport", log, nio,
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "NIOExtras", package: "swift-nio-extras"),
@@ -119,7 +123,7 @@ let package = Package(
         target(
             "XMPPBackend", "Backends/XMPP",
             [
-                "PetrelKit", "PetrelLoop", "CExpat", "CResolver", log, nio,
+                "PetrelKit", "PetrelSupport", "CExpat", "CResolver", log, nio,
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "CryptoExtras", package: "swift-crypto"),
@@ -132,15 +136,16 @@ let package = Package(
         target(
             "StackStormModule", "Modules/StackStorm",
             [
-                "PetrelKit", "StackStormClient", log, metrics, .product(name: "Crypto", package: "swift-crypto"),
+                "PetrelKit", "PetrelSupport", "StackStormClient", log, metrics,
+                .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "DequeModule", package: "swift-collections"),
             ]),
-        target("BuiltinsModule", "Modules/Builtins", ["PetrelKit", log]),
-        target("PetrelTesting", nil, ["PetrelKit", "PetrelCore", "PetrelStore", log, metrics]),
+        target("BuiltinsModule", "Modules/Builtins", ["PetrelKit", "PetrelSupport", log]),
+        target("PetrelTesting", nil, ["PetrelKit", "PetrelSupport", "PetrelCore", "PetrelStore", log, metrics]),
         .executableTarget(
             name: "petrel",
             dependencies: [
-                "PetrelKit", "PetrelCore", "PetrelLoop", "PetrelStore", "PetrelWeb", "StackStormClient",
+                "PetrelKit", "PetrelSupport", "PetrelCore", "PetrelStore", "PetrelWeb", "StackStormClient",
                 "StackStormSimulator", "TextBackend", "SlackBackend", "XMPPBackend", "StackStormModule",
                 "BuiltinsModule", log, metrics, lifecycle,
                 .target(name: "CMalloc", condition: .when(platforms: [.linux])),
@@ -151,7 +156,7 @@ let package = Package(
         tests(
             "StackStormClientTests",
             [
-                "StackStormClient", "StackStormSimulator", "PetrelKit", log, nio,
+                "StackStormClient", "StackStormSimulator", "PetrelKit", "PetrelSupport", log, nio,
                 .product(name: "NIOHTTP1", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
             ],
@@ -159,7 +164,8 @@ let package = Package(
         tests(
             "PetrelWebTests",
             [
-                "PetrelWeb", "PetrelKit", "PetrelTesting", "FaultSuite", log, lifecycle, nio, httpTypes,
+                "PetrelWeb", "PetrelKit", "PetrelSupport", "PetrelTesting", "FaultSuite", log, lifecycle, nio,
+                httpTypes,
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
                 .product(name: "NIOEmbedded", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
@@ -167,11 +173,12 @@ let package = Package(
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),
             ]),
-        tests("TextBackendTests", ["TextBackend", "PetrelKit"]),
+        tests("TextBackendTests", ["TextBackend", "PetrelKit", "PetrelSupport"]),
         tests(
             "XMPPBackendTests",
             [
-                "XMPPBackend", "PetrelKit", "PetrelCore", "PetrelTesting", "FaultSuite", "StackStormModule",
+                "XMPPBackend", "PetrelKit", "PetrelSupport", "PetrelCore", "PetrelTesting", "FaultSuite",
+                "StackStormModule",
                 "StackStormClient", "StackStormSimulator", log, nio,
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),
@@ -179,7 +186,7 @@ let package = Package(
         tests(
             "SlackBackendTests",
             [
-                "SlackBackend", "PetrelKit", "PetrelCore", "PetrelTesting", "FaultSuite",
+                "SlackBackend", "PetrelKit", "PetrelSupport", "PetrelCore", "PetrelTesting", "FaultSuite",
                 "StackStormModule", "StackStormClient", "StackStormSimulator", log, nio,
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
                 .product(name: "Crypto", package: "swift-crypto"),
@@ -190,13 +197,14 @@ let package = Package(
         tests(
             "PetrelStoreTests",
             [
-                "PetrelStore", "PetrelCore", "PetrelKit", "PetrelTesting", log, metrics,
+                "PetrelStore", "PetrelCore", "PetrelKit", "PetrelSupport", "PetrelTesting", log, metrics,
                 .product(name: "GRDB", package: "GRDB.swift"),
             ]),
         tests(
             "StackStormModuleTests",
             [
-                "StackStormModule", "StackStormClient", "StackStormSimulator", "PetrelKit", "PetrelTesting",
+                "StackStormModule", "StackStormClient", "StackStormSimulator", "PetrelKit", "PetrelSupport",
+                "PetrelTesting",
                 "PetrelCore", "PetrelStore", "BuiltinsModule", "PetrelWeb", "FaultSuite", log, lifecycle, nio,
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
                 .product(name: "NIOPosix", package: "swift-nio"),
@@ -205,12 +213,15 @@ let package = Package(
         // Here and not in a package of its own: only a target of this package sees what is `package`.
         .executableTarget(
             name: "petrel-bench",
-            dependencies: ["PetrelCore", "PetrelKit", "PetrelTesting", "StackStormClient", "StackStormModule", log],
+            dependencies: [
+                "PetrelCore", "PetrelKit", "PetrelSupport", "PetrelTesting", "StackStormClient", "StackStormModule",
+                log,
+            ],
             path: "Benchmarks/Sources", swiftSettings: settings),
         target(
             "FaultSuite", "../Faults/Suite",
             [
-                "PetrelKit", "PetrelCore", "PetrelTesting", "StackStormClient", "StackStormModule",
+                "PetrelKit", "PetrelSupport", "PetrelCore", "PetrelTesting", "StackStormClient", "StackStormModule",
                 "StackStormSimulator", log, lifecycle,
             ]),
         .executableTarget(
@@ -221,20 +232,23 @@ let package = Package(
         .executableTarget(
             name: "petrel-fuzz",
             dependencies: [
-                "PetrelKit", "PetrelCore", "StackStormClient", "StackStormModule", "SlackBackend", "XMPPBackend", log,
+                "PetrelKit", "PetrelSupport", "PetrelCore", "StackStormClient", "StackStormModule", "SlackBackend",
+                "XMPPBackend", log,
                 metrics,
             ],
             path: "Fuzz/Sources", swiftSettings: settings),
         tests(
             "IntegrationTests",
             [
-                "petrel", "FaultSuite", "PetrelKit", "PetrelCore", "PetrelStore", "PetrelWeb", "PetrelTesting",
+                "petrel", "FaultSuite", "PetrelKit", "PetrelSupport", "PetrelCore", "PetrelStore", "PetrelWeb",
+                "PetrelTesting",
                 "StackStormClient", "StackStormModule", "StackStormSimulator", nio, log, lifecycle,
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),
             ]),
-        tests("PetrelCoreTests", ["PetrelCore", "PetrelKit", "PetrelTesting", metrics]),
-        tests("PetrelKitTests", ["PetrelKit", "PetrelTesting"]),
+        tests("PetrelCoreTests", ["PetrelCore", "PetrelKit", "PetrelSupport", "PetrelTesting", metrics]),
+        tests("PetrelSupportTests", ["PetrelSupport"]),
+        tests("PetrelKitTests", ["PetrelKit", "PetrelSupport", "PetrelTesting"]),
     ]
 )

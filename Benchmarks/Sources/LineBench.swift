@@ -2,6 +2,7 @@ import Foundation
 import Logging
 import PetrelCore
 import PetrelKit
+import PetrelSupport
 import PetrelTesting
 import StackStormClient
 import StackStormModule

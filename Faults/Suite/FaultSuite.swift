@@ -1,5 +1,6 @@
 import Foundation
 import PetrelKit
+import PetrelSupport
 import StackStormSimulator
 
 /// Breaks what Petrel stands on, in many ways, and counts what its users were told.

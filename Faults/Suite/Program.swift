@@ -1,5 +1,6 @@
 package import Foundation
 import PetrelKit
+import PetrelSupport
 
 /// The built program, or one of the system, as a process of its own.
 package final class Program: Sendable {

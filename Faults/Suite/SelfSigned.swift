@@ -1,5 +1,6 @@
 package import Foundation
 import PetrelKit
+import PetrelSupport
 
 /// A certificate for `localhost` that only itself vouches for.
 package struct SelfSigned: Sendable {

@@ -1,5 +1,6 @@
 import Foundation
 import PetrelKit
+import PetrelSupport
 
 /// What was said to Petrel's users, against what should have been.
 final class Tally: Sendable {

@@ -1,5 +1,6 @@
 import Foundation
 import PetrelKit
+import PetrelSupport
 
 @testable import SlackBackend
 @testable import StackStormClient

@@ -1,6 +1,7 @@
 import Foundation
 package import Logging
 package import PetrelKit
+import PetrelSupport
 import ServiceLifecycle
 
 /// Keeps one backend connected. Its failure stays its own.
@@ -40,7 +41,7 @@ package final class BackendService: StatusReporting {
     package var currentState: State { state.value }
 
     private func keepConnected() async {
-        var policy = ReconnectPolicy()
+        var policy = Backoff()
         var random = SystemRandomNumberGenerator()
         while !Task.isCancelled {
             state.withLock { $0 = .running }

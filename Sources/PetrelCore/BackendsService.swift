@@ -1,4 +1,5 @@
-package import PetrelKit
+import PetrelKit
+package import PetrelSupport
 import ServiceLifecycle
 
 /// All backends, side by side. Returns when every one of them is at the end of its input.

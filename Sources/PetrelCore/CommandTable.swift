@@ -1,4 +1,5 @@
 package import PetrelKit
+import PetrelSupport
 
 /// All commands at one moment. A value: looking a command up takes no lock.
 package struct CommandTable: Sendable {

@@ -1,4 +1,5 @@
 package import PetrelKit
+import PetrelSupport
 
 /// A message normalised once, into the two forms that everything else uses.
 package struct CommandText: Hashable, Sendable {

@@ -1,6 +1,7 @@
 package import Foundation
 package import Logging
 package import PetrelKit
+package import PetrelSupport
 
 /// Everything in the configuration but the sections of plug-ins.
 package struct CoreSettings: Sendable {

@@ -3,6 +3,7 @@ import DequeModule
 import Foundation
 package import Logging
 package import PetrelKit
+import PetrelSupport
 
 /// Brings replies to backends: in order for each place, places independent of each other, and nothing is lost.
 ///
@@ -127,7 +128,7 @@ package final class Delivery: Sendable {
 
     /// Sends what waits in one place, until there is nothing more that may be sent now.
     private func work(_ lane: Lane) async {
-        var policy = ReconnectPolicy(first: .milliseconds(250), longest: .seconds(10))
+        var policy = Backoff(first: .milliseconds(250), longest: .seconds(10))
         var random = SystemRandomNumberGenerator()
         while !Task.isCancelled, let step = state.withLock({ $0.next(in: lane) }) {
             switch step {

@@ -1,5 +1,6 @@
 import Foundation
 package import PetrelKit
+import PetrelSupport
 
 extension CommandTable.Parsed {
     /// What access rules are asked.

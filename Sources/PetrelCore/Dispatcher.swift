@@ -1,6 +1,7 @@
 package import CoreMetrics
 package import Logging
 package import PetrelKit
+import PetrelSupport
 
 /// Takes messages from backends, finds the command, decides, runs it, and brings the reply back.
 package final class Dispatcher: Sendable {

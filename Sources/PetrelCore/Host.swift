@@ -1,6 +1,7 @@
 package import CoreMetrics
 package import Logging
 package import PetrelKit
+package import PetrelSupport
 
 /// The house: what every module is handed, and what the command wires together.
 package final class Host: Sendable {

@@ -1,6 +1,7 @@
 import Foundation
 package import Logging
 import PetrelKit
+import PetrelSupport
 
 /// Log lines on standard error, as text or as JSON.
 package struct LineLogHandler: LogHandler {

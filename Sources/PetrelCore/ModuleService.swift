@@ -1,6 +1,7 @@
 import Foundation
 package import Logging
 package import PetrelKit
+import PetrelSupport
 import ServiceLifecycle
 
 /// Keeps a module running. Its failure stays its own.
@@ -23,7 +24,7 @@ package final class ModuleService<Access: ModuleHost>: Service {
 
     private func keepRunning() async {
         if !module.preparesItself { access.ready() }
-        var policy = ReconnectPolicy()
+        var policy = Backoff()
         var random = SystemRandomNumberGenerator()
         while !Task.isCancelled {
             do {

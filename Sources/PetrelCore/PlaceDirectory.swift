@@ -1,6 +1,7 @@
 import Foundation
 import Logging
 import PetrelKit
+import PetrelSupport
 
 /// Who and what was seen where, for names that come without a backend or without an id. Kept in the store, and bounded.
 final class PlaceDirectory: Sendable {

@@ -1,5 +1,6 @@
 package import CoreMetrics
 import PetrelKit
+import PetrelSupport
 
 /// A metrics back end that renders Prometheus text, version 0.0.4
 /// (https://prometheus.io/docs/instrumenting/exposition_formats/).

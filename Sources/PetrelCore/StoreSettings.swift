@@ -1,5 +1,6 @@
 import Foundation
 package import PetrelKit
+import PetrelSupport
 
 /// The `store` section.
 package struct StoreSettings: Sendable {

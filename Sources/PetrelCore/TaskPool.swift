@@ -1,4 +1,5 @@
 import PetrelKit
+import PetrelSupport
 import ServiceLifecycle
 
 /// Runs closures as tasks that end with one service, so that nothing outlives the process's orderly end.

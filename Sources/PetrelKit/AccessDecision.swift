@@ -1,3 +1,5 @@
+import PetrelSupport
+
 /// Whether somebody may run a line, and what decided it.
 public struct AccessDecision: Sendable, Hashable {
     /// The part of the rule, or of the command itself, that decided.

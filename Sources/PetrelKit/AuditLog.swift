@@ -1,4 +1,5 @@
 public import Foundation
+import PetrelSupport
 
 /// One command that somebody gave, and what was decided. Lines come with their secrets masked.
 public struct AuditEntry: Sendable, Hashable, Codable {

@@ -1,3 +1,5 @@
+import PetrelSupport
+
 /// A command: a value with a closure.
 public struct Command: Sendable {
     /// What was typed, ready to run.

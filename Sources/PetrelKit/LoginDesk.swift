@@ -1,4 +1,5 @@
 import Foundation
+public import PetrelSupport
 
 /// What somebody shows on the login page to prove who they are.
 public enum LoginProof: Sendable {

@@ -1,3 +1,5 @@
+import PetrelSupport
+
 /// Records that are gone with the process.
 public final class MemoryRecords: RecordCollection {
     private let state = Locked<[(key: String, value: [UInt8])]>([])

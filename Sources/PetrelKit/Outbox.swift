@@ -1,4 +1,5 @@
 package import Foundation
+import PetrelSupport
 
 /// A reply on its way.
 package struct Parcel: Sendable {

@@ -1,3 +1,5 @@
+public import PetrelSupport
+
 /// What the bot says.
 public struct Reply: Sendable, Hashable, Codable {
     /// How the text is written.

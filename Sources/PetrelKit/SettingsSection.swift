@@ -1,4 +1,5 @@
 public import Foundation
+public import PetrelSupport
 
 /// One object of the configuration file, read key by key.
 ///

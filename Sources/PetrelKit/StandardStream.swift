@@ -1,4 +1,5 @@
 import Foundation
+import PetrelSupport
 
 /// Standard output or standard error, whole texts at a time and in order.
 ///

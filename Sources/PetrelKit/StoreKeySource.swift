@@ -1,3 +1,5 @@
+package import PetrelSupport
+
 /// Where the key of the store's secrets is.
 package enum StoreKeySource: Sendable {
     /// In the configuration or the environment.

@@ -1,3 +1,5 @@
+import PetrelSupport
+
 /// A plug-in that answers HTTP.
 public protocol WebRoutes: Sendable {
     var routes: [WebRoute] { get }

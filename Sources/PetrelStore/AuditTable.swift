@@ -2,6 +2,7 @@ package import Foundation
 import GRDB
 import Logging
 package import PetrelKit
+import PetrelSupport
 
 /// The audit, in the store.
 package final class AuditTable: AuditLog {

@@ -2,6 +2,7 @@ import GRDB
 import GRDBSQLite
 import Logging
 import PetrelKit
+import PetrelSupport
 
 /// Brings what stands in the write-ahead log into the database on a connection of its own, so that no writer waits for
 /// the disk (https://www.sqlite.org/wal.html, "Checkpointing").

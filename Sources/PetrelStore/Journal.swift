@@ -1,5 +1,6 @@
 import Foundation
 import PetrelKit
+import PetrelSupport
 
 /// Records that a crash must not lose and that the database does not have yet. One write to a file beside it is all
 /// that a record waits for; the transaction that brings it into the database has time, and takes others along.

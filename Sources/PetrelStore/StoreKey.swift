@@ -1,6 +1,7 @@
 import Crypto
 import Foundation
 package import PetrelKit
+package import PetrelSupport
 
 /// The key of the store's secrets: 256 bits, for AES-GCM (NIST SP 800-38D).
 package struct StoreKey: Sendable {

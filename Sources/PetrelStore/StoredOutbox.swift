@@ -1,6 +1,7 @@
 package import Foundation
 import GRDB
 package import PetrelKit
+import PetrelSupport
 
 /// The outbox, in the store.
 package final class StoredOutbox: Outbox {

@@ -2,6 +2,7 @@ import Foundation
 import GRDB
 import Logging
 import PetrelKit
+import PetrelSupport
 
 /// The disk is full or broken, and what was to be written before waits in memory.
 struct StoreTakesNothing: Error, CustomStringConvertible {

@@ -1,5 +1,6 @@
 public import Logging
-public import PetrelKit
+import PetrelKit
+public import PetrelSupport
 
 /// Hands every line, with its metadata, to a test.
 public struct CollectingLogHandler: LogHandler {

@@ -1,4 +1,5 @@
-public import PetrelKit
+import PetrelKit
+public import PetrelSupport
 
 /// A clock on which nobody waits, and which tells how long they would have.
 public final class HastyClock: Clock {

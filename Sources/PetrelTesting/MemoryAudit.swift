@@ -1,5 +1,6 @@
 public import Foundation
 public import PetrelKit
+import PetrelSupport
 
 /// An audit for tests, gone with the process.
 public final class MemoryAudit: AuditLog {

@@ -1,4 +1,5 @@
 public import PetrelKit
+import PetrelSupport
 
 /// A backend for tests: messages go in by hand, replies are kept.
 public final class RecordingBackend: ChatBackend, CompletionObserving, Editing {

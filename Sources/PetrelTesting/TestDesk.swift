@@ -1,4 +1,5 @@
 public import PetrelKit
+public import PetrelSupport
 
 /// The desk without its page: a test says what somebody would enter there.
 public final class TestDesk: LoginDesk {

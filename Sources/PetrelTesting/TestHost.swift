@@ -3,6 +3,7 @@ public import Logging
 package import PetrelCore
 public import PetrelKit
 import PetrelStore
+import PetrelSupport
 
 /// The real host around recording backends, for the length of a test.
 public final class TestHost: Sendable {

@@ -1,4 +1,5 @@
 import PetrelKit
+import PetrelSupport
 
 /// How often each address may ask: a bucket of requests that fills again with time. A value that is told the time.
 struct RateLimit {

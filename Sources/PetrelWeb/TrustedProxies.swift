@@ -1,5 +1,6 @@
 import Foundation
 import PetrelKit
+import PetrelSupport
 
 /// Whose `X-Forwarded-For` is believed.
 package struct TrustedProxies: Sendable {

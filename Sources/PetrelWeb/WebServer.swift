@@ -7,6 +7,7 @@ package import Logging
 import NIOCore
 import NIOSSL
 package import PetrelKit
+import PetrelSupport
 import ServiceLifecycle
 
 /// Answers HTTP for every plug-in that has routes.

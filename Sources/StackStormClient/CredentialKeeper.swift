@@ -1,4 +1,4 @@
-package import PetrelKit
+package import PetrelSupport
 
 /// What proves who is asking: one header.
 package struct Credential: Sendable, Hashable {

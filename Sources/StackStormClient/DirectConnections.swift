@@ -6,7 +6,7 @@ import NIOHTTP1
 import NIOPosix
 import NIOSSL
 import NIOTLS
-import PetrelKit
+import PetrelSupport
 
 /// HTTP/1.1 to one server without a proxy: connections that are kept, and one request at a time on each (RFC 9112).
 ///

@@ -1,4 +1,4 @@
-package import PetrelKit
+package import PetrelSupport
 
 extension Endpoint {
     static func segment(_ text: String) throws -> String {

@@ -1,4 +1,4 @@
-package import PetrelKit
+package import PetrelSupport
 
 /// One page of StackStorm's history.
 package struct HistoryPage<Item: Sendable>: Sendable {

@@ -1,5 +1,5 @@
 import Foundation
-import PetrelKit
+import PetrelSupport
 
 /// One call of StackStorm's API: what is sent, and how the answer is read.
 package struct Endpoint<Value: Sendable>: Sendable {

@@ -2,8 +2,7 @@ import AsyncHTTPClient
 import Foundation
 import Logging
 import NIOCore
-package import PetrelKit
-import PetrelLoop
+package import PetrelSupport
 
 /// Follows StackStorm's stream for as long as it runs: connects, reads, notices silence, connects again.
 ///

@@ -1,5 +1,5 @@
 import Foundation
-public import PetrelKit
+public import PetrelSupport
 
 /// A token, from `POST /tokens`.
 public struct Token: Sendable, Decodable {

@@ -1,5 +1,5 @@
 import Foundation
-import PetrelKit
+import PetrelSupport
 
 /// Whose token an account of StackStorm that is a service asks for.
 package enum Impersonated: Sendable, Equatable {

@@ -1,5 +1,5 @@
 package import Foundation
-import PetrelKit
+import PetrelSupport
 
 /// Somebody whom StackStorm knows, and what proves it from now on.
 package struct ProvenAccount: Sendable {

@@ -1,6 +1,6 @@
 import Foundation
 public import Logging
-import PetrelKit
+import PetrelSupport
 
 /// StackStorm's REST API and stream. Knows nothing of chat.
 public final class StackStormClient: Sendable {

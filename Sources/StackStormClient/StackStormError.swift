@@ -1,8 +1,7 @@
 import Foundation
-public import PetrelKit
 
 /// What went wrong between Petrel and StackStorm.
-public struct StackStormError: ReplyError, CustomStringConvertible, Hashable {
+public struct StackStormError: Error, CustomStringConvertible, Hashable {
     public enum Code: String, Sendable {
         /// 401: the credential is missing, wrong, expired or revoked.
         case unauthorized
@@ -74,22 +73,6 @@ public struct StackStormError: ReplyError, CustomStringConvertible, Hashable {
 
     /// One line for `!status`.
     package var diagnosis: String { clause + (setting.map { "; look at \($0)" } ?? "") }
-
-    public var reply: String {
-        if let setting {
-            return
-                "StackStorm cannot be used: \(clause). Nothing was started; an administrator has to look at \(setting)."
-        }
-        return switch code {
-        case .unauthorized: "StackStorm does not accept this login: \(clause). Nothing was started."
-        case .forbidden: "StackStorm refused: \(message)"
-        case .notFound, .refused: message
-        case .serverFailure: "StackStorm failed: \(message)\(requestID.map { " (request \($0))" } ?? "")"
-        case .unreachable: "StackStorm cannot be reached at the moment. Nothing was started; please try again."
-        case .noAnswer: "StackStorm did not answer in time."
-        case .unexpectedAnswer: "StackStorm's answer could not be read: \(message)"
-        }
-    }
 
     /// The first line, with `http://…` taken out: hosts inside are nobody's business in chat.
     private static func withoutAddresses(_ text: String) -> String {

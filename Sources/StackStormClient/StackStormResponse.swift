@@ -1,5 +1,5 @@
 package import Foundation
-package import PetrelKit
+package import PetrelSupport
 
 /// A whole answer, before it is understood.
 package struct StackStormResponse: Sendable {

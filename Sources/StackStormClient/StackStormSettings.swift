@@ -1,5 +1,5 @@
 public import Foundation
-public import PetrelKit
+public import PetrelSupport
 
 /// Where StackStorm is, and how to speak to it.
 public struct StackStormSettings: Sendable {

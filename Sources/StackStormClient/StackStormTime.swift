@@ -1,5 +1,5 @@
 package import Foundation
-import PetrelKit
+import PetrelSupport
 
 /// A moment by StackStorm's clock, to the microsecond.
 package struct StackStormTime: Hashable, Comparable, Sendable, Codable, CustomStringConvertible {

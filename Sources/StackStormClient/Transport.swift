@@ -5,8 +5,7 @@ import NIOFoundationCompat
 import NIOHTTP1
 import NIOPosix
 import NIOSSL
-import PetrelKit
-import PetrelLoop
+import PetrelSupport
 
 /// Bytes to StackStorm and back: connections, TLS, proxies, limits.
 package final class Transport: Sendable {

@@ -1,4 +1,5 @@
-package import PetrelKit
+import PetrelKit
+package import PetrelSupport
 
 /// A way in which the simulated StackStorm misbehaves.
 package enum Fault: Sendable, Equatable {

@@ -1,5 +1,6 @@
 import Foundation
 import PetrelKit
+import PetrelSupport
 
 /// What the simulator answers, before it is bytes on a wire.
 package struct SimulatedAnswer: Sendable {

@@ -1,4 +1,5 @@
 import PetrelKit
+import PetrelSupport
 
 extension [SimulatedStackStorm.User] {
     /// The bot, and two people whose rights differ.

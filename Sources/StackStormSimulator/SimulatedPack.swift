@@ -1,4 +1,5 @@
-package import PetrelKit
+import PetrelKit
+package import PetrelSupport
 
 /// An action as the simulator runs it: what it takes, and what happens when it runs.
 package struct SimulatedAction: Sendable {

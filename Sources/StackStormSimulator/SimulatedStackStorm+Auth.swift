@@ -1,5 +1,6 @@
 import Foundation
 import PetrelKit
+import PetrelSupport
 
 extension SimulatedStackStorm {
     private static let longest = 86_400

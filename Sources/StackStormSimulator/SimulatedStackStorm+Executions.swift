@@ -1,5 +1,6 @@
 import Foundation
-package import PetrelKit
+import PetrelKit
+package import PetrelSupport
 
 extension SimulatedStackStorm {
     /// Whom the notify rule tells about the end of an execution.

@@ -1,5 +1,6 @@
 import Foundation
-package import PetrelKit
+import PetrelKit
+package import PetrelSupport
 
 extension SimulatedStackStorm {
     /// Questions: executions of `core.ask` that are pending.

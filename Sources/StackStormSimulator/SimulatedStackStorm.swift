@@ -1,5 +1,6 @@
 import Foundation
-package import PetrelKit
+import PetrelKit
+package import PetrelSupport
 import StackStormClient
 
 /// A StackStorm in memory, with the behaviour of the recordings. Knows nothing of sockets.

@@ -5,6 +5,7 @@ package import Logging
 import NIOCore
 import NIOHTTPTypes
 import PetrelKit
+import PetrelSupport
 import ServiceLifecycle
 import UnixSignals
 

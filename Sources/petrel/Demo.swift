@@ -4,6 +4,7 @@ import Logging
 import PetrelCore
 import PetrelKit
 import PetrelStore
+import PetrelSupport
 import StackStormClient
 import StackStormModule
 import StackStormSimulator

@@ -4,6 +4,7 @@ import Foundation
 import PetrelCore
 import PetrelKit
 import PetrelStore
+import PetrelSupport
 import StackStormModule
 
 struct Explain: AsyncParsableCommand {

@@ -1,6 +1,7 @@
 import CoreMetrics
 import PetrelCore
 import PetrelKit
+import PetrelSupport
 
 /// What each metric says, for Prometheus.
 enum Help {

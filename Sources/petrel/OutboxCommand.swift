@@ -3,6 +3,7 @@ import Foundation
 import PetrelCore
 import PetrelKit
 import PetrelStore
+import PetrelSupport
 
 struct OutboxCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(

@@ -3,8 +3,8 @@ import CoreMetrics
 import Logging
 import PetrelCore
 import PetrelKit
-import PetrelLoop
 import PetrelStore
+import PetrelSupport
 import PetrelWeb
 import ServiceLifecycle
 import StackStormModule

@@ -3,6 +3,7 @@ import Foundation
 import PetrelCore
 import PetrelKit
 import PetrelStore
+import PetrelSupport
 import PetrelWeb
 import ServiceLifecycle
 import StackStormClient

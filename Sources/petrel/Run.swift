@@ -1,8 +1,8 @@
 import ArgumentParser
 import PetrelCore
 import PetrelKit
-import PetrelLoop
 import PetrelStore
+import PetrelSupport
 
 struct Run: AsyncParsableCommand {
     static let configuration = CommandConfiguration(abstract: "Run the bot.")

@@ -5,6 +5,7 @@ import NIOCore
 import NIOHTTP1
 import NIOSSL
 import PetrelKit
+import PetrelSupport
 import PetrelTesting
 import Testing
 

@@ -8,6 +8,7 @@ import NIOSSL
 import PetrelCore
 import PetrelKit
 import PetrelStore
+import PetrelSupport
 import PetrelTesting
 import PetrelWeb
 import ServiceLifecycle

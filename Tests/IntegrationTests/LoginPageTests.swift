@@ -7,6 +7,7 @@ import NIOSSL
 import PetrelCore
 import PetrelKit
 import PetrelStore
+import PetrelSupport
 import PetrelTesting
 import PetrelWeb
 import ServiceLifecycle

@@ -2,6 +2,7 @@ import FaultSuite
 import Foundation
 import PetrelKit
 import PetrelStore
+import PetrelSupport
 import PetrelTesting
 import Testing
 

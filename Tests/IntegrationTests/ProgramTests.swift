@@ -1,6 +1,7 @@
 import FaultSuite
 import Foundation
 import PetrelKit
+import PetrelSupport
 import PetrelTesting
 import Testing
 

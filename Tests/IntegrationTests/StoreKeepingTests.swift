@@ -3,6 +3,7 @@ import Foundation
 import Logging
 import PetrelKit
 import PetrelStore
+import PetrelSupport
 import PetrelTesting
 import ServiceLifecycle
 import Testing

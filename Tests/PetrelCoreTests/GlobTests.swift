@@ -1,4 +1,5 @@
 import Foundation
+import PetrelSupport
 import Testing
 
 @testable import PetrelCore

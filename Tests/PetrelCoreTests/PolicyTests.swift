@@ -1,6 +1,7 @@
 import CoreMetrics
 import Foundation
 import PetrelKit
+import PetrelSupport
 import Testing
 
 @testable import PetrelCore
@@ -8,7 +9,7 @@ import Testing
 @Suite struct PolicyTests {
     @Test func `pauses grow, stay within bounds, and start anew after a success`() {
         var random = SystemRandomNumberGenerator()
-        var policy = ReconnectPolicy(first: .seconds(1), longest: .seconds(10))
+        var policy = Backoff(first: .seconds(1), longest: .seconds(10))
         let nominal: [Double] = [1, 2, 4, 8, 10, 10]
         for seconds in nominal {
             let pause = policy.pause(using: &random)

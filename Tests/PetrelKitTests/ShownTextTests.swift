@@ -1,3 +1,4 @@
+import PetrelSupport
 import Testing
 
 @testable import PetrelKit

@@ -2,6 +2,7 @@ import CoreMetrics
 import Foundation
 import Logging
 import PetrelKit
+import PetrelSupport
 import PetrelTesting
 import Testing
 

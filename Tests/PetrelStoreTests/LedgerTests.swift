@@ -1,6 +1,7 @@
 import Foundation
 import GRDB
 import PetrelKit
+import PetrelSupport
 import PetrelTesting
 import Testing
 

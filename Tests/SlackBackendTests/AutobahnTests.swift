@@ -2,6 +2,7 @@ import FaultSuite
 import Foundation
 import NIOPosix
 import PetrelKit
+import PetrelSupport
 import PetrelTesting
 import Testing
 

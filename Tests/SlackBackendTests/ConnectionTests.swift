@@ -4,6 +4,7 @@ import Logging
 import NIOPosix
 import NIOSSL
 import PetrelKit
+import PetrelSupport
 import PetrelTesting
 import Testing
 

@@ -3,6 +3,7 @@ import FaultSuite
 import Foundation
 import Logging
 import PetrelKit
+import PetrelSupport
 import PetrelTesting
 import Testing
 

@@ -3,6 +3,7 @@ import Foundation
 import Logging
 import PetrelCore
 import PetrelKit
+import PetrelSupport
 import PetrelTesting
 import StackStormModule
 import StackStormSimulator

@@ -1,4 +1,5 @@
 import PetrelKit
+import PetrelSupport
 
 /// Says what it was told, and who told it.
 struct Echo: BotModule {

@@ -7,6 +7,7 @@ import NIOFoundationCompat
 import NIOHTTP1
 import PetrelCore
 import PetrelKit
+import PetrelSupport
 import PetrelTesting
 import Testing
 

@@ -2,6 +2,7 @@ import NIOCore
 import NIOHTTP1
 import NIOPosix
 import PetrelKit
+import PetrelSupport
 import Testing
 
 @testable import StackStormClient

@@ -1,4 +1,5 @@
 import Foundation
+import PetrelSupport
 
 @testable import StackStormClient
 

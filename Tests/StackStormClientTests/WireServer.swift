@@ -1,6 +1,7 @@
 import NIOCore
 import NIOPosix
 import PetrelKit
+import PetrelSupport
 
 /// Does what it is told with each request that comes; requests have no body.
 final class WireServer: Sendable {

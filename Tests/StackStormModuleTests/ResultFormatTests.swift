@@ -1,5 +1,6 @@
 import Foundation
 import PetrelKit
+import PetrelSupport
 import PetrelTesting
 import StackStormClient
 import StackStormSimulator

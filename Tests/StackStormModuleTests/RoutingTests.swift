@@ -2,6 +2,7 @@ import Foundation
 import PetrelCore
 import PetrelKit
 import PetrelStore
+import PetrelSupport
 import PetrelTesting
 import StackStormClient
 import StackStormSimulator

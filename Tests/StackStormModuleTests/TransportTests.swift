@@ -5,6 +5,7 @@ import NIOCore
 import NIOPosix
 import NIOSSL
 import PetrelKit
+import PetrelSupport
 import PetrelTesting
 import PetrelWeb
 import ServiceLifecycle

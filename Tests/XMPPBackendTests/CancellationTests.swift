@@ -1,5 +1,6 @@
 import Logging
 import PetrelKit
+import PetrelSupport
 import Testing
 
 @testable import XMPPBackend

@@ -1,5 +1,6 @@
 import Foundation
 public import PetrelKit
+import PetrelSupport
 
 /// HTTP mode: the Events API, slash commands and interactions come as requests (https://docs.slack.dev/apis/events-api).
 extension SlackBackend: WebRoutes {

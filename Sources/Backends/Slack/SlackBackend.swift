@@ -2,7 +2,7 @@ import Foundation
 public import Logging
 import NIOCore
 public import PetrelKit
-import PetrelLoop
+import PetrelSupport
 
 /// Chat on Slack: through Socket Mode where there is an app token, by requests where there is a signing secret.
 public final class SlackBackend: ChatBackend {

@@ -1,5 +1,6 @@
 import Foundation
 import PetrelKit
+import PetrelSupport
 
 /// A slash command (https://docs.slack.dev/interactivity/implementing-slash-commands): `/st2 pack list` is what
 /// `!st2 pack list` is.

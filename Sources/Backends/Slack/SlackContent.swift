@@ -1,5 +1,6 @@
 import Foundation
 import PetrelKit
+import PetrelSupport
 
 /// What a reply is in the words of `chat.postMessage`.
 enum SlackContent {

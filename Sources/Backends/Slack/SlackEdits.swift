@@ -1,5 +1,5 @@
 import PetrelKit
-import PetrelLoop
+import PetrelSupport
 
 /// Messages that are shown otherwise later: where they are, in memory, and what is to be shown there.
 ///

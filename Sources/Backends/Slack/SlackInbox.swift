@@ -1,7 +1,7 @@
 import Foundation
 import Logging
 import PetrelKit
-import PetrelLoop
+import PetrelSupport
 
 /// What comes in an envelope, by its type.
 enum SlackEnvelope: Sendable, Equatable {

@@ -1,5 +1,6 @@
 import Foundation
 import PetrelKit
+import PetrelSupport
 
 /// A button that was pressed, a form that was sent, or a shortcut
 /// (https://docs.slack.dev/reference/interaction-payloads): each amounts to a line of the person.

@@ -1,5 +1,6 @@
 import NIOCore
 import PetrelKit
+import PetrelSupport
 
 /// The names of people and channels, asked for one by one and kept for a while; and where somebody is called by name,
 /// the list of all.

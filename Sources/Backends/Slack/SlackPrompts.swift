@@ -1,5 +1,6 @@
 import Foundation
 import PetrelKit
+import PetrelSupport
 
 /// What came with a slash command, a button, a shortcut or a form: an address to answer at, five times within half an
 /// hour, and leave to open a form, once and within seconds

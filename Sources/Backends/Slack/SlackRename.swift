@@ -1,4 +1,5 @@
 import PetrelKit
+import PetrelSupport
 
 /// A person or a channel that is called otherwise from now on.
 enum SlackRename: Sendable, Equatable {

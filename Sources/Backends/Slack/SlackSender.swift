@@ -1,6 +1,7 @@
 import Foundation
 import Logging
 import PetrelKit
+import PetrelSupport
 
 /// Says things on Slack: as a message, for one person only, at the address that came with a slash command, as an
 /// emoji, as a form, or as a file.

@@ -1,5 +1,6 @@
 public import Foundation
 public import PetrelKit
+public import PetrelSupport
 
 /// How Slack is reached, and as whom.
 public struct SlackSettings: Sendable {

@@ -1,6 +1,7 @@
 import Crypto
 import Foundation
 import PetrelKit
+import PetrelSupport
 
 /// Whether a request is Slack's (https://docs.slack.dev/authentication/verifying-requests-from-slack).
 struct SlackSignature: Sendable {

@@ -1,4 +1,5 @@
 import PetrelKit
+import PetrelSupport
 
 /// A form as a modal (https://docs.slack.dev/surfaces/modals), and back.
 enum SlackView {

@@ -2,7 +2,7 @@ import Foundation
 import Logging
 import NIOCore
 import PetrelKit
-import PetrelLoop
+import PetrelSupport
 
 /// Socket Mode (https://docs.slack.dev/apis/events-api/using-socket-mode): events come over a WebSocket, and each is
 /// acknowledged before anything is done with it.

@@ -1,5 +1,6 @@
 import Logging
 import PetrelKit
+import PetrelSupport
 
 /// JSON lines in both directions, for tests and scripts.
 final class JSONLines: TextScreen {

@@ -1,5 +1,6 @@
 import Foundation
 import PetrelKit
+import PetrelSupport
 
 /// Messages made of the lines of standard input, which a thread of its own reads, never far ahead of who takes them.
 enum LineReader {

@@ -1,5 +1,6 @@
 import Foundation
 import PetrelKit
+import PetrelSupport
 
 /// One command a line, one reply after the other: for pipes.
 final class PlainLines: TextScreen {

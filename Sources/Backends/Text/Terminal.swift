@@ -1,6 +1,7 @@
 import CEditline
 import Foundation
 import PetrelKit
+import PetrelSupport
 
 /// A chat in the terminal: libedit reads the line, what the bot says appears above it.
 ///

@@ -1,6 +1,7 @@
 import Foundation
 public import Logging
 public import PetrelKit
+import PetrelSupport
 
 /// Chat on standard input and output.
 public final class TextBackend: ChatBackend, CompletionObserving, Completing {

@@ -2,7 +2,7 @@ import Foundation
 public import Logging
 import NIOCore
 public import PetrelKit
-import PetrelLoop
+import PetrelSupport
 
 /// Chat over XMPP (RFC 6120, RFC 6121), in rooms (XEP-0045) and one to one.
 public final class XMPPBackend: ChatBackend {

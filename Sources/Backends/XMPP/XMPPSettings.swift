@@ -1,6 +1,7 @@
 import Foundation
 import NIOSSL
 public import PetrelKit
+import PetrelSupport
 
 /// How the server is reached, as whom, and which rooms are joined.
 public struct XMPPSettings: Sendable {

@@ -1,5 +1,6 @@
 import Foundation
 import PetrelKit
+import PetrelSupport
 
 /// What a person wrote, as a stanza says it; nil for what nobody wrote here.
 struct XMPPMessage: Sendable, Equatable {

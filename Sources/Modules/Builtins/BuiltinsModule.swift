@@ -1,4 +1,5 @@
 public import PetrelKit
+import PetrelSupport
 
 /// The commands of the bot itself.
 public struct BuiltinsModule: BotModule {

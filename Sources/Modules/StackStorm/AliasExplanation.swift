@@ -1,6 +1,7 @@
 import Foundation
 import Logging
 public import PetrelKit
+import PetrelSupport
 import StackStormClient
 
 /// Which alias a line would run.

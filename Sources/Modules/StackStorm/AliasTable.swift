@@ -1,6 +1,7 @@
 import Foundation
 import Logging
 import PetrelKit
+import PetrelSupport
 import StackStormClient
 
 /// The aliases as they were at the last sync. A value, replaced as a whole.

@@ -1,6 +1,7 @@
 import Foundation
 import Logging
 public import PetrelKit
+public import PetrelSupport
 import StackStormClient
 
 /// `POST /chatops/message`: the same payload as an announcement, for scripts, with a bearer secret.

@@ -1,5 +1,6 @@
 import Foundation
 import PetrelKit
+import PetrelSupport
 import StackStormClient
 
 /// What `st2help` was asked for.

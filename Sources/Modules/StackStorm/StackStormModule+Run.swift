@@ -1,6 +1,7 @@
 import Foundation
 import Logging
 import PetrelKit
+import PetrelSupport
 import StackStormClient
 
 extension StackStormModule {

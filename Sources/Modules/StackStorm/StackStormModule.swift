@@ -1,6 +1,7 @@
 public import Foundation
 public import Logging
 public import PetrelKit
+import PetrelSupport
 import StackStormClient
 
 /// The bridge to one StackStorm: aliases from chat, results back to chat.

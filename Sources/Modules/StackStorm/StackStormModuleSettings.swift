@@ -1,5 +1,6 @@
 public import Foundation
 public import PetrelKit
+import PetrelSupport
 public import StackStormClient
 
 /// One `stackstorm` section.

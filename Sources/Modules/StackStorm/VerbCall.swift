@@ -1,4 +1,5 @@
 import PetrelKit
+import PetrelSupport
 
 /// One of Petrel's own verbs: `help …`, `status [ID]`, `output ID`, `cancel ID`, `rerun ID`, `reload`, `form [ALIAS]`,
 /// `inquiry list|show|answer`.

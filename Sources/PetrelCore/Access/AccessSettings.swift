@@ -1,4 +1,5 @@
 package import PetrelKit
+import PetrelSupport
 
 /// `admins`, `groups`, `access_controls` and `access_controls_default`, as the file has them.
 package struct AccessSettings: Sendable {

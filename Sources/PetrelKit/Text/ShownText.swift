@@ -1,3 +1,5 @@
+import PetrelSupport
+
 /// Text as people are shown it.
 package enum ShownText {
     /// A text with LF as its only line end, without the control sequences of terminals (ECMA-48) and without control

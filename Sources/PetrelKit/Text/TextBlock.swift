@@ -1,3 +1,5 @@
+import PetrelSupport
+
 /// A part of a text: lines, or the lines within a fence.
 package enum TextBlock: Equatable, Sendable {
     case lines([Substring])

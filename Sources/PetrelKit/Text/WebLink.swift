@@ -1,3 +1,5 @@
+import PetrelSupport
+
 /// Addresses (`http://…`, `https://…`) within a text.
 package enum WebLink {
     /// The addresses of a text, in their order.

@@ -1,5 +1,6 @@
 import NIOCore
 import PetrelKit
+import PetrelSupport
 
 /// The open connections of the web server. Where there are too many, the one that has waited longest is closed.
 final class Connections: Sendable {

@@ -1,4 +1,5 @@
 import PetrelKit
+import PetrelSupport
 
 /// The requests that each address has in progress, as a value.
 struct OpenRequests {

@@ -1,4 +1,5 @@
 import PetrelKit
+import PetrelSupport
 
 /// An answer to the page: a word for its code, a sentence for people.
 struct LoginAnswer: Error {

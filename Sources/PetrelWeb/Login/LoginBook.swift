@@ -1,5 +1,6 @@
 import Foundation
 import PetrelKit
+import PetrelSupport
 
 /// The one-time logins that wait, as a value: it is told the time, and says what may be done.
 ///

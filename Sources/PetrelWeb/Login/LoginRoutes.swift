@@ -1,6 +1,7 @@
 package import Foundation
 package import Logging
 package import PetrelKit
+import PetrelSupport
 
 /// What the login page asks: to open its link, and to carry a login out.
 ///

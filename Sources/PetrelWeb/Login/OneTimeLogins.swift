@@ -1,4 +1,5 @@
 package import PetrelKit
+package import PetrelSupport
 
 /// The desk at which chat and page meet.
 package final class OneTimeLogins: LoginDesk {

@@ -1,4 +1,4 @@
-public import PetrelKit
+public import PetrelSupport
 
 /// An action alias, as `GET /actionalias` lists it.
 public struct Alias: Sendable, Hashable, Codable {

@@ -1,3 +1,5 @@
+import PetrelSupport
+
 /// One representation of an alias, such as `deploy {{ app }} to {{ env=staging }}`, compiled with the meaning that
 /// StackStorm's own parser gives it.
 package struct AliasFormat: Sendable {

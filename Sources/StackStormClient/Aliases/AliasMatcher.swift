@@ -1,5 +1,3 @@
-import PetrelKit
-
 /// Finds the alias that a line runs, as StackStorm would, without asking it. A value: built once for each table.
 package struct AliasMatcher: Sendable {
     package struct Match: Sendable, Equatable {

@@ -1,3 +1,5 @@
+import PetrelSupport
+
 /// A command as StackStorm's parser takes it apart before any format is tried: the `key=value` pairs at its end, and
 /// the rest, padded with a space on both sides.
 package struct CommandStream {

@@ -1,3 +1,5 @@
+import PetrelSupport
+
 /// A regular expression with Python's meaning, matched in a time linear in the text.
 ///
 /// A backtracking matcher that never tries the same branch at the same place twice: without back-references, what

@@ -1,4 +1,4 @@
-package import PetrelKit
+package import PetrelSupport
 
 /// What StackStorm evaluates in text: Jinja (`{{`, `{%`, `{#`) and YAQL (`<%`). Looked for byte by byte, since a
 /// `Character` may join a brace to what stands beside it.

@@ -3,7 +3,7 @@ import Foundation
 import NIOCore
 import NIOHTTP1
 import PetrelKit
-import PetrelLoop
+import PetrelSupport
 
 /// Slack's Web API (https://docs.slack.dev/apis/web-api): calls, and how they fail.
 final class SlackAPI: Sendable {

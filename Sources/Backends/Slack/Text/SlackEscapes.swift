@@ -1,4 +1,5 @@
 import PetrelKit
+import PetrelSupport
 
 /// The text of Slack's messages (https://docs.slack.dev/messaging/formatting-message-text).
 enum SlackEscapes {

@@ -1,4 +1,5 @@
 import PetrelKit
+import PetrelSupport
 
 /// Text in which every character stands, addresses can be followed, and fences are blocks
 /// (https://docs.slack.dev/reference/block-kit/blocks/rich-text-block).

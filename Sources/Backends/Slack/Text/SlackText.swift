@@ -1,5 +1,6 @@
 import Foundation
 import PetrelKit
+import PetrelSupport
 
 /// The text of one message, taken apart once. What its mentions are called may be known later.
 struct SlackText: Sendable, Equatable {

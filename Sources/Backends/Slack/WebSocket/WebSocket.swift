@@ -1,6 +1,7 @@
 import NIOCore
 import NIOWebSocket
 import PetrelKit
+import PetrelSupport
 
 /// One open WebSocket of a client (RFC 6455).
 struct WebSocket: Sendable {

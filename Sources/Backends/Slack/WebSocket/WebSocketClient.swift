@@ -6,6 +6,7 @@ import NIOPosix
 import NIOSSL
 import NIOWebSocket
 import PetrelKit
+import PetrelSupport
 
 /// Opens WebSockets to `ws://` and `wss://` addresses.
 struct WebSocketClient: Sendable {

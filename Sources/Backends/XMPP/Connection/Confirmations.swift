@@ -1,4 +1,5 @@
 import PetrelKit
+import PetrelSupport
 
 /// What became of messages after our server took them: a room shows each to all who are in it, and to who sent it as well
 /// (XEP-0045, section 7.4); what cannot be handed on comes back as an error (RFC 6121, section 8).

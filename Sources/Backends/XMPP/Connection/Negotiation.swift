@@ -1,6 +1,7 @@
 import Foundation
 import NIOCore
 import PetrelKit
+import PetrelSupport
 
 /// From an encrypted connection to a stream on which one can talk: authentication, then the old stream taken up again
 /// (XEP-0198) or a resource bound.

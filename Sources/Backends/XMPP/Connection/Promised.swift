@@ -1,4 +1,5 @@
 import PetrelKit
+import PetrelSupport
 
 /// A value that comes once, and whoever waits for it.
 final class Promised<Value: Sendable>: Sendable {

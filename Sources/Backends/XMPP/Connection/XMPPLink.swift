@@ -1,6 +1,7 @@
 import Foundation
 import NIOCore
 import PetrelKit
+import PetrelSupport
 
 /// The way out, while there is a stream: stanzas in their order, questions and their answers. It outlives connections,
 /// so that a stream that is resumed goes on where it was.

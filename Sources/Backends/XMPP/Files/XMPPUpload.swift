@@ -3,7 +3,7 @@ import Foundation
 import NIOCore
 import NIOHTTP1
 import PetrelKit
-import PetrelLoop
+import PetrelSupport
 
 /// Files by HTTP (XEP-0363), where the server has a service for them.
 final class XMPPUpload: Sendable {

@@ -1,4 +1,5 @@
 import PetrelKit
+import PetrelSupport
 
 /// One room (XEP-0045) as its presences tell of it: pure, so that it can be tried without a server.
 struct XMPPRoom: Sendable {

@@ -1,5 +1,6 @@
 import Logging
 import PetrelKit
+import PetrelSupport
 
 /// The rooms that the bot is in, or should be: joins them, and joins again.
 final class XMPPRooms: Sendable {

@@ -1,6 +1,7 @@
 import Foundation
 import Logging
 import PetrelKit
+import PetrelSupport
 import StackStormClient
 
 /// Who is logged in to StackStorm. Kept over a restart where the records are durable.

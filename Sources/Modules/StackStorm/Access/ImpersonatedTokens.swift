@@ -1,6 +1,7 @@
 import Foundation
 import Logging
 import PetrelKit
+import PetrelSupport
 import StackStormClient
 
 /// The tokens that StackStorm gives the bot's account for people: one for each person, until it ends. Kept over a

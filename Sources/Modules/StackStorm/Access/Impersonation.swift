@@ -1,4 +1,5 @@
 import PetrelKit
+import PetrelSupport
 import StackStormClient
 
 /// Which StackStorm account is whose, where nobody logs in.

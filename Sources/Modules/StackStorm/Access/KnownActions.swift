@@ -1,4 +1,5 @@
 import PetrelKit
+import PetrelSupport
 import StackStormClient
 
 /// What is known of actions, as StackStorm last said: which parameters are secret, of which types they are, and whether

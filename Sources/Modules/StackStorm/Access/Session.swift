@@ -1,5 +1,6 @@
 import Foundation
 import PetrelKit
+import PetrelSupport
 import StackStormClient
 
 /// Somebody, on one backend. The same name on another backend is somebody else.

@@ -1,4 +1,5 @@
 import PetrelKit
+import PetrelSupport
 import StackStormClient
 
 /// A line of ours, read once: what is judged, kept and run.

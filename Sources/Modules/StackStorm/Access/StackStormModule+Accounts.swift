@@ -1,5 +1,6 @@
 import Foundation
 import PetrelKit
+import PetrelSupport
 
 extension StackStormModule {
     /// The commands about logins. Without logins they say so.

@@ -1,5 +1,6 @@
 import Logging
 import PetrelKit
+import PetrelSupport
 import StackStormClient
 
 extension StackStormModule {

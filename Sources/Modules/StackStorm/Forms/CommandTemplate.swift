@@ -1,4 +1,5 @@
 import PetrelKit
+import PetrelSupport
 import StackStormClient
 
 /// A format of an alias that can be filled in: fixed words, and blanks such as `{{ host }}` or `{{ minutes=15 }}`.

@@ -1,4 +1,5 @@
 import PetrelKit
+import PetrelSupport
 import StackStormClient
 
 /// `inquiry [list]`, `inquiry show ID`, `inquiry answer ID [name=value …]`.

@@ -1,4 +1,5 @@
 import PetrelKit
+import PetrelSupport
 
 /// The properties of a JSON schema as questions, and answers as the values that the schema wants: for the parameters of
 /// an action and for the response to an inquiry. Both say `required` with each property.

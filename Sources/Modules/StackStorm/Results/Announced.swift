@@ -1,5 +1,6 @@
 import Crypto
 import PetrelKit
+import PetrelSupport
 import StackStormClient
 
 /// One announcement, as the stream or the history brought it.

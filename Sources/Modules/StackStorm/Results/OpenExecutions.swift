@@ -1,6 +1,7 @@
 import Foundation
 import Logging
 import PetrelKit
+import PetrelSupport
 import StackStormClient
 
 /// One command that was handed to StackStorm and whose result has not been said.

@@ -1,5 +1,6 @@
 import DequeModule
 import PetrelKit
+import PetrelSupport
 import StackStormClient
 
 /// Who gave a command, and where its result goes.

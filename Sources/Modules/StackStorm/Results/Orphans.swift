@@ -1,5 +1,6 @@
 import Logging
 import PetrelKit
+import PetrelSupport
 import StackStormClient
 
 /// Finds out of which command an announcement speaks that came without our context, as those of `match_and_execute` do:

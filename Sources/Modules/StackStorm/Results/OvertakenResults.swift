@@ -1,4 +1,5 @@
 import PetrelKit
+import PetrelSupport
 
 /// Results that come while StackStorm's answer to the command itself is still on its way. They are said after the
 /// acknowledgement, which people expect first.

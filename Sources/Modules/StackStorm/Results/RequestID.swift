@@ -1,6 +1,7 @@
 import Crypto
 import Foundation
 import PetrelKit
+import PetrelSupport
 
 /// Petrel's own id of a command that it hands to StackStorm. It travels as `source_context`, returns as the `context` of
 /// the announcement, and is all that travels: StackStorm renders these strings as templates, so that nothing in them may

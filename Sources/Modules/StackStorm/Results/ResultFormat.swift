@@ -1,4 +1,5 @@
 import PetrelKit
+import PetrelSupport
 
 /// How the texts of StackStorm's aliases are written.
 public enum ResultFormat: String, Sendable, CaseIterable {

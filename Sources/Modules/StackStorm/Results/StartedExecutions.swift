@@ -1,6 +1,7 @@
 import Foundation
 import Logging
 import PetrelKit
+import PetrelSupport
 import StackStormClient
 
 /// One execution that was started from chat: by whom, where, with which line.

@@ -1,6 +1,7 @@
 import Foundation
 import Logging
 import PetrelKit
+import PetrelSupport
 import StackStormClient
 
 /// Follows what was started from chat to its end: finds out whether it was started where StackStorm's answer never

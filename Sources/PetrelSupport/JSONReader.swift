@@ -3,7 +3,7 @@
 ///
 /// What is not plain is left to that decoder: numbers with a fraction or an exponent, surrogates, repeated keys, great
 /// depth, and every mistake, which it can name.
-package struct JSONReader {
+public struct JSONReader {
     private static let deepest = 64
 
     private let bytes: UnsafeBufferPointer<UInt8>
@@ -14,10 +14,10 @@ package struct JSONReader {
     private init(_ bytes: UnsafeBufferPointer<UInt8>) { self.bytes = bytes }
 
     /// One value; nil where it is not plain.
-    package static func value(_ bytes: some Collection<UInt8>) -> JSONValue? { read(bytes) { $0.value() } }
+    public static func value(_ bytes: some Collection<UInt8>) -> JSONValue? { read(bytes) { $0.value() } }
 
     /// What `body` makes of one value, which it has to read or to pass over; nil where something in it is not plain.
-    package static func read<Value>(
+    public static func read<Value>(
         _ bytes: some Collection<UInt8>, _ body: (inout JSONReader) -> Value
     ) -> Value? {
         let value: Value?? = bytes.withContiguousStorageIfAvailable { bytes in
@@ -30,7 +30,7 @@ package struct JSONReader {
     }
 
     /// The next value.
-    package mutating func value() -> JSONValue {
+    public mutating func value() -> JSONValue {
         switch next() {
         case UInt8(ascii: "\""): return .string(string())
         case UInt8(ascii: "{"):
@@ -51,7 +51,7 @@ package struct JSONReader {
     }
 
     /// Calls `body` for each field of the object that comes next; it has to read the value or to pass over it.
-    package mutating func fields(_ body: (_ key: String, inout JSONReader) -> Void) {
+    public mutating func fields(_ body: (_ key: String, inout JSONReader) -> Void) {
         all(from: "{", to: "}") { reader in
             guard reader.next() == UInt8(ascii: "\"") else { return reader.isPlain = false }
             let key = reader.string()
@@ -63,7 +63,7 @@ package struct JSONReader {
     private mutating func elements(_ body: (inout JSONReader) -> Void) { all(from: "[", to: "]", body) }
 
     /// Passes over the value that comes next, whatever number it may be.
-    package mutating func skip() {
+    public mutating func skip() {
         switch next() {
         case UInt8(ascii: "{"): fields { _, reader in reader.skip() }
         case UInt8(ascii: "["): elements { $0.skip() }

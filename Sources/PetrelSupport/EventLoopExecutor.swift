@@ -1,4 +1,4 @@
-package import NIOCore
+public import NIOCore
 import NIOPosix
 
 /// The one thread on which commands run, replies leave, and StackStorm's answers and events come in: on its way from a
@@ -6,22 +6,22 @@ import NIOPosix
 ///
 /// What computes for longer than a command may wait, such as reading thousands of aliases, belongs elsewhere: tasks
 /// that are not given this executor run on Swift's own threads.
-package final class ChatLoop: TaskExecutor {
-    package static let shared = ChatLoop(MultiThreadedEventLoopGroup.singleton.next())
+public final class ChatLoop: TaskExecutor {
+    public static let shared = ChatLoop(MultiThreadedEventLoopGroup.singleton.next())
 
     /// Where connections belong whose bytes such tasks send and receive.
-    package let eventLoop: any EventLoop
+    public let eventLoop: any EventLoop
 
     private init(_ eventLoop: any EventLoop) {
         self.eventLoop = eventLoop
     }
 
     /// Does something on this thread in a while, once.
-    package func after(_ delay: Duration, _ work: @escaping @Sendable () -> Void) {
+    public func after(_ delay: Duration, _ work: @escaping @Sendable () -> Void) {
         eventLoop.scheduleTask(in: TimeAmount(delay), work)
     }
 
-    package func enqueue(_ job: consuming ExecutorJob) {
+    public func enqueue(_ job: consuming ExecutorJob) {
         let job = UnownedJob(job)
         eventLoop.execute { job.runSynchronously(on: self.asUnownedTaskExecutor()) }
     }

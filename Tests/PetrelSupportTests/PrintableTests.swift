@@ -1,6 +1,6 @@
 import Testing
 
-@testable import PetrelKit
+@testable import PetrelSupport
 
 @Suite struct PrintableTests {
     @Test(arguments: [

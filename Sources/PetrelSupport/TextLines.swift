@@ -2,7 +2,7 @@ extension Substring {
     /// The lines of a text. LF, CR LF and a lone CR end a line; a text that ends with one has an empty last line.
     ///
     /// By UTF-8: CR LF is one `Character`, which is neither CR nor LF.
-    package var textLines: [Substring] {
+    public var textLines: [Substring] {
         let bytes = utf8
         var lines: [Substring] = []
         var start = bytes.startIndex

@@ -1,5 +1,5 @@
 import Foundation
-import PetrelKit
+import PetrelSupport
 import Testing
 
 @Suite struct JSONObjectTests {
@@ -28,16 +28,6 @@ import Testing
         object.set("flag", nil as Bool?)
         object.set("number", .number(.infinity))
         #expect(String(decoding: object.finish(), as: UTF8.self) == #"{"number":null}"#)
-    }
-
-    @Test(arguments: [
-        Address(backend: "xmpp", place: .room("ops@conference.example.com"), thread: "t\"1", inReplyTo: "7"),
-        Address(backend: "text", place: .direct("@alice")),
-    ]) func `an address is read by its decoder`(address: Address) throws {
-        var object = JSONObject()
-        object.set("address", address.json)
-        let read = try JSONDecoder().decode([String: Address].self, from: Data(object.finish()))
-        #expect(read == ["address": address])
     }
 
     @Test(

@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-@testable import PetrelKit
+@testable import PetrelSupport
 
 /// What is no JSON costs the value that it is in.
 @Suite(.timeLimit(.minutes(10))) struct LenientJSONTests {

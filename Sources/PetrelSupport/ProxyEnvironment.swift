@@ -1,27 +1,27 @@
-package import Foundation
+public import Foundation
 
 /// The proxy that the environment asks for, as curl reads it.
-package struct ProxyEnvironment: Sendable {
-    package struct Proxy: Sendable, Equatable {
-        package var host: String
-        package var port: Int
-        package var user: String?
-        package var password: String?
+public struct ProxyEnvironment: Sendable {
+    public struct Proxy: Sendable, Equatable {
+        public var host: String
+        public var port: Int
+        public var user: String?
+        public var password: String?
 
         /// Of `Proxy-Authorization` (RFC 7617); nil where none is needed.
-        package var authorization: String? {
+        public var authorization: String? {
             user.map { "Basic " + Data("\($0):\(password ?? "")".utf8).base64EncodedString() }
         }
     }
 
     private let environment: [String: String]
 
-    package init(_ environment: [String: String]) {
+    public init(_ environment: [String: String]) {
         self.environment = environment
     }
 
     /// - Parameter url: `ws` counts as `http`, and `wss` as `https`.
-    package func proxy(for url: URL) -> Proxy? {
+    public func proxy(for url: URL) -> Proxy? {
         let scheme = ["ws": "http", "wss": "https"][url.scheme ?? ""] ?? url.scheme ?? "http"
         let port = url.port ?? (scheme == "https" ? 443 : 80)
         guard let host = url.host(percentEncoded: false)?.lowercased(), !isExcluded(host, port: port),

@@ -1,12 +1,12 @@
 import Foundation
 
 /// An address or a network, as `10.0.0.0/8` or `::1`.
-package struct IPNetwork: Sendable, Hashable {
+public struct IPNetwork: Sendable, Hashable {
     private let bytes: [UInt8]
-    package let length: Int
+    public let length: Int
 
     /// Nil where the text is neither.
-    package init?(_ text: String) {
+    public init?(_ text: String) {
         let parts = text.split(separator: "/", maxSplits: 1, omittingEmptySubsequences: false)
         guard let first = parts.first, var bytes = Self.bytes(of: String(first)) else { return nil }
         // An IPv4 address that came over an IPv6 socket.
@@ -19,18 +19,18 @@ package struct IPNetwork: Sendable, Hashable {
         length = parts.count == 1 ? most : Int(parts[1]) ?? most
     }
 
-    package var isVersion6: Bool { bytes.count == 16 }
+    public var isVersion6: Bool { bytes.count == 16 }
 
     /// The first bits, as text for a key.
-    package func prefix(_ bits: Int) -> String { bytes.prefix(bits / 8).map { String(format: "%02x", $0) }.joined() }
+    public func prefix(_ bits: Int) -> String { bytes.prefix(bits / 8).map { String(format: "%02x", $0) }.joined() }
 
     /// A key for an address: an IPv4 address itself, or the /64 of an IPv6 address. A person who has one has all of it.
-    package static func key(of address: String) -> String {
+    public static func key(of address: String) -> String {
         guard let network = IPNetwork(address), network.isVersion6 else { return address }
         return network.prefix(64)
     }
 
-    package func contains(_ address: IPNetwork) -> Bool {
+    public func contains(_ address: IPNetwork) -> Bool {
         guard address.bytes.count == bytes.count else { return false }
         return (0..<length).allSatisfy { bit in
             (bytes[bit / 8] ^ address.bytes[bit / 8]) & (0x80 >> UInt8(bit % 8)) == 0

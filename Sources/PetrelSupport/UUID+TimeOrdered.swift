@@ -1,9 +1,9 @@
-package import Foundation
+public import Foundation
 
 extension UUID {
     /// A new one that sorts by its time (RFC 9562, version 7), random otherwise. Rows that are added one after the other
     /// under such keys are neighbours in the store. `UUID()` would open a device file for each, besides.
-    package static func timeOrdered() -> UUID {
+    public static func timeOrdered() -> UUID {
         var generator = SystemRandomNumberGenerator()
         let random = (generator.next(), generator.next()) as (UInt64, UInt64)
         let milliseconds = UInt64(max(Date.now.timeIntervalSince1970, 0) * 1_000)

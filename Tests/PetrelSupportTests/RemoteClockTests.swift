@@ -1,6 +1,6 @@
 import Testing
 
-@testable import PetrelKit
+@testable import PetrelSupport
 
 @Suite struct RemoteClockTests {
     @Test func `a clock goes by the header, and on by itself`() {

@@ -1,8 +1,7 @@
-package import AsyncHTTPClient
-package import PetrelKit
+public import AsyncHTTPClient
 
 extension HTTPClient.Configuration.Proxy {
-    package init(_ proxy: ProxyEnvironment.Proxy) {
+    public init(_ proxy: ProxyEnvironment.Proxy) {
         guard let user = proxy.user else {
             self = .server(host: proxy.host, port: proxy.port)
             return

@@ -1,6 +1,6 @@
 extension Unicode.Scalar {
     /// What a person typed where a phone made something finer of it: smart quotes and no-break spaces made plain.
-    @inlinable package var typed: Unicode.Scalar {
+    @inlinable public var typed: Unicode.Scalar {
         switch value {
         case ..<0xA0: self
         case 0xA0, 0x2007, 0x202F: " "
@@ -13,7 +13,7 @@ extension Unicode.Scalar {
 
 extension String {
     /// Scalar by scalar; see ``Swift/Unicode/Scalar/typed``.
-    @inlinable package var typed: String {
+    @inlinable public var typed: String {
         var text = String.UnicodeScalarView()
         text.append(contentsOf: unicodeScalars.map { $0.typed })
         return String(text)

@@ -1,27 +1,27 @@
 /// One JSON object, written field by field (RFC 8259): for what is written with every command. All else is encoded by
 /// ``JSONValue/encode(_:pretty:)``, which costs ten times as much.
-package struct JSONObject {
+public struct JSONObject {
     private var bytes: [UInt8] = [UInt8(ascii: "{")]
 
-    package init() {}
+    public init() {}
 
-    package mutating func set(_ key: StaticString, _ text: String) {
+    public mutating func set(_ key: StaticString, _ text: String) {
         begin(key)
         append(text)
     }
 
     /// Left out where there is nothing.
-    package mutating func set(_ key: StaticString, _ text: String?) { if let text { set(key, text) } }
+    public mutating func set(_ key: StaticString, _ text: String?) { if let text { set(key, text) } }
 
-    package mutating func set(_ key: StaticString, _ value: Bool?) { if let value { set(key, .bool(value)) } }
+    public mutating func set(_ key: StaticString, _ value: Bool?) { if let value { set(key, .bool(value)) } }
 
-    package mutating func set(_ key: StaticString, _ value: JSONValue) {
+    public mutating func set(_ key: StaticString, _ value: JSONValue) {
         begin(key)
         append(value)
     }
 
     /// The text of the object.
-    package consuming func finish() -> [UInt8] {
+    public consuming func finish() -> [UInt8] {
         bytes.append(UInt8(ascii: "}"))
         return bytes
     }
@@ -89,20 +89,5 @@ package struct JSONObject {
             append(&self, element)
         }
         bytes.append(contentsOf: ends.1.utf8)
-    }
-}
-
-extension Address {
-    /// As `Codable` reads it.
-    package var json: JSONValue {
-        var object: [String: JSONValue] = ["backend": .string(backend)]
-        object["inReplyTo"] = inReplyTo.map { .string($0) }
-        object["thread"] = thread.map { .string($0) }
-        object["place"] =
-            switch place {
-            case .room(let id): ["room": ["_0": .string(id)]]
-            case .direct(let id): ["direct": ["_0": .string(id)]]
-            }
-        return .object(object)
     }
 }

@@ -1,7 +1,7 @@
 /// Reads JSON as StackStorm's Python writes it, where one value that is no JSON must not cost the others: `NaN` and
 /// `Infinity`, numbers out of range, halves of surrogate pairs, bytes that are not UTF-8, great depth. What cannot be
 /// told is null, U+FFFD within a string, and counted.
-package struct LenientJSON {
+public struct LenientJSON {
     /// What lies deeper is lost.
     private static let deepest = 100
 
@@ -14,7 +14,7 @@ package struct LenientJSON {
     private init(_ bytes: [UInt8]) { self.bytes = bytes }
 
     /// One JSON text; nil where its structure is broken, so that what belongs to what cannot be told.
-    package static func read(_ bytes: some Collection<UInt8>) -> (value: JSONValue, losses: Int)? {
+    public static func read(_ bytes: some Collection<UInt8>) -> (value: JSONValue, losses: Int)? {
         var reader = LenientJSON(Array(bytes))
         guard let value = reader.value(), reader.next() == nil else { return nil }
         return (value, reader.losses)

@@ -1,5 +1,5 @@
 import Foundation
-import PetrelKit
+import PetrelSupport
 import Testing
 
 @Suite struct JSONReaderTests {

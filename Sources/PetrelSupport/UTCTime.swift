@@ -2,9 +2,9 @@ import Foundation
 
 /// Times as logs and StackStorm write them, `2026-11-21T02:10:16` in UTC (RFC 3339), without the detours of a locale: a
 /// command reads and writes several.
-package enum UTCTime {
+public enum UTCTime {
     /// Seconds since 1970; nil where the text is no such time.
-    package static func seconds(_ text: some StringProtocol) -> Int64? {
+    public static func seconds(_ text: some StringProtocol) -> Int64? {
         let bytes = Array(text.utf8)
         guard bytes.count == 19, bytes[4] == 45, bytes[7] == 45, bytes[10] == 84, bytes[13] == 58, bytes[16] == 58
         else { return nil }
@@ -37,13 +37,13 @@ package enum UTCTime {
     ]
 
     /// Seconds since 1970 of the header `Date`, such as `Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110, section 5.6.7).
-    package static func seconds(header: String) -> Int64? {
+    public static func seconds(header: String) -> Int64? {
         let parts = header.split(separator: " ")
         guard parts.count == 6, parts[5] == "GMT", let month = months.firstIndex(of: parts[2]) else { return nil }
         return seconds("\(parts[3])-\(digits(month + 1))-\(parts[1])T\(parts[4])")
     }
 
-    package static func text(_ seconds: Int64) -> String {
+    public static func text(_ seconds: Int64) -> String {
         var time = time_t(seconds)
         var parts = tm()
         gmtime_r(&time, &parts)
@@ -52,7 +52,7 @@ package enum UTCTime {
     }
 
     /// A number with zeros before it.
-    package static func digits(_ number: some BinaryInteger, _ count: Int = 2) -> String {
+    public static func digits(_ number: some BinaryInteger, _ count: Int = 2) -> String {
         let text = String(number)
         return String(repeating: "0", count: max(count - text.utf8.count, 0)) + text
     }

@@ -1,7 +1,7 @@
 extension Task where Success: Sendable, Failure == any Error {
     /// The value of a task that several callers share. A caller that is cancelled stops waiting; the task goes on for
     /// the others.
-    package var sharedValue: Success {
+    public var sharedValue: Success {
         get async throws {
             let done = Signal()
             let watching = Task<Void, Never> {
@@ -18,7 +18,7 @@ extension Task where Success: Sendable, Failure == any Error {
 
 extension Task where Success: Sendable {
     /// The value of a task that is its caller's alone: cancelling the caller cancels the task, and its end is waited for.
-    package var ownValue: Result<Success, Failure> {
+    public var ownValue: Result<Success, Failure> {
         get async {
             await withTaskCancellationHandler {
                 await result

@@ -2,9 +2,9 @@ import Foundation
 
 /// Text that came from elsewhere, as a person may read it in a terminal or a log: nothing in it moves the cursor,
 /// retitles the window, begins another line or turns the direction of what follows.
-package enum Printable {
+public enum Printable {
     /// Several lines, without empty ones around them. Marks of direction that right-to-left text needs stay.
-    package static func text(_ raw: String) -> String {
+    public static func text(_ raw: String) -> String {
         let kept = raw.unicodeScalars.filter {
             $0 == "\n" || $0 == "\t" || $0.value == 0x200E || $0.value == 0x200F || !$0.isTreacherous
         }
@@ -12,7 +12,7 @@ package enum Printable {
     }
 
     /// One line: whatever is not shown is a space.
-    package static func line(_ raw: String) -> String {
+    public static func line(_ raw: String) -> String {
         // Whatever is replaced is below the space, DEL, or begins with one of these bytes in UTF-8.
         if raw.utf8.allSatisfy({ $0 >= 0x20 && $0 != 0x7F && $0 != 0xC2 && $0 != 0xD8 && $0 != 0xE2 }) { return raw }
         var line = String.UnicodeScalarView()
@@ -21,7 +21,7 @@ package enum Printable {
     }
 
     /// A name in a sentence, or the value of a field: in quotes where it could be read as more than one.
-    package static func name(_ raw: String) -> String {
+    public static func name(_ raw: String) -> String {
         let line = line(raw)
         guard line.isEmpty || line.unicodeScalars.contains(where: \.needsQuotes) else { return line }
         var quoted: String.UnicodeScalarView = "\"".unicodeScalars
@@ -36,7 +36,7 @@ package enum Printable {
 
 extension Unicode.Scalar {
     /// A control character, a line end of Unicode, or a mark that turns the direction of text (UAX #9).
-    var isTreacherous: Bool {
+    public var isTreacherous: Bool {
         switch value {
         case 0x061C, 0x200E, 0x200F, 0x2028...0x202E, 0x2066...0x2069: true
         default: properties.generalCategory == .control
