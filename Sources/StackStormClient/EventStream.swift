@@ -165,7 +165,7 @@ package final class EventStream: Sendable {
         isFirst: Bool, _ handle: @escaping @Sendable (ServerSentEvent) async -> Void
     ) async throws -> Reader {
         let connection = Connection()
-        let task = Task(executorPreference: ChatLoop.shared) { () -> any Error in
+        let task = Task(executorPreference: client.loop) { () -> any Error in
             defer {
                 connection.answered.open()
                 connection.known.open()

@@ -1,6 +1,6 @@
 import Foundation
 public import Logging
-import PetrelSupport
+public import PetrelSupport
 
 /// StackStorm's REST API and stream. Knows nothing of chat.
 public final class StackStormClient: Sendable {
@@ -9,6 +9,7 @@ public final class StackStormClient: Sendable {
 
     package let settings: StackStormSettings
     let transport: Transport
+    let loop: EventLoopExecutor
     let keeper: CredentialKeeper?
     let logger: Logger
     private let observer: Observer
@@ -19,13 +20,18 @@ public final class StackStormClient: Sendable {
     private let isDown = Locked(false)
     private let recovered = Locked<@Sendable () -> Void> {}
 
+    /// - Parameters:
+    ///   - loop: on which answers and events are read.
+    ///   - observer: told of each call when it has ended.
     public init(
-        _ settings: StackStormSettings, logger: Logger, observer: @escaping Observer = { _, _ in }
+        _ settings: StackStormSettings, on loop: EventLoopExecutor = EventLoopExecutor(), logger: Logger,
+        observer: @escaping Observer = { _, _ in }
     ) throws {
         self.settings = settings
+        self.loop = loop
         self.logger = logger
         self.observer = observer
-        let transport = try Transport(settings)
+        let transport = try Transport(settings, on: loop)
         self.transport = transport
         keeper = settings.login.map { login in
             CredentialKeeper(login, lifetime: .seconds(settings.tokenLifetime)) { name, password in

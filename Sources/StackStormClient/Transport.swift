@@ -5,45 +5,47 @@ import NIOFoundationCompat
 import NIOHTTP1
 import NIOPosix
 import NIOSSL
-import PetrelSupport
+package import PetrelSupport
 
 /// Bytes to StackStorm and back: connections, TLS, proxies, limits.
 package final class Transport: Sendable {
     /// The way to one service.
-    private enum Line: Sendable {
+    private enum Route: Sendable {
         /// - host: as the header has it.
         case direct(DirectConnections, host: String, path: String)
         case proxied(HTTPClient, base: String)
     }
 
-    private let auth: Line
-    private let api: Line
+    private let auth: Route
+    private let api: Route
     private let stream: (client: HTTPClient, base: String)
     private let settings: StackStormSettings
+    private let loop: EventLoopExecutor
 
-    package init(_ settings: StackStormSettings) throws {
+    package init(_ settings: StackStormSettings, on loop: EventLoopExecutor) throws {
         self.settings = settings
+        self.loop = loop
         let tls = try Self.tls(settings.tls)
-        auth = try Self.line(to: settings.auth, tls, settings)
-        api = try Self.line(to: settings.api, tls, settings)
+        auth = try Self.route(to: settings.auth, tls, settings, loop)
+        api = try Self.route(to: settings.api, tls, settings, loop)
         // It may be silent for minutes; it is watched elsewhere.
-        stream = (Self.client(of: settings.stream, tls, settings, timeout: nil), Self.base(of: settings.stream))
+        stream = (Self.client(of: settings.stream, tls, settings, loop, timeout: nil), Self.base(of: settings.stream))
     }
 
-    private static func line(
-        to url: URL, _ tls: TLSConfiguration, _ settings: StackStormSettings
-    ) throws -> Line {
+    private static func route(
+        to url: URL, _ tls: TLSConfiguration, _ settings: StackStormSettings, _ loop: EventLoopExecutor
+    ) throws -> Route {
         let isEncrypted = url.scheme == "https"
         guard ProxyEnvironment(settings.environment).proxy(for: url) == nil, let name = url.host(percentEncoded: false)
         else {
-            return .proxied(client(of: url, tls, settings, timeout: settings.limits.answer), base: base(of: url))
+            return .proxied(client(of: url, tls, settings, loop, timeout: settings.limits.answer), base: base(of: url))
         }
         let limits = DirectConnections.Limits(
             answer: .init(settings.limits.answer), connect: .init(settings.limits.connect), body: settings.limits.body)
         let connections = DirectConnections(
             host: name, port: url.port ?? (isEncrypted ? 443 : 80),
             tls: isEncrypted ? try NIOSSLContext(configuration: tls) : nil, limits: limits,
-            on: ChatLoop.shared.eventLoop)
+            on: loop.eventLoop)
         let bracketed = name.contains(":") ? "[\(name)]" : name
         let path = url.path(percentEncoded: true)
         return .direct(
@@ -57,7 +59,8 @@ package final class Transport: Sendable {
     }
 
     private static func client(
-        of url: URL, _ tls: TLSConfiguration, _ settings: StackStormSettings, timeout: Duration?
+        of url: URL, _ tls: TLSConfiguration, _ settings: StackStormSettings, _ loop: EventLoopExecutor,
+        timeout: Duration?
     ) -> HTTPClient {
         var configuration = HTTPClient.Configuration()
         configuration.tlsConfiguration = tls
@@ -71,7 +74,7 @@ package final class Transport: Sendable {
         configuration.httpVersion = .http1Only
         configuration.proxy = ProxyEnvironment(settings.environment).proxy(for: url).map { .init($0) }
         return HTTPClient(
-            eventLoopGroupProvider: .shared(ChatLoop.shared.eventLoop), configuration: configuration)
+            eventLoopGroupProvider: .shared(loop.eventLoop), configuration: configuration)
     }
 
     deinit {
@@ -89,7 +92,7 @@ package final class Transport: Sendable {
         headers.add(name: "User-Agent", value: "petrel")
         if endpoint.body != nil { headers.add(name: "Content-Type", value: "application/json") }
         let method = HTTPMethod(rawValue: endpoint.method)
-        switch line(of: endpoint.service) {
+        switch route(of: endpoint.service) {
         case .direct(let connections, let host, let path):
             headers.add(name: "Host", value: host)
             headers.add(name: "Content-Length", value: "\(endpoint.body?.count ?? 0)")
@@ -149,7 +152,7 @@ package final class Transport: Sendable {
         }
     }
 
-    private func line<Value>(of service: Endpoint<Value>.Service) -> Line {
+    private func route<Value>(of service: Endpoint<Value>.Service) -> Route {
         switch service {
         case .auth: auth
         case .api: api
@@ -159,10 +162,10 @@ package final class Transport: Sendable {
     private func within<Value: Sendable>(
         _ limit: Duration, _ work: @escaping @Sendable () async throws -> Value
     ) async throws(StackStormError) -> Value {
-        let task = Task(executorPreference: ChatLoop.shared, operation: work)
+        let task = Task(executorPreference: loop, operation: work)
         let start = ContinuousClock.now
         // A timer of the loop costs its thread nothing; a task that sleeps wakes others.
-        let timer = ChatLoop.shared.eventLoop.scheduleTask(in: TimeAmount(limit)) { task.cancel() }
+        let timer = loop.eventLoop.scheduleTask(in: TimeAmount(limit)) { task.cancel() }
         defer { timer.cancel() }
         do {
             return try await task.ownValue.get()

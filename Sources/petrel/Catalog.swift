@@ -1,6 +1,7 @@
 import Logging
 import PetrelCore
 import PetrelKit
+import PetrelSupport
 import SlackBackend
 import TextBackend
 import XMPPBackend
@@ -13,7 +14,7 @@ enum Catalog {
             namesChange: true, names: AccessNames(areLowercase: true) { isSlackID($0, $1) }, webKey: "signing_secret"
         ) { name, section, options in
             let settings = SlackSettings(section, environment: options.environment)
-            return { SlackBackend(name: name, settings: settings, logger: $0) }
+            return { SlackBackend(name: name, settings: settings, on: $1, logger: $0) }
         },
         "text": BackendKind(
             isShared: false,
@@ -22,7 +23,7 @@ enum Catalog {
             var settings = TextSettings(section)
             if let linger = options.linger { settings.linger = .seconds(linger) }
             let final = settings
-            return { TextBackend(name: name, settings: final, logger: $0) }
+            return { logger, _ in TextBackend(name: name, settings: final, logger: logger) }
         },
         "xmpp": BackendKind(
             names: AccessNames(haveSigils: false, areLowercase: true) { text, _ in
@@ -32,7 +33,7 @@ enum Catalog {
                 + "rules that name people hold only where the room shows accounts, and in direct chats"
         ) { name, section, _ in
             let settings = XMPPSettings(section)
-            return { XMPPBackend(name: name, settings: settings, version: PetrelApp.version, logger: $0) }
+            return { XMPPBackend(name: name, settings: settings, version: PetrelApp.version, on: $1, logger: $0) }
         },
     ]
 
@@ -61,7 +62,7 @@ struct BackendKind: Sendable {
     var read: @Sendable (_ name: String, _ section: SettingsSection, _ options: RunOptions) -> MakeBackend
 }
 
-typealias MakeBackend = @Sendable (Logger) throws -> any ChatBackend
+typealias MakeBackend = @Sendable (Logger, EventLoopExecutor) throws -> any ChatBackend
 
 /// What there is besides the file: of the command line, and the environment.
 struct RunOptions: Sendable {

@@ -66,13 +66,13 @@ extension Configuration {
         var core = CoreSettings()
         core.access.admins = [text.user]
         let kind = BackendKind(isShared: false) { _, _, _ in
-            { TextBackend(name: "text", settings: settings, logger: $0) }
+            { logger, _ in TextBackend(name: "text", settings: settings, logger: logger) }
         }
         return Configuration(
             core: core,
             backends: [
-                ConfiguredBackend(name: "text", kind: kind) {
-                    TextBackend(name: "text", settings: settings, logger: $0)
+                ConfiguredBackend(name: "text", kind: kind) { logger, _ in
+                    TextBackend(name: "text", settings: settings, logger: logger)
                 }
             ],
             stackStorms: [StackStormModuleSettings(client: client)], warnings: [])

@@ -26,12 +26,13 @@ struct PetrelApp: Sendable {
     ///   - listening: called with the port of the web server once it takes connections.
     static func build(
         _ configuration: Configuration, store: Store, log: LineLogHandler.Control,
+        on loop: EventLoopExecutor = EventLoopExecutor(),
         logins: OneTimeLogins = OneTimeLogins(), reload: (@Sendable (Host) -> Void)? = nil,
         listening: @escaping @Sendable (Int) -> Void = { _ in }
     ) throws -> PetrelApp {
         let logger = Logger(label: "petrel") { LineLogHandler(label: $0, control: log) }
         let metrics = PrometheusMetrics(help: Help.metrics)
-        let backends = try configuration.backends.map { try $0.make(logger) }
+        let backends = try configuration.backends.map { try $0.make(logger, loop) }
         if let write = backends.lazy.compactMap({ ($0 as? TextBackend)?.logWriter }).first { log.redirect(to: write) }
         let core = configuration.core
         let audit = store.audit
@@ -41,10 +42,10 @@ struct PetrelApp: Sendable {
             backends: backends, policy: configuration.policy, name: core.name, version: version, logger: logger,
             metrics: metrics, audit: audit, outbox: store.outbox, adminRooms: core.adminRooms,
             defaultBackend: configuration.defaultBackend,
-            executor: ChatLoop.shared)
+            executor: loop)
         let calls = CallMeters(metrics)
         let stackStorms = try configuration.stackStorms.map { settings in
-            try StackStormModule(settings, logger: logger, logins: logins, observer: { calls.note($0, $1) })
+            try StackStormModule(settings, on: loop, logger: logger, logins: logins, observer: { calls.note($0, $1) })
         }
         let modules: [any BotModule] = [BuiltinsModule(overview: host, audit: audit)] + stackStorms
         let connections = backends.map { backend in
@@ -86,7 +87,7 @@ struct PetrelApp: Sendable {
         }
         services.append(
             .init(
-                service: BackendsService(connections, after: gates, on: ChatLoop.shared, ended: ended),
+                service: BackendsService(connections, after: gates, on: loop, ended: ended),
                 successTerminationBehavior: .gracefullyShutdownGroup,
                 failureTerminationBehavior: .gracefullyShutdownGroup))
         if let web = core.web {

@@ -24,13 +24,14 @@ struct Run: AsyncParsableCommand {
             for warning in configuration.warnings { ExitStatus.say("warning: \(warning)") }
             let core = configuration.core
             let log = LineLogHandler.Control(level: core.logLevel, format: core.logFormat)
+            let loop = EventLoopExecutor()
             let store = try Store(
                 path: core.store.path, keys: KeyRing(core.store.key, environment: configuration.environment),
-                later: ChatLoop.shared.after)
+                later: loop.after)
             if let news = try store.checkKey() { ExitStatus.say(news) }
             if configuration.needsKey { try store.needKey() }
             let path = file.config
-            let app = try PetrelApp.build(configuration, store: store, log: log) { host in
+            let app = try PetrelApp.build(configuration, store: store, log: log, on: loop) { host in
                 Self.reload(path, over: configuration, host, log)
             }
             try await app.run()

@@ -149,9 +149,9 @@ extension LoginHouse {
         var core = CoreSettings()
         core.access.admins = ["@root"]
         core.web = CoreSettings.Web(host: "127.0.0.1", port: 0, trustedProxies: ["127.0.0.1"])
-        let kind = BackendKind { _, _, _ in { _ in backend } }
+        let kind = BackendKind { _, _, _ in { _, _ in backend } }
         var configuration = Configuration(
-            core: core, backends: [ConfiguredBackend(name: "test", kind: kind) { _ in backend }],
+            core: core, backends: [ConfiguredBackend(name: "test", kind: kind) { _, _ in backend }],
             stackStorms: [settings], warnings: [])
         configuration.htmlFolder = root.appendingPathComponent("html").path
         return configuration

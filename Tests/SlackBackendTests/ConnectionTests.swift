@@ -121,7 +121,8 @@ import Testing
             try await workspace.order("patience", ["milliseconds": 5000])
             let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
             let settings = try workspace.settings
-            let mode = SocketMode(SlackAPI(settings), settings, logger)
+            let loop = EventLoopExecutor()
+            let mode = SocketMode(SlackAPI(settings, on: loop), settings, on: loop, logger)
             let (seen, continuation) = AsyncStream.makeStream(of: Int.self)
             let attempts = Locked(0)
             let listening = Task {

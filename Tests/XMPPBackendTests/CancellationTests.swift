@@ -66,7 +66,7 @@ import Testing
         let link = XMPPLink()
         var texts = link.connect().makeAsyncIterator()
         link.open(try Self.outcome())
-        let upload = XMPPUpload(try Self.settings(), link)
+        let upload = XMPPUpload(try Self.settings(), link, on: EventLoopExecutor())
         let looking = Task { try await upload.discover(at: "localhost") }
         let question = try #require(await texts.next(isolation: #isolation))
         let id = try #require(question.firstMatch(of: #/<iq id='([^']+)'/#)?.1)

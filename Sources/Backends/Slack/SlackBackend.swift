@@ -2,7 +2,7 @@ import Foundation
 public import Logging
 import NIOCore
 public import PetrelKit
-import PetrelSupport
+public import PetrelSupport
 
 /// Chat on Slack: through Socket Mode where there is an app token, by requests where there is a signing secret.
 public final class SlackBackend: ChatBackend {
@@ -14,6 +14,7 @@ public final class SlackBackend: ChatBackend {
 
     let settings: SlackSettings
     private let logger: Logger
+    private let loop: EventLoopExecutor
     private let api: SlackAPI
     private let names: SlackNames
     private let prompts = SlackPrompts()
@@ -23,13 +24,16 @@ public final class SlackBackend: ChatBackend {
     /// Where what Slack sends goes while the backend runs.
     private let inlet = Locked<AsyncStream<SlackEnvelope>.Continuation?>(nil)
 
-    public init(name: String, settings: SlackSettings, logger: Logger) {
+    public init(
+        name: String, settings: SlackSettings, on loop: EventLoopExecutor = EventLoopExecutor(), logger: Logger
+    ) {
+        self.loop = loop
         self.name = name
         self.settings = settings
         self.logger = logger
-        api = SlackAPI(settings)
+        api = SlackAPI(settings, on: loop)
         names = SlackNames(api, patience: settings.namePatience)
-        sender = SlackSender(name, settings, api, names, prompts, logger)
+        sender = SlackSender(name, settings, api, names, prompts, on: loop, logger)
     }
 
     public func run(deliver: @escaping @Sendable (ChatMessage) async -> Void) async throws {
@@ -42,7 +46,7 @@ public final class SlackBackend: ChatBackend {
             }
             let seen = await SeenMessages(storage.value, logger) { $0.drop { $0 != "/" } }
             let inbox = SlackInbox(
-                identity, names, prompts, seen, settings, sender, logger, now: { [api] in api.now },
+                identity, names, prompts, seen, settings, sender, on: loop, logger, now: { [api] in api.now },
                 isMeant: isMeant.value
             ) {
                 await deliver($0)
@@ -82,7 +86,7 @@ public final class SlackBackend: ChatBackend {
     ) async throws {
         let (envelopes, inlet) = AsyncStream.makeStream(
             of: SlackEnvelope.self, bufferingPolicy: .bufferingOldest(Self.ahead))
-        let work = Task(executorPreference: ChatLoop.shared) {
+        let work = Task(executorPreference: loop) {
             for await envelope in envelopes { await take(envelope) }
             await inbox.drain()
         }
@@ -117,7 +121,7 @@ public final class SlackBackend: ChatBackend {
     /// Returns where Socket Mode was switched off, and requests come besides.
     private func listen() async throws {
         do {
-            try await SocketMode(api, settings, logger).run { [self] in take($0) }
+            try await SocketMode(api, settings, on: loop, logger).run { [self] in take($0) }
         } catch let failure as BackendFailure where failure.isFinal && settings.signingSecret != nil {
             logger.error("\(failure) Requests of Slack's are taken still.")
         }

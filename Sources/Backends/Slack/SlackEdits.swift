@@ -43,7 +43,12 @@ final class SlackEdits: Sendable {
         }
     }
 
+    private let loop: EventLoopExecutor
     private let state = Locked(State())
+
+    init(on loop: EventLoopExecutor) {
+        self.loop = loop
+    }
 
     func remember(_ handle: String, channel: String, time: String, show: @escaping Show) {
         state.withLock { $0.change(handle) { $0.place = (channel, time) } }
@@ -57,7 +62,7 @@ final class SlackEdits: Sendable {
 
     private func work(on handle: String, _ show: @escaping Show) {
         guard var next = state.withLock({ $0.next(handle, isWorking: false) }) else { return }
-        _ = Task(executorPreference: ChatLoop.shared) { [state] in
+        _ = Task(executorPreference: loop) { [state] in
             while true {
                 await Self.show(next, show)
                 guard let newer = state.withLock({ $0.next(handle, isWorking: true) }) else { return }

@@ -41,6 +41,7 @@ actor SlackInbox {
     private let seen: SeenMessages
     private let settings: SlackSettings
     private let sender: SlackSender
+    private let loop: EventLoopExecutor
     /// What is being handed over, by the channel it came in: what comes next there waits for it, and nobody elsewhere
     /// waits for its names.
     private var lanes: [String: (task: Task<Void, Never>, number: Int)] = [:]
@@ -49,7 +50,8 @@ actor SlackInbox {
 
     init(
         _ identity: SlackIdentity, _ names: SlackNames, _ prompts: SlackPrompts, _ seen: SeenMessages,
-        _ settings: SlackSettings, _ sender: SlackSender, _ logger: Logger, now: @escaping @Sendable () -> Double,
+        _ settings: SlackSettings, _ sender: SlackSender, on loop: EventLoopExecutor, _ logger: Logger,
+        now: @escaping @Sendable () -> Double,
         isMeant: @escaping @Sendable (ChatMessage) -> Bool,
         _ deliver: @escaping @Sendable (ChatMessage) async -> Void
     ) {
@@ -59,6 +61,7 @@ actor SlackInbox {
         self.seen = seen
         self.settings = settings
         self.sender = sender
+        self.loop = loop
         self.logger = logger
         self.now = now
         self.isMeant = isMeant
@@ -76,7 +79,7 @@ actor SlackInbox {
         last += 1
         waiting += 1
         let number = last
-        let task = Task(executorPreference: ChatLoop.shared) {
+        let task = Task(executorPreference: loop) {
             await before?.value
             await work()
             await self.leave(lane, number)

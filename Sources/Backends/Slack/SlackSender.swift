@@ -14,18 +14,19 @@ final class SlackSender: Sendable {
     private let api: SlackAPI
     private let names: SlackNames
     private let prompts: SlackPrompts
-    private let edits = SlackEdits()
+    private let edits: SlackEdits
     private let logger: Logger
 
     init(
         _ backend: String, _ settings: SlackSettings, _ api: SlackAPI, _ names: SlackNames, _ prompts: SlackPrompts,
-        _ logger: Logger
+        on loop: EventLoopExecutor, _ logger: Logger
     ) {
         self.backend = backend
         self.settings = settings
         self.api = api
         self.names = names
         self.prompts = prompts
+        edits = SlackEdits(on: loop)
         self.logger = logger
     }
 

@@ -45,12 +45,12 @@ struct SocketMode: Sendable {
     private let client: WebSocketClient
     private let connections: Int
 
-    init(_ api: SlackAPI, _ settings: SlackSettings, _ logger: Logger) {
+    init(_ api: SlackAPI, _ settings: SlackSettings, on loop: EventLoopExecutor, _ logger: Logger) {
         self.api = api
         self.logger = logger
         connections = settings.connections
         client = WebSocketClient(
-            on: ChatLoop.shared.eventLoop, proxies: ProxyEnvironment(settings.environment))
+            on: loop.eventLoop, proxies: ProxyEnvironment(settings.environment))
     }
 
     private static func acknowledgement(of id: String) -> String {

@@ -2,7 +2,7 @@ import Foundation
 public import Logging
 import NIOCore
 public import PetrelKit
-import PetrelSupport
+public import PetrelSupport
 
 /// Chat over XMPP (RFC 6120, RFC 6121), in rooms (XEP-0045) and one to one.
 public final class XMPPBackend: ChatBackend {
@@ -18,16 +18,21 @@ public final class XMPPBackend: ChatBackend {
     private let otherServer = Locked<ServerAddress?>(nil)
     private let isMeant = Locked<@Sendable (ChatMessage) -> Bool> { _ in true }
     private let storage = Locked<(any Storage)?>(nil)
+    private let loop: EventLoopExecutor
     private let heard = Locked(ContinuousClock.now)
 
     /// - Parameter version: Petrel's, for who asks.
-    public init(name: String, settings: XMPPSettings, version: String, logger: Logger) {
+    public init(
+        name: String, settings: XMPPSettings, version: String, on loop: EventLoopExecutor = EventLoopExecutor(),
+        logger: Logger
+    ) {
+        self.loop = loop
         self.name = name
         self.settings = settings
         self.version = version
         self.logger = logger
         rooms = XMPPRooms(settings, link, logger)
-        upload = XMPPUpload(settings, link)
+        upload = XMPPUpload(settings, link, on: loop)
     }
 
     public var traits: BackendTraits {
@@ -38,7 +43,7 @@ public final class XMPPBackend: ChatBackend {
 
     public func run(deliver: @escaping @Sendable (ChatMessage) async -> Void) async throws {
         let connector = XMPPConnector(
-            loop: ChatLoop.shared.eventLoop, domain: settings.jid.domain, tls: settings.tls)
+            loop: loop.eventLoop, domain: settings.jid.domain, tls: settings.tls)
         let channel: XMPPChannel
         do {
             channel = try await connector.open(try await addresses())
@@ -82,7 +87,7 @@ public final class XMPPBackend: ChatBackend {
             group.addTask { try await self.watch() }
             group.addTask { try await self.keepAlive() }
             group.addTask { try await self.verifyRooms() }
-            group.addTask(executorPreference: ChatLoop.shared) { try await self.read(inbound, inbox) }
+            group.addTask(executorPreference: loop) { try await self.read(inbound, inbox) }
             try await group.next()
         }
     }

@@ -1,7 +1,7 @@
 public import Foundation
 public import Logging
 public import PetrelKit
-import PetrelSupport
+public import PetrelSupport
 import StackStormClient
 
 /// The bridge to one StackStorm: aliases from chat, results back to chat.
@@ -38,7 +38,8 @@ public final class StackStormModule: BotModule, StatusReporting, GaugeReporting 
     ///   - logins: where people log in; needed where the settings say that they do.
     ///   - now: the time by which logins end.
     public init(
-        _ settings: StackStormModuleSettings, logger: Logger, logins: (any LoginDesk)? = nil,
+        _ settings: StackStormModuleSettings, on loop: EventLoopExecutor = EventLoopExecutor(), logger: Logger,
+        logins: (any LoginDesk)? = nil,
         now: @escaping @Sendable () -> Date = { .now },
         observer: @escaping @Sendable (_ outcome: String, _ duration: Duration) -> Void = { _, _ in }
     ) throws {
@@ -47,7 +48,7 @@ public final class StackStormModule: BotModule, StatusReporting, GaugeReporting 
         self.logins = logins
         self.now = now
         name = settings.name
-        client = try StackStormClient(settings.client, logger: logger, observer: observer)
+        client = try StackStormClient(settings.client, on: loop, logger: logger, observer: observer)
         stream = EventStream(
             client, events: settings.routes.map { "st2.announcement__\($0)" } + ["st2.actionalias__*"])
         wanted = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))

@@ -27,7 +27,7 @@ final class SlackAPI: Sendable {
     private let clock = Locked(RemoteClock())
     private let gates = Locked(SlackGates())
 
-    init(_ settings: SlackSettings) {
+    init(_ settings: SlackSettings, on loop: EventLoopExecutor) {
         var configuration = HTTPClient.Configuration()
         // A token travels along: never to another place.
         configuration.redirectConfiguration = .disallow
@@ -35,7 +35,7 @@ final class SlackAPI: Sendable {
         configuration.httpVersion = .http1Only
         configuration.proxy = ProxyEnvironment(settings.environment).proxy(for: settings.apiURL).map { .init($0) }
         client = HTTPClient(
-            eventLoopGroupProvider: .shared(ChatLoop.shared.eventLoop), configuration: configuration)
+            eventLoopGroupProvider: .shared(loop.eventLoop), configuration: configuration)
         let url = settings.apiURL.absoluteString
         base = url.hasSuffix("/") ? url : url + "/"
         scheme = settings.apiURL.scheme ?? "https"

@@ -34,14 +34,14 @@ final class XMPPUpload: Sendable {
     private let known = Locked<Service?>(nil)
 
     /// - Parameter authority: the path of a PEM file with the authorities that are trusted in place of the system's.
-    init(_ settings: XMPPSettings, _ link: XMPPLink) {
+    init(_ settings: XMPPSettings, _ link: XMPPLink, on loop: EventLoopExecutor) {
         self.link = link
         var configuration = HTTPClient.Configuration(tlsConfiguration: settings.tls)
         configuration.redirectConfiguration = .disallow
         configuration.timeout.connect = .seconds(10)
         configuration.httpVersion = .http1Only
         client = HTTPClient(
-            eventLoopGroupProvider: .shared(ChatLoop.shared.eventLoop), configuration: configuration)
+            eventLoopGroupProvider: .shared(loop.eventLoop), configuration: configuration)
     }
 
     deinit { client.shutdown { _ in } }
