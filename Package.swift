@@ -36,6 +36,7 @@ let package = Package(
         .executable(name: "petrel", targets: ["petrel"]),
         .library(name: "PetrelSupport", targets: ["PetrelSupport"]),
         .library(name: "PetrelKit", targets: ["PetrelKit"]),
+        .library(name: "PetrelApp", targets: ["PetrelApp"]),
         .library(name: "PetrelTesting", targets: ["PetrelTesting"]),
         .library(name: "StackStormClient", targets: ["StackStormClient"]),
     ],
@@ -142,17 +143,17 @@ let package = Package(
             ]),
         target("BuiltinsModule", "Modules/Builtins", ["PetrelKit", "PetrelSupport", log]),
         target("PetrelTesting", nil, ["PetrelKit", "PetrelSupport", "PetrelCore", "PetrelStore", log, metrics]),
-        .executableTarget(
-            name: "petrel",
-            dependencies: [
+        target(
+            "PetrelApp", nil,
+            [
                 "PetrelKit", "PetrelSupport", "PetrelCore", "PetrelStore", "PetrelWeb", "StackStormClient",
                 "StackStormSimulator", "TextBackend", "SlackBackend", "XMPPBackend", "StackStormModule",
                 "BuiltinsModule", log, metrics, lifecycle,
                 .target(name: "CMalloc", condition: .when(platforms: [.linux])),
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
-            ],
-            swiftSettings: settings),
+            ]),
+        .executableTarget(name: "petrel", dependencies: ["PetrelApp"], swiftSettings: settings),
         tests(
             "StackStormClientTests",
             [
@@ -240,7 +241,8 @@ let package = Package(
         tests(
             "IntegrationTests",
             [
-                "petrel", "FaultSuite", "PetrelKit", "PetrelSupport", "PetrelCore", "PetrelStore", "PetrelWeb",
+                "petrel", "PetrelApp", "FaultSuite", "PetrelKit", "PetrelSupport", "PetrelCore", "PetrelStore",
+                "PetrelWeb",
                 "PetrelTesting",
                 "StackStormClient", "StackStormModule", "StackStormSimulator", nio, log, lifecycle,
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),

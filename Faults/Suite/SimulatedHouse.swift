@@ -1,7 +1,7 @@
 package import Foundation
 package import Logging
 import PetrelKit
-package import PetrelTesting
+import PetrelTesting
 import StackStormClient
 package import StackStormModule
 package import StackStormSimulator

@@ -17,7 +17,7 @@ import StackStormModule
 import StackStormSimulator
 import Testing
 
-@testable import petrel
+@testable import PetrelApp
 
 /// The whole of Petrel behind nginx, beside a simulated StackStorm.
 struct LoginHouse: Sendable {

@@ -16,7 +16,7 @@ import StackStormModule
 import StackStormSimulator
 import Testing
 
-@testable import petrel
+@testable import PetrelApp
 
 /// The whole of Petrel behind nginx, a simulated StackStorm, and a real browser.
 @Suite(.timeLimit(.minutes(10)), .serialized) struct LoginPageTests {

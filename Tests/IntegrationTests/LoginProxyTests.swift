@@ -16,7 +16,7 @@ import StackStormModule
 import StackStormSimulator
 import Testing
 
-@testable import petrel
+@testable import PetrelApp
 
 @Suite(.timeLimit(.minutes(10))) struct LoginProxyTests {
     @Test func `nginx hides what is not for people, speaks modern TLS only, and passes on who asks`() async throws {

@@ -8,8 +8,8 @@ import PetrelTesting
 import ServiceLifecycle
 import Testing
 
+@testable import PetrelApp
 @testable import PetrelCore
-@testable import petrel
 
 @Suite(.timeLimit(.minutes(10))) struct StoreKeepingTests {
     private static let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }

@@ -5,6 +5,7 @@ import PetrelCore
 import PetrelKit
 import PetrelSupport
 import PetrelTesting
+import StackStormModule
 import StackStormSimulator
 import Testing
 

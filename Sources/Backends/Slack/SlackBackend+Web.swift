@@ -1,10 +1,10 @@
 import Foundation
-public import PetrelKit
+package import PetrelKit
 import PetrelSupport
 
 /// HTTP mode: the Events API, slash commands and interactions come as requests (https://docs.slack.dev/apis/events-api).
 extension SlackBackend: WebRoutes {
-    public var routes: [WebRoute] {
+    package var routes: [WebRoute] {
         guard let secret = settings.signingSecret else { return [] }
         let signature = SlackSignature(secret)
         return [

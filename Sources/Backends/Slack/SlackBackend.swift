@@ -1,14 +1,14 @@
 import Foundation
-public import Logging
+package import Logging
 import NIOCore
-public import PetrelKit
-public import PetrelSupport
+package import PetrelKit
+package import PetrelSupport
 
 /// Chat on Slack: through Socket Mode where there is an app token, by requests where there is a signing secret.
-public final class SlackBackend: ChatBackend {
-    public let name: String
+package final class SlackBackend: ChatBackend {
+    package let name: String
     /// A message of Slack's takes 4,000 characters; escaping makes some of them longer.
-    public let traits = BackendTraits(
+    package let traits = BackendTraits(
         markdown: true, mrkdwn: true, threads: true, privateReplies: true, edits: true, attachments: true, forms: true,
         files: true, mergesBursts: true, maximumLength: 3_000)
 
@@ -24,7 +24,7 @@ public final class SlackBackend: ChatBackend {
     /// Where what Slack sends goes while the backend runs.
     private let inlet = Locked<AsyncStream<SlackEnvelope>.Continuation?>(nil)
 
-    public init(
+    package init(
         name: String, settings: SlackSettings, on loop: EventLoopExecutor = EventLoopExecutor(), logger: Logger
     ) {
         self.loop = loop
@@ -36,7 +36,7 @@ public final class SlackBackend: ChatBackend {
         sender = SlackSender(name, settings, api, names, prompts, on: loop, logger)
     }
 
-    public func run(deliver: @escaping @Sendable (ChatMessage) async -> Void) async throws {
+    package func run(deliver: @escaping @Sendable (ChatMessage) async -> Void) async throws {
         do {
             let (answer, scopes) = try await api.answer("auth.test")
             let identity = try SlackIdentity(answer)
@@ -138,32 +138,32 @@ public final class SlackBackend: ChatBackend {
         if case .enqueued? = inlet.value?.yield(envelope) { true } else { false }
     }
 
-    public func send(_ reply: Reply, to address: Address) async throws -> MessageReference? {
+    package func send(_ reply: Reply, to address: Address) async throws -> MessageReference? {
         try await sender.send(reply, to: address)
     }
 }
 
 extension SlackBackend: FileSending {
-    public func send(file title: String, _ reply: Reply, to address: Address) async throws -> MessageReference? {
+    package func send(file title: String, _ reply: Reply, to address: Address) async throws -> MessageReference? {
         try await sender.send(file: title, reply, to: address)
     }
 }
 
 extension SlackBackend: Editing {
-    public func replace(_ handle: String, with reply: Reply) { sender.replace(handle, with: reply) }
+    package func replace(_ handle: String, with reply: Reply) { sender.replace(handle, with: reply) }
 }
 
 extension SlackBackend: Selecting {
-    public func select(_ isMeant: @escaping @Sendable (ChatMessage) -> Bool) { self.isMeant.withLock { $0 = isMeant } }
+    package func select(_ isMeant: @escaping @Sendable (ChatMessage) -> Bool) { self.isMeant.withLock { $0 = isMeant } }
 }
 
 extension SlackBackend: RecordKeeping {
-    public func keep(in storage: any Storage) { self.storage.withLock { $0 = storage } }
+    package func keep(in storage: any Storage) { self.storage.withLock { $0 = storage } }
 }
 
 extension SlackBackend: PlaceNaming {
     /// `U…` and `W…` are people (and a message to them goes to the direct chat), `C…`, `G…` and `D…` channels.
-    public func claim(_ name: String) -> PlaceClaim {
+    package func claim(_ name: String) -> PlaceClaim {
         let bytes = name.utf8
         let isID =
             bytes.count > 1 && bytes.allSatisfy { (0x30...0x39).contains($0) || (0x41...0x5A).contains($0) }

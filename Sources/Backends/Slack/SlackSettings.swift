@@ -1,41 +1,41 @@
-public import Foundation
-public import PetrelKit
-public import PetrelSupport
+package import Foundation
+package import PetrelKit
+package import PetrelSupport
 
 /// How Slack is reached, and as whom.
-public struct SlackSettings: Sendable {
+package struct SlackSettings: Sendable {
     /// `xoxb-…`
-    public var botToken: Secret
+    package var botToken: Secret
     /// `xapp-…`, for Socket Mode.
-    public var appToken: Secret?
+    package var appToken: Secret?
     /// For HTTP mode.
-    public var signingSecret: Secret?
-    public var apiURL: URL
+    package var signingSecret: Secret?
+    package var apiURL: URL
     /// Sockets that are open at a time: Slack spreads what it sends over them.
-    public var connections = 1
+    package var connections = 1
     /// Slash commands that are taken as lines of theirs.
-    public var slashCommands: Set<String> = ["/st2"]
+    package var slashCommands: Set<String> = ["/st2"]
     /// After this time without an event it is told what may be missing.
     var silence = Duration.seconds(600)
     /// A message that Slack delivers later than this is not run; nil where none is too old.
-    public var maximumAge: Duration? = .seconds(600)
+    package var maximumAge: Duration? = .seconds(600)
     /// How long a message waits for the names in it.
     var namePatience = Duration.seconds(2)
     /// What shortcuts amount to, without the prefix, by their callback ids.
-    public var shortcuts: [String: String] = ["petrel_form": "st2 form"]
+    package var shortcuts: [String: String] = ["petrel_form": "st2 form"]
     /// `HTTPS_PROXY` and `NO_PROXY` are read from here.
-    public var environment: [String: String] = [:]
+    package var environment: [String: String] = [:]
     /// An emoji that acknowledges a command, on its message, in place of StackStorm's words; nil for the words.
-    public var ackReaction: String?
+    package var ackReaction: String?
 
-    public init(botToken: Secret, appToken: Secret?, signingSecret: Secret? = nil, apiURL: URL) {
+    package init(botToken: Secret, appToken: Secret?, signingSecret: Secret? = nil, apiURL: URL) {
         self.botToken = botToken
         self.appToken = appToken
         self.signingSecret = signingSecret
         self.apiURL = apiURL
     }
 
-    public init(_ section: SettingsSection, environment: [String: String]) {
+    package init(_ section: SettingsSection, environment: [String: String]) {
         self.environment = environment
         botToken = Secret(section.requiredString("bot_token"))
         appToken = section.secret("app_token")

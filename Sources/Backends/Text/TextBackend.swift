@@ -1,18 +1,18 @@
 import Foundation
-public import Logging
-public import PetrelKit
+package import Logging
+package import PetrelKit
 import PetrelSupport
 
 /// Chat on standard input and output.
-public final class TextBackend: ChatBackend, CompletionObserving, Completing {
-    public let name: String
-    public let traits: BackendTraits
+package final class TextBackend: ChatBackend, CompletionObserving, Completing {
+    package let name: String
+    package let traits: BackendTraits
     private let settings: TextSettings
     private let logger: Logger
     private let screen: any TextScreen
     private let open = OpenQuestions()
 
-    public init(name: String, settings: TextSettings, logger: Logger) {
+    package init(name: String, settings: TextSettings, logger: Logger) {
         self.name = name
         self.settings = settings
         self.logger = logger
@@ -29,7 +29,7 @@ public final class TextBackend: ChatBackend, CompletionObserving, Completing {
     /// Opened when nobody will ever read what is said.
     private let unread = Signal()
 
-    public func run(deliver: @escaping @Sendable (ChatMessage) async -> Void) async throws {
+    package func run(deliver: @escaping @Sendable (ChatMessage) async -> Void) async throws {
         await withTaskGroup(of: Void.self) { group in
             group.addTask { await self.converse(deliver) }
             group.addTask { await self.unread.wait() }
@@ -50,7 +50,7 @@ public final class TextBackend: ChatBackend, CompletionObserving, Completing {
         await open.settled(within: settings.linger)
     }
 
-    public func send(_ reply: Reply, to address: Address) async throws -> MessageReference? {
+    package func send(_ reply: Reply, to address: Address) async throws -> MessageReference? {
         let code = await screen.show(reply, at: address)
         guard code != 0 else { return nil }
         // Nobody will ever read an answer.
@@ -61,20 +61,20 @@ public final class TextBackend: ChatBackend, CompletionObserving, Completing {
         throw SendFailure("the standard output: \(String(cString: strerror(code)))", .later(after: .seconds(10)))
     }
 
-    public func completed(_ messageID: String) { open.answered("message \(messageID)") }
+    package func completed(_ messageID: String) { open.answered("message \(messageID)") }
 
     /// Where log lines go while this backend is a terminal that shares its screen with standard error: above the line
     /// that is being typed. Nil when standard error is elsewhere.
-    public var logWriter: (@Sendable (String) -> Void)? {
+    package var logWriter: (@Sendable (String) -> Void)? {
         guard let terminal = screen as? Terminal, isatty(STDERR_FILENO) == 1 else { return nil }
         return { terminal.print($0.trimmingCharacters(in: .newlines)) }
     }
 
-    public func promised(_ request: String) { open.asked("result \(request)") }
+    package func promised(_ request: String) { open.asked("result \(request)") }
 
-    public func settled(_ request: String) { open.answered("result \(request)") }
+    package func settled(_ request: String) { open.answered("result \(request)") }
 
-    public func complete(
+    package func complete(
         from lines: @escaping @Sendable () -> [String], prefix: String,
         isSecret: @escaping @Sendable (String) -> Bool
     ) {
@@ -83,7 +83,7 @@ public final class TextBackend: ChatBackend, CompletionObserving, Completing {
 }
 
 extension TextBackend: PlaceNaming {
-    public func claim(_ name: String) -> PlaceClaim {
+    package func claim(_ name: String) -> PlaceClaim {
         .possible(name.utf8.first == UInt8(ascii: "@") ? .direct(name) : .room(name))
     }
 }

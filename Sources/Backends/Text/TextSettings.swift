@@ -1,28 +1,28 @@
 import Foundation
-public import PetrelKit
+package import PetrelKit
 
 /// How the text backend reads and writes.
-public struct TextSettings: Sendable {
-    public enum Format: String, Sendable, CaseIterable {
+package struct TextSettings: Sendable {
+    package enum Format: String, Sendable, CaseIterable {
         /// A chat in the terminal; plain lines where standard input is none.
         case terminal
         /// JSON lines in both directions.
         case jsonl
     }
 
-    public var format = Format.terminal
+    package var format = Format.terminal
     /// Who types, until `/as` says otherwise.
-    public var user = "@you"
+    package var user = "@you"
     /// The room that is typed in, or nil for a direct chat.
-    public var room: String?
+    package var room: String?
     /// How long results are waited for after the end of the input.
-    public var linger = Duration.seconds(10)
+    package var linger = Duration.seconds(10)
     /// The file that keeps the history of the terminal.
-    public var history: String?
+    package var history: String?
 
-    public init() {}
+    package init() {}
 
-    public init(_ section: SettingsSection) {
+    package init(_ section: SettingsSection) {
         format = section.choice("format", default: .terminal)
         user = section.string("user", default: "@" + NSUserName())
         if !user.hasPrefix("@") { section.problem("user", "must start with @") }

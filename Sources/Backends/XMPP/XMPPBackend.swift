@@ -1,12 +1,12 @@
 import Foundation
-public import Logging
+package import Logging
 import NIOCore
-public import PetrelKit
-public import PetrelSupport
+package import PetrelKit
+package import PetrelSupport
 
 /// Chat over XMPP (RFC 6120, RFC 6121), in rooms (XEP-0045) and one to one.
-public final class XMPPBackend: ChatBackend {
-    public let name: String
+package final class XMPPBackend: ChatBackend {
+    package let name: String
 
     private let settings: XMPPSettings
     private let version: String
@@ -22,7 +22,7 @@ public final class XMPPBackend: ChatBackend {
     private let heard = Locked(ContinuousClock.now)
 
     /// - Parameter version: Petrel's, for who asks.
-    public init(
+    package init(
         name: String, settings: XMPPSettings, version: String, on loop: EventLoopExecutor = EventLoopExecutor(),
         logger: Logger
     ) {
@@ -35,13 +35,13 @@ public final class XMPPBackend: ChatBackend {
         upload = XMPPUpload(settings, link, on: loop)
     }
 
-    public var traits: BackendTraits {
+    package var traits: BackendTraits {
         BackendTraits(
             markdown: true, mrkdwn: true, threads: true, privateReplies: true, files: upload.service != nil,
             maximumLength: 8_000)
     }
 
-    public func run(deliver: @escaping @Sendable (ChatMessage) async -> Void) async throws {
+    package func run(deliver: @escaping @Sendable (ChatMessage) async -> Void) async throws {
         let connector = XMPPConnector(
             loop: loop.eventLoop, domain: settings.jid.domain, tls: settings.tls)
         let channel: XMPPChannel
@@ -256,9 +256,9 @@ public final class XMPPBackend: ChatBackend {
         }
     }
 
-    public func shaped(_ reply: Reply) -> Reply { XMPPContent.shaped(reply) }
+    package func shaped(_ reply: Reply) -> Reply { XMPPContent.shaped(reply) }
 
-    public func send(_ reply: Reply, to address: Address) async throws -> MessageReference? {
+    package func send(_ reply: Reply, to address: Address) async throws -> MessageReference? {
         let (target, isRoom) = try target(of: reply, at: address)
         let messages = XMPPContent.messages(
             reply, to: target, isRoom: isRoom, thread: address.thread, xhtml: settings.usesXHTML,
@@ -334,7 +334,7 @@ public final class XMPPBackend: ChatBackend {
 }
 
 extension XMPPBackend: FileSending {
-    public func send(file name: String, _ reply: Reply, to address: Address) async throws -> MessageReference? {
+    package func send(file name: String, _ reply: Reply, to address: Address) async throws -> MessageReference? {
         // Whoever has the address of a file can read it.
         guard !reply.isConfidential, !reply.isPrivate else {
             throw SendFailure("it is for one person, and must not be kept in a file", .never)
@@ -349,23 +349,23 @@ extension XMPPBackend: FileSending {
 }
 
 extension XMPPBackend: Selecting {
-    public func select(_ isMeant: @escaping @Sendable (ChatMessage) -> Bool) { self.isMeant.withLock { $0 = isMeant } }
+    package func select(_ isMeant: @escaping @Sendable (ChatMessage) -> Bool) { self.isMeant.withLock { $0 = isMeant } }
 }
 
 extension XMPPBackend: StatusReporting {
     /// Only what people should know of.
-    public func status() -> [StatusLine] {
+    package func status() -> [StatusLine] {
         rooms.troubles.map { StatusLine("backend \(name)", isHealthy: false, $0) }
     }
 }
 
 extension XMPPBackend: RecordKeeping {
-    public func keep(in storage: any Storage) { self.storage.withLock { $0 = storage } }
+    package func keep(in storage: any Storage) { self.storage.withLock { $0 = storage } }
 }
 
 extension XMPPBackend: PlaceNaming {
     /// A room of the configuration, else a person, if it is an address with a local part (RFC 7622).
-    public func claim(_ name: String) -> PlaceClaim {
+    package func claim(_ name: String) -> PlaceClaim {
         guard let jid = JID(name), jid.local != nil else { return .foreign }
         let isRoom = jid.resource == nil && settings.rooms.contains { $0.jid == jid }
         return .own(isRoom ? .room(jid.description) : .direct(jid.description))

@@ -1,18 +1,18 @@
 import Foundation
 import NIOSSL
-public import PetrelKit
+package import PetrelKit
 import PetrelSupport
 
 /// How the server is reached, as whom, and which rooms are joined.
-public struct XMPPSettings: Sendable {
-    public enum Security: String, Sendable, CaseIterable {
+package struct XMPPSettings: Sendable {
+    package enum Security: String, Sendable, CaseIterable {
         /// TLS from the first byte (XEP-0368).
         case direct
         /// TLS before anything else is said (RFC 6120, section 5).
         case starttls
     }
 
-    public enum Subscriptions: String, Sendable, CaseIterable {
+    package enum Subscriptions: String, Sendable, CaseIterable {
         case refuse, accept
     }
 
@@ -58,7 +58,7 @@ public struct XMPPSettings: Sendable {
         self.nick = nick
     }
 
-    public init(_ section: SettingsSection) {
+    package init(_ section: SettingsSection) {
         let text = section.requiredString("jid")
         let jid = JID(text)
         if !text.isEmpty, jid?.local == nil { section.problem("jid", "must be an account, such as petrel@example.com") }

@@ -1,24 +1,24 @@
-public import PetrelKit
+package import PetrelKit
 import PetrelSupport
 
 /// The commands of the bot itself.
-public struct BuiltinsModule: BotModule {
-    public let name = "builtins"
+package struct BuiltinsModule: BotModule {
+    package let name = "builtins"
     let overview: any HostOverview
     let log: any AuditLog
 
-    public init(overview: any HostOverview, audit: any AuditLog) {
+    package init(overview: any HostOverview, audit: any AuditLog) {
         self.overview = overview
         log = audit
     }
 
     /// Those that take nothing after their name.
-    public static let bareNames: Set = ["whoami", "status", "uptime", "version"]
+    package static let bareNames: Set = ["whoami", "status", "uptime", "version"]
 
     /// What no other module's command may be called.
-    public static let names = ["help", "whoami", "status", "uptime", "version", "acl", "audit"]
+    package static let names = ["help", "whoami", "status", "uptime", "version", "acl", "audit"]
 
-    public var commands: [Command] {
+    package var commands: [Command] {
         [
             Command("help", usage: "[command]", summary: "What I can do, or more about one command.") { help(for: $0) },
             bare("whoami", "Who and where you are, as access rules see it.") { whoami($0) },

@@ -1,11 +1,11 @@
 import Foundation
 import Logging
-public import PetrelKit
+package import PetrelKit
 import PetrelSupport
 import StackStormClient
 
 /// Which alias a line would run.
-public enum AliasExplanation: Sendable {
+package enum AliasExplanation: Sendable {
     case matched(ref: String, format: String, parameters: [(name: String, value: String?)])
     /// A verb of Petrel's own, such as `status`.
     case verb(String)
@@ -14,7 +14,7 @@ public enum AliasExplanation: Sendable {
 
 extension StackStormModuleSettings {
     /// The part of a line that names an alias of this instance; nil where it is for somebody else.
-    public func aliasLine(of text: String) -> String? {
+    package func aliasLine(of text: String) -> String? {
         if prefix.isEmpty { return text }
         let (word, rest) = text.firstWord
         return Command.key(word) == Command.key(prefix) ? rest : nil
@@ -23,7 +23,7 @@ extension StackStormModuleSettings {
     /// Matches against the table of the last sync, or asks StackStorm where there is none.
     /// - Parameter storage: the module's own, opened to read.
     /// - Returns: the alias, and what the line was read as, which access rules judge.
-    public func explain(
+    package func explain(
         _ line: String, storage: (any Storage)?
     ) async throws -> (alias: AliasExplanation, parsed: ParsedLine) {
         let aliases: [Alias]

@@ -1,11 +1,11 @@
 import Foundation
 import Logging
-public import PetrelKit
-public import PetrelSupport
+package import PetrelKit
+package import PetrelSupport
 import StackStormClient
 
 /// `POST /chatops/message`: the same payload as an announcement, for scripts, with a bearer secret.
-public struct ChatopsWebhook: WebRoutes {
+package struct ChatopsWebhook: WebRoutes {
     private let announcer: Announcer
     private let storage: any Storage
     private let secret: Secret?
@@ -17,7 +17,7 @@ public struct ChatopsWebhook: WebRoutes {
     ///   - format: how messages are written.
     ///   - allowsMentions: whether `<!channel>` and the like in them call people.
     ///   - defaultBackend: of places that several backends could have.
-    public init(
+    package init(
         host: some ModuleHost, secret: Secret?, format: ResultFormat = .text, allowsMentions: Bool = false,
         defaultBackend: String? = nil
     ) {
@@ -29,7 +29,7 @@ public struct ChatopsWebhook: WebRoutes {
         self.secret = secret
     }
 
-    public var routes: [WebRoute] {
+    package var routes: [WebRoute] {
         [WebRoute(.post, "/chatops/message") { await answer($0) }.refusing { refusal(of: $0) }]
     }
 

@@ -1,8 +1,8 @@
 public import PetrelKit
-public import StackStormClient
+package import StackStormClient
 
 extension StackStormError: ReplyError {
-    public var reply: String {
+    package var reply: String {
         if let setting {
             return
                 "StackStorm cannot be used: \(clause). Nothing was started; an administrator has to look at \(setting)."

@@ -1,12 +1,12 @@
-public import Foundation
-public import Logging
-public import PetrelKit
-public import PetrelSupport
+package import Foundation
+package import Logging
+package import PetrelKit
+package import PetrelSupport
 import StackStormClient
 
 /// The bridge to one StackStorm: aliases from chat, results back to chat.
-public final class StackStormModule: BotModule, StatusReporting, GaugeReporting {
-    public let name: String
+package final class StackStormModule: BotModule, StatusReporting, GaugeReporting {
+    package let name: String
     let settings: StackStormModuleSettings
     let client: StackStormClient
     let logger: Logger
@@ -37,7 +37,7 @@ public final class StackStormModule: BotModule, StatusReporting, GaugeReporting 
     /// - Parameters:
     ///   - logins: where people log in; needed where the settings say that they do.
     ///   - now: the time by which logins end.
-    public init(
+    package init(
         _ settings: StackStormModuleSettings, on loop: EventLoopExecutor = EventLoopExecutor(), logger: Logger,
         logins: (any LoginDesk)? = nil,
         now: @escaping @Sendable () -> Date = { .now },
@@ -54,7 +54,7 @@ public final class StackStormModule: BotModule, StatusReporting, GaugeReporting 
         wanted = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
     }
 
-    public var commands: [Command] {
+    package var commands: [Command] {
         let helpName = settings.helpName
         return [
             Command(
@@ -71,7 +71,7 @@ public final class StackStormModule: BotModule, StatusReporting, GaugeReporting 
         ] + accountCommands
     }
 
-    public var preparesItself: Bool { true }
+    package var preparesItself: Bool { true }
 
     /// Fetches the aliases before anybody asks for them; what was kept of the last run serves until then.
     private func prepare(_ host: some ModuleHost) async {
@@ -143,7 +143,7 @@ public final class StackStormModule: BotModule, StatusReporting, GaugeReporting 
         return MemoryRecords()
     }
 
-    public func run(_ host: some ModuleHost) async throws {
+    package func run(_ host: some ModuleHost) async throws {
         await prepare(host)
         await withTaskGroup { group in
             // A command that runs before the stream is there would have its result announced to nobody.
@@ -255,7 +255,7 @@ public final class StackStormModule: BotModule, StatusReporting, GaugeReporting 
 }
 
 extension StackStormModule {
-    public func status() -> [StatusLine] {
+    package func status() -> [StatusLine] {
         let sync = syncHealth.value
         let count = table.value?.aliases.count ?? 0
         let age = sync.lastSuccess.map { "synced \(($0.duration(to: .now)).inWords) ago" } ?? "never synced"
@@ -290,7 +290,7 @@ extension StackStormModule {
             "\(open.value?.count ?? 0) awaited, \(history.replayed) read from the history\(trouble)")
     }
 
-    public func gauges() -> [(name: String, labels: [(String, String)], value: Double)] {
+    package func gauges() -> [(name: String, labels: [(String, String)], value: Double)] {
         let labels = [("instance", name)]
         let health = stream.currentHealth
         let age = health.lastByte.map { $0.duration(to: .now) / .seconds(1) } ?? -1

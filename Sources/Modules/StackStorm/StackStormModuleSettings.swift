@@ -1,38 +1,38 @@
-public import Foundation
-public import PetrelKit
+package import Foundation
+package import PetrelKit
 import PetrelSupport
-public import StackStormClient
+package import StackStormClient
 
 /// One `stackstorm` section.
-public struct StackStormModuleSettings: Sendable {
-    public var client: StackStormSettings
+package struct StackStormModuleSettings: Sendable {
+    package var client: StackStormSettings
     /// What is typed before an alias; may be empty.
-    public var prefix = "st2"
+    package var prefix = "st2"
     /// Commands run with the first; all are listened to.
-    public var routes = ["errbot"]
-    public var interval = Duration.seconds(60)
+    package var routes = ["errbot"]
+    package var interval = Duration.seconds(60)
     /// How far back announcements that were missed are said.
-    public var replayWindow = Duration.seconds(86_400)
+    package var replayWindow = Duration.seconds(86_400)
     /// How long after its end an execution without a result is reported.
-    public var gracePeriod = Duration.seconds(60)
-    public var access = Access.standalone
+    package var gracePeriod = Duration.seconds(60)
+    package var access = Access.standalone
     /// Seconds that a login lasts, if StackStorm does not end it before.
-    public var sessionTTL = 3_600
-    public var secretsStore = SecretsStore.encrypted
+    package var sessionTTL = 3_600
+    package var secretsStore = SecretsStore.encrypted
     /// The backend of places that several backends could have; nil for none.
-    public var defaultBackend: String?
+    package var defaultBackend: String?
     /// How results and acknowledgements are written.
-    public var resultFormat = ResultFormat.text
+    package var resultFormat = ResultFormat.text
     /// Whether `<!channel>` and the like in them call people.
-    public var allowsMentions = false
+    package var allowsMentions = false
     var writer: ResultWriter { ResultWriter(format: resultFormat, allowsMentions: allowsMentions) }
     /// Where templates in what people write are refused.
-    public var templates = TemplatePolicy.workflows
+    package var templates = TemplatePolicy.workflows
     /// Who may write them all the same.
-    public var allowTemplates: Set<String> = []
+    package var allowTemplates: Set<String> = []
 
     /// StackStorm evaluates `{{ … }}`, `{% … %}` and `<% … %>` in what a workflow is given.
-    public enum TemplatePolicy: String, Sendable, CaseIterable {
+    package enum TemplatePolicy: String, Sendable, CaseIterable {
         /// Refused where the action is a workflow, or may be one.
         case workflows
         /// Refused in every command.
@@ -42,7 +42,7 @@ public struct StackStormModuleSettings: Sendable {
     }
 
     /// Whose StackStorm account a command runs with.
-    public enum Access: Sendable, Equatable {
+    package enum Access: Sendable, Equatable {
         /// The bot's.
         case standalone
         /// That of whoever runs it, after a login at this page.
@@ -53,22 +53,22 @@ public struct StackStormModuleSettings: Sendable {
     }
 
     /// Where people's credentials are kept.
-    public enum SecretsStore: String, Sendable, CaseIterable {
+    package enum SecretsStore: String, Sendable, CaseIterable {
         case memory
         /// What err-stackstorm calls its only store, which is one in memory.
         case cleartext
         case encrypted
     }
 
-    public init(client: StackStormSettings) {
+    package init(client: StackStormSettings) {
         self.client = client
     }
 
     /// The name of the module, which rules may name.
-    public var name: String { prefix.isEmpty ? "stackstorm" : prefix }
+    package var name: String { prefix.isEmpty ? "stackstorm" : prefix }
 
     /// Every command that this instance brings.
-    public var commandNames: [String] {
+    package var commandNames: [String] {
         [prefix] + ["help", "session_start", "session_end", "session_list", "session_cancel"].map(commandName)
     }
 
@@ -79,10 +79,10 @@ public struct StackStormModuleSettings: Sendable {
     func commandName(_ name: String) -> String { (prefix.isEmpty ? "st2" : prefix) + name }
 
     /// What people write to log in.
-    public var loginCommand: String { commandName("session_start") + " WORD" }
+    package var loginCommand: String { commandName("session_start") + " WORD" }
 
     /// With whose rights commands run, for people.
-    public var accountInWords: String {
+    package var accountInWords: String {
         let place = client.api.host(percentEncoded: false) ?? client.api.absoluteString
         switch (access, client.login) {
         case (.clientside, _): return "as themselves, once logged in to \(place)"
@@ -99,7 +99,7 @@ public struct StackStormModuleSettings: Sendable {
     var place: String { "\(client.auth.absoluteString) \(client.api.absoluteString)" }
 
     /// The page at which people log in; nil where nobody does.
-    public var loginPage: URL? {
+    package var loginPage: URL? {
         switch access {
         case .standalone: nil
         case .clientside(let page): page
@@ -108,14 +108,14 @@ public struct StackStormModuleSettings: Sendable {
     }
 
     /// Who acts as whom without a login; nil where that is not so.
-    public var impersonation: Impersonation? {
+    package var impersonation: Impersonation? {
         if case .impersonate(let impersonation, _) = access { impersonation } else { nil }
     }
 
     /// Credentials of people are held.
-    public var holdsCredentials: Bool { access != .standalone }
+    package var holdsCredentials: Bool { access != .standalone }
 
-    public init(_ section: SettingsSection, environment: [String: String]) {
+    package init(_ section: SettingsSection, environment: [String: String]) {
         client = StackStormSettings(
             auth: section.url("auth_url", default: "http://localhost:9100/v1"),
             api: section.url("api_url", default: "http://localhost:9101/v1"),

@@ -3,11 +3,11 @@ import PetrelSupport
 import StackStormClient
 
 /// Which StackStorm account is whose, where nobody logs in.
-public struct Impersonation: Sendable, Equatable {
+package struct Impersonation: Sendable, Equatable {
     /// The accounts of people, by `BACKEND/ID`.
-    public var users: [String: String] = [:]
+    package var users: [String: String] = [:]
     /// Whoever is not among them is the user who has their id as nickname, with the backend as its origin.
-    public var usesNicknames = false
+    package var usesNicknames = false
 
     /// As whom somebody acts; nil where nothing says so.
     func person(_ owner: Identity) -> Impersonated? {

@@ -2,7 +2,7 @@ import PetrelKit
 import PetrelSupport
 
 /// How the texts of StackStorm's aliases are written.
-public enum ResultFormat: String, Sendable, CaseIterable {
+package enum ResultFormat: String, Sendable, CaseIterable {
     /// Every character stands.
     case text
     /// CommonMark, as err-stackstorm shows it.

@@ -1,15 +1,16 @@
 import Foundation
-public import PetrelSupport
+import PetrelKit
+package import PetrelSupport
 
 /// What somebody shows on the login page to prove who they are.
-public enum LoginProof: Sendable {
+package enum LoginProof: Sendable {
     case password(name: String, password: Secret)
     case token(Secret)
     case apiKey(Secret)
 }
 
 /// The outcome of a proof. The texts are for the page.
-public enum LoginVerdict: Sendable {
+package enum LoginVerdict: Sendable {
     /// The proof is good. Nothing begins before the page has named both accounts and been told to go on.
     case proven(ProvenLogin)
     /// The proof is wrong: one try is used up.
@@ -19,15 +20,15 @@ public enum LoginVerdict: Sendable {
 }
 
 /// A login that is proven and waits for its confirmation.
-public struct ProvenLogin: Sendable {
+package struct ProvenLogin: Sendable {
     /// The account that was proven, for people.
-    public var account: String
+    package var account: String
     /// Begins the login; returns a text for the page. Called at most once, and not where the login was withdrawn meanwhile.
-    public var begin: @Sendable (_ origin: String) async -> String
+    package var begin: @Sendable (_ origin: String) async -> String
     /// Called instead where the person at the page says that the chat account is not theirs.
-    public var decline: @Sendable (_ origin: String) async -> Void
+    package var decline: @Sendable (_ origin: String) async -> Void
 
-    public init(
+    package init(
         account: String, begin: @escaping @Sendable (_ origin: String) async -> String,
         decline: @escaping @Sendable (_ origin: String) async -> Void
     ) {
@@ -38,7 +39,7 @@ public struct ProvenLogin: Sendable {
 }
 
 /// What happens to a login link.
-public enum LoginEvent: String, Sendable {
+package enum LoginEvent: String, Sendable {
     case opened
     /// Somebody tried to open it a second time. Told once.
     case openedAgain
@@ -48,18 +49,18 @@ public enum LoginEvent: String, Sendable {
 }
 
 /// A login that somebody asked for in chat.
-public struct LoginRequest: Sendable {
+package struct LoginRequest: Sendable {
     /// Whose login this is: a later request takes the place of this one.
-    public var key: String
+    package var key: String
     /// For people: `@alice on slack`.
-    public var person: String
+    package var person: String
     /// What the person chose in chat, and says again on the page.
-    public var word: Secret
-    public var check: @Sendable (LoginProof) async -> LoginVerdict
+    package var word: Secret
+    package var check: @Sendable (LoginProof) async -> LoginVerdict
     /// Told of everything that happens to the link, and from which address.
-    public var happened: @Sendable (_ event: LoginEvent, _ origin: String) async -> Void
+    package var happened: @Sendable (_ event: LoginEvent, _ origin: String) async -> Void
 
-    public init(
+    package init(
         key: String, person: String, word: Secret, check: @escaping @Sendable (LoginProof) async -> LoginVerdict,
         happened: @escaping @Sendable (_ event: LoginEvent, _ origin: String) async -> Void
     ) {
@@ -73,11 +74,11 @@ public struct LoginRequest: Sendable {
 
 extension LoginRequest {
     /// The fewest Unicode scalars of a word, as words are compared.
-    public static let shortestWord = 8
+    package static let shortestWord = 8
 
     /// A word as words are compared: composed (NFC), with plain quotes and single spaces, none at its ends. A phone and
     /// a keyboard write the same word differently.
-    public static func plain(_ word: String) -> Secret {
+    package static func plain(_ word: String) -> Secret {
         var text = String.UnicodeScalarView()
         for part in word.unicodeScalars.split(whereSeparator: \.properties.isWhitespace) {
             if !text.isEmpty { text.append(" ") }
@@ -88,7 +89,7 @@ extension LoginRequest {
 }
 
 /// Where one-time logins are prepared. The page that carries them out is PetrelWeb's.
-public protocol LoginDesk: Sendable {
+package protocol LoginDesk: Sendable {
     /// How long a link is good for.
     var lifetime: Duration { get }
     /// Prepares a login; returns what identifies it, for the fragment of a link. Throws ``Refusal`` when too many wait.

@@ -15,7 +15,7 @@ package struct LoginPage: WebRoutes {
         contents = try Self.files.map { name, type in
             let path = folder + "/" + name
             guard let data = FileManager.default.contents(atPath: path) else {
-                throw WebFailure(message: "web.html: the login page lacks \(path)")
+                throw LoginPageFailure(message: "web.html: the login page lacks \(path)")
             }
             return (name, type, Array(data))
         }
@@ -25,12 +25,16 @@ package struct LoginPage: WebRoutes {
         contents.flatMap { name, type, body in
             let route = { (path: String) in
                 WebRoute(.get, path, bodyLimit: 0) { _ in
-                    var headers = SecurityHeaders.all
-                    headers["content-type"] = type
-                    return WebResponse(status: 200, headers: headers, body: body)
+                    WebResponse(status: 200, headers: ["content-type": type], body: body)
                 }
             }
             return name == "index.html" ? [route("/"), route("/index.html")] : [route("/" + name)]
         }
     }
+}
+
+/// The login page that the configuration names is not whole.
+package struct LoginPageFailure: Error, CustomStringConvertible {
+    package var message: String
+    package var description: String { message }
 }

@@ -1,4 +1,4 @@
-import ArgumentParser
+package import ArgumentParser
 import Foundation
 import PetrelCore
 import PetrelKit
@@ -8,19 +8,11 @@ import PetrelWeb
 import ServiceLifecycle
 import StackStormClient
 
-@main
-enum Program {
-    static func main() async {
-        // What is closed would be given to the next file that is opened, and that be written to.
-        for descriptor in STDIN_FILENO...STDERR_FILENO where fcntl(descriptor, F_GETFD) < 0 {
-            _ = open("/dev/null", O_RDWR)
-        }
-        await Petrel.main()
-    }
-}
+/// The command line.
+package struct Petrel: AsyncParsableCommand {
+    package init() {}
 
-struct Petrel: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(
+    package static let configuration = CommandConfiguration(
         abstract: "A ChatOps bot for StackStorm: nothing is lost, every decision can be explained.",
         version: PetrelApp.version,
         subcommands: [

@@ -1,4 +1,4 @@
-package import PetrelKit
+import PetrelKit
 package import PetrelSupport
 
 /// The desk at which chat and page meet.

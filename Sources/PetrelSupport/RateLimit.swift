@@ -1,8 +1,5 @@
-import PetrelKit
-import PetrelSupport
-
 /// How often each address may ask: a bucket of requests that fills again with time. A value that is told the time.
-struct RateLimit {
+public struct RateLimit: Sendable {
     private struct Bucket {
         var left: Double
         var at: ContinuousClock.Instant
@@ -17,14 +14,14 @@ struct RateLimit {
     ///   - burst: requests at once.
     ///   - perSecond: requests that come back in a second.
     ///   - capacity: addresses that are remembered.
-    init(burst: Int, perSecond: Double, capacity: Int = 10_000) {
+    public init(burst: Int, perSecond: Double, capacity: Int = 10_000) {
         self.burst = Double(burst)
         self.perSecond = perSecond
         self.capacity = capacity
     }
 
     /// Nil where the request may pass; else the seconds after which one will.
-    mutating func take(_ address: String, at now: ContinuousClock.Instant) -> Int? {
+    public mutating func take(_ address: String, at now: ContinuousClock.Instant) -> Int? {
         let key = IPNetwork.key(of: address)
         if buckets[key] == nil, buckets.count >= capacity { forget(at: now) }
         var bucket = buckets[key] ?? Bucket(left: burst, at: now)

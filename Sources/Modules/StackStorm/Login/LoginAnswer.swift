@@ -72,7 +72,7 @@ struct LoginAnswer: Error {
         var object = more
         object["outcome"] = .string(outcome.rawValue)
         object["message"] = .string(message)
-        var headers = headers.merging(SecurityHeaders.all) { own, _ in own }
+        var headers = headers
         headers["content-type"] = "application/json"
         // A dictionary of texts and numbers always encodes.
         let body = (try? JSONValue.encode(JSONValue.object(object))) ?? []

@@ -2,7 +2,7 @@ import PetrelKit
 import PetrelSupport
 import Testing
 
-@testable import PetrelWeb
+@testable import StackStormModule
 
 @Suite struct LoginBookTests {
     private static let start = ContinuousClock.now

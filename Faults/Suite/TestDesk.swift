@@ -1,14 +1,15 @@
-public import PetrelKit
-public import PetrelSupport
+import PetrelKit
+package import PetrelSupport
+package import StackStormModule
 
 /// The desk without its page: a test says what somebody would enter there.
-public final class TestDesk: LoginDesk {
-    public let requests = Locked<[LoginRequest]>([])
-    public let lifetime = Duration.seconds(600)
+package final class TestDesk: LoginDesk {
+    package let requests = Locked<[LoginRequest]>([])
+    package let lifetime = Duration.seconds(600)
 
-    public init() {}
+    package init() {}
 
-    public func prepare(_ request: LoginRequest) throws -> Secret {
+    package func prepare(_ request: LoginRequest) throws -> Secret {
         Secret(
             requests.withLock { requests in
                 requests.append(request)
@@ -16,12 +17,12 @@ public final class TestDesk: LoginDesk {
             })
     }
 
-    public func withdraw(_ key: String) -> Bool { false }
+    package func withdraw(_ key: String) -> Bool { false }
 
     /// Does what the page does with a good proof and a confirmation, unless `isWithdrawn`; `agrees` is what the person
     /// answers. Throws where nobody has asked for a link.
     @discardableResult
-    public func enter(_ proof: LoginProof, isWithdrawn: Bool = false, agrees: Bool = true) async throws -> LoginVerdict
+    package func enter(_ proof: LoginProof, isWithdrawn: Bool = false, agrees: Bool = true) async throws -> LoginVerdict
     {
         guard let request = requests.value.last else { throw Refusal("Nobody has asked for a login.") }
         let verdict = await request.check(proof)
