@@ -16,6 +16,7 @@ let metrics: Target.Dependency = .product(name: "CoreMetrics", package: "swift-m
 let lifecycle: Target.Dependency = .product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
 let hummingbird: Target.Dependency = .product(name: "Hummingbird", package: "hummingbird")
 let nio: Target.Dependency = .product(name: "NIOCore", package: "swift-nio")
+let argumentParser: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
 let httpTypes: Target.Dependency = .product(name: "HTTPTypes", package: "swift-http-types")
 
 func target(_ name: String, _ path: String? = nil, _ dependencies: [Target.Dependency]) -> Target {
@@ -101,6 +102,7 @@ let package = Package(
             "StackStormSimulator", nil,
             [
                 "PetrelKit", "PetrelSupport", "StackStormClient", log, lifecycle, hummingbird, nio, httpTypes,
+                argumentParser,
                 .product(name: "NIOHTTPTypes", package: "swift-nio-extras"),
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
             ]),
@@ -146,14 +148,17 @@ let package = Package(
         target(
             "PetrelApp", nil,
             [
-                "PetrelKit", "PetrelSupport", "PetrelCore", "PetrelStore", "PetrelWeb", "StackStormClient",
-                "StackStormSimulator", "TextBackend", "SlackBackend", "XMPPBackend", "StackStormModule",
-                "BuiltinsModule", log, metrics, lifecycle,
+                "PetrelKit", "PetrelSupport", "PetrelCore", "PetrelStore", "PetrelWeb", log, metrics, lifecycle,
                 .target(name: "CMalloc", condition: .when(platforms: [.linux])),
-                .product(name: "UnixSignals", package: "swift-service-lifecycle"),
-                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "UnixSignals", package: "swift-service-lifecycle"), argumentParser,
             ]),
-        .executableTarget(name: "petrel", dependencies: ["PetrelApp"], swiftSettings: settings),
+        .executableTarget(
+            name: "petrel",
+            dependencies: [
+                "PetrelApp", "SlackBackend", "TextBackend", "XMPPBackend", "BuiltinsModule", "StackStormModule",
+                "StackStormSimulator",
+            ],
+            swiftSettings: settings),
         tests(
             "StackStormClientTests",
             [
@@ -227,15 +232,14 @@ let package = Package(
             ]),
         .executableTarget(
             name: "petrel-faults",
-            dependencies: ["FaultSuite", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+            dependencies: ["FaultSuite", argumentParser],
             path: "Faults/Command", swiftSettings: settings),
         // Replays corpora; Scripts/fuzz builds it with libFuzzer instead.
         .executableTarget(
             name: "petrel-fuzz",
             dependencies: [
-                "PetrelKit", "PetrelSupport", "PetrelCore", "StackStormClient", "StackStormModule", "SlackBackend",
-                "XMPPBackend", log,
-                metrics,
+                "PetrelKit", "PetrelSupport", "PetrelCore", "PetrelApp", "StackStormClient", "StackStormModule",
+                "BuiltinsModule", "SlackBackend", "TextBackend", "XMPPBackend", log, metrics,
             ],
             path: "Fuzz/Sources", swiftSettings: settings),
         tests(

@@ -36,11 +36,11 @@ extension Bench {
         guard let nowhere = URL(string: "http://127.0.0.1:9/") else { fatalError("an address is none") }
         let settings = StackStormModuleSettings(
             client: StackStormSettings(auth: nowhere, api: nowhere, stream: nowhere, login: .apiKey(Secret("bench"))))
-        let module = try StackStormModule(settings, logger: Logger(label: "bench") { _ in SwiftLogNoOpLogHandler() })
-        let access = try TestHost([]).access(for: module.name)
-        try await access.storage.records("aliases").replaceAll(
+        let host = try TestHost([]).access(for: settings.name)
+        let module = try StackStormModule(settings, host: host)
+        try await host.storage.records("aliases").replaceAll(
             with: aliases.map { ($0.ref, try JSONValue.encode($0)) })
-        let run = Task { try await module.run(access) }
+        let run = Task { try await module.run() }
         defer { run.cancel() }
         while module.commands.first?.lines?().isEmpty != false { try await Task.sleep(for: .milliseconds(10)) }
         return try body(module)

@@ -87,8 +87,7 @@ extension FaultSuite {
         }
         var outcome = Outcome(name)
         try await House.with(stackStorm) { settings in
-            let module = try StackStormModule(StackStormModuleSettings(client: settings), logger: House.logger)
-            try await TestHost([backend]).run([module]) {
+            try await TestHost([backend]).run({ [try $0.module(StackStormModuleSettings(client: settings))] }) {
                 await stackStorm.untilHeard()
                 await stackStorm.untilRequested("GET /api/v1/executions", times: 1)
                 for number in 0..<rate {

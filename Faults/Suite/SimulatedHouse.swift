@@ -1,7 +1,6 @@
 package import Foundation
-package import Logging
 import PetrelKit
-import PetrelTesting
+package import PetrelTesting
 import StackStormClient
 package import StackStormModule
 package import StackStormSimulator
@@ -11,11 +10,12 @@ package import StackStormSimulator
 package struct SimulatedHouse: Sendable {
     package let stackStorm: SimulatedStackStorm
     package let desk: TestDesk
-    package let module: StackStormModule
+    /// Makes the module on a host.
+    package let module: @Sendable (TestHost) throws -> StackStormModule
 
     /// - Parameter page: where people log in, where each acts as themselves.
     package static func run(
-        page: URL? = nil, logger: Logger,
+        page: URL? = nil,
         change: @Sendable @escaping (inout StackStormModuleSettings) -> Void = { _ in },
         _ body: @Sendable @escaping (SimulatedHouse) async throws -> Void
     ) async throws {
@@ -25,8 +25,9 @@ package struct SimulatedHouse: Sendable {
             var settings = StackStormModuleSettings(client: client)
             if let page { settings.access = .clientside(page) }
             change(&settings)
-            let module = try StackStormModule(settings, logger: logger, logins: desk)
-            try await body(SimulatedHouse(stackStorm: stackStorm, desk: desk, module: module))
+            let final = settings
+            try await body(
+                SimulatedHouse(stackStorm: stackStorm, desk: desk) { try $0.module(final, logins: desk) })
         }
     }
 }

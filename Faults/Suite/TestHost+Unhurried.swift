@@ -1,7 +1,9 @@
+package import Foundation
 package import Logging
 package import PetrelCore
 package import PetrelKit
 package import PetrelTesting
+package import StackStormModule
 
 extension Delivery.Limits {
     /// For tests that compare texts: on a slow machine they come late, and do not say so.
@@ -13,6 +15,14 @@ extension Delivery.Limits {
 }
 
 extension TestHost {
+    /// Makes a module of StackStorm on this host.
+    package func module(
+        _ settings: StackStormModuleSettings, logins: (any LoginDesk)? = nil,
+        now: @escaping @Sendable () -> Date = { .now }
+    ) throws -> StackStormModule {
+        try StackStormModule(settings, host: access(for: settings.name), logins: logins, now: now)
+    }
+
     /// A host whose texts are the same on a slow machine.
     package static func unhurried(
         _ backend: any ChatBackend, _ policy: Dispatcher.Policy = Dispatcher.Policy(), store: TestStore? = nil,

@@ -1,8 +1,13 @@
+import BuiltinsModule
 import CoreMetrics
 import Foundation
 import Logging
+import PetrelApp
 import PetrelKit
 import PetrelSupport
+import SlackBackend
+import TextBackend
+import XMPPBackend
 
 @testable import PetrelCore
 @testable import StackStormClient
@@ -126,15 +131,19 @@ private let fuzzAccess: AccessControl = {
     return AccessControl(rules: [AccessRule(index: 0, command: "*", modules: ["st2"], limits: limits)])
 }()
 
-/// Every mistake is told, and none stops the process.
+private let fuzzCatalog = Catalog(
+    backends: [SlackPlugIn.self, TextPlugIn.self, XMPPPlugIn.self],
+    modules: [BuiltinsPlugIn.self, StackStormPlugIn.self])
+
+/// Every mistake is reported, and none stops the process.
 func fuzzSettings(_ bytes: [UInt8]) {
-    let read = try? SettingsSection.root(
-        of: Data(bytes), file: "fuzz.json", folder: URL(fileURLWithPath: "/"), environment: [:])
-    guard let (root, context) = read else { return }
-    _ = CoreSettings(root)
-    for section in root.sections("stackstorm") { _ = StackStormModuleSettings(section, environment: [:]) }
-    root.finish()
-    for problem in context.problems { require(!problem.message.isEmpty, "a mistake without a word: \(problem)") }
+    do {
+        _ = try Configuration.read(
+            Data(bytes), file: "fuzz.json", folder: URL(fileURLWithPath: "/"), environment: [:], fuzzCatalog)
+    } catch {
+        require(!error.problems.isEmpty, "a refusal without a reason")
+        for problem in error.problems { require(!problem.message.isEmpty, "a mistake without a message: \(problem)") }
+    }
 }
 
 /// Whatever StackStorm announces, either somebody is told or the log says why not; and what cannot be read costs no more
@@ -148,8 +157,9 @@ func fuzzPayloads(_ bytes: [UInt8]) {
         checkDamage(to: value, seed: bytes)
     }
     checkNeighbours(of: bytes)
-    let host = FuzzHost()
-    let announcer = Announcer(host: host)
+    let announcer = Announcer(
+        chat: FuzzChat(), places: FuzzPlaces(), ledger: FuzzLedger(), metrics: NOOPMetricsHandler.instance,
+        logger: silent)
     announcer.announce(ServerSentEvent(name: "st2.announcement__fuzz", data: bytes))
     let answer = StackStormResponse(status: 200, headers: [:], body: Data(bytes))
     _ = try? answer.list()
@@ -262,35 +272,34 @@ extension JSONValue {
     }
 }
 
+/// A chat that takes everything and does nothing.
+private struct FuzzChat: Speaking {
+    func say(_ reply: Reply, at address: Address, _ receipt: Receipt) throws {
+        require(!address.place.id.isEmpty, "a reply to nobody")
+    }
+
+    func replace(_ handle: String, with reply: Reply, on backend: String) {}
+
+    func tellAdmins(_ text: String) {}
+}
+
+/// Places of one backend, on which nobody was seen.
+private struct FuzzPlaces: PlaceFinding {
+    func route(_ name: String, in backend: String?, orElse fallback: String?) -> Route {
+        .to(Address(backend: "fuzz", place: name.hasPrefix("@") ? .direct(name) : .room(name)))
+    }
+
+    func person(named name: String, on backend: String) -> Person? { nil }
+
+    func room(named name: String, on backend: String) -> Room? { nil }
+}
+
 /// A ledger that forgets.
-private struct FuzzStorage: Storage, Ledger {
-    func records(_ collection: String) -> any RecordCollection { fatalError("nothing is stored") }
-    func sealed(_ collection: String) -> any RecordCollection { fatalError("nothing is stored") }
-    var ledger: any Ledger { self }
-    func written() async -> Bool { true }
+private struct FuzzLedger: Ledger {
     func last() async throws -> Int64 { 0 }
     func unsaid(among entries: [LedgerEntry]) async throws -> [LedgerEntry] { entries }
     func note(_ entry: LedgerEntry) {}
     func forget(through number: Int64, heardThrough heard: Int64) async throws {}
 }
 
-/// A host that takes everything and does nothing.
-private struct FuzzHost: ModuleHost {
-    func ready() {}
-    func publish(_ commands: [Command]) {}
-    func say(_ reply: Reply, at address: Address, _ receipt: Receipt) throws {
-        require(!address.place.id.isEmpty, "a reply to nobody")
-    }
-    func replace(_ handle: String, with reply: Reply, on backend: String) {}
-    func tellAdmins(_ text: String) {}
-    func route(_ name: String, in backend: String?, orElse fallback: String?) -> Route {
-        .to(Address(backend: "fuzz", place: name.hasPrefix("@") ? .direct(name) : .room(name)))
-    }
-    var storage: any Storage { FuzzStorage() }
-    var overview: any HostOverview { fatalError("nothing is asked") }
-    var audit: any AuditLog { fatalError("nothing is recorded") }
-    var metrics: any MetricsFactory { NOOPMetricsHandler.instance }
-    var logger: Logger { Self.silent }
-
-    private static let silent = Logger(label: "fuzz") { _ in SwiftLogNoOpLogHandler() }
-}
+private let silent = Logger(label: "fuzz") { _ in SwiftLogNoOpLogHandler() }

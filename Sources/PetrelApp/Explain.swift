@@ -1,11 +1,9 @@
 import ArgumentParser
-import BuiltinsModule
 import Foundation
 import PetrelCore
 import PetrelKit
 import PetrelStore
 import PetrelSupport
-import StackStormModule
 
 struct Explain: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -48,24 +46,35 @@ struct Explain: AsyncParsableCommand {
         let whole = CommandText(line).text
         let message = ChatMessage(id: "", sender: person, room: place, text: line)
         let text = core.prefixes.strip(whole, from: message) ?? whole
-        let match = try PetrelApp.commands(of: configuration).find(text)
+        let match = try Bot.commands(of: configuration).find(text)
         let on = try backend == nil ? named ?? chosenBackend(configuration) : chosenBackend(configuration)
         var question =
             match?.parsed().question(by: person, in: place, on: on)
             ?? AccessControl.Question(
                 person: person, room: place, backend: on, module: "", lines: [CommandText.line(of: text)])
-        let settings = configuration.stackStorms.first { $0.name == match?.entry.module }
-        var alias: AliasExplanation?
-        if let settings, let match, match.entry.command.name == settings.prefix {
-            let store = try? Store(readingOnly: core.store.path)
-            let (found, parsed) = try await settings.explain(
-                match.arguments, storage: store?.storage(for: settings.name))
-            alias = found
-            question = CommandTable.Parsed(match: match, line: parsed).question(by: person, in: place, on: on)
+        let explanation = try await explained(match, configuration)
+        if let match, let explanation {
+            question = CommandTable.Parsed(match: match, line: explanation.parsed).question(
+                by: person, in: place, on: on)
         }
         return Explanation(
-            command: question.lines[0], decision: configuration.policy.access.decide(question), alias: alias,
-            botCommand: alias == nil ? match?.entry.command.name : nil, isCommand: match != nil)
+            command: question.lines[0], decision: configuration.policy.access.decide(question),
+            module: match?.entry.module, name: match?.entry.command.name, more: explanation)
+    }
+
+    /// What the plug-in of the command says about the line.
+    private func explained(
+        _ match: CommandTable.Match?, _ configuration: Configuration
+    ) async throws -> LineExplanation? {
+        guard let match else { return nil }
+        let module = match.entry.module
+        let plugIn = configuration.modules.first { $0.outlines.contains { $0.name == module } }
+        guard let plugIn = plugIn as? any LineExplaining else { return nil }
+        let path = configuration.core.store.path
+        // A first run has no store yet.
+        let store = FileManager.default.fileExists(atPath: path) ? try Store(readingOnly: path) : nil
+        return try await plugIn.explain(
+            match.arguments, of: match.entry.command.name, in: module, storage: store?.storage(for: module))
     }
 
     /// `slack/#ops`: the room, and its backend.
@@ -96,49 +105,33 @@ struct Explain: AsyncParsableCommand {
 struct Explanation {
     var command: String
     var decision: AccessDecision
-    var alias: AliasExplanation?
-    /// A command of Petrel's own.
-    var botCommand: String?
-    /// Something answers to the line.
-    var isCommand: Bool
+    /// The module and the name of the command; nil where no command has that name.
+    var module: String?
+    var name: String?
+    /// What the module's plug-in says.
+    var more: LineExplanation?
 
-    private var isAllowed: Bool { isCommand && decision.isAllowed }
-    private var reason: String { isCommand ? decision.reason : "no command is called that" }
+    private var isAllowed: Bool { module != nil && decision.isAllowed }
+    private var reason: String { module != nil ? decision.reason : "no command is called that" }
 
     var text: String {
-        var lines = ["command   \(command)", "allowed   \(isAllowed ? "yes" : "no")"]
-        lines.append("rule      " + (decision.rule.map { "access_controls[\($0.index)] “\($0.command)”" } ?? "none"))
-        lines.append("reason    \(reason)")
-        switch alias {
-        case nil:
-            lines.append(
-                "alias     none: " + (botCommand.map { "this is the bot's own “\($0)”" } ?? "no command is called that")
-            )
-        case .matched(let ref, let format, let parameters):
-            lines += ["alias     \(ref)", "format    \(format)"]
-            lines += parameters.map { "parameter \($0.name) = \($0.value ?? "null")" }
-        case .verb(let verb): lines.append("alias     none: this is Petrel's own “\(verb)” for StackStorm")
-        case .failed(let reason): lines.append("alias     none: \(reason)")
-        }
-        return lines.map { Printable.line($0) }.joined(separator: "\n")
+        var rows = [("command", command), ("allowed", isAllowed ? "yes" : "no")]
+        rows.append(("rule", decision.rule.map { "access_controls[\($0.index)] “\($0.command)”" } ?? "none"))
+        rows.append(("reason", reason))
+        if let module, let name { rows.append(("module", name.isEmpty ? module : "\(module) (\(name))")) }
+        rows += (more?.rows ?? []).map { ($0.label, $0.text) }
+        return rows.map { label, text in
+            Printable.line(label.padding(toLength: max(10, label.count + 1), withPad: " ", startingAt: 0) + text)
+        }.joined(separator: "\n")
     }
 
     var json: String {
         var object: [String: JSONValue] = [
             "allowed": .bool(isAllowed), "rule": decision.rule.map { .integer($0.index) } ?? .null,
             "reason": .string(reason), "command": .string(command),
-            "alias": .null, "format": .null, "parameters": .null,
+            "module": module.map { .string($0) } ?? .null,
         ]
-        switch alias {
-        case nil: break
-        case .matched(let ref, let format, let parameters):
-            object["alias"] = .string(ref)
-            object["format"] = .string(format)
-            object["parameters"] = .object(
-                Dictionary(parameters.map { ($0.name, $0.value.map { .string($0) } ?? .null) }) { _, last in last })
-        case .verb(let verb): object["verb"] = .string(verb)
-        case .failed(let reason): object["alias_reason"] = .string(reason)
-        }
+        object.merge(more?.fields ?? [:]) { own, _ in own }
         return JSONValue.object(object).prettyText
     }
 }

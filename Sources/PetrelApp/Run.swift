@@ -19,7 +19,7 @@ struct Run: AsyncParsableCommand {
     func run() async throws {
         Memory.setUp()
         do {
-            let options = RunOptions(linger: linger)
+            let options = LaunchOptions(linger: linger)
             let configuration = try Configuration.read(file.config, options: options)
             for warning in configuration.warnings { ExitStatus.say("warning: \(warning)") }
             let core = configuration.core
@@ -30,11 +30,11 @@ struct Run: AsyncParsableCommand {
                 later: loop.after)
             if let news = try store.checkKey() { ExitStatus.say(news) }
             if configuration.needsKey { try store.needKey() }
-            let path = file.config
-            let app = try PetrelApp.build(configuration, store: store, log: log, on: loop) { host in
-                Self.reload(path, over: configuration, host, log)
+            let (path, catalog) = (file.config, Catalog.current)
+            let bot = try Bot.build(configuration, store: store, log: log, on: loop) { host in
+                Self.reload(path, catalog, over: configuration, host, log)
             }
-            try await app.run()
+            try await bot.run()
             try store.close()
             // What was logged last.
             StandardStream.error.write("", within: .seconds(2))
@@ -45,12 +45,12 @@ struct Run: AsyncParsableCommand {
 
     /// Takes over what can change while running. A bad file changes nothing.
     private static func reload(
-        _ path: String, over running: Configuration, _ host: Host, _ log: LineLogHandler.Control
+        _ path: String, _ catalog: Catalog, over running: Configuration, _ host: Host, _ log: LineLogHandler.Control
     ) {
         do {
-            let configuration = try Configuration.read(path)
+            let configuration = try Configuration.read(path, catalog)
             // Rules are for the modules that run, not for those that a restart would bring.
-            host.dispatcher.update(configuration.core.policy(modules: running.modules))
+            host.dispatcher.update(configuration.core.policy(modules: running.moduleNames))
             log.set(level: configuration.core.logLevel, format: configuration.core.logFormat)
             host.note(
                 "The configuration was read again: access rules, administrators, prefixes, limits and the log are as it says."

@@ -35,7 +35,7 @@ extension AuditEntry {
 extension Dispatcher {
     func invocation(
         of call: CommandTable.Parsed, _ message: ChatMessage, _ address: Address, _ policy: Policy,
-        _ overview: any HostOverview, _ entry: UUID
+        _ entry: UUID
     ) -> Invocation {
         Invocation(
             message: message, address: address,
@@ -43,7 +43,6 @@ extension Dispatcher {
             command: call.match.entry.command.name, arguments: call.match.arguments, parsed: call.line?.value,
             line: call.match.lines[0],
             prefix: policy.prefixes.prefix, isAdmin: policy.access.isAdmin(message.sender, on: address.backend),
-            overview: overview,
             started: { [audit] execution, line in audit.started(execution, line: line, by: entry) },
             say: { [delivery] reply in delivery.answer(reply, to: address) })
     }

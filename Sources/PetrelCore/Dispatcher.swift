@@ -83,8 +83,7 @@ package final class Dispatcher: Sendable {
     package var load: (running: Int, waiting: Int) { queue.withLock { ($0.runningCount, $0.waitingCount) } }
 
     /// Takes one message. Returns at once: what it asks for runs on its own.
-    /// - Parameter overview: what commands may see of the house.
-    package func receive(_ message: ChatMessage, from backend: String, overview: any HostOverview) {
+    package func receive(_ message: ChatMessage, from backend: String) {
         let policy = policy.value
         meters.received.increment()
         seen(message, backend)
@@ -114,7 +113,7 @@ package final class Dispatcher: Sendable {
                 Reply("\(Markdown.code(name)) takes nothing after it.", style: .markdown, kind: .error), to: message,
                 at: address)
         }
-        let invocation = invocation(of: call, message, address, policy, overview, entry)
+        let invocation = invocation(of: call, message, address, policy, entry)
         let handler = match.entry.command.handler
         admit(
             Job(message: message, address: address, command: match.entry.command.name) { try await handler(invocation) }
@@ -306,14 +305,5 @@ extension Dispatcher {
             refused = commands("refused")
             duration = CoreMetrics.Timer(label: "petrel_time_to_ack_seconds", dimensions: [], factory: factory)
         }
-    }
-}
-
-extension Duration {
-    /// Whole nanoseconds; what does not fit is the largest number.
-    package var nanoseconds: Int64 {
-        let (seconds, attoseconds) = components
-        let (product, overflow) = seconds.multipliedReportingOverflow(by: 1_000_000_000)
-        return overflow ? .max : product + attoseconds / 1_000_000_000
     }
 }

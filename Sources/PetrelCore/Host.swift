@@ -1,7 +1,7 @@
 package import CoreMetrics
 package import Logging
 package import PetrelKit
-package import PetrelSupport
+import PetrelSupport
 
 /// The house: what every module is handed, and what the command wires together.
 package final class Host: Sendable {
@@ -16,7 +16,8 @@ package final class Host: Sendable {
     private let router: PlaceRouter
     private let started = ContinuousClock.now
     private let reporters = Locked<[any StatusReporting]>([])
-    fileprivate let logger: Logger
+    private let gates = Locked<[String: Signal]>([:])
+    let logger: Logger
     private let adminRooms: [String]
 
     package init(
@@ -54,19 +55,30 @@ package final class Host: Sendable {
     /// Brings back what an earlier run saw; before any backend runs.
     package func restorePlaces(from storage: any Storage) async { await places.restore(from: storage, logger) }
 
-    func route(_ name: String, in backend: String? = nil, orElse fallback: String? = nil) -> Route {
-        router.route(name, in: backend, orElse: fallback)
-    }
-
     /// Takes one message from a backend.
     package func receive(_ message: ChatMessage, from backend: String) {
-        dispatcher.receive(message, from: backend, overview: self)
+        dispatcher.receive(message, from: backend)
     }
 
-    /// What one module sees of the house.
-    /// - Parameter readiness: opened when the module calls `ready()`.
-    package func access(for module: String, storage: any Storage, readiness: Signal = Signal()) -> some ModuleHost {
-        HostAccess(host: self, module: module, storage: storage, readiness: readiness)
+    /// Returns what one module is handed. It is made once for each module.
+    package func access(for module: String, storage: any Storage) -> ModuleHost {
+        let readiness = readiness(of: module)
+        var logger = logger
+        logger[metadataKey: "module"] = "\(module)"
+        return ModuleHost(
+            module: module,
+            commands: ModuleCommands(registry: registry, module: module, readiness: readiness, logger: logger),
+            chat: ModuleSpeech(host: self, module: module), places: router, rules: self, help: self, bot: self,
+            health: self, storage: storage, audit: dispatcher.audit, metrics: metrics, logger: logger)
+    }
+
+    /// Returns the signal that a module opens when it can serve people.
+    func readiness(of module: String) -> Signal {
+        gates.withLock { gates in
+            let gate = gates[module] ?? Signal()
+            gates[module] = gate
+            return gate
+        }
     }
 
     /// Something that whoever runs the bot should read.
@@ -89,7 +101,10 @@ package final class Host: Sendable {
         logger.warning("\(Markdown.readable(text))")
         for room in adminRooms {
             // One that nobody can decide on becomes a dead letter, which says why.
-            let address = if case .to(let address) = route(room) { address } else { Address.undecided(room) }
+            let address =
+                if case .to(let address) = router.route(room, in: nil, orElse: nil) { address } else {
+                    Address.undecided(room)
+                }
             guard Lane(backend: address.backend, place: address.place) != lane else { continue }
             delivery.answer(Reply(text, style: .markdown, kind: .error), to: address)
         }
@@ -98,11 +113,13 @@ package final class Host: Sendable {
     package func report(_ reporter: any StatusReporting) { reporters.withLock { $0.append(reporter) } }
 }
 
-extension Host: HostOverview {
+extension Host: BotDescribing {
     package var uptime: Duration { ContinuousClock.now - started }
 
     package var prefix: String { dispatcher.currentPolicy.prefixes.prefix }
+}
 
+extension Host: CommandListing {
     package func commands(for invocation: Invocation) -> [Command] {
         let message = invocation.message
         return dispatcher.visible(to: message.sender, in: message.room, on: invocation.address.backend)
@@ -112,7 +129,9 @@ extension Host: HostOverview {
         let message = invocation.message
         return dispatcher.shows(template, to: message.sender, in: message.room, on: invocation.address.backend)
     }
+}
 
+extension Host: Judging {
     package func decision(on line: String, by person: Person, in room: Room?, on backend: String) -> AccessDecision? {
         dispatcher.decision(on: line, by: person, in: room, on: backend)
     }
@@ -121,18 +140,14 @@ extension Host: HostOverview {
         dispatcher.verdict(on: line, for: invocation)
     }
 
-    package func person(named name: String, on backend: String) -> Person? {
-        places.person(named: name, on: backend)
-    }
-
-    package func room(named name: String, on backend: String) -> Room? { places.room(named: name, on: backend) }
-
     package func isListed(_ person: Person, on backend: String, in people: Set<String>) -> Bool {
         dispatcher.currentPolicy.access.isListed(person, on: backend, in: people)
     }
 
     package func masked(_ line: String) -> String { dispatcher.masked(line) }
+}
 
+extension Host: StatusReporting {
     package func status() -> [StatusLine] {
         let load = dispatcher.load
         let detail = "\(load.running) running, \(load.waiting) waiting, \(delivery.depth) replies to send"
@@ -140,27 +155,27 @@ extension Host: HostOverview {
     }
 }
 
-private struct HostAccess: ModuleHost {
-    let host: Host
+private struct ModuleCommands: CommandPublishing {
+    let registry: CommandRegistry
     let module: String
-    let storage: any Storage
     let readiness: Signal
-
-    var overview: any HostOverview { host }
-    var audit: any AuditLog { host.dispatcher.audit }
-    var metrics: any MetricsFactory { host.metrics }
-    var logger: Logger {
-        var logger = host.logger
-        logger[metadataKey: "module"] = "\(module)"
-        return logger
-    }
+    let logger: Logger
 
     func ready() { readiness.open() }
 
     func publish(_ commands: [Command]) {
-        for name in host.registry.publish(commands, from: module) {
-            logger.error("Another module has a command called “\(name)” already: this one cannot be called.")
+        for name in registry.publish(commands, from: module) {
+            logger.error("Another module already has a command “\(name)”; this one cannot be called.")
         }
+    }
+}
+
+private struct ModuleSpeech: Speaking {
+    let host: Host
+    let module: String
+
+    func say(_ reply: Reply, at address: Address, _ receipt: Receipt) throws {
+        try host.delivery.say(reply, to: address, receipt, of: module)
     }
 
     func replace(_ handle: String, with reply: Reply, on backend: String) {
@@ -168,13 +183,5 @@ private struct HostAccess: ModuleHost {
         editing.replace(handle, with: reply.cleaned.readable(for: editing.traits))
     }
 
-    func say(_ reply: Reply, at address: Address, _ receipt: Receipt) throws {
-        try host.delivery.say(reply, to: address, receipt, of: module)
-    }
-
     func tellAdmins(_ text: String) { host.tellAdmins(text) }
-
-    func route(_ name: String, in backend: String?, orElse fallback: String?) -> Route {
-        host.route(name, in: backend, orElse: fallback)
-    }
 }

@@ -1,18 +1,19 @@
 import Foundation
 package import Logging
 package import PetrelKit
-import PetrelSupport
+package import PetrelSupport
 import ServiceLifecycle
 
 /// Keeps a module running. Its failure stays its own.
-package final class ModuleService<Access: ModuleHost>: Service {
+package final class ModuleService: Service {
     private let module: any BotModule
-    private let access: Access
+    private let readiness: Signal
     private let logger: Logger
 
-    package init(_ module: any BotModule, access: Access, logger: Logger) {
+    /// - Parameter readiness: opened at the start for a module that does not prepare itself.
+    package init(_ module: any BotModule, readiness: Signal, logger: Logger) {
         self.module = module
-        self.access = access
+        self.readiness = readiness
         self.logger = logger
     }
 
@@ -23,12 +24,12 @@ package final class ModuleService<Access: ModuleHost>: Service {
     }
 
     private func keepRunning() async {
-        if !module.preparesItself { access.ready() }
+        if !module.preparesItself { readiness.open() }
         var policy = Backoff()
         var random = SystemRandomNumberGenerator()
         while !Task.isCancelled {
             do {
-                return try await module.run(access)
+                return try await module.run()
             } catch {
                 if Task.isCancelled { return }
                 let pause = policy.pause(using: &random)

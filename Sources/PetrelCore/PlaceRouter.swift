@@ -2,7 +2,7 @@ import PetrelKit
 
 /// Finds the place that a bare name means: `#ops`, `C42`, `@bob`, `ops@conference.example.com`, or any of these behind
 /// the name of a backend and a slash.
-struct PlaceRouter: Sendable {
+struct PlaceRouter: PlaceFinding {
     let backends: [String: any ChatBackend]
     let places: PlaceDirectory
     /// Where a name is taken to be that several backends could have.
@@ -31,13 +31,17 @@ struct PlaceRouter: Sendable {
         guard candidates.count < 2 else {
             return .undecided(
                 "“\(name)” could be on \(candidates.joined(separator: " or ")): write \(candidates[0])/\(name), or set "
-                    + "stackstorm.default_backend")
+                    + "default_backend")
         }
         guard let backend = candidates.first, let address = place(name, on: backend) else {
             return .undecided("“\(name)” is no place on \(names.joined(separator: " or "))")
         }
         return .to(address)
     }
+
+    func person(named name: String, on backend: String) -> Person? { places.person(named: name, on: backend) }
+
+    func room(named name: String, on backend: String) -> Room? { places.room(named: name, on: backend) }
 
     /// `slack/#ops`: the backend, and the name there.
     private func prefixed(_ name: String) -> (backend: String, rest: String)? {

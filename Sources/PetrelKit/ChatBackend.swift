@@ -152,6 +152,12 @@ public protocol CompletionObserving: ChatBackend {
     func settled(_ request: String)
 }
 
+/// A backend whose screen log lines would spoil, so that it writes them itself.
+public protocol LogWriting: ChatBackend {
+    /// Writes one line of the log; nil where the log goes its own way.
+    var logWriter: (@Sendable (String) -> Void)? { get }
+}
+
 /// A backend where people can complete what they type.
 public protocol Completing: ChatBackend {
     /// - Parameters:

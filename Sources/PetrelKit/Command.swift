@@ -113,8 +113,6 @@ public struct Invocation: Sendable {
     /// The configured prefix; ``typed(_:)`` tells people what to type.
     public var prefix: String
     public var isAdmin: Bool
-    /// The house as the person who asked may look at it.
-    public var overview: any HostOverview
     /// Tells the audit what was started, and the line with its secrets masked where that is known better by now.
     public var started: @Sendable (_ execution: String, _ line: String?) -> Void
     /// Says something before the command has ended.
@@ -122,7 +120,7 @@ public struct Invocation: Sendable {
 
     public init(
         message: ChatMessage, address: Address, traits: BackendTraits, command: String, arguments: String,
-        parsed: (any Sendable)? = nil, line: String, prefix: String, isAdmin: Bool, overview: any HostOverview,
+        parsed: (any Sendable)? = nil, line: String, prefix: String, isAdmin: Bool,
         started: @escaping @Sendable (_ execution: String, _ line: String?) -> Void,
         say: @escaping @Sendable (Reply) -> Void
     ) {
@@ -135,7 +133,6 @@ public struct Invocation: Sendable {
         self.line = line
         self.prefix = prefix
         self.isAdmin = isAdmin
-        self.overview = overview
         self.started = started
         self.say = say
     }

@@ -20,6 +20,8 @@ public final class SettingsSection {
 
     /// The folder that relative paths start from: that of the configuration file.
     public var folder: URL { context.folder }
+    /// The environment of the process.
+    public var environment: [String: String] { context.environment }
     /// A path, taken from that folder where it is relative.
     public func path(of file: String) -> String { context.path(of: file) }
     public var keys: [String] { object.keys.sorted() }
@@ -215,7 +217,7 @@ public struct SettingsProblem: Hashable, Sendable, CustomStringConvertible {
 /// What the sections of one file share: the folder, the environment, and the problems found.
 public final class SettingsContext {
     public let folder: URL
-    private let environment: [String: String]
+    let environment: [String: String]
     public internal(set) var problems: [SettingsProblem] = []
     public internal(set) var warnings: [SettingsProblem] = []
     var groups: [String: [String]] = [:]

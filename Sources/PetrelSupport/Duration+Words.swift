@@ -1,4 +1,11 @@
 extension Duration {
+    /// Whole nanoseconds; what does not fit is the largest number.
+    public var nanoseconds: Int64 {
+        let (seconds, attoseconds) = components
+        let (product, overflow) = seconds.multipliedReportingOverflow(by: 1_000_000_000)
+        return overflow ? .max : product + attoseconds / 1_000_000_000
+    }
+
     /// For people: `3 s`, `5 min`, `2 h 10 min`, `4 d 3 h`.
     public var inWords: String {
         let seconds = components.seconds

@@ -37,42 +37,29 @@ public final class TestHost: Sendable {
             delivery: delivery)
     }
 
-    /// What a module is handed.
-    public func access(for module: String) -> some ModuleHost {
+    /// Returns what a module of that name is handed.
+    public func access(for module: String) -> ModuleHost {
         host.access(for: module, storage: store.storage(for: module))
     }
 
-    /// Prepares and runs modules and backends until the body returns.
+    /// Makes, prepares and runs modules, and runs the backends, until the body returns.
+    public func run<Value: Sendable>(
+        _ modules: (TestHost) throws -> [any BotModule], _ body: @Sendable () async throws -> Value
+    ) async throws -> Value {
+        try await run(try modules(self), body)
+    }
+
+    /// Prepares and runs modules, and runs the backends, until the body returns.
     public func run<Value: Sendable>(
         _ modules: [any BotModule], _ body: @Sendable () async throws -> Value
     ) async throws -> Value {
         await host.restorePlaces(from: store.storage(for: "host"))
-        for module in modules { access(for: module.name).publish(module.commands) }
-        for case let reporter as any StatusReporting in modules { host.report(reporter) }
-        for case let backend as any Selecting in backends {
-            backend.select { [dispatcher = host.dispatcher] in dispatcher.isMeant($0) }
-        }
-        for case let backend as any RecordKeeping in backends {
-            backend.keep(in: store.storage(for: "backend \(backend.name)"))
-        }
+        let attached = host.attach(modules, to: backends) { store.storage(for: $0) }
         let value = try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await self.host.pool.run() }
-            var gates: [Signal] = []
-            for module in modules {
-                let gate = Signal()
-                gates.append(gate)
-                let access = host.access(
-                    for: module.name, storage: store.storage(for: module.name), readiness: gate)
-                let service = ModuleService(module, access: access, logger: logger)
-                group.addTask { try await service.run() }
-            }
-            for gate in gates { await gate.wait() }
-            for backend in backends {
-                let service = BackendService(backend, logger: logger) { [host] in
-                    host.receive($0, from: backend.name)
-                }
-                group.addTask { await service.connect() }
-            }
+            for service in attached.modules { group.addTask { try await service.run() } }
+            for gate in attached.readiness { await gate.wait() }
+            for backend in attached.backends { group.addTask { await backend.connect() } }
             defer { group.cancelAll() }
             return try await body()
         }

@@ -2,12 +2,14 @@ package import PetrelKit
 
 /// `/health` for orchestrators and `/metrics` for Prometheus.
 package struct HealthRoutes: WebRoutes {
-    private let overview: any HostOverview
+    private let health: any StatusReporting
+    private let version: String
     private let metrics: @Sendable () -> String
 
     /// - Parameter metrics: renders Prometheus text.
-    package init(overview: any HostOverview, metrics: @escaping @Sendable () -> String) {
-        self.overview = overview
+    package init(health: any StatusReporting, version: String, metrics: @escaping @Sendable () -> String) {
+        self.health = health
+        self.version = version
         self.metrics = metrics
     }
 
@@ -23,12 +25,12 @@ package struct HealthRoutes: WebRoutes {
     package var routes: [WebRoute] {
         [
             WebRoute(.get, "/health", bodyLimit: 0) { _ in
-                let parts = overview.status()
+                let parts = health.status()
                 let reasons = parts.filter { !$0.isHealthy }.map { "\($0.subject): \($0.detail)" }
-                let health = Health(
-                    ready: reasons.isEmpty, reasons: reasons, parts: parts, version: overview.version)
+                let answer = Health(
+                    ready: reasons.isEmpty, reasons: reasons, parts: parts, version: version)
                 do {
-                    return try .json(health, status: reasons.isEmpty ? 200 : 503)
+                    return try .json(answer, status: reasons.isEmpty ? 200 : 503)
                 } catch {
                     return .text("the health could not be written: \(error)", status: 500)
                 }

@@ -1,14 +1,17 @@
-import ArgumentParser
-import Foundation
+import BuiltinsModule
 import PetrelApp
+import SlackBackend
+import StackStormModule
+import StackStormSimulator
+import TextBackend
+import XMPPBackend
 
 @main
 enum Program {
     static func main() async {
-        // What is closed would be given to the next file that is opened, and that be written to.
-        for descriptor in STDIN_FILENO...STDERR_FILENO where fcntl(descriptor, F_GETFD) < 0 {
-            _ = open("/dev/null", O_RDWR)
-        }
-        await Petrel.main()
+        let catalog = Catalog(
+            backends: [SlackPlugIn.self, TextPlugIn.self, XMPPPlugIn.self],
+            modules: [BuiltinsPlugIn.self, StackStormPlugIn.self], demo: [TextDemo.self, SimulatorDemo.self])
+        await PetrelProgram.main(catalog, commands: [Simulate.self])
     }
 }

@@ -97,13 +97,12 @@ extension LoginHouse {
         control.redirect { line in log.withLock { $0.append(line) } }
         let later = Locked(Duration.zero)
         let backend = RecordingBackend()
-        let configuration = try configuration(stackStormPort, page: page, backend)
+        let logins = OneTimeLogins(now: { .now + later.value })
+        let configuration = try configuration(stackStormPort, page: page, backend, logins)
         let keys = KeyRing(.usual(folder.appendingPathComponent("petrel.key").path))
         let store = try Store(path: folder.appendingPathComponent("petrel.db").path, keys: keys)
         let (ports, found) = AsyncStream.makeStream(of: Int.self)
-        let app = try PetrelApp.build(
-            configuration, store: store, log: control, logins: OneTimeLogins(now: { .now + later.value }),
-            listening: { found.yield($0) })
+        let app = try Bot.build(configuration, store: store, log: control, listening: { found.yield($0) })
         let running = Task { try await app.run() }
         var iterator = ports.makeAsyncIterator()
         let petrelPort = try #require(await iterator.next())
@@ -138,22 +137,26 @@ extension LoginHouse {
         try expectNoSecrets(house)
     }
 
-    static func configuration(_ port: Int, page: String, _ backend: RecordingBackend) throws -> Configuration {
+    static func stackStorm(_ port: Int) throws -> StackStormSettings {
         let base = "http://127.0.0.1:\(port)"
-        let client = StackStormSettings(
+        return StackStormSettings(
             auth: try #require(URL(string: "\(base)/auth/v1")), api: try #require(URL(string: "\(base)/api/v1")),
             stream: try #require(URL(string: "\(base)/stream/v1")),
             login: .password(name: "petrel", password: Secret("password-of-petrel")))
-        var settings = StackStormModuleSettings(client: client)
+    }
+
+    static func configuration(
+        _ port: Int, page: String, _ backend: RecordingBackend, _ logins: OneTimeLogins
+    ) throws -> Configuration {
+        var settings = StackStormModuleSettings(client: try stackStorm(port))
         settings.access = .clientside(try #require(URL(string: page)))
         var core = CoreSettings()
         core.access.admins = ["@root"]
         core.web = CoreSettings.Web(host: "127.0.0.1", port: 0, trustedProxies: ["127.0.0.1"])
-        let kind = BackendKind { _, _, _ in { _, _ in backend } }
         var configuration = Configuration(
-            core: core, backends: [ConfiguredBackend(name: "test", kind: kind) { _, _ in backend }],
-            stackStorms: [settings], warnings: [])
-        configuration.htmlFolder = root.appendingPathComponent("html").path
+            core: core, backends: [ConfiguredBackend(name: "test", plugIn: RecordingPlugIn(backend))],
+            modules: [StackStormPlugIn([settings], logins: logins)])
+        configuration.pages = root.appendingPathComponent("html").path
         return configuration
     }
 
@@ -170,4 +173,20 @@ extension LoginHouse {
             }
         }
     }
+}
+
+/// A backend that exists already, as a plug-in.
+struct RecordingPlugIn: BackendPlugIn {
+    static let kind = "recording"
+    private let backend: RecordingBackend
+
+    init(_ backend: RecordingBackend) {
+        self.backend = backend
+    }
+
+    init(name: String, _ section: SettingsSection, _ options: LaunchOptions) {
+        backend = RecordingBackend(name: name)
+    }
+
+    func makeBackend(_ context: BackendContext) throws -> any ChatBackend { backend }
 }

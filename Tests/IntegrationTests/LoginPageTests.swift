@@ -85,9 +85,8 @@ import Testing
 
                 // By token, for somebody whose rights differ.
                 let client = try StackStormClient(
-                    try LoginHouse.configuration(house.stackStormPort, page: house.page, house.backend).stackStorms[0]
-                        .client,
-                    logger: .silent)
+                    try LoginHouse.stackStorm(house.stackStormPort),
+                    logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
                 let token = try await client.prove(.password(name: "bob", password: Secret("password-of-bob")))
                     .credential.value
                     .reveal()

@@ -7,7 +7,7 @@ import Testing
 /// What `petrel check` warns of.
 @Suite struct AccessReviewTests {
     private static func warnings(
-        _ json: JSONValue, changeable: [String] = [], names: [String: AccessNames] = [:]
+        _ json: JSONValue, changeable: [String] = [], names: [String: NameForms] = [:]
     ) -> [String] {
         let (settings, _, warnings) = AccessTests.settings(json)
         let review = AccessReview(
@@ -66,7 +66,7 @@ import Testing
         ("allowusers", "text/bob", "did you mean “@bob”?"),
     ]) func `check finds names that are nobody's`(key: String, entry: String, expected: String) {
         let found = Self.warnings(
-            ["access_controls": [["command": "st2*", .init(key): [.string(entry)]]]], names: ["text": AccessNames()])
+            ["access_controls": [["command": "st2*", .init(key): [.string(entry)]]]], names: ["text": NameForms()])
         #expect(found.count == 1 && found[0].hasPrefix("access_controls[0].\(key)[0]: “\(entry)”"), "\(found)")
         #expect(found.allSatisfy { $0.contains(expected) })
     }
@@ -79,7 +79,7 @@ import Testing
                     ["command": "st2 a*", "allowusers": ["group:infra", "@ann"]],
                     ["command": "st2 b*", "denyusers": ["group:infra"]],
                 ],
-            ], names: ["text": AccessNames()])
+            ], names: ["text": NameForms()])
         #expect(
             found.map { $0.prefix { $0 != ":" } } == [
                 "admins[0]", "groups.infra[0]", "access_controls[0].allowusers[1]",
@@ -88,7 +88,7 @@ import Testing
     }
 
     @Test func `ids and patterns are left alone`() {
-        let slack = AccessNames(areLowercase: true) { text, _ in
+        let slack = NameForms(areLowercase: true) { text, _ in
             text.unicodeScalars.allSatisfy { ("0"..."Z").contains($0) }
         }
         let found = Self.warnings(

@@ -258,13 +258,17 @@ import Testing
         ])
         let backend = RecordingBackend()
         let shown = Locked<[String]>([])
+        let help = Locked<(any CommandListing)?>(nil)
         let list = Command("list", summary: "") { invocation in
-            shown.withLock { $0 = invocation.overview.commands(for: invocation).map(\.name) }
-            return Reply("\(invocation.overview.shows("st2 close <x>", to: invocation))")
+            let help = try #require(help.value)
+            shown.withLock { $0 = help.commands(for: invocation).map(\.name) }
+            return Reply("\(help.shows("st2 close <x>", to: invocation))")
         }
         let st2 = Command("st2", summary: "", lines: { ["st2 open <x>", "st2 close <x>"] }) { _ in nil }
         let module = Module(name: "m", commands: [list, st2, Self.echo("secret")])
-        try await TestHost([backend], policy: .init(access: access)).run([module]) {
+        let host = try TestHost([backend], policy: .init(access: access))
+        help.withLock { $0 = host.access(for: "m").help }
+        try await host.run([module]) {
             backend.type("!list")
             #expect(await backend.next()?.reply.text == "false")
             #expect(shown.value == ["list", "st2"])
@@ -272,9 +276,9 @@ import Testing
             #expect(await backend.next()?.reply.text.contains("Did you mean") == false)
         }
         let open = RecordingBackend()
-        try await TestHost([open], policy: .init(access: access, hidesRefusals: true, hidesCommands: false)).run([
-            module
-        ]) {
+        let other = try TestHost([open], policy: .init(access: access, hidesRefusals: true, hidesCommands: false))
+        help.withLock { $0 = other.access(for: "m").help }
+        try await other.run([module]) {
             open.type("!list")
             #expect(await open.next()?.reply.text == "true")
             #expect(shown.value == ["list", "secret", "st2"])

@@ -15,7 +15,7 @@ extension DeliveryTests {
             if address.place == .room("#gone") { throw SendFailure("no such room", .never) }
         }
         let host = try TestHost([backend], policy: Dispatcher.Policy(), adminRooms: ["#bots", "#gone"])
-        let module = host.access(for: "m")
+        let module = host.access(for: "m").chat
         try await host.run([]) {
             for text in ["a", "b"] { try module.say(Reply(text), at: Address(backend: "test", place: .room("#gone"))) }
             let told = await backend.next()
@@ -35,7 +35,7 @@ extension DeliveryTests {
         let store = try TestStore()
         let host = try TestHost(
             [first, second], policy: Dispatcher.Policy(), store: store, adminRooms: ["#bots", "a/#own"])
-        let module = host.access(for: "m")
+        let module = host.access(for: "m").chat
         try await host.run([]) {
             module.tellAdmins("Look here.")
             let own = await first.next()

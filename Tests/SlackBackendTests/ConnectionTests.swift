@@ -214,7 +214,7 @@ import Testing
     @Test func `whatever answers in Slack's place, nothing is lost of what was to be said`() async throws {
         try await Workspace.with { workspace in
             let storm = Storm(channels: ["C1", "C2"], count: 3)
-            try await workspace.chat([storm]) { workspace in
+            try await workspace.chat({ [storm.module(on: $0)] }) { workspace in
                 let faults: [JSONValue] = [
                     ["error": "token_revoked", "times": 1, "channel": "C1"],
                     ["status": 502, "body": "<html>Bad Gateway</html>", "times": 1, "channel": "C2"],
@@ -314,7 +314,7 @@ import Testing
     @Test func `a storm of 429 delays, and loses and reorders nothing`() async throws {
         try await Workspace.with { workspace in
             let storm = Storm()
-            try await workspace.chat([storm]) { workspace in
+            try await workspace.chat({ [storm.module(on: $0)] }) { workspace in
                 try await workspace.order(
                     "fault",
                     [

@@ -94,7 +94,7 @@ import Testing
     @Test func `somebody is reached by name`() async throws {
         try await Workspace.with { workspace in
             let storm = Storm(channels: ["@bob", "@nobody"], count: 3)
-            try await workspace.chat([storm]) { workspace in
+            try await workspace.chat({ [storm.module(on: $0)] }) { workspace in
                 storm.begins.open()
                 let channels = try await workspace.messages(3).map { $0["channel"]?.string }
                 #expect(channels == ["D2", "D2", "D2"])
@@ -286,7 +286,7 @@ import Testing
     @Test func `a channel is found by its name, and the workspace is listed once`() async throws {
         try await Workspace.with { workspace in
             let storm = Storm(channels: ["#db", "#nowhere", "#ops"], count: 5)
-            try await workspace.chat([storm]) { workspace in
+            try await workspace.chat({ [storm.module(on: $0)] }) { workspace in
                 storm.begins.open()
                 let channels = try await workspace.messages(10).map { $0["channel"]?.string }
                 #expect(Set(channels) == ["C1", "C5"] && channels.count == 10)

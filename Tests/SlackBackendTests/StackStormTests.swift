@@ -27,11 +27,11 @@ import Testing
         _ body: @Sendable @escaping (House) async throws -> Void
     ) async throws {
         try await Workspace.with { workspace in
-            try await SimulatedHouse.run(page: page, logger: logger) {
+            try await SimulatedHouse.run(page: page) {
                 $0.gracePeriod = .seconds(20)
             } _: { simulated in
                 let house = House(workspace: workspace, stackStorm: simulated.stackStorm, desk: simulated.desk)
-                try await workspace.chat([simulated.module], policy: policy) { settings in
+                try await workspace.chat({ [try simulated.module($0)] }, policy: policy) { settings in
                     settings.slashCommands = ["/st2"]
                     change(&settings)
                 } _: { _ in

@@ -1,5 +1,6 @@
 import PetrelKit
 import PetrelSupport
+import PetrelTesting
 
 /// Says what it was told, and who told it.
 struct Echo: BotModule {
@@ -34,25 +35,34 @@ struct Echo: BotModule {
 }
 
 /// Announces so many times in each of its channels.
-struct Storm: BotModule {
+struct Storm: Sendable {
     var channels = ["C1", "C2", "C3", "C4", "C5"]
     var count = 100
-    let name = "storm"
-    let commands: [Command] = []
     let begins = Signal()
     let again = Signal()
 
-    func run(_ host: some ModuleHost) async throws {
-        await begins.wait()
-        for number in 0..<count {
-            for channel in channels {
+    func module(on host: TestHost) -> any BotModule {
+        StormModule(storm: self, chat: host.access(for: "storm").chat)
+    }
+}
+
+private struct StormModule: BotModule {
+    let name = "storm"
+    let commands: [Command] = []
+    let storm: Storm
+    let chat: any Speaking
+
+    func run() async throws {
+        await storm.begins.wait()
+        for number in 0..<storm.count {
+            for channel in storm.channels {
                 let place: Address.Place = channel.hasPrefix("@") ? .direct(channel) : .room(channel)
-                try host.say(Reply("\(number)"), at: Address(backend: "slack", place: place), Receipt())
+                try chat.say(Reply("\(number)"), at: Address(backend: "slack", place: place))
             }
         }
-        await again.wait()
-        for channel in channels {
-            try host.say(Reply("end"), at: Address(backend: "slack", place: .room(channel)), Receipt())
+        await storm.again.wait()
+        for channel in storm.channels {
+            try chat.say(Reply("end"), at: Address(backend: "slack", place: .room(channel)))
         }
     }
 }

@@ -69,6 +69,16 @@ final class Workspace: Sendable {
         logger: Logger? = nil, change: (inout SlackSettings) -> Void = { _ in },
         _ body: @Sendable (Workspace) async throws -> Void
     ) async throws {
+        try await chat({ _ in modules }, store: store, policy: policy, logger: logger, change: change, body)
+    }
+
+    /// A bot in it, with modules that need its host.
+    func chat(
+        _ modules: (TestHost) throws -> [any BotModule], store: TestStore? = nil,
+        policy: Dispatcher.Policy = Dispatcher.Policy(),
+        logger: Logger? = nil, change: (inout SlackSettings) -> Void = { _ in },
+        _ body: @Sendable (Workspace) async throws -> Void
+    ) async throws {
         var settings = try settings
         change(&settings)
         let logger = logger ?? Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }

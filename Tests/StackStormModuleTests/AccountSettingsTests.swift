@@ -9,7 +9,7 @@ import Testing
     private static func settings(_ json: JSONValue) -> (StackStormModuleSettings, [String]) {
         let context = SettingsContext(folder: URL(fileURLWithPath: "/nowhere"), environment: [:])
         let section = SettingsSection(json.object ?? [:], at: "stackstorm", in: context)
-        let settings = StackStormModuleSettings(section, environment: [:])
+        let settings = StackStormModuleSettings(section)
         return (settings, context.problems.map(\.description))
     }
 

@@ -214,8 +214,9 @@ import Testing
                     settings.secretsStore = kind
                     let desk = TestDesk()
                     let backend = RecordingBackend()
-                    let module = try StackStormModule(settings, logger: Bench.logger, logins: desk)
-                    try await TestHost([backend], store: store).run([module]) {
+                    let host = try TestHost([backend], store: store)
+                    let module = try host.module(settings, logins: desk)
+                    try await host.run([module]) {
                         if isFirst {
                             backend.type("!st2session_start tulip-garden", in: nil)
                             _ = await backend.next()
@@ -241,8 +242,9 @@ import Testing
             settings.access = .clientside(Self.page)
             let desk = TestDesk()
             let (first, second) = (RecordingBackend(name: "a"), RecordingBackend(name: "b"))
-            let module = try StackStormModule(settings, logger: Bench.logger, logins: desk)
-            try await TestHost([first, second]).run([module]) {
+            let host = try TestHost([first, second])
+            let module = try host.module(settings, logins: desk)
+            try await host.run([module]) {
                 first.type("!st2session_start tulip-garden", in: nil)
                 _ = await first.next()
                 _ = try await desk.enter(Self.alice)

@@ -91,12 +91,11 @@ struct Bench: Sendable {
             await options.prepare(stackStorm)
             var settings = StackStormModuleSettings(client: try client(port: port, options.client))
             options.module(&settings)
-            let module = try StackStormModule(
-                settings, logger: options.logger, logins: options.logins, now: options.now)
             let backend = RecordingBackend(traits: options.traits)
             let host = try TestHost(
                 [backend], policy: options.policy, store: options.store, logger: options.logger,
                 delivery: options.delivery)
+            let module = try host.module(settings, logins: options.logins, now: options.now)
             let bench = Bench(
                 backend: backend, stackStorm: stackStorm, module: module,
                 client: try StackStormClient(settings.client, logger: options.logger), host: host)

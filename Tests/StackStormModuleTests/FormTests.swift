@@ -1,3 +1,4 @@
+import FaultSuite
 import Foundation
 import PetrelCore
 import PetrelKit
@@ -197,9 +198,10 @@ import Testing
             for run in 0..<2 {
                 var settings = StackStormModuleSettings(client: try Bench.client(port: port))
                 settings.gracePeriod = .seconds(20)
-                let module = try StackStormModule(settings, logger: Bench.logger)
                 let backend = RecordingBackend()
-                try await TestHost([backend], store: store).run([module]) {
+                let host = try TestHost([backend], store: store)
+                let module = try host.module(settings)
+                try await host.run([module]) {
                     await stackStorm.untilHeard()
                     if run == 0 {
                         await stackStorm.ask(["properties": ["foreign": ["type": "string"]]])

@@ -1,3 +1,4 @@
+import FaultSuite
 import Foundation
 import PetrelKit
 import PetrelSupport
@@ -184,9 +185,10 @@ import Testing
         try await Bench.run(store: store) { _ in }
         var settings = StackStormModuleSettings(client: try Bench.client(port: 1))
         settings.client.limits.connect = .milliseconds(200)
-        let module = try StackStormModule(settings, logger: Bench.logger)
         let backend = RecordingBackend()
-        try await TestHost([backend], store: store).run([module]) {
+        let host = try TestHost([backend], store: store)
+        let module = try host.module(settings)
+        try await host.run([module]) {
             backend.type("!st2help fleet")
             #expect(await backend.next()?.reply.text.contains("!st2 drain") == true)
             backend.type("!st2 echo x")
@@ -198,9 +200,10 @@ import Testing
     @Test func `without StackStorm and without a table it says so at once`() async throws {
         var settings = StackStormModuleSettings(client: try Bench.client(port: 1))
         settings.client.limits.connect = .milliseconds(200)
-        let module = try StackStormModule(settings, logger: Bench.logger)
         let backend = RecordingBackend()
-        try await TestHost([backend]).run([module]) {
+        let host = try TestHost([backend])
+        let module = try host.module(settings)
+        try await host.run([module]) {
             backend.type("!st2 echo x")
             #expect(await backend.next()?.reply.text.hasPrefix("StackStorm cannot be reached") == true)
             #expect(module.status().allSatisfy { !$0.isHealthy })

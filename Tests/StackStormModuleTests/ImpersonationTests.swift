@@ -132,9 +132,10 @@ import Testing
             for (user, isNew) in [("alice", true), ("alice", false), ("bob", true)] {
                 var settings = StackStormModuleSettings(client: try Bench.client(port: port))
                 settings.access = .impersonate(Impersonation(users: ["test/@alice": user]), page: nil)
-                let module = try StackStormModule(settings, logger: Bench.logger)
                 let backend = RecordingBackend()
-                try await TestHost([backend], store: store).run([module]) {
+                let host = try TestHost([backend], store: store)
+                let module = try host.module(settings)
+                try await host.run([module]) {
                     let count = await stackStorm.request(count: "POST /auth/v1/tokens")
                     backend.type("!st2 echo x")
                     #expect(await backend.next()?.reply.text.hasPrefix("core.echo started") == true)

@@ -1,3 +1,4 @@
+import FaultSuite
 import Foundation
 import PetrelCore
 import PetrelKit
@@ -102,9 +103,10 @@ import Testing
     ) async throws -> (text: String, status: StatusLine) {
         try await Bench.withSimulator { _, port in
             let settings = StackStormModuleSettings(client: try Bench.client(port: port, change))
-            let module = try StackStormModule(settings, logger: Bench.logger)
             let backend = RecordingBackend()
-            return try await TestHost([backend]).run([module]) {
+            let host = try TestHost([backend])
+            let module = try host.module(settings)
+            return try await host.run([module]) {
                 backend.type("!st2 echo x")
                 return (await backend.next()?.reply.text ?? "", module.status()[0])
             }

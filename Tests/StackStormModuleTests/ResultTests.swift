@@ -1,3 +1,4 @@
+import FaultSuite
 import Foundation
 import PetrelCore
 import PetrelKit
@@ -118,11 +119,11 @@ import Testing
                 await stackStorm.publish(payload: ["channel": "#ops", "message": .string(text)], route: "errbot")
             }
             for run in 0..<3 {
-                let module = try StackStormModule(
-                    StackStormModuleSettings(client: try Bench.client(port: port)), logger: Bench.logger)
                 let backend = RecordingBackend()
                 let looked = await stackStorm.request(count: "GET /api/v1/executions")
-                try await TestHost([backend], store: store).run([module]) {
+                try await TestHost([backend], store: store).run({
+                    [try $0.module(StackStormModuleSettings(client: try Bench.client(port: port)))]
+                }) {
                     await stackStorm.untilHeard()
                     if run > 0 {
                         let missed = await backend.next()?.reply.text

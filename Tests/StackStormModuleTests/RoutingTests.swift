@@ -1,3 +1,4 @@
+import FaultSuite
 import Foundation
 import PetrelCore
 import PetrelKit
@@ -44,11 +45,10 @@ import Testing
         try await Bench.withSimulator { stackStorm, port in
             var settings = StackStormModuleSettings(client: try Bench.client(port: port))
             settings.defaultBackend = usual
-            let module = try StackStormModule(settings, logger: Bench.logger)
             let (slack, text) = (RecordingBackend(name: "slack"), RecordingBackend(name: "text"))
             let host = try TestHost(
                 [slack, text], policy: Dispatcher.Policy(), store: store, defaultBackend: usual)
-            try await host.run([module]) {
+            try await host.run([try host.module(settings)]) {
                 await stackStorm.untilHeard()
                 try await body(Rig(slack: slack, text: text, stackStorm: stackStorm, store: store, host: host))
             }

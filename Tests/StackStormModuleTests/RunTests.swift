@@ -1,3 +1,4 @@
+import FaultSuite
 import Foundation
 import PetrelKit
 import PetrelSupport
@@ -108,14 +109,15 @@ import Testing
         try await Bench.withSimulator { _, first in
             try await Bench.withSimulator { second, port in
                 await second.setFault(.status(500), for: .aliasexecution)
+                let backend = RecordingBackend()
+                let host = try TestHost([backend])
                 var modules: [StackStormModule] = []
                 for (prefix, port) in [("dc1", first), ("dc2", port)] {
                     var settings = StackStormModuleSettings(client: try Bench.client(port: port))
                     settings.prefix = prefix
-                    modules.append(try StackStormModule(settings, logger: Bench.logger))
+                    modules.append(try host.module(settings))
                 }
-                let backend = RecordingBackend()
-                try await TestHost([backend]).run(modules) {
+                try await host.run(modules) {
                     backend.type("!dc2 echo x")
                     #expect(await backend.next()?.reply.kind == .error)
                     backend.type("!dc1 echo x")
@@ -130,13 +132,14 @@ import Testing
 
     @Test func `two instances on one StackStorm say a result once`() async throws {
         try await Bench.withSimulator { stackStorm, port in
+            let backend = RecordingBackend()
+            let host = try TestHost([backend])
             let modules = try ["a", "b"].map { prefix in
                 var settings = StackStormModuleSettings(client: try Bench.client(port: port))
                 settings.prefix = prefix
-                return try StackStormModule(settings, logger: Bench.logger)
+                return try host.module(settings)
             }
-            let backend = RecordingBackend()
-            try await TestHost([backend]).run(modules) {
+            try await host.run(modules) {
                 backend.type("!a echo once")
                 #expect(await backend.next()?.reply.text.hasPrefix("core.echo started") == true)
                 #expect(await backend.next()?.reply.text.contains("stdout : once") == true)

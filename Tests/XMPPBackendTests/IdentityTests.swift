@@ -51,7 +51,7 @@ import Testing
 
     @Test func `who takes the nick of somebody who left owns nothing of theirs`() async throws {
         let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
-        try await SimulatedHouse.run(logger: logger) { house in
+        try await SimulatedHouse.run { house in
             let (isReady, isOver) = (Signal(), Signal())
             let script: ScriptedServer.Script = { conversation in
                 defer { isOver.open() }
@@ -72,7 +72,7 @@ import Testing
                 }
             }
             try await ScriptedServer.run([script]) { server in
-                try await TestHost([try server.backend(Self.rooms)], logger: logger).run([house.module]) {
+                try await TestHost([try server.backend(Self.rooms)], logger: logger).run({ [try house.module($0)] }) {
                     await house.stackStorm.untilHeard()
                     isReady.open()
                     await isOver.wait()

@@ -34,8 +34,8 @@ import Testing
             var settings = try server.settings()
             settings.silence = .seconds(10)
             let backend = server.backend(settings)
-            try await SimulatedHouse.run(logger: logger) { house in
-                try await TestHost.unhurried(backend, logger: logger).run([house.module]) {
+            try await SimulatedHouse.run { house in
+                try await TestHost.unhurried(backend, logger: logger).run({ [try house.module($0)] }) {
                     await house.stackStorm.untilHeard()
                     var tally = Tally(open: Set(1...count))
                     for round in 0...kills {

@@ -31,10 +31,10 @@ import Testing
             var chat = try server.settings()
             change(&chat)
             let backend = server.backend(chat)
-            try await SimulatedHouse.run(page: page, logger: logger) { simulated in
+            try await SimulatedHouse.run(page: page) { simulated in
                 let house = House(
                     server: server, stackStorm: simulated.stackStorm, desk: simulated.desk, backend: backend)
-                try await TestHost.unhurried(backend, policy, logger: logger).run([simulated.module]) {
+                try await TestHost.unhurried(backend, policy, logger: logger).run({ [try simulated.module($0)] }) {
                     await house.stackStorm.untilHeard()
                     try await body(house)
                 }

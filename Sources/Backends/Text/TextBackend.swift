@@ -4,7 +4,7 @@ package import PetrelKit
 import PetrelSupport
 
 /// Chat on standard input and output.
-package final class TextBackend: ChatBackend, CompletionObserving, Completing {
+package final class TextBackend: ChatBackend, CompletionObserving, Completing, LogWriting {
     package let name: String
     package let traits: BackendTraits
     private let settings: TextSettings

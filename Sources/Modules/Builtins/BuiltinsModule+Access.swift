@@ -10,10 +10,10 @@ extension BuiltinsModule {
                 "Write `\(invocation.prefix)acl why @user #room <command line>`, or leave out the room for a direct chat."
             )
         }
-        let known = overview.person(named: inquiry.person, on: backend)
+        let known = host.places.person(named: inquiry.person, on: backend)
         let person = known ?? Person(id: inquiry.person, name: inquiry.person)
         let place = inquiry.room.map { "in \($0.name)" } ?? "in a direct chat"
-        guard let decision = overview.decision(on: inquiry.line, by: person, in: inquiry.room, on: backend) else {
+        guard let decision = host.rules.decision(on: inquiry.line, by: person, in: inquiry.room, on: backend) else {
             throw Refusal("No command is called that: there is nothing to decide.")
         }
         let who = person.id == person.name ? person.name : "\(person.name) (\(person.id))"
@@ -38,8 +38,8 @@ extension BuiltinsModule {
         guard let why = rest.next(), why.lowercased() == "why", let person = rest.next() else { return nil }
         var inquiry = Inquiry(head: [why, person], person: person, line: "")
         if let word = rest.peek() {
-            let known = backend.flatMap { overview.room(named: word, on: $0) }
-            let isDirect = word == "@" + overview.name
+            let known = backend.flatMap { host.places.room(named: word, on: $0) }
+            let isDirect = word == "@" + host.bot.name
             if known != nil || isDirect || word.hasPrefix("#") {
                 inquiry.room = isDirect ? nil : known ?? Room(id: word, name: word)
                 inquiry.head.append(word)
@@ -55,12 +55,12 @@ extension BuiltinsModule {
         guard let inquiry = inquiry(arguments, on: nil) else {
             return arguments.split(maxSplits: 1, whereSeparator: \.isWhitespace).first.map { "\($0) …" } ?? ""
         }
-        return (inquiry.head + [overview.masked(inquiry.line)]).joined(separator: " ")
+        return (inquiry.head + [host.rules.masked(inquiry.line)]).joined(separator: " ")
     }
 
     /// `audit [--user @x] [--limit N] [--denied]`.
     func audit(_ invocation: Invocation) async throws -> Reply {
-        let entries = try await log.entries(try query(invocation.arguments))
+        let entries = try await host.audit.entries(try query(invocation.arguments))
         guard !entries.isEmpty else { return Reply("The audit has nothing like that.", isPrivate: true) }
         let lines = entries.reversed().map { entry in
             let who = entry.person == entry.name ? entry.name : "\(entry.name) (\(entry.person))"

@@ -4,12 +4,10 @@ import PetrelSupport
 /// The commands of the bot itself.
 package struct BuiltinsModule: BotModule {
     package let name = "builtins"
-    let overview: any HostOverview
-    let log: any AuditLog
+    let host: ModuleHost
 
-    package init(overview: any HostOverview, audit: any AuditLog) {
-        self.overview = overview
-        log = audit
+    package init(_ host: ModuleHost) {
+        self.host = host
     }
 
     /// Those that take nothing after their name.
@@ -24,9 +22,9 @@ package struct BuiltinsModule: BotModule {
             bare("whoami", "Who and where you are, as access rules see it.") { whoami($0) },
             bare("status", "How my parts are.") { _ in status() },
             bare("uptime", "Since when I run.") { _ in
-                Reply("I have been up for \(overview.uptime.inWords).")
+                Reply("I have been up for \(host.bot.uptime.inWords).")
             },
-            bare("version", "Which version I am.") { _ in Reply("Petrel \(overview.version)") },
+            bare("version", "Which version I am.") { _ in Reply("Petrel \(host.bot.version)") },
             Command(
                 "acl", usage: "why @user #room <command line>", summary: "Whether somebody may run a line, and why.",
                 isAdminOnly: true, masking: { masked($0) }, handler: { try explain($0) }),
@@ -42,7 +40,7 @@ package struct BuiltinsModule: BotModule {
 
     private func help(for invocation: Invocation) -> Reply {
         let prefix = invocation.prefix
-        let commands = overview.commands(for: invocation)
+        let commands = host.help.commands(for: invocation)
         guard !invocation.arguments.isEmpty else {
             let lines = commands.map { "\(prefix)\($0.heading) — \($0.summary)" }
             return Reply(lines.joined(separator: "\n"))
@@ -69,7 +67,7 @@ package struct BuiltinsModule: BotModule {
         let (name, id) = (Printable.line(message.sender.name), Printable.line(message.sender.id))
         var lines = [
             "You are \(name) (id \(id)) on \(invocation.address.backend).",
-            "This is \(room ?? "a direct chat (room @\(overview.name))").",
+            "This is \(room ?? "a direct chat (room @\(host.bot.name))").",
         ]
         if let thread = message.thread { lines.append("The thread is \(Printable.line(thread)).") }
         if invocation.isAdmin { lines.append("You are an administrator.") }
@@ -78,9 +76,9 @@ package struct BuiltinsModule: BotModule {
     }
 
     private func status() -> Reply {
-        let lines = overview.status().map { "\($0.isHealthy ? "ok  " : "BAD ") \($0.subject): \($0.detail)" }
+        let lines = host.health.status().map { "\($0.isHealthy ? "ok  " : "BAD ") \($0.subject): \($0.detail)" }
         return Reply(
-            (lines + ["Petrel \(overview.version), up for \(overview.uptime.inWords)"]).joined(separator: "\n"))
+            (lines + ["Petrel \(host.bot.version), up for \(host.bot.uptime.inWords)"]).joined(separator: "\n"))
     }
 }
 

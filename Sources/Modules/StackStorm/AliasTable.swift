@@ -103,13 +103,13 @@ actor AliasSync {
     private let records: any RecordCollection
     private let table: Locked<AliasTable?>
     private let health: Locked<Health>
-    private let host: any ModuleHost
+    private let host: ModuleHost
     private var running: Task<Void, any Error>?
     private var known: [Alias]?
     private var isKept = false
 
     init(
-        _ client: StackStormClient, table: Locked<AliasTable?>, health: Locked<Health>, host: some ModuleHost
+        _ client: StackStormClient, table: Locked<AliasTable?>, health: Locked<Health>, host: ModuleHost
     ) {
         self.client = client
         self.table = table

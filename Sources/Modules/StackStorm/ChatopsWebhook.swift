@@ -18,11 +18,12 @@ package struct ChatopsWebhook: WebRoutes {
     ///   - allowsMentions: whether `<!channel>` and the like in them call people.
     ///   - defaultBackend: of places that several backends could have.
     package init(
-        host: some ModuleHost, secret: Secret?, format: ResultFormat = .text, allowsMentions: Bool = false,
+        host: ModuleHost, secret: Secret?, format: ResultFormat = .text, allowsMentions: Bool = false,
         defaultBackend: String? = nil
     ) {
         announcer = Announcer(
-            host: host, writer: ResultWriter(format: format, allowsMentions: allowsMentions),
+            chat: host.chat, places: host.places, ledger: host.storage.ledger, metrics: host.metrics,
+            logger: host.logger, writer: ResultWriter(format: format, allowsMentions: allowsMentions),
             defaultBackend: defaultBackend)
         storage = host.storage
         logger = host.logger

@@ -122,7 +122,7 @@ extension StackStormModule {
     }
 
     func isShown(_ display: String, to invocation: Invocation) -> Bool {
-        invocation.overview.shows(ownLine(display), to: invocation)
+        host.help.shows(ownLine(display), to: invocation)
     }
 
     private func matches(_ entry: (String, String, String), _ filter: String?) -> Bool {

@@ -1,11 +1,11 @@
 package import Foundation
-package import Logging
+import Logging
 package import PetrelKit
 package import PetrelSupport
 import StackStormClient
 
 /// The bridge to one StackStorm: aliases from chat, results back to chat.
-package final class StackStormModule: BotModule, StatusReporting, GaugeReporting {
+package final class StackStormModule: BotModule, StatusReporting, GaugeReporting, WebRoutes {
     package let name: String
     let settings: StackStormModuleSettings
     let client: StackStormClient
@@ -24,7 +24,8 @@ package final class StackStormModule: BotModule, StatusReporting, GaugeReporting
     let actions = Locked(KnownActions())
     let lastStart = Locked<ContinuousClock.Instant?>(nil)
     let inquiries = Locked<InquiryWatch?>(nil)
-    let host = Locked<(any ModuleHost)?>(nil)
+    let host: ModuleHost
+    package let routes: [WebRoute]
     let logins: (any LoginDesk)?
     let now: @Sendable () -> Date
     private let syncHealth = Locked(AliasSync.Health())
@@ -38,17 +39,18 @@ package final class StackStormModule: BotModule, StatusReporting, GaugeReporting
     ///   - logins: where people log in; needed where the settings say that they do.
     ///   - now: the time by which logins end.
     package init(
-        _ settings: StackStormModuleSettings, on loop: EventLoopExecutor = EventLoopExecutor(), logger: Logger,
-        logins: (any LoginDesk)? = nil,
-        now: @escaping @Sendable () -> Date = { .now },
-        observer: @escaping @Sendable (_ outcome: String, _ duration: Duration) -> Void = { _, _ in }
+        _ settings: StackStormModuleSettings, host: ModuleHost, on loop: EventLoopExecutor = EventLoopExecutor(),
+        logins: (any LoginDesk)? = nil, routes: [WebRoute] = [], now: @escaping @Sendable () -> Date = { .now }
     ) throws {
         self.settings = settings
-        self.logger = logger
+        self.host = host
+        self.routes = routes
+        logger = host.logger
         self.logins = logins
         self.now = now
         name = settings.name
-        client = try StackStormClient(settings.client, on: loop, logger: logger, observer: observer)
+        let meters = CallMeters(host.metrics)
+        client = try StackStormClient(settings.client, on: loop, logger: logger) { meters.note($0, $1) }
         stream = EventStream(
             client, events: settings.routes.map { "st2.announcement__\($0)" } + ["st2.actionalias__*"])
         wanted = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
@@ -74,13 +76,12 @@ package final class StackStormModule: BotModule, StatusReporting, GaugeReporting
     package var preparesItself: Bool { true }
 
     /// Fetches the aliases before anybody asks for them; what was kept of the last run serves until then.
-    private func prepare(_ host: some ModuleHost) async {
+    private func prepare() async {
         let sync = AliasSync(client, table: table, health: syncHealth, host: host)
         self.sync.withLock { $0 = sync }
-        self.host.withLock { $0 = host }
-        await followResults(host)
+        await followResults()
         await sync.restore()
-        await restoreAccounts(host)
+        await restoreAccounts()
         do {
             try await sync.sync()
         } catch is CancellationError {
@@ -88,18 +89,19 @@ package final class StackStormModule: BotModule, StatusReporting, GaugeReporting
         } catch {
             host.logger.warning("StackStorm's aliases cannot be fetched yet: \(error)")
         }
-        await learnActions(host)
+        await learnActions()
     }
 
     /// What was open when the last run ended is followed on.
-    private func followResults(_ host: some ModuleHost) async {
+    private func followResults() async {
         let open = OpenExecutions(host.storage, logger: host.logger)
         let started = StartedExecutions(host.storage.records("executions"))
         await open.restore(started, origins, due: .now + settings.gracePeriod)
         executions.withLock { $0 = started }
         let orphans = Orphans(client, open: open, logger: host.logger)
         let announcer = Announcer(
-            host: host, overtaken: overtaken, open: open, origins: origins, orphans: orphans,
+            chat: host.chat, places: host.places, ledger: host.storage.ledger, metrics: host.metrics,
+            logger: host.logger, overtaken: overtaken, open: open, origins: origins, orphans: orphans,
             writer: settings.writer, defaultBackend: settings.defaultBackend, instance: name
         ) { [replay] in
             replay.value?.note(.routine)
@@ -114,16 +116,16 @@ package final class StackStormModule: BotModule, StatusReporting, GaugeReporting
         self.replay.withLock { $0 = replay }
     }
 
-    private func restoreAccounts(_ host: some ModuleHost) async {
+    private func restoreAccounts() async {
         let isKept = settings.secretsStore == .encrypted
-        let sealed = await credentials("sessions", areKept: isKept, host)
+        let sealed = await credentials("sessions", areKept: isKept)
         let links: any RecordCollection = isKept ? host.storage.records("account_links") : MemoryRecords()
         let accounts = Accounts(sealed, links: links, logger: host.logger, now: now)
         await accounts.restore(for: settings.place)
         self.accounts.withLock { $0 = accounts }
         let isOn = settings.impersonation != nil
         let tokens = ImpersonatedTokens(
-            client, await credentials("impersonations", areKept: isKept && isOn, host), for: settings.place,
+            client, await credentials("impersonations", areKept: isKept && isOn), for: settings.place,
             logger: host.logger, now: now)
         await tokens.restore()
         self.tokens.withLock { $0 = tokens }
@@ -131,7 +133,7 @@ package final class StackStormModule: BotModule, StatusReporting, GaugeReporting
 
     /// Where credentials of people lie. What an earlier configuration kept there goes, where none are kept now.
     private func credentials(
-        _ collection: String, areKept: Bool, _ host: some ModuleHost
+        _ collection: String, areKept: Bool
     ) async -> any RecordCollection {
         let sealed = host.storage.sealed(collection)
         guard !areKept else { return sealed }
@@ -143,15 +145,15 @@ package final class StackStormModule: BotModule, StatusReporting, GaugeReporting
         return MemoryRecords()
     }
 
-    package func run(_ host: some ModuleHost) async throws {
-        await prepare(host)
+    package func run() async throws {
+        await prepare()
         await withTaskGroup { group in
             // A command that runs before the stream is there would have its result announced to nobody.
             group.addTask {
                 await self.stream.attempted.wait()
-                host.ready()
+                self.host.commands.ready()
             }
-            group.addTask { await self.keepInSync(host) }
+            group.addTask { await self.keepInSync() }
             if let orphans = orphans.value, let announcer = announcer.value {
                 group.addTask { await orphans.run { announcer.say($0) } }
             }
@@ -164,7 +166,7 @@ package final class StackStormModule: BotModule, StatusReporting, GaugeReporting
                 client.onRecovery { tracker.wake() }
                 tracker.wake()
                 group.addTask { await tracker.run() }
-                let watch = inquiryWatch(host, executions, open)
+                let watch = inquiryWatch(executions, open)
                 inquiries.withLock { $0 = watch }
                 group.addTask { await watch.run() }
             }
@@ -195,7 +197,7 @@ package final class StackStormModule: BotModule, StatusReporting, GaugeReporting
         }
     }
 
-    private func keepInSync(_ host: some ModuleHost) async {
+    private func keepInSync() async {
         await withTaskGroup { group in
             group.addTask { [wanted, settings] in
                 while !Task.isCancelled {
@@ -206,10 +208,10 @@ package final class StackStormModule: BotModule, StatusReporting, GaugeReporting
             }
             for await _ in wanted.stream {
                 await accounts.value?.dropExpired()
-                await trimHistory(host)
+                await trimHistory()
                 do {
                     try await sync.value?.sync()
-                    await learnActions(host)
+                    await learnActions()
                 } catch is CancellationError {
                     break
                 } catch {
@@ -220,7 +222,7 @@ package final class StackStormModule: BotModule, StatusReporting, GaugeReporting
         }
     }
 
-    private func trimHistory(_ host: some ModuleHost) async {
+    private func trimHistory() async {
         do {
             try await executions.value?.trim()
         } catch {
@@ -229,7 +231,7 @@ package final class StackStormModule: BotModule, StatusReporting, GaugeReporting
     }
 
     /// Asks what the actions take that were not there before. Where StackStorm does not say, all of it is secret.
-    private func learnActions(_ host: some ModuleHost) async {
+    private func learnActions() async {
         let known = actions.value
         let wanted = Set((table.value?.aliases ?? []).map(\.actionRef))
         let last = asked.value

@@ -115,13 +115,13 @@ package struct StackStormModuleSettings: Sendable {
     /// Credentials of people are held.
     package var holdsCredentials: Bool { access != .standalone }
 
-    package init(_ section: SettingsSection, environment: [String: String]) {
+    package init(_ section: SettingsSection) {
         client = StackStormSettings(
             auth: section.url("auth_url", default: "http://localhost:9100/v1"),
             api: section.url("api_url", default: "http://localhost:9101/v1"),
             stream: section.url("stream_url", default: "http://localhost:9102/v1"),
             login: Self.login(section))
-        client.environment = environment
+        client.environment = section.environment
         client.tokenLifetime = section.integer("user_token_ttl", default: 86_400, in: 1...31_536_000)
         if client.tokenLifetime > 86_400 {
             section.warn(

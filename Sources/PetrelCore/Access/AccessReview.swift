@@ -21,11 +21,11 @@ package struct AccessReview {
     package var backends: [String]
     package var prefix: String
     /// How people and rooms are written, by backend.
-    package var names: [String: AccessNames]
+    package var names: [String: NameForms]
 
     package init(
         settings: AccessSettings, commands: [KnownCommand], changeable: [String] = [], backends: [String] = [],
-        prefix: String, names: [String: AccessNames] = [:]
+        prefix: String, names: [String: NameForms] = [:]
     ) {
         self.names = names
         self.backends = backends

@@ -42,7 +42,7 @@ extension StackStormModule {
     }
 
     private func record(_ what: String, isAllowed: Bool, _ asker: LoginAsker) {
-        host.value?.audit.record(
+        host.audit.record(
             AuditEntry(
                 backend: asker.owner.backend, person: asker.owner.id, name: asker.person.name, room: nil,
                 line: settings.commandName("session_start"), isAllowed: isAllowed, rule: nil, reason: what))
@@ -121,7 +121,7 @@ extension StackStormModule {
 
     func tell(_ text: String, at address: Address) async {
         do {
-            try host.value?.say(Reply(text, style: .markdown, isPrivate: true), at: address)
+            try host.chat.say(Reply(text, style: .markdown, isPrivate: true), at: address)
         } catch {
             logger.error("Nobody could be told about a login: \(error)")
         }

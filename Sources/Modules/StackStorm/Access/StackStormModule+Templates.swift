@@ -29,7 +29,7 @@ extension StackStormModule {
     }
 
     private func mayUseTemplates(_ invocation: Invocation) -> Bool {
-        invocation.overview.isListed(
+        host.rules.isListed(
             invocation.message.sender, on: invocation.address.backend, in: settings.allowTemplates)
     }
 

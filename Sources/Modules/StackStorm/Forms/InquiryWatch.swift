@@ -11,7 +11,7 @@ actor InquiryWatch {
     private static let doubt = Duration.seconds(300)
 
     private let client: StackStormClient
-    private let host: any ModuleHost
+    private let host: ModuleHost
     private let executions: StartedExecutions
     private let isBusy: @Sendable () -> Bool
     private let interval: Duration
@@ -28,7 +28,7 @@ actor InquiryWatch {
     ///   - isBusy: whether something that was started from chat may have a question.
     ///   - question: how one is asked.
     init(
-        _ client: StackStormClient, host: some ModuleHost, executions: StartedExecutions, interval: Duration,
+        _ client: StackStormClient, host: ModuleHost, executions: StartedExecutions, interval: Duration,
         isBusy: @escaping @Sendable () -> Bool,
         question: @escaping @Sendable (PendingInquiry, StartedExecution) -> Reply
     ) {
@@ -71,7 +71,7 @@ actor InquiryWatch {
                 records.put([], for: inquiry.id)
                 var reply = question(inquiry, started)
                 reply.kind = .result
-                try host.say(reply, at: started.address)
+                try host.chat.say(reply, at: started.address)
                 if asked.count < Self.kept { asked[inquiry.id] = (started, reply) }
             }
             isRefused = false
@@ -96,7 +96,7 @@ actor InquiryWatch {
             let reply = Reply(
                 "\(started.alias) (\(started.line)) waits no longer for an answer.", kind: .result,
                 handle: question.handle)
-            host.show(reply, on: started.address.backend)
+            host.chat.show(reply, on: started.address.backend)
         }
     }
 

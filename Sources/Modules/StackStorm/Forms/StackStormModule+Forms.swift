@@ -151,7 +151,7 @@ extension StackStormModule {
 
     /// Decides and runs an alias line that somebody did not type.
     func run(line: String, _ invocation: Invocation) async throws -> Reply? {
-        switch invocation.overview.verdict(on: ownLine(line), for: invocation) {
+        switch host.rules.verdict(on: ownLine(line), for: invocation) {
         case .denied(let reply): return reply
         case .allowed(let arguments, let parsed):
             var again = invocation

@@ -7,7 +7,7 @@ extension StackStormModule {
     private static let attention = Duration.seconds(3_600)
 
     func inquiryWatch(
-        _ host: some ModuleHost, _ executions: StartedExecutions, _ open: OpenExecutions
+        _ executions: StartedExecutions, _ open: OpenExecutions
     ) -> InquiryWatch {
         InquiryWatch(
             client, host: host, executions: executions,
@@ -15,7 +15,7 @@ extension StackStormModule {
         ) { [lastStart] in
             open.count > 0 || lastStart.value.map { $0.duration(to: .now) < Self.attention } ?? false
         } question: { [self] inquiry, started in
-            question(inquiry, of: started) { host.overview.prefix + $0 }
+            question(inquiry, of: started) { self.host.bot.prefix + $0 }
         }
     }
 
@@ -124,7 +124,7 @@ extension StackStormModule {
             response[name].map { (name: name, value: $0.string ?? $0.prettyText) }
         }
         let line = ownLine(InquiryCall.line(answering: id, with: final))
-        if case .denied(let reply) = invocation.overview.verdict(on: line, for: invocation) { return reply }
+        if case .denied(let reply) = host.rules.verdict(on: line, for: invocation) { return reply }
         try refuseTemplates(in: response, invocation)
         do {
             try await call(.answer(id, response), as: caller, invocation)
@@ -134,7 +134,7 @@ extension StackStormModule {
         let told = final.map { name, value in "\(name)=\(fields.isSecret(name) ? KnownActions.mask : value)" }
             .joined(separator: " ")
         await inquiries.value?.answered(id)
-        host.value?.replace(
+        host.chat.replace(
             Self.handle(of: id),
             with: Reply(
                 "\(started.alias) (\(started.line)) was answered by \(invocation.message.sender.name): \(told)"),

@@ -21,6 +21,11 @@ package struct LoginPage: WebRoutes {
         }
     }
 
+    /// Returns whether a folder has the page.
+    package static func exists(in folder: String) -> Bool {
+        FileManager.default.fileExists(atPath: "\(folder)/\(files[0].0)")
+    }
+
     package var routes: [WebRoute] {
         contents.flatMap { name, type, body in
             let route = { (path: String) in

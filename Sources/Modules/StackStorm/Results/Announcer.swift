@@ -9,7 +9,10 @@ import StackStormClient
 struct Announcer: Sendable {
     static let eventPrefix = "st2.announcement__"
 
-    private let host: any ModuleHost
+    private let chat: any Speaking
+    private let places: any PlaceFinding
+    private let ledger: any Ledger
+    private let logger: Logger
     private let overtaken: OvertakenResults
     private let open: OpenExecutions?
     private let origins: Origins
@@ -27,14 +30,18 @@ struct Announcer: Sendable {
     private let unusable: Counter
 
     init(
-        host: some ModuleHost, overtaken: OvertakenResults = OvertakenResults(), open: OpenExecutions? = nil,
+        chat: any Speaking, places: any PlaceFinding, ledger: any Ledger, metrics: any MetricsFactory, logger: Logger,
+        overtaken: OvertakenResults = OvertakenResults(), open: OpenExecutions? = nil,
         origins: Origins = Origins(), orphans: Orphans? = nil, writer: ResultWriter = ResultWriter(),
         defaultBackend: String? = nil,
         instance: String? = nil,
         missed: @escaping @Sendable () -> Void = {}
     ) {
         self.instance = instance
-        self.host = host
+        self.chat = chat
+        self.places = places
+        self.ledger = ledger
+        self.logger = logger
         self.overtaken = overtaken
         self.open = open
         self.origins = origins
@@ -43,7 +50,7 @@ struct Announcer: Sendable {
         self.defaultBackend = defaultBackend
         self.missed = missed
         func counter(_ outcome: String) -> Counter {
-            Counter(label: "petrel_announcements_total", dimensions: [("outcome", outcome)], factory: host.metrics)
+            Counter(label: "petrel_announcements_total", dimensions: [("outcome", outcome)], factory: metrics)
         }
         received = counter("said")
         unusable = counter("unusable")
@@ -56,7 +63,7 @@ struct Announcer: Sendable {
         guard let payload = json?["payload"], let announcement = Announcement(json: payload) else {
             unusable.increment()
             let reason = json == nil ? "it is no JSON" : "it has no `payload` with a `message`"
-            return host.logger.error(
+            return logger.error(
                 "An announcement \(event.name) of \(event.data.count) bytes could not be used: \(reason)")
         }
         take(Announced(announcement, route: String(event.name.dropFirst(Self.eventPrefix.count))))
@@ -92,14 +99,14 @@ struct Announcer: Sendable {
                 entry: announced.entry, closes: request.flatMap { open?.record(of: $0) }, age: announced.age)
             let say = { try self.say(announced.announcement, origin, settles: request, receipt) }
             if let request, let open { try open.end(request, saying: say) } else { try say() }
-            if let progress, let origin { host.show(progress, on: origin.address.backend) }
+            if let progress, let origin { chat.show(progress, on: origin.address.backend) }
         } catch let error as Refusal {
             unusable.increment()
             // The history has it too, where it would be found again and again.
-            host.storage.ledger.note(announced.entry)
-            host.logger.error("An announcement could not be used: \(error)")
+            ledger.note(announced.entry)
+            logger.error("An announcement could not be used: \(error)")
         } catch {
-            host.logger.error("An announcement cannot be said now, and is asked for again later: \(error)")
+            logger.error("An announcement cannot be said now, and is asked for again later: \(error)")
             missed()
         }
     }
@@ -121,7 +128,7 @@ struct Announcer: Sendable {
         reply.isPrivate = announcement.whisper
         reply.settles = request
         received.increment()
-        try host.say(reply, at: address, receipt)
+        try chat.say(reply, at: address, receipt)
     }
 
     /// A whisper goes to the user, all else to the channel, or to the user where there is no channel.
@@ -146,7 +153,7 @@ struct Announcer: Sendable {
     }
 
     private func place(_ name: String, _ origin: Origin?) -> Address {
-        switch host.route(name, in: origin?.address.backend, orElse: defaultBackend) {
+        switch places.route(name, in: origin?.address.backend, orElse: defaultBackend) {
         case .to(let address): address
         case .undecided: .undecided(name)
         }

@@ -279,7 +279,7 @@ final class OpenExecutions: Sendable {
     }
 }
 
-extension ModuleHost {
+extension Speaking {
     /// In the place of what was said under the same handle.
     func show(_ reply: Reply, on backend: String) {
         if let handle = reply.handle { replace(handle, with: reply, on: backend) }

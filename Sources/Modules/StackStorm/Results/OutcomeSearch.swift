@@ -21,7 +21,7 @@ struct OutcomeSearch: Sendable {
     private static let pageSize = 100
 
     let client: StackStormClient
-    let host: any ModuleHost
+    let host: ModuleHost
     let open: OpenExecutions
     let executions: StartedExecutions
     let grace: Duration

@@ -34,7 +34,7 @@ actor Replay {
     private let client: StackStormClient
     private let routes: Set<String>
     private let window: Duration
-    private let host: any ModuleHost
+    private let host: ModuleHost
     private let announcer: Announcer
     private let open: OpenExecutions
     private let isListening: @Sendable () -> Bool
@@ -49,7 +49,7 @@ actor Replay {
     nonisolated let health = Locked(Health())
 
     init(
-        _ client: StackStormClient, _ settings: StackStormModuleSettings, host: some ModuleHost, announcer: Announcer,
+        _ client: StackStormClient, _ settings: StackStormModuleSettings, host: ModuleHost, announcer: Announcer,
         open: OpenExecutions, isListening: @escaping @Sendable () -> Bool
     ) {
         self.client = client
@@ -210,7 +210,7 @@ actor Replay {
             try keep(cursor)
             return true
         case .setBackTooFar(let jump, let end):
-            host.tellAdmins(
+            host.chat.tellAdmins(
                 "StackStorm's clock was set back by \(jump.inWords). Until it shows \(end) again, what its stream does "
                     + "not bring is not made up for: look into its history after a disturbance.")
             return false
@@ -226,7 +226,7 @@ actor Replay {
         let limit = now - window
         let page = try await client.call(.announcements(HistoryFilter(after: time, before: limit, limit: 1)))
         if let count = page.total, count > 0 {
-            host.tellAdmins(
+            host.chat.tellAdmins(
                 "Not said, because it is older than replay_window (\(window.inWords)): what StackStorm announced "
                     + "between \(time) and \(limit), \(count) in all. Its history has it.")
         }

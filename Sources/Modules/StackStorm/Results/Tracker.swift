@@ -18,7 +18,7 @@ struct Tracker: Sendable {
     private static let closeness = Duration.seconds(60)
 
     let client: StackStormClient
-    let host: any ModuleHost
+    let host: ModuleHost
     let open: OpenExecutions
     let executions: StartedExecutions
     let replay: Replay
@@ -30,7 +30,7 @@ struct Tracker: Sendable {
     private let woken = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
 
     init(
-        client: StackStormClient, host: some ModuleHost, open: OpenExecutions, executions: StartedExecutions,
+        client: StackStormClient, host: ModuleHost, open: OpenExecutions, executions: StartedExecutions,
         replay: Replay, grace: Duration
     ) {
         self.client = client
@@ -127,7 +127,7 @@ struct Tracker: Sendable {
 
     private func showProgress(of execution: OpenExecution, isOver: Bool) {
         guard let progress = open.progress(execution.request, isOver: isOver) else { return }
-        host.show(progress, on: execution.address.backend)
+        host.chat.show(progress, on: execution.address.backend)
     }
 
     /// Nothing more is expected of it, and nothing is said.
@@ -236,9 +236,9 @@ struct Tracker: Sendable {
         let progress = isEnd ? open.progress(execution.request, isOver: true) : nil
         let reply = Reply(text, style: .markdown, kind: kind, settles: isEnd ? execution.request : nil)
         do {
-            let say = { try host.say(reply, at: execution.address, Receipt(closes: closes)) }
+            let say = { try host.chat.say(reply, at: execution.address, Receipt(closes: closes)) }
             if isEnd { try open.end(execution.request, saying: say) } else { try say() }
-            if let progress { host.show(progress, on: execution.address.backend) }
+            if let progress { host.chat.show(progress, on: execution.address.backend) }
         } catch {
             host.logger.error("The outcome of \(execution.alias) could not be said: \(error)")
         }

@@ -1,4 +1,4 @@
-package import ArgumentParser
+public import ArgumentParser
 import Foundation
 import PetrelCore
 import PetrelKit
@@ -6,18 +6,34 @@ import PetrelStore
 import PetrelSupport
 import PetrelWeb
 import ServiceLifecycle
-import StackStormClient
 
-/// The command line.
-package struct Petrel: AsyncParsableCommand {
-    package init() {}
+/// The command line of a program made of plug-ins.
+public enum PetrelProgram {
+    /// Runs the command line until it ends, and exits the process.
+    /// - Parameter commands: subcommands of the program's own, beside Petrel's.
+    public static func main(_ catalog: Catalog, commands: [any ParsableCommand.Type] = []) async {
+        // A closed descriptor would be given to the next file that is opened, and output be written to that.
+        for descriptor in STDIN_FILENO...STDERR_FILENO where fcntl(descriptor, F_GETFD) < 0 {
+            _ = open("/dev/null", O_RDWR)
+        }
+        await RootCommand.$others.withValue(commands) {
+            await Catalog.$current.withValue(catalog) { await RootCommand.main() }
+        }
+    }
+}
 
-    package static let configuration = CommandConfiguration(
-        abstract: "A ChatOps bot for StackStorm: nothing is lost, every decision can be explained.",
-        version: PetrelApp.version,
-        subcommands: [
-            Run.self, Demo.self, Check.self, Explain.self, StoreCommand.self, OutboxCommand.self, Simulate.self,
-        ])
+struct RootCommand: AsyncParsableCommand {
+    @TaskLocal static var others: [any ParsableCommand.Type] = []
+
+    static var configuration: CommandConfiguration {
+        CommandConfiguration(
+            commandName: "petrel",
+            abstract: "A ChatOps bot for StackStorm: nothing is lost, every decision can be explained.",
+            version: Bot.version,
+            subcommands: [
+                Run.self, Demo.self, Check.self, Explain.self, StoreCommand.self, OutboxCommand.self,
+            ] + others)
+    }
 }
 
 /// How the process ends, in the words of sysexits.h.
@@ -37,7 +53,7 @@ enum ExitStatus {
         }
         say("\(error)")
         return switch error {
-        case is ConfigurationFailure, is StackStormError: configuration
+        case is ConfigurationFailure, is PlugInFailure: configuration
         case let failure as StoreFailure where failure.place == "store.key": configuration
         case is StoreFailure, is WebFailure, is BackendFailure: unavailable
         default: software

@@ -1,0 +1,158 @@
+package import PetrelKit
+import PetrelSupport
+import StackStormClient
+
+/// The section `stackstorm`: one StackStorm, or a list of them.
+package struct StackStormPlugIn: ModulePlugIn {
+    package static let section: String? = "stackstorm"
+
+    let settings: [StackStormModuleSettings]
+    /// One login page serves all of them.
+    private let logins: OneTimeLogins
+
+    package init(_ sections: [SettingsSection]) {
+        self.init(sections.map { StackStormModuleSettings($0) })
+    }
+
+    package init(_ settings: [StackStormModuleSettings], logins: OneTimeLogins = OneTimeLogins()) {
+        self.settings = settings
+        self.logins = logins
+    }
+
+    package var outlines: [ModuleOutline] {
+        settings.map { settings in
+            ModuleOutline(
+                settings.name, naming: "plugin_prefix \"\(settings.prefix)\"", commands: settings.commandNames,
+                exposure: "every command of StackStorm \(settings.accountInWords)",
+                defaultBackend: settings.defaultBackend)
+        }
+    }
+
+    package func makeModules(_ context: ModuleContext) throws -> [any BotModule] {
+        try settings.enumerated().map { index, settings in
+            let host = context.host(for: settings.name)
+            // The paths of the web server are shared: the first module serves them for all.
+            let routes = try index == 0 ? context.web.map { try self.routes($0, host) } ?? [] : []
+            return try StackStormModule(settings, host: host, on: context.loop, logins: logins, routes: routes)
+        }
+    }
+
+    private func routes(_ web: WebFacts, _ host: ModuleHost) throws -> [WebRoute] {
+        let webhook = ChatopsWebhook(
+            host: host, secret: web.webhookSecret, format: settings[0].resultFormat,
+            allowsMentions: settings[0].allowsMentions, defaultBackend: settings[0].defaultBackend)
+        let pages = settings.compactMap(\.loginPage)
+        guard !pages.isEmpty else { return webhook.routes }
+        let login = LoginRoutes(
+            logins, pages: pages, command: host.bot.prefix + loginCommand, logger: host.logger)
+        let page = LoginPage.exists(in: web.pages) ? try LoginPage(folder: web.pages).routes : []
+        return webhook.routes + login.routes + page
+    }
+
+    /// The command with which people ask for a login link.
+    private var loginCommand: String {
+        (settings.first { $0.loginPage != nil } ?? settings.first)?.loginCommand ?? ""
+    }
+}
+
+extension StackStormPlugIn: SecretStoring {
+    package var storesSecrets: Bool { settings.contains { $0.holdsCredentials && $0.secretsStore == .encrypted } }
+}
+
+extension StackStormPlugIn: ConfigurationReviewing {
+    package func review(_ facts: ConfigurationFacts, _ root: SettingsSection) {
+        for settings in settings {
+            reviewDefaultBackend(of: settings, facts, root)
+            reviewPeople(of: settings, facts, root)
+        }
+        if settings.contains(where: { $0.loginPage != nil }) { reviewPage(facts, root) }
+    }
+
+    private func reviewDefaultBackend(
+        of settings: StackStormModuleSettings, _ facts: ConfigurationFacts, _ root: SettingsSection
+    ) {
+        let names = facts.backends.map(\.name)
+        guard let name = settings.defaultBackend, !names.contains(name) else { return }
+        root.problem(
+            "stackstorm.default_backend", "no backend is called \(name); there is \(names.joined(separator: ", "))")
+    }
+
+    /// People in the map of `rbac_auth.impersonate` whom no backend would ever name like that.
+    private func reviewPeople(
+        of settings: StackStormModuleSettings, _ facts: ConfigurationFacts, _ root: SettingsSection
+    ) {
+        for key in settings.impersonation?.users.keys.sorted() ?? [] {
+            let parts = key.split(separator: "/", maxSplits: 1).map(String.init)
+            let place = "stackstorm.rbac_auth.impersonate.users.\(key)"
+            guard let name = parts.first, let backend = facts.backends.first(where: { $0.name == name }) else {
+                root.problem(place, "is nobody: no backend is called \(parts.first ?? "")")
+                continue
+            }
+            guard parts.count == 2, backend.facts.namesChange, parts[1].unicodeScalars.first == "@" else { continue }
+            root.warn(place, "is nobody: people of \(name) are known by their ids here, not by their names")
+        }
+    }
+
+    /// What logins need besides their own section.
+    private func reviewPage(_ facts: ConfigurationFacts, _ root: SettingsSection) {
+        guard let web = facts.web else {
+            return root.problem("web", "is required: people log in (rbac_auth.clientside) at its page")
+        }
+        guard !LoginPage.exists(in: web.pages) else { return }
+        if web.namesPages {
+            root.problem("web.html", "there is no login page in \(web.pages)")
+        } else {
+            root.warn("web.html", "there is no login page in \(web.pages): your own web server has to have it")
+        }
+    }
+}
+
+extension StackStormPlugIn: MetricsDescribing {
+    package static let metricsHelp = [
+        "petrel_announcements_total": "StackStorm announcements by outcome.",
+        "petrel_stackstorm_calls_total": "StackStorm API calls by outcome.",
+        "petrel_stackstorm_call_seconds": "Duration of StackStorm API calls.",
+        "petrel_stream_age_seconds": "Seconds since the last byte of StackStorm's event stream; -1 before the first.",
+        "petrel_stream_reconnects": "Reconnections of StackStorm's event stream.",
+        "petrel_results_open": "Executions started from chat whose results are pending.",
+        "petrel_results_replayed": "Announcements replayed from execution history.",
+        "petrel_aliases": "Action aliases of the last sync.",
+    ]
+}
+
+extension StackStormPlugIn: LineExplaining {
+    package func explain(
+        _ arguments: String, of command: String, in module: String, storage: (any Storage)?
+    ) async throws -> LineExplanation? {
+        guard let settings = settings.first(where: { $0.name == module }), command == settings.prefix else {
+            return nil
+        }
+        let (alias, parsed) = try await settings.explain(arguments, storage: storage)
+        return LineExplanation(parsed: parsed, rows: alias.rows, fields: alias.fields)
+    }
+}
+
+extension AliasExplanation {
+    fileprivate var rows: [(label: String, text: String)] {
+        switch self {
+        case .matched(let ref, let format, let parameters):
+            [("alias", ref), ("format", format)]
+                + parameters.map { ("parameter", "\($0.name) = \($0.value ?? "null")") }
+        case .verb(let verb): [("alias", "none: this is Petrel's own “\(verb)” for StackStorm")]
+        case .failed(let reason): [("alias", "none: \(reason)")]
+        }
+    }
+
+    fileprivate var fields: [String: JSONValue] {
+        switch self {
+        case .matched(let ref, let format, let parameters):
+            [
+                "alias": .string(ref), "format": .string(format),
+                "parameters": .object(
+                    Dictionary(parameters.map { ($0.name, $0.value.map { .string($0) } ?? .null) }) { _, last in last }),
+            ]
+        case .verb(let verb): ["alias": .null, "verb": .string(verb)]
+        case .failed(let reason): ["alias": .null, "alias_reason": .string(reason)]
+        }
+    }
+}

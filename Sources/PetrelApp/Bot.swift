@@ -1,0 +1,169 @@
+import CoreMetrics
+import Logging
+package import PetrelCore
+import PetrelKit
+package import PetrelStore
+package import PetrelSupport
+import PetrelWeb
+package import ServiceLifecycle
+import UnixSignals
+
+/// A bot, built from its configuration, ready to run.
+package struct Bot: Sendable {
+    package static let version = "0.1.0"
+
+    package let group: ServiceGroup
+    package let host: Host
+    package let store: Store
+    /// Opened when every backend is at the end of its input.
+    package let ended: Signal
+
+    package func run() async throws {
+        await host.restorePlaces(from: store.storage(for: "host"))
+        let end = Task { [group, ended] in
+            await ended.wait()
+            await group.triggerGracefulShutdown()
+        }
+        defer { end.cancel() }
+        try await group.run()
+    }
+}
+
+extension Bot {
+    /// The parts that are made before anything runs.
+    private struct Parts {
+        var host: Host
+        var backends: [any ChatBackend]
+        var modules: [any BotModule]
+    }
+
+    /// Builds a bot. Nothing runs yet.
+    /// - Parameters:
+    ///   - store: opened by the caller, who knows whether it is to last.
+    ///   - loop: the event loop on which commands run.
+    ///   - reload: called at every SIGHUP; nil where the configuration has no file.
+    ///   - listening: called with the port of the web server once it accepts connections.
+    package static func build(
+        _ configuration: Configuration, store: Store, log: LineLogHandler.Control,
+        on loop: EventLoopExecutor = EventLoopExecutor(), catalog: Catalog = .current,
+        reload: (@Sendable (Host) -> Void)? = nil, listening: @escaping @Sendable (Int) -> Void = { _ in }
+    ) throws -> Bot {
+        let logger = Logger(label: "petrel") { LineLogHandler(label: $0, control: log) }
+        let metrics = PrometheusMetrics(help: catalog.metricsHelp)
+        store.tell(logger)
+        store.audit.limit(to: configuration.core.store.auditBytes)
+        let parts = try parts(of: configuration, store, logger, metrics, loop)
+        if let write = parts.backends.lazy.compactMap({ ($0 as? any LogWriting)?.logWriter }).first {
+            log.redirect(to: write)
+        }
+        let host = parts.host
+        host.report(store)
+        let attached = host.attach(parts.modules, to: parts.backends) { store.storage(for: $0) }
+        let ended = Signal()
+        var services = [
+            service(
+                StoreKeeping(
+                    store: store, delivery: host.delivery, days: configuration.core.store.retentionDays,
+                    logger: logger)), service(host.pool),
+        ]
+        services += attached.modules.map { service($0, atEnd: .ignore) }
+        services.append(
+            service(
+                BackendsService(attached.backends, after: attached.readiness, on: loop, ended: ended),
+                atEnd: .gracefullyShutdownGroup, atFailure: .gracefullyShutdownGroup))
+        if let web = configuration.core.web {
+            let server = webServer(web, parts, metrics, logger, listening)
+            services.append(service(server, atFailure: .gracefullyShutdownGroup))
+        }
+        if let reload { services.append(service(HangupService { reload(host) })) }
+        var group = ServiceGroupConfiguration(
+            services: services, gracefulShutdownSignals: [.sigterm, .sigint], logger: .silent)
+        group.maximumGracefulShutdownDuration = .seconds(8)
+        return Bot(group: ServiceGroup(configuration: group), host: host, store: store, ended: ended)
+    }
+
+    private static func parts(
+        of configuration: Configuration, _ store: Store, _ logger: Logger, _ metrics: any MetricsFactory,
+        _ loop: EventLoopExecutor
+    ) throws -> Parts {
+        let context = BackendContext(logger: logger, loop: loop, version: version)
+        let backends = try configuration.backends.map { backend in
+            try PlugInFailure.wrapping { try backend.plugIn.makeBackend(context) }
+        }
+        let core = configuration.core
+        let host = try Host(
+            backends: backends, policy: configuration.policy, name: core.name, version: version, logger: logger,
+            metrics: metrics, audit: store.audit, outbox: store.outbox, adminRooms: core.adminRooms,
+            defaultBackend: configuration.defaultBackend, executor: loop)
+        let modules = try modules(of: configuration, host, store, loop)
+        return Parts(host: host, backends: backends, modules: modules)
+    }
+
+    private static func modules(
+        of configuration: Configuration, _ host: Host, _ store: Store, _ loop: EventLoopExecutor
+    ) throws -> [any BotModule] {
+        let context = ModuleContext(loop: loop, web: configuration.web) { name in
+            host.access(for: name, storage: store.storage(for: name))
+        }
+        return try configuration.modules.flatMap { plugIn in
+            try PlugInFailure.wrapping { try plugIn.makeModules(context) }
+        }
+    }
+
+    private static func webServer(
+        _ web: CoreSettings.Web, _ parts: Parts, _ metrics: PrometheusMetrics, _ logger: Logger,
+        _ listening: @escaping @Sendable (Int) -> Void
+    ) -> WebServer {
+        let (host, modules) = (parts.host, parts.modules)
+        let health = HealthRoutes(health: host, version: version) {
+            Gauges.update(metrics, host: host, reporters: modules.compactMap { $0 as? any GaugeReporting })
+            return metrics.render()
+        }
+        let plugIns = modules.compactMap { $0 as? any WebRoutes } + parts.backends.compactMap { $0 as? any WebRoutes }
+        let tls = web.certificate.flatMap { certificate in web.key.map { (certificate, $0) } }
+        return WebServer(
+            WebServer.Settings(host: web.host, port: web.port, tls: tls, proxies: TrustedProxies(web.trustedProxies)),
+            routes: health.routes + plugIns.flatMap(\.routes), logger: logger,
+            listening: { port in
+                logger.info("The web server listens on \(web.host) port \(port).")
+                listening(port)
+            })
+    }
+
+    private static func service(
+        _ service: any Service,
+        atEnd: ServiceGroupConfiguration.ServiceConfiguration.TerminationBehavior = .cancelGroup,
+        atFailure: ServiceGroupConfiguration.ServiceConfiguration.TerminationBehavior = .cancelGroup
+    ) -> ServiceGroupConfiguration.ServiceConfiguration {
+        .init(service: service, successTerminationBehavior: atEnd, failureTerminationBehavior: atFailure)
+    }
+
+    /// The commands of a configuration, without anything that runs.
+    static func commands(of configuration: Configuration) throws -> CommandTable {
+        let store = try Store()
+        let host = try Host(
+            backends: [], policy: configuration.policy, version: version, logger: .silent,
+            metrics: NOOPMetricsHandler.instance, audit: store.audit, outbox: store.outbox)
+        let modules = try modules(of: configuration, host, store, EventLoopExecutor())
+        return CommandTable(modules.flatMap { module in module.commands.map { (module.name, $0) } })
+    }
+}
+
+/// A plug-in could not make what its settings ask for: a certificate cannot be read, for example.
+struct PlugInFailure: Error, CustomStringConvertible {
+    var cause: any Error
+    var description: String { "\(cause)" }
+
+    static func wrapping<Value>(_ work: () throws -> Value) throws(PlugInFailure) -> Value {
+        do {
+            return try work()
+        } catch {
+            throw PlugInFailure(cause: error)
+        }
+    }
+}
+
+extension Logger {
+    /// For libraries whose news are said in our own words, or are none.
+    static let silent = Logger(label: "silent") { _ in SwiftLogNoOpLogHandler() }
+}

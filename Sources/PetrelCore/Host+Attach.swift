@@ -1,0 +1,54 @@
+import Logging
+package import PetrelKit
+package import PetrelSupport
+
+extension Host {
+    /// The services that run the modules and the backends of a host.
+    package struct Attached: Sendable {
+        package let modules: [ModuleService]
+        package let backends: [BackendService]
+        /// Opened as each module becomes ready.
+        package let readiness: [Signal]
+    }
+
+    /// Connects modules and backends with each other: publishes commands, collects statuses, and hands backends what they
+    /// ask for.
+    /// - Parameter storage: returns the storage for a backend of that name.
+    package func attach(
+        _ modules: [any BotModule], to backends: [any ChatBackend], storage: (_ space: String) -> any Storage
+    ) -> Attached {
+        let connections = backends.map { backend in
+            BackendService(backend, logger: logger) { [self] in receive($0, from: backend.name) }
+        }
+        for connection in connections { report(connection) }
+        for backend in backends { equip(backend, storage) }
+        let services = modules.map { module in
+            registry.publish(module.commands, from: module.name)
+            if let reporter = module as? any StatusReporting { report(reporter) }
+            return ModuleService(module, readiness: readiness(of: module.name), logger: logger)
+        }
+        return Attached(
+            modules: services, backends: connections, readiness: modules.map { readiness(of: $0.name) })
+    }
+
+    private func equip(_ backend: any ChatBackend, _ storage: (_ space: String) -> any Storage) {
+        if let backend = backend as? any Selecting {
+            backend.select { [dispatcher] in dispatcher.isMeant($0) }
+        }
+        if let backend = backend as? any RecordKeeping { backend.keep(in: storage("backend \(backend.name)")) }
+        if let backend = backend as? any Completing {
+            backend.complete(from: { [registry] in registry.table.lines }, prefix: prefix) { [dispatcher] in
+                dispatcher.holdsSecrets($0)
+            }
+        }
+    }
+}
+
+extension CommandTable {
+    /// Returns everything that may be typed, without the prefix.
+    fileprivate var lines: [String] {
+        entries.flatMap { entry in
+            (entry.command.name.isEmpty ? [] : [entry.command.name]) + (entry.command.lines?() ?? [])
+        }
+    }
+}

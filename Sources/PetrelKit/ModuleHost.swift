@@ -1,0 +1,154 @@
+public import CoreMetrics
+public import Logging
+
+/// What the host hands to a module when it is made: one small interface for each thing that a module may do.
+public struct ModuleHost: Sendable {
+    /// The name of the module that this was made for.
+    public var module: String
+    /// Publishes the module's commands.
+    public var commands: any CommandPublishing
+    /// Sends messages that no command is waiting for.
+    public var chat: any Speaking
+    /// Finds rooms and people by their names.
+    public var places: any PlaceFinding
+    /// Decides by the access rules.
+    public var rules: any Judging
+    /// Lists the commands of every module.
+    public var help: any CommandListing
+    /// The bot's name, version, prefix and uptime.
+    public var bot: any BotDescribing
+    /// The status of every part of the bot, in the order of the configuration.
+    public var health: any StatusReporting
+    /// The module's own records.
+    public var storage: any Storage
+    /// The audit log, for what happens without a command.
+    public var audit: any AuditLog
+    /// Makes counters, timers and gauges.
+    public var metrics: any MetricsFactory
+    /// A logger that names the module.
+    public var logger: Logger
+
+    /// Creates a host for one module.
+    public init(
+        module: String, commands: any CommandPublishing, chat: any Speaking, places: any PlaceFinding,
+        rules: any Judging, help: any CommandListing, bot: any BotDescribing, health: any StatusReporting,
+        storage: any Storage, audit: any AuditLog, metrics: any MetricsFactory, logger: Logger
+    ) {
+        self.module = module
+        self.commands = commands
+        self.chat = chat
+        self.places = places
+        self.rules = rules
+        self.help = help
+        self.bot = bot
+        self.health = health
+        self.storage = storage
+        self.audit = audit
+        self.metrics = metrics
+        self.logger = logger
+    }
+}
+
+/// Publishes the commands of one module.
+public protocol CommandPublishing: Sendable {
+    /// Tells the host that the module can serve people, or that it knows that it cannot for now.
+    func ready()
+    /// Replaces the module's commands in one step.
+    func publish(_ commands: [Command])
+}
+
+/// Sends messages that no command is waiting for.
+public protocol Speaking: Sendable {
+    /// Queues a message, together with what the store writes in the same transaction.
+    ///
+    /// The message is sent once it is stored, in the order of the calls for each place; `storage.written()` waits for
+    /// that. Throws when the queue of the place is full.
+    func say(_ reply: Reply, at address: Address, _ receipt: Receipt) throws
+    /// Replaces an earlier message, where the backend can do that and remembers it.
+    func replace(_ handle: String, with reply: Reply, on backend: String)
+    /// Tells the operators, in the log and in the rooms of `bot.admin_rooms`, in Markdown.
+    func tellAdmins(_ text: String)
+}
+
+extension Speaking {
+    /// Queues a message that comes with nothing else to store.
+    public func say(_ reply: Reply, at address: Address) throws { try say(reply, at: address, Receipt()) }
+}
+
+/// Finds rooms and people by their names.
+public protocol PlaceFinding: Sendable {
+    /// Finds the place that a bare name stands for: `#ops`, `C42`, `@bob`, or `slack/#ops`.
+    /// - Parameters:
+    ///   - backend: the backend that is meant unless the name belongs to another.
+    ///   - fallback: the backend for names that several backends could have.
+    func route(_ name: String, in backend: String?, orElse fallback: String?) -> Route
+    /// Returns a person by id or name, if the bot has seen them.
+    func person(named name: String, on backend: String) -> Person?
+    /// Returns a room by id or name, if the bot has seen it.
+    func room(named name: String, on backend: String) -> Room?
+}
+
+/// The result of looking for a place by its name.
+public enum Route: Sendable, Hashable {
+    /// The name stands for this place.
+    case to(Address)
+    /// The name stands for no place, or for several. Never guessed: a reply that goes nowhere is a dead letter that says
+    /// why.
+    case undecided(String)
+}
+
+extension Address {
+    /// Creates the address of a name that no single backend is known to have. A message to it becomes a dead letter, and
+    /// the name is looked up again when an operator retries it.
+    public static func undecided(_ name: String) -> Address {
+        Address(backend: "", place: name.utf8.first == UInt8(ascii: "@") ? .direct(name) : .room(name))
+    }
+
+    /// True if no backend is known for this address.
+    public var isUndecided: Bool { backend.isEmpty }
+}
+
+/// Decides by the access rules.
+public protocol Judging: Sendable {
+    /// Returns the decision on a line without the prefix; nil if no command has that name.
+    func decision(on line: String, by person: Person, in room: Room?, on backend: String) -> AccessDecision?
+    /// Judges a line that a person did not type but asked for otherwise, such as with a form, as if they had typed it:
+    /// by the rules, and in the audit where it is denied.
+    func verdict(on line: String, for invocation: Invocation) -> Verdict
+    /// Returns whether a list of people names a person: by id, or by `@name` where names count, with or without the
+    /// backend before it. A person without a stable identity is in no list.
+    func isListed(_ person: Person, on backend: String, in people: Set<String>) -> Bool
+    /// Returns a line as the audit may keep it.
+    func masked(_ line: String) -> String
+}
+
+/// The result of judging a line.
+public enum Verdict: Sendable {
+    /// The line belongs to the same command and may run.
+    /// - arguments: the command's arguments, as they would come from a line that was typed.
+    /// - parsed: the value that ``Command/parse`` returned for them, which is what was judged.
+    case allowed(arguments: String, parsed: (any Sendable)?)
+    /// The line may not run.
+    /// - Parameter: the refusal for the person; nil where refusals are not told.
+    case denied(Reply?)
+}
+
+/// Lists the commands of every module for one person.
+public protocol CommandListing: Sendable {
+    /// Returns the commands that the person may run from here, in the order of their names.
+    func commands(for invocation: Invocation) -> [Command]
+    /// Returns whether help shows a line with placeholders to the person. Rules about arguments do not count.
+    func shows(_ template: String, to invocation: Invocation) -> Bool
+}
+
+/// The bot's own data.
+public protocol BotDescribing: Sendable {
+    /// The bot's name. A direct chat counts as the room `@name`.
+    var name: String { get }
+    /// The version of Petrel.
+    var version: String { get }
+    /// The prefix that people type before a command; may be empty.
+    var prefix: String { get }
+    /// The time since the process started.
+    var uptime: Duration { get }
+}
