@@ -1,51 +1,51 @@
-# What people type. Every target sets up what it needs.
+# Developer commands. Each target installs the packages that it needs.
 .DEFAULT_GOAL := help
 .PHONY: help setup build release demo test test-robust test-xmpp lint format bench bench-peer soak faults clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
-setup: ## Install what is missing on Debian (as root)
+setup: ## Install missing packages on Debian (as root)
 	@Scripts/setup build
 
-build: setup ## Build for debugging
+build: setup ## Build the debug configuration
 	@swift build --product petrel
 
-release: setup ## Build what is shipped, into dist/
+release: setup ## Build the release program into dist/
 	@Scripts/release
 
-demo: setup ## Chat with the bot and a simulated StackStorm, nothing to configure
+demo: setup ## Chat with the bot and a simulated StackStorm, without configuration
 	@Scripts/demo
 
 test: setup ## Build and run all tests
 	@Scripts/setup test
 	@Scripts/test
 
-test-robust: setup ## Run the tests 400 days later, and beside three busy loops
+test-robust: setup ## Run the tests with the clock 400 days ahead, and under CPU load
 	@Scripts/setup test
 	@Scripts/test-robust
 
-test-xmpp: setup ## Run the tests of XMPP with prosody and ejabberd
+test-xmpp: setup ## Run the XMPP tests with Prosody and ejabberd
 	@Scripts/setup test xmpp
 	@Scripts/test-xmpp
 
-lint: ## Check the format of the code
+lint: ## Check the code format
 	@swift format lint --strict --recursive --parallel Sources Tests Benchmarks Faults Fuzz/Sources Package.swift
 
 format: ## Format the code
 	@swift format --in-place --recursive --parallel Sources Tests Benchmarks Faults Fuzz/Sources Package.swift
 
-bench: setup ## Measure, and compare with the thresholds
+bench: setup ## Run the benchmarks and compare them with the thresholds
 	@Scripts/bench
 
-bench-peer: setup ## Measure beside Errbot and err-stackstorm, in turns
+bench-peer: setup ## Compare the performance with Errbot and err-stackstorm
 	@Scripts/bench-peer
 
-soak: setup ## Run half an hour under a steady load, and watch the memory
+soak: setup ## Run under a steady load for half an hour and check memory growth
 	@Scripts/soak
 
-faults: setup ## Break what Petrel stands on, and count what its users were told
+faults: setup ## Inject faults and count lost and duplicated messages
 	@Scripts/faults
 
-clean: ## Remove what was built
+clean: ## Remove build products
 	@rm -rf .build .build-bench .build-release dist
