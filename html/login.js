@@ -1,6 +1,6 @@
-// Opens a one-time link, proves an account of StackStorm, and confirms which chat account acts as it. The link is in the
-// fragment of the address, which no server and no proxy sees; it leaves the address bar and the history before anything
-// else happens.
+// Opens a single-use link, authenticates with StackStorm, and asks the user to confirm which chat account acts as the
+// StackStorm account. The link is in the fragment of the URL, which is not sent to servers and proxies; the script removes
+// it from the address bar and the history first.
 "use strict";
 
 const link = location.hash.slice(1);
@@ -44,11 +44,11 @@ async function ask(path, body, headers) {
   try {
     return await response.json();
   } catch {
-    return { outcome: "failed", message: `The bot's answer could not be read (status ${response.status}). Try again.` };
+    return { outcome: "failed", message: `The bot sent an invalid response (status ${response.status}). Try again.` };
   }
 }
 
-// Shows the end of this login: the form is gone, with all that was typed.
+// Shows the outcome of the login and removes the form with its contents.
 function end(isGood, title, text) {
   clearInterval(timer);
   opening.hidden = true;
@@ -77,12 +77,12 @@ function complain(text, name) {
 function showLimits() {
   const seconds = Math.round((deadline - Date.now()) / 1000);
   if (seconds <= 0) {
-    end(false, "This link has expired", "Ask the bot for another, in a direct chat.");
+    end(false, "This link has expired", "Request a new link from the bot in a direct chat.");
     return;
   }
   const time = seconds > 60 ? `${Math.ceil(seconds / 60)} minutes` : `${seconds} seconds`;
   const tries = page.tries_left === 1 ? "one try" : `${page.tries_left} tries`;
-  limits.textContent = proven ? `You have ${time}.` : `You have ${time} and ${tries}.`;
+  limits.textContent = proven ? `${time} left.` : `${time} and ${tries} left.`;
 }
 
 function chooseWay(chosen) {
@@ -95,7 +95,7 @@ async function open() {
   const answer = await ask("login/open", { link });
   if (answer.outcome !== "opened") {
     const isOver = answer.outcome === "ended";
-    const hint = isOver ? "" : " Open the link from the chat again; if it has been used up by now, ask the bot for another.";
+    const hint = isOver ? "" : " Open the link from the chat again; if it has already been used, request a new one from the bot.";
     end(false, isOver ? "This link cannot be used" : "The page could not be opened", answer.message + hint);
     return;
   }
@@ -109,7 +109,7 @@ async function open() {
   field("word").focus();
 }
 
-// A link that has ended, or that another browser opened, ends the page. Returns whether it did.
+// Ends the page if the link has ended or was opened by another browser. Returns true if it did.
 function isOver(answer) {
   if (answer.outcome !== "ended" && answer.outcome !== "foreign") return false;
   end(false, "This link cannot be used", answer.message);
@@ -131,7 +131,7 @@ async function send(event) {
   }
   error.hidden = true;
   submit.disabled = true;
-  submit.textContent = "Asking StackStorm …";
+  submit.textContent = "Contacting StackStorm …";
   const body = { page: page.page, word: field("word").value };
   for (const name of fields[way]) body[name] = field(name).value;
   const answer = await ask("login/authenticate", body, { "X-Petrel-Token": page.token });
@@ -149,7 +149,7 @@ async function send(event) {
   }
 }
 
-// Names both accounts and asks once more. Nothing has begun yet; what was typed is dropped.
+// Shows both accounts and asks for confirmation. The login has not begun yet; the form is cleared.
 function showConfirmation(answer) {
   proven = answer;
   form.reset();
@@ -185,17 +185,17 @@ async function confirmLogin(agrees) {
   }
 }
 
-// Another link was pasted into the same tab.
+// The user pasted another link into the same tab.
 addEventListener("hashchange", () => location.reload());
 for (const radio of form.elements.way) radio.addEventListener("change", () => chooseWay(radio.value));
 form.addEventListener("submit", send);
 agree.addEventListener("click", () => confirmLogin(true));
 decline.addEventListener("click", () => confirmLogin(false));
-// The browser may have kept another choice over a reload.
+// The browser may have restored another choice after a reload.
 chooseWay(form.elements.way.value);
 
 if (link === "") {
-  end(false, "Nothing to open", "This page was opened without a link, or loaded again. Ask the bot for a new link, in a direct chat.");
+  end(false, "No login link", "This page was opened without a link, or it was reloaded. Request a new link from the bot in a direct chat.");
 } else {
   open();
 }
