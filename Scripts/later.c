@@ -1,5 +1,5 @@
-// A calendar that is PETREL_LATER seconds ahead, for tests: only the time of day is another, never how long something
-// takes.
+// A library to preload in tests: it sets the wall clock PETREL_LATER seconds ahead. Monotonic clocks and durations do not
+// change.
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <pthread.h>
@@ -46,7 +46,7 @@ time_t time(time_t *into) {
     return now.tv_sec;
 }
 
-// Who waits until a time of day waits for that of the system.
+// The system waits by its own clock: the shift is subtracted from absolute wall-clock deadlines.
 
 int clock_nanosleep(clockid_t clock, int flags, const struct timespec *time, struct timespec *rest) {
     static int (*real)(clockid_t, int, const struct timespec *, struct timespec *);
@@ -60,7 +60,7 @@ int timerfd_settime(int timer, int flags, const struct itimerspec *new, struct i
     static int (*real)(int, int, const struct itimerspec *, struct itimerspec *);
     if (!real) real = next("timerfd_settime");
     struct itimerspec moved = *new;
-    // Monotonic clocks begin when the machine does: what is decades ahead is a time of day.
+    // Monotonic clocks start at boot: a value of decades must be a wall-clock time.
     if (flags & TFD_TIMER_ABSTIME && moved.it_value.tv_sec > 1000000000) moved.it_value.tv_sec -= later();
     return real(timer, flags, &moved, old);
 }

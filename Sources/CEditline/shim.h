@@ -8,7 +8,7 @@
 
 /* libedit's settings are global variables, which Swift cannot touch safely; all are set once, before the first line. */
 static inline void editline_set_up(char *(*generator)(const char *, int), rl_completion_func_t *complete) {
-    /* Else libedit drops every byte that is not ASCII. */
+    /* Without a UTF-8 locale, libedit drops all bytes that are not ASCII. */
     setlocale(LC_CTYPE, "");
     if (MB_CUR_MAX == 1) setlocale(LC_CTYPE, "C.UTF-8");
     rl_readline_name = "petrel";
@@ -21,10 +21,10 @@ static inline void editline_set_up(char *(*generator)(const char *, int), rl_com
     stifle_history(1000);
 }
 
-/* How many columns the typed line takes up to the cursor. */
+/* Returns the position of the cursor in the typed line. */
 static inline int editline_cursor(void) { return rl_point; }
 
-/* No file names when nothing completes. */
+/* Completes without falling back to file names. */
 static inline char **editline_matches(const char *text, char *(*generator)(const char *, int)) {
     rl_attempted_completion_over = 1;
     return rl_completion_matches(text, generator);

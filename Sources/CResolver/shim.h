@@ -1,5 +1,5 @@
 #include <netdb.h>
-// What <resolv.h> has as macros, as functions.
+// Functions in place of the macros of <resolv.h>, which Swift cannot import.
 #ifndef PETREL_RESOLVER_H
 #define PETREL_RESOLVER_H
 #include <netinet/in.h>
@@ -13,8 +13,8 @@ typedef struct {
     char target[NS_MAXDNAME];
 } petrel_service;
 
-// The SRV records of a name (RFC 2782), asked of the system's name server, or of another one on loopback where `port`
-// is not 0. Returns how many there are, 0 where there is none, and -1 where nobody answered.
+// Looks up the SRV records of a name (RFC 2782) with the system's name server or, if `port` is not 0, with a name server
+// on loopback. Returns the number of records, 0 if there are none, and -1 if there is no answer.
 static inline int petrel_find_services(const char *name, unsigned short port, petrel_service *found, int most) {
     struct __res_state state;
     memset(&state, 0, sizeof state);
