@@ -4,7 +4,7 @@ import PetrelKit
 import PetrelTesting
 import StackStormClient
 
-/// Measures, prints one line for each measure, and compares with `Benchmarks/thresholds.json`.
+/// Runs the benchmarks, prints one line per result, and compares the results with `Benchmarks/thresholds.json`.
 @main
 struct Bench {
     static func main() async throws {
@@ -54,7 +54,7 @@ struct Measure {
 }
 
 extension Bench {
-    /// The median of several rounds, in seconds for one call.
+    /// Returns the median time of one call over several rounds, in seconds.
     static func seconds(rounds: Int = 7, calls: Int, _ body: () -> Void) -> Double {
         body()
         let times = (0..<rounds).map { _ in
@@ -74,7 +74,8 @@ extension Bench {
         }
     }
 
-    /// 500 rules with lists and groups; the line is decided by the last, by none, or by globs that share no beginning.
+    /// Measures decisions with 500 rules with lists and groups: the last rule matches, none matches, or the globs have no
+    /// literal prefix.
     static func accessResults() -> [Measure] {
         func access(_ command: (Int) -> String) -> AccessControl {
             AccessControl(
@@ -171,7 +172,7 @@ extension Bench {
         let backend = RecordingBackend()
         let time = try await TestHost([backend]).run([Echo()]) {
             let start = ContinuousClock.now
-            // Not more at once than one person may have waiting.
+            // No more at once than the limit of waiting commands allows.
             for first in stride(from: 0, to: count, by: 500) {
                 for number in first..<(first + 500) {
                     backend.type("!echo \(number)", as: "@p\(number % 20)", in: "#r\(number % 50)")

@@ -8,8 +8,8 @@ import StackStormClient
 import StackStormModule
 
 extension Bench {
-    /// The longest lines that are taken, as the bot treats each line before anything runs: parsed, judged by 500 rules,
-    /// and masked for the audit. StackStorm has told nothing of the action, so that every value counts as secret.
+    /// Measures the processing of the longest accepted lines before a command runs: parsing, access decisions with 500
+    /// rules, and masking for the audit log. The action's schema is unknown, so that every value counts as secret.
     static func lineResults() async throws -> [Measure] {
         let limits = LineLimits()
         let format = "run {{ job }} on {{ host }}"
@@ -29,11 +29,11 @@ extension Bench {
         }
     }
 
-    /// Runs the body once the module knows its aliases, without any StackStorm: as they were kept by the last run.
+    /// Runs the body after the module has loaded its aliases from the store, without a StackStorm.
     private static func withModule<Value>(
         _ aliases: [Alias], _ body: (StackStormModule) throws -> Value
     ) async throws -> Value {
-        guard let nowhere = URL(string: "http://127.0.0.1:9/") else { fatalError("an address is none") }
+        guard let nowhere = URL(string: "http://127.0.0.1:9/") else { fatalError("the URL is invalid") }
         let settings = StackStormModuleSettings(
             client: StackStormSettings(auth: nowhere, api: nowhere, stream: nowhere, login: .apiKey(Secret("bench"))))
         let host = try TestHost([]).access(for: settings.name)
@@ -57,7 +57,9 @@ extension Bench {
     }()
 
     private static func treat(_ line: String, _ table: CommandTable) {
-        guard let match = table.find(CommandText(line).text) else { fatalError("the line of the benchmark is none") }
+        guard let match = table.find(CommandText(line).text) else {
+            fatalError("the line of the benchmark matches no command")
+        }
         let parsed = match.parsed()
         let question = parsed.question(by: Person(id: "U0001", name: "@user"), in: nil, on: "slack")
         blackHole(rules.decide(question))
@@ -70,7 +72,7 @@ extension Bench {
     @inline(never)
     private static func blackHole(_ value: String) {}
 
-    /// As many pairs as are taken, and values that fill the line.
+    /// Returns a line with the maximum number of pairs, whose values fill the line.
     private static func pairs(_ limits: LineLimits) -> String {
         filled(limits) { number, size in "k\(number)=" + String(repeating: "v", count: size - 6) + "\(number % 10)" }
     }
@@ -79,7 +81,7 @@ extension Bench {
         filled(limits) { number, size in "k\(number)=\"" + String(repeating: "v ", count: (size - 7) / 2) + "\"" }
     }
 
-    /// Every secret begins like all others, and so does each place of a long name.
+    /// Returns a line in which all secrets and every position of a long name share the same prefix.
     private static func likeSecrets(_ limits: LineLimits) -> String {
         let name = String(repeating: "a", count: limits.bytes / 2)
         var half = limits

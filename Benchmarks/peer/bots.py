@@ -1,4 +1,4 @@
-"""The two bots and the stand-in, as the comparison drives them: processes with the same few verbs."""
+"""Processes of the two bots and the simulated StackStorm, with a common interface for the benchmarks."""
 import json, os, shutil, signal, socket, subprocess, sys, tempfile, threading, time, urllib.request
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -12,20 +12,20 @@ def free_port():
 
 
 def cpu(pid):
-    """Seconds of processor time that the threads of a process have used, to the nanosecond: 200 commands take about ten
-    of the ticks that /proc/PID/stat counts."""
+    """Returns the CPU time of the threads of a process in seconds, with nanosecond resolution. The ticks of
+    /proc/PID/stat are too coarse: 200 commands take about ten of them."""
     used = 0
     for thread in os.listdir(f"/proc/{pid}/task"):
         try:
             with open(f"/proc/{pid}/task/{thread}/schedstat") as file:
                 used += int(file.read().split()[0])
         except OSError:
-            pass  # It has ended meanwhile.
+            pass  # The thread has ended.
     return used / 1e9
 
 
 def memory(pid):
-    """Resident and private memory, in MB."""
+    """Returns resident and private memory, in MB."""
     sizes = {}
     for line in open(f"/proc/{pid}/smaps_rollup"):
         name, _, rest = line.partition(":")
@@ -45,7 +45,7 @@ class StandIn:
                 return
             except OSError:
                 if time.time() > deadline or self.process.poll() is not None:
-                    raise SystemExit("the stand-in did not start")
+                    raise SystemExit("the simulated StackStorm did not start")
                 time.sleep(0.02)
 
     def request(self, path, body=None):
@@ -66,7 +66,7 @@ class StandIn:
 
 
 class Bot:
-    """What both have in common: lines out come as (time, place, text)."""
+    """Base class of both bots. Received lines are tuples (time, place, text)."""
 
     def __init__(self, stand_in):
         self.stand_in = stand_in
@@ -92,7 +92,7 @@ class Bot:
             self.lines.clear()
 
     def wait(self, count, timeout, idle=None, matches=lambda line: True):
-        """The lines that match, as soon as there are so many; those there are when time or patience is over."""
+        """Waits for count matching lines and returns them, or those received at the timeout or after idle seconds."""
         deadline, seen, since = time.time() + timeout, -1, time.time()
         with self.changed:
             while True:
@@ -106,7 +106,7 @@ class Bot:
                 self.changed.wait(0.2)
 
     def ask(self, text, timeout=20, **where):
-        """Milliseconds from a line to the first answer, and the answer."""
+        """Sends a line and returns the time to the first answer in milliseconds, and the answer."""
         self.clear()
         start = now()
         self.send(text, **where)
@@ -124,7 +124,7 @@ class Bot:
         return memory(self.process.pid)
 
     def end(self, number, patience=20):
-        """Seconds from a signal to the exit; None where it did not come."""
+        """Sends a signal and returns the time to the exit in seconds, or None at the timeout."""
         start = time.time()
         self.process.send_signal(number)
         try:
@@ -147,7 +147,7 @@ class Petrel(Bot):
         config = {
             "backends": {"text": {"format": "jsonl"}},
             "admins": ["@admin"],
-            # One sender plays everybody.
+            # A single sender stands for all users.
             "bot": {"limits": {"lines_per_minute": 1000000}},
             "stackstorm": {
                 "auth_url": f"{base}/auth/v1", "api_url": f"{base}/api/v1", "stream_url": f"{base}/stream/v1",

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Petrel beside the bot that people use today, against the same stand-in, in turns.
+"""Compares Petrel with Errbot and err-stackstorm: measures both alternately against the same simulated StackStorm.
 
-usage: compare.py PETREL VENV [ROUNDS]     PETREL: the program, VENV: where setup installed the peer
-Prints every figure of both, the ratio, and the limit that the ratio has to keep. Exit 1 where one is missed.
+usage: compare.py PETREL VENV [ROUNDS]     PETREL: the program, VENV: the folder in which setup installed the peer
+Prints the figures of both, their ratio, and the limit of the ratio. Exits with 1 if a limit is missed.
 """
 import json, signal, statistics, sys, time
 from bots import Errbot, Petrel, StandIn, now
@@ -87,11 +87,11 @@ def big_event(bot, megabytes):
     start = now()
     bot.stand_in.control(burst={"count": 1, "id": "after"})
     lines = bot.wait(1, 240)
-    return {f"announcement behind a foreign event of {megabytes} MB, ms": (lines[0][0] - start) / 1e6}
+    return {f"announcement after an unrelated event of {megabytes} MB, ms": (lines[0][0] - start) / 1e6}
 
 
 def announced(bot, name, count, rate, fault):
-    """Announcements at a steady rate with something going wrong: how many came, and how many came twice."""
+    """Injects a fault during announcements at a steady rate; returns the numbers of lost and duplicated ones."""
     bot.clear()
     bot.stand_in.control(reset=True)
     if name == "p":
@@ -107,7 +107,7 @@ def announced(bot, name, count, rate, fault):
 
 def drop(bot):
     lost, twice = announced(bot, "d", 2_500, 100, lambda: bot.stand_in.control(drop_streams=True))
-    return {"stream dropped: lost of 2,500": lost, "stream dropped: said twice": twice}
+    return {"stream dropped: lost of 2,500": lost, "stream dropped: duplicated": twice}
 
 
 def poison(bot):
@@ -130,7 +130,7 @@ def hanging(bot):
 
 
 def leave(make):
-    """A bot that has nothing to do is asked to stop."""
+    """Measures the shutdown of an idle bot."""
     figures = {}
     for number in (signal.SIGTERM, signal.SIGINT):
         stand_in = make.stand_in()
@@ -146,7 +146,7 @@ def milliseconds(seconds):
 
 
 def measure(make):
-    """One bot, from its start to its end."""
+    """Runs all measurements of one bot, from startup to shutdown."""
     stand_in = make.stand_in()
     bot = make.bot(stand_in)
     figures = {}
@@ -155,7 +155,7 @@ def measure(make):
         lambda bot: big_event(bot, 1), lambda bot: big_event(bot, 4), drop, poison, hanging,
     ):
         figures.update(step(bot))
-    figures["RSS after all that, MB"] = bot.memory()["rss"]
+    figures["RSS after all measurements, MB"] = bot.memory()["rss"]
     figures["SIGTERM to exit beside 10 hanging calls, ms"] = milliseconds(bot.end(signal.SIGTERM))
     stand_in.stop()
     return figures | leave(make)
@@ -172,17 +172,17 @@ class Maker:
         return self.kind(stand_in, self.where)
 
 
-# What the ratio has to be: how many times less of it, or how many times more.
+# The minimum ratio: how many times less ("less") or more ("more") Petrel's figure must be.
 LIMITS = {
     "start to first answer, ms": ("less", 5), "RSS idle, MB": ("less", 1 / 0.6), "message to ack, p50, ms": ("less", 5),
     "CPU per command, ms": ("less", 8), "2,000 commands at once, CPU per command, ms": ("less", 8),
     "2,000 commands at once, a second": ("more", 12),
     "burst of 10,000 announcements, a second": ("more", 5),
-    "announcement behind a foreign event of 4 MB, ms": ("less", 400), "RSS after all that, MB": ("less", 1 / 0.8),
+    "announcement after an unrelated event of 4 MB, ms": ("less", 400), "RSS after all measurements, MB": ("less", 1 / 0.8),
 }
-# What Petrel's own figure has to be.
+# The maximum of Petrel's own figure.
 OWN = {
-    "!uptime beside 10 hanging calls, ms": 5, "stream dropped: lost of 2,500": 0, "stream dropped: said twice": 0,
+    "!uptime beside 10 hanging calls, ms": 5, "stream dropped: lost of 2,500": 0, "stream dropped: duplicated": 0,
     "one malformed event: lost of 1,500": 0,
 }
 

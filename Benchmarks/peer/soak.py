@@ -1,20 +1,20 @@
 #!/usr/bin/env python3
-"""Petrel under a steady load: 50 commands and 200 announcements a second.
+"""Runs Petrel under a steady load of 50 commands and 200 announcements a second.
 
 usage: soak.py PETREL VENV [MINUTES]
-Counts what was sent and what was said, and fits a line to the resident memory of each minute. Exit 1 where something
-is missing or came twice, or where the memory grows.
+Compares the messages that were sent and received, and fits a line to the resident memory per minute. Exits with 1 if
+messages were lost or duplicated, or if memory grows.
 """
 import collections, math, re, signal, statistics, sys, threading, time
 from bots import Petrel, StandIn
 
 COMMANDS, ANNOUNCEMENTS, ROOMS, PEOPLE = 50, 200, 20, 100
-# Minutes that are no part of the fit: caches fill, and the tables reach their bounds.
+# The part of the run that is excluded from the fit: caches fill, and tables reach their size limits.
 WARM_UP = 0.3
 
 
 class Counter:
-    """What Petrel said, counted as it comes."""
+    """Counts the messages that Petrel sends, as they arrive."""
 
     def __init__(self, bot):
         self.bot, self.seen, self.stopped = bot, collections.Counter(), threading.Event()
@@ -39,7 +39,7 @@ class Counter:
 
 
 def slope(points):
-    """Least squares of (minute, value): the slope and its 95 % confidence, a minute."""
+    """Returns the least-squares slope of (minute, value) pairs and its 95 % confidence, per minute."""
     count = len(points)
     mean_x, mean_y = (statistics.fmean(values) for values in zip(*points))
     spread = sum((x - mean_x) ** 2 for x, _ in points)
@@ -51,7 +51,7 @@ def slope(points):
 def main():
     program, venv, minutes = sys.argv[1], sys.argv[2], float(sys.argv[3]) if len(sys.argv) > 3 else 30
     if minutes < 5:
-        sys.exit("soak.py: the memory says nothing in less than 5 minutes")
+        sys.exit("soak.py: a run must take at least 5 minutes for a meaningful memory trend")
     stand_in = StandIn(f"{venv}/bin/python")
     stand_in.control(auto_result=True)
     bot = Petrel(stand_in, program)
@@ -89,9 +89,9 @@ def main():
     points = [point for point in points if point[0] >= minutes * WARM_UP]
     growth, doubt = slope(points)
     print(f"{minutes:g} minutes, {sent} commands, {bursts * ANNOUNCEMENTS * 10} announcements")
-    print(f"executions {executions}, acknowledged {acks}, results and announcements lost {lost}, said twice {twice}")
+    print(f"executions {executions}, acknowledged {acks}, results and announcements lost {lost}, duplicated {twice}")
     print(f"RSS after each minute, MB: {' '.join(f'{value:.1f}' for _, value in points)}")
-    print(f"RSS slope {growth * 1e3:+.1f} kB a minute, 95 % within ±{doubt * 1e3:.1f}; stopped in {took} s")
+    print(f"RSS slope {growth * 1e3:+.1f} kB a minute, 95 % confidence ±{doubt * 1e3:.1f}; stopped in {took} s")
     good = lost == 0 and twice == 0 and executions == sent == acks and growth <= doubt and took is not None
     sys.exit(0 if good else 1)
 

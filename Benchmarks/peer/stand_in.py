@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A small fast StackStorm stand-in (plain asyncio + uvloop, hand-written HTTP/1.1).
+"""A small, fast simulated StackStorm (plain asyncio and uvloop, hand-written HTTP/1.1).
 
 Endpoints (JSON shapes follow st2 master: st2api/controllers/v1/{actionalias,aliasexecution}.py,
 st2stream/controllers/v1/stream.py, st2auth):
@@ -13,7 +13,7 @@ st2stream/controllers/v1/stream.py, st2auth):
   POST /api/v1/aliasexecution/match_and_execute  201 {"results":[...]} | 400
   GET  /api/v1/executions/{id}
   GET  /api/v1/inquiries/
-  GET  /api/v1/user                    who a credential is
+  GET  /api/v1/user                    the user of a credential
   GET  /api/v1/executions              announcements as executions: runner=announcement, timestamp_gt, timestamp_lt, limit, offset
   GET  /stream/v1/stream               SSE, with ?events= as StackStorm filters
 Control (not part of StackStorm):
@@ -241,7 +241,7 @@ class P(asyncio.Protocol):
             return self.send(200, {"ok": True, "now": now()})
         self.send(404, {"faultstring": "The resource could not be found."})
 def broadcast(b, name=None):
-    """name None: raw bytes and heartbeats go to every stream; else StackStorm's own ?events= filter applies."""
+    """Without a name, writes raw bytes or heartbeats to every stream; otherwise, StackStorm's ?events= filter applies."""
     for s in list(st.streams):
         if name is None or wants(s, name): s.t.write(b)
 def wants(s, name): return not s.events or any(fnmatch.fnmatchcase(name, e) for e in s.events)
