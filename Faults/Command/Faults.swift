@@ -5,24 +5,24 @@ import Foundation
 @main
 struct Faults: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "petrel-faults", abstract: "Breaks what Petrel stands on, and counts what its users were told.")
+        commandName: "petrel-faults", abstract: "Injects faults and counts lost and duplicated messages.")
 
     @Option(help: "The program to test.")
     var program = "dist/bin/petrel"
 
-    @Option(help: "The same seed breaks things at the same moments.")
+    @Option(help: "The seed of the random times at which faults are injected.")
     var seed: UInt64 = 1
 
-    @Flag(help: "A little of everything.")
+    @Flag(help: "Run a short version of every fault.")
     var short = false
 
-    @Argument(help: "Which faults; all of them without.")
+    @Argument(help: "The faults to inject; all of them by default.")
     var names: [String] = []
 
     func validate() throws {
         let known = FaultSuite.scenarios.map(\.name)
         for name in names where !known.contains(name) {
-            throw ValidationError("There is no fault \(name); there is \(known.joined(separator: ", ")).")
+            throw ValidationError("Unknown fault \(name). Known faults: \(known.joined(separator: ", ")).")
         }
     }
 
@@ -40,9 +40,9 @@ struct Faults: AsyncParsableCommand {
         guard outcomes.allSatisfy(\.isGood) else { throw ExitCode(1) }
         let left = outcomes.filter { $0.injected == 0 }.map(\.fault)
         guard left.isEmpty else {
-            print("Not injected here: \(left.joined(separator: ", ")).")
+            print("Not injected: \(left.joined(separator: ", ")).")
             throw ExitCode(1)
         }
-        print("Nothing was lost, nothing ran twice. (seed \(seed))")
+        print("No messages were lost, and no commands ran twice. (seed \(seed))")
     }
 }

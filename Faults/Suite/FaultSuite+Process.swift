@@ -7,9 +7,9 @@ import StackStormClient
 import StackStormModule
 import StackStormSimulator
 
-/// What the machine can do, and the chat.
+/// Faults of the machine and of the chat.
 extension FaultSuite {
-    /// At most one batch of what was said may be said again by the next process.
+    /// The size of a batch: the next process may repeat at most one batch of messages.
     private static let batch = 25
 
     func killed() async throws -> Outcome {
@@ -22,13 +22,13 @@ extension FaultSuite {
                 try house.start()
                 outcome.injected += 1
                 outcome.mayBeDuplicated += Self.batch
-                // Every other one is killed while it starts.
+                // Every other process is killed during startup.
                 if number % 2 == 0 { await house.untilListening() }
             }
         }
     }
 
-    /// On a file system of its own, which a file beside the store fills up.
+    /// Fills up the file system of the store, which is a separate mount.
     func diskFull() async throws -> Outcome {
         let folder = FileManager.default.temporaryDirectory.appendingPathComponent("petrel-disk-\(UUID())")
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
@@ -50,7 +50,7 @@ extension FaultSuite {
                     try await Task.sleep(for: .seconds(2))
                     outcome.injected += 1
                 }
-                // What could not be written meanwhile is written by now: nothing is said again.
+                // The buffered changes have been written by now: the next process must not repeat messages.
                 await house.kill()
                 try house.start()
                 await house.untilListening()
@@ -64,7 +64,7 @@ extension FaultSuite {
         }
     }
 
-    /// Writes until nothing more fits.
+    /// Appends to a file until the file system is full.
     private static func fill(_ file: URL) {
         let descriptor = open(file.path, O_WRONLY | O_CREAT | O_APPEND, 0o600)
         defer { close(descriptor) }
@@ -74,7 +74,7 @@ extension FaultSuite {
         }
     }
 
-    /// In this process: the chat of the program is its standard output, which refuses nothing.
+    /// Runs in this process, because the program's chat is its standard output, which does not reject messages.
     func backendRefuses() async throws -> Outcome {
         let outage = size.outage * 3
         let (rate, name) = (size.rate, "backend refusing")

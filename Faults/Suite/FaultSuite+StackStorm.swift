@@ -2,7 +2,7 @@ import Foundation
 import PetrelKit
 import StackStormSimulator
 
-/// What StackStorm and the way to it can do.
+/// Faults of StackStorm and of the connection to it.
 extension FaultSuite {
     func streamCuts() async throws -> Outcome {
         try await load("stream cut at a random moment") { house, outcome in
@@ -23,7 +23,7 @@ extension FaultSuite {
                 await house.stackStorm.cutStreams()
                 try await Task.sleep(for: size.outage)
                 await house.stackStorm.setFault(nil, for: .stream)
-                // Who hangs on a silent one is let go.
+                // Disconnect clients of the silent stream.
                 if fault == .silent { await house.stackStorm.cutStreams() }
                 await house.announce("down\(number)", marks: true)
                 outcome.injected += 1
@@ -65,7 +65,7 @@ extension FaultSuite {
         }
     }
 
-    /// Each of them costs itself only.
+    /// The data of malformed events. None of them may affect other events.
     static let malformed: [String] = [
         "nonsense", "{", "[]", "null", "5", "\"text\"", "{}", "{\"payload\": null}", "{\"payload\": 5}",
         "{\"payload\": []}", "{\"payload\": {}}", "{\"payload\": {\"channel\": 5, \"message\": \"x\"}}",

@@ -3,24 +3,28 @@ import PetrelKit
 import PetrelSupport
 import StackStormSimulator
 
-/// Breaks what Petrel stands on, in many ways, and counts what its users were told.
+/// A suite of faults in the environment of Petrel, which counts lost and duplicated messages.
 package struct FaultSuite: Sendable {
-    /// How much of it.
+    /// The number and duration of faults, and the load.
     package struct Size: Sendable {
+        /// The number of stream cuts.
         package var cuts: Int
+        /// The number of times that the program is killed.
         package var kills: Int
+        /// The duration of an outage.
         package var outage: Duration
+        /// The number of announcements per second.
         package var rate: Int
 
-        /// What `make faults` runs.
+        /// The size for `make faults`.
         package static let whole = Size(cuts: 100, kills: 200, outage: .seconds(10), rate: 200)
-        /// What the tests run.
+        /// The size for the tests.
         package static let short = Size(cuts: 5, kills: 3, outage: .seconds(1), rate: 100)
     }
 
     let program: String
     let size: Size
-    /// The same seed breaks things at the same moments.
+    /// The seed of the random times at which faults are injected.
     let seed: UInt64
 
     package init(program: String, size: Size, seed: UInt64) {
@@ -38,7 +42,7 @@ package struct FaultSuite: Sendable {
         ("disk", { try await $0.diskFull() }), ("kill", { try await $0.killed() }),
     ]
 
-    /// Moments that are the same for the same seed.
+    /// A generator of reproducible random times.
     struct Dice: RandomNumberGenerator {
         private var state: UInt64
 
@@ -56,7 +60,7 @@ package struct FaultSuite: Sendable {
         }
     }
 
-    /// Announces and types at a steady rate while something is done to the house, and waits for all of it to be said.
+    /// Publishes announcements and types commands at a steady rate while `body` injects faults. Waits for all messages.
     func load(
         _ fault: String, in folder: URL? = nil, commands: Bool = true, patience: Duration = .seconds(200),
         _ body: @Sendable @escaping (House, inout Outcome) async throws -> Void
@@ -66,11 +70,11 @@ package struct FaultSuite: Sendable {
         try await House.with(program, in: folder) { house in
             try house.start()
             await house.untilListening()
-            // The first look at the history, before which everything is the past.
+            // Petrel does not replay announcements from before its first request for the history.
             await house.stackStorm.untilRequested("GET /api/v1/executions", times: 1)
             let loading = Task {
                 var number = 0
-                // A slow machine must not make a load of nothing.
+                // On a slow machine, too, publish a minimum number of announcements.
                 while !Task.isCancelled || number < 30 {
                     number += 1
                     await house.announce("a\(number)")
@@ -89,7 +93,7 @@ package struct FaultSuite: Sendable {
             await loading.value
             await house.countCommands(&outcome)
             await house.tally.untilComplete(within: patience)
-            // Whatever is said twice comes soon.
+            // Wait for duplicates, which arrive soon.
             try await Task.sleep(for: .seconds(1))
             outcome.ranTwice = 0
             await house.countCommands(&outcome)

@@ -1,7 +1,7 @@
 import Foundation
 import PetrelKit
 
-/// A port that was free a moment ago.
+/// Returns a TCP port on loopback that was free when it was looked up.
 package func freePort() throws -> Int {
     let socket = Foundation.socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
     defer { close(socket) }
@@ -16,6 +16,6 @@ package func freePort() throws -> Int {
                 bigEndian: pointer.withMemoryRebound(to: sockaddr_in.self, capacity: 1) { $0.pointee.sin_port })
         }
     }
-    guard let port else { throw Refusal("the system has no port") }
+    guard let port else { throw Refusal("no free port was found") }
     return Int(port)
 }

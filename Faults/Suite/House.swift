@@ -5,7 +5,7 @@ import PetrelSupport
 import StackStormClient
 import StackStormSimulator
 
-/// A simulated StackStorm, and the program as people run it, with a store of its own.
+/// A simulated StackStorm and the built program, with a store of its own.
 struct House: Sendable {
     let stackStorm: SimulatedStackStorm
     let folder: URL
@@ -17,7 +17,7 @@ struct House: Sendable {
 
     static let logger = Logger(label: "faults") { _ in SwiftLogNoOpLogHandler() }
 
-    /// Runs the body beside a simulator, in a folder that is gone afterwards.
+    /// Runs the body with a simulator, in a folder that is removed afterwards.
     static func with(
         _ program: String, in folder: URL? = nil, _ body: @Sendable @escaping (House) async throws -> Void
     ) async throws {
@@ -39,7 +39,7 @@ struct House: Sendable {
         }
     }
 
-    /// Runs the body with what a client of the simulator needs.
+    /// Runs a simulator, and the body with the settings of a client for it.
     static func with(
         _ stackStorm: SimulatedStackStorm, _ body: @Sendable @escaping (StackStormSettings) async throws -> Void
     ) async throws {
@@ -47,7 +47,7 @@ struct House: Sendable {
             let base = "http://127.0.0.1:\(port)"
             guard let auth = URL(string: "\(base)/auth/v1"), let api = URL(string: "\(base)/api/v1"),
                 let stream = URL(string: "\(base)/stream/v1")
-            else { throw Refusal("no address") }
+            else { throw Refusal("the URL is invalid") }
             try await body(
                 StackStormSettings(
                     auth: auth, api: api, stream: stream, login: .password(name: "petrel", password: Secret("demo"))))
@@ -91,7 +91,7 @@ struct House: Sendable {
         try Data(bytes).write(to: folder.appendingPathComponent("config.json"))
     }
 
-    /// Starts the program, and reads what it says.
+    /// Starts the program and reads its messages.
     func start() throws {
         let program = try Program(["run", "--config", "config.json"], of: program, in: folder)
         running.withLock { $0 = program }
@@ -104,10 +104,10 @@ struct House: Sendable {
         reading.withLock { $0 = task }
     }
 
-    /// Returns once the program listens to the stream.
+    /// Waits until the program has connected to the stream.
     func untilListening() async { await stackStorm.untilHeard() }
 
-    /// Ends the program at once, wherever it is; what it had said is read.
+    /// Kills the program with SIGKILL and reads the rest of its output.
     func kill() async {
         running.value?.signal(SIGKILL)
         await reading.value?.value
@@ -119,13 +119,14 @@ struct House: Sendable {
         await reading.value?.value
     }
 
-    /// StackStorm announces something.
+    /// Publishes an announcement of StackStorm.
+    /// - Parameter marks: true to measure the time until the message arrives.
     func announce(_ name: String, marks: Bool = false) async {
         tally.sent(name, marks: marks)
         await stackStorm.publish(payload: ["channel": "#ops", "message": .string("[\(name)]")], route: "errbot")
     }
 
-    /// Somebody types a command. Its result has to be said where StackStorm started it.
+    /// Types a command. If StackStorm starts it, its result must arrive.
     func type(_ name: String) {
         let number = count.withLock { count in
             count += 1
@@ -140,7 +141,7 @@ struct House: Sendable {
         }
     }
 
-    /// Takes into account what StackStorm started, and how often.
+    /// Adds the commands that StackStorm has started to the tally, and counts repeated starts.
     func countCommands(_ outcome: inout Outcome) async {
         for (command, times) in await stackStorm.started {
             guard let name = command.firstMatch(of: /\[([a-z]+\d+)\]/).map({ String($0.1) }) else { continue }

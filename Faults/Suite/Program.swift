@@ -2,7 +2,7 @@ package import Foundation
 import PetrelKit
 import PetrelSupport
 
-/// The built program, or one of the system, as a process of its own.
+/// A process of the built program, or of a program of the system.
 package final class Program: Sendable {
     private let process: Process
     private let input = Pipe()
@@ -11,7 +11,7 @@ package final class Program: Sendable {
     private let errors: LineCollector
     private let exited = Signal()
 
-    /// Beside the test bundle or the program that runs, where the build puts it.
+    /// The path of the built program, next to the test bundle or the running executable.
     package static let path: String = {
         var folder = Bundle(for: Marker.self).bundleURL.deletingLastPathComponent()
         if !FileManager.default.fileExists(atPath: folder.appendingPathComponent("petrel").path) {
@@ -23,8 +23,8 @@ package final class Program: Sendable {
     private final class Marker {}
 
     /// - Parameters:
-    ///   - isReading: false where nobody reads the standard output until it is asked for.
-    ///   - terminal: where its input comes from, in place of what is typed here.
+    ///   - isReading: False if standard output is not read until a line is requested.
+    ///   - terminal: The standard input, in place of ``type(_:)``.
     package init(
         _ arguments: [String], of path: String = Program.path, in folder: URL? = nil,
         environment: [String: String] = [:], isReading: Bool = true, terminal: FileHandle? = nil
@@ -49,7 +49,7 @@ package final class Program: Sendable {
 
     deinit { if process.isRunning { kill(process.processIdentifier, SIGKILL) } }
 
-    /// What is typed to a process that has ended is lost, as it would be.
+    /// Writes a line to standard input. A line for a process that has exited is lost.
     package func type(_ line: String) { try? input.fileHandleForWriting.write(contentsOf: Data((line + "\n").utf8)) }
 
     package func closeInput() throws { try input.fileHandleForWriting.close() }
@@ -58,29 +58,29 @@ package final class Program: Sendable {
 
     package func signal(_ signal: Int32) { kill(process.processIdentifier, signal) }
 
-    /// The next line of standard output; nil at its end.
+    /// Returns the next line of standard output, or nil at its end.
     package func line() async -> String? { await output.next() }
 
-    /// The next line of standard output that holds a text.
+    /// Returns the next line of standard output that contains a text, or nil at its end.
     package func line(with text: String) async -> String? {
         while let line = await output.next() { if line.contains(text) { return line } }
         return nil
     }
 
-    /// The next line on standard error that holds a text.
+    /// Returns the next line of standard error that contains a text, or nil at its end.
     package func error(with text: String) async -> String? {
         while let line = await errors.next() { if line.contains(text) { return line } }
         return nil
     }
 
-    /// Waits for the end, reading nothing.
+    /// Waits for the process to exit, without reading its output. Returns its status, or -1 if the task was cancelled.
     package func exit() async -> Int32 {
         await exited.wait()
-        // Whoever waits may be cancelled before that.
+        // The waiting task may have been cancelled.
         return process.isRunning ? -1 : process.terminationStatus
     }
 
-    /// Waits for the end; what was not read of standard output comes along.
+    /// Waits for the process to exit. Returns its status and the unread part of standard output.
     package func end() async -> (status: Int32, output: String) {
         var rest: [String] = []
         while let line = await output.next() { rest.append(line) }
@@ -89,7 +89,7 @@ package final class Program: Sendable {
     }
 }
 
-/// The lines of a pipe, read on a thread of its own.
+/// Collects the lines of a pipe on a separate thread.
 final class LineCollector: Sendable {
     private let handle: FileHandle
     private let (stream, continuation) = AsyncStream.makeStream(of: String.self)
@@ -99,7 +99,7 @@ final class LineCollector: Sendable {
         self.handle = handle
     }
 
-    /// Does nothing the second time.
+    /// Starts reading. Further calls have no effect.
     func begin() {
         let isBegun = hasBegun.withLock { hasBegun in
             defer { hasBegun = true }

@@ -1,13 +1,13 @@
 package import Foundation
 
-/// A proxy on loopback that wants a name and a password: proxy.py, from PyPI.
+/// An HTTP proxy on loopback that requires a user name and a password: proxy.py, from PyPI.
 package struct Proxy: Sendable {
-    /// As the environment has it, with the name and the password.
+    /// The URL with user name and password, as for `HTTPS_PROXY`.
     package let url: String
-    /// The same without them, which it refuses.
+    /// The URL without credentials, which the proxy rejects.
     package let anonymous: String
 
-    /// Runs the body beside a proxy. Throws ``PythonTools/Missing`` where it cannot be had.
+    /// Runs the body with a proxy. Throws ``PythonTools/Missing`` if the proxy is not available.
     package static func run<Value>(
         in folder: URL, isolation: isolated (any Actor)? = #isolation, _ body: (Proxy) async throws -> Value
     ) async throws -> Value {
@@ -22,7 +22,7 @@ package struct Proxy: Sendable {
         } catch {
             result = .failure(error)
         }
-        // It ends with its input, and so do the processes that it made.
+        // The proxy and its child processes exit at the end of its input.
         try program.closeInput()
         _ = await program.exit()
         return try result.get()

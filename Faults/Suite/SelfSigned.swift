@@ -2,12 +2,14 @@ package import Foundation
 import PetrelKit
 import PetrelSupport
 
-/// A certificate for `localhost` that only itself vouches for.
+/// A self-signed certificate for `localhost`.
 package struct SelfSigned: Sendable {
-    /// Paths of PEM files.
+    /// The path of the certificate, a PEM file.
     package let certificate: String
+    /// The path of the private key, a PEM file.
     package let key: String
 
+    /// Creates the certificate in a folder with openssl.
     package init(in folder: URL) async throws {
         certificate = folder.appendingPathComponent("cert.pem").path
         key = folder.appendingPathComponent("key.pem").path
@@ -22,6 +24,6 @@ package struct SelfSigned: Sendable {
         openssl.terminationHandler = { _ in exited.open() }
         try openssl.run()
         await exited.wait()
-        guard openssl.terminationStatus == 0 else { throw Refusal("openssl made no certificate") }
+        guard openssl.terminationStatus == 0 else { throw Refusal("openssl did not create a certificate") }
     }
 }

@@ -5,15 +5,15 @@ import StackStormClient
 package import StackStormModule
 package import StackStormSimulator
 
-/// A simulated StackStorm, the module that talks to it, and a desk where people log in: what tests of a backend put it
-/// beside.
+/// A simulated StackStorm, the module that connects to it, and a login desk, for tests of a backend.
 package struct SimulatedHouse: Sendable {
     package let stackStorm: SimulatedStackStorm
     package let desk: TestDesk
     /// Makes the module on a host.
     package let module: @Sendable (TestHost) throws -> StackStormModule
 
-    /// - Parameter page: where people log in, where each acts as themselves.
+    /// Runs the body with a new simulator and module.
+    /// - Parameter page: The URL of the login page, or nil if all users act as the bot.
     package static func run(
         page: URL? = nil,
         change: @Sendable @escaping (inout StackStormModuleSettings) -> Void = { _ in },

@@ -2,7 +2,7 @@ import Foundation
 import PetrelKit
 import PetrelSupport
 
-/// What was said to Petrel's users, against what should have been.
+/// A comparison of expected and received messages.
 final class Tally: Sendable {
     private struct State {
         var sent: [String: ContinuousClock.Instant] = [:]
@@ -15,8 +15,8 @@ final class Tally: Sendable {
 
     private let state = Locked(State())
 
-    /// Something that has to be said is on its way.
-    /// - Parameter marks: the time until it is said is how long the recovery from a fault took.
+    /// Records an expected message.
+    /// - Parameter marks: True to record the time until the message arrives as the time of recovery from a fault.
     func sent(_ name: String, marks: Bool = false) {
         state.withLock { state in
             state.sent[name] = .now
@@ -25,9 +25,9 @@ final class Tally: Sendable {
         }
     }
 
-    /// A line that Petrel said. Names stand in it as `[name]`.
+    /// Records a message of Petrel. It contains names as `[name]`.
     func said(_ text: String) {
-        // What Petrel tells of a command repeats it, and is no result.
+        // Petrel's own messages about a command quote it and are not results.
         guard !text.contains("`echo ") else { return }
         let names = text.matches(of: /\[([a-z]+\d+)\]/).map { String($0.1) }
         let waiter = state.withLock { state in
@@ -47,7 +47,7 @@ final class Tally: Sendable {
 
     func hasSeen(_ name: String) -> Bool { state.withLock { $0.seen[name] != nil } }
 
-    /// Returns once nothing is missing, or when the time is over.
+    /// Waits until no message is missing, or until the limit is reached.
     func untilComplete(within limit: Duration) async {
         let timer = Task {
             try await Task.sleep(for: limit)
@@ -78,7 +78,7 @@ final class Tally: Sendable {
     }
 }
 
-/// What one fault did.
+/// The outcome of one fault.
 package struct Outcome: Sendable {
     package var fault: String
     package var injected = 0
@@ -87,13 +87,13 @@ package struct Outcome: Sendable {
     package var delivered = 0
     package var lost = 0
     package var duplicated = 0
-    /// Commands that ran more than once.
+    /// The number of repeated runs of commands.
     package var ranTwice = 0
-    /// How many may be said twice.
+    /// The number of messages that may be duplicated.
     package var mayBeDuplicated = 0
-    /// Some of what is missing.
+    /// The names of up to five missing messages.
     package var missing: [String] = []
-    /// Why it could not be injected here.
+    /// The reason why the fault could not be injected.
     package var obstacle: String?
 
     package init(_ fault: String) {

@@ -6,7 +6,7 @@ package import PetrelTesting
 package import StackStormModule
 
 extension Delivery.Limits {
-    /// For tests that compare texts: on a slow machine they come late, and do not say so.
+    /// Limits for tests that compare texts: late messages, as on a slow machine, are not marked as late.
     package static let unhurried = {
         var limits = Delivery.Limits()
         limits.late = .seconds(86_400)
@@ -23,7 +23,7 @@ extension TestHost {
         try StackStormModule(settings, host: access(for: settings.name), logins: logins, now: now)
     }
 
-    /// A host whose texts are the same on a slow machine.
+    /// Returns a host whose texts do not depend on the speed of the machine.
     package static func unhurried(
         _ backend: any ChatBackend, _ policy: Dispatcher.Policy = Dispatcher.Policy(), store: TestStore? = nil,
         logger: Logger? = nil
