@@ -1,22 +1,22 @@
 import Foundation
 
-/// What is fuzzed: a function of bytes that stops the process when something is wrong.
+/// A fuzz target: a function that takes bytes and stops the process when it finds an error.
 enum FuzzTarget: String, CaseIterable {
     /// The parser of `text/event-stream`.
     case events
-    /// The alias matcher, against a slow one.
+    /// The alias matcher, compared with a slow one.
     case aliases
-    /// The normaliser of command lines, and what is judged of them and run.
+    /// The normaliser of command lines, and the consistency of access decisions with the commands that run.
     case lines
     /// The reader of configurations.
     case settings
-    /// The readers of JSON, and what makes a message of an announcement.
+    /// The JSON readers, and the conversion of announcements to messages.
     case payloads
-    /// The text of a result, to what people read on Slack and over XMPP.
+    /// The conversion of results to the texts that Slack and XMPP clients show.
     case results
-    /// The parser of XMPP's streams, and what is written into them.
+    /// The parser and the writer of XMPP streams.
     case stanzas
-    /// The client of SCRAM.
+    /// The SCRAM client.
     case scram
 
     func run(_ bytes: [UInt8]) {
@@ -33,12 +33,12 @@ enum FuzzTarget: String, CaseIterable {
     }
 }
 
-/// Stops the process, which is how a fuzzer learns of a mistake.
+/// Stops the process with a text if a condition is false, which reports an error to the fuzzer.
 func require(_ condition: Bool, _ text: @autoclosure () -> String) {
     if !condition { fatalError(text()) }
 }
 
-/// Byte by byte: Foundation's search stops the process on some texts that hold NUL.
+/// Returns true if a text contains a part. Compares bytes, because Foundation's search crashes on some texts with NUL.
 func holds(_ text: String, _ part: String) -> Bool { text.utf8.contains(part.utf8) }
 
 #if FUZZING
@@ -50,14 +50,14 @@ func holds(_ text: String, _ part: String) -> Bool { text.utf8.contains(part.utf
         return target
     }()
 
-    /// libFuzzer's entry (https://llvm.org/docs/LibFuzzer.html#fuzz-target).
+    /// The entry point of libFuzzer (https://llvm.org/docs/LibFuzzer.html#fuzz-target).
     @_cdecl("LLVMFuzzerTestOneInput")
     public func fuzzOne(_ data: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
         target.run(Array(UnsafeBufferPointer(start: data, count: count)))
         return 0
     }
 #else
-    /// Without the fuzzer: runs the files of a corpus once.
+    /// A program without libFuzzer that runs the files of a corpus once.
     @main
     enum Replay {
         static func main() throws {

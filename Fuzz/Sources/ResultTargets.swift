@@ -7,15 +7,15 @@ import PetrelSupport
 @testable import StackStormModule
 @testable import XMPPBackend
 
-/// A result of StackStorm's, whose first byte says how it is sent: what people read on Slack and over XMPP is what was
-/// printed.
+/// Checks that Slack and XMPP clients show a StackStorm result as it was printed. The first byte selects how the result
+/// is sent.
 func fuzzResults(_ bytes: [UInt8]) {
     guard let first = bytes.first else { return }
     let raw = String(decoding: bytes.dropFirst(), as: UTF8.self)
     let way = Way(first)
     checkMarkup(raw)
     guard let announcement = Announcement(json: ["channel": "#ops", "message": .string(raw)]) else {
-        fatalError("a text is no announcement")
+        fatalError("a text was not accepted as an announcement")
     }
     let reply = ResultWriter().reply(announcement.text, .result, extra: way.extra).cleaned
     let printed = PrintedText(raw)
@@ -58,9 +58,9 @@ private func compare(
     }
 }
 
-/// How a result is sent.
+/// The options for sending a result.
 private struct Way: CustomStringConvertible {
-    /// Characters of one message.
+    /// The maximum number of characters per message.
     var limit = 2_968
     var hasButtons: Bool
     var hasColor: Bool
@@ -81,12 +81,12 @@ private struct Way: CustomStringConvertible {
     }
 }
 
-// MARK: What was printed
+// MARK: The printed text
 
-/// A text without what only terminals understand, by the rules (ECMA-48) and not by the product.
+/// A text without terminal control sequences, removed independently of the product according to ECMA-48.
 private struct PrintedText {
     var text: String
-    /// With the fences taken away.
+    /// The text without fences.
     var lines: String
 
     init(_ raw: String) {
@@ -113,7 +113,7 @@ private struct PrintedText {
         lines = text.withoutFences
     }
 
-    /// `{~}` breaks a line (hubot-stackstorm).
+    /// Replaces `{~}` with a line break, as in hubot-stackstorm.
     private static func withBreaks(_ text: [Unicode.Scalar]) -> [Unicode.Scalar] {
         var broken: [Unicode.Scalar] = []
         for scalar in text {
@@ -154,7 +154,7 @@ private struct PrintedText {
         }
     }
 
-    /// Without what no document of XML may hold (XML 1.0, section 2.2).
+    /// The text without characters that are illegal in XML (XML 1.0, section 2.2).
     var inXML: PrintedText {
         func legal(_ text: String) -> String {
             String(String.UnicodeScalarView(text.unicodeScalars.filter { $0.value != 0xFFFE && $0.value != 0xFFFF }))
@@ -175,7 +175,7 @@ extension String {
         }.joined(separator: "\n")
     }
 
-    /// Whether it reads the same: blank lines are not seen beside a block or at the ends of a message.
+    /// Returns true if both texts read the same. Blank lines next to a block or at the ends of a message are invisible.
     fileprivate func isSame(as other: String) -> Bool { readLines == other.readLines }
 
     private var readLines: [String] {
@@ -189,16 +189,16 @@ extension String {
 
     private static func isLineEnd(_ scalar: Unicode.Scalar) -> Bool { scalar == "\u{2028}" || scalar == "\u{2029}" }
 
-    /// Without white space and what takes up no room: where a text is cut, they come and go.
+    /// The text without white space and zero-width characters, which may change where a text is split.
     fileprivate var visible: String {
         String(String.UnicodeScalarView(unicodeScalars.filter { !$0.properties.isWhitespace && $0 != "\u{200B}" }))
     }
 
-    /// Compared scalar by scalar: what looks the same may be written otherwise.
+    /// Compares scalars, because canonically equivalent strings may differ in their encoding.
     fileprivate func isExactly(_ other: String) -> Bool { utf8.elementsEqual(other.utf8) }
 }
 
-/// Every character of a text is in one of its blocks, in its order, but for the marks around the fences.
+/// Checks that every character of a text except for the fences is in one of its blocks, in the original order.
 private func checkBlocks(of text: String) {
     var place = text.startIndex
     func pass(_ part: Substring, isCode: Bool) {
@@ -221,12 +221,12 @@ private func checkBlocks(of text: String) {
     pass(text[text.endIndex...], isCode: true)
 }
 
-// MARK: What people read
+// MARK: The displayed text
 
-/// A message as somebody reads it.
+/// A message as a client shows it.
 private struct ShownPiece {
     var text: String
-    /// Fences are shown as blocks. Else every character stands.
+    /// True if fences are shown as blocks; otherwise, every character is shown literally.
     var isFormatted: Bool
 
     var withoutFences: String { text.withoutFences }
@@ -265,8 +265,8 @@ private func parts(of text: String, between mark: String) -> [String] {
     text.unicodeScalars.split(separator: mark.unicodeScalars, omittingEmptySubsequences: false).map { String($0) }
 }
 
-/// Slack's markup: what stands between three backticks is a block; else `*`, `_`, `~` and a backtick are marks, and so is
-/// a `>` that begins a line.
+/// Renders Slack's markup: text between three backticks is a block; elsewhere `*`, `_`, `~`, a backtick, and `>` at the
+/// start of a line are markup.
 private func mrkdwnRead(_ text: String) -> String {
     let marks: Set<Unicode.Scalar> = ["*", "_", "~", "`"]
     return parts(of: text, between: TextBlock.mark).enumerated().map { number, part in
@@ -279,14 +279,14 @@ private func mrkdwnRead(_ text: String) -> String {
 }
 
 private func xmpp(_ reply: Reply, _ way: Way) -> ShownPiece {
-    guard let room = JID("ops@rooms.example") else { fatalError("a name is none") }
+    guard let room = JID("ops@rooms.example") else { fatalError("the JID is invalid") }
     let messages = XMPPContent.messages(
         XMPPContent.shaped(reply), to: room, isRoom: true, thread: nil, xhtml: way.isRich, mostBytes: 8_000)
     var text = ""
     for message in messages {
         let read = stanzas(of: "<s xmlns='\(XMPPNames.client)'>" + message.xml(in: XMPPNames.client))
         guard case .stanza(let stanza)? = read?.last, let body = stanza.child("body") else {
-            fatalError("a message cannot be read: \(message)")
+            fatalError("the message cannot be parsed: \(message)")
         }
         text += body.text
         if way.isRich {
@@ -308,8 +308,8 @@ private func richText(_ paragraph: XMLElement) -> String {
     }.joined()
 }
 
-/// Message Styling (XEP-0393): a line that begins with three backticks begins a block, one that is nothing else ends it. A
-/// `>` that begins a line makes a quotation. The marks within lines are shown.
+/// Renders Message Styling (XEP-0393): a line that starts with three backticks starts a block, and a line of three
+/// backticks ends it. A `>` at the start of a line marks a quotation. Markup within lines remains visible.
 private func stylingRead(_ text: String) -> String {
     var read: [String.UnicodeScalarView] = []
     var isCode = false
@@ -328,28 +328,28 @@ private func stylingRead(_ text: String) -> String {
 
 // MARK: The other notations
 
-/// Whatever a text holds, it stands where it is quoted, and calls nobody.
+/// Checks that any text can be quoted unchanged, and that it notifies no one.
 private func checkMarkup(_ raw: String) {
     require(Mrkdwn.unescaped(Mrkdwn.escaped(raw)[...]).isExactly(raw), "\(raw.debugDescription) changes on Slack")
     require(
-        SlackText(Mrkdwn.escaped(raw)).typed().isExactly(raw), "\(raw.debugDescription) is read otherwise from Slack")
+        SlackText(Mrkdwn.escaped(raw)).typed().isExactly(raw), "\(raw.debugDescription) is read differently from Slack")
     for address in WebLink.ranges(in: raw[...]) {
-        require(raw[address].lowercased().hasPrefix("http"), "\(raw[address].debugDescription) is no address")
+        require(raw[address].lowercased().hasPrefix("http"), "\(raw[address].debugDescription) is not an address")
     }
     for format in ResultFormat.allCases {
         let reply = ResultWriter(format: format).reply(raw, .result, extra: nil).cleaned
         let sent = SlackContent.text(of: reply)
-        require(!callsPeople(sent), "\(raw.debugDescription) calls people as \(sent.debugDescription)")
+        require(!callsPeople(sent), "\(raw.debugDescription) notifies users as \(sent.debugDescription)")
         guard format != .mrkdwn else { continue }
         let isTag = ["<!", "<@", "<#"].contains { holds(sent, $0) }
-        require(!isTag, "\(raw.debugDescription) holds a tag as \(sent.debugDescription)")
+        require(!isTag, "\(raw.debugDescription) contains a tag as \(sent.debugDescription)")
     }
     checkQuoted(raw)
 }
 
-/// Within our own words a text stands too, once it was cleaned with them.
+/// Checks that a text remains unchanged when it is quoted in Petrel's own messages and cleaned with them.
 private func checkQuoted(_ raw: String) {
-    // It would make one line end with what follows.
+    // A final CR would form a single line end with the text that follows.
     guard raw.utf8.last != 0x0D else { return }
     let quoted = Reply("x\n" + Markdown.escaped(raw) + "\nx", style: .markdown).cleaned
     let printed = ShownText.clean("x\n" + raw + "\nx")
@@ -367,7 +367,7 @@ private func checkQuoted(_ raw: String) {
         "as code, \(raw.debugDescription) reads \(String(String.UnicodeScalarView(shown)).debugDescription)")
 }
 
-/// Whether Slack would call everybody of a room or a group.
+/// Returns true if Slack would notify all members of a channel or a group.
 private func callsPeople(_ sent: String) -> Bool {
     parts(of: sent, between: "<!").dropFirst().contains { rest in
         ["here", "channel", "everyone", "group", "subteam"].contains { name in

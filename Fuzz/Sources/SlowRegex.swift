@@ -1,10 +1,10 @@
 @testable import StackStormClient
 
-/// The same expressions, matched the obvious way: every choice is tried in its order, and nothing is remembered.
+/// A backtracking matcher for the same expressions, which tries all alternatives in order and without memoisation.
 struct SlowRegex {
     enum Answer {
         case decided([Int]?)
-        /// It would take too long.
+        /// The matcher exceeded its step limit.
         case tooSlow
     }
 
@@ -82,7 +82,7 @@ struct SlowRegex {
         func again() throws -> Groups? {
             if maximum == 0 { return nil }
             return try match(inner, at, groups) { end, groups in
-                // A round that took nothing counts, and is not followed by another.
+                // An iteration that matched nothing counts, but ends the loop.
                 if end == at, minimum <= 0 { return try rest(end, groups) }
                 return try loop(inner, max(minimum - 1, 0), maximum.map { $0 - 1 }, isGreedy, end, groups, rest)
             }

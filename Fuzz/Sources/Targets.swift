@@ -13,11 +13,11 @@ import XMPPBackend
 @testable import StackStormClient
 @testable import StackStormModule
 
-/// However the bytes are cut into chunks, the events are the same.
+/// Checks that the events do not depend on how the bytes are split into chunks.
 func fuzzEvents(_ bytes: [UInt8]) {
     guard let first = bytes.first else { return }
     let text = Array(bytes.dropFirst())
-    // Some with a limit that is soon reached.
+    // Use a low limit for some inputs.
     let limit = first < 64 ? Int(first) + 8 : 1 << 20
     var whole = ServerSentEventParser(limit: limit)
     let expected = whole.feed(text)
@@ -27,14 +27,14 @@ func fuzzEvents(_ bytes: [UInt8]) {
     for start in stride(from: 0, to: text.count, by: size) {
         found += pieces.feed(text[start..<min(start + size, text.count)])
     }
-    // How much of an event that is too long was counted depends on the chunks.
+    // The counted size of an oversized event depends on the chunks.
     func comparable(_ items: [ServerSentEventParser.Item]) -> [ServerSentEventParser.Item] {
         items.map { if case .oversized(let name, _) = $0 { .oversized(name: name, bytes: 0) } else { $0 } }
     }
     require(comparable(found) == comparable(expected), "chunks of \(size): \(found) instead of \(expected)")
 }
 
-/// A line with a regular expression, and a text: what matches, and what the groups hold.
+/// Compares the matches and groups of two matchers for a line with a regular expression, and a text.
 func fuzzAliases(_ bytes: [UInt8]) {
     let parts = bytes.prefix(300).split(separator: 10, maxSplits: 1, omittingEmptySubsequences: false)
     guard parts.count == 2, let format = String(validating: parts[0], as: UTF8.self),
@@ -49,8 +49,8 @@ func fuzzAliases(_ bytes: [UInt8]) {
     require(found == expected, "\(format) on \(command): \(found ?? []) instead of \(expected ?? [])")
 }
 
-/// Normalising twice is normalising once, rules see single spaces, and what is judged is what runs, with its secrets
-/// masked.
+/// Checks that normalisation is idempotent, that rules see single spaces, that the evaluated command is the one that
+/// runs, and that its secrets are masked.
 func fuzzLines(_ bytes: [UInt8]) {
     let raw = String(decoding: bytes, as: UTF8.self)
     let text = CommandText(raw).text
@@ -65,7 +65,7 @@ func fuzzLines(_ bytes: [UInt8]) {
     let parsed = match.parsed()
     let question = parsed.question(by: message.sender, in: nil, on: "fuzz")
     let decision = fuzzAccess.decide(question)
-    require(fuzzAccess.decide(question) == decision, "\(raw) is judged twice, and otherwise")
+    require(fuzzAccess.decide(question) == decision, "\(raw) has two different access decisions")
     checkCall(parsed)
 }
 
@@ -74,19 +74,21 @@ private func checkCall(_ parsed: CommandTable.Parsed) {
     guard let call = parsed.line?.value as? StackStormCall else { return }
     switch call.kind {
     case .alias(let match):
-        require(call.table.matcher.match(line) == .one(match), "\(line) runs another alias than was judged")
+        require(
+            call.table.matcher.match(line) == .one(match),
+            "\(line) runs a different alias than the one that was evaluated")
         let written = match.compiled?.written(in: CommandStream(line)) ?? match.parameters
         let secrets = written.filter { $0.name != "host" }.compactMap(\.value).filter { !$0.isEmpty }
-        // Of visible characters only: white space is made one afterwards, and what stood apart may look like another.
+        // Only for visible characters: white space is collapsed afterwards, so that other text may equal the secret.
         for secret in secrets
         where secret.utf8.allSatisfy({ (0x21..<0x7F).contains($0) }) && !holds(match.representation, secret) {
             require(!holds(parsed.masked, secret), "\(secret) of \(line) is kept in \(parsed.masked)")
         }
         _ = fuzzActions.templated(line, match)
     case .verb(let verb), .unknown(orElse: let verb?):
-        require(VerbCall(line)?.masked == verb.masked, "\(line) is another verb than was judged")
+        require(VerbCall(line)?.masked == verb.masked, "\(line) is a different verb than the one that was evaluated")
         guard let inquiry = verb.inquiry, case .answer(let id, let answers, _) = inquiry.kind else { return }
-        require(InquiryCall(line) == inquiry, "\(line) answers otherwise than was judged")
+        require(InquiryCall(line) == inquiry, "\(line) gives a different answer than the one that was evaluated")
         var other = inquiry
         other.kind = .answer(id, answers: answers.mapValues { _ in "other" }, isGiven: true)
         require(inquiry.masked == other.masked, "an answer of \(line) is kept in \(inquiry.masked)")
@@ -94,7 +96,7 @@ private func checkCall(_ parsed: CommandTable.Parsed) {
     }
 }
 
-/// Aliases of one pack: `host` is known and open, everything else is secret.
+/// The aliases of one pack. The parameter `host` is known and not secret; all others are secret.
 private let fuzzAliasTable = AliasTable(
     [
         "echo {{ message }}", "login {{ user }} {{ password }} on {{ host=web1 }}", "rotate {{ key }}",
@@ -146,8 +148,8 @@ func fuzzSettings(_ bytes: [UInt8]) {
     }
 }
 
-/// Whatever StackStorm announces, either somebody is told or the log says why not; and what cannot be read costs no more
-/// than the value that it stands in.
+/// Checks that every announcement is either posted or logged with a reason, and that an unreadable part of it affects
+/// only the value that contains it.
 func fuzzPayloads(_ bytes: [UInt8]) {
     if let value = JSONReader.value(bytes) {
         let expected = try? JSONDecoder().decode(JSONValue.self, from: Data(bytes))
@@ -171,7 +173,7 @@ func fuzzPayloads(_ bytes: [UInt8]) {
     }
 }
 
-/// Whatever can be read by itself costs nothing beside it.
+/// Checks that a value that can be read alone does not affect adjacent values in a list.
 private func checkNeighbours(of bytes: [UInt8]) {
     guard let (value, losses) = LenientJSON.read(bytes) else { return }
     let list = Array("[1,".utf8) + bytes + Array(#",{"z":"é"}]"#.utf8)
@@ -180,14 +182,14 @@ private func checkNeighbours(of bytes: [UInt8]) {
     }
     require(
         items.count == 3 && items[0] == 1 && items[2] == ["z": "é"],
-        "\(String(decoding: bytes, as: UTF8.self)) costs what stands beside it: \(items)")
-    // One level deeper something may be lost.
+        "\(String(decoding: bytes, as: UTF8.self)) affects adjacent values: \(items)")
+    // In a list, the value is one level deeper and may exceed the depth limit.
     require(
         items[1] == value && found.losses == losses || found.losses > losses || value.depth >= 99,
-        "\(String(decoding: bytes, as: UTF8.self)) reads otherwise in a list: \(items[1])")
+        "\(String(decoding: bytes, as: UTF8.self)) is read differently in a list: \(items[1])")
 }
 
-/// One value of a text is no JSON: all others are read as they were.
+/// Checks that an invalid value in JSON does not affect the other values.
 private func checkDamage(to value: JSONValue, seed: [UInt8]) {
     let seed = seed.reduce(into: 5_381) { $0 = ($0 &* 33 ^ Int($1)) & 0xFFFF_FFFF }
     let damages: [[UInt8]] = [
@@ -211,7 +213,7 @@ private func checkDamage(to value: JSONValue, seed: [UInt8]) {
 }
 
 extension JSONValue {
-    /// Values that are neither lists nor objects.
+    /// The number of values that are neither lists nor objects.
     fileprivate var leaves: Int {
         switch self {
         case .array(let items): items.reduce(0) { $0 + $1.leaves }
@@ -228,7 +230,7 @@ extension JSONValue {
         }
     }
 
-    /// - Parameter left: how many leaves stand before the one that is replaced; -1 once it was.
+    /// - Parameter left: The number of leaves before the one to replace; -1 after it was replaced.
     fileprivate func write(into bytes: inout [UInt8], replacing left: inout Int, by damage: [UInt8]) {
         switch self {
         case .array(let items):
@@ -253,7 +255,7 @@ extension JSONValue {
         }
     }
 
-    /// A value that was written from another one, with null for whatever came of one leaf.
+    /// Returns the value with null in place of the value that resulted from one leaf of the original.
     fileprivate func blankAlong(_ original: JSONValue, _ left: inout Int) -> JSONValue {
         switch (self, original) {
         case (.array(let items), .array(let originals)) where items.count == originals.count:
