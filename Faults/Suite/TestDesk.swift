@@ -2,7 +2,7 @@ import PetrelKit
 package import PetrelSupport
 package import StackStormModule
 
-/// The desk without its page: a test says what somebody would enter there.
+/// A login desk without a page: a test enters the values that a user would enter on the page.
 package final class TestDesk: LoginDesk {
     package let requests = Locked<[LoginRequest]>([])
     package let lifetime = Duration.seconds(600)
@@ -19,12 +19,13 @@ package final class TestDesk: LoginDesk {
 
     package func withdraw(_ key: String) -> Bool { false }
 
-    /// Does what the page does with a good proof and a confirmation, unless `isWithdrawn`; `agrees` is what the person
-    /// answers. Throws where nobody has asked for a link.
+    /// Checks a proof for the last request and, unless `isWithdrawn`, confirms or declines the login as the page does.
+    /// Throws if no login was requested.
+    /// - Parameter agrees: The user's answer to the confirmation.
     @discardableResult
     package func enter(_ proof: LoginProof, isWithdrawn: Bool = false, agrees: Bool = true) async throws -> LoginVerdict
     {
-        guard let request = requests.value.last else { throw Refusal("Nobody has asked for a login.") }
+        guard let request = requests.value.last else { throw Refusal("No login was requested.") }
         let verdict = await request.check(proof)
         guard case .proven(let login) = verdict, !isWithdrawn else { return verdict }
         if agrees { _ = await login.begin("192.0.2.1") } else { await login.decline("192.0.2.1") }
