@@ -86,7 +86,7 @@ import Testing
         let logger = Logger(label: "test") { _ in CollectingLogHandler { continuation.yield($0) } }
         try await Workspace.with { workspace in
             try await workspace.chat([Echo()], logger: logger, change: { $0.silence = .milliseconds(10) }) { _ in
-                for await line in lines where line.contains("no event since the start") { break }
+                for await line in lines where line.contains("no events since startup") { break }
             }
         }
     }

@@ -2,8 +2,10 @@ import Foundation
 package import PetrelKit
 import PetrelSupport
 
-/// HTTP mode: the Events API, slash commands and interactions come as requests (https://docs.slack.dev/apis/events-api).
+/// HTTP mode: Slack delivers events, slash commands and interactions as requests
+/// (https://docs.slack.dev/apis/events-api).
 extension SlackBackend: WebRoutes {
+    /// The request URLs for events, slash commands and interactivity; empty without a signing secret.
     package var routes: [WebRoute] {
         guard let secret = settings.signingSecret else { return [] }
         let signature = SlackSignature(secret)
@@ -14,30 +16,31 @@ extension SlackBackend: WebRoutes {
         ]
     }
 
-    /// What a request holds.
+    /// The content of a request.
     private enum Content {
         case envelope(SlackEnvelope)
-        /// Slack asks whether this is the right address.
+        /// A `url_verification` request, which is answered with its challenge.
         case challenge(String)
-        /// Slack looks whether the certificate is good.
+        /// An `ssl_check` request, with which Slack verifies the certificate.
         case check
     }
 
-    /// Acknowledged at once: what it asks for is done afterwards. Slack repeats what was refused.
+    /// Acknowledges a request immediately; the envelope is processed afterwards. Slack retries a request that was
+    /// answered with an error status.
     private func answer(
         _ request: WebRequest, _ signature: SlackSignature, _ read: (WebRequest) -> Content?
     ) async -> WebResponse {
         guard signature.isRight(request.headers, request.body) else {
-            return .text("The signature is not Slack's, or the request is too old.", status: 401)
+            return .text("The request signature is invalid or has expired.", status: 401)
         }
         switch read(request) {
         case .check: return WebResponse(status: 200)
-        case nil: return .text("This is nothing that Slack sends.", status: 400)
+        case nil: return .text("The request is not one that Slack sends.", status: 400)
         case .challenge(let challenge):
             return WebResponse(
                 status: 200, headers: ["content-type": "text/plain; charset=utf-8"], body: Array(challenge.utf8))
         case .envelope(let envelope):
-            guard take(envelope) else { return .text("The bot does not take messages at the moment.", status: 503) }
+            guard take(envelope) else { return .text("The bot is not accepting messages at the moment.", status: 503) }
             return WebResponse(status: 200)
         }
     }
@@ -55,7 +58,7 @@ extension SlackBackend: WebRoutes {
         return .envelope(.command(.object(fields.mapValues { .string($0) })))
     }
 
-    /// A form with one field, which is JSON.
+    /// Reads a form whose only field, `payload`, contains JSON.
     private static func interaction(_ request: WebRequest) -> Content? {
         guard let payload = form(request.body)?["payload"], let json = try? JSONValue.parse(payload.utf8) else {
             return nil
@@ -63,7 +66,7 @@ extension SlackBackend: WebRoutes {
         return .envelope(.interaction(json))
     }
 
-    /// `application/x-www-form-urlencoded`; nil where it is not.
+    /// Decodes `application/x-www-form-urlencoded`. Returns nil if a percent-encoding is invalid.
     static func form(_ body: [UInt8]) -> [String: String]? {
         var fields: [String: String] = [:]
         for pair in String(decoding: body, as: UTF8.self).split(separator: "&") {

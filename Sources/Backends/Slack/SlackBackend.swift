@@ -4,10 +4,13 @@ import NIOCore
 package import PetrelKit
 package import PetrelSupport
 
-/// Chat on Slack: through Socket Mode where there is an app token, by requests where there is a signing secret.
+/// A Slack backend that receives events through Socket Mode, if an app token is configured, and through HTTP requests,
+/// if a signing secret is configured.
 package final class SlackBackend: ChatBackend {
+    /// The name of the configuration section, and the first component of the HTTP routes.
     package let name: String
-    /// A message of Slack's takes 4,000 characters; escaping makes some of them longer.
+    /// The abilities of Slack. A message holds at most 4,000 characters; the limit is lower because escaping lengthens
+    /// some characters.
     package let traits = BackendTraits(
         markdown: true, mrkdwn: true, threads: true, privateReplies: true, edits: true, attachments: true, forms: true,
         files: true, mergesBursts: true, maximumLength: 3_000)
@@ -21,9 +24,11 @@ package final class SlackBackend: ChatBackend {
     private let sender: SlackSender
     private let storage = Locked<(any Storage)?>(nil)
     private let isMeant = Locked<@Sendable (ChatMessage) -> Bool> { _ in true }
-    /// Where what Slack sends goes while the backend runs.
+    /// The queue of received envelopes; nil while the backend is not running.
     private let inlet = Locked<AsyncStream<SlackEnvelope>.Continuation?>(nil)
 
+    /// Creates a backend that is not yet connected.
+    /// - Parameter loop: runs the API client, the WebSockets and the processing of envelopes.
     package init(
         name: String, settings: SlackSettings, on loop: EventLoopExecutor = EventLoopExecutor(), logger: Logger
     ) {
@@ -36,6 +41,10 @@ package final class SlackBackend: ChatBackend {
         sender = SlackSender(name, settings, api, names, prompts, on: loop, logger)
     }
 
+    /// Connects, and delivers messages until the task is cancelled.
+    ///
+    /// Throws a final ``BackendFailure`` if Slack rejects a token, or if Socket Mode is disabled and no signing secret
+    /// is configured.
     package func run(deliver: @escaping @Sendable (ChatMessage) async -> Void) async throws {
         do {
             let (answer, scopes) = try await api.answer("auth.test")
@@ -58,34 +67,35 @@ package final class SlackBackend: ChatBackend {
                 await inbox.take(envelope)
             }
         } catch let error as SlackError where error.isFinal {
-            throw BackendFailure("Slack refuses the token: \(error)", isFinal: true)
+            throw BackendFailure("Slack rejected the token: \(error)", isFinal: true)
         }
     }
 
-    /// Slack tells nobody which events an app has subscribed to: it shows only in that none come.
+    /// Logs a hint if no message event arrives: Slack has no method that lists the event subscriptions of an app.
     private func noteSilence() async {
         do {
             try await Task.sleep(for: settings.silence)
             logger.notice(
                 """
-                Slack has sent no event since the start. If people have written to the bot meanwhile: add the bot events \
+                Slack has sent no events since startup. If users have written to the bot, add the bot events \
                 app_mention, message.channels, message.groups, message.im and message.mpim at api.slack.com/apps under “Event \
                 Subscriptions”, reinstall the app, and invite the bot to its channels.
                 """)
         } catch {
-            // An event came, or the backend ends.
+            // Cancelled because an event arrived or the backend stops.
         }
     }
 
-    /// So many envelopes may wait; what comes then is not acknowledged, so that Slack sends it again.
-    private static let ahead = 10_000
+    /// The maximum number of queued envelopes. Further ones are not acknowledged, so Slack sends them again.
+    private static let maximumPending = 10_000
 
-    /// What was acknowledged is worked off beside reading, and to its end: an acknowledgement waits for nothing.
+    /// Processes envelopes in a task of its own, so that acknowledgements do not wait for it, and finishes all
+    /// acknowledged envelopes before it returns.
     private func receive(
         _ inbox: SlackInbox, _ take: @escaping @Sendable (SlackEnvelope) async -> Void
     ) async throws {
         let (envelopes, inlet) = AsyncStream.makeStream(
-            of: SlackEnvelope.self, bufferingPolicy: .bufferingOldest(Self.ahead))
+            of: SlackEnvelope.self, bufferingPolicy: .bufferingOldest(Self.maximumPending))
         let work = Task(executorPreference: loop) {
             for await envelope in envelopes { await take(envelope) }
             await inbox.drain()
@@ -100,12 +110,12 @@ package final class SlackBackend: ChatBackend {
         }
     }
 
-    /// What was sent may show that the token is none any more, while sockets live on.
+    /// Listens until a call reports that the bot token is invalid: open sockets outlive the revocation of the token.
     private func listenUntilRefused() async throws {
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask {
                 if self.settings.appToken != nil { try await self.listen() }
-                // Requests come by themselves.
+                // HTTP requests arrive without a listener here.
                 await Signal().wait()
             }
             group.addTask {
@@ -118,12 +128,12 @@ package final class SlackBackend: ChatBackend {
         }
     }
 
-    /// Returns where Socket Mode was switched off, and requests come besides.
+    /// Returns if Socket Mode was disabled and HTTP mode is configured as well.
     private func listen() async throws {
         do {
             try await SocketMode(api, settings, on: loop, logger).run { [self] in take($0) }
         } catch let failure as BackendFailure where failure.isFinal && settings.signingSecret != nil {
-            logger.error("\(failure) Requests of Slack's are taken still.")
+            logger.error("\(failure) HTTP requests from Slack are still accepted.")
         }
     }
 
@@ -133,36 +143,45 @@ package final class SlackBackend: ChatBackend {
         await work.value
     }
 
-    /// False while the backend takes nothing.
+    /// Queues an envelope. Returns false if the queue is full or the backend is not running.
     func take(_ envelope: SlackEnvelope) -> Bool {
         if case .enqueued? = inlet.value?.yield(envelope) { true } else { false }
     }
 
+    /// Sends a reply as a message, an ephemeral message, an answer to a slash command, a reaction or a form. Throws
+    /// ``SendFailure``.
+    /// - Returns: the timestamp of the message; nil if Slack returns none.
     package func send(_ reply: Reply, to address: Address) async throws -> MessageReference? {
         try await sender.send(reply, to: address)
     }
 }
 
 extension SlackBackend: FileSending {
+    /// Uploads the text of a reply as a file. A private reply goes to the direct message channel of its recipient.
+    /// Throws ``SendFailure``.
     package func send(file title: String, _ reply: Reply, to address: Address) async throws -> MessageReference? {
         try await sender.send(file: title, reply, to: address)
     }
 }
 
 extension SlackBackend: Editing {
+    /// Replaces a sent message with `chat.update`. Returns immediately; if the update fails, the old message stays.
     package func replace(_ handle: String, with reply: Reply) { sender.replace(handle, with: reply) }
 }
 
 extension SlackBackend: Selecting {
+    /// Sets the filter that is applied to messages before their names are looked up.
     package func select(_ isMeant: @escaping @Sendable (ChatMessage) -> Bool) { self.isMeant.withLock { $0 = isMeant } }
 }
 
 extension SlackBackend: RecordKeeping {
+    /// Sets the storage for the keys of processed messages, which prevents repeated execution after a restart.
     package func keep(in storage: any Storage) { self.storage.withLock { $0 = storage } }
 }
 
 extension SlackBackend: PlaceNaming {
-    /// `U…` and `W…` are people (and a message to them goes to the direct chat), `C…`, `G…` and `D…` channels.
+    /// Classifies a name by the prefixes of Slack's IDs: `U…` and `W…` are users, and a message to one goes to the
+    /// direct message channel; `C…`, `G…` and `D…` are channels.
     package func claim(_ name: String) -> PlaceClaim {
         let bytes = name.utf8
         let isID =
@@ -179,13 +198,13 @@ extension SlackBackend: PlaceNaming {
     }
 }
 
-/// Who the bot is in its workspace.
+/// The identity of the bot in its workspace.
 struct SlackIdentity: Sendable {
     var user: String
     var team: String?
     var enterprise: String?
 
-    /// - Parameter answer: of `auth.test`.
+    /// - Parameter answer: the response of `auth.test`.
     init(_ answer: JSONValue) throws {
         guard let user = answer["user_id"]?.string else { throw SlackError("auth.test", "unreadable", "no user_id") }
         self.user = user
@@ -193,8 +212,9 @@ struct SlackIdentity: Sendable {
         enterprise = answer["enterprise_id"]?.string
     }
 
-    /// Whether a person, as `users.info` tells, belongs to the same workspace or organisation. People of others come
-    /// through Slack Connect, and may be called as anybody.
+    /// Returns true if a user belongs to the same workspace or organisation. Users of other workspaces participate
+    /// through Slack Connect, and their names may be equal to those of local users.
+    /// - Parameter user: a user object as returned by `users.info`.
     func isOurs(_ user: JSONValue) -> Bool {
         guard let team, let theirs = user["team_id"]?.string, theirs != team else {
             return user["is_stranger"]?.bool != true

@@ -4,15 +4,16 @@ import NIOCore
 import PetrelKit
 import PetrelSupport
 
-/// Socket Mode (https://docs.slack.dev/apis/events-api/using-socket-mode): events come over a WebSocket, and each is
-/// acknowledged before anything is done with it.
+/// A Socket Mode client (https://docs.slack.dev/apis/events-api/using-socket-mode): receives events over WebSockets and
+/// acknowledges each before it is processed.
 struct SocketMode: Sendable {
-    /// One envelope, and what Slack says about the socket itself.
+    /// A message on the socket: an envelope, or information about the socket itself.
     enum Frame: Equatable {
         case hello
-        /// - Parameter id: to be acknowledged.
+        /// An event, slash command or interaction, which is acknowledged by its `id`.
         case envelope(id: String, type: String, payload: JSONValue)
-        /// `warning`: soon; `refresh_requested`: now; `link_disabled`: Socket Mode was switched off.
+        /// An announcement that Slack closes the socket: `warning` (soon), `refresh_requested` (now) or `link_disabled`
+        /// (Socket Mode was disabled).
         case disconnect(reason: String)
         case unknown
 
@@ -33,7 +34,9 @@ struct SocketMode: Sendable {
         }
     }
 
+    /// A change of the socket with this number.
     private enum Change: Sendable {
+        /// Slack asked for a replacement.
         case nextIsWanted(Int)
         case ended(Int, WebSocket.Ending)
     }
@@ -59,9 +62,9 @@ struct SocketMode: Sendable {
         return String(decoding: object.finish(), as: UTF8.self)
     }
 
-    /// Keeps sockets open until cancelled, or until none is left. When Slack asks for it, the next one is up before the
-    /// old one is left.
-    /// - Parameter take: returns false where it cannot be taken now, so that it is not acknowledged either.
+    /// Keeps the configured number of sockets open until the task is cancelled or all sockets have ended. When Slack
+    /// announces that it closes a socket, a replacement is opened while the old one is still in use.
+    /// - Parameter take: accepts an envelope; if it returns false, the envelope is not acknowledged.
     func run(take: @escaping @Sendable (SlackEnvelope) -> Bool) async throws {
         try await withThrowingTaskGroup(of: Change.self) { group in
             var last = 0
@@ -77,7 +80,7 @@ struct SocketMode: Sendable {
                     return .nextIsWanted(number)
                 }
             }
-            // The first one shows whether Slack wants us at all.
+            // The first socket is not retried: its failure shows that Slack cannot be used at all.
             open(isFirst: true)
             for _ in 1..<connections { open() }
             var count = connections
@@ -90,7 +93,7 @@ struct SocketMode: Sendable {
                     open()
                 case .ended(let number, let ending):
                     count -= 1
-                    if count == 0 { throw BackendFailure("The socket to Slack has ended: \(ending)") }
+                    if count == 0 { throw BackendFailure("The WebSocket to Slack has ended: \(ending)") }
                     if replaced.remove(number) == nil {
                         replaced.insert(number)
                         count += 1
@@ -101,7 +104,7 @@ struct SocketMode: Sendable {
         }
     }
 
-    /// Tried until it is open: another one lives meanwhile.
+    /// Opens a socket, and retries until it succeeds, because another socket is still open.
     private func replacement(
         _ isWanted: Signal, _ take: @escaping @Sendable (SlackEnvelope) -> Bool
     ) async throws -> WebSocket.Ending {
@@ -110,10 +113,10 @@ struct SocketMode: Sendable {
             do {
                 return try await socket(isWanted, take)
             } catch let error as SlackError where !error.isFinal {
-                logger.warning("The next socket to Slack is not available yet: \(error)")
+                logger.warning("Cannot request a new WebSocket from Slack, and will retry: \(error)")
                 try await Task.sleep(for: max(pause, error.retryAfter ?? .zero))
             } catch let error as WebSocketClient.Failure {
-                logger.warning("The next socket to Slack cannot be opened yet: \(error)")
+                logger.warning("Cannot open a new WebSocket to Slack, and will retry: \(error)")
                 try await Task.sleep(for: pause)
             }
             pause = min(pause * 2, Self.longestPause)
@@ -134,19 +137,19 @@ struct SocketMode: Sendable {
         let ending = try await client.run(url) { message, socket in
             guard case .text(let text) = message else { return }
             switch Frame(text) {
-            case .hello: logger.debug("A socket to Slack is open.")
+            case .hello: logger.debug("A WebSocket to Slack is open.")
             case .envelope(let id, let type, let payload):
                 if let envelope = SlackEnvelope(type: type, payload: payload), !take(envelope) {
-                    return logger.warning("Too much of Slack's waits; it will send this again.")
+                    return logger.warning("The queue is full; Slack will send this envelope again.")
                 }
                 try await socket.send(.text(Self.acknowledgement(of: id)))
             case .disconnect("link_disabled"):
                 throw BackendFailure(
-                    "Socket Mode was switched off for this app; switch it on at api.slack.com/apps.", isFinal: true)
+                    "Socket Mode was disabled for this app; enable it at api.slack.com/apps.", isFinal: true)
             case .disconnect("too_many_websockets"):
-                logger.warning("Slack has too many sockets of this app open: another program uses its token.")
+                logger.warning("Too many WebSockets are open for this Slack app: another program uses its app token.")
             case .disconnect: isWanted.open()
-            case .unknown: logger.warning("Slack sent something that is no envelope; it is left out.")
+            case .unknown: logger.warning("Ignored a Socket Mode message that is not an envelope.")
             }
         }
         return ending

@@ -5,22 +5,23 @@ import NIOHTTP1
 import PetrelKit
 import PetrelSupport
 
-/// Slack's Web API (https://docs.slack.dev/apis/web-api): calls, and how they fail.
+/// A client of Slack's Web API (https://docs.slack.dev/apis/web-api).
 final class SlackAPI: Sendable {
-    /// Which token a call is made with.
+    /// The token that authorizes a call.
     enum Credential {
         case bot
-        /// Of the app, for Socket Mode.
+        /// The app-level token, for Socket Mode.
         case app
     }
 
-    /// Bytes of an answer.
+    /// The maximum size of a response, in bytes.
     private static let longest = 8 << 20
+    /// The default timeout of a request.
     static let patience = TimeAmount.seconds(30)
 
     private let client: HTTPClient
     private let base: String
-    /// What is encrypted goes on encrypted.
+    /// The scheme that all other addresses must have too: an encrypted API must not lead to an unencrypted address.
     private let scheme: String
     private let botToken: Secret
     private let appToken: Secret?
@@ -29,7 +30,7 @@ final class SlackAPI: Sendable {
 
     init(_ settings: SlackSettings, on loop: EventLoopExecutor) {
         var configuration = HTTPClient.Configuration()
-        // A token travels along: never to another place.
+        // A redirected request would send the token to another host.
         configuration.redirectConfiguration = .disallow
         configuration.timeout.connect = .seconds(10)
         configuration.httpVersion = .http1Only
@@ -47,7 +48,9 @@ final class SlackAPI: Sendable {
 
     deinit { client.shutdown { _ in } }
 
-    /// One call. What is no text goes as JSON within the form, which every method takes.
+    /// Calls a method, and returns its response. Throws ``SlackError``.
+    ///
+    /// Arguments are form-encoded, which every method accepts; values other than strings are encoded as JSON.
     @discardableResult
     func call(
         _ method: String, _ arguments: [String: JSONValue] = [:], as credential: Credential = .bot,
@@ -56,7 +59,8 @@ final class SlackAPI: Sendable {
         try await answer(method, arguments, as: credential, within: patience).json
     }
 
-    /// An answer, with what the app may do as far as Slack says so.
+    /// Calls a method, and returns its response with the granted scopes from `X-OAuth-Scopes`, if Slack sends them.
+    /// Throws ``SlackError``.
     func answer(
         _ method: String, _ arguments: [String: JSONValue] = [:], as credential: Credential = .bot,
         within patience: TimeAmount = patience
@@ -86,26 +90,26 @@ final class SlackAPI: Sendable {
         } catch is CancellationError {
             throw CancellationError()
         } catch let error as HTTPClientError where error == .proxyAuthenticationRequired {
-            throw SlackError(method, "unreachable", "the proxy refuses the name and the password of HTTPS_PROXY")
+            throw SlackError(method, "unreachable", "the proxy rejected the user name or password in HTTPS_PROXY")
         } catch {
             throw SlackError(method, "unreachable", "\(error)")
         }
     }
 
-    /// Slack's time, in seconds since 1970; ours where Slack does not tell.
+    /// The time of Slack's servers, in seconds since 1970; the local time until a response contained a date.
     var now: Double { clock.value.seconds() ?? Date.now.timeIntervalSince1970 }
 
-    /// Answers a slash command or a button at the address that came with it.
+    /// Answers a slash command or an interaction at its `response_url`. Throws ``SlackError``.
     func respond(at url: URL, _ message: [String: JSONValue]) async throws {
         try await post(JSONValue.encode(message), "application/json; charset=utf-8", to: url, "response_url")
     }
 
-    /// Writes a file to the address that Slack gave for it.
+    /// Uploads a file to an `upload_url`. Throws ``SlackError``.
     func upload(_ bytes: [UInt8], to url: URL) async throws {
         try await post(bytes, "application/octet-stream", to: url, "upload_url")
     }
 
-    /// To an address that is its own credential.
+    /// Posts to an address that itself is the credential, so no token is sent.
     private func post(_ bytes: [UInt8], _ type: String, to url: URL, _ method: String) async throws {
         guard url.scheme == scheme else { throw SlackError(method, "refused", "the address is not \(scheme)://") }
         var request = HTTPClientRequest(url: url.absoluteString)
@@ -116,20 +120,20 @@ final class SlackAPI: Sendable {
         do {
             response = try await client.execute(request, timeout: Self.patience)
         } catch {
-            // Not the error itself: it may name the address.
+            // The error may contain the address, which is a secret.
             throw SlackError(method, "unreachable")
         }
         switch response.status.code {
         case 200: return
         case 429: throw SlackError(method, "ratelimited", retryAfter: Self.pause(response))
-        // It was used up, or is too old.
+        // The address has expired or was used too often.
         case 403, 404, 410: throw SlackError(method, SlackError.expiredAddress, "status \(response.status.code)")
         case 500...: throw SlackError(method, "service_unavailable", "status \(response.status.code)")
         default: throw SlackError(method, "refused", "status \(response.status.code)")
         }
     }
 
-    /// How long Slack asks to wait: at least a second, and never so long that nobody would wait.
+    /// The delay from `Retry-After`, limited to between one second and one hour.
     private static func pause(_ response: HTTPClientResponse) -> Duration {
         let seconds = response.headers.first(name: "retry-after").flatMap { Int($0) } ?? 1
         return .seconds(min(max(seconds, 1), 3_600))
@@ -140,7 +144,7 @@ final class SlackAPI: Sendable {
     ) throws(SlackError) -> JSONValue {
         if status == 429 { throw SlackError(method, "ratelimited", retryAfter: pause) }
         guard let json = try? JSONValue.parse(body.readableBytesView), let isGood = json["ok"]?.bool else {
-            throw SlackError(method, "unreadable", "status \(status), and no answer of Slack's")
+            throw SlackError(method, "unreadable", "status \(status), and the body is not a Slack response")
         }
         if isGood { return json }
         let needed = json["needed"]?.string.map { "the scope \($0) is missing" }
@@ -164,10 +168,10 @@ final class SlackAPI: Sendable {
     }
 }
 
-/// Why a call failed.
+/// The failure of an API call.
 struct SlackError: Error, CustomStringConvertible, Equatable {
     var method: String
-    /// Slack's own word, or `unreachable`, `unreadable`.
+    /// The error code from Slack, or `unreachable` or `unreadable`.
     var code: String
     var detail: String?
     var retryAfter: Duration?
@@ -181,9 +185,10 @@ struct SlackError: Error, CustomStringConvertible, Equatable {
 
     var description: String { "\(method): \(code)\(detail.map { " (\($0))" } ?? "")" }
 
+    /// The code for a `response_url` or `upload_url` that can no longer be used.
     static let expiredAddress = "expired_url"
 
-    /// The token is none, or no longer one: nothing can be done without a new one.
+    /// True if the token is invalid or revoked, so that every further call fails until it is replaced.
     var isFinal: Bool {
         [
             "invalid_auth", "not_authed", "account_inactive", "token_revoked", "token_expired",
@@ -191,7 +196,7 @@ struct SlackError: Error, CustomStringConvertible, Equatable {
         ].contains(code)
     }
 
-    /// What was sent is refused, whoever sends it: `response_url` says only that.
+    /// True if Slack rejects the content itself. A `response_url` reports this only as `refused`.
     var isAboutContent: Bool {
         [
             "invalid_blocks", "invalid_blocks_format", "invalid_attachments", "msg_blocks_too_long",
@@ -199,8 +204,8 @@ struct SlackError: Error, CustomStringConvertible, Equatable {
         ].contains(code)
     }
 
-    /// Sending again helps where Slack is busy or cannot be reached, and where the token has to be changed. All else would
-    /// hold up what waits behind it, and be refused again.
+    /// The remedy for a failed send: a retry may help if Slack is busy or unreachable, or if the token has to be
+    /// replaced. Other failures are permanent: a retry would fail again and delay the messages behind it.
     var remedy: SendFailure.Remedy {
         let passing = [
             "ratelimited", "rate_limited", "message_limit_exceeded", "internal_error", "fatal_error",

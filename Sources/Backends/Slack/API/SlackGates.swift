@@ -1,5 +1,6 @@
-/// Which calls Slack has asked to wait with, and for how long (https://docs.slack.dev/apis/web-api/rate-limits): each
-/// method has a limit of its own, what is said one for each channel. Asking again before that costs the more.
+/// The rate limits that are in effect (https://docs.slack.dev/apis/web-api/rate-limits). Each method has its own limit;
+/// `chat.*` methods have one per channel. Calls are held back locally, because a call during a limit may
+/// extend it.
 struct SlackGates {
     struct Key: Hashable {
         var method: String
@@ -15,7 +16,7 @@ struct SlackGates {
 
     private var closed: [Key: ContinuousClock.Instant] = [:]
 
-    /// How long is still to wait; nil where nothing is in the way.
+    /// Returns the remaining time of a rate limit; nil if the call may be made.
     mutating func pause(at key: Key, now: ContinuousClock.Instant = .now) -> Duration? {
         guard !closed.isEmpty, let end = closed[key] else { return nil }
         if end > now { return now.duration(to: end) }
@@ -23,6 +24,7 @@ struct SlackGates {
         return nil
     }
 
+    /// Blocks a call for the duration that Slack asked for.
     mutating func close(_ key: Key, for pause: Duration, now: ContinuousClock.Instant = .now) {
         if closed.count >= Self.capacity { closed = closed.filter { $0.value > now } }
         if closed.count < Self.capacity { closed[key] = now + pause }
