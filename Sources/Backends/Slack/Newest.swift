@@ -1,4 +1,4 @@
-/// Values by their keys, of which the oldest are forgotten when there are too many.
+/// A dictionary of limited capacity that removes the oldest keys first.
 struct Newest<Value: Sendable>: Sendable {
     private var values: [String: Value] = [:]
     private var order: [String] = []
@@ -6,7 +6,7 @@ struct Newest<Value: Sendable>: Sendable {
 
     init(_ capacity: Int) { self.capacity = capacity }
 
-    /// A key that is new is the youngest; nil changes nothing.
+    /// The value of a key. Changing a value does not change the age of its key; setting nil has no effect.
     subscript(_ key: String) -> Value? {
         get { values[key] }
         set {

@@ -2,20 +2,20 @@ import Foundation
 import PetrelKit
 import PetrelSupport
 
-/// A slash command (https://docs.slack.dev/interactivity/implementing-slash-commands): `/st2 pack list` is what
-/// `!st2 pack list` is.
+/// A slash command (https://docs.slack.dev/interactivity/implementing-slash-commands). `/st2 pack list` is equivalent
+/// to `!st2 pack list`.
 struct SlackCommand: Sendable, Equatable {
-    /// With its slash.
+    /// The name with its slash, such as `/st2`.
     var name: String
     var channel: String
     var user: String
-    /// Names this call of it.
+    /// The `trigger_id`, which identifies this invocation.
     var trigger: String
-    /// Taken apart, with the name of the command in front, without its slash.
+    /// The whole line, which starts with the name of the command without its slash.
     var text: SlackText
     var responseURL: URL?
 
-    /// Nil where something is missing.
+    /// Returns nil if a required field is missing.
     init?(_ payload: JSONValue) {
         guard let command = payload["command"]?.string, command.hasPrefix("/"), command.count > 1,
             let user = payload["user_id"]?.string, let channel = payload["channel_id"]?.string

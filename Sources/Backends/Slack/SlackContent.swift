@@ -2,10 +2,10 @@ import Foundation
 import PetrelKit
 import PetrelSupport
 
-/// What a reply is in the words of `chat.postMessage`.
+/// Converts replies to arguments of `chat.postMessage`.
 enum SlackContent {
-    /// `text`, and what StackStorm's `extra.slack` adds: `blocks` (Block Kit), `attachments`, or the keys of one
-    /// attachment, into which the text goes then
+    /// Returns `text` and the content of StackStorm's `extra.slack`: `blocks` (Block Kit), `attachments`, or the keys
+    /// of one attachment, which then contains the text
     /// (https://docs.slack.dev/legacy/legacy-messaging/legacy-secondary-message-attachments).
     static func arguments(_ reply: Reply) -> [String: JSONValue] {
         var arguments = content(reply)
@@ -22,21 +22,22 @@ enum SlackContent {
         return arguments
     }
 
+    /// The prefix of the `action_id` of the bot's own buttons.
     static let buttonPrefix = "petrel."
-    /// Characters.
+    // Slack's limits, in characters.
     private static let longestSection = 3_000
     private static let longestLine = 2_000
     private static let longestLabel = 75
     private static let mostBlocks = 50
 
-    /// A text as blocks: cut at line ends, with its fences closed.
+    /// Splits a text into section blocks at line ends, and closes the code fences of each part.
     private static func sections(_ text: String) -> [JSONValue] {
         MessageSplitter.split(text, atMost: longestSection).map {
             ["type": "section", "text": ["type": "mrkdwn", "text": .string($0)]]
         }
     }
 
-    /// Blocks of others whose buttons do not pass for ours.
+    /// Renames the action IDs in blocks from StackStorm that would identify a button as the bot's own.
     private static func foreign(_ value: JSONValue) -> JSONValue {
         switch value {
         case .array(let items): return .array(items.map(foreign))
@@ -53,7 +54,7 @@ enum SlackContent {
         }
     }
 
-    /// A form that could not be opened is behind a button.
+    /// Returns the buttons of a reply as a block. A form that could not be opened gets a button that opens it.
     private static func actions(_ reply: Reply) -> [JSONValue] {
         var buttons = reply.buttons
         if let form = reply.form { buttons.append(Button("\(form.submit)…", line: form.line, style: .primary)) }
@@ -91,7 +92,7 @@ enum SlackContent {
         guard !extra.isEmpty, !hasOwnShape else { return arguments }
         let isMarkedUp = isMarkedUp(reply)
         let marked: [JSONValue] = isMarkedUp ? ["text"] : []
-        // Slack knows fences of three backticks only, and would show the names of languages.
+        // Slack supports only fences of three backticks, and displays language names.
         let isFenced = isMarkedUp && reply.style == .plain
         let shown =
             isFenced ? Mrkdwn.escaped(TextBlock.withFencesApart(shownText(of: reply), keepsLanguages: false)) : text
@@ -100,19 +101,20 @@ enum SlackContent {
         ]
         attachment.merge(extra) { _, new in new }
         arguments["attachments"] = [.object(attachment)]
-        // It would be shown twice.
+        // The text would be displayed twice.
         arguments["text"] = nil
         arguments["blocks"] = nil
         return arguments
     }
 
-    /// Fences are shown by Slack's markup, or by rich text where every other character stands.
+    /// Returns a rich text block if a plain text contains code fences, because Slack's markup would also interpret the
+    /// text around them.
     private static func fenced(_ reply: Reply) -> JSONValue? {
         guard reply.style == .plain, TextBlock.holdsFence(reply.text) else { return nil }
         return [SlackRichText.block(shownText(of: reply))]
     }
 
-    /// Returns whether the text of an attachment may be sent as markup, which is all that attachments take.
+    /// Returns true if the text of an attachment can be sent as markup. Attachments do not support rich text.
     private static func isMarkedUp(_ reply: Reply) -> Bool {
         guard reply.style == .plain else { return true }
         let text = shownText(of: reply)
@@ -123,7 +125,7 @@ enum SlackContent {
                     lines.allSatisfy { line in
                         line.utf8.first != UInt8(ascii: ">") && !line.utf8.contains { "*_~`".utf8.contains($0) }
                     }
-                // A backtick beside the marks would be taken for one of them.
+                // A backtick next to a fence would be interpreted as a part of it.
                 case .code(_, let lines): lines.allSatisfy { !$0.utf8.contains(UInt8(ascii: "`")) }
                 }
             }
@@ -131,6 +133,7 @@ enum SlackContent {
 
     private static func shownText(of reply: Reply) -> String { reply.text.trimmingCharacters(in: .newlines) }
 
+    /// Returns the text of a reply in Slack's notation.
     static func text(of reply: Reply) -> String {
         let text = shownText(of: reply)
         return switch reply.style {

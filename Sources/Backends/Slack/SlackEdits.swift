@@ -1,11 +1,11 @@
 import PetrelKit
 import PetrelSupport
 
-/// Messages that are shown otherwise later: where they are, in memory, and what is to be shown there.
+/// Replaces sent messages. Their locations are kept in memory.
 ///
-/// Of what is to be shown in one place only the newest counts, so that nothing piles up, and nothing waits behind it.
+/// Only the newest content for a message is sent, so updates do not accumulate, and sending does not wait for them.
 final class SlackEdits: Sendable {
-    /// Shows it. Throws ``SlackError``.
+    /// Updates a message. Throws ``SlackError``.
     typealias Show = @Sendable (_ reply: Reply, _ channel: String, _ time: String) async throws -> Void
 
     private struct Entry: Sendable {
@@ -17,7 +17,7 @@ final class SlackEdits: Sendable {
 
     private static let capacity = 1_000
     private static let attempts = 3
-    /// Where Slack does not say for how long to wait.
+    /// The delay before a retry if Slack does not specify one.
     private static let pause = Duration.seconds(2)
 
     private struct State: Sendable {
@@ -29,7 +29,7 @@ final class SlackEdits: Sendable {
             entries[handle] = entry
         }
 
-        /// What is to be shown now, and where. Whoever takes it works on it until there is nothing more.
+        /// Returns the next update of a message; nil if there is none. The caller sends updates until it receives nil.
         mutating func next(_ handle: String, isWorking: Bool) -> (Reply, channel: String, time: String)? {
             guard var entry = entries[handle], entry.isWorking == isWorking else { return nil }
             defer { entries[handle] = entry }
@@ -50,11 +50,13 @@ final class SlackEdits: Sendable {
         self.loop = loop
     }
 
+    /// Stores the location of a message, and sends an update that was requested earlier.
     func remember(_ handle: String, channel: String, time: String, show: @escaping Show) {
         state.withLock { $0.change(handle) { $0.place = (channel, time) } }
         work(on: handle, show)
     }
 
+    /// Updates a message, or does so once its location is known.
     func replace(_ handle: String, with reply: Reply, show: @escaping Show) {
         state.withLock { $0.change(handle) { $0.wanted = reply } }
         work(on: handle, show)
@@ -71,7 +73,7 @@ final class SlackEdits: Sendable {
         }
     }
 
-    /// What Slack does not take is left out: the next change shows all again.
+    /// Sends one update. An update that Slack rejects is dropped, because the next one contains the whole message.
     private static func show(_ next: (reply: Reply, channel: String, time: String), _ show: Show) async {
         for _ in 0..<attempts {
             do {

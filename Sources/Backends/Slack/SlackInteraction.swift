@@ -2,25 +2,25 @@ import Foundation
 import PetrelKit
 import PetrelSupport
 
-/// A button that was pressed, a form that was sent, or a shortcut
-/// (https://docs.slack.dev/reference/interaction-payloads): each amounts to a line of the person.
+/// A pressed button, a submitted form or a shortcut (https://docs.slack.dev/reference/interaction-payloads). Each is
+/// equivalent to a command line that the user typed.
 struct SlackInteraction: Sendable, Equatable {
     var user: String
-    /// Nil for a shortcut, which belongs to no channel.
+    /// The ID of the channel; nil for a global shortcut.
     var channel: String?
     var thread: String?
-    /// Names it, and allows to open a form.
+    /// The `trigger_id`, which identifies the interaction and can open a form.
     var trigger: String
-    /// What opened the form that was sent.
+    /// The message ID of the command or interaction that opened the submitted form.
     var opener: String?
     var responseURL: URL?
-    /// Without the prefix.
+    /// The command line, without the prefix.
     var line: String
-    /// Of a form.
+    /// The values of a submitted form.
     var values: [String: String]?
 
-    /// Nil for what is none of ours.
-    /// - Parameter shortcuts: the lines of shortcuts, by their callback ids.
+    /// Returns nil for interactions that do not belong to the bot.
+    /// - Parameter shortcuts: the command lines of shortcuts, by callback ID.
     init?(_ payload: JSONValue, shortcuts: [String: String]) {
         guard let user = payload["user"]?["id"]?.string,
             let trigger = payload["trigger_id"]?.string ?? payload["view"]?["hash"]?.string

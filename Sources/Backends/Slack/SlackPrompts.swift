@@ -2,8 +2,8 @@ import Foundation
 import PetrelKit
 import PetrelSupport
 
-/// What came with a slash command, a button, a shortcut or a form: an address to answer at, five times within half an
-/// hour, and leave to open a form, once and within seconds
+/// The response URLs and triggers of slash commands and interactions. A response URL can be used five times within half
+/// an hour; a trigger can open one form within seconds
 /// (https://docs.slack.dev/interactivity/handling-user-interaction).
 final class SlackPrompts: Sendable {
     private struct Entry: Sendable {
@@ -14,13 +14,13 @@ final class SlackPrompts: Sendable {
         var kind: Kind
     }
 
-    /// What of the answers goes to the address.
+    /// The replies that are sent to the response URL.
     enum Kind: Sendable {
-        /// All, for one person only where the reply is.
+        /// All replies; private replies are ephemeral.
         case command
-        /// All, for the one person only: others may read along where it was typed, and the bot does not know who.
+        /// All replies, always ephemeral: the direct message channel may be one of other users, who would read them.
         case privateCommand
-        /// What is for the one person only.
+        /// Private replies only.
         case interaction
     }
 
@@ -30,16 +30,17 @@ final class SlackPrompts: Sendable {
     private static let lifetime = Duration.seconds(1_740)
 
     private let entries = Locked(Newest<Entry>(capacity))
-    /// With answers that are to be corrected, and could not be shown in time.
+    /// Forms with rejected values that could not be reopened in time.
     private let forms = Locked(Newest<Form>(formCapacity))
 
+    /// Adds the response URL and the trigger of a slash command or an interaction.
     func add(_ id: String, url: URL?, trigger: String, _ kind: Kind) {
         entries.withLock { entries in
             entries[id] = Entry(url: url, trigger: trigger, kind: kind)
         }
     }
 
-    /// A form that was opened by one of these is answered where that would have been.
+    /// Adds the trigger of a submitted form, whose replies use the response URL of the prompt that opened it.
     func add(_ id: String, trigger: String, continuing earlier: String) {
         entries.withLock { entries in
             var entry = entries[earlier] ?? Entry(kind: .interaction)
@@ -50,24 +51,25 @@ final class SlackPrompts: Sendable {
 
     private static let formLine = "petrel form "
 
-    /// Keeps a form for whoever presses a button.
-    /// - Returns: the line of that button.
+    /// Stores a form so that a button can reopen it.
+    /// - Returns: the command line of that button.
     func keep(_ form: Form) -> String {
         let key = UUID().uuidString
         forms.withLock { $0[key] = form }
         return Self.formLine + key
     }
 
-    /// Whether a line is that of such a button, and the form where it is still known.
+    /// Looks up a stored form. `isKept` is true if the line belongs to a button that reopens a form; `form` is nil if
+    /// that form is no longer stored.
     func kept(_ line: String) -> (isKept: Bool, form: Form?) {
         guard line.hasPrefix(Self.formLine) else { return (false, nil) }
         return (true, forms.value[String(line.dropFirst(Self.formLine.count))])
     }
 
-    /// The address is no longer one.
+    /// Removes a response URL that has expired.
     func drop(_ id: String) { entries.withLock { $0[id]?.url = nil } }
 
-    /// Where to answer, and whether to one person only; nil where there is no such address, or no longer one.
+    /// Returns a response URL, and whether the answer has to be ephemeral; nil if none is usable. Counts one use.
     func takeURL(_ id: String?, isPrivate: Bool) -> (url: URL, isPrivate: Bool)? {
         guard let id else { return nil }
         return entries.withLock { entries in
@@ -80,7 +82,7 @@ final class SlackPrompts: Sendable {
         }
     }
 
-    /// Leave to open a form, once; nil where there is none. Slack says whether it came in time.
+    /// Removes and returns a trigger; nil if there is none. Slack rejects a trigger that has expired.
     func takeTrigger(_ id: String?) -> String? {
         guard let id else { return nil }
         return entries.withLock { entries in

@@ -1,13 +1,13 @@
 import PetrelKit
 import PetrelSupport
 
-/// A person or a channel that is called otherwise from now on.
+/// An event that changes the name of a user or a channel.
 enum SlackRename: Sendable, Equatable {
     case channel(id: String, name: String)
-    /// As `users.info` tells.
+    /// A user, with the user object as returned by `users.info`.
     case person(id: String, JSONValue)
 
-    /// Nil for every other event.
+    /// Returns nil for all other events.
     init?(_ event: JSONValue) {
         switch event["type"]?.string {
         case "channel_rename", "group_rename":

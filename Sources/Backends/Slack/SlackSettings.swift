@@ -2,32 +2,35 @@ package import Foundation
 package import PetrelKit
 package import PetrelSupport
 
-/// How Slack is reached, and as whom.
+/// The settings of a Slack backend.
 package struct SlackSettings: Sendable {
-    /// `xoxb-…`
+    /// The bot token, which starts with `xoxb-`.
     package var botToken: Secret
-    /// `xapp-…`, for Socket Mode.
+    /// The app-level token for Socket Mode, which starts with `xapp-`; nil disables Socket Mode.
     package var appToken: Secret?
-    /// For HTTP mode.
+    /// The signing secret for HTTP mode; nil disables HTTP mode.
     package var signingSecret: Secret?
+    /// The base URL of the Web API, `https://slack.com/api/` by default.
     package var apiURL: URL
-    /// Sockets that are open at a time: Slack spreads what it sends over them.
+    /// The number of WebSockets to keep open, 1 to 10. Slack distributes envelopes among them.
     package var connections = 1
-    /// Slash commands that are taken as lines of theirs.
+    /// The slash commands that are accepted, with their slashes.
     package var slashCommands: Set<String> = ["/st2"]
-    /// After this time without an event it is told what may be missing.
+    /// The time without a message event after which a hint about missing subscriptions is logged.
     var silence = Duration.seconds(600)
-    /// A message that Slack delivers later than this is not run; nil where none is too old.
+    /// The maximum age of a message on delivery; older ones are not run. Nil means no limit.
     package var maximumAge: Duration? = .seconds(600)
-    /// How long a message waits for the names in it.
+    /// The timeout for looking up a name.
     var namePatience = Duration.seconds(2)
-    /// What shortcuts amount to, without the prefix, by their callback ids.
+    /// The command lines of shortcuts, without the prefix, by callback ID.
     package var shortcuts: [String: String] = ["petrel_form": "st2 form"]
-    /// `HTTPS_PROXY` and `NO_PROXY` are read from here.
+    /// The environment, which may contain `HTTPS_PROXY` and `NO_PROXY`.
     package var environment: [String: String] = [:]
-    /// An emoji that acknowledges a command, on its message, in place of StackStorm's words; nil for the words.
+    /// The emoji, without colons, that acknowledges a command as a reaction to its message; nil to send the
+    /// acknowledgement as text.
     package var ackReaction: String?
 
+    /// Creates settings with default values for all other properties.
     package init(botToken: Secret, appToken: Secret?, signingSecret: Secret? = nil, apiURL: URL) {
         self.botToken = botToken
         self.appToken = appToken
@@ -35,6 +38,7 @@ package struct SlackSettings: Sendable {
         self.apiURL = apiURL
     }
 
+    /// Reads the settings from a configuration section, and reports problems to it.
     package init(_ section: SettingsSection, environment: [String: String]) {
         self.environment = environment
         botToken = Secret(section.requiredString("bot_token"))
@@ -57,11 +61,11 @@ package struct SlackSettings: Sendable {
         if let appToken, !appToken.reveal().hasPrefix("xapp-") {
             section.problem(
                 "app_token",
-                "must start with xapp-: it is made under “Basic Information”, “App-Level Tokens”, with connections:write"
+                "must start with xapp-: create it under “Basic Information”, “App-Level Tokens”, with connections:write"
             )
         }
         if let signingSecret, signingSecret.reveal().isEmpty {
-            section.problem("signing_secret", "is empty: it is under “Basic Information”, “App Credentials”")
+            section.problem("signing_secret", "is empty: copy it from “Basic Information”, “App Credentials”")
         }
         if appToken == nil, signingSecret == nil {
             section.problem("app_token", "is required for Socket Mode, or signing_secret for HTTP")
@@ -73,7 +77,7 @@ package struct SlackSettings: Sendable {
         guard let value = section.value("shortcuts") else { return ["petrel_form": "st2 form"] }
         let lines = value.object?.compactMapValues(\.string) ?? [:]
         if lines.isEmpty || lines.count != value.object?.count {
-            section.problem("shortcuts", "must be an object of lines, by the callback ids of the shortcuts")
+            section.problem("shortcuts", "must be an object that maps the callback IDs of shortcuts to command lines")
         }
         return lines
     }

@@ -3,9 +3,10 @@ import Foundation
 import PetrelKit
 import PetrelSupport
 
-/// Whether a request is Slack's (https://docs.slack.dev/authentication/verifying-requests-from-slack).
+/// Verifies the signatures of requests from Slack
+/// (https://docs.slack.dev/authentication/verifying-requests-from-slack).
 struct SlackSignature: Sendable {
-    /// Seconds that Slack's clock and ours may be apart.
+    /// The maximum difference between the timestamp of a request and the local clock, in seconds.
     private static let tolerance = 300.0
 
     private let secret: Secret
@@ -14,13 +15,14 @@ struct SlackSignature: Sendable {
         self.secret = secret
     }
 
-    /// - Parameter headers: with names in lower case.
+    /// Returns true if a request was signed by Slack within the last five minutes.
+    /// - Parameter headers: the headers, with lowercase names.
     func isRight(_ headers: [String: String], _ body: [UInt8], at now: Date = .now) -> Bool {
         guard !secret.reveal().isEmpty, let time = headers["x-slack-request-timestamp"], let seconds = Double(time),
             abs(now.timeIntervalSince1970 - seconds) <= Self.tolerance,
             let given = headers["x-slack-signature"], given.hasPrefix("v0="), let code = Self.bytes(given.dropFirst(3))
         else { return false }
-        // In a time that does not depend on where they differ.
+        // Compares in constant time.
         return HMAC<SHA256>.isValidAuthenticationCode(code, authenticating: Self.signed(time, body), using: key)
     }
 

@@ -1,8 +1,9 @@
 import PetrelKit
 import PetrelSupport
 
-/// A form as a modal (https://docs.slack.dev/surfaces/modals), and back.
+/// Converts forms to modal views (https://docs.slack.dev/surfaces/modals), and submitted views to values.
 enum SlackView {
+    /// The `callback_id` of the bot's views.
     static let callback = "petrel.form"
     private static let action = "value"
     /// Slack's limits, in characters.
@@ -10,12 +11,12 @@ enum SlackView {
     private static let mostFields = 100
     private static let mostChoices = 100
 
-    /// Where a form was asked for, and what it answers. It travels with the form.
+    /// The origin of a form, which is stored in its `private_metadata`.
     struct Origin: Equatable {
         var line: String
         var channel: String?
         var thread: String?
-        /// The slash command or button that opened it.
+        /// The message ID of the slash command or interaction that opened the form.
         var opener: String?
 
         init(line: String, channel: String?, thread: String?, opener: String?) {
@@ -42,7 +43,8 @@ enum SlackView {
         }
     }
 
-    /// - Parameter problem: stands above the fields.
+    /// Returns the modal view of a form.
+    /// - Parameter problem: a message that is displayed above the fields.
     static func view(of form: Form, _ origin: Origin, problem: String? = nil) -> JSONValue {
         let note: [JSONValue] = problem.map { [["type": "section", "text": plain("⚠ \($0)", longest.text)]] } ?? []
         return [
@@ -82,7 +84,7 @@ enum SlackView {
         var element = more
         element["type"] = .string(type)
         element["action_id"] = .string(action)
-        // Slack takes no form with a number that is none, such as a template of StackStorm's.
+        // Slack rejects a number field whose initial value is not a number, such as a StackStorm template.
         let isFit = type != "number_input" || field.initial.flatMap { fits($0, field.kind) } == true
         if let initial = field.initial, !initial.isEmpty, initial.utf16.count <= longest.text, isFit {
             element["initial_value"] = .string(initial)
@@ -115,7 +117,7 @@ enum SlackView {
         ["type": "plain_text", "text": .string(text.fitting(most))]
     }
 
-    /// What was filled in, by the names of the fields; what was left empty is left out.
+    /// Returns the submitted values by field name, without empty fields.
     static func values(of view: JSONValue) -> [String: String] {
         (view["state"]?["values"]?.object ?? [:]).compactMapValues { block in
             let answer = block[action]
