@@ -3,18 +3,19 @@ import Logging
 import PetrelKit
 import PetrelSupport
 
-/// What comes in an envelope, by its type.
+/// The payload of an envelope, by type.
 enum SlackEnvelope: Sendable, Equatable {
     case event(JSONValue)
     case command(JSONValue)
     case interaction(JSONValue)
 
-    /// Something was written, as against what only tells of names.
+    /// True for message events, as opposed to events that report renames.
     var isOfMessage: Bool {
         guard case .event(let payload) = self else { return false }
         return ["message", "app_mention"].contains(payload["event"]?["type"]?.string)
     }
 
+    /// Returns nil for unknown types.
     init?(type: String, payload: JSONValue) {
         switch type {
         case "events_api": self = .event(payload)
@@ -25,26 +26,26 @@ enum SlackEnvelope: Sendable, Equatable {
     }
 }
 
-/// What people write: Slack's events made into messages, each once.
+/// Converts envelopes to chat messages, and delivers each once, in order per channel.
 actor SlackInbox {
     private let identity: SlackIdentity
     private let names: SlackNames
     private let logger: Logger
     private let prompts: SlackPrompts
-    /// Slack's time, in seconds since 1970.
+    /// The time of Slack's servers, in seconds since 1970.
     private let now: @Sendable () -> Double
-    /// The people who were told that a message came too late, by channel.
-    private var told: Set<String> = []
-    private static let mostTold = 1_000
+    /// The users, per channel, who were notified that a message arrived too late.
+    private var notified: Set<String> = []
+    private static let maximumNotified = 1_000
     private let isMeant: @Sendable (ChatMessage) -> Bool
     private let deliver: @Sendable (ChatMessage) async -> Void
     private let seen: SeenMessages
     private let settings: SlackSettings
     private let sender: SlackSender
     private let loop: EventLoopExecutor
-    /// What is being handed over, by the channel it came in: what comes next there waits for it, and nobody elsewhere
-    /// waits for its names.
-    private var lanes: [String: (task: Task<Void, Never>, number: Int)] = [:]
+    /// The last queued task per channel. Each task waits for its predecessor, so a slow name lookup delays only its own
+    /// channel.
+    private var queues: [String: (task: Task<Void, Never>, number: Int)] = [:]
     private var last = 0
     private var waiting = 0
 
@@ -68,59 +69,60 @@ actor SlackInbox {
         self.deliver = deliver
     }
 
-    /// Mentions in one message whose names are asked for; others stay ids.
+    /// The maximum number of mentions per message whose names are looked up; further ones keep their IDs.
     private static let mostNames = 20
 
-    /// With more than these on their way the next one is not looked at yet.
+    /// The number of pending tasks at which accepting the next envelope is delayed.
     private static let mostWaiting = 1_000
 
-    private func inTurn(in lane: String, _ work: @escaping @Sendable () async -> Void) async {
-        let before = lanes[lane]?.task
+    private func inTurn(in channel: String, _ work: @escaping @Sendable () async -> Void) async {
+        let before = queues[channel]?.task
         last += 1
         waiting += 1
         let number = last
         let task = Task(executorPreference: loop) {
             await before?.value
             await work()
-            await self.leave(lane, number)
+            await self.finish(channel, number)
         }
-        lanes[lane] = (task, number)
+        queues[channel] = (task, number)
         if waiting >= Self.mostWaiting { await task.value }
     }
 
-    private func leave(_ lane: String, _ number: Int) {
+    private func finish(_ channel: String, _ number: Int) {
         waiting -= 1
-        if lanes[lane]?.number == number { lanes[lane] = nil }
+        if queues[channel]?.number == number { queues[channel] = nil }
     }
 
-    /// Returns once all that was taken is handed over.
-    func drain() async { while let lane = lanes.first?.value { await lane.task.value } }
+    /// Returns when all accepted messages have been delivered.
+    func drain() async { while let queue = queues.first?.value { await queue.task.value } }
 
-    /// Takes what was acknowledged.
+    /// Processes an acknowledged envelope.
     func take(_ envelope: SlackEnvelope) async {
         switch envelope {
         case .event(let payload):
             guard let event = payload["event"] else { return }
             if let rename = SlackRename(event) { return await names.take(rename) }
             guard let message = SlackMessage(event, identity), isMeant(Self.unnamed(message)) else { return }
-            // By channel and time stamp: a mention comes as two events.
+            // By channel and timestamp, because Slack sends two events for a mention.
             guard await seen.isNew(message.key) else { return }
             if isTooOld(message) { return await inTurn(in: message.channel) { await self.tellLate(message) } }
             await inTurn(in: message.channel) { await self.take(message) }
         case .command(let payload):
             guard let command = SlackCommand(payload) else {
-                return logger.warning("Slack sent a slash command without its parts; it is left out.")
+                return logger.warning("Ignored a slash command without required fields.")
             }
             guard settings.slashCommands.contains(command.name) else {
-                logger.warning("\(command.name) is not among slash_commands; it is left out.")
-                let text = "\(command.name) is none of my commands: it is not among slash_commands of my configuration."
+                logger.warning("Ignored \(command.name), which is not in slash_commands.")
+                let text =
+                    "Unknown command \(command.name): it is not in slash_commands in the configuration of the bot."
                 return await inTurn(in: command.channel) { [sender] in
                     await sender.explain(text, at: command.responseURL)
                 }
             }
             if await seen.isNew(command.id) { await inTurn(in: command.channel) { await self.take(command) } }
         case .interaction(let payload):
-            // Blocks that StackStorm's `extra` brought have buttons that are none of ours.
+            // Blocks from StackStorm's `extra` may contain buttons that do not belong to the bot.
             guard let interaction = SlackInteraction(payload, shortcuts: settings.shortcuts) else { return }
             guard await seen.isNew(interaction.id) else { return }
             await inTurn(in: interaction.channel ?? interaction.user) { await self.take(interaction) }
@@ -128,11 +130,11 @@ actor SlackInbox {
     }
 
     private func take(_ command: SlackCommand) async {
-        // A direct chat of others looks like one with the bot.
+        // A direct message channel of other users cannot be distinguished from the bot's own.
         prompts.add(
             command.id, url: command.responseURL, trigger: command.trigger,
             command.isDirect ? .privateCommand : .command)
-        // Not by the names that came along: a private channel is called “privategroup” there.
+        // The names in the payload are not used: every private channel is named “privategroup” there.
         async let place = command.isDirect ? nil : room(command.channel)
         async let who = person(command.user)
         async let words = named(command.text)
@@ -168,7 +170,7 @@ actor SlackInbox {
                 text: await words, isAddressed: message.isAddressed))
     }
 
-    /// As far as it is known without asking: names are for what is meant for the bot, not for all that people say.
+    /// Returns a message with IDs in place of names, which are looked up only for messages to the bot.
     private static func unnamed(_ message: SlackMessage) -> ChatMessage {
         ChatMessage(
             id: id(of: message), sender: Person(id: message.user, name: message.user),
@@ -198,67 +200,68 @@ actor SlackInbox {
         return text.typed { known[$0] }
     }
 
-    /// Before this time there was no Slack: it is no time stamp of a message.
-    private static let beginning = 1_376_000_000.0
+    /// The launch of Slack, in seconds since 1970. An earlier value is not a timestamp of a message.
+    private static let earliest = 1_376_000_000.0
 
-    /// Too much may have changed since it was written.
+    /// True if the message is older than `max_age`: circumstances may have changed since it was written.
     private func isTooOld(_ message: SlackMessage) -> Bool {
-        guard let most = settings.maximumAge, let time = Double(message.time), time >= Self.beginning else {
+        guard let most = settings.maximumAge, let time = Double(message.time), time >= Self.earliest else {
             return false
         }
         return now() - time > most / .seconds(1)
     }
 
-    /// Said once to each person in each channel while the connection lasts: there may be many after a long absence.
+    /// Notifies a user once per channel and connection: many late messages may arrive after a long outage.
     private func tellLate(_ message: SlackMessage) async {
         let key = "\(message.channel)/\(message.user)"
-        guard told.count < Self.mostTold, told.insert(key).inserted else { return }
-        logger.notice("A message in \(message.channel) came too late and was not run.")
+        guard notified.count < Self.maximumNotified, notified.insert(key).inserted else { return }
+        logger.notice("A message in \(message.channel) arrived too late and was not run.")
         await sender.tell(
-            "What you wrote came to me too late and was not run. Please send it again if it still matters.",
+            "Your message arrived too late and was not run. Please send it again if it is still needed.",
             asking: Self.id(of: message), in: message.channel, of: message.user, isDirect: message.isDirect,
             thread: message.thread)
     }
 
-    /// Names the message and who wrote it.
+    /// Returns the ID of a message, which includes its author.
     static func id(of message: SlackMessage) -> String { "\(message.channel)/\(message.time)/\(message.user)" }
 
-    /// Names a slash command, a button and so on, and whose it is.
+    /// Returns the ID of a slash command or an interaction, which includes its user.
     static func id(_ channel: String, prompt trigger: String, _ user: String) -> String {
         "\(channel)/~\(trigger.replacing("/", with: "_"))/\(user)"
     }
 
+    /// Returns true if an ID belongs to a slash command or an interaction.
     static func isPrompt(_ id: String) -> Bool { id.contains("/~") }
 
-    /// The message with this id, as Slack names it; nil where it is none.
+    /// Returns the channel and the timestamp of a message ID; nil for other IDs.
     static func message(of id: String) -> (channel: String, time: String)? {
         let parts = id.split(separator: "/").map(String.init)
         guard parts.count == 3, !isPrompt(id) else { return nil }
         return (parts[0], parts[1])
     }
 
-    /// Who wrote the message with this id.
+    /// Returns the ID of the user from a message ID or the ID of a slash command or an interaction.
     static func sender(of id: String) -> String? {
         let parts = id.split(separator: "/")
         return parts.count == 3 ? String(parts[2]) : nil
     }
 }
 
-/// One message of a person, as Slack tells it (https://docs.slack.dev/reference/events/message).
+/// A message event from a user (https://docs.slack.dev/reference/events/message).
 struct SlackMessage: Sendable, Equatable {
     var channel: String
-    /// Slack's time stamp, which names the message in its channel.
+    /// The timestamp, which identifies the message in its channel.
     var time: String
     var user: String
     var thread: String?
     var isDirect: Bool
     var isAddressed: Bool
-    /// Taken apart, without the mention of the bot that begins it.
+    /// The text, without a leading mention of the bot.
     var text: SlackText
 
     var key: String { "\(channel)/\(time)" }
 
-    /// Nil for what no person wrote just now: the bot itself and others, edits, deletions, joins and so on.
+    /// Returns nil for everything except new messages from users: bots, edits, deletions, joins and so on.
     init?(_ event: JSONValue, _ identity: SlackIdentity) {
         guard ["message", "app_mention"].contains(event["type"]?.string), event["bot_id"] == nil,
             event["subtype"] == nil || ["file_share", "thread_broadcast"].contains(event["subtype"]?.string),
@@ -275,7 +278,7 @@ struct SlackMessage: Sendable, Equatable {
         text = SlackText(rest)
     }
 
-    /// Returns the text after `<@U1>` or `<@U1|name>` at its beginning.
+    /// Returns the text after a leading `<@U1>` or `<@U1|name>`.
     private static func afterMention(of user: String, in raw: String) -> (rest: String, isMention: Bool) {
         let trimmed = raw.unicodeScalars.drop { $0.properties.isWhitespace }
         let mention = "<@\(user)".unicodeScalars

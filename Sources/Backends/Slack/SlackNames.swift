@@ -2,29 +2,29 @@ import NIOCore
 import PetrelKit
 import PetrelSupport
 
-/// The names of people and channels, asked for one by one and kept for a while; and where somebody is called by name,
-/// the list of all.
+/// Looks up the names of users and channels by ID, and IDs by name. Results are cached.
 actor SlackNames {
     private struct Entry {
-        /// Nil where Slack did not tell.
+        /// Nil if Slack did not return a name.
         var name: String?
         var since = ContinuousClock.now
     }
 
     private static let capacity = 10_000
     private static let lifetime = Duration.seconds(3_600)
+    /// The lifetime of an entry whose lookup failed.
     private static let again = Duration.seconds(60)
 
     private let api: SlackAPI
     private let patience: TimeAmount
     private var entries: [String: Entry] = [:]
     private var identity: SlackIdentity?
-    /// Who asks meanwhile waits for the same answer.
+    /// Lookups in progress, which concurrent callers share.
     private var asked: [String: Task<String?, any Error>] = [:]
     private let channels: SlackDirectory
     private let people: SlackDirectory
 
-    /// - Parameter patience: how long an answer may take.
+    /// - Parameter patience: the timeout of a lookup.
     init(_ api: SlackAPI, patience: Duration) {
         self.api = api
         self.patience = TimeAmount(patience)
@@ -34,9 +34,11 @@ actor SlackNames {
         people = SlackDirectory(api, "users.list", items: "members")
     }
 
+    /// Sets the identity of the bot, which determines whose users are in its workspace.
     func know(_ identity: SlackIdentity) { self.identity = identity }
 
-    /// Without `@` or `#`; nil where Slack does not tell it, and for people of other workspaces.
+    /// Returns the name of a user or a channel, without `@` or `#`; nil if it is not available, and for users of other
+    /// workspaces.
     func name(of id: String) async -> String? {
         if let entry = entries[id], entry.since.duration(to: .now) < Self.lifetime { return entry.name }
         let task = asked[id] ?? Task { [api, identity, patience] in try await Self.ask(id, api, identity, patience) }
@@ -50,14 +52,14 @@ actor SlackNames {
             return name
         } catch {
             if asked[id] == task { asked[id] = nil }
-            // Slack does not tell it now: it is asked again in a while, not for each message.
+            // A failure is cached for a shorter time, so that it does not cost a lookup per message.
             let known = entries[id]?.name
             keep(Entry(name: known, since: .now - (Self.lifetime - Self.again)), for: id)
             return known
         }
     }
 
-    /// Counts at once, also for answers that are on their way and were given before.
+    /// Applies a rename immediately. It also overrides lookups in progress, whose responses may contain the old name.
     func take(_ rename: SlackRename) async {
         switch rename {
         case .channel(let id, let name):
@@ -84,10 +86,10 @@ actor SlackNames {
         entries[id] = entry
     }
 
-    /// The id of a channel that the bot is in, by its name without `#`; nil where there is none.
+    /// Returns the ID of a channel that the bot is a member of, by its name without `#`; nil if there is none.
     func channel(named name: String) async throws -> String? { try await channels.id(of: name) }
 
-    /// The id of a person, by the name without `@`; nil where there is none.
+    /// Returns the ID of a user, by the name without `@`; nil if there is none.
     func person(named name: String) async throws -> String? { try await people.id(of: name) }
 
     private static func ask(
@@ -103,13 +105,14 @@ actor SlackNames {
     }
 }
 
-/// Ids by names, from one of Slack's lists, which is had as a whole and kept for a while.
+/// IDs by name, from a list method of Slack that is read completely and cached.
 actor SlackDirectory {
-    /// A list counts for so long, for what is not in it for less. It has so many pages at most.
     private static let lifetime = Duration.seconds(600)
+    /// The minimum time between two lists, which limits how often an unknown name causes a new one.
     private static let relisting = Duration.seconds(30)
+    /// The maximum number of pages of a list.
     private static let pages = 50
-    /// Together with the pauses that Slack asks for.
+    /// The maximum duration of a list, including the pauses for rate limits.
     private static let patience = Duration.seconds(300)
 
     private let api: SlackAPI
@@ -118,10 +121,10 @@ actor SlackDirectory {
     private let arguments: [String: JSONValue]
     private var ids: [String: String] = [:]
     private var listed: ContinuousClock.Instant?
-    /// Who asks meanwhile waits for the same one.
+    /// The list in progress, which concurrent callers share.
     private var list: Task<[String: String], any Error>?
 
-    /// - Parameter items: where an answer of the method has them.
+    /// - Parameter items: the key of the response that contains the items.
     init(_ api: SlackAPI, _ method: String, items: String, _ arguments: [String: JSONValue] = [:]) {
         self.api = api
         self.method = method
@@ -129,10 +132,11 @@ actor SlackDirectory {
         self.arguments = arguments
     }
 
-    /// Names that changed while a list is on its way.
+    /// Names that changed while a list was in progress.
     private var renamed: [String: String?] = [:]
 
-    /// - Parameter name: nil where nobody is to be found by it any more.
+    /// Changes the name of an ID.
+    /// - Parameter name: the new name; nil removes the ID from the directory.
     func rename(_ id: String, to name: String?) {
         if list != nil { renamed[id] = .some(name) }
         apply(name, to: id)
@@ -144,9 +148,10 @@ actor SlackDirectory {
         if let name { ids[name] = id }
     }
 
+    /// Returns the ID for a name; nil if the list does not contain it.
     func id(of name: String) async throws -> String? {
         if let age = listed?.duration(to: .now) {
-            // It may have been made just now.
+            // An unknown name may be new, so the list is read again before its lifetime ends.
             if let id = ids[name], age < Self.lifetime { return id }
             if age < Self.relisting { return nil }
         }
@@ -183,7 +188,7 @@ actor SlackDirectory {
         return found
     }
 
-    /// A list that is cut off for being asked for too quickly goes on where it was.
+    /// Repeats a rate-limited call after the requested pause, so that a list continues at the same page.
     private static func patiently(
         until end: ContinuousClock.Instant, _ call: @Sendable () async throws -> JSONValue
     ) async throws -> JSONValue {

@@ -3,10 +3,9 @@ import Logging
 import PetrelKit
 import PetrelSupport
 
-/// Says things on Slack: as a message, for one person only, at the address that came with a slash command, as an
-/// emoji, as a form, or as a file.
+/// Sends replies to Slack: as messages, ephemeral messages, answers at a response URL, reactions, forms or files.
 final class SlackSender: Sendable {
-    /// Slack refuses the token: nothing can be said any more.
+    /// Opens when Slack has rejected the bot token, after which no reply can be sent.
     let refused = Signal()
 
     private let backend: String
@@ -30,33 +29,33 @@ final class SlackSender: Sendable {
         self.logger = logger
     }
 
-    /// Throws ``SendFailure``.
+    /// Sends a reply. Throws ``SendFailure``.
     func send(_ reply: Reply, to address: Address) async throws -> MessageReference? {
         try await noting {
             var reply = reply
-            // What nobody has asked for opens no form in their face.
+            // Only an answer to the user's own action may open a form.
             if let form = reply.form, [.answer, .error].contains(reply.kind) {
                 switch try await open(form, for: address, problem: reply.kind == .error ? reply.text : nil) {
                 case .opened: return nil
                 case .later where reply.kind == .error:
-                    // What was filled in waits behind the button.
+                    // The button reopens the form with the entered values.
                     reply.form = nil
                     reply.buttons.append(Button("\(form.submit)…", line: prompts.keep(form), style: .primary))
                 case .later: break
                 case .never:
                     reply.form = nil
                     let shown = reply.style == .markdown ? Markdown.escaped("\(form)") : "\(form)"
-                    reply.text += "\n\(shown)\nSlack does not take this as a form; please type it."
+                    reply.text += "\n\(shown)\nSlack cannot show this as a form; please type the command."
                 }
             }
             guard !reply.text.isEmpty || reply.extra["slack"] != nil else { return nil }
             do {
                 return try await say(reply, to: address)
             } catch let error as SlackError where error.isAboutContent && reply.extra["slack"] != nil {
-                // Whoever wrote the alias made a mistake; whoever ran it still reads the text.
-                logger.warning("Slack does not take extra.slack, and only the text was sent: \(error)")
+                // The alias contains an error; the user who ran it still gets the text.
+                logger.warning("Slack rejected extra.slack; only the text was sent: \(error)")
                 reply.extra["slack"] = nil
-                if reply.text.isEmpty { reply.text = "(Slack does not take what this was to show: \(error.code).)" }
+                if reply.text.isEmpty { reply.text = "(Slack rejected the content of this message: \(error.code).)" }
                 return try await say(reply, to: address)
             }
         }
@@ -84,7 +83,7 @@ final class SlackSender: Sendable {
         return try await postOrWhisper(reply, to: address)
     }
 
-    /// False where Slack does not take it, such as an emoji that there is none of.
+    /// Adds a reaction. Returns false if Slack rejects it, for example because the emoji does not exist.
     private func react(with emoji: String, to message: (channel: String, time: String)) async throws -> Bool {
         do {
             try await api.call(
@@ -93,47 +92,47 @@ final class SlackSender: Sendable {
                     "channel": .string(message.channel), "timestamp": .string(message.time), "name": .string(emoji),
                 ])
         } catch let error as SlackError where error.code == "already_reacted" {
-            // It was sent, and the answer lost.
+            // An earlier attempt succeeded, but its response was lost.
         } catch let error as SlackError where error.remedy == .never {
-            logger.warning("ack_reaction \(emoji) cannot be shown, and the words are said: \(error)")
+            logger.warning("Cannot add ack_reaction \(emoji); the acknowledgement is sent as text: \(error)")
             return false
         }
         return true
     }
 
-    /// A channel may be called by its name: in StackStorm's rules, and in `bot.admin_rooms`.
+    /// Returns the ID of a place. StackStorm rules and `bot.admin_rooms` may refer to a channel by name.
     private func id(of place: Address.Place) async throws -> String {
         switch place {
         case .room(let name) where name.hasPrefix("#"):
             guard let id = try await names.channel(named: String(name.dropFirst())) else {
-                throw SendFailure("the bot is in no channel that is called \(name): invite it there", .never)
+                throw SendFailure("the bot is not in a channel named \(name): invite it to the channel", .never)
             }
             return id
         case .direct(let name) where name.hasPrefix("@"):
             guard let id = try await names.person(named: String(name.dropFirst())) else {
-                throw SendFailure("nobody in the workspace is called \(name)", .never)
+                throw SendFailure("no user in the workspace is named \(name)", .never)
             }
             return id
         case .room(let id), .direct(let id): return id
         }
     }
 
-    /// What went wrong with a slash command, a button or a form, which nobody else saw, is for who used it.
+    /// True for private replies, and for errors of slash commands and interactions, which only their user can see.
     private static func isPersonal(_ reply: Reply, _ address: Address) -> Bool {
         reply.isPrivate || reply.isConfidential
             || reply.kind == .error && address.inReplyTo.map(SlackInbox.isPrompt) == true
     }
 
-    /// The one person in a room who may read it; nil where everybody may.
+    /// Returns the user in a room who may read a private reply; nil if everyone may read it.
     private static func reader(of reply: Reply, at address: Address) throws -> String? {
         guard isPersonal(reply, address), case .room = address.place else { return nil }
         guard let person = address.inReplyTo.flatMap(SlackInbox.sender) else {
-            throw SendFailure("it is for one person, and nobody knows for whom", .never)
+            throw SendFailure("the reply is private, and its recipient is unknown", .never)
         }
         return person
     }
 
-    /// Answers a slash command, or who pressed a button: in a channel too that the bot is not in.
+    /// Answers at a response URL, which also works in channels that the bot is not a member of.
     private func respond(
         _ reply: Reply, at url: URL, _ isPrivate: Bool, _ address: Address
     ) async throws -> MessageReference? {
@@ -147,13 +146,14 @@ final class SlackSender: Sendable {
 
     private enum Opening {
         case opened
-        /// Slack allows it only just after the person did something.
+        /// The trigger is missing or has expired, or Slack is busy; a new interaction may open the form.
         case later
-        /// Not this form.
+        /// Slack rejected the form.
         case never
     }
 
-    /// - Parameter problem: what was wrong with the answers that are in it.
+    /// Opens a form with the trigger of the message that is replied to.
+    /// - Parameter problem: the reason why the values in the form were rejected.
     private func open(_ form: Form, for address: Address, problem: String?) async throws -> Opening {
         guard let trigger = prompts.takeTrigger(address.inReplyTo) else { return .later }
         let channel: String? = if case .room(let id) = address.place { id } else { nil }
@@ -166,29 +166,29 @@ final class SlackSender: Sendable {
             try await api.call("views.open", ["trigger_id": .string(trigger), "view": view])
             return .opened
         } catch let error as SlackError {
-            logger.notice("A form could not be opened: \(error)")
+            logger.notice("Cannot open a form: \(error)")
             return error.code.hasSuffix("trigger_id") || error.remedy != .never ? .later : .never
         }
     }
 
-    /// Shows what is to be corrected to whoever pressed the button below what was wrong.
+    /// Reopens a form with rejected values for the user who pressed its button.
     func reopen(_ form: Form?, for interaction: SlackInteraction) async {
         let place: Address.Place = interaction.isDirect ? .direct(interaction.user) : .room(interaction.channel ?? "")
         let address = Address(
             backend: backend, place: place, thread: interaction.thread, inReplyTo: interaction.id)
         do {
-            var text = "I do not have what was filled in any more; please ask for the form again."
+            var text = "The entered values are no longer available; please open the form again."
             if let form {
                 if case .opened = try await open(form, for: address, problem: nil) { return }
-                text = "Slack did not open the form; please press once more."
+                text = "Slack did not open the form; please press the button again."
             }
             _ = try await say(Reply(text, kind: .error, isPrivate: true), to: address)
         } catch {
-            logger.warning("A form could not be opened again: \(error)")
+            logger.warning("Cannot reopen a form: \(error)")
         }
     }
 
-    /// Tells a person something about what they wrote. It is lost where Slack does not take it.
+    /// Sends a private notice about a message to its author. A failure is only logged.
     func tell(
         _ text: String, asking message: String, in channel: String, of person: String, isDirect: Bool, thread: String?
     ) async {
@@ -197,23 +197,23 @@ final class SlackSender: Sendable {
         do {
             _ = try await send(reply, to: Address(backend: backend, place: place, thread: thread, inReplyTo: message))
         } catch {
-            logger.warning("It could not be told that a message came too late: \(error)")
+            logger.warning("Cannot notify a user that a message arrived too late: \(error)")
         }
     }
 
-    /// Says something to whoever used a slash command.
+    /// Sends an ephemeral text to the user of a slash command. A failure is only logged.
     func explain(_ text: String, at url: URL?) async {
         do {
             if let url {
                 try await api.respond(at: url, ["text": .string(Mrkdwn.escaped(text)), "response_type": "ephemeral"])
             }
         } catch {
-            logger.warning("A slash command could not be answered: \(error)")
+            logger.warning("Cannot answer a slash command: \(error)")
         }
     }
 
-    /// A slash command and its form work in channels too that the bot is not in; what cannot be said there is said to
-    /// the person.
+    /// Posts a message, or sends it to the user directly if a slash command or its form was used in a channel that the
+    /// bot is not a member of.
     private func postOrWhisper(_ reply: Reply, to address: Address) async throws -> MessageReference? {
         do {
             return try await post(reply, to: address)
@@ -247,13 +247,13 @@ final class SlackSender: Sendable {
         return answer["ts"]?.string.map { MessageReference(id: $0) }
     }
 
-    /// Slack's external upload (https://docs.slack.dev/messaging/working-with-files#upload): an address is asked for,
-    /// written to, and then shown in its place.
+    /// Uploads a file (https://docs.slack.dev/messaging/working-with-files#upload) in three steps: requests an upload
+    /// URL, writes to it, and shares the file in the channel. Throws ``SendFailure``.
     func send(file title: String, _ reply: Reply, to address: Address) async throws -> MessageReference? {
         try await noting {
             var address = address
             if let person = try Self.reader(of: reply, at: address) {
-                // A file cannot be shown to one person in a channel.
+                // Slack has no ephemeral files.
                 address = Address(backend: backend, place: .direct(person))
             }
             let bytes = Array(reply.text.utf8)
@@ -272,7 +272,8 @@ final class SlackSender: Sendable {
         }
     }
 
-    /// Files go to channels only: of a person, to the direct chat.
+    /// Returns the channel of an address; for a user, the direct message channel, because files can only be shared in
+    /// channels.
     private func channel(of address: Address) async throws -> String {
         let person = try await id(of: address.place)
         guard address.place.isDirect, !person.hasPrefix("D") else { return person }
@@ -285,13 +286,14 @@ final class SlackSender: Sendable {
 }
 
 extension SlackSender {
+    /// Replaces a sent message, or does so once it is sent.
     func replace(_ handle: String, with reply: Reply) { edits.replace(handle, with: reply, show: show) }
 
     private func show(_ reply: Reply, channel: String, time: String) async throws {
         var arguments = SlackContent.arguments(reply)
         arguments["channel"] = .string(channel)
         arguments["ts"] = .string(time)
-        // Else Slack keeps the old ones.
+        // Without the key, Slack keeps the old blocks.
         if arguments["blocks"] == nil { arguments["blocks"] = .array([]) }
         try await api.call("chat.update", arguments)
     }
