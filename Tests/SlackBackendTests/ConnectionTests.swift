@@ -188,7 +188,7 @@ import Testing
                         on: MultiThreadedEventLoopGroup.singleton.next(),
                         proxies: ProxyEnvironment(["HTTP_PROXY": proxy.anonymous]))
                     await #expect { try await client.run(address) { _, _ in } } throws: { error in
-                        "\(error)".contains("it refuses the name and the password of HTTPS_PROXY")
+                        "\(error)".contains("it rejected the user name or password in HTTPS_PROXY")
                     }
                 }
             }

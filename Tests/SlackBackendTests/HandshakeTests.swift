@@ -42,6 +42,6 @@ import Testing
     @Test func `an answer without end is refused`() {
         var handshake = Self.handshake()
         let outcome = handshake.take([UInt8](repeating: 120, count: WebSocketHandshake.longest + 1))
-        #expect(outcome == .refused("its answer to the handshake is too long"))
+        #expect(outcome == .refused("the handshake response is too long"))
     }
 }

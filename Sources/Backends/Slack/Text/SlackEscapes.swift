@@ -1,19 +1,21 @@
 import PetrelKit
 import PetrelSupport
 
-/// The text of Slack's messages (https://docs.slack.dev/messaging/formatting-message-text).
+/// Decodes and encodes the text of messages (https://docs.slack.dev/messaging/formatting-message-text).
 enum SlackEscapes {
     struct Decoded: Equatable {
         var text: String
+        /// The IDs of mentioned users and channels without a known name.
         var unnamed: Set<String> = []
     }
 
-    /// - Parameter names: of people and channels, by their ids, as far as they are known.
+    /// Returns the text as the user typed it.
+    /// - Parameter names: returns the name for an ID of a user or a channel; nil if it is unknown.
     static func decode(_ raw: String, names: (String) -> String?) -> Decoded {
         let text = SlackText(raw)
         return Decoded(text: text.typed(names: names), unnamed: Set(text.unnamed.filter { names($0) == nil }))
     }
 
-    /// What Slack shows as it stands.
+    /// Escapes a text so that Slack displays it literally.
     static func encode(_ text: some StringProtocol) -> String { Mrkdwn.escaped(text) }
 }

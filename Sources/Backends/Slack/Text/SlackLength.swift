@@ -1,5 +1,6 @@
 extension String {
-    /// Within so many UTF-16 code units, which is what Slack counts; cut between characters, with an ellipsis.
+    /// Returns the text, truncated between characters and with an ellipsis if it is longer than this number of UTF-16
+    /// code units, which is how Slack measures length.
     func fitting(_ most: Int) -> String {
         guard utf16.count > most else { return self }
         var (kept, size) = ("", 1)

@@ -1,8 +1,8 @@
 import PetrelKit
 
 extension MarkdownNotation {
-    /// Slack's own (https://docs.slack.dev/messaging/formatting-message-text, "mrkdwn"). It knows no languages of fences,
-    /// and would show their names.
+    /// Slack's notation "mrkdwn" (https://docs.slack.dev/messaging/formatting-message-text). It does not support the
+    /// languages of fences, and would display their names.
     static let mrkdwn = MarkdownNotation(
         bold: "*", italic: "_", struck: "~", keepsLanguages: false, escape: { Mrkdwn.escaped($0) },
         link: { label, address in

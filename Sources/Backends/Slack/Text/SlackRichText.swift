@@ -1,15 +1,16 @@
 import PetrelKit
 import PetrelSupport
 
-/// Text in which every character stands, addresses can be followed, and fences are blocks
+/// Converts plain text to rich text blocks: characters are literal, URLs become links, and code fences become blocks
 /// (https://docs.slack.dev/reference/block-kit/blocks/rich-text-block).
 enum SlackRichText {
+    /// Returns the rich text block of a text.
     static func block(_ text: String) -> JSONValue {
         let elements = TextBlock.blocks(of: text).compactMap { element($0) }
         return ["type": "rich_text", "elements": .array(elements)]
     }
 
-    /// Nil for what Slack takes no element of.
+    /// Returns nil for empty text, for which Slack rejects an element.
     private static func element(_ block: TextBlock) -> JSONValue? {
         switch block {
         case .lines(let lines):

@@ -2,7 +2,7 @@ import Foundation
 import PetrelKit
 import PetrelSupport
 
-/// The text of one message, taken apart once. What its mentions are called may be known later.
+/// The parsed text of a message. The names of its mentions may be supplied later.
 struct SlackText: Sendable, Equatable {
     private let parts: [Mrkdwn.Part]
 
@@ -10,7 +10,7 @@ struct SlackText: Sendable, Equatable {
         parts = Mrkdwn.parts(of: raw)
     }
 
-    /// People and channels that came without their names, by their ids, each once.
+    /// The distinct IDs of mentioned users and channels whose names the text does not contain.
     var unnamed: [String] {
         var ids: [String] = []
         for case .mention(_, let id, nil) in parts where !ids.contains(id) { ids.append(id) }
@@ -18,7 +18,7 @@ struct SlackText: Sendable, Equatable {
     }
 
     /// Returns the text as it was typed; a person or channel without a known name appears with its id.
-    /// - Parameter names: of people and channels, by their ids, as far as they are known.
+    /// - Parameter names: returns the name for an ID of a user or a channel; nil if it is unknown.
     func typed(names: (String) -> String? = { _ in nil }) -> String {
         parts.map { part in
             switch part {
@@ -52,7 +52,7 @@ struct SlackText: Sendable, Equatable {
         return label
     }
 
-    /// Without scheme and last slash, in lower case, decoded: what is the same address however it was typed.
+    /// Normalizes an address for comparison: decoded, in lowercase, without the scheme and a trailing slash.
     private static func bare(_ address: String) -> String {
         var text = (address.removingPercentEncoding ?? address).lowercased()
         if let colon = text.utf8.firstIndex(of: UInt8(ascii: ":")),

@@ -3,16 +3,16 @@ import NIOWebSocket
 import PetrelKit
 import PetrelSupport
 
-/// One open WebSocket of a client (RFC 6455).
+/// The client side of an open WebSocket connection (RFC 6455).
 struct WebSocket: Sendable {
     enum Message: Sendable, Equatable {
         case text(String)
         case binary(ByteBuffer)
     }
 
-    /// How it ended.
+    /// The reason why a connection ended.
     struct Ending: Error, CustomStringConvertible, Sendable, Equatable {
-        /// Nil where no code came, or the connection just broke.
+        /// The close code; nil if the peer sent none or the connection was lost.
         var code: Int?
         var reason: String
 
@@ -22,20 +22,21 @@ struct WebSocket: Sendable {
     }
 
     struct Limits: Sendable {
-        /// Bytes of one message that is taken.
+        /// The maximum size of a message, in bytes.
         var message = 8 << 20
-        /// From the look-up of the name to the answer of the handshake.
+        /// The timeout for opening a connection, from the name lookup to the handshake response.
         var handshake = Duration.seconds(10)
-        /// When nothing was heard for so long the other side is asked, and left after as long again.
+        /// The time without data after which a ping is sent. The connection is dropped after the same time without a
+        /// response.
         var silence = Duration.seconds(20)
-        /// How long the other side may take to take leave.
+        /// The time that the peer has for closing the connection after a close frame.
         var closing = Duration.seconds(3)
 
         init() {}
     }
 
     private let outbound: NIOAsyncChannelOutboundWriter<WebSocketFrame>
-    /// The other side has taken leave, or has to be left.
+    /// Opens when a close frame has been sent.
     private let leaving = Signal()
     private let ending: Locked<Ending?>
     private let heard = Locked(ContinuousClock.now)
@@ -45,6 +46,7 @@ struct WebSocket: Sendable {
         self.ending = ending
     }
 
+    /// Sends a message. Throws ``Ending`` if the connection was lost.
     func send(_ message: Message) async throws {
         switch message {
         case .text(let text): try await write(.text, ByteBuffer(string: text))
@@ -58,7 +60,7 @@ struct WebSocket: Sendable {
         } catch is CancellationError {
             throw CancellationError()
         } catch {
-            throw Ending(code: nil, reason: "the connection broke: \(error)")
+            throw Ending(code: nil, reason: "the connection was lost: \(error)")
         }
     }
 
@@ -73,7 +75,8 @@ struct WebSocket: Sendable {
 }
 
 extension WebSocket {
-    /// Hands over each message, one after the other, until the connection ends or this task is cancelled.
+    /// Passes messages to `take`, one at a time, until the connection ends or the task is cancelled. Rethrows errors of
+    /// `take`.
     static func run(
         _ channel: NIOAsyncChannel<WebSocketFrame, WebSocketFrame>, _ limits: Limits,
         take: @escaping @Sendable (Message, WebSocket) async throws -> Void
@@ -92,19 +95,19 @@ extension WebSocket {
                     return ending
                 }
             }
-        } catch let refusal as NotTaken {
+        } catch let refusal as HandlerFailure {
             throw refusal.cause
         } catch is CancellationError {
             throw CancellationError()
         } catch let ending as Ending {
             return ended.value ?? ending
         } catch {
-            return ended.value ?? Ending(code: nil, reason: "the connection broke: \(error)")
+            return ended.value ?? Ending(code: nil, reason: "the connection was lost: \(error)")
         }
     }
 
-    /// Who takes the messages failed, not the connection.
-    private struct NotTaken: Error {
+    /// An error of the message handler, as opposed to one of the connection.
+    private struct HandlerFailure: Error {
         var cause: any Error
     }
 
@@ -115,7 +118,7 @@ extension WebSocket {
         var messages = WebSocketMessages(longest: limits.message)
         for try await frame in frames {
             heard.withLock { $0 = .now }
-            // It is the server that closes the connection then (RFC 6455, 7.1.1).
+            // After the close frames, the server closes the connection (RFC 6455, 7.1.1).
             if ending.value != nil { continue }
             switch messages.take(frame) {
             case nil, .pong: continue
@@ -128,7 +131,7 @@ extension WebSocket {
                 try await end(Ending(code: nil, reason: problem), code, problem)
             }
         }
-        return Ending(code: nil, reason: "the connection broke")
+        return Ending(code: nil, reason: "the connection was lost")
     }
 
     private func hand(
@@ -139,7 +142,7 @@ extension WebSocket {
         } catch let ending as Ending {
             throw ending
         } catch {
-            throw NotTaken(cause: error)
+            throw HandlerFailure(cause: error)
         }
     }
 
@@ -149,7 +152,7 @@ extension WebSocket {
         leaving.open()
     }
 
-    /// Asks whether the other side is there when it was silent for long, and returns when it is silent to that.
+    /// Sends a ping after a period without data, and returns when the peer does not respond to it.
     private func watch(_ silence: Duration) async throws -> Ending {
         while true {
             let last = heard.value
@@ -160,7 +163,9 @@ extension WebSocket {
             }
             try await write(.ping, ByteBuffer())
             try await Task.sleep(for: silence)
-            guard heard.value > last else { return Ending(code: nil, reason: "nothing was heard for \(silence * 2)") }
+            guard heard.value > last else {
+                return Ending(code: nil, reason: "no data was received for \(silence * 2)")
+            }
         }
     }
 
@@ -168,6 +173,6 @@ extension WebSocket {
         await leaving.wait()
         try Task.checkCancellation()
         try await Task.sleep(for: patience)
-        return Ending(code: nil, reason: "the other side did not take leave")
+        return Ending(code: nil, reason: "the peer did not close the connection")
     }
 }

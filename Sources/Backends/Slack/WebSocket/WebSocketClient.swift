@@ -8,9 +8,9 @@ import NIOWebSocket
 import PetrelKit
 import PetrelSupport
 
-/// Opens WebSockets to `ws://` and `wss://` addresses.
+/// A client that opens WebSockets to `ws://` and `wss://` addresses.
 struct WebSocketClient: Sendable {
-    /// Why none was opened.
+    /// The reason why a WebSocket could not be opened.
     struct Failure: Error, CustomStringConvertible, Sendable {
         var description: String
     }
@@ -30,8 +30,8 @@ struct WebSocketClient: Sendable {
         self.proxies = proxies
     }
 
-    /// Connects, and hands over each message, one after the other, until the connection ends or this task is
-    /// cancelled. Throws ``Failure`` where it never was open.
+    /// Connects, and passes messages to `take`, one at a time, until the connection ends or the task is cancelled.
+    /// Throws ``Failure`` if the connection could not be opened.
     func run(
         _ address: URL, take: @escaping @Sendable (WebSocket.Message, WebSocket) async throws -> Void
     ) async throws -> WebSocket.Ending {
@@ -72,9 +72,9 @@ struct WebSocketClient: Sendable {
             }
             .connect(host: proxy?.host ?? target.host, port: proxy?.port ?? target.port)
         connecting.whenFailure { opened.fail($0) }
-        // A promise is kept once: what comes later changes nothing.
+        // A promise is completed only once, so this has no effect after the handshake.
         let timer = loop.scheduleTask(in: patience) {
-            opened.fail(Failure(description: "no answer within \(limits.handshake)"))
+            opened.fail(Failure(description: "no response within \(limits.handshake)"))
         }
         opened.futureResult.whenComplete { result in
             timer.cancel()
@@ -91,11 +91,11 @@ struct WebSocketClient: Sendable {
         } catch let failure as Failure {
             throw Failure(description: "\(target.host): \(failure)")
         } catch {
-            throw Failure(description: "no connection to \(target.host): \(error)")
+            throw Failure(description: "cannot connect to \(target.host): \(error)")
         }
     }
 
-    /// Asks a proxy for a connection (RFC 9110, 9.3.6). The future is kept once it is there.
+    /// Requests a tunnel from a proxy (RFC 9110, 9.3.6). The future completes when the tunnel is established.
     private static func tunnel(
         _ channel: any Channel, through proxy: ProxyEnvironment.Proxy, to target: Target, within patience: TimeAmount
     ) throws -> EventLoopFuture<Void> {
@@ -120,11 +120,11 @@ struct WebSocketClient: Sendable {
 
     private static func failure(of proxy: ProxyEnvironment.Proxy, _ error: any Error) -> Failure {
         let refused = (error as? NIOHTTP1ProxyConnectHandler.Error) == .proxyAuthenticationRequired()
-        let reason = refused ? "it refuses the name and the password of HTTPS_PROXY" : "\(error)"
+        let reason = refused ? "it rejected the user name or password in HTTPS_PROXY" : "\(error)"
         return Failure(description: "the proxy \(proxy.host):\(proxy.port): \(reason)")
     }
 
-    /// Where a WebSocket is to be had.
+    /// The parts of a WebSocket address.
     private struct Target: Sendable {
         var host: String
         var port: Int
@@ -135,7 +135,7 @@ struct WebSocketClient: Sendable {
             guard let scheme = url.scheme?.lowercased(), ["ws", "wss"].contains(scheme),
                 let host = url.host(percentEncoded: false),
                 !host.isEmpty
-            else { throw Failure(description: "an address that is neither ws:// nor wss://") }
+            else { throw Failure(description: "the address is neither ws:// nor wss://") }
             isSecure = scheme == "wss"
             self.host = host
             port = url.port ?? (isSecure ? 443 : 80)
@@ -147,13 +147,13 @@ struct WebSocketClient: Sendable {
 
         var authority: String { port == (isSecure ? 443 : 80) ? bracketedHost : "\(bracketedHost):\(port)" }
 
-        /// An address has no name to be checked against.
+        /// The name for SNI and the verification of the certificate; nil if the host is an IP address.
         var serverName: String? { host.allSatisfy { $0.isNumber || $0 == "." } || host.contains(":") ? nil : host }
     }
 }
 
-/// Opens the WebSocket on a connection. All of it happens in one go: the first frames may come with the answer, and the
-/// end right after them.
+/// A channel handler that performs the handshake and then installs the WebSocket handlers. It does so synchronously,
+/// because the first frames may arrive with the response, and the end of the connection directly after them.
 private final class HandshakeHandler: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
     typealias InboundOut = ByteBuffer
@@ -161,7 +161,7 @@ private final class HandshakeHandler: ChannelInboundHandler {
 
     private var handshake: WebSocketHandshake
     private let limits: WebSocket.Limits
-    /// Nil once it is settled.
+    /// The result of the handshake; nil once it is completed.
     private var opened: EventLoopPromise<NIOAsyncChannel<WebSocketFrame, WebSocketFrame>>?
 
     init(
@@ -174,7 +174,7 @@ private final class HandshakeHandler: ChannelInboundHandler {
     }
 
     func handlerAdded(context: ChannelHandlerContext) {
-        // Behind a proxy the connection is there already.
+        // The connection to a proxy is already active.
         if context.channel.isActive { begin(context) }
     }
 
@@ -213,7 +213,9 @@ private final class HandshakeHandler: ChannelInboundHandler {
     }
 
     func channelInactive(context: ChannelHandlerContext) {
-        fail(WebSocketClient.Failure(description: "it ended the connection before the handshake was done"), context)
+        fail(
+            WebSocketClient.Failure(description: "the server closed the connection before the handshake was complete"),
+            context)
         context.fireChannelInactive()
     }
 

@@ -1,17 +1,17 @@
 import Crypto
 import Foundation
 
-/// The opening handshake of a client (RFC 6455, 4.1): what is sent, and whether the answer is right.
+/// The opening handshake of a client (RFC 6455, 4.1): creates the request and validates the response.
 struct WebSocketHandshake: Sendable {
     enum Outcome: Equatable {
         /// More bytes are needed.
         case incomplete
-        /// What follows the answer belongs to the WebSocket.
+        /// The handshake is complete; `rest` contains the first bytes of the WebSocket.
         case open(rest: ArraySlice<UInt8>)
         case refused(String)
     }
 
-    /// An answer with a longer head is refused.
+    /// The maximum size of the response head, in bytes.
     static let longest = 16 << 10
 
     let request: [UInt8]
@@ -19,8 +19,8 @@ struct WebSocketHandshake: Sendable {
     private var received: [UInt8] = []
 
     /// - Parameters:
-    ///   - authority: host, and port where it is not the usual one.
-    ///   - path: with the query.
+    ///   - authority: the host, with the port unless it is the default port of the scheme.
+    ///   - path: the path with the query.
     ///   - nonce: 16 random bytes.
     init(authority: String, path: String, nonce: [UInt8]) {
         key = Data(nonce).base64EncodedString()
@@ -31,10 +31,11 @@ struct WebSocketHandshake: Sendable {
         request = Array(lines.joined(separator: "\r\n").utf8)
     }
 
+    /// Processes received bytes.
     mutating func take(_ bytes: some Collection<UInt8>) -> Outcome {
         received += bytes
         guard let end = received.firstRange(of: [13, 10, 13, 10]) else {
-            return received.count > Self.longest ? .refused("its answer to the handshake is too long") : .incomplete
+            return received.count > Self.longest ? .refused("the handshake response is too long") : .incomplete
         }
         let head = String(decoding: received[..<end.lowerBound], as: UTF8.self)
         if let problem = problem(in: head) { return .refused(problem) }
@@ -45,9 +46,9 @@ struct WebSocketHandshake: Sendable {
         let lines = head.split(separator: "\r\n", omittingEmptySubsequences: false)
         let status = lines[0].split(separator: " ", maxSplits: 2)
         guard status.count >= 2, status[0].hasPrefix("HTTP/1."), let code = Int(status[1]) else {
-            return "it does not speak HTTP"
+            return "the handshake response is not HTTP"
         }
-        guard code == 101 else { return "it refused the handshake with status \(code)" }
+        guard code == 101 else { return "the server rejected the handshake with status \(code)" }
         var fields: [String: String] = [:]
         for line in lines.dropFirst() {
             let parts = line.split(separator: ":", maxSplits: 1)
@@ -62,18 +63,18 @@ struct WebSocketHandshake: Sendable {
             }
         }
         guard has("websocket", in: "upgrade"), has("upgrade", in: "connection") else {
-            return "its answer to the handshake is no upgrade to WebSocket"
+            return "the handshake response is not an upgrade to WebSocket"
         }
         guard fields["sec-websocket-accept"] == Self.acceptance(of: key) else {
-            return "its answer belongs to another handshake"
+            return "the handshake response belongs to another handshake"
         }
         guard fields["sec-websocket-extensions"] == nil, fields["sec-websocket-protocol"] == nil else {
-            return "it wants an extension that was not offered"
+            return "the server selected an extension or a subprotocol that was not offered"
         }
         return nil
     }
 
-    /// What proves that the server has read the key.
+    /// Returns the `Sec-WebSocket-Accept` value for a key, which proves that the server has read the request.
     static func acceptance(of key: String) -> String {
         let digest = Insecure.SHA1.hash(data: Data((key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11").utf8))
         return Data(digest).base64EncodedString()

@@ -1,23 +1,23 @@
 import NIOCore
 import NIOWebSocket
 
-/// Puts the frames of one direction together to messages, and finds what is against the protocol (RFC 6455, 5 to 8).
+/// Assembles received frames into messages, and detects protocol violations (RFC 6455, 5 to 8).
 ///
-/// A value without input and output: it takes frames and says what to do.
+/// Performs no I/O: the caller passes frames and performs the returned steps.
 struct WebSocketMessages: Sendable {
     enum Step: Sendable, Equatable {
         case text(String)
         case binary(ByteBuffer)
-        /// To be answered with a pong of the same bytes.
+        /// A ping, which requires a pong with the same bytes.
         case ping(ByteBuffer)
         case pong(ByteBuffer)
-        /// The other side closes: to be answered with the same code, or none.
+        /// A close frame, which requires a close frame with the same code, or without one.
         case closed(code: WebSocketErrorCode?, reason: String)
-        /// The connection has to be failed with this code.
+        /// A protocol violation: the connection must be failed with this code.
         case failed(WebSocketErrorCode, String)
     }
 
-    /// A message of more bytes fails the connection.
+    /// The maximum size of a message, in bytes. A longer one fails the connection.
     private let longest: Int
     private var begun: (opcode: WebSocketOpcode, bytes: ByteBuffer)?
     private var text = UTF8Check()
@@ -26,23 +26,27 @@ struct WebSocketMessages: Sendable {
         self.longest = longest
     }
 
-    /// Nil where more frames are needed.
+    /// Processes a frame. Returns nil if a message needs more frames.
     mutating func take(_ frame: WebSocketFrame) -> Step? {
         guard !frame.rsv1, !frame.rsv2, !frame.rsv3 else { return .failed(.protocolError, "a reserved bit is set") }
-        guard frame.maskKey == nil else { return .failed(.protocolError, "a server does not mask") }
+        guard frame.maskKey == nil else { return .failed(.protocolError, "a frame of the server is masked") }
         switch frame.opcode {
         case .ping: return .ping(frame.data)
         case .pong: return .pong(frame.data)
         case .connectionClose: return close(frame.data)
         case .text, .binary:
-            guard begun == nil else { return .failed(.protocolError, "a message begins within another") }
+            guard begun == nil else {
+                return .failed(.protocolError, "a message begins before the previous one has ended")
+            }
             text = UTF8Check()
             begun = (frame.opcode, ByteBuffer())
             return add(frame)
         case .continuation:
-            guard begun != nil else { return .failed(.protocolError, "nothing is to be continued") }
+            guard begun != nil else {
+                return .failed(.protocolError, "a continuation frame does not continue a message")
+            }
             return add(frame)
-        default: return .failed(.protocolError, "the opcode is unknown")
+        default: return .failed(.protocolError, "a frame has an unknown opcode")
         }
     }
 
@@ -51,10 +55,10 @@ struct WebSocketMessages: Sendable {
         begun = nil
         var data = frame.data
         guard bytes.readableBytes + data.readableBytes <= longest else {
-            return .failed(.messageTooLarge, "a message of more than \(longest) bytes")
+            return .failed(.messageTooLarge, "a message is larger than \(longest) bytes")
         }
         if opcode == .text, !text.take(data.readableBytesView) || (frame.fin && !text.isComplete) {
-            return .failed(.dataInconsistentWithMessage, "a text that is no UTF-8")
+            return .failed(.dataInconsistentWithMessage, "a text message is not valid UTF-8")
         }
         if bytes.readableBytes == 0 { bytes = data } else { bytes.writeBuffer(&data) }
         guard frame.fin else {
@@ -68,16 +72,16 @@ struct WebSocketMessages: Sendable {
         var data = data
         guard data.readableBytes > 0 else { return .closed(code: nil, reason: "") }
         guard let number = data.readInteger(as: UInt16.self), Self.mayBeSent(number) else {
-            return .failed(.protocolError, "the connection is closed with a code that must not be sent")
+            return .failed(.protocolError, "the code of a close frame is invalid")
         }
         var text = UTF8Check()
         guard text.take(data.readableBytesView), text.isComplete else {
-            return .failed(.dataInconsistentWithMessage, "a reason that is no UTF-8")
+            return .failed(.dataInconsistentWithMessage, "the reason of a close frame is not valid UTF-8")
         }
         return .closed(code: WebSocketErrorCode(codeNumber: Int(number)), reason: String(buffer: data))
     }
 
-    /// RFC 6455, 7.4, and the registry that it set up.
+    /// Returns true if a close frame may contain a code (RFC 6455, 7.4, and the IANA registry of close codes).
     private static func mayBeSent(_ code: UInt16) -> Bool {
         switch code {
         case 1000...1003, 1007...1014, 3000...4999: true
@@ -86,17 +90,17 @@ struct WebSocketMessages: Sendable {
     }
 }
 
-/// Whether bytes that come in pieces are UTF-8 (RFC 3629, 4), as early as can be told.
+/// An incremental UTF-8 validator (RFC 3629, 4) that rejects invalid input at the earliest possible byte.
 struct UTF8Check: Sendable {
-    /// Bytes that are still to come of the character that has begun.
+    /// The number of missing bytes of the current character.
     private var missing = 0
-    /// What the next of them may be.
+    /// The valid values of the next byte.
     private var range: ClosedRange<UInt8> = 0x80...0xBF
 
-    /// No character is left half.
+    /// True if the input does not end within a character.
     var isComplete: Bool { missing == 0 }
 
-    /// False from the first byte on that cannot be.
+    /// Validates more bytes. Returns false if a byte is invalid.
     mutating func take(_ bytes: some Sequence<UInt8>) -> Bool {
         for byte in bytes {
             if missing > 0 {
