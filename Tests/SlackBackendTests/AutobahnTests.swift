@@ -8,14 +8,14 @@ import Testing
 
 @testable import SlackBackend
 
-/// The cases of the Autobahn test suite, by a server from PyPI (kosoku). Compression (12 and 13) is not offered.
+/// Runs the Autobahn test suite against the server `kosoku` from PyPI, without its compression cases (12 and 13).
 @Suite(.timeLimit(.minutes(10))) struct AutobahnTests {
     private static let good: Set = ["OK", "NON-STRICT", "INFORMATIONAL"]
 
     @Test func `every case passes`() async throws {
         var verdicts = try await Self.verdicts(of: ["-x", "12.*", "-x", "13.*"], atOnce: 8)
         #expect(verdicts.count == 301)
-        // The server waits a second for an end, which a busy machine may miss: these once more, alone.
+        // The server waits only a second for a close, which a busy machine may miss: failed cases are repeated alone.
         let again = verdicts.filter { !Self.good.isSuperset(of: $0.value) }.keys.sorted()
         if !again.isEmpty {
             print("Autobahn, once more:", again)
@@ -26,7 +26,7 @@ import Testing
         print("Autobahn:", Dictionary(grouping: verdicts.values) { $0[0] }.mapValues(\.count))
     }
 
-    /// How each case went, and its end, by its number.
+    /// Returns the results of `behavior` and `behaviorClose` by case number.
     private static func verdicts(of cases: [String], atOnce: Int) async throws -> [String: [String]] {
         let program = try await PythonTools.path(of: "kosoku")
         let found = Locked<[String: [String]]>([:])
@@ -36,7 +36,7 @@ import Testing
                 environment: ["PYTHONUNBUFFERED": "1"])
             let address = try #require(await server.error(with: "listening on")?.split(separator: " ").last)
             try await run(String(address), atOnce)
-            // It ends by itself, and writes how it went.
+            // The server exits by itself after it has written the report.
             _ = await server.end()
             let index = try JSONValue.parse(Data(contentsOf: folder.appendingPathComponent("index.json")))
             let all = index["petrel"]?.object ?? [:]

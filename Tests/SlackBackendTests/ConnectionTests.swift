@@ -10,9 +10,9 @@ import Testing
 
 @testable import SlackBackend
 
-/// Sockets, proxies, limits, and what breaks on the way to Slack.
+/// Tests of sockets, proxies, rate limits and failures of the connection to Slack.
 @Suite(.timeLimit(.minutes(10))) struct ConnectionTests {
-    @Test func `what is no envelope costs nothing but itself`() async throws {
+    @Test func `messages that are not envelopes are ignored`() async throws {
         try await Workspace.with { workspace in
             try await workspace.chat([Echo()]) { workspace in
                 let garbage = [
@@ -30,7 +30,7 @@ import Testing
         }
     }
 
-    @Test func `a socket is encrypted, by who the certificate says it is, through a proxy as well`() async throws {
+    @Test func `the certificate of a socket is verified, also through a proxy`() async throws {
         try await withFolder { folder in
             let certificate = try await SelfSigned(in: folder)
             try await Workspace.with(certificate) { workspace in
@@ -59,7 +59,7 @@ import Testing
                     }
                     return heard.value
                 }
-                // By its name, by another than that of the certificate, and where nobody vouches for it.
+                // A valid name, a name that is not in the certificate, and an untrusted certificate.
                 let direct = [
                     try await hears("localhost", trusting), try await hears("127.0.0.1", trusting),
                     try await hears("localhost", .makeClientConfiguration()),
@@ -77,7 +77,7 @@ import Testing
     }
 
     @Test(arguments: ["9223372036854775807", "-5", "soon"])
-    func `a pause that is none harms nobody`(seconds: String) async throws {
+    func `an invalid Retry-After does not block other messages`(seconds: String) async throws {
         try await Workspace.with { workspace in
             try await workspace.order(
                 "fault",
@@ -96,7 +96,7 @@ import Testing
         }
     }
 
-    @Test func `a bot token that is revoked later ends the backend, and says so`() async throws {
+    @Test func `a bot token that is revoked while running ends the backend with an explanation`() async throws {
         try await Workspace.with { workspace in
             let backend = SlackBackend(
                 name: "slack", settings: try workspace.settings,
@@ -116,7 +116,7 @@ import Testing
         }
     }
 
-    @Test func `what cannot be taken is not acknowledged, and comes again`() async throws {
+    @Test func `an envelope that is not accepted is not acknowledged and is delivered again`() async throws {
         try await Workspace.with { workspace in
             try await workspace.order("patience", ["milliseconds": 5000])
             let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
@@ -144,7 +144,7 @@ import Testing
         }
     }
 
-    @Test func `no message is missed while sockets are renewed`() async throws {
+    @Test func `no message is lost while sockets are replaced`() async throws {
         try await Workspace.with { workspace in
             try await workspace.chat([Echo()]) { workspace in
                 for number in 0..<1_000 {
@@ -157,7 +157,7 @@ import Testing
         }
     }
 
-    @Test func `the next socket is tried until it is open, while the old one lives`() async throws {
+    @Test func `opening a replacement socket is retried while the old one is in use`() async throws {
         try await Workspace.with { workspace in
             try await workspace.chat([Echo()]) { workspace in
                 try await workspace.order(
@@ -173,7 +173,7 @@ import Testing
         }
     }
 
-    @Test func `all goes through the proxy of the environment, and a wrong password there is told`() async throws {
+    @Test func `connections use the proxy from the environment, and a wrong proxy password is reported`() async throws {
         try await Workspace.with { workspace in
             try await withFolder { folder in
                 try await Proxy.run(in: folder) { proxy in
@@ -195,7 +195,7 @@ import Testing
         }
     }
 
-    @Test func `of several connections each is replaced when it ends`() async throws {
+    @Test func `each of several connections is replaced when it ends`() async throws {
         try await Workspace.with { workspace in
             try await workspace.chat([Echo()], change: { $0.connections = 3 }) { workspace in
                 try await workspace.order("patience", ["milliseconds": 500])
@@ -211,7 +211,7 @@ import Testing
         }
     }
 
-    @Test func `whatever answers in Slack's place, nothing is lost of what was to be said`() async throws {
+    @Test func `no reply is lost when calls fail`() async throws {
         try await Workspace.with { workspace in
             let storm = Storm(channels: ["C1", "C2"], count: 3)
             try await workspace.chat({ [storm.module(on: $0)] }) { workspace in
@@ -219,7 +219,7 @@ import Testing
                     ["error": "token_revoked", "times": 1, "channel": "C1"],
                     ["status": 502, "body": "<html>Bad Gateway</html>", "times": 1, "channel": "C2"],
                 ]
-                // One after the other: a method has one fault at a time.
+                // The stand-in supports one fault per method at a time.
                 try await workspace.order("fault", ["method": "chat.postMessage", "fault": faults[0]])
                 storm.begins.open()
                 _ = try await workspace.messages(endingWith: "2", in: "C1")
@@ -243,7 +243,7 @@ import Testing
             ["method": "link", "fault": ["error": "before the handshake", "times": 2]],
             ["method": "link", "fault": ["error": "after the handshake", "times": 2]],
             ["method": "link", "fault": ["error": "after the hello", "times": 2]],
-        ] as [JSONValue]) func `the way to a socket may break at each step, and is tried again`(fault: JSONValue)
+        ] as [JSONValue]) func `a failure at any step of opening a socket is retried`(fault: JSONValue)
         async throws
     {
         try await Workspace.with { workspace in
@@ -255,7 +255,7 @@ import Testing
         }
     }
 
-    @Test func `what Slack repeats with a new envelope runs once, and the next socket comes when there are too many`()
+    @Test func `a message in repeated envelopes runs once, and a rejected socket is replaced`()
         async throws
     {
         try await Workspace.with { workspace in
@@ -278,7 +278,7 @@ import Testing
         }
     }
 
-    @Test func `a token that is no longer one ends the backend, with the reason`() async throws {
+    @Test func `an invalid token ends the backend with the reason`() async throws {
         try await Workspace.with { workspace in
             for (method, error) in [
                 ("auth.test", "token_revoked"), ("apps.connections.open", "not_allowed_token_type"),
@@ -297,7 +297,7 @@ import Testing
         }
     }
 
-    @Test func `sockets that are cut cost nothing, and nothing runs twice`() async throws {
+    @Test func `no message is lost or run twice when sockets are cut`() async throws {
         try await Workspace.with { workspace in
             try await workspace.chat([Echo()]) { workspace in
                 try await workspace.order("patience", ["milliseconds": 500])
@@ -311,7 +311,7 @@ import Testing
         }
     }
 
-    @Test func `a storm of 429 delays, and loses and reorders nothing`() async throws {
+    @Test func `repeated 429 responses delay messages without losing or reordering any`() async throws {
         try await Workspace.with { workspace in
             let storm = Storm()
             try await workspace.chat({ [storm.module(on: $0)] }) { workspace in
@@ -322,7 +322,7 @@ import Testing
                         "fault": ["status": 429, "headers": ["Retry-After": "1"], "times": 15],
                     ])
                 storm.begins.open()
-                // The last of each channel.
+                // Waits for the last message in each channel.
                 for channel in storm.channels { _ = try await workspace.messages(endingWith: "99", in: channel) }
                 let messages = try await workspace.messages(5)
                 for channel in storm.channels {
@@ -331,7 +331,7 @@ import Testing
                     }
                     #expect(lines == (0..<100).map { "\($0)" })
                 }
-                // What had to wait came together, and nobody asked before Slack had said.
+                // Delayed messages were merged, and no call was made before its rate limit ended.
                 let calls = try await workspace.calls("chat.postMessage")
                 #expect(calls == messages.count + 15 && messages.count < 400, "\(messages.count)")
             }

@@ -5,13 +5,13 @@ import Testing
 
 @testable import SlackBackend
 
-/// What Slack is sent, within what it takes.
+/// Tests of the content that is sent to Slack, and of Slack's limits.
 @Suite struct ContentTests {
     private static func blocks(_ reply: Reply) -> [JSONValue] {
         SlackContent.arguments(reply)["blocks"]?.array ?? []
     }
 
-    @Test func `a long text with buttons is cut into sections at its lines`() {
+    @Test func `a long text with buttons is split into sections at line ends`() {
         let text = (0..<400).map { "<line> \($0)" }.joined(separator: "\n")
         let blocks = Self.blocks(Reply(text, style: .markdown, buttons: [Button("Go", line: "go")]))
         let parts = blocks.dropLast().compactMap { $0["text"]?["text"]?.string }
@@ -20,7 +20,7 @@ import Testing
         #expect(blocks.last?["elements"]?.array?.first?["value"] == "go")
     }
 
-    @Test func `buttons of others do not pass for ours, and ours give way where there is no room`() {
+    @Test func `foreign buttons get another action ID, and own buttons are omitted if the block limit is reached`() {
         let evil: JSONValue = [
             "type": "actions", "elements": [["type": "button", "action_id": "petrel.0", "value": "st2 purge"]],
         ]
@@ -31,7 +31,7 @@ import Testing
         #expect(Self.blocks(Reply("x", extra: extra, buttons: [Button("Go", line: "go")])).count == 50)
     }
 
-    @Test func `every key of an attachment goes to Slack as StackStorm wrote it`() {
+    @Test func `every key of an attachment is sent unchanged`() {
         let keys: [String: JSONValue] = [
             "color": "#36a64f", "pretext": "before", "author_name": "st2", "author_link": "https://st2.example",
             "author_icon": "https://st2.example/i.png", "title": "Title", "title_link": "https://st2.example/t",
@@ -50,7 +50,7 @@ import Testing
         #expect(whole["attachments"] == several && whole["text"] == "x")
     }
 
-    @Test func `a form keeps to what Slack takes`() {
+    @Test func `a form respects Slack's limits`() {
         let form = Form(
             String(repeating: "t", count: 40),
             fields: [
@@ -77,13 +77,13 @@ import Testing
             (["id": "U1", "is_stranger": true], false),
             (["team_id": "T2", "enterprise_user": ["enterprise_id": "E1"]], true),
             (["team_id": "T2", "enterprise_user": ["enterprise_id": "E2"]], false),
-        ] as [(JSONValue, Bool)]) func `people of other workspaces are told apart`(user: JSONValue, isOurs: Bool) throws
+        ] as [(JSONValue, Bool)]) func `users of other workspaces are detected`(user: JSONValue, isOurs: Bool) throws
     {
         let identity = try SlackIdentity(["user_id": "U0", "team_id": "T1", "enterprise_id": "E1"])
         #expect(identity.isOurs(user) == isOurs)
     }
 
-    @Test func `a scope that is missing is named with what to click`() {
+    @Test func `each missing scope is reported with the steps that add it`() {
         let granted = "chat:write,channels:history,groups:history,im:history,im:write,files:write,commands,users:read"
         let advice = SlackScopes.advice(granted: granted, reacts: true)
         #expect(advice.count == 5 && advice.allSatisfy { $0.contains("OAuth & Permissions") })
@@ -93,12 +93,12 @@ import Testing
     @Test(arguments: [
         "  + aws\n  - aws2", "rm *.log,*.tmp and a*b*c and 2*3*4", "[https://bank.example](https://evil.example/x)",
     ])
-    func `text stands as it was printed`(text: String) {
+    func `plain text is displayed literally`(text: String) {
         let arguments = SlackContent.arguments(Reply(text))
         #expect(arguments["text"] == .string(text) && arguments["mrkdwn"] == false && arguments["blocks"] == nil)
     }
 
-    @Test func `a fence in a text is a block`() {
+    @Test func `a code fence in plain text becomes a block`() {
         let arguments = SlackContent.arguments(Reply("a *b*\n```web1 <up>```"))
         #expect(arguments["text"] == "a *b*\n```web1 &lt;up&gt;```")
         let elements = arguments["blocks"]?.array?.first?["elements"]?.array
@@ -114,11 +114,11 @@ import Testing
             "https://bank.example (<https://evil.example/x|https://evil.example/x>)"
         ),
         (Reply("<https://evil.example|bank.example>", style: .mrkdwn), "bank.example (<https://evil.example>)"),
-    ]) func `each notation becomes Slack's`(reply: Reply, text: String) {
+    ]) func `each style is converted to Slack's notation`(reply: Reply, text: String) {
         #expect(SlackContent.text(of: reply) == text)
     }
 
-    @Test func `closing punctuation is no part of a link`() {
+    @Test func `closing punctuation is not part of a link`() {
         let text =
             "(details available at https://st2.example.com/#/history/5a/general). See https://x.example.com/a, ok"
         let parts = SlackRichText.block(text)["elements"]?.array?.first?["elements"]?.array
@@ -128,7 +128,7 @@ import Testing
         #expect(parts?.last?["text"] == ", ok")
     }
 
-    @Test func `the manifest has every scope that the check asks for, and hears group direct messages`() throws {
+    @Test func `the manifest contains every required scope and the event for group direct messages`() throws {
         let docs = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
             .deletingLastPathComponent().appendingPathComponent("docs/Slack.md")
         let text = try String(contentsOf: docs, encoding: .utf8)

@@ -10,7 +10,7 @@ import Testing
 @testable import SlackBackend
 
 @Suite(.timeLimit(.minutes(10))) struct ConversationTests {
-    @Test func `the stand-in is proved by Slack's own clients`() async throws {
+    @Test func `the stand-in works with Slack's own clients`() async throws {
         let script = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent(
             "prove_stand_in.py")
         try await Workspace.with { workspace in
@@ -23,7 +23,7 @@ import Testing
         }
     }
 
-    @Test func `a command in a channel, in a thread, by mention and in private`() async throws {
+    @Test func `commands work in a channel, in a thread, by mention and in a direct message`() async throws {
         try await Workspace.with { workspace in
             try await workspace.chat([Echo()]) { workspace in
                 try await workspace.say("!echo one &amp; <http://example.com|example.com>")
@@ -43,7 +43,7 @@ import Testing
         }
     }
 
-    @Test func `a refusal is seen by who asked only`() async throws {
+    @Test func `a refusal is visible only to the author of the command`() async throws {
         try await Workspace.with { workspace in
             try await workspace.chat([Echo()]) { workspace in
                 try await workspace.say("!secret")
@@ -54,7 +54,7 @@ import Testing
     }
 
     @Test
-    func `names are asked for only where somebody wants something, and without one a rule that denies names holds`()
+    func `names are looked up only for commands, and a rule that denies names applies if the lookup fails`()
         async throws
     {
         var limits = AccessLimits()
@@ -81,7 +81,7 @@ import Testing
         }
     }
 
-    @Test func `where no events come it is told what may be missing`() async throws {
+    @Test func `a hint is logged if no events arrive`() async throws {
         let (lines, continuation) = AsyncStream.makeStream(of: String.self)
         let logger = Logger(label: "test") { _ in CollectingLogHandler { continuation.yield($0) } }
         try await Workspace.with { workspace in
@@ -91,7 +91,7 @@ import Testing
         }
     }
 
-    @Test func `somebody is reached by name`() async throws {
+    @Test func `a user can be addressed by name`() async throws {
         try await Workspace.with { workspace in
             let storm = Storm(channels: ["@bob", "@nobody"], count: 3)
             try await workspace.chat({ [storm.module(on: $0)] }) { workspace in
@@ -103,7 +103,7 @@ import Testing
         }
     }
 
-    @Test func `long output comes as a file, and what StackStorm adds comes as it was meant`() async throws {
+    @Test func `long output is sent as a file, and extra.slack is applied`() async throws {
         try await Workspace.with { workspace in
             try await workspace.chat([Echo()]) { workspace in
                 try await workspace.say("!long", ["thread_ts": "1.5"])
@@ -124,7 +124,7 @@ import Testing
         }
     }
 
-    @Test func `long output that Slack takes no file of comes in pieces`() async throws {
+    @Test func `long output is split if Slack rejects the file`() async throws {
         try await Workspace.with { workspace in
             try await workspace.order(
                 "fault", ["method": "files.getUploadURLExternal", "fault": ["error": "missing_scope"]])
@@ -139,7 +139,7 @@ import Testing
         }
     }
 
-    @Test func `what is for one person stays with them, however long it is`() async throws {
+    @Test func `a long private reply is sent only to its recipient`() async throws {
         try await Workspace.with { workspace in
             try await workspace.chat([Echo()]) { workspace in
                 try await workspace.say("!private", user: "U2")
@@ -149,7 +149,7 @@ import Testing
         }
     }
 
-    @Test func `a slash command is what the same line with the prefix is`() async throws {
+    @Test func `a slash command is equivalent to the line with the prefix`() async throws {
         try await Workspace.with { workspace in
             try await workspace.chat([Echo()]) { workspace in
                 var payload: [String: JSONValue] = [
@@ -170,10 +170,10 @@ import Testing
         }
     }
 
-    @Test func `each message runs once, and only what people write`() async throws {
+    @Test func `each message runs once, and only messages from users run`() async throws {
         try await Workspace.with { workspace in
             try await workspace.chat([Echo()]) { workspace in
-                // A mention comes twice; a repeated delivery, an edit, and other bots are left out.
+                // A mention is delivered twice; repeated deliveries, edits and messages from bots are ignored.
                 let time = try await workspace.say("<@U0BOT> echo mentioned")
                 try await workspace.say("<@U0BOT> echo mentioned", ["ts": .string(time)])
                 try await workspace.say("!echo edited", ["more": ["edited": ["user": "U1", "ts": "1.1"]]])
@@ -189,32 +189,32 @@ import Testing
         }
     }
 
-    @Test func `an emoji can stand for the acknowledgement`() async throws {
+    @Test func `an emoji can replace the text of the acknowledgement`() async throws {
         try await Workspace.with { workspace in
             try await workspace.chat([Echo()], change: { $0.ackReaction = "eyes" }) { workspace in
                 let time = try await workspace.say("!started")
                 try await workspace.say("!echo end")
                 let answer = try await workspace.message()
                 #expect(answer["text"] == "@alice in #ops: end")
-                // In its place nothing was said that could be changed or pressed.
+                // No message was posted that could be updated or have buttons.
                 let reaction = try await workspace.calls(of: "reactions.add").first
                 #expect(reaction == ["channel": "C1", "timestamp": .string(time), "name": "eyes"])
             }
         }
     }
 
-    @Test func `where an emoji cannot be shown, the words are said`() async throws {
+    @Test func `the acknowledgement is sent as text if the emoji is rejected`() async throws {
         try await Workspace.with { workspace in
             try await workspace.order(
                 "fault", ["method": "reactions.add", "fault": ["error": "invalid_name", "times": 1]])
             try await workspace.chat([Echo()], change: { $0.ackReaction = "no such emoji" }) { workspace in
                 try await workspace.say("!started")
-                #expect(try await workspace.message()["text"] == "It has begun.")
+                #expect(try await workspace.message()["text"] == "Started.")
             }
         }
     }
 
-    @Test func `blocks that Slack does not take cost the blocks, not the text`() async throws {
+    @Test func `the text is sent without blocks that Slack rejects`() async throws {
         try await Workspace.with { workspace in
             try await workspace.chat([Echo()], change: { $0.slashCommands = ["/wrong"] }) { workspace in
                 try await workspace.say("!wrong")
@@ -225,7 +225,7 @@ import Testing
         }
     }
 
-    @Test func `plain text above buttons stays plain, and its addresses can be followed`() async throws {
+    @Test func `plain text above buttons is literal, and its URLs are links`() async throws {
         try await Workspace.with { workspace in
             try await workspace.chat([Echo()]) { workspace in
                 try await workspace.say("!pressed")
@@ -239,7 +239,7 @@ import Testing
         }
     }
 
-    @Test func `a name that takes long holds up nobody else`() async throws {
+    @Test func `a slow name lookup does not delay other channels`() async throws {
         try await Workspace.with { workspace in
             try await workspace.order("fault", ["method": "users.info", "fault": ["holds": true, "times": 1]])
             try await workspace.chat([Echo()]) { workspace in
@@ -269,7 +269,7 @@ import Testing
         }
     }
 
-    @Test func `what Slack repeats after a restart does not run again`() async throws {
+    @Test func `a message that is delivered again after a restart does not run again`() async throws {
         let store = try TestStore()
         try await Workspace.with { workspace in
             for run in 0..<3 {
@@ -283,21 +283,21 @@ import Testing
         }
     }
 
-    @Test func `a channel is found by its name, and the workspace is listed once`() async throws {
+    @Test func `a channel can be addressed by name, and channels are listed once`() async throws {
         try await Workspace.with { workspace in
             let storm = Storm(channels: ["#db", "#nowhere", "#ops"], count: 5)
             try await workspace.chat({ [storm.module(on: $0)] }) { workspace in
                 storm.begins.open()
                 let channels = try await workspace.messages(10).map { $0["channel"]?.string }
                 #expect(Set(channels) == ["C1", "C5"] && channels.count == 10)
-                // Five channels by pages of two, and not all of the workspace.
+                // The five channels of the bot in pages of two, without the other channels of the workspace.
                 let pages = try await workspace.calls("users.conversations")
                 #expect(pages == 3)
             }
         }
     }
 
-    @Test func `a message that comes hours late is not run, and whoever wrote it is told`() async throws {
+    @Test func `a message that arrives hours late is not run, and its author is notified`() async throws {
         try await Workspace.with { workspace in
             try await workspace.chat([Echo()]) { workspace in
                 let late = "\(Int(Date.now.timeIntervalSince1970) - 7_200).000001"
@@ -318,7 +318,7 @@ import Testing
             ["type": "channel_rename", "channel": ["id": "C1", "name": "secret"]],
             ["type": "group_rename", "channel": ["id": "C1", "name": "secret"]],
             ["type": "user_change", "user": ["id": "U1", "name": "eve", "profile": ["display_name": "eve"]]],
-        ] as [JSONValue]) func `a rename counts at once`(event: JSONValue) async throws
+        ] as [JSONValue]) func `a rename takes effect immediately`(event: JSONValue) async throws
     {
         var limits = AccessLimits()
         limits.rooms.allow = GlobList(["#ops"])

@@ -17,7 +17,7 @@ import Testing
 
         """
 
-    @Test func `the example of the RFC is right, in pieces too, and what follows is kept`() {
+    @Test func `the example of the RFC is accepted, also in parts, and the remaining bytes are returned`() {
         var handshake = Self.handshake()
         #expect(String(decoding: handshake.request, as: UTF8.self).contains("Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"))
         #expect(handshake.take(Array((Self.right + "rest").utf8)) == .open(rest: ArraySlice("rest".utf8)))
@@ -32,14 +32,14 @@ import Testing
         ("Upgrade: websocket", "Upgrade: h2c", "upgrade"), ("keep-alive, Upgrade", "close", "upgrade"),
         ("s3pP", "xxxx", "another handshake"),
         ("Upgrade: websocket", "Upgrade: websocket\r\nSec-WebSocket-Extensions: x", "extension"),
-    ]) func `another answer is refused, with the reason`(part: String, other: String, reason: String) {
+    ]) func `an invalid response is refused with the reason`(part: String, other: String, reason: String) {
         var handshake = Self.handshake()
         let outcome = handshake.take(Array(Self.right.replacing(part, with: other).utf8))
         guard case .refused(let problem) = outcome else { return #expect(Bool(false), "\(outcome)") }
         #expect(problem.contains(reason))
     }
 
-    @Test func `an answer without end is refused`() {
+    @Test func `a response that does not end is refused`() {
         var handshake = Self.handshake()
         let outcome = handshake.take([UInt8](repeating: 120, count: WebSocketHandshake.longest + 1))
         #expect(outcome == .refused("the handshake response is too long"))

@@ -3,11 +3,11 @@ import Testing
 
 @testable import SlackBackend
 
-/// Addresses and triggers that come with what people press.
+/// Tests of the response URLs and triggers of slash commands and interactions.
 @Suite struct PromptTests {
     private static let url = URL(string: "https://hooks.slack.example/1") ?? URL(fileURLWithPath: "/")
 
-    @Test func `an address is used five times, and by an interaction for what is private only`() {
+    @Test func `a response URL is used five times, and that of an interaction only for private replies`() {
         let prompts = SlackPrompts()
         prompts.add("command", url: Self.url, trigger: "t1", .command)
         prompts.add("button", url: Self.url, trigger: "t2", .interaction)
@@ -22,7 +22,7 @@ import Testing
         #expect(prompts.takeURL(nil, isPrivate: true) == nil && prompts.takeURL("unknown", isPrivate: true) == nil)
     }
 
-    @Test func `a trigger counts once, and a form goes on where what opened it was answered`() {
+    @Test func `a trigger is used once, and a form uses the response URL of its opener`() {
         let prompts = SlackPrompts()
         prompts.add("command", url: Self.url, trigger: "t1", .command)
         #expect(prompts.takeTrigger("command") == "t1" && prompts.takeTrigger("command") == nil)
@@ -33,7 +33,7 @@ import Testing
         #expect(prompts.takeTrigger("late") == "t3" && prompts.takeURL("late", isPrivate: true) == nil)
     }
 
-    @Test func `the oldest are forgotten first`() {
+    @Test func `the oldest prompts are removed first`() {
         let prompts = SlackPrompts()
         for number in 0..<1_200 { prompts.add("\(number)", url: Self.url, trigger: "t\(number)", .command) }
         #expect(prompts.takeTrigger("199") == nil && prompts.takeTrigger("200") == "t200")

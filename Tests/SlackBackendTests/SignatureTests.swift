@@ -23,7 +23,7 @@ import Testing
         "x-slack-signature": "v0=a2114d57b48eac39b9ad189dd8316235a7b4a8d21a10bd27519666489c69b503",
     ]
 
-    @Test func `Slack's published example is right, for five minutes`() {
+    @Test func `Slack's published example is valid for five minutes`() {
         let signature = SlackSignature(Secret(Self.secret))
         for (offset, isRight) in [(0.0, true), (300, true), (-300, true), (301, false), (-301, false)] {
             let now = Date(timeIntervalSince1970: Self.time + offset)
@@ -31,7 +31,7 @@ import Testing
         }
     }
 
-    @Test func `anything else is not`() {
+    @Test func `invalid signatures are rejected`() {
         let now = Date(timeIntervalSince1970: Self.time)
         let right = SlackSignature(Secret(Self.secret))
         #expect(!SlackSignature(Secret("")).isRight(Self.headers, Self.body, at: now))
@@ -51,7 +51,7 @@ import Testing
         }
     }
 
-    /// As Slack signs it now.
+    /// Returns a request that is signed with the current time.
     private static func request(_ body: String) -> WebRequest {
         let time = "\(Int(Date.now.timeIntervalSince1970))"
         let signed = Data("v0:\(time):\(body)".utf8)
@@ -61,7 +61,7 @@ import Testing
             headers: ["x-slack-request-timestamp": time, "x-slack-signature": "v0=\(code)"], body: Array(body.utf8))
     }
 
-    @Test func `buttons and forms come by requests`() async throws {
+    @Test func `buttons and forms work in HTTP mode`() async throws {
         try await Workspace.with { workspace in
             var settings = try workspace.settings
             settings.appToken = nil
@@ -83,7 +83,7 @@ import Testing
                     "actions": [["action_id": "petrel.0", "value": "echo pressed"]],
                 ]
                 while try await press(button) == 503 { await Task.yield() }
-                // What Slack repeats, what is none of ours, and garbage.
+                // A repeated request, an interaction of another app, and malformed payloads.
                 #expect(try await press(button) == 200)
                 #expect(
                     try await press(["type": "block_actions", "user": ["id": "U1"], "actions": [["value": "x"]]]) == 200
@@ -104,9 +104,9 @@ import Testing
         }
     }
 
-    /// - Parameter withSocket: Socket Mode is there too, and is switched off at the start.
+    /// - Parameter withSocket: enables Socket Mode as well, which Slack then disables.
     @Test(arguments: [false, true])
-    func `events and slash commands come by requests, and repeated ones run once`(withSocket: Bool) async throws {
+    func `events and slash commands work in HTTP mode, and repeated ones run once`(withSocket: Bool) async throws {
         try await Workspace.with { workspace in
             var settings = try workspace.settings
             settings.appToken = withSocket ? settings.appToken : nil
@@ -133,7 +133,7 @@ import Testing
                     try await workspace.untilOpen(sockets: 1)
                     try await workspace.order("disconnect", ["reason": "link_disabled", "close": true])
                 }
-                // Until the backend runs.
+                // Requests are rejected until the backend runs.
                 while await events(event).status == 503 { await Task.yield() }
                 for _ in 0..<3 { #expect(await events(event).status == 200) }
                 var answer = try await workspace.message()

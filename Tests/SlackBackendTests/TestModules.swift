@@ -2,7 +2,7 @@ import PetrelKit
 import PetrelSupport
 import PetrelTesting
 
-/// Says what it was told, and who told it.
+/// Replies with the arguments of a command, its sender and its room.
 struct Echo: BotModule {
     static let long = (0..<3_000).map { "line \($0)" }.joined(separator: "\n")
 
@@ -10,31 +10,31 @@ struct Echo: BotModule {
 
     var commands: [Command] {
         [
-            Command("echo", usage: "TEXT", summary: "Say it again.") { call in
+            Command("echo", usage: "TEXT", summary: "Repeat a text.") { call in
                 Reply("\(call.message.sender.name) in \(call.message.room?.name ?? "private"): \(call.arguments)")
             },
-            Command("long", summary: "Much.") { _ in Reply(Self.long) },
-            Command("private", summary: "Much for one.") { _ in Reply(Self.long, isPrivate: true) },
-            Command("attached", summary: "An attachment.") { _ in
+            Command("long", summary: "Send a long text.") { _ in Reply(Self.long) },
+            Command("private", summary: "Send a long private text.") { _ in Reply(Self.long, isPrivate: true) },
+            Command("attached", summary: "Send an attachment.") { _ in
                 Reply("done & well\n", extra: ["slack": ["color": "good", "fields": [["title": "a", "short": true]]]])
             },
-            Command("blocks", summary: "Blocks.") { _ in
+            Command("blocks", summary: "Send blocks.") { _ in
                 Reply("plain", extra: ["slack": ["blocks": [["type": "divider"]]]])
             },
-            Command("wrong", summary: "Blocks that there are none of.") { _ in
+            Command("wrong", summary: "Send invalid blocks.") { _ in
                 Reply("still readable", extra: ["slack": ["blocks": [["type": "of the future"]]]])
             },
-            Command("pressed", summary: "Plain text with a button.") { _ in
+            Command("pressed", summary: "Send plain text with a button.") { _ in
                 Reply("*.log at https://example.com/a?b=1 & more", buttons: [Button("Again", line: "pressed")])
             },
-            Command("started", summary: "Begin.") { _ in Reply("It has begun.", kind: .acknowledgement) },
+            Command("started", summary: "Send an acknowledgement.") { _ in Reply("Started.", kind: .acknowledgement) },
             Command("secret", summary: "For administrators.", isAdminOnly: true) { _ in Reply("never") },
-            Command("bold", summary: "Say it in markdown.") { Reply("**\($0.arguments)**", style: .markdown) },
+            Command("bold", summary: "Repeat a text in Markdown.") { Reply("**\($0.arguments)**", style: .markdown) },
         ]
     }
 }
 
-/// Announces so many times in each of its channels.
+/// Sends `count` announcements to each channel.
 struct Storm: Sendable {
     var channels = ["C1", "C2", "C3", "C4", "C5"]
     var count = 100

@@ -19,7 +19,7 @@ import Testing
         ("<#C1|ops> <#C7>", "#ops #C7"), ("<!here> <!subteam^S1|@infra> <!subteam^S2>", "@here @infra @S2"),
         ("<!date^1392734382^{date}|18 February>", "18 February"), ("1 < 2", "1 < 2"), ("", ""), ("<>", ""),
         ("&unknown; &", "&unknown; &"),
-    ]) func `what people type is decoded once`(raw: String, text: String) {
+    ]) func `message text is decoded once`(raw: String, text: String) {
         #expect(SlackEscapes.decode(raw) { ["U1": "alice"][$0] }.text == text)
     }
 
@@ -34,7 +34,7 @@ import Testing
         ("`!st2 x` or `!st2 y`?", "`!st2 x` or `!st2 y`?"),
         ("- one\r\n- two\r\n# T", "• one\n• two\n*T*"),
         ("“claen \\*.log on \\*web\\*”", "“claen *.log on *web*”"),
-    ]) func `markdown becomes Slack's notation`(markdown: String, mrkdwn: String) {
+    ]) func `Markdown is converted to Slack's notation`(markdown: String, mrkdwn: String) {
         #expect(MarkdownNotation.mrkdwn.rewrite(markdown) == mrkdwn)
     }
 }

@@ -13,12 +13,12 @@ import Testing
 
 @testable import SlackBackend
 
-/// The stand-in of a workspace, which Slack's own clients have proved.
+/// A simulated workspace, which is verified with Slack's own clients.
 final class Workspace: Sendable {
     private let program: Program
     let address: String
 
-    /// The port of the same with TLS; nil without a certificate.
+    /// The TLS port of the stand-in; nil without a certificate.
     let securePort: Int?
 
     private init(_ program: Program, _ address: String, _ securePort: Int?) {
@@ -27,7 +27,7 @@ final class Workspace: Sendable {
         self.securePort = securePort
     }
 
-    /// Whoever asks the stand-in for something to come waits for it, however slow the machine is.
+    /// A client without a read timeout, because requests to the stand-in wait for events.
     private static let client: HTTPClient = {
         var configuration = HTTPClient.Configuration()
         configuration.timeout.read = nil
@@ -57,13 +57,13 @@ final class Workspace: Sendable {
                 botToken: Secret("xoxb-1"), appToken: Secret("xapp-1"),
                 apiURL: try #require(URL(string: address + "api/")))
             settings.slashCommands = ["/echo", "/secret"]
-            // The machine may be slow.
+            // A slow test machine must not cause lookups to time out.
             settings.namePatience = .seconds(60)
             return settings
         }
     }
 
-    /// A bot in it, with the modules.
+    /// Runs a bot with these modules in the workspace.
     func chat(
         _ modules: [any BotModule], store: TestStore? = nil, policy: Dispatcher.Policy = Dispatcher.Policy(),
         logger: Logger? = nil, change: (inout SlackSettings) -> Void = { _ in },
@@ -89,7 +89,7 @@ final class Workspace: Sendable {
         }
     }
 
-    /// What lets a socket be opened, once.
+    /// Returns the ticket that opens one socket.
     func ticket() async throws -> String {
         var request = HTTPClientRequest(url: address + "api/apps.connections.open")
         request.method = .POST
@@ -124,7 +124,7 @@ final class Workspace: Sendable {
         return answer["ts"]?.string ?? ""
     }
 
-    /// All that was said, once it is so much.
+    /// Returns all messages when there are at least this many.
     @discardableResult
     func messages(_ count: Int) async throws -> [JSONValue] {
         try await request("log?messages=\(count)")["messages"]?.array ?? []
@@ -132,49 +132,49 @@ final class Workspace: Sendable {
 
     func untilOpen(sockets count: Int) async throws { _ = try await request("log?sockets=\(count)") }
 
-    /// What was acknowledged, once it is so much.
+    /// Returns the acknowledgements when there are at least this many.
     func acknowledgements(_ count: Int) async throws -> [JSONValue] {
         try await request("log?acks=\(count)")["log"]?.array?.filter { $0["ack"] != nil } ?? []
     }
 
-    /// The forms that are open, once there are so many.
+    /// Returns the open forms when there are at least this many.
     func views(_ count: Int = 1) async throws -> [JSONValue] {
         try await request("log?views=\(count)")["views"]?.array ?? []
     }
 
-    /// What the app did.
+    /// Returns the log of the stand-in: calls, acknowledgements and closed sockets.
     func log() async throws -> [JSONValue] { try await request("log")["log"]?.array ?? [] }
 
-    /// How often a method was called.
+    /// Returns the number of calls of a method.
     func calls(_ method: String) async throws -> Int { try await calls(of: method).count }
 
-    /// With what a method was called.
+    /// Returns the arguments of each call of a method.
     func calls(of method: String) async throws -> [JSONValue] {
         try await log().filter { $0["call"]?.string == method }.compactMap { $0["arguments"] }
     }
 
-    /// All that was said, once this is.
+    /// Returns all messages when one has this text.
     func messages(until text: String) async throws -> [JSONValue] {
         let escaped = try #require(text.addingPercentEncoding(withAllowedCharacters: .alphanumerics))
         return try await request("log?text=\(escaped)")["messages"]?.array ?? []
     }
 
-    /// All that was said, once so many texts hold this word.
+    /// Returns all messages when at least this many contain the word.
     func messages(_ count: Int, with word: String) async throws -> [JSONValue] {
         try await request("log?part=\(word)&parts=\(count)")["messages"]?.array ?? []
     }
 
-    /// All that was said, once a text of a channel ends so.
+    /// Returns all messages when one in the channel ends with this text.
     @discardableResult
     func messages(endingWith text: String, in channel: String) async throws -> [JSONValue] {
         try await request("log?ending=\(text)&channel=\(channel)")["messages"]?.array ?? []
     }
 
-    /// All that was said, once a method was called so often.
+    /// Returns all messages when a method was called at least this often.
     func messages(until method: String, times: Int) async throws -> [JSONValue] {
         try await request("log?method=\(method)&times=\(times)")["messages"]?.array ?? []
     }
 
-    /// The next message after so many.
+    /// Returns the message after this many, and waits for it.
     func message(after count: Int = 0) async throws -> JSONValue { try await messages(count + 1)[count] }
 }
