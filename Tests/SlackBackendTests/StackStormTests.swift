@@ -11,7 +11,7 @@ import Testing
 
 @testable import SlackBackend
 
-/// People on Slack, Petrel, and a StackStorm.
+/// Tests of users on a simulated Slack workspace with a simulated StackStorm.
 @Suite(.timeLimit(.minutes(10))) struct StackStormTests {
     private static let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
 
@@ -36,7 +36,7 @@ import Testing
                     change(&settings)
                 } _: { _ in
                     await house.stackStorm.untilHeard()
-                    // Longer than Slack's three: this machine may be slow.
+                    // Slack allows three seconds, which may be too short on a slow test machine.
                     try await workspace.order("triggers", ["seconds": 60])
                     try await body(house)
                 }
@@ -50,20 +50,20 @@ import Testing
         }
     }
 
-    @Test func `help, and a command in a thread with its result in that thread`() async throws {
+    @Test func `help works, and the result of a command in a thread is sent to that thread`() async throws {
         try await Self.run { house in
             try await house.workspace.say("!st2help fleet")
             #expect(try await house.workspace.message()["text"]?.string?.contains("restart") == true)
             try await house.workspace.say("!st2 restart nginx on web1", ["thread_ts": "1.5"])
             var messages = try await house.workspace.messages(3)
-            // Once it has ended, the beginning says so, and there is nothing to cancel.
+            // When the execution has ended, the acknowledgement says so and has no button for cancelling.
             messages = try await house.workspace.messages(until: "chat.update", times: 1)
             #expect(
                 messages[1]["text"]?.string?.firstMatch(of: /^Restarting nginx\. \S+ \(ended after \d+ s\)$/) != nil)
             #expect(Self.labels(messages[1]) == ["Output", "Re-run"])
             #expect(messages[2]["text"] == "nginx restarted on 1 hosts.")
             #expect(messages[1...2].allSatisfy { $0["thread_ts"] == "1.5" && $0["channel"] == "C1" })
-            // StackStorm has ids where it decides, and nothing else that a person chose.
+            // StackStorm receives IDs for authorization, and no other text that a user can choose.
             let execution = try #require(await house.stackStorm.lastExecution(of: "fleet.restart"))
             #expect(execution["context"]?["api_user"] == "U1" && execution["context"]?["source_channel"] == "C1")
             let context = execution["liveaction"]?["notify"]?["on-complete"]?["data"]?["source_context"]
@@ -71,7 +71,7 @@ import Testing
         }
     }
 
-    @Test func `a thousand commands across twenty refreshes run once each`() async throws {
+    @Test func `a thousand commands during twenty socket refreshes run once each`() async throws {
         try await Self.run { house in
             for number in 0..<1_000 {
                 if number % 50 == 25 { try await house.workspace.order("disconnect", ["reason": "refresh_requested"]) }
@@ -87,7 +87,7 @@ import Testing
         }
     }
 
-    @Test func `where an emoji stands for the beginning, nothing is changed, and the result comes`() async throws {
+    @Test func `with an emoji as the acknowledgement, no message is updated, and the result is sent`() async throws {
         try await Self.run(change: { $0.ackReaction = "eyes" }) { house in
             try await house.workspace.say("!st2 echo one")
             #expect(try await house.workspace.message()["text"]?.string?.contains("stdout : one") == true)
@@ -98,7 +98,7 @@ import Testing
         }
     }
 
-    @Test func `a change that breaks off is tried again`() async throws {
+    @Test func `a failed update of a message is retried`() async throws {
         try await Self.run { house in
             try await house.workspace.order(
                 "fault", ["method": "chat.update", "fault": ["status": 502, "body": "<html>", "times": 1]])
@@ -108,7 +108,7 @@ import Testing
         }
     }
 
-    @Test func `a message that Slack does not let change holds nothing up`() async throws {
+    @Test func `a rate-limited update does not delay other messages`() async throws {
         try await Self.run { house in
             try await house.workspace.order(
                 "fault",
@@ -119,7 +119,7 @@ import Testing
         }
     }
 
-    @Test func `whispers and refusals are for one person`() async throws {
+    @Test func `whispers and refusals are visible to one user only`() async throws {
         var limits = AccessLimits()
         limits.users.deny = GlobList(["U2"])
         let rule = AccessRule(index: 0, command: "st2*", modules: [], limits: limits)
@@ -135,7 +135,7 @@ import Testing
         }
     }
 
-    @Test func `a slash command answers where it was typed, and its result follows`() async throws {
+    @Test func `the answer and the result of a slash command are sent to its channel`() async throws {
         try await Self.run { house in
             try await house.workspace.order(
                 "slash", ["command": "/st2", "text": "echo one &amp; two", "user": "U2", "channel": "C3"])
@@ -145,7 +145,7 @@ import Testing
         }
     }
 
-    @Test func `a form is opened by a slash command, and runs what was filled in`() async throws {
+    @Test func `a slash command opens a form, and submitting it runs the command`() async throws {
         try await Self.run { house in
             try await house.workspace.order(
                 "slash", ["command": "/st2", "text": "form fleet.restart", "user": "U1", "channel": "C2"])
@@ -160,8 +160,7 @@ import Testing
         }
     }
 
-    @Test func `what was filled in is not lost where it would not do, and a form is decided as its line`() async throws
-    {
+    @Test func `a rejected form keeps its values, and access rules apply to its command line`() async throws {
         var limits = AccessLimits()
         limits.users.deny = GlobList(["*"])
         let rule = AccessRule(index: 0, command: "st2 restart mysql*", modules: [], limits: limits)
@@ -187,7 +186,7 @@ import Testing
         }
     }
 
-    @Test func `answers that Slack could not show again in time wait behind a button`() async throws {
+    @Test func `a rejected form that cannot be reopened in time is available through a button`() async throws {
         try await Self.run { house in
             try await house.workspace.order(
                 "slash", ["command": "/st2", "text": "form fleet.restart", "user": "U1", "channel": "C2"])
@@ -206,7 +205,7 @@ import Testing
         }
     }
 
-    @Test func `a form for which Slack asks to wait is behind a button`() async throws {
+    @Test func `a rate-limited form is available through a button`() async throws {
         try await Self.run { house in
             try await house.workspace.order(
                 "fault",
@@ -217,7 +216,7 @@ import Testing
         }
     }
 
-    @Test func `by a slash command people are told what to type as one`() async throws {
+    @Test func `replies to a slash command show commands as slash commands`() async throws {
         try await Self.run { house in
             for (number, (text, reply)) in [
                 ("nonsense", "StackStorm has no command “nonsense”. `/st2 help` lists them."),
@@ -232,7 +231,7 @@ import Testing
         }
     }
 
-    @Test func `much output comes as a file`() async throws {
+    @Test func `long output is sent as a file`() async throws {
         try await Self.run { house in
             let text = String(repeating: "0123456789", count: 1_500)
             try await house.workspace.say("!st2 echo \(text)")
@@ -244,7 +243,7 @@ import Testing
         }
     }
 
-    @Test func `a question whose workflow was cancelled takes no answer`() async throws {
+    @Test func `an inquiry of a cancelled workflow cannot be answered`() async throws {
         try await Self.run { house in
             try await house.workspace.say("!st2 deploy shop")
             _ = try await house.workspace.messages(2)
@@ -255,7 +254,7 @@ import Testing
         }
     }
 
-    @Test func `a form that comes too late is behind a button`() async throws {
+    @Test func `a form whose trigger has expired is available through a button`() async throws {
         try await Self.run { house in
             try await house.workspace.order("triggers", ["seconds": 0])
             try await house.workspace.order(
@@ -267,7 +266,7 @@ import Testing
         }
     }
 
-    @Test func `in a channel without the bot, and in a chat of two others, only who asked reads the answers`()
+    @Test func `slash commands work in channels without the bot, and privately in chats of others`()
         async throws
     {
         try await Self.run { house in
@@ -277,7 +276,7 @@ import Testing
             try await house.workspace.order("submit", ["user": "U1", "values": ["message": "far away"]])
             let far = try await house.workspace.messages(2)
             #expect(far.allSatisfy { $0["response"] == true && $0["channel"] == "C77" })
-            // A question of a workflow too.
+            // An inquiry is sent there as well.
             try await house.workspace.order(
                 "slash", ["command": "/st2", "text": "deploy shop", "user": "U1", "channel": "C77"])
             let asked = try await house.workspace.messages(4)[3]
@@ -289,7 +288,7 @@ import Testing
         }
     }
 
-    @Test func `what cannot be said in a channel any more is said to the person`() async throws {
+    @Test func `a reply to a channel that the bot has left is sent to the user`() async throws {
         try await Self.run { house in
             // The button was in a channel that the bot has left since.
             let button: JSONValue = [
@@ -303,7 +302,9 @@ import Testing
         }
     }
 
-    @Test func `a shortcut picks a command, and what is typed in a channel opens a form by its button`() async throws {
+    @Test func `a shortcut selects a command, and a form command in a channel opens the form through a button`()
+        async throws
+    {
         try await Self.run { house in
             try await house.workspace.order("shortcut", ["callback_id": "petrel_form", "user": "U1"])
             let picked = try await house.workspace.views()[0]
@@ -323,7 +324,7 @@ import Testing
         }
     }
 
-    @Test func `buttons act for whoever presses them`() async throws {
+    @Test func `buttons act with the rights of the user who presses them`() async throws {
         try await Self.run { house in
             try await house.workspace.say("!st2 deploy shop", ["thread_ts": "1.5"])
             _ = try await house.workspace.messages(2)
@@ -337,7 +338,7 @@ import Testing
         }
     }
 
-    @Test func `a question is answered by two people with different rights`() async throws {
+    @Test func `an inquiry can be answered only with the required rights`() async throws {
         let page = try #require(URL(string: "https://petrel.example.com/"))
         try await Self.run(page: page) { house in
             for (number, (user, name)) in [("U1", "alice"), ("U2", "bob")].enumerated() {

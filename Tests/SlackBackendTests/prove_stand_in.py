@@ -1,6 +1,6 @@
-"""Slack's own clients against the stand-in: what works with them there is what Petrel is tested with.
+"""Runs Slack's own clients against the stand-in, to verify that it behaves like Slack.
 
-    prove_stand_in.py http://127.0.0.1:PORT/        prints one line for each, exits 1 where one fails
+    prove_stand_in.py http://127.0.0.1:PORT/        prints one line per check, exits with 1 if one fails
 """
 import asyncio, json, sys, urllib.request
 from slack_bolt.async_app import AsyncApp
@@ -48,13 +48,13 @@ async def main():
     note("slack_sdk: chat.postMessage in a thread", posted["message"]["thread_ts"] == "1.1")
     note("slack_sdk: users.info", (await client.users_info(user="U1"))["user"]["name"] == "alice")
     names = [channel["name"] async for page in await client.conversations_list() for channel in page["channels"]]
-    note("slack_sdk: conversations.list by pages", names == ["ops", "dev", "sec", "web", "db", "hall"])
+    note("slack_sdk: conversations.list with pagination", names == ["ops", "dev", "sec", "web", "db", "hall"])
 
     people = [user["name"] async for page in await client.users_list() for user in page["members"]]
-    note("slack_sdk: users.list by pages", people == ["alice", "bob", "petrel"])
+    note("slack_sdk: users.list with pagination", people == ["alice", "bob", "petrel"])
 
     await client.files_upload_v2(channel="C1", content="a\nb\n", filename="out.txt")
-    note("slack_sdk: a file through the external upload",
+    note("slack_sdk: an external file upload",
          any(m.get("file") == "out.txt" and m["content"] == "a\nb\n" for m in log()["messages"]))
 
     heard = []
@@ -98,23 +98,23 @@ async def main():
     await handler.connect_async()
     note("slack_bolt: Socket Mode, hello", await until(lambda: log()["sockets"] == 1))
     order(do="say", user="U1", channel="C1", text="one")
-    note("slack_bolt: an event, acknowledged and answered in its thread",
+    note("slack_bolt: an event is acknowledged and answered in its thread",
          await until(lambda: any(m.get("text") == "heard one" for m in log()["messages"])))
     order(do="say", user="U1", channel="C1", text="<@U0BOT> two")
     note("slack_bolt: a mention", await until(lambda: "mention <@U0BOT> two" in heard))
     order(do="deliver", type="slash_commands", payload={"command": "/st2", "text": "pack list", "user_id": "U1",
           "channel_id": "C1", "team_id": "T0TEAM", "response_url": base + "response", "trigger_id": "1"})
-    note("slack_bolt: a slash command, answered with its acknowledgement", await until(
+    note("slack_bolt: a slash command is answered in its acknowledgement", await until(
         lambda: any("running pack list" in json.dumps(e.get("payload")) for e in log()["log"] if e.get("ack"))))
     await client.chat_postMessage(channel="C1", text="x", blocks=[{"type": "actions", "elements": [
         {"type": "button", "action_id": "approve", "value": "v1", "text": {"type": "plain_text", "text": "Approve"}}]}])
     order(do="press", user="U2", label="Approve")
     note("slack_bolt: a button", await until(lambda: "pressed v1" in heard))
-    note("slack_bolt: its answer at the response_url", await until(lambda: any(
+    note("slack_bolt: an answer at the response_url", await until(lambda: any(
         m.get("text") == "seen by you only" and m.get("response") for m in log()["messages"])))
     note("slack_bolt: a modal is opened", await until(lambda: len(log()["views"]) == 1))
     order(do="submit", user="U2", values={"reason": "because"})
-    note("slack_bolt: and sent", await until(lambda: "kept because" in heard))
+    note("slack_bolt: a modal is submitted", await until(lambda: "kept because" in heard))
     order(do="shortcut", user="U1", callback_id="petrel_form")
     note("slack_bolt: a shortcut", await until(lambda: "shortcut of U1" in heard))
     try:

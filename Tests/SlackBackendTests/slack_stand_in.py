@@ -1,10 +1,10 @@
-"""A small workspace that speaks Slack's Web API and Socket Mode, proved by Slack's own clients (prove_stand_in.py).
+"""A simulated workspace with Slack's Web API and Socket Mode, verified with Slack's own clients (prove_stand_in.py).
 
     slack_stand_in.py [CERTIFICATE KEY]
-                                 prints "listening on http://127.0.0.1:PORT/" and serves until it is ended;
-                                 with a certificate it prints "secure on PORT" first, and serves there as well
+                                 prints "listening on http://127.0.0.1:PORT/" and serves until it is terminated;
+                                 with a certificate, prints "secure on PORT" first, and serves TLS there
 
-POST /control with {"do": ..., ...} plays the people and the faults; GET /log tells what the app did.
+POST /control with {"do": ..., ...} simulates users and faults; GET /log returns what the app did.
 """
 import asyncio, itertools, json, ssl, sys, time
 from aiohttp import WSMsgType, web
@@ -22,19 +22,19 @@ class Workspace:
         }
         self.channels = {i: {"id": i, "name": n, "is_channel": True, "is_member": True}
                          for i, n in [("C1", "ops"), ("C2", "dev"), ("C3", "sec"), ("C4", "web"), ("C5", "db")]}
-        # The bot can see it, and was not invited.
+        # A channel that the bot can see but is not a member of.
         self.channels["C6"] = {"id": "C6", "name": "hall", "is_channel": True, "is_member": False}
         self.direct = {"U1": "D1", "U2": "D2"}
         self.messages, self.log, self.sockets, self.waiting = [], [], [], []
         self.files, self.uses = {}, {}
         self.released = asyncio.Event()
-        # Modals that are open, as their app sent them, and until when each trigger may open one.
+        # The open modals as the app sent them, and the time when each trigger expires.
         self.views, self.triggers = [], {}
         self.trigger_seconds = 3
         self.tickets, self.numbers = set(), itertools.count(1)
-        # Seconds that an event waits for its acknowledgement before it is sent again.
+        # The time in seconds after which an event without acknowledgement is sent again.
         self.patience = 3.0
-        # What a method answers instead: {"method": {"error": …, "times": …}} or a status of HTTP.
+        # Injected responses by method: {"method": {"error": …, "times": …}}, or an HTTP status.
         self.faults = {}
         self.port = 0
 
@@ -60,7 +60,7 @@ class Workspace:
         return payload["event_id"]
 
     async def deliver(self, kind, payload):
-        """To one socket; again, on another where there is one, as long as nobody acknowledges it."""
+        """Sends an envelope to one socket, and without an acknowledgement again, to another socket if there is one."""
         for attempt in range(4):
             more = {"retry_attempt": attempt, "retry_reason": "timeout" if attempt else ""} if kind == "events_api" else {}
             envelope = self.envelope(kind, payload, **more)
@@ -154,7 +154,7 @@ BLOCKS = {"actions", "context", "divider", "header", "image", "rich_text", "sect
 
 
 def unfit(arguments):
-    """What Slack does not take, whoever says it."""
+    """Returns the error code for content that Slack rejects, or None."""
     blocks = arguments.get("blocks") or []
     texts = [b["text"]["text"] for b in blocks if b.get("type") == "section" and "text" in b]
     if len(blocks) > 50 or any(b.get("type") not in BLOCKS for b in blocks) or any(not 0 < len(t) <= 3000 for t in texts):
@@ -215,7 +215,7 @@ def channels(arguments):
 
 
 def own_channels(arguments):
-    """Of the bot alone."""
+    """Lists the channels that the bot is a member of."""
     every = [c for c in space.channels.values() if c["is_member"]]
     start = int(arguments.get("cursor") or 0)
     more = str(start + 2) if start + 2 < len(every) else ""
@@ -283,7 +283,7 @@ def view_open(arguments):
 
 
 def state(view, values):
-    """What a person filled in, as Slack sends it. Their client takes nothing else."""
+    """Returns the values of a form as Slack sends them, and raises ValueError where the Slack client would."""
     state = {}
     for block in filter(lambda b: b["type"] == "input", view["blocks"]):
         element, name = block["element"], block["block_id"]
@@ -305,7 +305,7 @@ def person(user):
 
 
 def press(order):
-    """A person presses the button of this label, below the last message that has one."""
+    """Returns the payload of a press on the button with this label on the last message that has one."""
     for message in reversed(space.messages):
         for block in message.get("blocks") or []:
             for element in block.get("elements", []) if block["type"] == "actions" else []:
@@ -321,7 +321,7 @@ def press(order):
 
 
 def submit(order):
-    """A person sends the form that was opened last."""
+    """Returns the payload of submitting the form that was opened last."""
     view = space.views.pop()
     return {"type": "view_submission", "user": person(order["user"]), "team": {"id": TEAM},
             "trigger_id": space.trigger(),
@@ -346,7 +346,7 @@ METHODS = {
 
 @routes.post("/response")
 async def respond(request):
-    """Five times, as Slack allows it."""
+    """Accepts five answers per response_url, like Slack."""
     name = request.query.get("n")
     space.uses[name] = space.uses.get(name, 0) + 1
     if name and space.uses[name] > 5:
@@ -399,7 +399,7 @@ async def link(request):
 
 
 async def say(order):
-    """A person writes a message, in a channel or to the bot."""
+    """Sends a message of a user to a channel or to the bot."""
     direct = order.get("channel") is None
     channel = space.direct[order["user"]] if direct else order["channel"]
     event = {"type": "message", "user": order["user"], "text": order["text"], "channel": channel,
@@ -464,7 +464,8 @@ async def take_control(request):
 
 @routes.get("/log")
 async def tell(request):
-    """Waits until there are so many messages, one of this text, and sockets that take events, where that is asked."""
+    """Returns messages and the log when all conditions of the query hold: texts and the numbers of messages, calls,
+    acknowledgements, views and sockets."""
     text = request.query.get("text")
     ending, channel = request.query.get("ending"), request.query.get("channel")
     while (text and not any(m.get("text") == text for m in space.messages)
