@@ -17,7 +17,7 @@ struct SlackText: Sendable, Equatable {
         return ids
     }
 
-    /// Returns the text as it was typed; a person or channel without a known name appears with its id.
+    /// Returns the text as it was typed; a user or channel without a known name appears with its ID.
     /// - Parameter names: returns the name for an ID of a user or a channel; nil if it is unknown.
     func typed(names: (String) -> String? = { _ in nil }) -> String {
         parts.map { part in
