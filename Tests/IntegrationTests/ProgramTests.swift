@@ -152,7 +152,7 @@ import Testing
             let petrel = try Program(["run"], in: folder, environment: Self.environment, isReading: false)
             try petrel.closeOutput()
             petrel.type(Self.say("!version"))
-            let said = "petrel: No backend is left. text: nobody reads the standard output"
+            let said = "petrel: No backend is left. text: standard output is closed"
             #expect(await petrel.error(with: said) != nil)
             #expect(await petrel.exit() == 69)
         }

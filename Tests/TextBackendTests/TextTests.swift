@@ -5,7 +5,7 @@ import Testing
 @testable import TextBackend
 
 @Suite struct TextTests {
-    @Test func `slash commands change who speaks and where`() {
+    @Test func `slash commands change the user and the place`() {
         var place = TextPlace(user: "@you", room: nil)
         #expect(place.take("!st2 echo /as @bob") == .message)
         _ = place.take("/as @bob")
@@ -19,7 +19,7 @@ import Testing
         #expect(place.take("/quit") == .quit)
     }
 
-    @Test(arguments: ["/as", "/as bob", "/room ops", "/nonsense"]) func `a wrong slash command changes nothing`(
+    @Test(arguments: ["/as", "/as bob", "/room ops", "/nonsense"]) func `an invalid slash command changes nothing`(
         line: String
     ) {
         var place = TextPlace(user: "@you", room: "#ops")
@@ -40,14 +40,14 @@ import Testing
     }
 
     @Test(arguments: [
-        ("nonsense", "it is no JSON"), ("[]", "`from` is missing"), (#"{"id":"1","text":"x"}"#, "`from` is missing"),
+        ("nonsense", "not valid JSON"), ("[]", "`from` is missing"), (#"{"id":"1","text":"x"}"#, "`from` is missing"),
         (#"{"id":1,"from":"@a","text":"x"}"#, "`id` must be a string, not a number"),
         (#"{"id":"1","from":"@a"}"#, "`text` is missing"),
-    ]) func `a broken line is told with its fault`(line: String, fault: String) {
+    ]) func `an invalid line is rejected with the reason`(line: String, fault: String) {
         #expect { try JSONLines.message(line) } throws: { "\($0)" == fault }
     }
 
-    @Test func `a reply is one line with every key`() {
+    @Test func `a reply is written as one line with all keys`() {
         let reply = Reply("two\nlines", extra: ["slack": ["color": "good"]])
         let address = Address(backend: "text", place: .room("#ops"), thread: "t1", inReplyTo: "1")
         #expect(
@@ -58,8 +58,8 @@ import Testing
         #expect(direct.contains(#""room":null"#) && direct.contains(#""to":"@alice""#))
     }
 
-    @Test func `open questions are settled by their answers, early ones too`() async {
-        let open = OpenQuestions()
+    @Test func `answers settle open requests, even if they arrive early`() async {
+        let open = PendingRequests()
         open.asked("a")
         open.answered("b")
         open.asked("b")

@@ -2,9 +2,9 @@ import Logging
 import PetrelKit
 import PetrelSupport
 
-/// JSON lines in both directions, for tests and scripts.
+/// A screen that reads and writes JSON lines, for tests and scripts.
 final class JSONLines: TextScreen {
-    /// One line that goes out: to a room, or `to` a person. Every key is there, null where there is nothing.
+    /// Returns the output line for a reply, addressed by `room` or `to`. All keys are present; missing values are null.
     static func line(_ reply: Reply, at address: Address) -> String {
         var object = JSONObject()
         func text(_ value: String?) -> JSONValue { value.map { .string($0) } ?? .null }
@@ -23,7 +23,7 @@ final class JSONLines: TextScreen {
         self.logger = logger
     }
 
-    private let taken = Locked(TakenIDs())
+    private let recent = Locked(RecentIDs())
 
     func messages() -> AsyncStream<ChatMessage> {
         let count = Locked(0)
@@ -36,28 +36,28 @@ final class JSONLines: TextScreen {
             do {
                 return take(try Self.message(line), line, number)
             } catch {
-                logger.error("Line \(number) of the input is no message: \(error)")
+                logger.error("Line \(number) of the input is not a valid message: \(error).")
                 say("\(error)", of: line, number)
                 return .nothing
             }
         }
     }
 
-    /// A message whose id was taken before runs no second time.
+    /// Returns the message, or `.nothing` and reports an error if its ID is a duplicate.
     private func take(_ message: ChatMessage, _ line: String, _ number: Int) -> LineReader.Outcome {
-        if taken.withLock({ $0.take(message.id) }) { return .message(message) }
+        if recent.withLock({ $0.insert(message.id) }) { return .message(message) }
         logger.notice(
-            "Line \(number) of the input repeats the id \(Printable.name(message.id)), and does not run again.")
-        say("a line with this id has run, and this one is not run", of: line, number)
+            "Line \(number) of the input was ignored: it repeats the ID \(Printable.name(message.id)).")
+        say("duplicate id: a message with this id was already processed", of: line, number)
         return .nothing
     }
 
-    /// The thread that reads does nothing else, so that it may wait.
+    /// Writes an error line. Blocks; called on the thread that reads the input, which may wait.
     private func say(_ fault: String, of line: String, _ number: Int) {
         StandardStream.output.write(Self.fault(fault, in: line, number) + "\n")
     }
 
-    /// The answer to a line that is not run: `error` in place of `text`.
+    /// Returns the output line for an input line that is not processed, with `error` instead of `text`.
     static func fault(_ fault: String, in line: String, _ number: Int) -> String {
         let id: JSONValue = (try? JSONValue.parse(line.utf8))?["id"]?.string.map { .string($0) } ?? .null
         var object = JSONObject()
@@ -67,12 +67,13 @@ final class JSONLines: TextScreen {
         return String(decoding: object.finish(), as: UTF8.self)
     }
 
+    /// Parses an input line. Throws ``Refusal`` with the reason if it is not a valid message.
     static func message(_ line: String) throws -> ChatMessage {
         let json: JSONValue
         do {
             json = try JSONValue.parse(line.utf8)
         } catch {
-            throw Refusal("it is no JSON")
+            throw Refusal("not valid JSON")
         }
         func text(_ key: String) throws -> String? {
             guard let value = json[key], value != .null else { return nil }
@@ -95,14 +96,14 @@ final class JSONLines: TextScreen {
     }
 }
 
-/// The ids of the messages that came last; bounded.
-struct TakenIDs: Sendable {
+/// A bounded set of the most recent message IDs. Holds between 10,000 and 20,000 IDs before it forgets the oldest.
+struct RecentIDs: Sendable {
     private static let most = 10_000
     private var recent: Set<String> = []
     private var older: Set<String> = []
 
-    /// Whether it is the first time.
-    mutating func take(_ id: String) -> Bool {
+    /// Inserts an ID. Returns true if the set did not contain it.
+    mutating func insert(_ id: String) -> Bool {
         guard !recent.contains(id), !older.contains(id) else { return false }
         if recent.count == Self.most { (older, recent) = (recent, []) }
         recent.insert(id)

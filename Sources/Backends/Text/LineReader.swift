@@ -2,8 +2,10 @@ import Foundation
 import PetrelKit
 import PetrelSupport
 
-/// Messages made of the lines of standard input, which a thread of its own reads, never far ahead of who takes them.
+/// Reads lines from standard input on a dedicated thread and converts them to messages. The thread stays at most 256
+/// messages ahead of the consumer.
 enum LineReader {
+    /// The result of converting one line.
     enum Outcome: Sendable {
         case message(ChatMessage)
         case nothing
@@ -12,8 +14,9 @@ enum LineReader {
 
     private static let ahead = 256
 
+    /// Returns the messages until `convert` returns `.end` or the input ends.
     static func messages(_ convert: @escaping @Sendable (String) -> Outcome) -> AsyncStream<ChatMessage> {
-        // Counted up by hand: a semaphore that is freed below the value it was made with stops the process.
+        // Signaled in a loop: releasing a semaphore whose value is below its initial value terminates the process.
         let room = DispatchSemaphore(value: 0)
         for _ in 0..<ahead { room.signal() }
         let isOver = Locked(false)
@@ -45,7 +48,7 @@ enum LineReader {
     }
 }
 
-/// Cuts standard input into lines. A line of more than a megabyte comes cut.
+/// Splits standard input into lines. Truncates lines that are longer than 1 MiB.
 private struct LineBuffer {
     private static let longest = 1 << 20
 

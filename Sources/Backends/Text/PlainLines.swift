@@ -2,7 +2,7 @@ import Foundation
 import PetrelKit
 import PetrelSupport
 
-/// One command a line, one reply after the other: for pipes.
+/// A screen for pipes: reads one command per line and writes replies as plain text.
 final class PlainLines: TextScreen {
     private let place: Locked<TextPlace>
 

@@ -3,13 +3,13 @@ import Foundation
 import PetrelKit
 import PetrelSupport
 
-/// A chat in the terminal: libedit reads the line, what the bot says appears above it.
+/// An interactive screen in the terminal. libedit edits the input line; output appears above it.
 ///
-/// libedit belongs to one thread. That thread waits for a key or for something to show, whichever comes first.
+/// libedit is not thread-safe. One thread owns it and waits for input or for pending output.
 final class Terminal: TextScreen {
     private let place: Locked<TextPlace>
     private let history: String?
-    /// Lines that must not stay in the history.
+    /// Returns true for lines that must not be stored in the history.
     private let isSecret = Locked<@Sendable (String) -> Bool>({ _ in false })
     private let pending = Locked((texts: [String](), isTyping: true))
     private let wake: (read: Int32, write: Int32)
@@ -63,10 +63,10 @@ final class Terminal: TextScreen {
         signal()
     }
 
-    /// Shows a text above the line that is being typed, or plainly when nobody types any more.
+    /// Writes a text above the input line, or to standard output if the editor is not running.
     func print(_ text: String) { if !offer(text) { StandardStream.output.offer(text + "\n") } }
 
-    /// False where nobody types any more.
+    /// Queues a text for the editor thread. Returns false if the editor is not running.
     private func offer(_ text: String) -> Bool {
         let isTyping = pending.withLock { pending in
             if pending.isTyping { pending.texts.append(text) }
@@ -78,7 +78,7 @@ final class Terminal: TextScreen {
 
     private func signal() {
         var byte: UInt8 = 1
-        // A full pipe wakes the thread as well.
+        // The result is ignored: if the pipe is full, the thread wakes anyway.
         _ = write(wake.write, &byte, 1)
     }
 }
@@ -87,7 +87,8 @@ extension Terminal {
     private func converse(_ say: (ChatMessage) -> Void) {
         Editline.setUp()
         if let history { read_history(history) }
-        StandardStream.output.write("\(place.value.description) Type !help, or /help for what the terminal can do.\n")
+        StandardStream.output.write(
+            "\(place.value.description) Type !help for bot commands, or /help for terminal commands.\n")
         install()
         defer {
             rl_callback_handler_remove()
@@ -105,7 +106,7 @@ extension Terminal {
             ]
             guard poll(&watched, 2, -1) >= 0 || errno == EINTR else { return }
             if watched[1].revents != 0 { showPending() }
-            // The window is closed: nothing more can be read (poll(2)).
+            // The terminal was closed; no more input can be read (poll(2)).
             if watched[0].revents & Int16(POLLHUP | POLLERR | POLLNVAL) != 0 { return }
             guard watched[0].revents != 0 else { continue }
             Editline.input = nil
@@ -122,7 +123,7 @@ extension Terminal {
         rl_callback_handler_install(place.value.prompt) { Editline.finished($0) }
     }
 
-    /// False when the person wants to leave.
+    /// Processes one line. Returns false if the user quits.
     private func take(_ line: String, _ say: (ChatMessage) -> Void) -> Bool {
         guard !line.allSatisfy(\.isWhitespace) else { return true }
         if !isSecret.value(line) { add_history(line) }
@@ -148,7 +149,7 @@ extension Terminal {
 }
 
 extension Terminal {
-    /// What takes the prompt and the typed line off the screen, over all rows they wrap to.
+    /// Returns the escape sequence that clears the prompt and the input line, including wrapped rows.
     private func clearLine() -> String {
         var size = winsize()
         let columns = ioctl(STDOUT_FILENO, UInt(TIOCGWINSZ), &size) == 0 ? max(Int(size.ws_col), 1) : 80
@@ -157,7 +158,7 @@ extension Terminal {
     }
 }
 
-/// What libedit's C call-backs can reach. Used by the terminal's thread only, but for the candidates.
+/// State for libedit's C callbacks. Everything except `candidates` is used only by the terminal's thread.
 private enum Editline {
     static let candidates = Locked<@Sendable () -> [String]>({ [] })
     nonisolated(unsafe) static var input: String?
@@ -188,7 +189,8 @@ private enum Editline {
         return found.popLast().flatMap { strdup($0) }
     }
 
-    /// The lines that start as typed, each up to its first parameter.
+    /// Returns the lines that start with the typed text, each truncated at its first parameter, sorted and without
+    /// duplicates.
     static func completions(of typed: String, among lines: [String]) -> [String] {
         var seen: Set<String> = []
         return lines.map { line in String(line.prefix { !"{<([".contains($0) }) }

@@ -3,15 +3,18 @@ package import Logging
 package import PetrelKit
 import PetrelSupport
 
-/// Chat on standard input and output.
+/// A backend that chats on standard input and output: interactively, as plain lines or as JSON lines.
 package final class TextBackend: ChatBackend, CompletionObserving, Completing, LogWriting {
+    /// The name of this instance, which is its section in the configuration.
     package let name: String
+    /// Threads and private replies; at most 20,000 characters per message in a terminal, otherwise 1,000,000.
     package let traits: BackendTraits
     private let settings: TextSettings
     private let logger: Logger
     private let screen: any TextScreen
-    private let open = OpenQuestions()
+    private let open = PendingRequests()
 
+    /// Creates a backend. Uses the interactive terminal if the format is `terminal` and standard input is a terminal.
     package init(name: String, settings: TextSettings, logger: Logger) {
         self.name = name
         self.settings = settings
@@ -26,20 +29,23 @@ package final class TextBackend: ChatBackend, CompletionObserving, Completing, L
         }
     }
 
-    /// Opened when nobody will ever read what is said.
-    private let unread = Signal()
+    /// Opened when standard output is closed.
+    private let outputClosed = Signal()
+
+    /// Delivers messages until the input ends, then waits up to ``TextSettings/linger`` for pending results. Throws a
+    /// final ``BackendFailure`` if standard output is closed.
 
     package func run(deliver: @escaping @Sendable (ChatMessage) async -> Void) async throws {
         await withTaskGroup(of: Void.self) { group in
             group.addTask { await self.converse(deliver) }
-            group.addTask { await self.unread.wait() }
+            group.addTask { await self.outputClosed.wait() }
             await group.next()
             group.cancelAll()
         }
         screen.close()
-        guard unread.isOpen, !Task.isCancelled else { return }
+        guard outputClosed.isOpen, !Task.isCancelled else { return }
         throw BackendFailure(
-            "nobody reads the standard output any more; what was not said is kept for the next run", isFinal: true)
+            "standard output is closed; unsent messages are kept for the next run", isFinal: true)
     }
 
     private func converse(_ deliver: @escaping @Sendable (ChatMessage) async -> Void) async {
@@ -50,29 +56,36 @@ package final class TextBackend: ChatBackend, CompletionObserving, Completing, L
         await open.settled(within: settings.linger)
     }
 
+    /// Writes a reply. Always returns nil: messages have no reference here. Throws ``SendFailure`` if the write fails.
     package func send(_ reply: Reply, to address: Address) async throws -> MessageReference? {
         let code = await screen.show(reply, at: address)
         guard code != 0 else { return nil }
-        // Nobody will ever read an answer.
+        // Output is gone for good, so waiting for results is pointless.
         if [EPIPE, EBADF, EIO].contains(code) { open.giveUp() }
-        // A terminal that is gone ends its input as well, and is no failure.
-        if code == EPIPE || code == EBADF { unread.open() }
-        // What is not said here is kept for the next process.
-        throw SendFailure("the standard output: \(String(cString: strerror(code)))", .later(after: .seconds(10)))
+        // EIO is a closed terminal, which also ends the input and is not a failure.
+        if code == EPIPE || code == EBADF { outputClosed.open() }
+        // The outbox keeps the reply for the next process.
+        throw SendFailure(
+            "cannot write to standard output: \(String(cString: strerror(code)))", .later(after: .seconds(10)))
     }
 
+    /// Records that a message was processed and its replies were sent.
     package func completed(_ messageID: String) { open.answered("message \(messageID)") }
 
-    /// Where log lines go while this backend is a terminal that shares its screen with standard error: above the line
-    /// that is being typed. Nil when standard error is elsewhere.
+    /// A function that writes a log line above the input line. Nil unless this backend is an interactive terminal and
+    /// standard error is a terminal too.
     package var logWriter: (@Sendable (String) -> Void)? {
         guard let terminal = screen as? Terminal, isatty(STDERR_FILENO) == 1 else { return nil }
         return { terminal.print($0.trimmingCharacters(in: .newlines)) }
     }
 
+    /// Records that a result with this request ID is expected.
     package func promised(_ request: String) { open.asked("result \(request)") }
 
+    /// Records that the result with this request ID was sent.
     package func settled(_ request: String) { open.answered("result \(request)") }
+
+    /// Sets the completion candidates and the filter for the history. Has no effect unless this is a terminal.
 
     package func complete(
         from lines: @escaping @Sendable () -> [String], prefix: String,
@@ -83,17 +96,19 @@ package final class TextBackend: ChatBackend, CompletionObserving, Completing, L
 }
 
 extension TextBackend: PlaceNaming {
+    /// Returns a possible direct chat for names that start with `@`, and a possible room for all other names.
     package func claim(_ name: String) -> PlaceClaim {
         .possible(name.utf8.first == UInt8(ascii: "@") ? .direct(name) : .room(name))
     }
 }
 
-/// One way of reading and writing.
+/// An input and output format of the text backend.
 protocol TextScreen: Sendable {
-    /// What is typed, until the end of the input.
+    /// Returns the messages that are read, until the end of the input.
     func messages() -> AsyncStream<ChatMessage>
-    /// 0, or the number of the error (errno(3)) for which it was not shown.
+    /// Writes a reply. Returns 0, or the error number (errno(3)) if the write failed.
     func show(_ reply: Reply, at address: Address) async -> CInt
+    /// Stops reading. Called when the backend ends.
     func close()
 }
 
@@ -101,10 +116,10 @@ extension TextScreen {
     func close() {}
 }
 
-/// What was asked and not yet answered, so that the end of the input does not cut off results.
-final class OpenQuestions: Sendable {
+/// Tracks requests without a response, so that the backend can wait for results after the end of the input.
+final class PendingRequests: Sendable {
     private struct State {
-        /// How often each was asked, less how often it was answered: below zero where a result overtook its promise.
+        /// The number of requests minus the number of responses by ID. Negative if a result arrived before its promise.
         var balance: [String: Int] = [:]
         var open = 0
         var isOver = false
@@ -123,7 +138,7 @@ final class OpenQuestions: Sendable {
         let waiter: CheckedContinuation<Void, Never>? = state.withLock { state in
             let before = state.balance[id, default: 0]
             let after = before + step
-            // Results that nobody here was promised: those of an earlier run, say.
+            // Limits results that were never promised here, such as those of an earlier run.
             if after < 0, state.balance.count >= Self.mostEarly { return nil }
             state.balance[id] = after == 0 ? nil : after
             state.open += max(after, 0) - max(before, 0)
@@ -134,7 +149,7 @@ final class OpenQuestions: Sendable {
         waiter?.resume()
     }
 
-    /// Returns once nothing is open, or when the time is over.
+    /// Waits until no request is open, the time is over, or the task is cancelled.
     func settled(within limit: Duration) async {
         let timer = Task {
             try await Task.sleep(for: limit)
@@ -155,7 +170,7 @@ final class OpenQuestions: Sendable {
         timer.cancel()
     }
 
-    /// Nothing more is waited for.
+    /// Ends the current wait and every later one.
     func giveUp() {
         let waiter = state.withLock { state in
             defer { state.waiter = nil }

@@ -1,6 +1,6 @@
 import PetrelKit
 
-/// Who types and where, as `/as`, `/room`, `/dm` and `/thread` set it.
+/// The current user, room and thread, as set with `/as`, `/room`, `/dm` and `/thread`.
 struct TextPlace: Sendable, Equatable {
     var user: String
     var room: String?
@@ -14,37 +14,37 @@ struct TextPlace: Sendable, Equatable {
 
     enum Outcome: Equatable {
         case message
-        /// A line for the person who types.
+        /// A line to show to the user.
         case note(String)
         case quit
     }
 
     static let help = """
-        /as @name       speak as somebody else
-        /room #name     go into a room
-        /dm             speak to the bot in private
-        /thread [name]  speak in a thread, or leave it
-        /quit           end
+        /as @name       send messages as another user
+        /room #name     enter a room
+        /dm             open a direct chat with the bot
+        /thread [name]  enter a thread, or leave it
+        /quit           quit
         """
 
-    /// Takes one line: a slash command changes the place, any other line is a message.
+    /// Processes one line. A slash command changes the place; any other line is a message.
     mutating func take(_ line: String) -> Outcome {
         guard line.hasPrefix("/"), let command = line.split(separator: " ").first else { return .message }
         let argument = line.split(separator: " ").dropFirst().first.map(String.init)
         switch command {
         case "/as":
-            guard let argument, argument.hasPrefix("@"), argument.count > 1 else { return .note("Say who: /as @bob") }
+            guard let argument, argument.hasPrefix("@"), argument.count > 1 else { return .note("Usage: /as @name") }
             user = argument
         case "/room":
             guard let argument, argument.hasPrefix("#"), argument.count > 1 else {
-                return .note("Say where: /room #ops")
+                return .note("Usage: /room #name")
             }
             (room, thread) = (argument, nil)
         case "/dm": (room, thread) = (nil, nil)
         case "/thread": thread = argument
         case "/help": return .note(Self.help)
         case "/quit", "/exit": return .quit
-        default: return .note("I know /as, /room, /dm, /thread, /help and /quit, but not \(command).")
+        default: return .note("Unknown command \(command). Commands: /as, /room, /dm, /thread, /help, /quit.")
         }
         return .note(description)
     }
@@ -55,6 +55,7 @@ struct TextPlace: Sendable, Equatable {
 
     var prompt: String { "\(user) \(room ?? "dm")\(thread.map { "/\($0)" } ?? "")> " }
 
+    /// Returns a message at this place with the next sequential ID.
     mutating func message(_ text: String) -> ChatMessage {
         count += 1
         return ChatMessage(

@@ -1,26 +1,31 @@
 import Foundation
 package import PetrelKit
 
-/// How the text backend reads and writes.
+/// The settings of the text backend.
 package struct TextSettings: Sendable {
+    /// An input and output format.
     package enum Format: String, Sendable, CaseIterable {
-        /// A chat in the terminal; plain lines where standard input is none.
+        /// An interactive chat, or plain lines if standard input is not a terminal.
         case terminal
-        /// JSON lines in both directions.
+        /// JSON lines for input and output.
         case jsonl
     }
 
+    /// The input and output format.
     package var format = Format.terminal
-    /// Who types, until `/as` says otherwise.
+    /// The initial user, starting with `@`. `/as` changes it.
     package var user = "@you"
-    /// The room that is typed in, or nil for a direct chat.
+    /// The initial room, starting with `#`, or nil for a direct chat.
     package var room: String?
-    /// How long results are waited for after the end of the input.
+    /// The time to wait for pending results after the end of the input.
     package var linger = Duration.seconds(10)
-    /// The file that keeps the history of the terminal.
+    /// The path of the terminal's history file, or nil to keep no history.
     package var history: String?
 
+    /// Creates the default settings.
     package init() {}
+
+    /// Reads the settings from a configuration section and reports problems to it.
 
     package init(_ section: SettingsSection) {
         format = section.choice("format", default: .terminal)
