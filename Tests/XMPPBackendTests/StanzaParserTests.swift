@@ -66,7 +66,7 @@ import Testing
 
     @Test(arguments: 1...4) func `a stream in another encoding is none`(piece: Int) {
         let text: [UInt8] = [0x09, 0x00, 0x0A, 0x00]
-        #expect(throws: StanzaParser.Failure(condition: "unsupported-encoding", reason: "it is not UTF-8")) {
+        #expect(throws: StanzaParser.Failure(condition: "unsupported-encoding", reason: "not UTF-8")) {
             var parser = StanzaParser()
             for start in stride(from: 0, to: text.count, by: piece) {
                 _ = try parser.feed(text[start..<min(start + piece, text.count)])

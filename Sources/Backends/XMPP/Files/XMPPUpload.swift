@@ -5,15 +5,16 @@ import NIOHTTP1
 import PetrelKit
 import PetrelSupport
 
-/// Files by HTTP (XEP-0363), where the server has a service for them.
+/// Uploads files with HTTP (XEP-0363) if the server offers an upload service.
 final class XMPPUpload: Sendable {
+    /// An upload service.
     struct Service: Sendable, Equatable {
         var jid: JID
-        /// Bytes; nil where the service names no limit.
+        /// The maximum size of a file, in bytes. Nil if the service announces none.
         var mostBytes: Int?
     }
 
-    /// Where a file is written to, and where it is read.
+    /// The URLs for uploading and for downloading one file.
     struct Slot: Sendable, Equatable {
         var put: URL
         var headers: [(name: String, value: String)]
@@ -26,14 +27,13 @@ final class XMPPUpload: Sendable {
     }
 
     private static let patience = TimeAmount.seconds(60)
-    /// Services of a server that are asked what they are.
+    /// The maximum number of a server's services to query.
     private static let mostServices = 30
 
     private let link: XMPPLink
     private let client: HTTPClient
     private let known = Locked<Service?>(nil)
 
-    /// - Parameter authority: the path of a PEM file with the authorities that are trusted in place of the system's.
     init(_ settings: XMPPSettings, _ link: XMPPLink, on loop: EventLoopExecutor) {
         self.link = link
         var configuration = HTTPClient.Configuration(tlsConfiguration: settings.tls)
@@ -46,10 +46,11 @@ final class XMPPUpload: Sendable {
 
     deinit { client.shutdown { _ in } }
 
-    /// Nil where there is none, as far as it is known.
+    /// The upload service, or nil if none was discovered.
     var service: Service? { known.value }
 
-    /// Asks the server which of its services takes files.
+    /// Queries the server and its services (XEP-0030) for an upload service. Throws an error if the server's services
+    /// cannot be listed.
     func discover(at domain: String) async throws {
         known.withLock { $0 = nil }
         let server = JID(domain: domain)
@@ -61,8 +62,8 @@ final class XMPPUpload: Sendable {
         }
     }
 
-    /// Returns what a service takes, or nil where it takes no files or does not answer. Throws `CancellationError` and
-    /// nothing else.
+    /// Queries one service. Returns nil if it does not accept uploads or does not respond. Throws only
+    /// `CancellationError`.
     private func service(at jid: JID) async throws -> Service? {
         do {
             return Self.service(jid, try await link.ask(jid, "get", XMLElement("query", XMPPNames.info)))
@@ -73,6 +74,7 @@ final class XMPPUpload: Sendable {
         }
     }
 
+    /// Parses a disco#info response. Returns nil if the service does not accept uploads.
     static func service(_ jid: JID, _ info: XMLElement) -> Service? {
         let children = info.child("query", XMPPNames.info)?.children ?? []
         guard children.contains(where: { $0.name == "feature" && $0["var"] == XMPPNames.upload }) else { return nil }
@@ -81,11 +83,11 @@ final class XMPPUpload: Sendable {
         return Service(jid: jid, mostBytes: limit)
     }
 
-    /// Writes a file and returns where it can be read. Throws ``SendFailure``.
+    /// Uploads a file and returns its download URL. Throws ``SendFailure``.
     func send(_ bytes: [UInt8], named name: String) async throws -> URL {
-        guard let service else { throw SendFailure("the server takes no files", .never) }
+        guard let service else { throw SendFailure("the server does not support file upload", .never) }
         if let most = service.mostBytes, bytes.count > most {
-            throw SendFailure("the server takes files of at most \(most) bytes", .never)
+            throw SendFailure("the server accepts files of at most \(most) bytes", .never)
         }
         let slot = try await slot(for: name, bytes.count, at: service)
         var request = HTTPClientRequest(url: slot.put.absoluteString)
@@ -98,11 +100,11 @@ final class XMPPUpload: Sendable {
             status = try await client.execute(request, timeout: Self.patience).status
         } catch {
             try Task.checkCancellation()
-            // Not the error itself: it may name the address, which is its own credential.
-            throw SendFailure("the server for files cannot be reached", .never)
+            // Omits the error: it may contain the URL, which is a credential.
+            throw SendFailure("cannot reach the upload server", .never)
         }
         guard status == .created || status == .ok else {
-            throw SendFailure("the server for files answers with status \(status.code)", .never)
+            throw SendFailure("the upload server returned status \(status.code)", .never)
         }
         return slot.get
     }
@@ -113,22 +115,22 @@ final class XMPPUpload: Sendable {
         do {
             let answer = try await link.ask(service.jid, "get", request)
             guard let slot = Self.slot(answer) else {
-                throw SendFailure("the server gives no address for a file that could be used", .never)
+                throw SendFailure("the upload service returned no usable slot", .never)
             }
             return slot
         } catch let error as StanzaError {
-            throw SendFailure("the server takes no file now: \(error)", .never)
+            throw SendFailure("the upload service rejected the file: \(error)", .never)
         } catch is XMPPLink.Unanswered {
-            throw SendFailure("the server gives no address for a file", .never)
+            throw SendFailure("the upload service did not respond", .never)
         }
     }
 
-    /// Nil where an address is not encrypted, unless it is on this machine.
+    /// Parses a slot. Returns nil if a URL is missing or uses HTTP without TLS, except on loopback.
     static func slot(_ answer: XMLElement) -> Slot? {
         guard let slot = answer.child("slot", XMPPNames.upload), let put = slot.child("put"),
             let target = put["url"].flatMap({ url($0) }), let source = slot.child("get")?["url"].flatMap({ url($0) })
         else { return nil }
-        // Only these, and no others through a line break in one (XEP-0363, section 5).
+        // Permits only these headers, and removes line breaks that would add others (XEP-0363, section 5).
         let headers = put.children.filter { $0.name == "header" }.compactMap { header in
             header["name"].map { (name: $0.filter { !$0.isNewline }, value: header.text.filter { !$0.isNewline }) }
         }.filter { ["authorization", "cookie", "expires"].contains($0.name.lowercased()) }

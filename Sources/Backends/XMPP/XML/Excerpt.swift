@@ -1,5 +1,6 @@
 extension String {
-    /// At most so many scalars of what others wrote, on one line.
+    /// Returns the first scalars of a text from another party as a single line.
+    /// - Parameter most: the maximum number of Unicode scalars.
     func excerpt(_ most: Int = 200) -> String {
         var text = String.UnicodeScalarView()
         for scalar in unicodeScalars.prefix(most) {

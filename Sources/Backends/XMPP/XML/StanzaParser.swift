@@ -1,32 +1,36 @@
 import CExpat
 
-/// Reads a stream (RFC 6120, section 4) piece by piece. What RFC 6120, section 11.1, keeps out of streams ends it:
-/// document types, entities of one's own, comments, processing instructions.
+/// An incremental parser for streams (RFC 6120, section 4). Fails on features that RFC 6120, section 11.1, prohibits:
+/// document types, custom entities, comments and processing instructions.
 ///
-/// A stanza that is too deep, too wide or too large is read past: whoever writes it cannot end a stream with it, again and
-/// again where a server keeps it for the bot. Only what is far larger ends the stream.
+/// A stanza that exceeds a limit is reduced to its name and attributes and does not fail the stream. Otherwise a remote
+/// user could break the connection repeatedly with one message that the server stores for the bot. Only a stanza of
+/// more than `mostBytes` fails the stream.
 struct StanzaParser: ~Copyable {
+    /// A parsed part of a stream.
     enum Item: Sendable, Equatable {
-        /// The beginning of the stream, without what it holds.
+        /// The opening tag of the stream.
         case opened(XMLElement)
         case stanza(XMLElement)
+        /// The closing tag of the stream.
         case closed
     }
 
+    /// The limits for one stanza.
     struct Limits: Sendable {
-        /// Bytes of one stanza.
+        /// The maximum size, in bytes. The content of a larger stanza is dropped.
         var bytes = 1 << 20
-        /// Bytes of one stanza that are not even read past.
+        /// The size, in bytes, beyond which a stanza fails the stream.
         var mostBytes = 2 << 20
-        /// Elements within elements.
+        /// The maximum nesting depth of elements.
         var depth = 64
-        /// Attributes of one element.
+        /// The maximum number of attributes of an element.
         var attributes = 64
 
         init() {}
     }
 
-    /// Why a stream cannot be read on; the name is that of the stream error that tells the other side.
+    /// A fatal error. `condition` is the name of the stream error to send (RFC 6120, section 4.9.3).
     struct Failure: Error, Equatable, CustomStringConvertible {
         var condition: String
         var reason: String
@@ -34,7 +38,7 @@ struct StanzaParser: ~Copyable {
         var description: String { reason }
     }
 
-    /// Nil where there was no memory for it.
+    /// The Expat parser, or nil if it could not be allocated.
     private let parser: XML_Parser?
     private let reader: Reader
     private let limits: Limits
@@ -43,7 +47,7 @@ struct StanzaParser: ~Copyable {
     init(_ limits: Limits = Limits()) {
         self.limits = limits
         reader = Reader(limits)
-        // Between a namespace and a name, which cannot hold a space.
+        // The separator between namespace and name: a space cannot occur in a name.
         parser = XML_ParserCreateNS("UTF-8", 0x20)
         guard let parser else { return }
         reader.parser = parser
@@ -65,16 +69,16 @@ struct StanzaParser: ~Copyable {
 
     deinit { if let parser { XML_ParserFree(parser) } }
 
-    /// What these bytes complete.
+    /// Parses bytes and returns the items that they complete.
     mutating func feed(_ bytes: some Collection<UInt8>) throws(Failure) -> [Item] {
         guard let parser else {
-            throw Failure(condition: "resource-constraint", reason: "there is no memory for an XML parser")
+            throw Failure(condition: "resource-constraint", reason: "cannot allocate an XML parser")
         }
-        // Piece by piece, so that what is too large is known soon.
+        // Feeds Expat in small pieces, so that the size limits take effect early.
         var rest = Array(bytes)[...]
-        // Expat would take UTF-16 by these; streams are UTF-8 (RFC 6120, section 11.6).
+        // Rejects bytes by which Expat detects UTF-16; streams are UTF-8 (RFC 6120, section 11.6).
         if fed < 2, rest.prefix(2 - fed).contains(where: { [0x00, 0xFE, 0xFF].contains($0) }) {
-            throw Failure(condition: "unsupported-encoding", reason: "it is not UTF-8")
+            throw Failure(condition: "unsupported-encoding", reason: "not UTF-8")
         }
         while !rest.isEmpty {
             let piece = rest.prefix(Self.piece)
@@ -88,12 +92,12 @@ struct StanzaParser: ~Copyable {
                 let error = XML_GetErrorCode(parser)
                 throw Failure(
                     condition: "not-well-formed",
-                    reason: XML_ErrorString(error).map { String(cString: $0) } ?? "it is no XML")
+                    reason: XML_ErrorString(error).map { String(cString: $0) } ?? "not well-formed")
             }
             let size = fed - reader.stanzaStart
             if size > limits.bytes { reader.empty() }
             guard size <= limits.mostBytes else {
-                throw Failure(condition: "policy-violation", reason: "a stanza has more than \(limits.mostBytes) bytes")
+                throw Failure(condition: "policy-violation", reason: "a stanza exceeds \(limits.mostBytes) bytes")
             }
         }
         return reader.take()
@@ -102,25 +106,25 @@ struct StanzaParser: ~Copyable {
     private static let piece = 16_384
 }
 
-/// What the parser calls.
+/// The state behind Expat's callbacks.
 private final class Reader {
     private let limits: StanzaParser.Limits
     var parser: XML_Parser?
     var failure: StanzaParser.Failure?
-    /// Where the stanza at hand begins, or the last one ended, in bytes.
+    /// The byte offset at which the current stanza starts, or at which the last one ended.
     private(set) var stanzaStart = 0
     private var items: [StanzaParser.Item] = []
-    /// The elements that are open within the stream.
+    /// The open elements of the current stanza, outermost first.
     private var open: [XMLElement] = []
-    /// Elements that are open in a stanza of which nothing is kept but its name and its attributes; nil in others.
+    /// The number of open child elements in a stanza whose content is dropped; nil in other stanzas.
     private var passing: Int?
     private var isOpened = false
-    /// Text of the innermost of them, which comes in pieces.
+    /// The pending text of the innermost open element, which Expat reports in pieces.
     private var pending = ""
 
     init(_ limits: StanzaParser.Limits) { self.limits = limits }
 
-    /// The one that a parser was given.
+    /// Returns the reader that was registered as user data.
     static func of(_ data: UnsafeMutableRawPointer?) -> Reader? {
         data.map { Unmanaged<Reader>.fromOpaque($0).takeUnretainedValue() }
     }
@@ -130,7 +134,7 @@ private final class Reader {
         return items
     }
 
-    /// Of the stanza at hand nothing is kept but its name and its attributes.
+    /// Drops the content of the current stanza, except its name and attributes.
     func empty() {
         guard passing == nil, let stanza = open.first else { return }
         passing = open.count - 1
@@ -140,7 +144,7 @@ private final class Reader {
         pending = ""
     }
 
-    func refuse(_ what: String) { fail("restricted-xml", "\(what) has no place in a stream") }
+    func refuse(_ what: String) { fail("restricted-xml", "\(what) is not allowed in a stream") }
 
     private func fail(_ condition: String, _ reason: String) {
         guard failure == nil else { return }
@@ -191,7 +195,7 @@ private final class Reader {
     }
 
     func text(_ text: UnsafeBufferPointer<CChar>) {
-        // Between stanzas there is white space that keeps a connection alive.
+        // Whitespace between stanzas is a keep-alive (RFC 6120, section 4.6.1).
         guard failure == nil, !open.isEmpty else {
             stanzaStart = position
             return
@@ -208,7 +212,7 @@ private final class Reader {
 
     private var position: Int { Int(XML_GetCurrentByteIndex(parser)) }
 
-    /// A name as the parser gives it: with its namespace in front.
+    /// Returns an element for a name as reported by Expat: the namespace, a space, and the local name.
     private static func named(_ name: String) -> XMLElement {
         guard let space = name.lastIndex(of: " ") else { return XMLElement(name) }
         return XMLElement(String(name[name.index(after: space)...]), String(name[..<space]))

@@ -1,4 +1,4 @@
-/// One element of a stream: what XMPP needs of XML, and no more.
+/// An XML element with the features that XMPP uses: no comments, processing instructions or entities.
 struct XMLElement: Sendable, Equatable {
     enum Node: Sendable, Equatable {
         case element(XMLElement)
@@ -6,9 +6,10 @@ struct XMLElement: Sendable, Equatable {
     }
 
     var name: String
-    /// The namespace; empty where it is that of the parent when written.
+    /// The namespace. If it is empty, the element inherits the parent's namespace when it is written.
     var namespace: String
-    /// Those with a namespace of their own, such as `xml:lang`, are called by it: `http://www.w3.org/XML/1998/namespace lang`.
+    /// The attributes by name. The name of a prefixed attribute consists of its namespace, a space and the local name:
+    /// `xml:lang` is `http://www.w3.org/XML/1998/namespace lang`.
     var attributes: [String: String]
     var nodes: [Node]
 
@@ -31,11 +32,12 @@ struct XMLElement: Sendable, Equatable {
         nodes.compactMap { if case .element(let element) = $0 { element } else { nil } }
     }
 
-    /// All of its own text.
+    /// The concatenated text nodes, without those of child elements.
     var text: String {
         nodes.compactMap { if case .text(let text) = $0 { text } else { nil } }.joined()
     }
 
+    /// Returns the first child with this name and, unless it is nil, this namespace.
     func child(_ name: String, _ namespace: String? = nil) -> XMLElement? {
         children.first { $0.name == name && (namespace == nil || $0.namespace == namespace) }
     }
@@ -46,8 +48,8 @@ struct XMLElement: Sendable, Equatable {
 }
 
 extension XMLElement {
-    /// As it is written into a stream. What XML cannot hold is left out.
-    /// - Parameter parent: the namespace that counts where it stands.
+    /// Returns the serialized element. Omits characters that XML does not allow.
+    /// - Parameter parent: the default namespace in scope.
     func xml(in parent: String = "") -> String {
         var text = ""
         write(to: &text, in: parent)
@@ -78,12 +80,12 @@ extension XMLElement {
         key.hasPrefix(xml) ? "xml:" + key.dropFirst(xml.count) : key
     }
 
-    /// Of an attribute: a reader makes a space of a line break or a tab.
+    /// Escapes an attribute value. Parsers normalize literal line breaks and tabs to spaces (XML 1.0, section 3.3.3).
     private static func value(_ text: String) -> String {
         escaped(text).replacing("\n", with: "&#xA;").replacing("\t", with: "&#x9;")
     }
 
-    /// For text and for attributes in either kind of quotes.
+    /// Escapes text for character data and for attribute values in single or double quotes.
     static func escaped(_ text: String) -> String {
         var escaped = ""
         escaped.reserveCapacity(text.utf8.count)
@@ -94,7 +96,7 @@ extension XMLElement {
             case "&": escaped += "&amp;"
             case "'": escaped += "&apos;"
             case "\"": escaped += "&quot;"
-            // Else a reader makes it a line feed.
+            // Parsers normalize a literal carriage return to a line feed (XML 1.0, section 2.11).
             case "\r": escaped += "&#xD;"
             default: escaped.unicodeScalars.append(scalar)
             }
@@ -102,7 +104,7 @@ extension XMLElement {
         return escaped
     }
 
-    /// What a document may hold (XML 1.0, section 2.2).
+    /// Returns true if XML 1.0 allows the character (section 2.2).
     static func isLegal(_ scalar: Unicode.Scalar) -> Bool {
         switch scalar.value {
         case 0x9, 0xA, 0xD, 0x20...0xD7FF, 0xE000...0xFFFD, 0x1_0000...0x10_FFFF: true
