@@ -53,7 +53,7 @@ import Testing
             }
             try await ScriptedServer.run(certificate: other.certificate, [first]) { server in
                 let backend = try server.backend()
-                #expect(await Self.failure(of: backend)?.message == "The server sends the bot to 127.0.0.1.")
+                #expect(await Self.failure(of: backend)?.message == "the server redirects the bot to 127.0.0.1")
                 // However it notices that the script has ended.
                 await #expect(throws: (any Error).self) { try await backend.run { _ in } }
             }
@@ -70,7 +70,7 @@ import Testing
         }
         try await ScriptedServer.run(isEncrypted: false, [script]) { server in
             let backend = try server.backend { $0.security = .starttls }
-            #expect(await Self.failure(of: backend)?.message == "The server sends the bot to other.example.")
+            #expect(await Self.failure(of: backend)?.message == "the server redirects the bot to other.example")
         }
     }
 
@@ -103,7 +103,7 @@ import Testing
                 $0.patience = .seconds(1)
             }
             let failure = try #require(await Self.failure(of: backend))
-            #expect(failure.message.contains("does not answer") && !failure.isFinal)
+            #expect(failure.message.contains("does not respond") && !failure.isFinal)
         }
     }
 
@@ -150,7 +150,7 @@ import Testing
         }
         try await ScriptedServer.run([script]) { server in
             let failure = try #require(await Self.failure(of: try server.backend()))
-            #expect(failure.message.contains("cannot be read"), "\(failure)")
+            #expect(failure.message.contains("cannot parse"), "\(failure)")
             #expect(!failure.isFinal)
         }
     }
@@ -189,7 +189,7 @@ import Testing
         }
         try await ScriptedServer.run([script]) { server in
             let failure = await Self.failure(of: try server.backend())
-            #expect(failure?.message.contains("cannot be read") == true)
+            #expect(failure?.message.contains("cannot parse") == true)
         }
     }
 

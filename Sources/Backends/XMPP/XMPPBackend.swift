@@ -4,8 +4,9 @@ import NIOCore
 package import PetrelKit
 package import PetrelSupport
 
-/// Chat over XMPP (RFC 6120, RFC 6121), in rooms (XEP-0045) and one to one.
+/// A backend for XMPP (RFC 6120, RFC 6121) with rooms (XEP-0045) and direct chats.
 package final class XMPPBackend: ChatBackend {
+    /// The name of this instance, which is its section in the configuration.
     package let name: String
 
     private let settings: XMPPSettings
@@ -14,14 +15,18 @@ package final class XMPPBackend: ChatBackend {
     private let link = XMPPLink()
     private let rooms: XMPPRooms
     private let upload: XMPPUpload
-    /// Where the server sends the bot to, for the next connection.
+    /// The server to which the bot was redirected, for the next connection.
     private let otherServer = Locked<ServerAddress?>(nil)
     private let isMeant = Locked<@Sendable (ChatMessage) -> Bool> { _ in true }
     private let storage = Locked<(any Storage)?>(nil)
     private let loop: EventLoopExecutor
     private let heard = Locked(ContinuousClock.now)
 
-    /// - Parameter version: Petrel's, for who asks.
+    /// Creates a backend.
+    /// - Parameters:
+    ///   - name: the name of the section in the configuration.
+    ///   - version: Petrel's version, for responses to version queries (XEP-0092).
+    ///   - loop: the event loop for all connections.
     package init(
         name: String, settings: XMPPSettings, version: String, on loop: EventLoopExecutor = EventLoopExecutor(),
         logger: Logger
@@ -35,12 +40,16 @@ package final class XMPPBackend: ChatBackend {
         upload = XMPPUpload(settings, link, on: loop)
     }
 
+    /// Markdown, Slack's markup, threads, private replies and, once an upload service is discovered, files; at most
+    /// 8,000 characters per message.
     package var traits: BackendTraits {
         BackendTraits(
             markdown: true, mrkdwn: true, threads: true, privateReplies: true, files: upload.service != nil,
             maximumLength: 8_000)
     }
 
+    /// Connects, logs in and delivers messages until the connection ends or the task is cancelled. Throws
+    /// ``BackendFailure``, which is final if the server rejects the login or offers no supported SASL mechanism.
     package func run(deliver: @escaping @Sendable (ChatMessage) async -> Void) async throws {
         let connector = XMPPConnector(
             loop: loop.eventLoop, domain: settings.jid.domain, tls: settings.tls)
@@ -57,7 +66,7 @@ package final class XMPPBackend: ChatBackend {
         try await channel.executeThenClose { inbound, outbound in
             let texts = link.connect()
             heard.withLock { $0 = .now }
-            // Not cancelled with the others: it has the last word.
+            // An unstructured task, so that cancellation does not prevent writing the closing tag.
             let isOver = Signal()
             let writing = Task {
                 defer { isOver.open() }
@@ -82,7 +91,7 @@ package final class XMPPBackend: ChatBackend {
             group.addTask {
                 await isOver.wait()
                 try Task.checkCancellation()
-                throw BackendFailure("The connection broke off.")
+                throw BackendFailure("the connection was lost")
             }
             group.addTask { try await self.watch() }
             group.addTask { try await self.keepAlive() }
@@ -92,13 +101,14 @@ package final class XMPPBackend: ChatBackend {
         }
     }
 
+    /// The time limit for writing the remaining texts.
     private static let farewell = Duration.seconds(1)
 
-    /// Writes what is left. Who stops ends the stream (RFC 6120, section 4.4), so that the server does not keep the bot's
-    /// place, and its nick; a stream that broke off can be taken up again, and is not ended.
+    /// Writes the remaining texts. On shutdown it also closes the stream (RFC 6120, section 4.4), so that the server
+    /// releases the session and the nick. A lost stream is not closed, because it can be resumed.
     private func takeLeave(_ writing: Task<Void, any Error>) async {
         link.end(saying: Task.isCancelled ? acknowledgement + StreamHeader.end : "")
-        // Whoever is cancelled can still wait for a task.
+        // A new task, because this one may be cancelled.
         await Task {
             let timer = Task {
                 try await Task.sleep(for: Self.farewell)
@@ -127,7 +137,8 @@ package final class XMPPBackend: ChatBackend {
         }
     }
 
-    /// Asks the server whether it is still there when it has been silent for long (XEP-0199).
+    /// Pings the server when it has been silent for too long (XEP-0199). Throws ``BackendFailure`` if it does not
+    /// respond.
     private func watch() async throws {
         while true {
             let pause = settings.silence - heard.value.duration(to: .now)
@@ -136,20 +147,20 @@ package final class XMPPBackend: ChatBackend {
                 continue
             }
             guard link.isOpen else {
-                // It is not that far yet.
-                throw BackendFailure("The server does not answer.")
+                // The negotiation is not complete, so a ping cannot be sent.
+                throw BackendFailure("the server does not respond")
             }
             do {
                 _ = try await link.ask(nil, "get", XMLElement("ping", XMPPNames.ping), within: settings.patience)
             } catch is StanzaError {
-                // It does not know pings, and is there.
+                // An error is a response as well: the server does not support pings.
             } catch is XMPPLink.Unanswered {
-                throw BackendFailure("The server does not answer any more.")
+                throw BackendFailure("the server does not respond to a ping")
             }
         }
     }
 
-    /// A connection on which nothing is said for long is forgotten by what stands between.
+    /// Writes a space when the connection is idle: NAT gateways and firewalls drop idle connections.
     private func keepAlive() async throws {
         while true {
             let pause = settings.keepAlive - link.lastWrite.duration(to: .now)
@@ -178,7 +189,7 @@ package final class XMPPBackend: ChatBackend {
         do {
             let outcome = try await negotiation.run(&reader, link.management, bound: link.jid)
             link.open(outcome)
-            logger.info("Logged in as \(outcome.jid)\(outcome.isResumed ? ", where it was before" : "").")
+            logger.info("Logged in as \(outcome.jid)\(outcome.isResumed ? "; the stream was resumed" : "").")
             if !outcome.isResumed {
                 rooms.leaveAll()
                 try link.post(XMLElement("presence"))
@@ -188,11 +199,11 @@ package final class XMPPBackend: ChatBackend {
             defer { looking?.cancel() }
             try await serve(&reader, inbox)
         } catch let failure as StanzaParser.Failure {
-            // The other side is told why (RFC 6120, section 4.9).
+            // Reports the error to the server (RFC 6120, section 4.9).
             try link.write(
                 "<stream:error><\(failure.condition) xmlns='\(XMPPNames.streamErrors)'/></stream:error>"
                     + StreamHeader.end)
-            throw BackendFailure("What the server sends cannot be read: \(failure.reason)")
+            throw BackendFailure("cannot parse data from the server: \(failure.reason)")
         } catch let failure as StreamFailure {
             throw ended(failure)
         }
@@ -202,25 +213,25 @@ package final class XMPPBackend: ChatBackend {
         do {
             try await upload.discover(at: settings.jid.domain)
             guard let service = upload.service else { return }
-            logger.info("Long texts go as files to \(service.jid).")
+            logger.info("Long texts are uploaded as files to \(service.jid).")
         } catch is CancellationError {
-            // The connection is gone; the next one looks again.
+            // The connection was lost; discovery runs again on the next one.
         } catch {
-            logger.info("Whether the server takes files is not known, and long texts come in pieces: \(error)")
+            logger.info("Cannot discover file upload; long texts are sent in several messages: \(error).")
         }
     }
 
-    /// Why the stream ended, and what is done about it.
+    /// Converts a stream error to a failure, with a hint where there is one. Records the target of a redirection.
     private func ended(_ failure: StreamFailure) -> BackendFailure {
         switch failure.condition {
         case "conflict":
             return BackendFailure(
-                "\(failure). Another program uses the same resource: leave it out of jid, or choose another.")
+                "\(failure); another client uses the same resource: remove the resource from jid, or change it")
         case "see-other-host":
             guard let other = failure.otherHost.flatMap({ ServerAddress($0, isDirect: settings.security == .direct) })
             else { break }
             otherServer.withLock { $0 = other }
-            return BackendFailure("The server sends the bot to \(other.host).")
+            return BackendFailure("the server redirects the bot to \(other.host)")
         default: break
         }
         return BackendFailure("\(failure)")
@@ -238,13 +249,13 @@ package final class XMPPBackend: ChatBackend {
         }
     }
 
-    /// What was taken so far; empty where nothing is counted.
+    /// The acknowledgement of all received stanzas (XEP-0198); empty if stream management is not enabled.
     private var acknowledgement: String {
         let (isOn, count) = link.management.withLock { ($0.isOn, $0.received) }
         return isOn ? XMLElement("a", XMPPNames.management, ["h": "\(count)"]).xml(in: XMPPNames.client) : ""
     }
 
-    /// XEP-0198
+    /// Processes an element of stream management (XEP-0198).
     private func manage(_ stanza: XMLElement) throws {
         switch stanza.name {
         case "r":
@@ -256,8 +267,10 @@ package final class XMPPBackend: ChatBackend {
         }
     }
 
+    /// Returns the reply with the text from `extra.xmpp`, if there is one.
     package func shaped(_ reply: Reply) -> Reply { XMPPContent.shaped(reply) }
 
+    /// Sends a reply in one or more messages. Returns the ID of the last one. Throws ``SendFailure``.
     package func send(_ reply: Reply, to address: Address) async throws -> MessageReference? {
         let (target, isRoom) = try target(of: reply, at: address)
         let messages = XMPPContent.messages(
@@ -267,11 +280,12 @@ package final class XMPPBackend: ChatBackend {
         return messages.last?["id"].map { MessageReference(id: $0) }
     }
 
-    /// Returns once it has arrived, as far as that can be known: a room shows what was said in it.
+    /// Sends a message and waits for evidence of its delivery: until the room reflects it, or until an error from the
+    /// recipient would have arrived.
     private func send(_ message: XMLElement, to target: JID, isRoom: Bool) async throws {
         var message = message
         let id = message["id"] ?? ""
-        // Through a room to one of its occupants (XEP-0045, section 7.5).
+        // Marks a private message to an occupant of a room (XEP-0045, section 7.5).
         if !isRoom, target.resource != nil, rooms.isRoom(target) { message.append(XMLElement("x", XMPPNames.mucUser)) }
         let word = link.confirmations.await(id, from: target)
         defer { link.confirmations.forget(id) }
@@ -284,8 +298,8 @@ package final class XMPPBackend: ChatBackend {
         if let problem = try await shown(word, in: target) { throw problem.failure(of: target, isRoom: true) }
     }
 
-    /// Nil once a room has shown a message; why it came back where it did. While the connection is silent or away, it is
-    /// on its way: only another stream forgets it.
+    /// Waits until a room reflects a message. Returns nil if it did, or the error with which the message was returned.
+    /// While the connection is silent or interrupted, the message is in flight; only a new stream loses it.
     private func shown(_ word: Confirmations.Word, in room: JID) async throws -> StanzaError? {
         let stream = link.stream
         while !Task.isCancelled {
@@ -293,51 +307,54 @@ package final class XMPPBackend: ChatBackend {
             let isHeard = heard.value.duration(to: .now) < settings.patience
             if link.stream != stream || isHeard && link.isOpen(for: settings.patience) { break }
         }
-        throw SendFailure("the room \(room) does not show what was said in it", .later(after: nil))
+        throw SendFailure("the room \(room) did not reflect the message", .later(after: nil))
     }
 
-    /// Nil where nobody has this nick.
+    /// Returns the visit of the occupant with this nick, or nil if there is none.
     func visit(of nick: String, in room: JID) -> Int? { rooms.room(room)?.occupant(nick)?.visit }
 
-    /// Returns the address of one person: an account, or the nick that an occupant has during a visit. Where the room
-    /// hides accounts, the next one may have the same nick.
+    /// Returns the address for a private message: an account, or an occupant's current nick. Throws ``SendFailure`` if
+    /// the occupant's visit has ended or is unknown, because the nick may belong to another person now.
     private func person(_ jid: JID, during visit: Int?) throws -> JID {
         guard jid.resource != nil, let room = rooms.room(jid) else { return jid }
         guard let visit else {
             throw SendFailure(
-                "it is for \(jid) alone, and nobody knows who has that nick by now: let the room show accounts", .never)
+                "the private message to \(jid) was not sent, because the nick may belong to another person now: "
+                    + "let the room show accounts", .never)
         }
         guard let nick = room.nick(during: visit) else {
-            throw SendFailure("it is for \(jid), who has left the room", .never)
+            throw SendFailure("the private message was not sent, because \(jid) has left the room", .never)
         }
         return jid.with(nick)
     }
 
     private func target(of reply: Reply, at address: Address) throws -> (JID, isRoom: Bool) {
         guard let jid = JID(address.place.id) else {
-            throw SendFailure("\(address.place.id) is no address of XMPP", .never)
+            throw SendFailure("\(address.place.id) is not a valid JID", .never)
         }
         guard case .room = address.place else { return (try person(jid, during: XMPPOccupantID.visit(jid)), false) }
         if reply.isPrivate || reply.isConfidential {
             guard let message = address.inReplyTo.flatMap({ XMPPMessageID($0) }) else {
-                throw SendFailure("it is for one person, and nobody knows for whom", .never)
+                throw SendFailure("the recipient of the private message is unknown", .never)
             }
             return (try person(message.sender, during: message.visit), false)
         }
         switch rooms.room(jid)?.standing {
-        case nil: throw SendFailure("\(jid) is not among the rooms of the configuration", .never)
+        case nil: throw SendFailure("the room \(jid) is not in the configuration", .never)
         case .barred(let reason)?: throw SendFailure("the room \(jid) \(reason)", .never)
         case .inside?: return (jid, true)
-        case .outside?, .joining?: throw SendFailure("the bot is not in \(jid) at the moment", .later(after: nil))
+        case .outside?, .joining?: throw SendFailure("the bot is currently not in \(jid)", .later(after: nil))
         }
     }
 }
 
 extension XMPPBackend: FileSending {
+    /// Uploads the text of a reply as a file (XEP-0363) and sends its URL. Returns the ID of the message. Throws
+    /// ``SendFailure``, also for private and confidential replies.
     package func send(file name: String, _ reply: Reply, to address: Address) async throws -> MessageReference? {
-        // Whoever has the address of a file can read it.
+        // The URL grants access to everyone who knows it.
         guard !reply.isConfidential, !reply.isPrivate else {
-            throw SendFailure("it is for one person, and must not be kept in a file", .never)
+            throw SendFailure("private and confidential replies are not uploaded as files", .never)
         }
         let (target, isRoom) = try target(of: reply, at: address)
         let url = try await upload.send(Array(reply.text.utf8), named: name)
@@ -349,22 +366,24 @@ extension XMPPBackend: FileSending {
 }
 
 extension XMPPBackend: Selecting {
+    /// Sets the function that returns true for messages to the bot.
     package func select(_ isMeant: @escaping @Sendable (ChatMessage) -> Bool) { self.isMeant.withLock { $0 = isMeant } }
 }
 
 extension XMPPBackend: StatusReporting {
-    /// Only what people should know of.
+    /// Returns one line for each room with a problem.
     package func status() -> [StatusLine] {
         rooms.troubles.map { StatusLine("backend \(name)", isHealthy: false, $0) }
     }
 }
 
 extension XMPPBackend: RecordKeeping {
+    /// Sets the storage for the IDs of processed messages.
     package func keep(in storage: any Storage) { self.storage.withLock { $0 = storage } }
 }
 
 extension XMPPBackend: PlaceNaming {
-    /// A room of the configuration, else a person, if it is an address with a local part (RFC 7622).
+    /// Claims JIDs with a local part (RFC 7622): as a room if the configuration lists it, otherwise as a direct chat.
     package func claim(_ name: String) -> PlaceClaim {
         guard let jid = JID(name), jid.local != nil else { return .foreign }
         let isRoom = jid.resource == nil && settings.rooms.contains { $0.jid == jid }

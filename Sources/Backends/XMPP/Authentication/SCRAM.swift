@@ -2,22 +2,22 @@ import Crypto
 import CryptoExtras
 import Foundation
 
-/// The client's side of SCRAM (RFC 5802, RFC 7677): the password is proved, not told, and the server has to prove that
-/// it knows it, too.
+/// The client side of SCRAM (RFC 5802, RFC 7677). Client and server prove to each other that they know the password
+/// without sending it.
 struct SCRAM: Sendable {
     enum Hash: String, Sendable, CaseIterable {
         case sha256 = "SCRAM-SHA-256"
         case sha1 = "SCRAM-SHA-1"
     }
 
-    /// What the server says is not what SCRAM expects.
+    /// An invalid message from the server, or an error that it reports.
     struct Failure: Error, Equatable, CustomStringConvertible {
         var description: String
 
         init(_ description: String) { self.description = description }
     }
 
-    /// RFC 5802 asks for at least so many; more than the other would cost whoever connects too much time.
+    /// The permitted iteration counts: the minimum of RFC 5802, section 5.1, and a limit on the CPU time for a login.
     private static let iterations = 4_096...1_000_000
 
     private let hash: Hash
@@ -26,7 +26,7 @@ struct SCRAM: Sendable {
     private let nonce: String
     private var signature: [UInt8]?
 
-    /// - Parameter nonce: printable, without commas; another one for every login.
+    /// - Parameter nonce: printable ASCII without commas; unique for every login.
     init(_ hash: Hash, user: String, password: String, nonce: String) {
         self.hash = hash
         self.nonce = nonce
@@ -34,27 +34,29 @@ struct SCRAM: Sendable {
         firstBare = "n=\(Self.escaped(Self.prepared(user))),r=\(nonce)"
     }
 
+    /// Returns a random nonce of 192 bits, in Base64.
     static func nonce() -> String {
         Data((0..<24).map { _ in UInt8.random(in: 0...255) }).base64EncodedString()
     }
 
-    /// A client that could bind to the channel would say so; this one cannot.
+    /// The GS2 header (RFC 5802, section 7) of a client that does not support channel binding.
     private static let header = "n,,"
 
+    /// The client's first message.
     var first: String { Self.header + firstBare }
 
-    /// What answers the server's challenge.
+    /// Returns the client's final message, the response to the server's challenge.
     mutating func final(to challenge: String) throws(Failure) -> String {
         let fields = Self.fields(challenge)
-        guard fields["m"] == nil else { throw Failure("the server asks for an extension of SCRAM") }
+        guard fields["m"] == nil else { throw Failure("the server requires an unknown SCRAM extension") }
         guard let whole = fields["r"], whole.hasPrefix(nonce), whole.utf8.count > nonce.utf8.count else {
-            throw Failure("the server's nonce does not begin with ours")
+            throw Failure("the server's nonce does not start with the client's nonce")
         }
         guard let salt = fields["s"].flatMap({ Data(base64Encoded: $0) }), !salt.isEmpty else {
-            throw Failure("the server sends no salt")
+            throw Failure("the server sent no valid salt")
         }
         guard let count = fields["i"].flatMap({ Int($0) }), Self.iterations.contains(count) else {
-            throw Failure("the server asks for \(fields["i"] ?? "no") iterations, and not for \(Self.iterations)")
+            throw Failure("the server requires \(fields["i"] ?? "no") iterations; permitted are \(Self.iterations)")
         }
         let salted = try salted(salt, count)
         let withoutProof = "c=\(Data(Self.header.utf8).base64EncodedString()),r=\(whole)"
@@ -66,13 +68,13 @@ struct SCRAM: Sendable {
         return "\(withoutProof),p=\(Data(proof).base64EncodedString())"
     }
 
-    /// Whether the server knows the password, too.
+    /// Verifies the server's final message. Throws ``Failure`` if the server did not prove that it knows the password.
     func verify(_ answer: String) throws(Failure) {
         let fields = Self.fields(answer)
-        if let error = fields["e"] { throw Failure("the server says \(error)") }
+        if let error = fields["e"] { throw Failure("the server reported \(error)") }
         guard let signature, let theirs = fields["v"].flatMap({ Data(base64Encoded: $0) }),
             Self.isSame(Array(theirs), signature)
-        else { throw Failure("the server does not prove that it knows the password") }
+        else { throw Failure("the server did not prove that it knows the password") }
     }
 
     private static func fields(_ text: String) -> [Unicode.Scalar: String] {
@@ -88,7 +90,7 @@ struct SCRAM: Sendable {
         name.unicodeScalars.map { $0 == "=" ? "=3D" : $0 == "," ? "=2C" : String($0) }.joined()
     }
 
-    /// SASLprep (RFC 4013) as far as it makes different ways to type the same equal.
+    /// Applies the mappings and the normalization of SASLprep (RFC 4013), without its checks for prohibited characters.
     private static func prepared(_ text: String) -> String {
         var scalars = String.UnicodeScalarView()
         for scalar in text.unicodeScalars where scalar.properties.generalCategory != .format {
@@ -97,6 +99,7 @@ struct SCRAM: Sendable {
         return String(scalars).precomposedStringWithCompatibilityMapping
     }
 
+    /// Compares in constant time.
     private static func isSame(_ one: [UInt8], _ other: [UInt8]) -> Bool {
         guard one.count == other.count else { return false }
         return zip(one, other).reduce(UInt8(0)) { $0 | ($1.0 ^ $1.1) } == 0
@@ -117,7 +120,7 @@ struct SCRAM: Sendable {
                 }
             return key.withUnsafeBytes { Array($0) }
         } catch {
-            throw Failure("the password cannot be hashed: \(error)")
+            throw Failure("cannot derive a key from the password: \(error)")
         }
     }
 

@@ -1,10 +1,10 @@
 import PetrelKit
 import PetrelSupport
 
-/// What became of messages after our server took them: a room shows each to all who are in it, and to who sent it as well
-/// (XEP-0045, section 7.4); what cannot be handed on comes back as an error (RFC 6121, section 8).
+/// Tracks the delivery of messages that the bot's server accepted. A room reflects each message to all occupants,
+/// including the sender (XEP-0045, section 7.4). Undeliverable messages are returned as errors (RFC 6121, section 8).
 final class Confirmations: Sendable {
-    /// Nil where it was shown, else why it came back.
+    /// The outcome of one message: nil if it was delivered, otherwise the error with which it was returned.
     typealias Word = Promised<StanzaError?>
 
     private struct Awaited {
@@ -14,7 +14,8 @@ final class Confirmations: Sendable {
 
     private let awaited = Locked<[String: Awaited]>([:])
 
-    /// - Parameter id: names the message, and nobody can guess it.
+    /// Registers a message and returns its future outcome.
+    /// - Parameter id: the message's ID, which must be unguessable.
     func await(_ id: String, from target: JID) -> Word {
         let new = Awaited(target: target)
         awaited.withLock { $0[id] = new }
@@ -23,7 +24,7 @@ final class Confirmations: Sendable {
 
     func forget(_ id: String) { awaited.withLock { $0[id] = nil } }
 
-    /// A stanza that came back. False where nobody waits for it.
+    /// Records the outcome of a message. Returns false if no such message to this address is registered.
     func settle(_ id: String?, from: JID, _ problem: StanzaError?) -> Bool {
         guard let id, let awaited = awaited.withLock({ $0[id] }), awaited.target.bare == from.bare else { return false }
         awaited.word.settle(problem)

@@ -3,15 +3,15 @@ import NIOCore
 import PetrelKit
 import PetrelSupport
 
-/// From an encrypted connection to a stream on which one can talk: authentication, then the old stream taken up again
-/// (XEP-0198) or a resource bound.
+/// Negotiates a stream on an encrypted connection: authenticates, then resumes the previous stream (XEP-0198) or binds
+/// a resource.
 struct Negotiation: Sendable {
     struct Outcome: Sendable {
-        /// With the resource that the server gave.
+        /// The full JID, with the resource that the server assigned.
         var jid: JID
-        /// The stream from before goes on.
+        /// True if the previous stream was resumed.
         var isResumed: Bool
-        /// The largest stanza that the server takes (XEP-0478); nil where it does not say.
+        /// The maximum size of a stanza, in bytes (XEP-0478). Nil if the server announces none.
         var mostBytes: Int?
     }
 
@@ -21,8 +21,11 @@ struct Negotiation: Sendable {
     let password: Secret
     let allowsPlain: Bool
     let write: Write
-    /// Takes what others said before there was an answer; it is not counted.
+    /// Processes stanzas that arrive before stream management is enabled, which XEP-0198 does not count.
     let early: @Sendable (XMLElement) async -> Void
+
+    /// Runs the negotiation. Throws ``BackendFailure``, or ``StreamFailure`` if the server reports a stream error.
+    /// - Parameter bound: the full JID of the previous stream; nil if there was none.
 
     func run(_ reader: inout StanzaReader, _ management: Locked<StreamManagement>, bound: JID?) async throws -> Outcome
     {
@@ -47,7 +50,7 @@ struct Negotiation: Sendable {
         try await write(StreamHeader.text(to: jid.domain, from: jid))
         let features = try await reader.stanza()
         guard features.name == "features", features.namespace == XMPPNames.streams else {
-            throw BackendFailure("The server does not say what it can do, but <\(features.name)>.")
+            throw BackendFailure("expected stream features from the server, but received <\(features.name)>")
         }
         return features
     }
@@ -70,9 +73,9 @@ struct Negotiation: Sendable {
         let offered = (features.child("mechanisms", XMPPNames.sasl)?.children ?? []).map(\.text)
         for hash in SCRAM.Hash.allCases where offered.contains(hash.rawValue) { return .scram(hash) }
         if offered.contains("PLAIN"), allowsPlain { return .plain }
-        let hint = offered.contains("PLAIN") ? " With allow_plain the password would be sent as it is, within TLS." : ""
+        let hint = offered.contains("PLAIN") ? "; allow_plain permits sending the password in plain text over TLS" : ""
         throw BackendFailure(
-            "The server offers no way to log in that is known here (\(offered.joined(separator: ", "))).\(hint)",
+            "the server offers no supported SASL mechanism (\(offered.joined(separator: ", ")))\(hint)",
             isFinal: !offered.isEmpty)
     }
 
@@ -88,14 +91,14 @@ struct Negotiation: Sendable {
         var scram = SCRAM(hash, user: user, password: password.reveal(), nonce: SCRAM.nonce())
         try await send(auth(mechanism, scram.first))
         let challenge = try await answer(&reader)
-        guard challenge.name == "challenge" else { throw BackendFailure("The server lets in without a password.") }
+        guard challenge.name == "challenge" else { throw BackendFailure("the server skipped the SCRAM challenge") }
         do {
             try await send(
                 XMLElement(
                     "response", XMPPNames.sasl, text: Self.encoded(try scram.final(to: Self.text(of: challenge)))))
             let success = try await answer(&reader)
             if success.name == "challenge" {
-                // The server's proof comes before its word.
+                // The server sent its signature in a challenge before <success/>.
                 try scram.verify(Self.text(of: success))
                 try await send(XMLElement("response", XMPPNames.sasl))
                 _ = try await answer(&reader)
@@ -103,7 +106,7 @@ struct Negotiation: Sendable {
                 try scram.verify(Self.text(of: success))
             }
         } catch let failure as SCRAM.Failure {
-            throw BackendFailure("The login failed: \(failure).")
+            throw BackendFailure("login failed: \(failure)")
         }
     }
 
@@ -113,7 +116,7 @@ struct Negotiation: Sendable {
         return auth
     }
 
-    /// A challenge, or that it worked.
+    /// Returns the next `<challenge/>` or `<success/>`. Throws ``BackendFailure`` if the server rejects the login.
     private func answer(_ reader: inout StanzaReader) async throws -> XMLElement {
         let answer = try await reader.stanza()
         if answer.namespace == XMPPNames.sasl, ["challenge", "success"].contains(answer.name) { return answer }
@@ -121,7 +124,7 @@ struct Negotiation: Sendable {
         let condition = reasons.first { $0.name != "text" }?.name ?? answer.name
         let text = reasons.first { $0.name == "text" }.map { ": \($0.text)" } ?? ""
         throw BackendFailure(
-            "The server refuses the login of \(jid.bare): \(condition)\(text).",
+            "the server rejected the login of \(jid.bare): \(condition)\(text)",
             isFinal: condition != "temporary-auth-failure")
     }
 
@@ -131,9 +134,9 @@ struct Negotiation: Sendable {
         String(decoding: Data(base64Encoded: element.text) ?? Data(), as: UTF8.self)
     }
 
-    // MARK: The stream
+    // MARK: Resumption and binding
 
-    /// False where it cannot be taken up again.
+    /// Resumes the previous stream and resends unacknowledged stanzas. Returns false if the stream cannot be resumed.
     private func resume(_ reader: inout StanzaReader, _ management: Locked<StreamManagement>) async throws -> Bool {
         let (resumption, count) = management.withLock { ($0.resumption, $0.received) }
         guard let resumption else { return false }
@@ -141,7 +144,7 @@ struct Negotiation: Sendable {
         let answer = try await reader.stanza()
         let theirs = answer["h"].flatMap { UInt32($0) }
         guard answer.name == "resumed", answer.namespace == XMPPNames.management else {
-            // A server may still know what it had of ours.
+            // A failed resumption may still report the number of handled stanzas (XEP-0198, section 5).
             if let theirs { management.withLock { $0.acknowledge(theirs) } }
             return false
         }
@@ -158,7 +161,7 @@ struct Negotiation: Sendable {
         let resource = jid.resource.map { [XMLElement("resource", text: $0)] } ?? []
         let bound = try await ask(&reader, XMLElement("bind", XMPPNames.bind, [:], resource))
         guard let jid = bound.child("bind", XMPPNames.bind)?.child("jid").flatMap({ JID($0.text) }) else {
-            throw BackendFailure("The server gives no address.")
+            throw BackendFailure("the server returned no JID for the bound resource")
         }
         if let session = features.child("session", XMPPNames.session), !session.has("optional") {
             _ = try await ask(&reader, XMLElement("session", XMPPNames.session))
@@ -170,8 +173,8 @@ struct Negotiation: Sendable {
         try await send(XMLElement("iq", "", ["type": "set", "id": request.name], [request]))
         let answer = try await reader.stanza()
         guard answer.name == "iq", answer["type"] == "result", answer["id"] == request.name else {
-            let problem = StanzaError(answer).map { "\($0)" } ?? "it sends <\(answer.name)>"
-            throw BackendFailure("The server refuses <\(request.name)>: \(problem).")
+            let problem = StanzaError(answer).map { "\($0)" } ?? "received <\(answer.name)>"
+            throw BackendFailure("the server rejected <\(request.name)>: \(problem)")
         }
         return answer
     }
@@ -179,7 +182,7 @@ struct Negotiation: Sendable {
     private func enable(_ reader: inout StanzaReader, _ management: Locked<StreamManagement>) async throws {
         try await send(XMLElement("enable", XMPPNames.management, ["resume": "true"]))
         var answer = try await reader.stanza()
-        // Others may write to the bot as soon as it has its address.
+        // Messages may arrive as soon as the resource is bound.
         while answer.namespace != XMPPNames.management {
             await early(answer)
             answer = try await reader.stanza()

@@ -2,11 +2,11 @@ import CResolver
 import Foundation
 import NIOPosix
 
-/// Where a server can be reached.
+/// The address of a server.
 struct ServerAddress: Sendable, Hashable {
     var host: String
     var port: Int
-    /// TLS from the first byte (XEP-0368); else it is begun by STARTTLS.
+    /// True for direct TLS (XEP-0368), false for STARTTLS.
     var isDirect: Bool
 
     init(host: String, port: Int, isDirect: Bool) {
@@ -15,7 +15,8 @@ struct ServerAddress: Sendable, Hashable {
         self.isDirect = isDirect
     }
 
-    /// `host`, `host:port` or `[address]:port`, as servers name another one; nil for what is none.
+    /// Parses `host`, `host:port` or `[address]:port`, the forms of `<see-other-host/>` (RFC 6120, section 4.9.3.19).
+    /// Returns nil if the text is not valid.
     init?(_ text: String, isDirect: Bool) {
         let standard = isDirect ? 5_223 : 5_222
         guard let url = URLComponents(string: "xmpp://\(text)"), let host = url.host, !host.isEmpty, url.path.isEmpty
@@ -27,7 +28,7 @@ struct ServerAddress: Sendable, Hashable {
     }
 }
 
-/// Finds the servers of a domain (RFC 6120, section 3.2; XEP-0368).
+/// Finds the servers of a domain with DNS SRV records (RFC 6120, section 3.2; XEP-0368).
 struct ServiceLookup: Sendable {
     struct Failure: Error, CustomStringConvertible {
         var description: String
@@ -39,15 +40,17 @@ struct ServiceLookup: Sendable {
         var address: ServerAddress
     }
 
+    /// The maximum number of records per lookup.
     private static let most = 32
 
-    /// Of a name server on loopback; 0 for the system's.
+    /// The port of a name server on loopback, or 0 for the system's resolver.
     var port: UInt16 = 0
 
-    /// In the order in which they are to be tried.
+    /// Returns the addresses in the order in which to try them. Falls back to port 5222 of the domain if there are no
+    /// records. Throws ``Failure`` if the domain states that it has no XMPP server.
     func addresses(of domain: String) async throws -> [ServerAddress] {
         let port = port
-        // The system's resolver waits on the thread that asks.
+        // The system's resolver blocks its thread.
         let found = try await NIOThreadPool.singleton.runIfActive {
             (
                 Self.services("_xmpps-client._tcp.\(domain)", isDirect: true, port),
@@ -55,18 +58,20 @@ struct ServiceLookup: Sendable {
             )
         }
         let (direct, plain) = (found.0 ?? [], found.1 ?? [])
-        // One that is called "." says that there is none (RFC 2782).
+        // The target "." means that the service is not available (RFC 2782).
         let services = (direct + plain).filter { $0.address.host != "" }
         guard !services.isEmpty else {
-            guard plain.isEmpty else { throw Failure(description: "\(domain) says that it has no XMPP server") }
-            // Nobody answered, or nobody has said where it is.
+            guard plain.isEmpty else {
+                throw Failure(description: "the SRV record of \(domain) states that it has no XMPP server")
+            }
+            // The lookup failed, or the domain has no SRV records (RFC 6120, section 3.2.2).
             return [ServerAddress(host: domain, port: 5_222, isDirect: false)]
         }
         var random = SystemRandomNumberGenerator()
         return Self.ordered(services, using: &random).map(\.address)
     }
 
-    /// Nil where nobody answered.
+    /// Returns the SRV records of a name, or nil if the lookup failed.
     private static func services(_ name: String, isDirect: Bool, _ port: UInt16) -> [Service]? {
         let empty = petrel_service()
         return withUnsafeTemporaryAllocation(of: petrel_service.self, capacity: most) { found in
@@ -85,7 +90,7 @@ struct ServiceLookup: Sendable {
         }
     }
 
-    /// The lower priority first; among equals at random, by their weights (RFC 2782).
+    /// Orders services by ascending priority, and randomly by weight within a priority (RFC 2782).
     static func ordered(_ services: [Service], using random: inout some RandomNumberGenerator) -> [Service] {
         var ordered: [Service] = []
         for priority in Set(services.map(\.priority)).sorted() {

@@ -1,14 +1,14 @@
 import PetrelKit
 
-/// Why a stanza came back (RFC 6120, section 8.3).
+/// A stanza error (RFC 6120, section 8.3).
 struct StanzaError: Error, Sendable, Equatable, CustomStringConvertible {
-    /// RFC 6120, section 8.3.2: `wait` where trying again may help.
+    /// The error type (RFC 6120, section 8.3.2). `wait` means that a retry may succeed.
     var type: String?
-    /// RFC 6120, section 8.3.3.
+    /// The defined condition (RFC 6120, section 8.3.3).
     var condition: String
     var text: String?
 
-    /// Nil for any stanza but an error.
+    /// Reads the error of a stanza. Returns nil unless the stanza's type is `error`.
     init?(_ stanza: XMLElement) {
         guard stanza["type"] == "error" else { return nil }
         let error = stanza.child("error")
@@ -18,24 +18,24 @@ struct StanzaError: Error, Sendable, Equatable, CustomStringConvertible {
         text = children.first { $0.name == "text" }.map { $0.text.excerpt() }
     }
 
-    /// From a room: the bot is not in it, or there is no such room any more.
+    /// True if the error comes from a room and means that the bot is not an occupant or that the room does not exist.
     var isOutside: Bool { ["not-acceptable", "item-not-found"].contains(condition) }
 
     var description: String { "\(condition)\(text.map { " (\($0))" } ?? "")" }
 
-    /// What is to be done about a message of ours that came back.
+    /// Returns the failure of a message of the bot that was returned with this error.
     func failure(of target: JID, isRoom: Bool) -> SendFailure {
         switch condition {
-        // It will be again.
+        // The bot joins the room again.
         case _ where isRoom && isOutside:
-            SendFailure("the bot is not in \(target) at the moment", .later(after: nil))
+            SendFailure("the bot is currently not in \(target)", .later(after: nil))
         case "forbidden" where isRoom:
-            SendFailure("the bot may not speak in \(target), which is moderated: it needs a voice there", .never)
-        // By far the most frequent: too much at once.
+            SendFailure("the room \(target) is moderated and the bot has no voice; grant it voice", .never)
+        // Rate limits and unreachable servers are temporary, whatever the error type.
         case "policy-violation", "resource-constraint", "remote-server-timeout", "remote-server-not-found":
-            SendFailure("\(target) does not take it now: \(self)", .later(after: nil))
+            SendFailure("\(target) temporarily rejected the message: \(self)", .later(after: nil))
         default:
-            SendFailure("\(target) does not take it: \(self)", type == "wait" ? .later(after: nil) : .never)
+            SendFailure("\(target) rejected the message: \(self)", type == "wait" ? .later(after: nil) : .never)
         }
     }
 }

@@ -1,9 +1,10 @@
 import NIOCore
 import PetrelKit
 
-/// The beginning of a stream (RFC 6120, section 4.7).
+/// The opening and closing tags of a stream (RFC 6120, section 4.7).
 enum StreamHeader {
-    /// - Parameter sender: only where it is encrypted (RFC 6120, section 4.7.1).
+    /// Returns the opening tag.
+    /// - Parameter sender: the bot's JID; nil unless the connection is encrypted (RFC 6120, section 4.7.1).
     static func text(to domain: String, from sender: JID? = nil) -> String {
         let from = sender.map { " from='\(XMLElement.escaped($0.bare.description))'" } ?? ""
         return "<?xml version='1.0'?><stream:stream to='\(XMLElement.escaped(domain))'\(from) version='1.0' "
@@ -13,15 +14,15 @@ enum StreamHeader {
     static let end = "</stream:stream>"
 }
 
-/// What the server says when it ends a stream (RFC 6120, section 4.9).
+/// A stream error (RFC 6120, section 4.9).
 struct StreamFailure: Error, Equatable, CustomStringConvertible {
-    /// RFC 6120, section 4.9.3.
+    /// The defined condition (RFC 6120, section 4.9.3).
     var condition: String
     var text: String?
-    /// Another server that is to be used (RFC 6120, section 4.9.3.19), as `host` or `host:port`.
+    /// The server to which the bot is redirected (RFC 6120, section 4.9.3.19), as `host` or `host:port`.
     var otherHost: String?
 
-    /// Nil for any other stanza.
+    /// Reads a stream error. Returns nil for any other element.
     init?(_ stanza: XMLElement) {
         guard stanza.name == "error", stanza.namespace == XMPPNames.streams else { return nil }
         let children = stanza.children.filter { $0.namespace == XMPPNames.streamErrors }
@@ -30,29 +31,29 @@ struct StreamFailure: Error, Equatable, CustomStringConvertible {
         otherHost = children.first { $0.name == "see-other-host" }?.text
     }
 
-    var description: String { "the server ended the stream: \(condition)\(text.map { " (\($0))" } ?? "")" }
+    var description: String { "the server closed the stream: \(condition)\(text.map { " (\($0))" } ?? "")" }
 }
 
-/// Reads stanza by stanza from a connection.
+/// Reads stanzas from a connection.
 struct StanzaReader: ~Copyable {
     private var chunks: NIOAsyncChannelInboundStream<ByteBuffer>.AsyncIterator
     private var parser = StanzaParser()
     private var items: ArraySlice<StanzaParser.Item> = []
     private let heard: @Sendable () -> Void
 
-    /// - Parameter heard: called whenever something came.
+    /// - Parameter heard: called for every chunk that is received.
     init(_ inbound: NIOAsyncChannelInboundStream<ByteBuffer>, heard: @escaping @Sendable () -> Void = {}) {
         chunks = inbound.makeAsyncIterator()
         self.heard = heard
     }
 
-    /// Another stream begins on the same connection.
+    /// Prepares for a new stream on the same connection.
     mutating func restart() {
         parser = StanzaParser()
         items = []
     }
 
-    /// Nil at the end. Throws ``StanzaParser/Failure`` for what has no place in a stream.
+    /// Returns the next item, or nil at the end of the connection. Throws ``StanzaParser/Failure`` for invalid XML.
     mutating func next() async throws -> StanzaParser.Item? {
         while items.isEmpty {
             guard let chunk = try await chunks.next(isolation: #isolation) else { return nil }
@@ -62,7 +63,8 @@ struct StanzaReader: ~Copyable {
         return items.popFirst()
     }
 
-    /// The next stanza. Throws ``StreamFailure`` where the server ends the stream.
+    /// Returns the next stanza. Throws ``StreamFailure`` for a stream error, and ``BackendFailure`` if the stream or
+    /// the connection is closed.
     mutating func stanza() async throws -> XMLElement {
         while let item = try await next() {
             switch item {
@@ -70,9 +72,9 @@ struct StanzaReader: ~Copyable {
             case .stanza(let stanza):
                 if let failure = StreamFailure(stanza) { throw failure }
                 return stanza
-            case .closed: throw BackendFailure("The server closed the stream.")
+            case .closed: throw BackendFailure("the server closed the stream")
             }
         }
-        throw BackendFailure("The server ended the connection.")
+        throw BackendFailure("the server closed the connection")
     }
 }

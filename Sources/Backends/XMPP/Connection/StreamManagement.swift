@@ -1,26 +1,27 @@
 import DequeModule
 
-/// The counts of XEP-0198: what the server has of ours, and we of its.
+/// The state of stream management (XEP-0198): the counters of both directions and the unacknowledged stanzas.
 struct StreamManagement: Sendable {
-    /// One stanza that the server has not acknowledged.
+    /// A stanza that the server has not acknowledged.
     struct Outgoing: Sendable {
         var stanza: XMLElement
         var fate: Fate
     }
 
-    /// Whether the server has a stanza: whoever sent it waits for that.
+    /// A promise for the sender of a stanza: true once the server acknowledges it, false if its delivery is unknown.
     typealias Fate = Promised<Bool>
 
-    /// Names the stream where it can be resumed.
+    /// The ID for resuming the stream, or nil if it cannot be resumed.
     var resumption: String?
+    /// True while stream management is enabled.
     private(set) var isOn = false
-    /// Stanzas of the server's that were taken.
+    /// The number of stanzas received from the server, modulo 2^32.
     private(set) var received: UInt32 = 0
-    /// The count of the last one that the server has acknowledged.
+    /// The number of stanzas that the server has acknowledged, modulo 2^32.
     private var acknowledged: UInt32 = 0
     private(set) var unacknowledged: Deque<Outgoing> = []
 
-    /// A new stream with counts of its own.
+    /// Enables stream management on a new stream and resets the counters.
     mutating func begin(resumption: String?) {
         isOn = true
         self.resumption = resumption
@@ -28,34 +29,34 @@ struct StreamManagement: Sendable {
         acknowledged = 0
     }
 
+    /// Counts a received stanza.
     mutating func take() { if isOn { received &+= 1 } }
 
-    /// It was written.
+    /// Records that a stanza was written. Without stream management it counts as delivered at once.
     mutating func send(_ stanza: XMLElement, _ fate: Fate) {
-        // Else nobody will tell.
         guard isOn else { return fate.settle(true) }
         unacknowledged.append(Outgoing(stanza: stanza, fate: fate))
     }
 
-    /// What has to be sent again on a stream that goes on, but for what was given up meanwhile, and what is for somebody
-    /// in a room: another one may have their nick by now.
+    /// Returns the stanzas to resend on a resumed stream. Drops those that the sender gave up, and private messages to
+    /// occupants of rooms, whose nick may belong to another person now.
     mutating func resend() -> [XMLElement] {
         for outgoing in unacknowledged where outgoing.stanza.has("x", XMPPNames.mucUser) { outgoing.fate.settle(false) }
         unacknowledged.removeAll { $0.fate.value != nil }
         return unacknowledged.map(\.stanza)
     }
 
-    /// The server has this many of ours.
+    /// Processes an acknowledgement. Ignores a count that exceeds the number of stanzas sent.
+    /// - Parameter count: the server's `h` value, which wraps at 2^32.
     mutating func acknowledge(_ count: UInt32) {
-        // Counts begin anew at 2^32. What the server cannot have is not believed.
         let news = count &- acknowledged
         guard news <= UInt32(clamping: unacknowledged.count) else { return }
         for _ in 0..<news { unacknowledged.popFirst()?.fate.settle(true) }
         acknowledged = count
     }
 
-    /// The stream is over and cannot be resumed: nobody knows of these whether they arrived. The next one counts nothing
-    /// until it begins to.
+    /// Disables stream management when the stream cannot be resumed. Returns the unacknowledged stanzas, whose delivery
+    /// is unknown.
     mutating func giveUp() -> [Outgoing] {
         defer { unacknowledged = [] }
         isOn = false

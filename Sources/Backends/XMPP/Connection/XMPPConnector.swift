@@ -6,21 +6,23 @@ import PetrelKit
 
 typealias XMPPChannel = NIOAsyncChannel<ByteBuffer, ByteBuffer>
 
-/// Connects to a server, and begins TLS before anything is said that matters.
+/// Opens connections with TLS, either directly or with STARTTLS.
 struct XMPPConnector: Sendable {
-    /// Why there is no connection.
+    /// An error that prevents a connection.
     struct Failure: Error, CustomStringConvertible {
         var description: String
     }
 
+    /// The time limit for each address, including the TLS handshake.
     private static let patience = TimeAmount.seconds(15)
 
     let loop: any EventLoop
-    /// The one whose certificate the server has to show (RFC 6120, section 13.7.1.2), whatever its host is called.
+    /// The domain that the certificate must match (RFC 6120, section 13.7.1.2), regardless of the server's host name.
     let domain: String
     let tls: TLSConfiguration
 
-    /// The first that can be had.
+    /// Connects to the first address that is reachable. Throws ``Failure`` if there is none, and ``StreamFailure`` if a
+    /// server redirects the bot.
     func open(_ addresses: [ServerAddress]) async throws -> XMPPChannel {
         var problems: [String] = []
         for address in addresses {
@@ -34,23 +36,23 @@ struct XMPPConnector: Sendable {
                 problems.append("\(address.host):\(address.port): \(reason(error))")
             }
         }
-        throw Failure(description: "no server of \(domain) can be had (\(problems.joined(separator: "; ")))")
+        throw Failure(description: "cannot connect to any server of \(domain) (\(problems.joined(separator: "; ")))")
     }
 
-    /// In words, where people can do something about it.
+    /// Returns an error message, with a hint for certificate problems.
     private func reason(_ error: any Error) -> String {
         switch error {
         case let error as NIOSSLExtraError where error == .failedToValidateHostname:
-            "its certificate is not that of \(domain)"
+            "the certificate does not match \(domain)"
         case NIOSSLError.handshakeFailed(let cause) where "\(cause)".contains("CERTIFICATE_VERIFY_FAILED"):
-            "no authority that is trusted vouches for its certificate; ca_cert names another one"
+            "the certificate is not signed by a trusted authority; ca_cert sets another one"
         default: "\(error)"
         }
     }
 
     private func open(_ address: ServerAddress) async throws -> XMPPChannel {
         var configuration = tls
-        // Of direct TLS (XEP-0368).
+        // XEP-0368 requires this ALPN protocol for direct TLS.
         if address.isDirect { configuration.applicationProtocols = ["xmpp-client"] }
         let context = try NIOSSLContext(configuration: configuration)
         let opened = loop.makePromise(of: XMPPChannel.self)
@@ -71,8 +73,8 @@ struct XMPPConnector: Sendable {
             }
             .connect(host: address.host, port: address.port)
         connecting.whenFailure { opened.fail($0) }
-        // A promise is kept once: what comes later changes nothing.
-        let timer = loop.scheduleTask(in: patience) { opened.fail(Failure(description: "no answer in time")) }
+        // Only the first completion of a promise has an effect.
+        let timer = loop.scheduleTask(in: patience) { opened.fail(Failure(description: "timed out")) }
         opened.futureResult.whenComplete { result in
             timer.cancel()
             if case .failure = result { connecting.whenSuccess { $0.close(promise: nil) } }
@@ -85,7 +87,7 @@ struct XMPPConnector: Sendable {
     }
 }
 
-/// Hands the channel over once TLS is there.
+/// Completes the promise with the channel after the TLS handshake.
 private final class SecuredHandler: ChannelInboundHandler, RemovableChannelHandler {
     typealias InboundIn = ByteBuffer
 
@@ -111,12 +113,13 @@ private final class SecuredHandler: ChannelInboundHandler, RemovableChannelHandl
     }
 
     func channelInactive(context: ChannelHandlerContext) {
-        opened.fail(XMPPConnector.Failure(description: "the server ended the connection before it was encrypted"))
+        opened.fail(
+            XMPPConnector.Failure(description: "the server closed the connection before TLS was established"))
         context.fireChannelInactive()
     }
 }
 
-/// STARTTLS (RFC 6120, section 5): nothing else is said or taken without TLS.
+/// Negotiates STARTTLS (RFC 6120, section 5). Sends and accepts nothing else without TLS.
 private final class StartTLSHandler: ChannelInboundHandler, RemovableChannelHandler {
     typealias InboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
@@ -142,9 +145,10 @@ private final class StartTLSHandler: ChannelInboundHandler, RemovableChannelHand
         do {
             var items = try parser.feed(unwrapInboundIn(data).readableBytesView)[...]
             while let item = items.popFirst() {
-                // What follows the word that TLS begins is not protected by it, whoever sent it.
+                // Data after <proceed/> and before the handshake is unauthenticated and may be injected.
                 if try take(item, context), !items.isEmpty {
-                    throw XMPPConnector.Failure(description: "something was sent between STARTTLS and TLS")
+                    throw XMPPConnector.Failure(
+                        description: "the server sent data between STARTTLS and the TLS handshake")
                 }
             }
         } catch {
@@ -152,15 +156,16 @@ private final class StartTLSHandler: ChannelInboundHandler, RemovableChannelHand
         }
     }
 
-    /// Whether TLS begins now.
+    /// Processes an item. Returns true if the TLS handshake begins.
     private func take(_ item: StanzaParser.Item, _ context: ChannelHandlerContext) throws -> Bool {
         switch item {
         case .opened: return false
-        case .closed: throw XMPPConnector.Failure(description: "the server ended the stream before it was encrypted")
+        case .closed:
+            throw XMPPConnector.Failure(description: "the server closed the stream before TLS was established")
         case .stanza(let stanza) where stanza.name == "features":
             guard stanza.has("starttls", XMPPNames.tls) else {
                 throw XMPPConnector.Failure(
-                    description: "the server offers no TLS, and without it no password is sent")
+                    description: "the server offers no TLS, which is required before the password is sent")
             }
             isAsked = true
             write(XMLElement("starttls", XMPPNames.tls).xml(in: XMPPNames.client), context)
@@ -169,7 +174,7 @@ private final class StartTLSHandler: ChannelInboundHandler, RemovableChannelHand
             try begin(context)
             return true
         case .stanza(let stanza):
-            throw StreamFailure(stanza) ?? XMPPConnector.Failure(description: "the server refuses STARTTLS")
+            throw StreamFailure(stanza) ?? XMPPConnector.Failure(description: "the server rejected STARTTLS")
         }
     }
 
@@ -188,7 +193,7 @@ private final class StartTLSHandler: ChannelInboundHandler, RemovableChannelHand
     func errorCaught(context: ChannelHandlerContext, error: any Error) { fail(error, context) }
 
     func channelInactive(context: ChannelHandlerContext) {
-        fail(XMPPConnector.Failure(description: "the server ended the connection before it was encrypted"), context)
+        fail(XMPPConnector.Failure(description: "the server closed the connection before TLS was established"), context)
         context.fireChannelInactive()
     }
 

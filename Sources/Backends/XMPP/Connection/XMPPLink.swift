@@ -3,20 +3,19 @@ import NIOCore
 import PetrelKit
 import PetrelSupport
 
-/// The way out, while there is a stream: stanzas in their order, questions and their answers. It outlives connections,
-/// so that a stream that is resumed goes on where it was.
+/// Sends stanzas and matches requests with responses. It outlives connections, so that a stream can be resumed.
 final class XMPPLink: Sendable {
-    /// There is no stream at the moment.
+    /// An error: no stream is open.
     struct NotConnected: Error {}
 
-    /// Why a stanza is not on its way.
-    enum NotHanded: Error {
+    /// An error that prevents sending a stanza.
+    enum PostError: Error {
         case notConnected
-        /// The server would end the stream.
+        /// The stanza exceeds the server's limit; the server would close the stream.
         case tooLarge(bytes: Int)
     }
 
-    /// A question got no answer in time. One that was refused is a ``StanzaError``.
+    /// An error: a request got no response in time. An error response is a ``StanzaError``.
     struct Unanswered: Error {}
 
     private struct Question {
@@ -26,58 +25,61 @@ final class XMPPLink: Sendable {
 
     private struct State {
         var outgoing: AsyncStream<String>.Continuation?
-        /// Bytes that wait to be written.
+        /// The number of bytes that are queued for writing.
         var waiting = 0
         var lastWrite = ContinuousClock.now
         var questions: [String: Question] = [:]
         var count = 0
-        /// With the resource that the server gave.
+        /// The full JID, with the resource that the server assigned.
         var jid: JID?
-        /// Somebody else than the negotiation may speak.
+        /// True once the negotiation is complete.
         var isOpen = false
         var opened = ContinuousClock.now
-        /// What was sent while the connection was away comes now.
+        /// True if the current stream was resumed.
         var isResumed = false
-        /// Streams that were begun, and not taken up again.
+        /// The number of streams that were opened, not counting resumptions.
         var streams = 0
         var mostBytes = XMPPLink.usualBytes
     }
 
-    /// More bytes than this wait only while the server reads slowly: what is said then waits in the store.
+    /// The maximum number of queued bytes. Further messages stay in the outbox until the server reads on.
     private static let most = 4 << 20
+    /// The maximum number of open requests.
     private static let mostQuestions = 1_000
-    /// ejabberd's limit; prosody takes four times as much.
+    /// The maximum size of a stanza, in bytes, that common servers accept: ejabberd's default; prosody's is 262,144.
     static let usualBytes = 65_536
-    /// So long a stream that broke off may be taken up again before what was on its way is sent anew.
+    /// The time to wait for an acknowledgement, including a resumption, before a message is retried.
     private static let patience = Duration.seconds(120)
 
     let management = Locked(StreamManagement())
     let confirmations = Confirmations()
     private let state = Locked(State())
 
+    /// The full JID of the current stream, or nil before the first one.
     var jid: JID? { state.value.jid }
 
+    /// True if stanzas can be sent.
     var isOpen: Bool { state.value.isOpen }
 
-    /// The stream went on where it was.
+    /// True if the current stream was resumed.
     var isResumed: Bool { state.value.isResumed }
 
-    /// Another one for every stream that was not taken up again.
+    /// The number of the current stream, which a resumption does not change.
     var stream: Int { state.value.streams }
 
-    /// The largest stanza that the server takes.
+    /// The maximum size of a stanza, in bytes.
     var mostBytes: Int { state.value.mostBytes }
 
-    /// Whether the stream can be used for so long already.
+    /// Returns true if the stream has been open for at least this time.
     func isOpen(for duration: Duration) -> Bool {
         state.withLock { $0.isOpen && $0.opened.duration(to: .now) >= duration }
     }
 
-    /// When something was written the last time.
+    /// The time of the last write.
     var lastWrite: ContinuousClock.Instant { state.value.lastWrite }
 
-    /// A connection is there.
-    /// - Returns: what is to be written to it, in its order.
+    /// Starts a new connection.
+    /// - Returns: The texts to write to it, in order.
     func connect() -> AsyncStream<String> {
         let (texts, outgoing) = AsyncStream.makeStream(of: String.self)
         state.withLock { state in
@@ -87,7 +89,7 @@ final class XMPPLink: Sendable {
         return texts
     }
 
-    /// The stream can be used.
+    /// Opens the stream after a successful negotiation.
     func open(_ outcome: Negotiation.Outcome) {
         state.withLock { state in
             state.jid = outcome.jid
@@ -99,7 +101,7 @@ final class XMPPLink: Sendable {
         }
     }
 
-    /// Nothing more follows.
+    /// Closes the stream for sending after a final text.
     func end(saying last: String) {
         state.withLock { state in
             state.isOpen = false
@@ -109,7 +111,7 @@ final class XMPPLink: Sendable {
         }
     }
 
-    /// The connection is gone. What was asked stays unanswered.
+    /// Closes the connection and fails all open requests with ``Unanswered``.
     func disconnect() {
         let (outgoing, questions) = state.withLock { state in
             defer {
@@ -122,7 +124,7 @@ final class XMPPLink: Sendable {
         outgoing?.finish()
         for question in questions { question.resume(throwing: Unanswered()) }
         management.withLock { management in
-            // Without a name to take it up by, nobody knows what arrived.
+            // The stream cannot be resumed, so the delivery of unacknowledged stanzas is unknown.
             guard management.resumption == nil else { return }
             for lost in management.giveUp() { lost.fate.settle(false) }
         }
@@ -130,7 +132,7 @@ final class XMPPLink: Sendable {
 
     func written(_ bytes: Int) { state.withLock { $0.waiting -= bytes } }
 
-    /// Outside of what is counted: headers, and the words of stream management.
+    /// Writes text that stream management does not count, such as stream headers and acknowledgements.
     func write(_ text: String) throws(NotConnected) {
         let isWritten = state.withLock { state in
             guard let outgoing = state.outgoing else { return false }
@@ -142,16 +144,16 @@ final class XMPPLink: Sendable {
         guard isWritten else { throw NotConnected() }
     }
 
-    /// A stanza that nobody waits for.
-    func post(_ stanza: XMLElement) throws(NotHanded) { _ = try hand(stanza) }
+    /// Sends a stanza without waiting for an acknowledgement.
+    func post(_ stanza: XMLElement) throws(PostError) { _ = try enqueue(stanza) }
 
-    private func hand(_ stanza: XMLElement) throws(NotHanded) -> StreamManagement.Fate {
+    private func enqueue(_ stanza: XMLElement) throws(PostError) -> StreamManagement.Fate {
         let fate = StreamManagement.Fate()
         let xml = stanza.xml(in: XMPPNames.client)
         guard xml.utf8.count <= mostBytes else { throw .tooLarge(bytes: xml.utf8.count) }
         let isHanded = management.withLock { management in
             guard state.withLock({ $0.isOpen && $0.waiting < Self.most }) else { return false }
-            // It asks at once what the server has: who sent it waits for that.
+            // Requests an acknowledgement at once, because the sender waits for it.
             let text = management.isOn ? xml + Self.question : xml
             guard (try? write(text)) != nil else { return false }
             management.send(stanza, fate)
@@ -163,29 +165,33 @@ final class XMPPLink: Sendable {
 
     private static let question = XMLElement("r", XMPPNames.management).xml(in: XMPPNames.client)
 
-    /// Returns once the server has it, as far as it tells. Throws ``SendFailure``.
+    /// Sends a stanza and waits until the server acknowledges it. Returns at once if the server does not support stream
+    /// management. Throws ``SendFailure``.
     func send(_ stanza: XMLElement) async throws {
         do {
-            let fate = try hand(stanza)
+            let fate = try enqueue(stanza)
             switch await fate.wait(atMost: Self.patience) {
             case true?: return
             case false?:
-                throw SendFailure("the connection broke off, and nobody knows whether it arrived", .later(after: nil))
+                throw SendFailure(
+                    "the connection was lost, and it is unknown whether the message was delivered", .later(after: nil))
             case nil:
-                // It is sent anew as another one.
+                // Excludes the stanza from resending; the outbox sends the message again as a new one.
                 fate.settle(false)
-                throw SendFailure("the server does not acknowledge it", .later(after: nil))
+                throw SendFailure("the server did not acknowledge the message", .later(after: nil))
             }
-        } catch NotHanded.notConnected {
-            throw SendFailure("there is no connection", .later(after: nil))
-        } catch NotHanded.tooLarge(let bytes) {
-            throw SendFailure("it has \(bytes) bytes, and the server takes at most \(mostBytes)", .never)
+        } catch PostError.notConnected {
+            throw SendFailure("not connected", .later(after: nil))
+        } catch PostError.tooLarge(let bytes) {
+            throw SendFailure("the message has \(bytes) bytes; the server accepts at most \(mostBytes)", .never)
         }
     }
 
-    /// Asks something (RFC 6120, section 8.2.3) and returns the answer. Throws ``StanzaError``, ``Unanswered``
+    /// Sends a request (RFC 6120, section 8.2.3) and returns the response. Throws ``StanzaError``, ``Unanswered``
     /// or `CancellationError`.
-    /// - Parameter asked: nil for our own server.
+    /// - Parameters:
+    ///   - asked: the recipient; nil for the bot's own server.
+    ///   - type: `get` or `set`.
     func ask(
         _ asked: JID?, _ type: String, _ content: XMLElement, within patience: Duration = .seconds(20)
     ) async throws -> XMLElement {
@@ -208,10 +214,10 @@ final class XMPPLink: Sendable {
         }
     }
 
-    /// Keeps a question until it is settled. Returns why it cannot be asked, if so.
+    /// Registers a request. Returns an error if it cannot be sent.
     private func take(_ question: Question, as id: String) -> (any Error)? {
         state.withLock { state -> (any Error)? in
-            // The handler of a task that was cancelled before has run, and found nothing.
+            // If the task was cancelled before, its cancellation handler has already run without effect.
             if Task.isCancelled { return CancellationError() }
             guard state.isOpen, state.questions.count < Self.mostQuestions else { return Unanswered() }
             state.questions[id] = question
@@ -219,10 +225,10 @@ final class XMPPLink: Sendable {
         }
     }
 
-    /// Returns once what may come back of a message to somebody has come: what goes between two keeps its order (RFC 6120,
-    /// section 10.1), so that a question which follows it is answered later.
+    /// Waits until an error for a preceding message to this address would have arrived. Stanzas between two entities
+    /// keep their order (RFC 6120, section 10.1), so the response to a request arrives after such an error.
     func follow(_ target: JID, within patience: Duration) async {
-        // Whatever the answer is, and if there is none: it says nothing of the message.
+        // The response itself, or its absence, says nothing about the message.
         _ = try? await ask(target.bare, "get", XMLElement("query", XMPPNames.info), within: patience)
     }
 
@@ -230,7 +236,7 @@ final class XMPPLink: Sendable {
         state.withLock { $0.questions.removeValue(forKey: id) }?.answer.resume(with: result)
     }
 
-    /// An answer, from whoever was asked.
+    /// Resolves the request to which a stanza responds. Ignores responses from other senders.
     func answer(_ stanza: XMLElement) {
         guard let id = stanza["id"] else { return }
         let question = state.withLock { state -> Question? in
@@ -245,7 +251,8 @@ final class XMPPLink: Sendable {
         question.answer.resume(returning: stanza)
     }
 
-    /// Our own server may answer without a name, or by ours.
+    /// Returns true if a response comes from the recipient of the request. The bot's own server may omit `from`, or set
+    /// it to the bot's JID.
     private static func isAnswer(_ from: String?, to asked: JID?, _ own: JID?) -> Bool {
         let from = from.flatMap { JID($0) }
         if let asked { return from == asked }

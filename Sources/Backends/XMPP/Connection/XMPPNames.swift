@@ -1,4 +1,4 @@
-/// The namespaces of what is spoken here.
+/// The XML namespaces of the supported protocols.
 enum XMPPNames {
     /// Message Styling (XEP-0393).
     static let styling = "urn:xmpp:styling:0"
@@ -29,7 +29,7 @@ enum XMPPNames {
     static let data = "jabber:x:data"
     /// XEP-0203
     static let delay = "urn:xmpp:delay"
-    /// XEP-0091, which came before it
+    /// XEP-0091, superseded by XEP-0203
     static let oldDelay = "jabber:x:delay"
     /// XEP-0308
     static let correction = "urn:xmpp:message-correct:0"
