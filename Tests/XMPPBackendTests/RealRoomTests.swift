@@ -69,14 +69,14 @@ import Testing
             let wrong = server.backend(
                 settings,
                 logger: Logger(label: "test") { _ in
-                    CollectingLogHandler { if $0.contains("wants a password") { isKeptOut.open() } }
+                    CollectingLogHandler { if $0.contains("requires a password") { isKeptOut.open() } }
                 })
             try await TestHost.unhurried(wrong).run([Say()]) {
                 await isKeptOut.wait()
                 // Who is kept out can still be talked to alone.
                 try alice.say("!say here", to: "petrel@localhost")
                 _ = try await alice.heard("here")
-                #expect(wrong.status().map(\.detail) == ["ops@conference.localhost wants a password"])
+                #expect(wrong.status().map(\.detail) == ["ops@conference.localhost requires a password"])
             }
             settings.rooms[0].password = Secret("tulip")
             let right = server.backend(settings)

@@ -1,57 +1,58 @@
 import PetrelKit
 import PetrelSupport
 
-/// One room (XEP-0045) as its presences tell of it: pure, so that it can be tried without a server.
+/// The state of one room (XEP-0045), derived from its presences. Performs no I/O.
 struct XMPPRoom: Sendable {
+    /// An occupant of the room.
     struct Occupant: Sendable, Equatable {
-        /// The bare address, where the room shows it and its service can know it.
+        /// The bare real JID, or nil if the room hides it or its service cannot vouch for it.
         var jid: JID?
-        /// Another one whenever somebody comes in; a new nick meanwhile changes nothing.
+        /// A number that identifies one visit. It changes when an occupant enters, but not with the nick.
         var visit = 0
     }
 
-    /// Where it stands.
+    /// The bot's state in the room.
     enum Standing: Sendable, Equatable {
         case outside
         case joining
         case inside
-        /// It is not tried again by itself.
+        /// The bot cannot join and does not retry.
         case barred(reason: String)
     }
 
-    /// What is to be done about a presence.
+    /// The action that a presence requires.
     enum Action: Sendable, Equatable {
         case nothing
-        /// It is in.
+        /// The bot has joined the room.
         case joined
-        /// The room is new, and waits for its owner's word (section 10.1.2).
+        /// Unlock the room, which the bot has created (section 10.1.2).
         case unlock
-        /// Join now, under the nick that counts by now.
+        /// Join at once with the current nick.
         case join
-        /// Join after a pause: it was thrown out, or the room was shut down.
+        /// Join after a pause: the bot was kicked, or the room was shut down.
         case joinLater(reason: String)
-        /// Ask for the configured nick, which has become free.
+        /// Request the configured nick, which is available again.
         case reclaim
-        /// Tell whoever runs the bot.
+        /// Report an error to the operator.
         case tell(String)
     }
 
     let jid: JID
     let password: Secret?
-    /// The service of the room tells the truth about accounts of every domain.
+    /// True if the room's service may vouch for accounts of every domain.
     private let isTrusted: Bool
     private let wantedNick: String
     private(set) var nick: String
     private(set) var standing = Standing.outside
-    /// By nicks, as bytes: two that only look the same are not one.
+    /// The occupants by the bytes of their nicks: `String` would treat canonically equivalent nicks as equal.
     private var occupants: [[UInt8]: Occupant] = [:]
-    /// Numbers that no earlier process gave: what waits in the store is for a visit of then.
+    /// The last visit. Starts at random, because the outbox may hold replies for visits of an earlier process.
     private var visits = Int.random(in: 0..<1 << 52)
-    /// It has not answered the last time that the bot wanted to come in.
+    /// True if the room did not respond to the last attempt to join.
     private(set) var isUnanswering = false
     private var conflicts = 0
 
-    /// A room has no more that are remembered.
+    /// The maximum number of occupants to track.
     private static let mostOccupants = 10_000
     private static let mostConflicts = 5
 
@@ -65,25 +66,25 @@ struct XMPPRoom: Sendable {
 
     func occupant(_ nick: String) -> Occupant? { occupants[Array(nick.utf8)] }
 
-    /// Returns the nick that an occupant has by now, or nil where the visit is over.
+    /// Returns the current nick of an occupant, or nil if the visit has ended.
     func nick(during visit: Int) -> String? {
         occupants.first { $0.value.visit == visit }.map { String(decoding: $0.key, as: UTF8.self) }
     }
 
     func isOwn(_ nick: String) -> Bool { Self.isSame(nick, self.nick) }
 
-    /// What the bot is called in the room: its nick, and the configured one while somebody else has that.
+    /// The names by which the bot is addressed: its nick, and the configured nick if that is in use.
     var names: [String] { isOwn(wantedNick) ? [nick] : [nick, wantedNick] }
 
     private static func isSame(_ one: String, _ other: String) -> Bool { one.utf8.elementsEqual(other.utf8) }
 
-    /// What asks for the configured nick (section 7.6), or nil where the bot has it, or somebody else still does.
+    /// Returns a presence that requests the configured nick (section 7.6), or nil if the bot has it or it is in use.
     func reclaim() -> XMLElement? {
         guard standing == .inside, conflicts > 0, !isOwn(wantedNick), occupant(wantedNick) == nil else { return nil }
         return XMLElement("presence", "", ["to": jid.with(wantedNick).description])
     }
 
-    /// What asks to be let in, without the past; nil where it is in, was asked already, or is kept out.
+    /// Returns a presence that joins the room without its history, or nil unless the bot is outside.
     mutating func join() -> XMLElement? {
         guard standing == .outside else { return nil }
         standing = .joining
@@ -93,7 +94,7 @@ struct XMPPRoom: Sendable {
         return XMLElement("presence", "", ["to": jid.with(nick).description], [muc])
     }
 
-    /// The connection is gone.
+    /// Resets the state when the connection is lost.
     mutating func leave() {
         if case .barred = standing { return }
         standing = .outside
@@ -102,14 +103,14 @@ struct XMPPRoom: Sendable {
         occupants = [:]
     }
 
-    /// It is not in, whatever was believed. Whether that is news.
+    /// Records that the bot is not in the room. Returns true if it was believed to be.
     mutating func isPutOut() -> Bool {
         guard standing == .inside else { return false }
         standing = .outside
         return true
     }
 
-    /// Nobody has answered a join. Whether it still waits for that.
+    /// Records that the room did not respond to a join. Returns false if the join is no longer pending.
     mutating func isUnanswered() -> Bool {
         guard standing == .joining else { return false }
         standing = .outside
@@ -117,6 +118,8 @@ struct XMPPRoom: Sendable {
         return true
     }
 
+    /// Processes a presence from the room.
+    /// - Parameter occupant: the sender's nick, or nil for the room itself.
     mutating func take(_ presence: XMLElement, from occupant: String?) -> Action {
         switch presence["type"] {
         case "error": return refused(presence, occupant)
@@ -138,9 +141,9 @@ struct XMPPRoom: Sendable {
         let item = presence.child("x", XMPPNames.mucUser)?.child("item")
         note(occupant, showing: item?["jid"].flatMap { JID($0) }?.bare)
         let statuses = Self.statuses(presence)
-        // A service that says no 110 reflects our nick.
+        // A service that does not send 110 reflects the bot's nick.
         guard statuses.contains("110") || isOwn(occupant) else { return .nothing }
-        // The room may have given another one.
+        // The room may have assigned another nick (210).
         nick = occupant
         if isOwn(wantedNick) { conflicts = 0 }
         let isNew = standing != .inside
@@ -150,7 +153,7 @@ struct XMPPRoom: Sendable {
         return isNew ? .joined : .nothing
     }
 
-    /// Remembers who has a nick. An occupant who is known already stays the same.
+    /// Adds or updates an occupant. A known occupant keeps the visit.
     private mutating func note(_ nick: String, showing account: JID?) {
         let key = Array(nick.utf8)
         guard occupants.count < Self.mostOccupants || occupants[key] != nil else { return }
@@ -159,8 +162,8 @@ struct XMPPRoom: Sendable {
         occupants[key] = Occupant(jid: account.flatMap { vouches(for: $0) ? $0 : nil }, visit: visit)
     }
 
-    /// Whether the room's service can know who has an account: any service knows those of its own domain, and could
-    /// claim every other.
+    /// Returns true if the room's service is an authority for an account. Any service is one for accounts of its own
+    /// domain; it could make false claims about others.
     private func vouches(for account: JID) -> Bool { isTrusted || jid.isService(of: account.domain) }
 
     private mutating func left(_ presence: XMLElement, _ occupant: String?) -> Action {
@@ -182,15 +185,15 @@ struct XMPPRoom: Sendable {
         let reason = user?.child("item")?.child("reason")?.text ?? ""
         let why = reason.isEmpty ? "" : " (\(reason.excerpt()))"
         if let destroyed = user?.child("destroy") {
-            let other = destroyed["jid"].map { "; \($0.excerpt()) is said to be in its place" } ?? ""
+            let other = destroyed["jid"].map { "; the alternate room is \($0.excerpt())" } ?? ""
             return bar("was destroyed\(other)")
         }
         if statuses.contains("301") { return bar("has banned the bot\(why)") }
         if statuses.contains("321") || statuses.contains("322") {
-            return bar("is for members only, and the bot is none")
+            return bar("is members-only, and the bot is not a member")
         }
         return .joinLater(
-            reason: statuses.contains("307") ? "the bot was kicked out\(why)" : "the bot was put out\(why)")
+            reason: statuses.contains("307") ? "the bot was kicked\(why)" : "the bot was removed\(why)")
     }
 
     private mutating func refused(_ presence: XMLElement, _ occupant: String?) -> Action {
@@ -204,18 +207,18 @@ struct XMPPRoom: Sendable {
             nick += "_"
             return .join
         case "not-authorized":
-            return bar(password == nil ? "wants a password" : "does not take the password")
+            return bar(password == nil ? "requires a password" : "rejected the password")
         case "forbidden": return bar("has banned the bot")
-        case "registration-required": return bar("is for members only, and the bot is none")
-        case "not-allowed": return bar("may not be made by the bot, and is not there")
-        case "item-not-found": return .joinLater(reason: "its owner has not opened it yet")
-        case "jid-malformed", "not-acceptable": return bar("does not take the nick \(nick)")
+        case "registration-required": return bar("is members-only, and the bot is not a member")
+        case "not-allowed": return bar("does not exist, and the bot may not create it")
+        case "item-not-found": return .joinLater(reason: "the owner has not unlocked the room yet")
+        case "jid-malformed", "not-acceptable": return bar("rejected the nick \(nick)")
         default: return .joinLater(reason: "\(error)")
         }
     }
 
     private mutating func bar(_ reason: String) -> Action {
         standing = .barred(reason: reason)
-        return .tell("The room \(jid) \(reason). The bot is not in it; it tries again when it is restarted.")
+        return .tell("The room \(jid) \(reason). The bot is not in the room and tries again after a restart.")
     }
 }

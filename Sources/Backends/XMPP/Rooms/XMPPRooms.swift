@@ -2,11 +2,11 @@ import Logging
 import PetrelKit
 import PetrelSupport
 
-/// The rooms that the bot is in, or should be: joins them, and joins again.
+/// Joins the configured rooms, rejoins them when the bot is removed, and tracks their state.
 final class XMPPRooms: Sendable {
     private struct State {
         var rooms: [JID: XMPPRoom]
-        /// Joins that wait, so that they end with the connection.
+        /// The scheduled joins, which are cancelled when the connection is lost.
         var waiting: [JID: Task<Void, Never>] = [:]
     }
 
@@ -33,31 +33,33 @@ final class XMPPRooms: Sendable {
         state = Locked(State(rooms: Dictionary(rooms) { first, _ in first }))
     }
 
+    /// Returns true if the JID is that of a configured room or of one of its occupants.
     func isRoom(_ jid: JID) -> Bool { state.withLock { $0.rooms[jid.bare] != nil } }
 
+    /// Returns the configured room with this JID, or nil. Ignores the resource.
     func room(_ jid: JID) -> XMPPRoom? { state.withLock { $0.rooms[jid.bare] } }
 
-    /// What is not as it should be, one line for each.
+    /// The problems of all rooms, one line per room, sorted.
     var troubles: [String] {
         state.withLock { state in
             state.rooms.values.compactMap { room in
                 switch room.standing {
                 case .inside: nil
-                case .joining: room.isUnanswering ? "\(room.jid) does not answer" : nil
-                case .outside: "not in \(room.jid) at the moment"
+                case .joining: room.isUnanswering ? "\(room.jid) does not respond" : nil
+                case .outside: "currently not in \(room.jid)"
                 case .barred(let reason): "\(room.jid) \(reason)"
                 }
             }
         }.sorted()
     }
 
-    /// Those that the bot is not in.
+    /// Joins all rooms that the bot is not in.
     func joinAll() {
         let jids = state.withLock { Array($0.rooms.keys) }
         for jid in jids.sorted(by: { $0.description < $1.description }) { join(jid) }
     }
 
-    /// The stream is gone, and with it the bot's place in its rooms.
+    /// Resets all rooms when a stream ends without a resumption, which ends the bot's presence in them.
     func leaveAll() {
         let waiting = state.withLock { state in
             for jid in state.rooms.keys { state.rooms[jid]?.leave() }
@@ -69,36 +71,36 @@ final class XMPPRooms: Sendable {
 
     private func join(_ jid: JID) {
         guard let presence = state.withLock({ $0.rooms[jid]?.join() }) else { return }
-        // First: what the room answers may have to wait for something else.
+        // Scheduled before the presence is sent: the room's response may schedule another task.
         after(joining, in: jid) { rooms in rooms.unanswered(jid) }
         do {
             try link.post(presence)
         } catch {
             state.withLock { $0.rooms[jid]?.leave() }
-            logger.debug("There is no connection: \(jid) is joined when there is one.")
+            logger.debug("Not connected. The bot joins \(jid) after it reconnects.")
         }
     }
 
     private func unanswered(_ jid: JID) {
         guard state.withLock({ $0.rooms[jid]?.isUnanswered() }) == true else { return }
-        logger.warning("The room \(jid) does not answer. The bot tries again.")
+        logger.warning("The room \(jid) does not respond. The bot tries to join again.")
         join(jid)
     }
 
-    /// A room does not know the bot, which believed to be in it.
+    /// Rejoins a room that no longer lists the bot as an occupant.
     func isOutside(_ jid: JID) {
         guard state.withLock({ $0.rooms[jid.bare]?.isPutOut() }) == true else { return }
-        joinLater(jid.bare, "the room does not know it")
+        joinLater(jid.bare, "the room does not list it as an occupant")
     }
 
-    /// A presence of a room that is one of ours.
+    /// Processes a presence from a configured room.
     func take(_ presence: XMLElement, from: JID) {
         let jid = from.bare
         guard let action = state.withLock({ $0.rooms[jid]?.take(presence, from: from.resource) }) else { return }
         switch action {
         case .nothing: break
         case .joined:
-            logger.info("The bot is in \(jid).")
+            logger.info("The bot joined \(jid).")
             reclaim(jid)
         case .reclaim: reclaim(jid)
         case .join: join(jid)
@@ -108,22 +110,22 @@ final class XMPPRooms: Sendable {
         }
     }
 
-    /// Asks for the configured nick where somebody else had it when the bot came in.
+    /// Requests the configured nick if it was in use when the bot joined.
     private func reclaim(_ jid: JID) {
         guard let presence = state.withLock({ $0.rooms[jid]?.reclaim() }) else { return }
         do {
             try link.post(presence)
         } catch {
-            logger.debug("There is no connection: \(jid) is joined under the configured nick when there is one.")
+            logger.debug("Not connected. The bot joins \(jid) with the configured nick after it reconnects.")
         }
     }
 
     private func joinLater(_ jid: JID, _ reason: String) {
-        logger.warning("The bot is not in \(jid) any more: \(reason). It joins again in a moment.")
+        logger.warning("The bot is not in \(jid): \(reason). It joins again shortly.")
         after(pause, in: jid) { rooms in rooms.join(jid) }
     }
 
-    /// What waits for a room replaces what waited for it before.
+    /// Schedules an action for a room, replacing the one that is scheduled.
     private func after(_ pause: Duration, in jid: JID, _ action: @escaping @Sendable (XMPPRooms) -> Void) {
         let waiting = Task { [weak self] in
             guard (try? await Task.sleep(for: pause)) != nil, let self else { return }
@@ -136,36 +138,36 @@ final class XMPPRooms: Sendable {
         earlier?.cancel()
     }
 
-    /// Asks each room whether the bot is still in it (XEP-0410): one that restarts on its own tells nobody. Throws
-    /// `CancellationError` and nothing else.
+    /// Verifies with a self-ping that the bot is still in each room (XEP-0410): a service that restarts does not notify
+    /// its occupants. Throws only `CancellationError`.
     func verify() async throws {
         let inside = state.withLock { $0.rooms.values.filter { $0.standing == .inside } }
         for room in inside {
             do {
                 let own = room.jid.with(room.nick)
                 _ = try await link.ask(own, "get", XMLElement("ping", XMPPNames.ping), within: patience)
-                // Behind the question, which goes by the nick at hand.
+                // After the ping, which is addressed to the current nick.
                 reclaim(room.jid)
             } catch let error as StanzaError where error.isOutside {
                 isOutside(room.jid)
             } catch is CancellationError {
                 throw CancellationError()
             } catch {
-                // It is there, or nobody knows.
-                logger.debug("Whether the bot is in \(room.jid) is not known: \(error)")
+                // Other errors do not mean that the bot is outside (XEP-0410).
+                logger.debug("Cannot verify that the bot is in \(room.jid): \(error).")
             }
         }
     }
 
-    /// Takes the settings that the server suggests (XEP-0045, section 10.1.2).
+    /// Unlocks a new room with the service's default configuration (XEP-0045, section 10.1.2).
     private func unlock(_ jid: JID) {
-        logger.notice("The room \(jid) is new: the bot has made it, with the settings that the server suggests.")
+        logger.notice("The bot created the room \(jid) with the service's default configuration.")
         Task { [link, logger] in
             do {
                 let form = XMLElement("x", XMPPNames.data, ["type": "submit"])
                 _ = try await link.ask(jid, "set", XMLElement("query", XMPPNames.mucOwner, [:], [form]))
             } catch {
-                logger.warning("The room \(jid) could not be opened for others: \(error)")
+                logger.warning("Cannot unlock the room \(jid): \(error).")
             }
         }
     }
