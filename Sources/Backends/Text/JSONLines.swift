@@ -96,7 +96,7 @@ final class JSONLines: TextScreen {
     }
 }
 
-/// A bounded set of the most recent message IDs. Holds between 10,000 and 20,000 IDs before it forgets the oldest.
+/// A bounded set of recent message IDs: at least the last 10,000, at most 20,000.
 struct RecentIDs: Sendable {
     private static let most = 10_000
     private var recent: Set<String> = []

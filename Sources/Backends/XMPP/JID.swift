@@ -1,15 +1,15 @@
-/// An address (RFC 7622): `local@domain/resource`. What people write in capitals is the same in small letters, but for
-/// the resource.
+/// A JID (RFC 7622): `local@domain/resource`. The local part and the domain are converted to lower case.
 struct JID: Sendable, Hashable, CustomStringConvertible {
     var local: String?
     var domain: String
     var resource: String?
 
+    /// The maximum length of each part, in bytes of UTF-8.
     private static let longestPart = 1_023
 
-    /// Nil for what is none.
+    /// Parses a JID. Returns nil if the text is not valid.
     init?(_ text: some StringProtocol) {
-        // By scalars: a mark that combines with a separator must not hide it.
+        // Splits by scalars: a combining mark after a separator must not hide it.
         let parts = text.unicodeScalars.split(separator: "/", maxSplits: 1, omittingEmptySubsequences: false).map {
             String(String.UnicodeScalarView($0))
         }
@@ -24,16 +24,17 @@ struct JID: Sendable, Hashable, CustomStringConvertible {
         resource = parts.count == 2 ? parts[1] : nil
     }
 
-    /// Of a server.
+    /// Creates the JID of a server.
     init(domain: String) { self.domain = domain.lowercased() }
 
+    /// Returns true if the text is a valid resource, such as a nick.
     static func isResource(_ text: String) -> Bool { isPart(text) }
 
     private static func isPart(_ part: some StringProtocol) -> Bool {
         !part.isEmpty && part.utf8.count <= longestPart && part.unicodeScalars.allSatisfy { isPlain($0) }
     }
 
-    /// No control character, and nothing that ends a line.
+    /// Returns false for control characters, line separators and characters that XML does not allow.
     private static func isPlain(_ scalar: Unicode.Scalar) -> Bool {
         switch scalar.properties.generalCategory {
         case .control, .lineSeparator, .paragraphSeparator: false
@@ -41,29 +42,31 @@ struct JID: Sendable, Hashable, CustomStringConvertible {
         }
     }
 
+    /// The JID without its resource.
     var bare: JID {
         var bare = self
         bare.resource = nil
         return bare
     }
 
-    /// With another resource.
+    /// Returns the JID with another resource.
     func with(_ resource: String) -> JID {
         var jid = self
         jid.resource = resource
         return jid
     }
 
-    /// Whether the domain is this one, or a subdomain of it. By bytes: a mark that combines with the dot must not hide it.
+    /// Returns true if the domain is `other` or a subdomain of it. Compares bytes, so that a combining mark cannot hide
+    /// the dot.
     func isWithin(_ other: String) -> Bool {
         domain.utf8.elementsEqual(other.utf8) || domain.utf8.reversed().starts(with: ".\(other)".utf8.reversed())
     }
 
-    /// Whether the domain is this one, or one label below it, as `conference.example.com` is below `example.com`.
+    /// Returns true if the domain is `other` or has one more label, as `conference.example.com` has for `example.com`.
     func isService(of other: String) -> Bool {
         if domain.utf8.elementsEqual(other.utf8) { return true }
         guard let dot = domain.utf8.firstIndex(of: UInt8(ascii: ".")) else { return false }
-        // Not a domain of the top level, which is nobody's.
+        // Excludes top-level domains: their subdomains belong to different owners.
         return domain.utf8[domain.utf8.index(after: dot)...].elementsEqual(other.utf8)
             && other.utf8.contains(UInt8(ascii: "."))
     }

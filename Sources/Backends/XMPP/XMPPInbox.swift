@@ -3,7 +3,7 @@ import Foundation
 import Logging
 import PetrelKit
 
-/// What people write, made into messages, and what everything else that comes is answered.
+/// Processes incoming stanzas: delivers messages to the host and responds to requests.
 actor XMPPInbox {
     private let settings: XMPPSettings
     private let link: XMPPLink
@@ -13,11 +13,13 @@ actor XMPPInbox {
     private let logger: Logger
     private let isMeant: @Sendable (ChatMessage) -> Bool
     private let deliver: @Sendable (ChatMessage) async -> Void
-    /// Who was told that something came too late.
+    /// The senders that were notified of a late message. Each is notified once per connection.
     private var told: Set<String> = []
     private static let mostTold = 1_000
 
-    /// - Parameter isMeant: whether a message is for the bot.
+    /// - Parameters:
+    ///   - isMeant: returns true for messages to the bot.
+    ///   - deliver: delivers a message to the host.
     init(
         _ settings: XMPPSettings, _ link: XMPPLink, _ rooms: XMPPRooms, _ seen: SeenMessages, version: String,
         _ logger: Logger, isMeant: @escaping @Sendable (ChatMessage) -> Bool,
@@ -33,7 +35,7 @@ actor XMPPInbox {
         self.deliver = deliver
     }
 
-    /// Takes one stanza.
+    /// Processes a stanza.
     func take(_ stanza: XMLElement) async {
         switch stanza.name {
         case "message": await message(stanza)
@@ -44,7 +46,7 @@ actor XMPPInbox {
             } else {
                 link.answer(stanza)
             }
-        default: logger.debug("The server sent <\(stanza.name)>, which is left out.")
+        default: logger.debug("Ignored an unexpected <\(stanza.name)> from the server.")
         }
     }
 
@@ -52,7 +54,7 @@ actor XMPPInbox {
         do {
             try link.post(stanza)
         } catch {
-            logger.debug("There is no connection for an answer any more.")
+            logger.debug("A response was not sent because the connection is closed.")
         }
     }
 
@@ -69,7 +71,7 @@ actor XMPPInbox {
         guard !isShown(stanza), let message = XMPPMessage(stanza), let chat = chat(message) else { return }
         let mark = message.originID.map { Self.mark(of: $0, from: chat.sender) }
         guard isNow(message) else {
-            // It may have run before: the server did not hear that it had come.
+            // A server that received no acknowledgement redelivers a message that may have been processed.
             if let mark, await seen.contains(mark) { return }
             return missed(message, chat)
         }
@@ -79,27 +81,28 @@ actor XMPPInbox {
                     "message", "", ["to": message.from.description, "type": "chat"],
                     [XMLElement("received", XMPPNames.receipts, ["id": id]), XMLElement("store", XMPPNames.hints)]))
         }
-        // One that was sent again because nobody acknowledged it.
+        // Skips duplicates, which clients and servers send after a lost acknowledgement.
         if let mark, isMeant(chat), await !seen.isNew(mark) { return }
         await deliver(chat)
     }
 
-    /// However long the names are that others give. By the name: an occupant who comes in again repeats what they said.
+    /// Returns a key of fixed length for a message. It uses the sender's name, because an occupant who reenters the
+    /// room and resends a message has a new ID.
     private static func mark(of origin: String, from sender: Person) -> String {
         let digest = SHA256.hash(data: Data("\(sender.name) \(origin)".utf8))
         return Data(digest).base64EncodedString()
     }
 
-    /// Whether a room shows what the bot has said.
+    /// Returns true if a room reflects a message of the bot, and confirms that message.
     private func isShown(_ stanza: XMLElement) -> Bool {
         guard stanza["type"] == "groupchat", let from = stanza["from"].flatMap({ JID($0) }) else { return false }
-        // A service may give it another id, but not another origin.
+        // A service may change the message's ID, but not its origin ID (XEP-0359).
         let ids = [stanza["id"], stanza.child("origin-id", XMPPNames.ids)?["id"]]
         return ids.contains { link.confirmations.settle($0, from: from, nil) }
     }
 
-    /// What was on its way while the connection was away for a moment is as good as said now. All else that was kept for
-    /// somebody, the past of a room and what was sent to an absent bot, is not run: too much may have changed since.
+    /// Returns true if a message is current. Messages that the server held back for a resumed stream are. Other delayed
+    /// messages, such as room history and offline messages, are not: the situation may have changed since.
     private func isNow(_ message: XMPPMessage) -> Bool {
         if message.delays.isEmpty { return true }
         guard link.isResumed else { return false }
@@ -110,12 +113,13 @@ actor XMPPInbox {
         jid == JID(domain: settings.jid.domain) || jid.bare == settings.jid.bare
     }
 
-    /// Whoever waits for an answer is told that there is none.
+    /// Notifies the sender of a direct message that it arrived too late and was not processed.
     private func missed(_ message: XMPPMessage, _ chat: ChatMessage) {
         guard message.kind == .chat, chat.sender.isStable, isMeant(chat), told.count < Self.mostTold,
             told.insert(chat.sender.id).inserted
         else { return }
-        let text = "What you wrote while I was away was not run. Please send it again if it still matters."
+        let text =
+            "Your message arrived while the bot was offline and was not processed. Send it again if it is still needed."
         post(
             XMLElement("message", "", ["to": chat.sender.id, "type": "chat"], [XMLElement("body", text: text)]))
     }
@@ -124,11 +128,12 @@ actor XMPPInbox {
         guard let from = stanza["from"].flatMap({ JID($0) }) else { return }
         if from.resource == nil, error.isOutside { rooms.isOutside(from) }
         if !link.confirmations.settle(stanza["id"], from: from, error) {
-            logger.info("A message to \(from) came back: \(error)")
+            logger.info("A message to \(from) was returned with an error: \(error).")
         }
     }
 
-    /// Nil for what the bot itself said, and for what no room of ours says.
+    /// Converts a message. Returns nil for messages of the bot itself, of rooms that are not configured, and of a room
+    /// itself.
     private func chat(_ message: XMPPMessage) -> ChatMessage? {
         let chat = message.kind == .groupchat ? saidInRoom(message) : saidAlone(message)
         return chat?.sender.id == settings.jid.bare.description ? nil : chat
@@ -136,14 +141,13 @@ actor XMPPInbox {
 
     private func saidAlone(_ message: XMPPMessage) -> ChatMessage? {
         guard let room = rooms.room(message.from) else {
-            // Not what claims to come through a room that the bot is not in: whoever says that would go by another name
-            // than their own.
+            // Rejects private messages through rooms that the bot is not in: the sender is an occupant, not an account.
             if message.isThroughRoom { return nil }
             return ChatMessage(
                 id: XMPPMessageID(message.from).text, sender: account(message.from), thread: message.thread,
                 text: message.text)
         }
-        // Nor what a room itself says.
+        // Without a resource, the room itself is the sender.
         guard let nick = message.from.resource else { return nil }
         let occupant = room.occupant(nick)
         return ChatMessage(
@@ -152,7 +156,7 @@ actor XMPPInbox {
     }
 
     private func saidInRoom(_ message: XMPPMessage) -> ChatMessage? {
-        // Without a resource it is the room itself that speaks.
+        // Without a resource, the room itself is the sender.
         guard let room = rooms.room(message.from), let nick = message.from.resource, !room.isOwn(nick) else {
             return nil
         }
@@ -169,11 +173,11 @@ actor XMPPInbox {
         return id.text
     }
 
-    /// Somebody whose server vouches for who they are.
+    /// Returns a person with a stable identity, for which their server vouches.
     private func account(_ jid: JID) -> Person { Person(id: jid.bare.description, name: jid.bare.description) }
 
-    /// An occupant: by the account where the room shows it, else by the visit. The nick is only a name, which anybody
-    /// may take.
+    /// Returns an occupant, identified by the account if the room shows it, otherwise by the visit. The nick is only a
+    /// name, because anyone may take it.
     private func person(_ jid: JID, _ occupant: XMPPRoom.Occupant?) -> Person {
         if let account = occupant?.jid { return self.account(account) }
         let id =
@@ -181,7 +185,7 @@ actor XMPPInbox {
         return Person(id: id, name: jid.description, isStable: false)
     }
 
-    /// `petrel: help` and `petrel, help`, by any of its names.
+    /// Removes a leading name of the bot, as in `petrel: help` and `petrel, help`.
     static func addressed(_ text: String, to names: [String]) -> (text: String, isAddressed: Bool) {
         for name in names {
             if let rest = rest(of: text, after: name) { return (rest, true) }
@@ -189,7 +193,7 @@ actor XMPPInbox {
         return (text, false)
     }
 
-    /// What follows a name and its mark; nil where it does not begin with them. Case does not count.
+    /// Returns the text after a name and a colon or comma, or nil if it does not start with them. Ignores case.
     private static func rest(of text: String, after name: String) -> String? {
         var rest = text.unicodeScalars[...]
         for scalar in name.unicodeScalars {
@@ -201,10 +205,10 @@ actor XMPPInbox {
     }
 }
 
-/// Names a message by who wrote it: that is who a private answer goes to.
+/// A message ID that contains the sender, to whom private replies are addressed: `RANDOM VISIT JID`.
 struct XMPPMessageID: Equatable {
     var sender: JID
-    /// The one during which an occupant wrote it: afterwards somebody else may have their nick. Nil for accounts.
+    /// The visit of an occupant, because the nick may belong to another person later. Nil for accounts.
     var visit: Int?
 
     init(_ sender: JID, visit: Int? = nil) {
@@ -219,6 +223,6 @@ struct XMPPMessageID: Equatable {
         visit = Int(parts[1])
     }
 
-    /// Unique.
+    /// The ID as text. Every access returns another, unique text.
     var text: String { "\(UInt64.random(in: .min ... .max)) \(visit.map(String.init) ?? "-") \(sender)" }
 }

@@ -3,19 +3,22 @@ import NIOSSL
 package import PetrelKit
 import PetrelSupport
 
-/// How the server is reached, as whom, and which rooms are joined.
+/// The settings of the XMPP backend: the account, the server and the rooms.
 package struct XMPPSettings: Sendable {
+    /// The method of establishing TLS.
     package enum Security: String, Sendable, CaseIterable {
-        /// TLS from the first byte (XEP-0368).
+        /// Direct TLS (XEP-0368).
         case direct
-        /// TLS before anything else is said (RFC 6120, section 5).
+        /// STARTTLS (RFC 6120, section 5).
         case starttls
     }
 
+    /// The response to presence subscription requests (RFC 6121, section 3.1).
     package enum Subscriptions: String, Sendable, CaseIterable {
         case refuse, accept
     }
 
+    /// A room to join.
     struct RoomSettings: Sendable {
         var jid: JID
         var password: Secret?
@@ -23,33 +26,35 @@ package struct XMPPSettings: Sendable {
 
     var jid: JID
     var password: Secret
-    /// Nil where the domain says where its servers are.
+    /// The host to connect to, or nil to use the domain's SRV records.
     var host: String?
+    /// The port to connect to, or nil for the standard port.
     var port: Int?
+    /// The method of establishing TLS. Used only with `host`; SRV records imply the method.
     var security = Security.starttls
-    /// The path of a PEM file with the authorities that are trusted in place of the system's.
+    /// The path of a PEM file with the authorities to trust instead of the system's.
     var authority: String?
-    /// The password may be sent as it is, within TLS.
+    /// True to allow the SASL mechanism PLAIN, which sends the password in plain text over TLS.
     var allowsPlain = false
-    /// What people who want to see the bot's presence are told.
+    /// The response to presence subscription requests.
     var subscriptions = Subscriptions.refuse
     var nick: String
     var rooms: [RoomSettings] = []
-    /// Services of rooms, besides those of the bot's own domain, that tell the truth about everybody's account.
+    /// The domains of room services, besides the bot's own domain, that may vouch for accounts of every domain.
     var trustedServices: Set<String> = []
-    /// Replies carry XHTML-IM (XEP-0071) besides their text.
+    /// True to add XHTML-IM (XEP-0071) to replies.
     var usesXHTML = false
-    /// A silence of this length is asked about (XEP-0199).
+    /// The time without data from the server after which the bot sends a ping (XEP-0199).
     var silence = Duration.seconds(60)
-    /// The answer to that may take so long.
+    /// The time limit for the response to a ping or to another request.
     var patience = Duration.seconds(20)
-    /// Where nothing was said for so long, a space keeps the connection open (RFC 6120, section 4.6.1).
+    /// The time without data from the bot after which it sends a space (RFC 6120, section 4.6.1).
     var keepAlive = Duration.seconds(45)
-    /// A room that put the bot out is joined again after this time.
+    /// The pause before the bot rejoins a room.
     var rejoining = Duration.seconds(10)
-    /// A room may take so long to let the bot in.
+    /// The time limit for joining a room.
     var joining = Duration.seconds(20)
-    /// So often rooms are asked whether the bot is still in them.
+    /// The interval at which the bot verifies that it is still in its rooms.
     var verifying = Duration.seconds(300)
 
     init(jid: JID, password: Secret, nick: String) {
@@ -58,21 +63,26 @@ package struct XMPPSettings: Sendable {
         self.nick = nick
     }
 
+    /// Reads the settings from a configuration section and reports problems to it.
     package init(_ section: SettingsSection) {
         let text = section.requiredString("jid")
         let jid = JID(text)
-        if !text.isEmpty, jid?.local == nil { section.problem("jid", "must be an account, such as petrel@example.com") }
+        if !text.isEmpty, jid?.local == nil {
+            section.problem("jid", "must be an account JID, such as petrel@example.com")
+        }
         self.jid = jid ?? JID(domain: "invalid")
         password = Secret(section.requiredString("password"))
         host = section.optionalString("host")
         port = section.contains("port") ? section.integer("port", default: 5_222, in: 1...65_535) : nil
-        if port != nil, host == nil { section.problem("port", "needs host: the domain itself says its ports") }
+        if port != nil, host == nil {
+            section.problem("port", "requires host: without host, SRV records specify the port")
+        }
         security = section.choice("tls", default: .starttls)
         authority = section.file("ca_cert")
         allowsPlain = section.bool("allow_plain", default: false)
         subscriptions = section.choice("subscriptions", default: .refuse)
         nick = section.string("nick", default: jid?.local ?? "petrel")
-        if !JID.isResource(nick) { section.problem("nick", "cannot be a name in a room") }
+        if !JID.isResource(nick) { section.problem("nick", "is not a valid room nick") }
         usesXHTML = section.bool("xhtml", default: false)
         rooms = Self.rooms(section)
         trustedServices = Self.services(section)
@@ -84,7 +94,7 @@ package struct XMPPSettings: Sendable {
         let services = section.strings("trusted_services").enumerated().compactMap { index, text -> String? in
             guard let jid = JID(text), jid.local == nil, jid.resource == nil else {
                 section.problem(
-                    "trusted_services[\(index)]", "\(text) is no service of rooms, such as conference.example.com")
+                    "trusted_services[\(index)]", "\(text) is not a room service, such as conference.example.com")
                 return nil
             }
             return jid.domain
@@ -96,12 +106,12 @@ package struct XMPPSettings: Sendable {
         for room in rooms where !trusts(room.jid) {
             section.warn(
                 "rooms",
-                "\(room.jid) is on a service of another domain: the accounts that it shows count only for that domain, "
-                    + "unless trusted_services names \(room.jid.domain)")
+                "\(room.jid) is on a service of another domain: the accounts that it shows are accepted only for that "
+                    + "domain, unless trusted_services contains \(room.jid.domain)")
         }
     }
 
-    /// Whether the service of a room is believed about accounts of every domain.
+    /// Returns true if the service of a room may vouch for accounts of every domain.
     func trusts(_ room: JID) -> Bool { room.isWithin(jid.domain) || trustedServices.contains(room.domain) }
 
     private static func rooms(_ section: SettingsSection) -> [RoomSettings] {
@@ -114,7 +124,7 @@ package struct XMPPSettings: Sendable {
             let place = "rooms[\(index)]"
             if let text = list[index].string { return room(text, nil, place, section) }
             guard let room = section.item("rooms", index) else {
-                section.problem(place, "must be a room, or an object with room and password")
+                section.problem(place, "must be a room JID, or an object with room and password")
                 return nil
             }
             defer { room.finish() }
@@ -126,19 +136,21 @@ package struct XMPPSettings: Sendable {
         _ text: String, _ password: Secret?, _ place: String, _ section: SettingsSection
     ) -> RoomSettings? {
         guard let jid = JID(text), jid.local != nil, jid.resource == nil else {
-            section.problem(place, "\(text) is no room, such as ops@conference.example.com")
+            section.problem(place, "\(text) is not a room JID, such as ops@conference.example.com")
             return nil
         }
         return RoomSettings(jid: jid, password: password)
     }
 
-    /// Where to connect to, in this order.
+    /// Returns the server's addresses in the order in which to try them. Throws ``ServiceLookup/Failure`` if the domain
+    /// has no XMPP server.
     func addresses() async throws -> [ServerAddress] {
         guard let host else { return try await ServiceLookup().addresses(of: jid.domain) }
         let isDirect = security == .direct
         return [ServerAddress(host: host, port: port ?? (isDirect ? 5_223 : 5_222), isDirect: isDirect)]
     }
 
+    /// The TLS configuration for the server and for uploads: TLS 1.2 or later.
     var tls: TLSConfiguration {
         var configuration = TLSConfiguration.makeClientConfiguration()
         configuration.minimumTLSVersion = .tlsv12

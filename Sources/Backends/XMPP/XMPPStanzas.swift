@@ -2,7 +2,7 @@ import Foundation
 import PetrelKit
 import PetrelSupport
 
-/// What a person wrote, as a stanza says it; nil for what nobody wrote here.
+/// A chat message, parsed from a stanza.
 struct XMPPMessage: Sendable, Equatable {
     enum Kind: Sendable {
         case chat, groupchat
@@ -11,34 +11,35 @@ struct XMPPMessage: Sendable, Equatable {
     var from: JID
     var kind: Kind
     var id: String?
-    /// Of the one who sent it (XEP-0359): the same message that comes again has the same one.
+    /// The ID that the sender's client assigned (XEP-0359). It stays the same when the message is resent.
     var originID: String?
     var thread: String?
     var text: String
-    /// A receipt is wanted (XEP-0184).
+    /// True if the sender requests a receipt (XEP-0184).
     var wantsReceipt: Bool
-    /// One of a room wrote to the bot alone (XEP-0045, section 7.5).
+    /// True for a private message from an occupant of a room (XEP-0045, section 7.5).
     var isThroughRoom: Bool
-    /// It was not said just now (XEP-0203, XEP-0091): one for each who kept it.
+    /// The delays of a delayed message (XEP-0203, XEP-0091), one for each entity that delayed it.
     var delays: [Delay]
 
     struct Delay: Sendable, Equatable {
-        /// Who kept it meanwhile.
+        /// The entity that delayed the message.
         var keeper: JID?
     }
 
-    /// Bytes. What is longer would make our stanzas too large.
+    /// The maximum length of a thread ID, in bytes. Longer IDs could make the bot's stanzas exceed the server's limit.
     private static let longestThread = 512
 
+    /// Parses a stanza. Returns nil for errors, headlines, corrections (XEP-0308), carbons (XEP-0280), forwarded
+    /// messages and messages without a body.
     init?(_ stanza: XMLElement) {
         guard stanza.name == "message", let from = stanza["from"].flatMap({ JID($0) }) else { return nil }
         switch stanza["type"] {
         case "groupchat": kind = .groupchat
         case "chat", "normal", nil: kind = .chat
-        // An error, or a headline.
         default: return nil
         }
-        // What corrects what ran already, and what we or others said elsewhere.
+        // The command of a corrected message has already run; carbons and forwarded messages are copies.
         guard !stanza.has("replace", XMPPNames.correction),
             !stanza.has("sent", XMPPNames.carbons), !stanza.has("received", XMPPNames.carbons),
             !stanza.has("forwarded", XMPPNames.forward),
@@ -59,20 +60,20 @@ struct XMPPMessage: Sendable, Equatable {
             || element.name == "x" && element.namespace == XMPPNames.oldDelay
     }
 
-    /// Names of threads are words of programs (XEP-0201): what is no such word is none.
+    /// Returns false for text that is not a plausible thread ID, which clients generate (XEP-0201).
     private static func isThread(_ text: String) -> Bool {
         1...longestThread ~= text.utf8.count
             && text.unicodeScalars.allSatisfy { $0.value >= 0x20 && !(0x7F...0x9F).contains($0.value) }
     }
 }
 
-/// What is answered to questions of others (RFC 6120, section 8.2.3): each gets an answer.
+/// Builds responses to requests. Every request must be answered (RFC 6120, section 8.2.3).
 enum XMPPAnswers {
     private static let features = [
         XMPPNames.info, XMPPNames.ping, XMPPNames.version, XMPPNames.muc, XMPPNames.receipts, XMPPNames.ids,
     ]
 
-    /// Nil for what is no question.
+    /// Returns the response to a request, or nil for any other stanza.
     static func answer(to question: XMLElement, version: String) -> XMLElement? {
         guard question.name == "iq", let type = question["type"], ["get", "set"].contains(type) else { return nil }
         let content = question.children.first
@@ -107,17 +108,20 @@ enum XMPPAnswers {
     }
 }
 
-/// Replies as stanzas.
+/// Builds messages from replies.
 enum XMPPContent {
-    /// Room for what a stanza holds besides its text.
+    /// The number of bytes reserved in a stanza for everything except the text.
     private static let margin = 4_000
 
-    /// One message, or more where a stanza would get too large.
-    /// - Parameter mostBytes: of one stanza.
+    /// Returns one message, or several if a stanza would exceed the limit.
+    /// - Parameters:
+    ///   - isRoom: true for a message to all occupants of a room.
+    ///   - xhtml: true to add XHTML-IM (XEP-0071).
+    ///   - mostBytes: the maximum size of a stanza, in bytes.
     static func messages(
         _ reply: Reply, to jid: JID, isRoom: Bool, thread: String?, xhtml: Bool, mostBytes: Int
     ) -> [XMLElement] {
-        // Where every character stands, clients must not style any, nor take for a fence or a quotation what is none.
+        // Plain text must be shown verbatim, without styling (XEP-0393).
         let isStyled = reply.style != .plain || showsFencesOnly(reply.text.trimmingCharacters(in: .newlines))
         let texts = pieces(of: text(of: reply), mostBytes: max(mostBytes - margin, margin) / (xhtml ? 2 : 1))
         return texts.enumerated().map { number, text in
@@ -132,7 +136,7 @@ enum XMPPContent {
     private static func message(
         _ text: String, to jid: JID, isRoom: Bool, thread: String?, xhtml: Bool, isConfidential: Bool
     ) -> XMLElement {
-        // Nobody can guess it, and who says that it came back knows it.
+        // Unguessable, so that an error with this ID must come from an entity that received the message.
         let id = UUID().uuidString
         var message = XMLElement(
             "message", "", ["to": jid.description, "type": isRoom ? "groupchat" : "chat", "id": id],
@@ -144,7 +148,7 @@ enum XMPPContent {
         return message
     }
 
-    /// A file that can be had elsewhere (XEP-0066).
+    /// Returns a message with the URL of a file (XEP-0066).
     static func message(
         linking url: URL, to jid: JID, isRoom: Bool, thread: String?, extra: JSONValue?
     ) -> XMLElement {
@@ -159,13 +163,14 @@ enum XMPPContent {
         XMLElement("x", XMPPNames.outOfBand, [:], [XMLElement("url", text: url)])
     }
 
-    /// StackStorm's `extra.xmpp` may name a subject, and the address of a file.
+    /// Adds the subject and the file URL from StackStorm's `extra.xmpp`.
     private static func add(_ extra: JSONValue?, to message: inout XMLElement) {
         if let subject = extra?["subject"]?.string { message.append(XMLElement("subject", text: subject)) }
         if let url = extra?["url"]?.string { message.append(outOfBand(url)) }
     }
 
-    /// No grapheme is cut that is smaller than a piece.
+    /// Splits a text into pieces whose escaped form has at most this many bytes. Splits within a grapheme cluster only
+    /// if the cluster itself is too large.
     static func pieces(of text: String, mostBytes: Int) -> [String] {
         guard XMLElement.escaped(text).utf8.count > mostBytes else { return [text] }
         var pieces: [String] = []
@@ -189,10 +194,10 @@ enum XMPPContent {
         return pieces + [piece]
     }
 
-    /// Bytes that one byte may become: `&quot;`.
+    /// The maximum number of bytes to which escaping may expand one byte: `&quot;`.
     private static let longestEscape = 6
 
-    /// StackStorm's `extra.xmpp` may say the text otherwise; without one there is what there is for all.
+    /// Returns the reply with the text from StackStorm's `extra.xmpp`, if there is one.
     static func shaped(_ reply: Reply) -> Reply {
         guard let own = reply.extra["xmpp"]?["body"]?.string ?? reply.extra["xmpp"]?["text"]?.string else {
             return reply
@@ -207,14 +212,14 @@ enum XMPPContent {
         let text = reply.text.trimmingCharacters(in: .newlines)
         return switch reply.style {
         case .markdown: MarkdownNotation.styling.rewrite(text)
-        // Slack's own marks are those of XEP-0393.
+        // Slack's markup uses the same marks as XEP-0393.
         case .mrkdwn: TextBlock.withFencesApart(Mrkdwn.readable(text))
         case .plain: showsFencesOnly(text) ? TextBlock.withFencesApart(text) : text
         }
     }
 
-    /// Whether a text holds fences, and nothing else that Message Styling would take away: no line that looks like a fence
-    /// or a quotation, in it or in a block.
+    /// Returns true if a text contains fenced blocks and nothing else that Message Styling would hide: no other line
+    /// that looks like a fence or a quotation.
     private static func showsFencesOnly(_ text: String) -> Bool {
         guard TextBlock.holdsFence(text) else { return false }
         return TextBlock.blocks(of: text).allSatisfy { block in
@@ -226,7 +231,7 @@ enum XMPPContent {
         }
     }
 
-    /// The same, for clients that show it by its lines (XEP-0071).
+    /// Returns the text as XHTML-IM (XEP-0071) with its line breaks.
     private static func rich(_ text: String) -> XMLElement {
         var paragraph = XMLElement("p")
         for (number, line) in text[...].textLines.enumerated() {
@@ -238,7 +243,7 @@ enum XMPPContent {
 }
 
 extension MarkdownNotation {
-    /// Message Styling (XEP-0393).
+    /// The notation of Message Styling (XEP-0393).
     static let styling = MarkdownNotation(
         bold: "*", italic: "_", struck: "~", keepsLanguages: true, escape: { $0 },
         link: { label, address in label == address ? address : "\(label) (\(address))" })
