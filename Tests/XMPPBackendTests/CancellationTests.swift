@@ -5,7 +5,7 @@ import Testing
 
 @testable import XMPPBackend
 
-/// A stop, or a lost connection, in the middle of what waits for answers.
+/// Cancellation while requests are pending.
 @Suite(.timeLimit(.minutes(10))) struct CancellationTests {
     private static func outcome() throws -> Negotiation.Outcome {
         Negotiation.Outcome(jid: try #require(JID("petrel@localhost/r1")), isResumed: false, mostBytes: nil)
@@ -14,13 +14,13 @@ import Testing
     private static func settings(rooms: [String] = []) throws -> XMPPSettings {
         var settings = XMPPSettings(
             jid: try #require(JID("petrel@localhost")), password: Secret("secret"), nick: "petrel")
-        // Longer than a test may take.
+        // Longer than the time limit of a test.
         settings.patience = .seconds(3_600)
         settings.rooms = try rooms.map { XMPPSettings.RoomSettings(jid: try #require(JID($0)), password: nil) }
         return settings
     }
 
-    /// Cancels it, and returns how long it went on. Fails where it does not end by that.
+    /// Cancels a task and returns the time until it ended. Fails unless it throws `CancellationError`.
     private static func stop(_ task: Task<Void, any Error>) async -> Duration {
         let start = ContinuousClock.now
         task.cancel()
@@ -28,12 +28,12 @@ import Testing
         return start.duration(to: .now)
     }
 
-    @Test func `who was cancelled before asks nothing`() async throws {
+    @Test func `a task that was cancelled before sends no request`() async throws {
         let link = XMPPLink()
         var texts = link.connect().makeAsyncIterator()
         link.open(try Self.outcome())
         let asking = Task {
-            // Returns when it is cancelled.
+            // Returns on cancellation.
             await Signal().wait()
             _ = try await link.ask(nil, "get", XMLElement("ping", XMPPNames.ping))
         }
@@ -42,7 +42,7 @@ import Testing
         #expect(await texts.next(isolation: #isolation) == "end")
     }
 
-    @Test func `a check of rooms ends with the room that it has come to`() async throws {
+    @Test func `cancelling a verification of rooms stops it at the current room`() async throws {
         let names = (1...3).map { "r\($0)@conference.localhost" }
         let settings = try Self.settings(rooms: names)
         let link = XMPPLink()
@@ -62,7 +62,7 @@ import Testing
         #expect(await texts.next(isolation: #isolation) == "end")
     }
 
-    @Test func `a search for files ends with the service that it has come to`() async throws {
+    @Test func `cancelling the discovery of an upload service stops it at the current service`() async throws {
         let link = XMPPLink()
         var texts = link.connect().makeAsyncIterator()
         link.open(try Self.outcome())

@@ -9,7 +9,7 @@ import Testing
 
 @testable import XMPPBackend
 
-/// Who speaks in a room and through it.
+/// Identities of occupants, in rooms and in private messages through rooms.
 @Suite(.timeLimit(.minutes(10))) struct IdentityTests {
     private static let room = "ops@conference.localhost"
 
@@ -31,7 +31,7 @@ import Testing
         try await conversation.say(presence("petrel", "", account: "", "<status code='110'/>"))
     }
 
-    /// Hears what the bot says in the room up to this text, and shows all of it there, as a room does.
+    /// Receives the bot's messages to the room up to this text, and reflects them as a room does.
     private static func hear(_ text: String, in conversation: inout ScriptedServer.Conversation) async throws {
         while true {
             let said = try await conversation.hear("</message>")
@@ -49,9 +49,9 @@ import Testing
         settings.rooms = [XMPPSettings.RoomSettings(jid: try #require(JID(room)), password: nil)]
     }
 
-    @Test func `who takes the nick of somebody who left owns nothing of theirs`() async throws {
+    @Test func `an occupant with the nick of one who left owns none of that occupant's executions`() async throws {
         let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
-        try await SimulatedHouse.run { house in
+        try await SimulatedHouse.run { fixture in
             let (isReady, isOver) = (Signal(), Signal())
             let script: ScriptedServer.Script = { conversation in
                 defer { isOver.open() }
@@ -60,8 +60,8 @@ import Testing
                 try await conversation.say(Self.presence("nick1"))
                 try await conversation.say(Self.message("!st2 restart nginx on web1", from: "nick1"))
                 try await Self.hear("nginx restarted on 1 hosts.", in: &conversation)
-                let id = try #require(await house.stackStorm.lastExecution(of: "fleet.restart")?["id"]?.string)
-                // Its own, as long as they stay.
+                let id = try #require(await fixture.stackStorm.lastExecution(of: "fleet.restart")?["id"]?.string)
+                // The occupant owns it during the visit.
                 try await conversation.say(Self.message("!st2 status \(id)", from: "nick1"))
                 try await Self.hear("succeeded", in: &conversation)
                 try await conversation.say(Self.presence("nick1", " type='unavailable'"))
@@ -72,8 +72,8 @@ import Testing
                 }
             }
             try await ScriptedServer.run([script]) { server in
-                try await TestHost([try server.backend(Self.rooms)], logger: logger).run({ [try house.module($0)] }) {
-                    await house.stackStorm.untilHeard()
+                try await TestHost([try server.backend(Self.rooms)], logger: logger).run({ [try fixture.module($0)] }) {
+                    await fixture.stackStorm.untilHeard()
                     isReady.open()
                     await isOver.wait()
                 }
@@ -81,7 +81,7 @@ import Testing
         }
     }
 
-    @Test func `a private message through a room that shows accounts is the account's, and is answered there`()
+    @Test func `a private message through a room that shows accounts belongs to the account, which gets the answer`()
         async throws
     {
         let script: ScriptedServer.Script = { conversation in
@@ -94,7 +94,7 @@ import Testing
         try await ScriptedServer.serve([script], change: Self.rooms)
     }
 
-    @Test func `whom a room does not show is somebody else with every message`() async throws {
+    @Test func `an occupant whom the room does not show has a new identity in each message`() async throws {
         let ids = Locked<Set<String>>([])
         let script: ScriptedServer.Script = { conversation in
             try await Self.enter(&conversation)

@@ -9,10 +9,10 @@ import Testing
 
 @testable import XMPPBackend
 
-/// A server that is killed again and again.
+/// A server that is killed repeatedly.
 @Suite(.timeLimit(.minutes(10))) struct KillTests {
-    /// Somebody who says a thing again until there is an answer, as people's clients do, by the same origin: it is then
-    /// one and the same message (XEP-0359).
+    /// Resends commands until they are answered, as clients do. The origin ID stays the same, which marks duplicates
+    /// (XEP-0359).
     private struct Tally {
         var open: Set<Int>
         var results: [Int: Int] = [:]
@@ -27,21 +27,21 @@ import Testing
         }
     }
 
-    @Test func `a thousand commands run once each while the server is killed five times`() async throws {
+    @Test func `a thousand commands run exactly once while the server is killed five times`() async throws {
         let (count, kills) = (1_000, 5)
         let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
         try await XMPPServer.run { server in
             var settings = try server.settings()
             settings.silence = .seconds(10)
             let backend = server.backend(settings)
-            try await SimulatedHouse.run { house in
-                try await TestHost.unhurried(backend, logger: logger).run({ [try house.module($0)] }) {
-                    await house.stackStorm.untilHeard()
+            try await SimulatedHouse.run { fixture in
+                try await TestHost.unhurried(backend, logger: logger).run({ [try fixture.module($0)] }) {
+                    await fixture.stackStorm.untilHeard()
                     var tally = Tally(open: Set(1...count))
                     for round in 0...kills {
                         let isLast = round == kills
                         let person = try await server.person("alice")
-                        // What is said to an absent bot is not run.
+                        // Messages to an offline bot are not processed.
                         try await person.saw("petrel")
                         try await Self.round(person, &tally, atMost: isLast ? .max : count / (kills + 1))
                         guard !isLast else { break }
@@ -49,23 +49,23 @@ import Testing
                         for text in try await person.leave() { tally.take(text) }
                         try await server.start()
                     }
-                    let started = await house.stackStorm.started
+                    let started = await fixture.stackStorm.started
                     let twice = started.values.count { $0 != 1 }
                     let again = tally.results.values.reduce(0) { $0 + $1 - 1 }
                     print(
                         "Kills: \(kills), commands: \(count), executions: \(started.values.reduce(0, +)), "
-                            + "said again by their sender: \(tally.repeated), results: \(tally.results.count), "
-                            + "results that came twice: \(again)")
+                            + "resent by the sender: \(tally.repeated), results: \(tally.results.count), "
+                            + "duplicate results: \(again)")
                     #expect(started.count == count && twice == 0)
                     #expect(tally.results.count == count)
-                    // What was on its way at a kill.
+                    // Messages that were in flight at a kill may be duplicated.
                     #expect(again <= kills * 25)
                 }
             }
         }
     }
 
-    /// Says what is open, and returns once so many more results are there.
+    /// Sends the open commands and returns after this number of further results.
     private static func round(_ person: XMPPPerson, _ tally: inout Tally, atMost limit: Int) async throws {
         if tally.results.count > 0 { tally.repeated += tally.open.count }
         for number in tally.open.sorted() {

@@ -2,11 +2,11 @@ import Foundation
 import NIOCore
 import NIOPosix
 
-/// A name server on loopback that knows SRV records only (RFC 1035, RFC 2782).
+/// A name server on loopback that serves only SRV records (RFC 1035, RFC 2782).
 enum NameServer {
     typealias Record = (priority: Int, weight: Int, port: Int, target: String)
 
-    /// - Parameter body: is told the port.
+    /// - Parameter body: receives the port.
     static func run(_ records: [String: [Record]], _ body: (UInt16) async throws -> Void) async throws {
         let channel = try await DatagramBootstrap(group: MultiThreadedEventLoopGroup.singleton)
             .channelInitializer { channel in
@@ -53,7 +53,7 @@ enum NameServer {
             }
             let question = query[12..<min(index + 5, query.count)]
             let found = records[name.joined(separator: ".")] ?? []
-            // An answer; where there is none, the name does not exist.
+            // Flags of a response; without records, NXDOMAIN.
             var answer = query[0..<2] + [0x85, found.isEmpty ? 0x83 : 0x80, 0, 1] + Self.bytes(found.count)
             answer += [0, 0, 0, 0] + question
             for record in found {

@@ -5,7 +5,7 @@ import Testing
 
 @testable import XMPPBackend
 
-/// What becomes of what the bot says, and where it writes files.
+/// Outcomes of messages, and uploads.
 @Suite struct OutcomeTests {
     private static func error(_ condition: String, type: String = "cancel") throws -> StanzaError {
         let children = [
@@ -23,7 +23,7 @@ import Testing
         ("item-not-found", "cancel", false, false), ("item-not-found", "cancel", true, true),
         ("remote-server-not-found", "cancel", false, true), ("internal-server-error", "wait", false, true),
     ])
-    func `what comes back is tried again only where that may help`(
+    func `a returned message is retried only if that may succeed`(
         _ condition: String, _ type: String, _ isRoom: Bool, _ isTriedAgain: Bool
     ) throws {
         let target = try #require(JID("ops@conference.x"))
@@ -43,7 +43,7 @@ import Testing
                 ]))
     }
 
-    @Test func `files go only where they are encrypted, with no headers but those that are allowed`() throws {
+    @Test func `files are uploaded only over TLS, with permitted headers only`() throws {
         let headers = [
             XMLElement("header", "", ["name": "Authorization"], text: "Basic x\r\nHost: evil"),
             XMLElement("header", "", ["name": "Host"], text: "evil"),
@@ -58,7 +58,7 @@ import Testing
         #expect(Self.slot("http://127.0.0.1:1/1", "http://127.0.0.1:1/1") != nil)
     }
 
-    @Test func `a service says how large a file may be`() throws {
+    @Test func `an upload service announces the maximum file size`() throws {
         let jid = try #require(JID("upload.x"))
         func info(_ feature: String, _ limit: String) -> XMLElement {
             let field = XMLElement("field", "", ["var": "max-file-size"], [XMLElement("value", text: limit)])
@@ -75,19 +75,19 @@ import Testing
         #expect(XMPPUpload.service(jid, info("something", "100")) == nil)
     }
 
-    @Test func `a text is cut where a stanza would get too large, and nothing of it is lost`() {
+    @Test func `a text is split before a stanza gets too large, and nothing is lost`() {
         let text = String(repeating: "a&\"👨‍👩‍👧‍👦", count: 1_000)
         let pieces = XMPPContent.pieces(of: text, mostBytes: 4_000)
         #expect(pieces.joined() == text)
         #expect(pieces.allSatisfy { XMLElement.escaped($0).utf8.count <= 4_000 && !$0.isEmpty })
         #expect(pieces.reduce(0) { $0 + $1.count } == text.count)
         #expect(XMPPContent.pieces(of: "short", mostBytes: 4_000) == ["short"])
-        // One character of which everything is made up.
+        // A single grapheme cluster.
         let tower = "a" + String(repeating: "\u{301}", count: 5_000)
         #expect(XMPPContent.pieces(of: tower, mostBytes: 4_000).joined() == tower)
     }
 
-    @Test func `an action may say it otherwise here`() throws {
+    @Test func `an action may set its own text for XMPP`() throws {
         var reply = Reply("usual", style: .markdown)
         reply.extra = ["xmpp": ["body": "own", "subject": "about", "url": "https://x/1"]]
         let jid = try #require(JID("a@x"))
@@ -104,13 +104,13 @@ import Testing
         ("other.x", "other.x", 5_222), ("other.x:5269", "other.x", 5_269), ("[::1]:1", "::1", 1),
         ("127.0.0.1:2", "127.0.0.1", 2),
     ])
-    func `another server is named with and without its port`(_ text: String, _ host: String, _ port: Int) {
+    func `a redirection names a server with or without a port`(_ text: String, _ host: String, _ port: Int) {
         #expect(ServerAddress(text, isDirect: false) == ServerAddress(host: host, port: port, isDirect: false))
         #expect(ServerAddress("", isDirect: false) == nil && ServerAddress("a/b", isDirect: false) == nil)
     }
 
     @Test(arguments: ["  + aws_instance.new\n  - aws_db_instance.prod (destroy)", "rm *.log,*.tmp and a*b*c and 2*3*4"])
-    func `text stands as it was printed`(_ text: String) throws {
+    func `plain text is sent verbatim`(_ text: String) throws {
         let jid = try #require(JID("a@x"))
         let messages = XMPPContent.messages(
             XMPPContent.shaped(Reply(text)), to: jid, isRoom: false, thread: nil, xhtml: false, mostBytes: 65_536)

@@ -8,10 +8,12 @@ import Testing
 
 @testable import XMPPBackend
 
-/// Rooms and people of real servers.
+/// Rooms and people on real servers.
 @Suite(.timeLimit(.minutes(10))) struct RealRoomTests {
     @Test(arguments: XMPPServer.Kind.tested)
-    func `in a room that hides accounts, and in private through it, people are occupants`(_ kind: XMPPServer.Kind)
+    func `in a room that hides accounts, people are identified as occupants, also in private messages`(
+        _ kind: XMPPServer.Kind
+    )
         async throws
     {
         try await XMPPServer.run(kind) { server in
@@ -27,7 +29,7 @@ import Testing
                 let visit = try #require(backend.visit(of: "alice", in: occupant))
                 let id = XMPPOccupantID.text(in: occupant, visit)
                 #expect(room["text"]?.string == "\(id) false ops@conference.localhost" && room["kind"] == "groupchat")
-                // A private answer goes to whoever asked, and to nobody who has the nick later.
+                // A private answer goes to the person who asked, and not to a later occupant with the same nick.
                 let asked = XMPPMessageID(occupant, visit: backend.visit(of: "alice", in: occupant))
                 #expect(asked.visit != nil)
                 var answer = Reply("for you")
@@ -38,7 +40,7 @@ import Testing
                 #expect(try await alice.heard("for you")["kind"] == "chat")
                 place.inReplyTo = XMPPMessageID(asked.sender, visit: -1).text
                 let late = place
-                // As a whisper, and as an answer to what was asked alone.
+                // As a whisper, and as an answer to a private message.
                 let alone = Address(backend: "xmpp", place: .direct(occupant.description), inReplyTo: place.inReplyTo)
                 let unknown = Address(backend: "xmpp", place: .direct(occupant.description))
                 for address in [late, alone, unknown] {
@@ -59,7 +61,7 @@ import Testing
     }
 
     @Test(arguments: XMPPServer.Kind.tested)
-    func `a room with a password, and one that is destroyed`(_ kind: XMPPServer.Kind) async throws {
+    func `a room requires a password, and is destroyed`(_ kind: XMPPServer.Kind) async throws {
         try await XMPPServer.run(kind) { server in
             let alice = try await server.person("alice")
             try alice.order("password", ["password": "tulip"])
@@ -73,7 +75,7 @@ import Testing
                 })
             try await TestHost.unhurried(wrong).run([Say()]) {
                 await isKeptOut.wait()
-                // Who is kept out can still be talked to alone.
+                // Direct chats work although the bot cannot join the room.
                 try alice.say("!say here", to: "petrel@localhost")
                 _ = try await alice.heard("here")
                 #expect(wrong.status().map(\.detail) == ["ops@conference.localhost requires a password"])
@@ -85,7 +87,7 @@ import Testing
                 try alice.say("!say in")
                 #expect(try await alice.heard("in")["kind"] == "groupchat")
                 try alice.order("destroy")
-                // Everything that comes later has come behind the end of the room.
+                // Messages that arrive later were sent after the room was destroyed.
                 try alice.say("!say later", to: "petrel@localhost")
                 _ = try await alice.heard("later")
                 #expect(right.status().map(\.detail).allSatisfy { $0.contains("was destroyed") })
@@ -100,7 +102,7 @@ import Testing
     }
 
     @Test(arguments: XMPPServer.Kind.tested)
-    func `long texts go as files, illegal characters are left out, and large ones come whole`(
+    func `long texts are uploaded, illegal characters are omitted, and large grapheme clusters stay whole`(
         _ kind: XMPPServer.Kind
     ) async throws {
         try await XMPPServer.run(kind) { server in
@@ -130,7 +132,7 @@ import Testing
     }
 
     @Test(arguments: XMPPServer.Kind.tested)
-    func `what nobody can have is known to be lost`(_ kind: XMPPServer.Kind) async throws {
+    func `an undeliverable message is reported as such`(_ kind: XMPPServer.Kind) async throws {
         try await XMPPServer.run(kind) { server in
             let alice = try await server.person("alice")
             let backend = server.backend(try server.settings())
@@ -148,7 +150,7 @@ import Testing
     }
 
     @Test(arguments: XMPPServer.Kind.tested)
-    func `subscriptions, pings and receipts`(_ kind: XMPPServer.Kind) async throws {
+    func `the bot answers subscriptions, queries and receipt requests`(_ kind: XMPPServer.Kind) async throws {
         try await XMPPServer.run(kind) { server in
             let alice = try await server.person("alice")
             var settings = try server.settings()

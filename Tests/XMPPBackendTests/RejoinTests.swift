@@ -3,7 +3,7 @@ import Testing
 
 @testable import XMPPBackend
 
-/// Rooms that do not answer, put the bot out, or forget it.
+/// Rooms that do not respond, remove the bot, or forget it.
 @Suite(.timeLimit(.minutes(10))) struct RejoinTests {
     private static let room = "ops@conference.localhost"
 
@@ -22,7 +22,7 @@ import Testing
         }
     }
 
-    @Test func `a room that does not answer is asked again`() async throws {
+    @Test func `the bot retries to join a room that does not respond`() async throws {
         let script: ScriptedServer.Script = { conversation in
             try await conversation.login()
             for _ in 0..<2 { try await conversation.hear("to='\(Self.room)/petrel'") }
@@ -30,14 +30,13 @@ import Testing
         try await Self.serve([script]) { $0.joining = .milliseconds(200) }
     }
 
-    @Test func `who is put out while the connection breaks off comes in again on the stream that goes on`() async throws
-    {
+    @Test func `the bot rejoins on the resumed stream if it was kicked before the connection was lost`() async throws {
         let first: ScriptedServer.Script = { conversation in
             try await conversation.login(ScriptedServer.manages)
             try await conversation.hear("to='\(Self.room)/petrel'")
             try await conversation.say(Self.presence(statuses: "110"))
             try await conversation.say(Self.presence(" type='unavailable'", statuses: "110", "307"))
-            // It has taken both.
+            // The bot has processed both presences.
             try await conversation.say("<r xmlns='\(XMPPNames.management)'/>")
             try await conversation.hear("h='2'/>")
         }
@@ -47,12 +46,12 @@ import Testing
             try await conversation.say("<resumed xmlns='\(XMPPNames.management)' previd='s1' h='3'/>")
             try await conversation.hear("to='\(Self.room)/petrel'")
         }
-        // Far behind the end of the test.
+        // Longer than the time limit of the test.
         try await Self.serve([first, second]) { $0.rejoining = .seconds(3_600) }
     }
 
     @Test(arguments: ["not-acceptable", "item-not-found"])
-    func `a room that has forgotten the bot is noticed`(_ condition: String) async throws {
+    func `the bot notices that a room has forgotten it`(_ condition: String) async throws {
         let script: ScriptedServer.Script = { conversation in
             try await conversation.login()
             try await conversation.hear("to='\(Self.room)/petrel'")
@@ -70,7 +69,7 @@ import Testing
         }
     }
 
-    @Test func `a message that a room does not know what to do with waits until the bot is in again`() async throws {
+    @Test func `a message that a room returns is sent again after the bot has rejoined`() async throws {
         let script: ScriptedServer.Script = { conversation in
             try await conversation.login()
             try await conversation.hear("to='\(Self.room)/petrel'")
@@ -89,7 +88,7 @@ import Testing
         try await Self.serve([script]) { $0.rejoining = .milliseconds(10) }
     }
 
-    @Test func `a nick that becomes free is taken, and the bot answers to it before`() async throws {
+    @Test func `the bot takes the configured nick when it is available, and answers to it before`() async throws {
         let script: ScriptedServer.Script = { conversation in
             try await conversation.login()
             try await conversation.hear("<presence to='\(Self.room)/petrel'>")

@@ -6,7 +6,7 @@ import Testing
 
 @testable import XMPPBackend
 
-/// What is on its way when a connection breaks off (XEP-0198), and what others do with messages.
+/// Resumption of streams (XEP-0198), and the handling of special messages.
 @Suite(.timeLimit(.minutes(10))) struct ResumptionTests {
     private static func message(_ text: String, from sender: String = "alice@localhost/a", _ more: String = "")
         -> String
@@ -18,31 +18,31 @@ import Testing
         "<delay xmlns='\(XMPPNames.delay)' from='\(keeper)' stamp='2026-01-01T00:00:00Z'/>"
     }
 
-    @Test func `a stream goes on where it broke off, and what was on its way comes once`() async throws {
+    @Test func `a stream is resumed, and messages in flight arrive once`() async throws {
         let first: ScriptedServer.Script = { conversation in
             try await conversation.login(ScriptedServer.manages)
             try await conversation.say(Self.message("!say one"))
-            // It breaks off before the server has said that it has the answer.
+            // The connection ends before the server acknowledges the answer.
             try await conversation.hear("<body>one</body>")
             try await conversation.hear("<r xmlns='\(XMPPNames.management)'/>")
         }
         let second: ScriptedServer.Script = { conversation in
             try await conversation.authenticate(ScriptedServer.manages)
             try await conversation.hear("h='1' previd='s1'/>")
-            // The server has the presence, and not the answer.
+            // The server received the presence, but not the answer.
             try await conversation.say("<resumed xmlns='\(XMPPNames.management)' previd='s1' h='1'/>")
             let again = try await conversation.hear("<r xmlns='\(XMPPNames.management)'/>")
             #expect(again.contains("<body>one</body>"))
-            // With the question which services there are.
+            // Including the service discovery request.
             let count = again.matches(of: #/<(?:iq|message) /#).count
             try await conversation.say("<a xmlns='\(XMPPNames.management)' h='\(1 + count)'/>")
-            try await conversation.answerWhatFollows(for: "alice@localhost")
-            // What was said meanwhile comes with the time when it was said: it runs.
+            try await conversation.answerRequest(to: "alice@localhost")
+            // Messages from the time of the interruption are delayed and run.
             try await conversation.say(Self.message("!say two", Self.delayed(by: "localhost")))
             try await conversation.hear("<body>two</body>")
             try await conversation.say("<a xmlns='\(XMPPNames.management)' h='\(3 + count)'/>")
-            try await conversation.answerWhatFollows(for: "alice@localhost")
-            // The past of a room does not.
+            try await conversation.answerRequest(to: "alice@localhost")
+            // Room history does not run.
             try await conversation.say(Self.message("!say old", Self.delayed(by: "ops@conference.localhost")))
             try await conversation.say(Self.message("!say three"))
             let said = try await conversation.hear("<body>three</body>")
@@ -51,7 +51,7 @@ import Testing
         try await ScriptedServer.serve([first, second])
     }
 
-    @Test func `what a room shows only after the connection broke off is not said twice`() async throws {
+    @Test func `a message that a room reflects after a resumption is not sent twice`() async throws {
         let room = "ops@conference.localhost"
         let isSaid = Locked("")
         let first: ScriptedServer.Script = { conversation in
@@ -63,7 +63,7 @@ import Testing
             let said = try await conversation.hear("<body>one</body>")
             let id = try #require(said.matches(of: #/<message id='([^']+)'/#).last?.1)
             isSaid.withLock { $0 = String(id) }
-            // The server has everything; the room has not shown it.
+            // The server received everything; the room has not reflected the message.
             try await conversation.say("<a xmlns='\(XMPPNames.management)' h='4'/>")
             try await conversation.say("<a xmlns='\(XMPPNames.management)' h='3'/>")
         }
@@ -83,7 +83,7 @@ import Testing
         }
     }
 
-    @Test func `where the server has forgotten the stream, what nobody acknowledged is sent anew`() async throws {
+    @Test func `unacknowledged messages are sent again if the stream cannot be resumed`() async throws {
         let first: ScriptedServer.Script = { conversation in
             try await conversation.login(ScriptedServer.manages)
             try await conversation.say(Self.message("!say one"))
@@ -108,7 +108,7 @@ import Testing
         try await ScriptedServer.serve([first, second])
     }
 
-    @Test func `corrections, copies and errors run nothing, receipts are given, and every question is answered`()
+    @Test func `corrections, carbons and errors do not run, receipts are sent, and every request is answered`()
         async throws
     {
         let script: ScriptedServer.Script = { conversation in
@@ -119,7 +119,7 @@ import Testing
             try await conversation.say(Self.message("!say c").replacing("type='chat'", with: "type='error'"))
             try await conversation.say(Self.message("!say d").replacing("type='chat'", with: "type='headline'"))
             try await conversation.say(Self.message("!say e", from: "petrel@localhost/other"))
-            // Whoever says that it comes through a room would not be known by their account.
+            // A private message through an unknown room does not identify an account.
             try await conversation.say(Self.message("!say g", "<x xmlns='\(XMPPNames.mucUser)'/>"))
             try await conversation.say("<presence type='subscribe' from='eve@localhost'/>")
             try await conversation.say("<iq type='set' id='q1' from='eve@localhost'><query xmlns='x:y'/></iq>")
@@ -139,13 +139,13 @@ import Testing
         try await ScriptedServer.serve([script])
     }
 
-    @Test func `what comes again with the same origin runs once, and what does not runs again`() async throws {
+    @Test func `messages with the same origin ID run once, and messages without one run each time`() async throws {
         let script: ScriptedServer.Script = { conversation in
             try await conversation.login()
             let origin = "<origin-id xmlns='\(XMPPNames.ids)' id='o1'/>"
             for _ in 0..<3 { try await conversation.say(Self.message("!say a", origin)) }
             for _ in 0..<2 { try await conversation.say(Self.message("!say b")) }
-            // Another person may use the same one.
+            // Another person may use the same origin ID.
             try await conversation.say(Self.message("!say c", from: "bob@localhost/x", origin))
             let said = try await conversation.hear("<body>c</body>")
             func count(_ text: String) -> Int { said.components(separatedBy: "<body>\(text)</body>").count - 1 }
@@ -153,10 +153,10 @@ import Testing
             let rest = try await Self.rest(of: said, in: &conversation)
             #expect(rest == ["a", "b", "b"])
         }
-        try await ScriptedServer.serve([script], change: ScriptedServer.hurried)
+        try await ScriptedServer.serve([script], change: ScriptedServer.shortPatience)
     }
 
-    @Test func `what comes before stream management is on runs, and is not counted`() async throws {
+    @Test func `messages before stream management is enabled run and are not counted`() async throws {
         let script: ScriptedServer.Script = { conversation in
             try await conversation.authenticate(ScriptedServer.manages)
             try await conversation.hear("</iq>")
@@ -171,7 +171,7 @@ import Testing
         try await ScriptedServer.serve([script])
     }
 
-    @Test func `a server that manages no streams any more is not asked to, and gets anew what was on its way`()
+    @Test func `messages in flight are sent again if the server no longer supports stream management`()
         async throws
     {
         let first: ScriptedServer.Script = { conversation in
@@ -187,7 +187,7 @@ import Testing
         try await ScriptedServer.serve([first, second])
     }
 
-    @Test func `what comes back from another server, after ours has taken it, is said again`() async throws {
+    @Test func `a message that a remote server returns after it was acknowledged is sent again`() async throws {
         let script: ScriptedServer.Script = { conversation in
             try await conversation.login(ScriptedServer.manages)
             try await conversation.say(Self.message("!say one", from: "alice@elsewhere.example/a"))
@@ -207,7 +207,7 @@ import Testing
         try await ScriptedServer.serve([script])
     }
 
-    @Test func `an action's own text is split like any other`() async throws {
+    @Test func `an action's own text for XMPP is split like any other`() async throws {
         let script: ScriptedServer.Script = { conversation in
             try await conversation.login()
             try await conversation.say(Self.message("!own"))
@@ -215,10 +215,10 @@ import Testing
             let texts = said.matches(of: #/<body>([a-z ]+)<\/body>/#).map { String($0.1) }
             #expect(texts.count > 1 && texts.joined().filter { $0 != " " } == Say.own.filter { $0 != " " })
         }
-        try await ScriptedServer.serve([script], change: ScriptedServer.hurried)
+        try await ScriptedServer.serve([script], change: ScriptedServer.shortPatience)
     }
 
-    /// What alice is told in all, once it is three.
+    /// Returns all texts sent to alice, once there are three.
     private static func rest(
         of said: String, in conversation: inout ScriptedServer.Conversation
     ) async throws -> [String] {
@@ -233,7 +233,7 @@ import Testing
     @Test(arguments: [
         "<x xmlns='jabber:x:delay' from='localhost' stamp='20260101T00:00:00'/>",
         "<x xmlns='jabber:x:delay' stamp='20260101T00:00:00'/>",
-    ]) func `what bears only the old stamp is an old message, too`(_ stamp: String) async throws {
+    ]) func `messages with a legacy delay stamp are old messages too`(_ stamp: String) async throws {
         let script: ScriptedServer.Script = { conversation in
             try await conversation.login()
             try await conversation.say(Self.message("!say old", stamp))

@@ -4,9 +4,9 @@ import Testing
 
 @testable import XMPPBackend
 
-/// Rooms and counts, without a server.
+/// Rooms, stream management and server selection, without a server.
 @Suite struct RoomTests {
-    /// A room that changes in place.
+    /// A reference to a room, for use in `#expect`.
     private final class Box {
         private var room: XMPPRoom
 
@@ -47,7 +47,7 @@ import Testing
             [XMLElement("error", "", ["type": "cancel"], [XMLElement(condition, XMPPNames.stanzaErrors)])])
     }
 
-    @Test func `joining asks for no past, and brings the password`() throws {
+    @Test func `joining requests no history and sends the password`() throws {
         let room = try Self.room()
         let presence = try #require(room.join())
         #expect(presence["to"] == "ops@conference.x/petrel" && room.standing == .joining)
@@ -60,7 +60,7 @@ import Testing
         #expect(room.occupant("alice") == nil)
     }
 
-    @Test func `nobody joins twice, and a room that does not answer is told of`() throws {
+    @Test func `the bot does not join twice, and records that a room does not respond`() throws {
         let room = try Self.room()
         #expect(!room.isUnanswered())
         _ = room.join()
@@ -70,7 +70,7 @@ import Testing
         #expect(room.join() == nil && !room.isUnanswered() && !room.isUnanswering)
     }
 
-    @Test func `what is for somebody in a room is not sent again to whoever has their nick by now`() {
+    @Test func `private messages to occupants are not resent on a resumed stream`() {
         var management = StreamManagement()
         management.begin(resumption: "r")
         let fates = (0..<2).map { _ in StreamManagement.Fate() }
@@ -80,7 +80,7 @@ import Testing
         #expect(fates[0].value == false && fates[1].value == nil)
     }
 
-    @Test func `who comes under a nick that somebody had is another one`() throws {
+    @Test func `an occupant who enters with a known nick has a new visit`() throws {
         let room = try Self.room()
         _ = room.join()
         _ = room.take(Self.presence(), from: "alice")
@@ -94,7 +94,7 @@ import Testing
         #expect(XMPPMessageID(id.text) == id)
     }
 
-    @Test func `another nick is taken where ours is taken, and a new room is unlocked`() throws {
+    @Test func `the bot takes another nick on a conflict, and unlocks a new room`() throws {
         let room = try Self.room()
         _ = room.join()
         #expect(room.take(Self.refusal("conflict"), from: "petrel") == .join)
@@ -108,14 +108,14 @@ import Testing
     }
 
     @Test(arguments: ["not-authorized", "forbidden", "registration-required", "not-allowed"])
-    func `a room that does not want the bot is not asked again`(condition: String) throws {
+    func `the bot does not retry to join a room that refuses it`(condition: String) throws {
         let room = try Self.room()
         _ = room.join()
         guard case .tell = room.take(Self.refusal(condition), from: nil) else { return #expect(Bool(false)) }
         guard case .barred = room.standing else { return #expect(Bool(false)) }
     }
 
-    @Test func `who is kicked comes back, who is banned does not, and a room that was destroyed is not made again`()
+    @Test func `the bot rejoins after a kick, but not after a ban or when the room was destroyed`()
         throws
     {
         let room = try Self.room()
@@ -135,7 +135,7 @@ import Testing
         }
     }
 
-    @Test func `a nick that changes is followed`() throws {
+    @Test func `the bot's nick follows a change by the room`() throws {
         let room = try Self.room()
         _ = room.join()
         _ = room.take(Self.presence(statuses: ["110"]), from: "petrel")
@@ -143,7 +143,7 @@ import Testing
         #expect(room.take(change, from: "petrel") == .nothing && room.nick == "bot" && room.standing == .inside)
     }
 
-    @Test func `counts go over their end, and a server that has more than there is, is not believed`() async {
+    @Test func `acknowledgements that exceed the number of sent stanzas are ignored`() async {
         var management = StreamManagement()
         management.begin(resumption: "r")
         let fates = (0..<3).map { _ in StreamManagement.Fate() }
@@ -161,7 +161,7 @@ import Testing
         #expect(management.unacknowledged.isEmpty)
     }
 
-    @Test func `servers are tried by priority, and by chance among equals`() {
+    @Test func `servers are ordered by priority, and randomly by weight within a priority`() {
         func service(_ priority: Int, _ weight: Int, _ host: String) -> ServiceLookup.Service {
             ServiceLookup.Service(
                 priority: priority, weight: weight, address: ServerAddress(host: host, port: 1, isDirect: false))
@@ -178,7 +178,7 @@ import Testing
         #expect(firsts.isSuperset(of: ["a", "b"]))
     }
 
-    @Test func `who takes another nick is still the same, and who takes a nick that became free is not`() throws {
+    @Test func `a visit survives a change of the nick, but does not pass to the next owner of the nick`() throws {
         let room = try Self.room()
         _ = room.join()
         _ = room.take(Self.presence(), from: "nick1")
@@ -190,7 +190,7 @@ import Testing
         #expect(room.occupant("nick1")?.visit != alice)
         _ = room.take(Self.presence(type: "unavailable"), from: "nick2")
         #expect(room.nick(during: alice) == nil)
-        // Two that only look the same.
+        // Canonically equivalent nicks are different.
         _ = room.take(Self.presence(), from: "e\u{301}")
         #expect(room.occupant("\u{E9}") == nil)
     }
@@ -201,7 +201,7 @@ import Testing
         ("ops@conference.evil.example", false, "alice@example", false),
         ("ops@notx", false, "alice@x", false),
         ("ops@conference.evil.example", true, "alice@x", true),
-    ]) func `a service proves the accounts of its own domain, and others only where it is trusted`(
+    ]) func `a service vouches for accounts of its own domain, and for others only if it is trusted`(
         _ room: String, _ isTrusted: Bool, _ account: String, _ isProven: Bool
     ) throws {
         var room = XMPPRoom(try #require(JID(room)), nick: "petrel", password: nil, isTrusted: isTrusted)
@@ -210,7 +210,7 @@ import Testing
         #expect(room.occupant("nick1")?.jid?.description == (isProven ? account : nil))
     }
 
-    @Test func `services of the bot's own domain are trusted, and those that the configuration names`() throws {
+    @Test func `services of the bot's own domain and of trusted_services are trusted`() throws {
         var settings = XMPPSettings(jid: try #require(JID("petrel@x.example")), password: Secret("s"), nick: "petrel")
         settings.trustedServices = ["rooms.partner.example"]
         for (room, isTrusted) in [
@@ -221,7 +221,7 @@ import Testing
         }
     }
 
-    @Test func `the configured nick is taken once it is free, and counts as a name meanwhile`() throws {
+    @Test func `the configured nick is requested when it is available, and counts as a name before`() throws {
         let room = try Self.room()
         _ = room.join()
         _ = room.take(Self.refusal("conflict"), from: "petrel")
@@ -231,7 +231,7 @@ import Testing
         #expect(room.reclaim() == nil && room.names == ["petrel_", "petrel"])
         #expect(room.take(Self.presence(type: "unavailable"), from: "petrel") == .reclaim)
         #expect(room.reclaim()?["to"] == "ops@conference.x/petrel")
-        // Somebody was faster.
+        // Another occupant took the nick first.
         #expect(room.take(Self.refusal("conflict"), from: "petrel") == .nothing && room.nick == "petrel_")
         let change = Self.presence(type: "unavailable", statuses: ["110", "303"], item: ["nick": "petrel"])
         #expect(room.take(change, from: "petrel_") == .nothing)
@@ -242,7 +242,7 @@ import Testing
     @Test(arguments: [
         ("petrel: help", "help", true), ("PETREL_,  help", "help", true), ("petrel:\u{301}", "\u{301}", true),
         ("petrels: help", "petrels: help", false), ("petrel help", "petrel help", false), ("", "", false),
-    ]) func `the bot is called by its names`(_ text: String, _ rest: String, _ isAddressed: Bool) {
+    ]) func `the bot is addressed by its names`(_ text: String, _ rest: String, _ isAddressed: Bool) {
         let found = XMPPInbox.addressed(text, to: ["petrel_", "petrel"])
         #expect(found.text == rest && found.isAddressed == isAddressed)
     }

@@ -3,7 +3,7 @@ import Testing
 @testable import XMPPBackend
 
 @Suite struct SCRAMTests {
-    /// RFC 5802, section 5, and RFC 7677, section 3.
+    /// The examples of RFC 5802, section 5, and RFC 7677, section 3.
     @Test(
         arguments: [
             (
@@ -19,7 +19,9 @@ import Testing
                 "v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4="
             ),
         ] as [(SCRAM.Hash, String, String, String, String)])
-    func `the examples of the RFCs`(hash: SCRAM.Hash, nonce: String, challenge: String, final: String, proof: String)
+    func `the client's messages match the examples of the RFCs`(
+        hash: SCRAM.Hash, nonce: String, challenge: String, final: String, proof: String
+    )
         throws
     {
         var scram = SCRAM(hash, user: "user", password: "pencil", nonce: nonce)
@@ -37,7 +39,7 @@ import Testing
             "", "r=other,s=QSXCR+Q6sek8bf92,i=4096", "r=abc,s=QSXCR+Q6sek8bf92,i=4096", "r=abcd,s=,i=4096",
             "r=abcd,s=%%,i=4096", "r=abcd,s=QSXCR+Q6sek8bf92,i=1", "r=abcd,s=QSXCR+Q6sek8bf92,i=99999999999",
             "r=abcd,s=QSXCR+Q6sek8bf92", "m=ext,r=abcd,s=QSXCR+Q6sek8bf92,i=4096",
-        ]) func `a challenge that is none is refused`(challenge: String)
+        ]) func `an invalid challenge is rejected`(challenge: String)
     {
         var scram = SCRAM(.sha256, user: "user", password: "pencil", nonce: "abc")
         do throws(SCRAM.Failure) {
@@ -46,12 +48,12 @@ import Testing
         } catch {
             #expect(!error.description.contains("pencil"))
         }
-        // Nothing is proved by a server that was not asked.
+        // A signature without a preceding challenge proves nothing.
         let unasked = scram
         #expect(throws: SCRAM.Failure.self) { try unasked.verify("v=rmF9pqV8S7suAoZWja4dJRkFsKQ=") }
     }
 
-    @Test func `names are escaped, and the same letters are the same`() {
+    @Test func `names are escaped and normalized`() {
         #expect(SCRAM(.sha1, user: "a=b,c", password: "", nonce: "n").first == "n,,n=a=3Db=2Cc,r=n")
         #expect(SCRAM(.sha1, user: "e\u{301}\u{AD}", password: "", nonce: "n").first == "n,,n=é,r=n")
         #expect(SCRAM.nonce() != SCRAM.nonce())

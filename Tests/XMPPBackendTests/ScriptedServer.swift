@@ -11,7 +11,7 @@ import Testing
 
 @testable import XMPPBackend
 
-/// A server that says what a test wants, one connection after the other: for what real servers do not do when asked.
+/// A server that plays a script for each connection, for behavior that real servers do not show on demand.
 struct ScriptedServer: Sendable {
     typealias Script = @Sendable (inout Conversation) async throws -> Void
 
@@ -19,13 +19,13 @@ struct ScriptedServer: Sendable {
         "<?xml version='1.0'?><stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' "
         + "id='1' from='localhost' version='1.0'>"
 
-    /// What a server says that manages streams (XEP-0198).
+    /// The stream feature of a server that supports stream management (XEP-0198).
     static let manages = "<sm xmlns='\(XMPPNames.management)'/>"
 
     static let bound =
         "<iq type='result' id='bind'><bind xmlns='\(XMPPNames.bind)'><jid>petrel@localhost/r1</jid></bind></iq>"
 
-    /// One connection, from the server's side.
+    /// The server side of one connection.
     struct Conversation: ~Copyable {
         private var chunks: NIOAsyncChannelInboundStream<ByteBuffer>.AsyncIterator
         private let outbound: NIOAsyncChannelOutboundWriter<ByteBuffer>
@@ -41,7 +41,7 @@ struct ScriptedServer: Sendable {
 
         func say(bytes: [UInt8]) async throws { try await outbound.write(ByteBuffer(bytes: bytes)) }
 
-        /// All that came up to the end of this.
+        /// Receives data up to the end of this text and returns it.
         @discardableResult
         mutating func hear(_ part: String) async throws -> String {
             while true {
@@ -50,19 +50,19 @@ struct ScriptedServer: Sendable {
                     return String(rest[..<range.upperBound])
                 }
                 guard let chunk = try await chunks.next(isolation: #isolation) else {
-                    throw Refusal("the bot ended the connection; it said \(rest)")
+                    throw Refusal("the bot closed the connection after \(rest)")
                 }
                 rest += String(buffer: chunk)
             }
         }
 
-        /// All that comes until the bot ends the connection.
+        /// Receives data until the bot closes the connection and returns it.
         mutating func end() async throws -> String {
             while let chunk = try await chunks.next(isolation: #isolation) { rest += String(buffer: chunk) }
             return rest
         }
 
-        /// Lets the bot in by PLAIN, which it has to allow.
+        /// Accepts a login with PLAIN, which the bot's settings must allow.
         mutating func login(_ features: String = "") async throws {
             try await authenticate(features)
             try await hear("</iq>")
@@ -74,7 +74,7 @@ struct ScriptedServer: Sendable {
             try await hear("<presence/>")
         }
 
-        /// Up to the features of the stream that is authenticated.
+        /// Authenticates the bot, up to the features of the authenticated stream.
         mutating func authenticate(_ features: String = "") async throws {
             try await offer(["PLAIN"])
             try await hear("</auth>")
@@ -84,8 +84,8 @@ struct ScriptedServer: Sendable {
                 header + "<stream:features><bind xmlns='\(XMPPNames.bind)'/>\(features)</stream:features>")
         }
 
-        /// Answers the question that follows a message to somebody.
-        mutating func answerWhatFollows(for person: String) async throws {
+        /// Answers the request that follows a message to a person.
+        mutating func answerRequest(to person: String) async throws {
             let asked = try await hear("to='\(person)' type='get'")
             let id = try #require(asked.matches(of: #/<iq id='([^']+)'/#).last?.1)
             try await say("<iq type='result' id='\(id)' from='\(person)'/>")
@@ -103,7 +103,7 @@ struct ScriptedServer: Sendable {
     let port: Int
     let certificate: SelfSigned
 
-    /// As the bot knows it.
+    /// Returns settings for connecting to this server.
     func settings(jid: String = "petrel@localhost", isEncrypted: Bool = true) throws -> XMPPSettings {
         var settings = XMPPSettings(jid: try #require(JID(jid)), password: Secret("secret"), nick: "petrel")
         settings.host = "127.0.0.1"
@@ -122,10 +122,10 @@ struct ScriptedServer: Sendable {
             logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
     }
 
-    /// Runs the body beside it. The first connection gets the first script; a connection ends with its script.
+    /// Runs a server and the body. Each script serves one connection, in order, which is closed at its end.
     /// - Parameters:
-    ///   - isEncrypted: from the first byte.
-    ///   - certificate: of its own without one.
+    ///   - isEncrypted: true for direct TLS.
+    ///   - certificate: the server's certificate; nil to create one.
     static func run(
         isEncrypted: Bool = true, certificate: SelfSigned? = nil, _ scripts: [Script],
         _ body: @Sendable @escaping (ScriptedServer) async throws -> Void
@@ -151,14 +151,14 @@ struct ScriptedServer: Sendable {
                         var next = connections.makeAsyncIterator()
                         for script in scripts {
                             guard let connection = try await next.next() else {
-                                throw Refusal("the bot did not connect so often")
+                                throw Refusal("the bot opened fewer connections than there are scripts")
                             }
                             try await connection.executeThenClose { inbound, outbound in
                                 var conversation = Conversation(inbound, outbound)
                                 try await script(&conversation)
                             }
                         }
-                        // Whoever connects once more than there are scripts is sent away.
+                        // Closes further connections.
                         while let connection = try await next.next() {
                             try await connection.executeThenClose { _, _ in }
                         }
@@ -166,7 +166,7 @@ struct ScriptedServer: Sendable {
                 }
                 group.addTask {
                     try await body(server)
-                    // Nobody comes any more.
+                    // Ends the loop over the connections.
                     listening.channel.close(promise: nil)
                 }
                 try await group.waitForAll()
@@ -174,10 +174,10 @@ struct ScriptedServer: Sendable {
         }
     }
 
-    /// For scripts that do not answer the questions which follow messages.
-    static let hurried: @Sendable (inout XMPPSettings) -> Void = { $0.patience = .seconds(1) }
+    /// A change of the settings for scripts that do not answer the requests that follow messages.
+    static let shortPatience: @Sendable (inout XMPPSettings) -> Void = { $0.patience = .seconds(1) }
 
-    /// Runs a bot with them, until the last of them has ended.
+    /// Runs a bot against these scripts until the last one has ended.
     static func serve(
         _ scripts: [Script],
         change: @Sendable @escaping (inout XMPPSettings) throws -> Void = { _ in }

@@ -9,7 +9,7 @@ import Testing
 
 @testable import XMPPBackend
 
-/// Who the server is, and that nothing is told to anybody else.
+/// Authentication of the server, and protection of the password.
 @Suite(.timeLimit(.minutes(10))) struct SecurityTests {
     private static func failure(_ settings: XMPPSettings) async -> String {
         let backend = XMPPBackend(name: "xmpp", settings: settings, version: "1", logger: .init(label: "test"))
@@ -21,9 +21,9 @@ import Testing
         }
     }
 
-    @Test func `a certificate of another domain, or of an authority that is not known, is refused`() async throws {
+    @Test func `a certificate of another domain or of an unknown authority is rejected`() async throws {
         let script: ScriptedServer.Script = { conversation in
-            // The handshake fails here as well, or the connection ends behind it.
+            // The handshake fails on this side too, or the connection ends after it.
             let said = (try? await conversation.end()) ?? ""
             #expect(said == "")
         }
@@ -36,7 +36,7 @@ import Testing
         }
     }
 
-    @Test func `the password is sent as it is only where that is allowed`() async throws {
+    @Test func `the password is sent in plain text only if that is allowed`() async throws {
         let script: ScriptedServer.Script = { conversation in
             try await conversation.offer(["PLAIN", "X-OAUTH2"])
             #expect(try await !conversation.end().contains("<auth"))
@@ -60,7 +60,7 @@ import Testing
         ("<failure xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><account-disabled/></failure>", true),
         ("<failure xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><temporary-auth-failure/></failure>", false),
     ])
-    func `a wrong password is final, and says so`(_ answer: String, _ isFinal: Bool) async throws {
+    func `a rejected login is a final failure, unless it is temporary`(_ answer: String, _ isFinal: Bool) async throws {
         let script: ScriptedServer.Script = { conversation in
             try await conversation.offer(["PLAIN"])
             try await conversation.hear("</auth>")
@@ -74,7 +74,7 @@ import Testing
         }
     }
 
-    @Test func `a server that does not know the password itself is refused`() async throws {
+    @Test func `a server that does not know the password is rejected`() async throws {
         let script: ScriptedServer.Script = { conversation in
             try await conversation.offer(["SCRAM-SHA-256"])
             let auth = try await conversation.hear("</auth>")
@@ -108,11 +108,12 @@ import Testing
         ),
         ("<!DOCTYPE x><stream:features/>", "not well-formed"), ("</stream:stream>", "before TLS was established"),
     ])
-    func `without TLS nothing is said, and nothing is believed`(_ answer: String, _ reason: String) async throws {
+    func `without TLS the bot sends no credentials and accepts no data`(_ answer: String, _ reason: String) async throws
+    {
         let script: ScriptedServer.Script = { conversation in
             try await conversation.hear("<stream:stream")
             try await conversation.say(ScriptedServer.header + answer)
-            // It ends by closing: what has not been read may be answered by a reset.
+            // The bot closes the connection; unread data may cause a reset.
             let said = (try? await conversation.end()) ?? ""
             #expect(!said.contains("<auth") && !said.contains("petrel"))
         }
@@ -122,7 +123,7 @@ import Testing
         }
     }
 
-    @Test func `the domain says where its servers are, and the first that can be had is taken`() async throws {
+    @Test func `the bot finds servers with SRV records and uses the first that is reachable`() async throws {
         let script: ScriptedServer.Script = { conversation in try await conversation.hear("<stream:stream") }
         try await ScriptedServer.run([script]) { server in
             let closed = try freePort()
@@ -143,13 +144,13 @@ import Testing
                 try await channel.executeThenClose { _, outbound in
                     try await outbound.write(.init(string: StreamHeader.text(to: "localhost")))
                 }
-                // One that says nothing is asked under its own name.
+                // Without SRV records, the domain itself is the host.
                 #expect(
                     try await ServiceLookup(port: names).addresses(of: "example.org")
                         == [ServerAddress(host: "example.org", port: 5_222, isDirect: false)])
             }
             try await NameServer.run(["_xmpps-client._tcp.example.com": [(0, 0, 0, ".")]]) { names in
-                // It has none with TLS from the first byte, and says nothing of others.
+                // The domain has no direct TLS, and no records for STARTTLS.
                 let addresses = try await ServiceLookup(port: names).addresses(of: "example.com")
                 #expect(addresses == [ServerAddress(host: "example.com", port: 5_222, isDirect: false)])
             }

@@ -2,7 +2,7 @@ import Testing
 
 @testable import XMPPBackend
 
-/// What comes over the wire, however it is cut.
+/// Parsing of streams and JIDs.
 @Suite struct StanzaParserTests {
     private static let header =
         "<?xml version='1.0'?><stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' id='s1'>"
@@ -18,7 +18,7 @@ import Testing
         return items
     }
 
-    @Test(arguments: [1, 2, 7, 1_000]) func `stanzas are the same however they are cut`(piece: Int) throws {
+    @Test(arguments: [1, 2, 7, 1_000]) func `parsing does not depend on how the bytes are split`(piece: Int) throws {
         let text =
             Self.header + "\n <message from='a@b/c' xml:lang='de'><body>1 &lt; 2 &amp; “ü” 🎉</body></message> "
             + "<iq type='get' id='1'><ping xmlns='urn:xmpp:ping'/></iq></stream:stream>"
@@ -46,7 +46,7 @@ import Testing
             ("no xml", "not-well-formed"), (header + "<message>\u{1}</message>", "not-well-formed"),
             (header + "<message><body>" + String(repeating: "x", count: 3 << 20), "policy-violation"),
             (header + "<message a='" + String(repeating: "x", count: 3 << 20), "policy-violation"),
-        ]) func `what has no place in a stream ends it`(text: String, condition: String)
+        ]) func `prohibited and malformed XML fails the stream`(text: String, condition: String)
     {
         #expect { try Self.items(text, piece: 1_000) } throws: { error in
             (error as? StanzaParser.Failure)?.condition == condition
@@ -57,14 +57,14 @@ import Testing
         String(repeating: "<a>", count: 10_000) + String(repeating: "</a>", count: 10_000),
         "<a " + (0..<100).map { "a\($0)='1'" }.joined(separator: " ") + "><b/></a>",
         "<body>" + String(repeating: "x", count: 3 << 19) + "</body>",
-    ]) func `what is too deep, too wide or too large is read past`(content: String) throws {
+    ]) func `the content of a stanza that exceeds a limit is dropped`(content: String) throws {
         let text = Self.header + "<message id='1'><c>kept</c>\(content)</message><iq id='2'/>"
         let items = try Self.items(text, piece: 1_000).dropFirst()
         let shell = XMLElement("message", XMPPNames.client, ["id": "1"])
         #expect(Array(items) == [.stanza(shell), .stanza(XMLElement("iq", XMPPNames.client, ["id": "2"]))])
     }
 
-    @Test(arguments: 1...4) func `a stream in another encoding is none`(piece: Int) {
+    @Test(arguments: 1...4) func `a stream in another encoding is rejected`(piece: Int) {
         let text: [UInt8] = [0x09, 0x00, 0x0A, 0x00]
         #expect(throws: StanzaParser.Failure(condition: "unsupported-encoding", reason: "not UTF-8")) {
             var parser = StanzaParser()
@@ -74,7 +74,7 @@ import Testing
         }
     }
 
-    @Test func `invalid bytes end the stream`() {
+    @Test func `invalid UTF-8 fails the stream`() {
         var parser = StanzaParser()
         do throws(StanzaParser.Failure) {
             let bytes = Array(Self.header.utf8) + Array("<message>".utf8) + [0xFF, 0xFE] + Array("</message>".utf8)
@@ -85,7 +85,7 @@ import Testing
         }
     }
 
-    @Test func `many small stanzas are no large one`() throws {
+    @Test func `the size limit applies to each stanza`() throws {
         var parser = StanzaParser()
         _ = try parser.feed(Array(Self.header.utf8))
         let stanza = Array(("<message><body>" + String(repeating: "&lt;", count: 10_000) + "</body></message>\n").utf8)
@@ -94,7 +94,7 @@ import Testing
         #expect(count == 100)
     }
 
-    @Test func `what is written is read as it was meant`() throws {
+    @Test func `a written element is parsed to the same content`() throws {
         let element = XMLElement(
             "message", "", ["to": "a'b\"<>&@c", "left out": nil].filter { $0.key == "to" },
             [
@@ -115,11 +115,11 @@ import Testing
             ("Alice@Example.COM/Phone", "alice@example.com/Phone"), ("example.com", "example.com"),
             ("a@b/c/d@e", "a@b/c/d@e"), ("evil.org/\u{301}x@example.com", "evil.org/\u{301}x@example.com"),
             ("room@conference.x/nick with spaces", "room@conference.x/nick with spaces"),
-        ]) func `addresses are compared as they are meant`(text: String, written: String)
+        ]) func `JIDs are normalized`(text: String, written: String)
     {
         #expect(JID(text)?.description == written)
     }
 
     @Test(arguments: ["", "@b", "a@", "a@b/", "a@b@c", "a\u{0}@b", String(repeating: "x", count: 1_024)])
-    func `what is no address is none`(text: String) { #expect(JID(text) == nil) }
+    func `invalid JIDs are rejected`(text: String) { #expect(JID(text) == nil) }
 }

@@ -5,9 +5,9 @@ import Testing
 
 @testable import XMPPBackend
 
-/// Streams that end, hang and mislead.
+/// Stream errors, silent servers and malicious input.
 @Suite(.timeLimit(.minutes(10))) struct StreamTests {
-    /// All of RFC 6120, section 4.9.3, but for the one that names another server.
+    /// All conditions of RFC 6120, section 4.9.3, except `see-other-host`.
     private static let conditions = [
         "bad-format", "bad-namespace-prefix", "conflict", "connection-timeout", "host-gone", "host-unknown",
         "improper-addressing", "internal-server-error", "invalid-from", "invalid-namespace", "invalid-xml",
@@ -25,7 +25,7 @@ import Testing
         }
     }
 
-    @Test(arguments: conditions) func `a stream error ends the connection, to be made again`(_ condition: String)
+    @Test(arguments: conditions) func `a stream error is a failure that is not final`(_ condition: String)
         async throws
     {
         let script: ScriptedServer.Script = { conversation in
@@ -41,7 +41,7 @@ import Testing
         }
     }
 
-    @Test func `a server names another one, and the next connection goes there`() async throws {
+    @Test func `the bot follows a redirection with its next connection`() async throws {
         let second: ScriptedServer.Script = { conversation in try await conversation.login() }
         try await ScriptedServer.run([second]) { other in
             let first: ScriptedServer.Script = { conversation in
@@ -54,13 +54,13 @@ import Testing
             try await ScriptedServer.run(certificate: other.certificate, [first]) { server in
                 let backend = try server.backend()
                 #expect(await Self.failure(of: backend)?.message == "the server redirects the bot to 127.0.0.1")
-                // However it notices that the script has ended.
+                // The error depends on how the bot notices the end of the script.
                 await #expect(throws: (any Error).self) { try await backend.run { _ in } }
             }
         }
     }
 
-    @Test func `a server names another one before there is TLS`() async throws {
+    @Test func `the bot follows a redirection before TLS`() async throws {
         let script: ScriptedServer.Script = { conversation in
             try await conversation.hear("<stream:stream")
             try await conversation.say(
@@ -74,14 +74,15 @@ import Testing
         }
     }
 
-    /// How far a server comes before it says nothing more.
+    /// The last step of a server before it becomes silent.
     enum Silence: String, CaseIterable, CustomTestStringConvertible {
         case header, mechanisms, success, bind, presence
 
         var testDescription: String { rawValue }
     }
 
-    @Test(arguments: Silence.allCases) func `a server that stops answering is left`(_ silence: Silence) async throws {
+    @Test(arguments: Silence.allCases) func `the bot disconnects from a silent server`(_ silence: Silence) async throws
+    {
         let script: ScriptedServer.Script = { conversation in
             switch silence {
             case .header: break
@@ -92,7 +93,7 @@ import Testing
             case .bind: try await conversation.authenticate()
             case .presence:
                 try await conversation.login()
-                // And here it asks.
+                // The bot sends a ping.
                 try await conversation.hear(XMPPNames.ping)
             }
             _ = try await conversation.end()
@@ -107,12 +108,12 @@ import Testing
         }
     }
 
-    @Test func `pings are answered and sent, and a space keeps the connection open`() async throws {
+    @Test func `the bot answers and sends pings, and sends spaces as keep-alive`() async throws {
         let script: ScriptedServer.Script = { conversation in
             try await conversation.login()
             try await conversation.say("<iq type='get' id='p1' from='localhost'><ping xmlns='\(XMPPNames.ping)'/></iq>")
             try await conversation.hear("id='p1' to='localhost' type='result'")
-            // One that knows no pings is there all the same.
+            // An error response shows that the server is alive, too.
             let question = try await conversation.hear("<ping xmlns='\(XMPPNames.ping)'/></iq>")
             let id = try #require(question.matches(of: /id='([^']+)' type='get'/).last?.1)
             try await conversation.say(
@@ -125,7 +126,7 @@ import Testing
                 $0.silence = .seconds(3)
                 $0.keepAlive = .milliseconds(20)
             }
-            // However it notices that the script has ended.
+            // The error depends on how the bot notices the end of the script.
             await #expect(throws: (any Error).self) { try await backend.run { _ in } }
         }
     }
@@ -142,7 +143,7 @@ import Testing
             ("<message><body>a</message>", "not-well-formed"),
             ("<message><body>" + String(repeating: "x", count: 3 << 20), "policy-violation"),
         ])
-    func `hostile XML ends the stream, and the server is told why`(_ text: String, _ condition: String) async throws {
+    func `malicious XML fails the stream with a stream error`(_ text: String, _ condition: String) async throws {
         let script: ScriptedServer.Script = { conversation in
             try await conversation.login()
             try await conversation.say(text)
@@ -155,7 +156,7 @@ import Testing
         }
     }
 
-    @Test func `what a person cannot be stopped from writing does not end the stream`() async throws {
+    @Test func `oversized stanzas of other users do not fail the stream`() async throws {
         let script: ScriptedServer.Script = { conversation in
             try await conversation.login()
             let from = "type='chat' from='eve@localhost/e'"
@@ -170,7 +171,7 @@ import Testing
             #expect(said.utf8.count < XMPPLink.usualBytes)
         }
         try await ScriptedServer.run([script]) { server in
-            let backend = try server.backend(ScriptedServer.hurried)
+            let backend = try server.backend(ScriptedServer.shortPatience)
             await #expect(throws: (any Error).self) {
                 try await backend.run { message in
                     let reply = Reply(String(message.text.dropFirst(5)))
@@ -181,7 +182,7 @@ import Testing
         }
     }
 
-    @Test func `bytes that are no text end the stream`() async throws {
+    @Test func `invalid UTF-8 fails the stream with a stream error`() async throws {
         let script: ScriptedServer.Script = { conversation in
             try await conversation.login()
             try await conversation.say(bytes: Array("<message><body>".utf8) + [0xC3, 0x28, 0xFF])
@@ -193,7 +194,7 @@ import Testing
         }
     }
 
-    @Test func `who stops takes leave`() async throws {
+    @Test func `the bot closes the stream on shutdown`() async throws {
         let isIn = Signal()
         let script: ScriptedServer.Script = { conversation in
             try await conversation.login()
@@ -209,7 +210,7 @@ import Testing
         }
     }
 
-    @Test func `ten thousand stanzas at once are each taken once, in their order`() async throws {
+    @Test func `ten thousand stanzas in a burst are each processed once, in order`() async throws {
         let count = 10_000
         let script: ScriptedServer.Script = { conversation in
             try await conversation.login()
@@ -229,7 +230,7 @@ import Testing
         }
     }
 
-    @Test func `a stop while rooms are asked does not wait for them`() async throws {
+    @Test func `a shutdown does not wait for the verification of rooms`() async throws {
         let names = (1...3).map { "r\($0)@conference.localhost" }
         let isAsked = Signal()
         let script: ScriptedServer.Script = { conversation in
@@ -247,7 +248,7 @@ import Testing
         try await ScriptedServer.run([script]) { server in
             let backend = try server.backend { settings in
                 settings.verifying = .milliseconds(100)
-                // Longer than the test may take.
+                // Longer than the time limit of the test.
                 settings.patience = .seconds(3_600)
                 settings.rooms = try names.map {
                     XMPPSettings.RoomSettings(jid: try #require(JID($0)), password: nil)

@@ -8,18 +8,18 @@ import Testing
 
 @testable import XMPPBackend
 
-/// A server from Debian on loopback, which can be stopped and started again.
+/// A server from Debian on loopback that can be stopped and restarted.
 final class XMPPServer: Sendable {
     enum Kind: String, CaseIterable, CustomTestStringConvertible {
         case prosody, ejabberd
 
-        /// Those that the tests run with: `PETREL_XMPP_SERVERS=all` takes every one (`make test-xmpp`).
+        /// The servers to test with. `PETREL_XMPP_SERVERS=all` selects all of them (`make test-xmpp`).
         static let tested: [Kind] =
             ProcessInfo.processInfo.environment["PETREL_XMPP_SERVERS"] == "all" ? allCases : [.prosody]
 
         var testDescription: String { rawValue }
 
-        /// What it says once its ports are open.
+        /// The log messages that indicate that the ports are open.
         fileprivate var ready: [String] {
             switch self {
             case .prosody: ["Activated service 'c2s'", "Activated service 'c2s_direct_tls'"]
@@ -70,7 +70,7 @@ final class XMPPServer: Sendable {
         program.withLock { $0 = started }
     }
 
-    /// - Parameter signal: `SIGKILL` leaves no time for a word; with `SIGTERM` prosody takes as long as there are clients.
+    /// - Parameter signal: `SIGKILL` stops the server at once; with `SIGTERM` prosody waits for its clients.
     func stop(_ signal: Int32) async {
         guard let program = program.value else { return }
         program.signal(signal)
@@ -78,7 +78,7 @@ final class XMPPServer: Sendable {
         self.program.withLock { $0 = nil }
     }
 
-    /// As the bot knows it.
+    /// Returns settings for connecting to this server.
     func settings(rooms: [String] = ["ops"]) throws -> XMPPSettings {
         var settings = XMPPSettings(
             jid: try #require(JID("petrel@localhost")), password: Secret("secret"), nick: "petrel")
@@ -98,7 +98,7 @@ final class XMPPServer: Sendable {
             logger: logger ?? Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
     }
 
-    /// Somebody with an account, in a room where one is named.
+    /// Starts the client of a person with an account, and joins a room unless it is nil.
     func person(_ name: String, in room: String? = "ops", nick: String? = nil) async throws -> XMPPPerson {
         let place = room.map { ["\($0)@conference.localhost", nick ?? name] } ?? []
         let script = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("person.py")
@@ -111,12 +111,12 @@ final class XMPPServer: Sendable {
     }
 }
 
-/// Drives person.py.
+/// A person's client: drives person.py.
 final class XMPPPerson: Sendable {
     static let room = "ops@conference.localhost"
 
     private let program: Program
-    /// What was told while somebody waited for something else.
+    /// The events that no caller has waited for yet.
     private let kept = Locked<[JSONValue]>([])
 
     init(_ program: Program) { self.program = program }
@@ -127,7 +127,7 @@ final class XMPPPerson: Sendable {
         program.type(String(decoding: bytes, as: UTF8.self))
     }
 
-    /// In the room, unless somebody is named.
+    /// Sends a message to the room, or to `to`.
     func say(_ text: String, to: String? = nil, _ more: [String: JSONValue] = [:]) throws {
         let order: [String: JSONValue] = [
             "to": .string(to ?? Self.room), "kind": to == nil ? "groupchat" : "chat", "text": .string(text),
@@ -135,10 +135,10 @@ final class XMPPPerson: Sendable {
         try self.order("say", order.merging(more) { _, new in new })
     }
 
-    /// Whoever waits longer is told what came instead.
+    /// The time after which the client is killed, so that the failure lists the events instead.
     private static let patience = Duration.seconds(240)
 
-    /// The next thing that is told under this key, and fits.
+    /// Returns the next event with this key and a matching value.
     func told(_ key: String, fits: (JSONValue) -> Bool = { _ in true }) async throws -> JSONValue {
         func isWanted(_ json: JSONValue) -> Bool { json[key].map(fits) ?? false }
         let earlier = kept.withLock { kept -> JSONValue? in
@@ -156,11 +156,11 @@ final class XMPPPerson: Sendable {
         }
         let rest = kept.value.suffix(5).map { "\($0)" }.joined(separator: "\n")
         throw Refusal(
-            "no \"\(key)\" came, and the client ended: \(await program.error(with: "") ?? ""). The last it told:\n\(rest)"
+            "no \"\(key)\" event before the client exited: \(await program.error(with: "") ?? ""). Last events:\n\(rest)"
         )
     }
 
-    /// Goes away. Returns the texts of what came and nobody waited for.
+    /// Ends the client. Returns the texts that no caller has waited for.
     func leave() async throws -> [String] {
         try program.closeInput()
         var all = kept.value
@@ -168,10 +168,10 @@ final class XMPPPerson: Sendable {
         return all.compactMap { $0["text"]?.string }
     }
 
-    /// Returns once somebody is in the room under this nick.
+    /// Waits until an occupant with this nick has joined the room.
     func saw(_ nick: String) async throws { _ = try await told("joined") { $0.string == nick } }
 
-    /// The next message that somebody else wrote, or one with this text.
+    /// Returns the next message from this sender that contains this text.
     func heard(_ part: String = "", from sender: String = "petrel") async throws -> JSONValue {
         while true {
             let message = try await told("text") { part.isEmpty || $0.string?.contains(part) == true }

@@ -1,9 +1,9 @@
-"""A person with an XMPP client that has nothing to do with Petrel: slixmpp.
+"""A person with an independent XMPP client: slixmpp.
 
     person.py JID PASSWORD PORT CA [ROOM NICK]
 
-Orders come as JSON lines: {"do": "say", "to": …, "kind": "chat"|"groupchat", "text": …, "more": XML} and
-{"do": "kick"|"destroy"|"leave"|"join"|"subscribe"|"ask", …}. What comes is told as JSON lines. Ends with its input.
+Reads orders as JSON lines: {"do": "say", "to": …, "kind": "chat"|"groupchat", "text": …, "more": XML} and
+{"do": "kick"|"destroy"|"leave"|"join"|"subscribe"|"ask", …}. Writes events as JSON lines. Exits at the end of input.
 """
 import asyncio, json, logging, sys
 from xml.etree import ElementTree
@@ -21,7 +21,7 @@ class Person(slixmpp.ClientXMPP):
         super().__init__(jid, password)
         self.ca_certs = ca
         self.room, self.nick = room, nick
-        # Without stream management: what it writes to a server that was killed makes what is still unread get lost.
+        # Stream management is disabled: its writes to a killed server would discard data that is not read yet.
         for plugin in ("xep_0004", "xep_0045", "xep_0030", "xep_0092", "xep_0199", "xep_0184", "xep_0359"):
             self.register_plugin(plugin)
         self["xep_0184"].auto_request = False
@@ -41,7 +41,7 @@ class Person(slixmpp.ClientXMPP):
             tell(ready=str(self.boundjid))
 
     async def enter(self):
-        # Who does not ask for it hears nothing of subscriptions.
+        # Without a roster request the server sends no subscription stanzas.
         await self.get_roster()
         self.send_presence()
         if self.room:
@@ -52,7 +52,7 @@ class Person(slixmpp.ClientXMPP):
                 await muc.set_room_config(self.room, await muc.get_room_config(self.room))
 
     async def join(self, muc):
-        """slixmpp waits for ever where a room's refusal does not repeat the <x/> of the request; prosody's does not."""
+        """slixmpp waits forever if a room's error omits the <x/> of the request, as prosody's does."""
         while True:
             refusal = asyncio.get_running_loop().create_future()
 
@@ -67,7 +67,7 @@ class Person(slixmpp.ClientXMPP):
             if not refusal.done():
                 return joining.result()
             joining.cancel()
-            # Whoever came first has not unlocked it yet (XEP-0045, section 10.1.2).
+            # The owner has not unlocked the room yet (XEP-0045, section 10.1.2).
             if refusal.result() != "item-not-found":
                 raise RuntimeError(f"the room says {refusal.result()}")
             await asyncio.sleep(0.1)
@@ -76,7 +76,7 @@ class Person(slixmpp.ClientXMPP):
         form = await self["xep_0045"].get_room_config(self.room)
         form["type"] = "submit"
         fields = form.get_fields()
-        # Not every server has all of them.
+        # Servers support different fields.
         for name in changes.keys() & fields.keys():
             fields[name]["value"] = changes[name]
         return form
@@ -138,7 +138,7 @@ async def main():
             await person.obey(json.loads(line))
         except Exception as problem:
             tell(problem=f"{type(problem).__name__}: {problem}")
-    # The server may be gone.
+    # The server may be down.
     await asyncio.wait([asyncio.ensure_future(person.disconnect())], timeout=2)
 
 
