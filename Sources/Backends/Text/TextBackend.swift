@@ -34,7 +34,6 @@ package final class TextBackend: ChatBackend, CompletionObserving, Completing, L
 
     /// Delivers messages until the input ends, then waits up to ``TextSettings/linger`` for pending results. Throws a
     /// final ``BackendFailure`` if standard output is closed.
-
     package func run(deliver: @escaping @Sendable (ChatMessage) async -> Void) async throws {
         await withTaskGroup(of: Void.self) { group in
             group.addTask { await self.converse(deliver) }
@@ -86,7 +85,6 @@ package final class TextBackend: ChatBackend, CompletionObserving, Completing, L
     package func settled(_ request: String) { open.answered("result \(request)") }
 
     /// Sets the completion candidates and the filter for the history. Has no effect unless this is a terminal.
-
     package func complete(
         from lines: @escaping @Sendable () -> [String], prefix: String,
         isSecret: @escaping @Sendable (String) -> Bool

@@ -26,7 +26,6 @@ package struct TextSettings: Sendable {
     package init() {}
 
     /// Reads the settings from a configuration section and reports problems to it.
-
     package init(_ section: SettingsSection) {
         format = section.choice("format", default: .terminal)
         user = section.string("user", default: "@" + NSUserName())

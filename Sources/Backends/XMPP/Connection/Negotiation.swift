@@ -26,7 +26,6 @@ struct Negotiation: Sendable {
 
     /// Runs the negotiation. Throws ``BackendFailure``, or ``StreamFailure`` if the server reports a stream error.
     /// - Parameter bound: the full JID of the previous stream; nil if there was none.
-
     func run(_ reader: inout StanzaReader, _ management: Locked<StreamManagement>, bound: JID?) async throws -> Outcome
     {
         var features = try await begin(&reader)

@@ -16,7 +16,9 @@ final class XMPPLink: Sendable {
     }
 
     /// An error: a request got no response in time. An error response is a ``StanzaError``.
-    struct Unanswered: Error {}
+    struct Unanswered: Error, CustomStringConvertible {
+        var description: String { "no response" }
+    }
 
     private struct Question {
         var asked: JID?
