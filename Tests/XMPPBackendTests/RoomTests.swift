@@ -17,8 +17,8 @@ import Testing
 
         func occupant(_ nick: String) -> XMPPRoom.Occupant? { room.occupant(nick) }
         func join() -> XMLElement? { room.join() }
-        func isUnanswered() -> Bool { room.isUnanswered() }
-        var isUnanswering: Bool { room.isUnanswering }
+        func markUnanswered() -> Bool { room.markUnanswered() }
+        var isUnresponsive: Bool { room.isUnresponsive }
         func leave() { room.leave() }
         func nick(during visit: Int) -> String? { room.nick(during: visit) }
         func reclaim() -> XMLElement? { room.reclaim() }
@@ -62,22 +62,22 @@ import Testing
 
     @Test func `the bot does not join twice, and records that a room does not respond`() throws {
         let room = try Self.room()
-        #expect(!room.isUnanswered())
+        #expect(!room.markUnanswered())
         _ = room.join()
-        #expect(room.join() == nil && room.isUnanswered() && room.isUnanswering && room.standing == .outside)
+        #expect(room.join() == nil && room.markUnanswered() && room.isUnresponsive && room.standing == .outside)
         #expect(room.join() != nil)
         _ = room.take(Self.presence(statuses: ["110"]), from: "petrel")
-        #expect(room.join() == nil && !room.isUnanswered() && !room.isUnanswering)
+        #expect(room.join() == nil && !room.markUnanswered() && !room.isUnresponsive)
     }
 
     @Test func `private messages to occupants are not resent on a resumed stream`() {
         var management = StreamManagement()
         management.begin(resumption: "r")
-        let fates = (0..<2).map { _ in StreamManagement.Fate() }
-        management.send(XMLElement("message", "", [:], [XMLElement("x", XMPPNames.mucUser)]), fates[0])
-        management.send(XMLElement("message", "", ["id": "m2"]), fates[1])
+        let acknowledgements = (0..<2).map { _ in StreamManagement.Acknowledgement() }
+        management.send(XMLElement("message", "", [:], [XMLElement("x", XMPPNames.mucUser)]), acknowledgements[0])
+        management.send(XMLElement("message", "", ["id": "m2"]), acknowledgements[1])
         #expect(management.resend().map { $0["id"] } == ["m2"])
-        #expect(fates[0].value == false && fates[1].value == nil)
+        #expect(acknowledgements[0].value == false && acknowledgements[1].value == nil)
     }
 
     @Test func `an occupant who enters with a known nick has a new visit`() throws {
@@ -146,18 +146,18 @@ import Testing
     @Test func `acknowledgements that exceed the number of sent stanzas are ignored`() async {
         var management = StreamManagement()
         management.begin(resumption: "r")
-        let fates = (0..<3).map { _ in StreamManagement.Fate() }
-        for fate in fates { management.send(XMLElement("message"), fate) }
+        let acknowledgements = (0..<3).map { _ in StreamManagement.Acknowledgement() }
+        for acknowledgement in acknowledgements { management.send(XMLElement("message"), acknowledgement) }
         management.acknowledge(9)
         #expect(management.unacknowledged.count == 3)
         management.acknowledge(2)
         #expect(management.unacknowledged.count == 1)
-        #expect(await fates[1].wait(atMost: .zero) == true)
+        #expect(await acknowledgements[1].wait(atMost: .zero) == true)
         management.acknowledge(1)
         #expect(management.unacknowledged.count == 1)
         let lost = management.giveUp()
         #expect(lost.count == 1 && management.unacknowledged.isEmpty)
-        management.send(XMLElement("message"), fates[2])
+        management.send(XMLElement("message"), acknowledgements[2])
         #expect(management.unacknowledged.isEmpty)
     }
 

@@ -20,7 +20,7 @@ package final class XMPPBackend: ChatBackend {
     private let isMeant = Locked<@Sendable (ChatMessage) -> Bool> { _ in true }
     private let storage = Locked<(any Storage)?>(nil)
     private let loop: EventLoopExecutor
-    private let heard = Locked(ContinuousClock.now)
+    private let lastReceived = Locked(ContinuousClock.now)
 
     /// Creates a backend.
     /// - Parameters:
@@ -65,7 +65,7 @@ package final class XMPPBackend: ChatBackend {
         defer { link.disconnect() }
         try await channel.executeThenClose { inbound, outbound in
             let texts = link.connect()
-            heard.withLock { $0 = .now }
+            lastReceived.withLock { $0 = .now }
             // An unstructured task, so that cancellation does not prevent writing the closing tag.
             let isOver = Signal()
             let writing = Task {
@@ -78,7 +78,7 @@ package final class XMPPBackend: ChatBackend {
             } catch {
                 result = .failure(error)
             }
-            await takeLeave(writing)
+            await closeStream(writing)
             try result.get()
         }
     }
@@ -93,7 +93,7 @@ package final class XMPPBackend: ChatBackend {
                 try Task.checkCancellation()
                 throw BackendFailure("the connection was lost")
             }
-            group.addTask { try await self.watch() }
+            group.addTask { try await self.monitorConnection() }
             group.addTask { try await self.keepAlive() }
             group.addTask { try await self.verifyRooms() }
             group.addTask(executorPreference: loop) { try await self.read(inbound, inbox) }
@@ -102,16 +102,16 @@ package final class XMPPBackend: ChatBackend {
     }
 
     /// The time limit for writing the remaining texts.
-    private static let farewell = Duration.seconds(1)
+    private static let closeTimeout = Duration.seconds(1)
 
     /// Writes the remaining texts. On shutdown it also closes the stream (RFC 6120, section 4.4), so that the server
     /// releases the session and the nick. A lost stream is not closed, because it can be resumed.
-    private func takeLeave(_ writing: Task<Void, any Error>) async {
+    private func closeStream(_ writing: Task<Void, any Error>) async {
         link.end(saying: Task.isCancelled ? acknowledgement + StreamHeader.end : "")
         // A new task, because this one may be cancelled.
         await Task {
             let timer = Task {
-                try await Task.sleep(for: Self.farewell)
+                try await Task.sleep(for: Self.closeTimeout)
                 writing.cancel()
             }
             _ = await writing.result
@@ -139,9 +139,9 @@ package final class XMPPBackend: ChatBackend {
 
     /// Pings the server when it has been silent for too long (XEP-0199). Throws ``BackendFailure`` if it does not
     /// respond.
-    private func watch() async throws {
+    private func monitorConnection() async throws {
         while true {
-            let pause = settings.silence - heard.value.duration(to: .now)
+            let pause = settings.silence - lastReceived.value.duration(to: .now)
             if pause > .zero {
                 try await Task.sleep(for: pause)
                 continue
@@ -177,7 +177,7 @@ package final class XMPPBackend: ChatBackend {
     }
 
     private func read(_ inbound: NIOAsyncChannelInboundStream<ByteBuffer>, _ inbox: XMPPInbox) async throws {
-        var reader = StanzaReader(inbound) { [heard] in heard.withLock { $0 = .now } }
+        var reader = StanzaReader(inbound) { [lastReceived] in lastReceived.withLock { $0 = .now } }
         let link = link
         let negotiation = Negotiation(
             jid: settings.jid, password: settings.password, allowsPlain: settings.allowsPlain
@@ -195,8 +195,8 @@ package final class XMPPBackend: ChatBackend {
                 try link.post(XMLElement("presence"))
             }
             rooms.joinAll()
-            let looking = outcome.isResumed ? nil : Task { await self.lookForFiles() }
-            defer { looking?.cancel() }
+            let discovery = outcome.isResumed ? nil : Task { await self.discoverUpload() }
+            defer { discovery?.cancel() }
             try await serve(&reader, inbox)
         } catch let failure as StanzaParser.Failure {
             // Reports the error to the server (RFC 6120, section 4.9).
@@ -209,7 +209,7 @@ package final class XMPPBackend: ChatBackend {
         }
     }
 
-    private func lookForFiles() async {
+    private func discoverUpload() async {
         do {
             try await upload.discover(at: settings.jid.domain)
             guard let service = upload.service else { return }
@@ -287,24 +287,26 @@ package final class XMPPBackend: ChatBackend {
         let id = message["id"] ?? ""
         // Marks a private message to an occupant of a room (XEP-0045, section 7.5).
         if !isRoom, target.resource != nil, rooms.isRoom(target) { message.append(XMLElement("x", XMPPNames.mucUser)) }
-        let word = link.confirmations.await(id, from: target)
+        let outcome = link.confirmations.await(id, from: target)
         defer { link.confirmations.forget(id) }
         try await link.send(message)
         guard isRoom else {
-            await link.follow(target, within: settings.patience)
-            if let problem = word.value ?? nil { throw problem.failure(of: target, isRoom: false) }
+            await link.waitForErrors(from: target, within: settings.patience)
+            if let problem = outcome.value ?? nil { throw problem.failure(of: target, isRoom: false) }
             return
         }
-        if let problem = try await shown(word, in: target) { throw problem.failure(of: target, isRoom: true) }
+        if let problem = try await awaitReflection(outcome, in: target) {
+            throw problem.failure(of: target, isRoom: true)
+        }
     }
 
     /// Waits until a room reflects a message. Returns nil if it did, or the error with which the message was returned.
     /// While the connection is silent or interrupted, the message is in flight; only a new stream loses it.
-    private func shown(_ word: Confirmations.Word, in room: JID) async throws -> StanzaError? {
+    private func awaitReflection(_ outcome: Confirmations.Outcome, in room: JID) async throws -> StanzaError? {
         let stream = link.stream
         while !Task.isCancelled {
-            if let problem = await word.wait(atMost: settings.patience) { return problem }
-            let isHeard = heard.value.duration(to: .now) < settings.patience
+            if let problem = await outcome.wait(atMost: settings.patience) { return problem }
+            let isHeard = lastReceived.value.duration(to: .now) < settings.patience
             if link.stream != stream || isHeard && link.isOpen(for: settings.patience) { break }
         }
         throw SendFailure("the room \(room) did not reflect the message", .later(after: nil))

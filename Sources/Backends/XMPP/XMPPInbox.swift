@@ -14,8 +14,8 @@ actor XMPPInbox {
     private let isMeant: @Sendable (ChatMessage) -> Bool
     private let deliver: @Sendable (ChatMessage) async -> Void
     /// The senders that were notified of a late message. Each is notified once per connection.
-    private var told: Set<String> = []
-    private static let mostTold = 1_000
+    private var notified: Set<String> = []
+    private static let maxNotified = 1_000
 
     /// - Parameters:
     ///   - isMeant: returns true for messages to the bot.
@@ -67,13 +67,13 @@ actor XMPPInbox {
     }
 
     private func message(_ stanza: XMLElement) async {
-        if let error = StanzaError(stanza) { return cameBack(stanza, error) }
-        guard !isShown(stanza), let message = XMPPMessage(stanza), let chat = chat(message) else { return }
+        if let error = StanzaError(stanza) { return returned(stanza, error) }
+        guard !isReflection(stanza), let message = XMPPMessage(stanza), let chat = chat(message) else { return }
         let mark = message.originID.map { Self.mark(of: $0, from: chat.sender) }
-        guard isNow(message) else {
+        guard isCurrent(message) else {
             // A server that received no acknowledgement redelivers a message that may have been processed.
             if let mark, await seen.contains(mark) { return }
-            return missed(message, chat)
+            return notifyLate(message, chat)
         }
         if message.wantsReceipt, message.kind == .chat, let id = message.id {
             post(
@@ -94,7 +94,7 @@ actor XMPPInbox {
     }
 
     /// Returns true if a room reflects a message of the bot, and confirms that message.
-    private func isShown(_ stanza: XMLElement) -> Bool {
+    private func isReflection(_ stanza: XMLElement) -> Bool {
         guard stanza["type"] == "groupchat", let from = stanza["from"].flatMap({ JID($0) }) else { return false }
         // A service may change the message's ID, but not its origin ID (XEP-0359).
         let ids = [stanza["id"], stanza.child("origin-id", XMPPNames.ids)?["id"]]
@@ -103,10 +103,10 @@ actor XMPPInbox {
 
     /// Returns true if a message is current. Messages that the server held back for a resumed stream are. Other delayed
     /// messages, such as room history and offline messages, are not: the situation may have changed since.
-    private func isNow(_ message: XMPPMessage) -> Bool {
+    private func isCurrent(_ message: XMPPMessage) -> Bool {
         if message.delays.isEmpty { return true }
         guard link.isResumed else { return false }
-        return message.delays.allSatisfy { delay in delay.keeper.map { isOurServer($0) } ?? false }
+        return message.delays.allSatisfy { delay in delay.delayedBy.map { isOurServer($0) } ?? false }
     }
 
     private func isOurServer(_ jid: JID) -> Bool {
@@ -114,9 +114,9 @@ actor XMPPInbox {
     }
 
     /// Notifies the sender of a direct message that it arrived too late and was not processed.
-    private func missed(_ message: XMPPMessage, _ chat: ChatMessage) {
-        guard message.kind == .chat, chat.sender.isStable, isMeant(chat), told.count < Self.mostTold,
-            told.insert(chat.sender.id).inserted
+    private func notifyLate(_ message: XMPPMessage, _ chat: ChatMessage) {
+        guard message.kind == .chat, chat.sender.isStable, isMeant(chat), notified.count < Self.maxNotified,
+            notified.insert(chat.sender.id).inserted
         else { return }
         let text =
             "Your message arrived while the bot was offline and was not processed. Send it again if it is still needed."
@@ -124,9 +124,9 @@ actor XMPPInbox {
             XMLElement("message", "", ["to": chat.sender.id, "type": "chat"], [XMLElement("body", text: text)]))
     }
 
-    private func cameBack(_ stanza: XMLElement, _ error: StanzaError) {
+    private func returned(_ stanza: XMLElement, _ error: StanzaError) {
         guard let from = stanza["from"].flatMap({ JID($0) }) else { return }
-        if from.resource == nil, error.isOutside { rooms.isOutside(from) }
+        if from.resource == nil, error.isOutside { rooms.markOutside(from) }
         if !link.confirmations.settle(stanza["id"], from: from, error) {
             logger.info("A message to \(from) was returned with an error: \(error).")
         }
@@ -135,11 +135,11 @@ actor XMPPInbox {
     /// Converts a message. Returns nil for messages of the bot itself, of rooms that are not configured, and of a room
     /// itself.
     private func chat(_ message: XMPPMessage) -> ChatMessage? {
-        let chat = message.kind == .groupchat ? saidInRoom(message) : saidAlone(message)
+        let chat = message.kind == .groupchat ? roomMessage(message) : privateMessage(message)
         return chat?.sender.id == settings.jid.bare.description ? nil : chat
     }
 
-    private func saidAlone(_ message: XMPPMessage) -> ChatMessage? {
+    private func privateMessage(_ message: XMPPMessage) -> ChatMessage? {
         guard let room = rooms.room(message.from) else {
             // Rejects private messages through rooms that the bot is not in: the sender is an occupant, not an account.
             if message.isThroughRoom { return nil }
@@ -155,7 +155,7 @@ actor XMPPInbox {
             text: message.text)
     }
 
-    private func saidInRoom(_ message: XMPPMessage) -> ChatMessage? {
+    private func roomMessage(_ message: XMPPMessage) -> ChatMessage? {
         // Without a resource, the room itself is the sender.
         guard let room = rooms.room(message.from), let nick = message.from.resource, !room.isOwn(nick) else {
             return nil

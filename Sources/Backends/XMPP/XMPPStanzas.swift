@@ -24,7 +24,7 @@ struct XMPPMessage: Sendable, Equatable {
 
     struct Delay: Sendable, Equatable {
         /// The entity that delayed the message.
-        var keeper: JID?
+        var delayedBy: JID?
     }
 
     /// The maximum length of a thread ID, in bytes. Longer IDs could make the bot's stanzas exceed the server's limit.
@@ -52,7 +52,7 @@ struct XMPPMessage: Sendable, Equatable {
         text = body.text
         wantsReceipt = stanza.has("request", XMPPNames.receipts)
         isThroughRoom = kind == .chat && stanza.has("x", XMPPNames.mucUser)
-        delays = stanza.children.filter { Self.isDelay($0) }.map { Delay(keeper: $0["from"].flatMap { JID($0) }) }
+        delays = stanza.children.filter { Self.isDelay($0) }.map { Delay(delayedBy: $0["from"].flatMap { JID($0) }) }
     }
 
     private static func isDelay(_ element: XMLElement) -> Bool {

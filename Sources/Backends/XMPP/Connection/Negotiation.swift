@@ -36,7 +36,7 @@ struct Negotiation: Sendable {
         if manages, let bound, try await resume(&reader, management) {
             return Outcome(jid: bound, isResumed: true, mostBytes: limit)
         }
-        for lost in management.withLock({ $0.giveUp() }) { lost.fate.settle(false) }
+        for lost in management.withLock({ $0.giveUp() }) { lost.acknowledgement.settle(false) }
         let jid = try await bind(&reader, features)
         if manages { try await enable(&reader, management) }
         return Outcome(jid: jid, isResumed: false, mostBytes: limit)

@@ -5,11 +5,11 @@ struct StreamManagement: Sendable {
     /// A stanza that the server has not acknowledged.
     struct Outgoing: Sendable {
         var stanza: XMLElement
-        var fate: Fate
+        var acknowledgement: Acknowledgement
     }
 
     /// A promise for the sender of a stanza: true once the server acknowledges it, false if its delivery is unknown.
-    typealias Fate = Promised<Bool>
+    typealias Acknowledgement = Promised<Bool>
 
     /// The ID for resuming the stream, or nil if it cannot be resumed.
     var resumption: String?
@@ -33,16 +33,18 @@ struct StreamManagement: Sendable {
     mutating func take() { if isOn { received &+= 1 } }
 
     /// Records that a stanza was written. Without stream management it counts as delivered at once.
-    mutating func send(_ stanza: XMLElement, _ fate: Fate) {
-        guard isOn else { return fate.settle(true) }
-        unacknowledged.append(Outgoing(stanza: stanza, fate: fate))
+    mutating func send(_ stanza: XMLElement, _ acknowledgement: Acknowledgement) {
+        guard isOn else { return acknowledgement.settle(true) }
+        unacknowledged.append(Outgoing(stanza: stanza, acknowledgement: acknowledgement))
     }
 
     /// Returns the stanzas to resend on a resumed stream. Drops those that the sender gave up, and private messages to
     /// occupants of rooms, whose nick may belong to another person now.
     mutating func resend() -> [XMLElement] {
-        for outgoing in unacknowledged where outgoing.stanza.has("x", XMPPNames.mucUser) { outgoing.fate.settle(false) }
-        unacknowledged.removeAll { $0.fate.value != nil }
+        for outgoing in unacknowledged where outgoing.stanza.has("x", XMPPNames.mucUser) {
+            outgoing.acknowledgement.settle(false)
+        }
+        unacknowledged.removeAll { $0.acknowledgement.value != nil }
         return unacknowledged.map(\.stanza)
     }
 
@@ -51,7 +53,7 @@ struct StreamManagement: Sendable {
     mutating func acknowledge(_ count: UInt32) {
         let news = count &- acknowledged
         guard news <= UInt32(clamping: unacknowledged.count) else { return }
-        for _ in 0..<news { unacknowledged.popFirst()?.fate.settle(true) }
+        for _ in 0..<news { unacknowledged.popFirst()?.acknowledgement.settle(true) }
         acknowledged = count
     }
 

@@ -20,7 +20,7 @@ final class XMPPLink: Sendable {
         var description: String { "no response" }
     }
 
-    private struct Question {
+    private struct Request {
         var asked: JID?
         var answer: CheckedContinuation<XMLElement, any Error>
     }
@@ -28,9 +28,9 @@ final class XMPPLink: Sendable {
     private struct State {
         var outgoing: AsyncStream<String>.Continuation?
         /// The number of bytes that are queued for writing.
-        var waiting = 0
+        var queuedBytes = 0
         var lastWrite = ContinuousClock.now
-        var questions: [String: Question] = [:]
+        var requests: [String: Request] = [:]
         var count = 0
         /// The full JID, with the resource that the server assigned.
         var jid: JID?
@@ -45,9 +45,9 @@ final class XMPPLink: Sendable {
     }
 
     /// The maximum number of queued bytes. Further messages stay in the outbox until the server reads on.
-    private static let most = 4 << 20
+    private static let maxQueuedBytes = 4 << 20
     /// The maximum number of open requests.
-    private static let mostQuestions = 1_000
+    private static let maxRequests = 1_000
     /// The maximum size of a stanza, in bytes, that common servers accept: ejabberd's default; prosody's is 262,144.
     static let usualBytes = 65_536
     /// The time to wait for an acknowledgement, including a resumption, before a message is retried.
@@ -86,7 +86,7 @@ final class XMPPLink: Sendable {
         let (texts, outgoing) = AsyncStream.makeStream(of: String.self)
         state.withLock { state in
             state.outgoing = outgoing
-            state.waiting = 0
+            state.queuedBytes = 0
         }
         return texts
     }
@@ -115,30 +115,30 @@ final class XMPPLink: Sendable {
 
     /// Closes the connection and fails all open requests with ``Unanswered``.
     func disconnect() {
-        let (outgoing, questions) = state.withLock { state in
+        let (outgoing, requests) = state.withLock { state in
             defer {
                 state.outgoing = nil
                 state.isOpen = false
-                state.questions = [:]
+                state.requests = [:]
             }
-            return (state.outgoing, state.questions.values.map(\.answer))
+            return (state.outgoing, state.requests.values.map(\.answer))
         }
         outgoing?.finish()
-        for question in questions { question.resume(throwing: Unanswered()) }
+        for request in requests { request.resume(throwing: Unanswered()) }
         management.withLock { management in
             // The stream cannot be resumed, so the delivery of unacknowledged stanzas is unknown.
             guard management.resumption == nil else { return }
-            for lost in management.giveUp() { lost.fate.settle(false) }
+            for lost in management.giveUp() { lost.acknowledgement.settle(false) }
         }
     }
 
-    func written(_ bytes: Int) { state.withLock { $0.waiting -= bytes } }
+    func written(_ bytes: Int) { state.withLock { $0.queuedBytes -= bytes } }
 
     /// Writes text that stream management does not count, such as stream headers and acknowledgements.
     func write(_ text: String) throws(NotConnected) {
         let isWritten = state.withLock { state in
             guard let outgoing = state.outgoing else { return false }
-            state.waiting += text.utf8.count
+            state.queuedBytes += text.utf8.count
             state.lastWrite = .now
             outgoing.yield(text)
             return true
@@ -149,37 +149,37 @@ final class XMPPLink: Sendable {
     /// Sends a stanza without waiting for an acknowledgement.
     func post(_ stanza: XMLElement) throws(PostError) { _ = try enqueue(stanza) }
 
-    private func enqueue(_ stanza: XMLElement) throws(PostError) -> StreamManagement.Fate {
-        let fate = StreamManagement.Fate()
+    private func enqueue(_ stanza: XMLElement) throws(PostError) -> StreamManagement.Acknowledgement {
+        let acknowledgement = StreamManagement.Acknowledgement()
         let xml = stanza.xml(in: XMPPNames.client)
         guard xml.utf8.count <= mostBytes else { throw .tooLarge(bytes: xml.utf8.count) }
         let isHanded = management.withLock { management in
-            guard state.withLock({ $0.isOpen && $0.waiting < Self.most }) else { return false }
+            guard state.withLock({ $0.isOpen && $0.queuedBytes < Self.maxQueuedBytes }) else { return false }
             // Requests an acknowledgement at once, because the sender waits for it.
-            let text = management.isOn ? xml + Self.question : xml
+            let text = management.isOn ? xml + Self.acknowledgementRequest : xml
             guard (try? write(text)) != nil else { return false }
-            management.send(stanza, fate)
+            management.send(stanza, acknowledgement)
             return true
         }
         guard isHanded else { throw .notConnected }
-        return fate
+        return acknowledgement
     }
 
-    private static let question = XMLElement("r", XMPPNames.management).xml(in: XMPPNames.client)
+    private static let acknowledgementRequest = XMLElement("r", XMPPNames.management).xml(in: XMPPNames.client)
 
     /// Sends a stanza and waits until the server acknowledges it. Returns at once if the server does not support stream
     /// management. Throws ``SendFailure``.
     func send(_ stanza: XMLElement) async throws {
         do {
-            let fate = try enqueue(stanza)
-            switch await fate.wait(atMost: Self.patience) {
+            let acknowledgement = try enqueue(stanza)
+            switch await acknowledgement.wait(atMost: Self.patience) {
             case true?: return
             case false?:
                 throw SendFailure(
                     "the connection was lost, and it is unknown whether the message was delivered", .later(after: nil))
             case nil:
                 // Excludes the stanza from resending; the outbox sends the message again as a new one.
-                fate.settle(false)
+                acknowledgement.settle(false)
                 throw SendFailure("the server did not acknowledge the message", .later(after: nil))
             }
         } catch PostError.notConnected {
@@ -206,7 +206,7 @@ final class XMPPLink: Sendable {
         defer { timer.cancel() }
         return try await withTaskCancellationHandler {
             try await withCheckedThrowingContinuation { continuation in
-                if let refusal = take(Question(asked: asked, answer: continuation), as: id) {
+                if let refusal = take(Request(asked: asked, answer: continuation), as: id) {
                     return continuation.resume(throwing: refusal)
                 }
                 if (try? post(stanza)) == nil { settle(id, .failure(Unanswered())) }
@@ -217,40 +217,40 @@ final class XMPPLink: Sendable {
     }
 
     /// Registers a request. Returns an error if it cannot be sent.
-    private func take(_ question: Question, as id: String) -> (any Error)? {
+    private func take(_ request: Request, as id: String) -> (any Error)? {
         state.withLock { state -> (any Error)? in
             // If the task was cancelled before, its cancellation handler has already run without effect.
             if Task.isCancelled { return CancellationError() }
-            guard state.isOpen, state.questions.count < Self.mostQuestions else { return Unanswered() }
-            state.questions[id] = question
+            guard state.isOpen, state.requests.count < Self.maxRequests else { return Unanswered() }
+            state.requests[id] = request
             return nil
         }
     }
 
     /// Waits until an error for a preceding message to this address would have arrived. Stanzas between two entities
     /// keep their order (RFC 6120, section 10.1), so the response to a request arrives after such an error.
-    func follow(_ target: JID, within patience: Duration) async {
+    func waitForErrors(from target: JID, within patience: Duration) async {
         // The response itself, or its absence, says nothing about the message.
         _ = try? await ask(target.bare, "get", XMLElement("query", XMPPNames.info), within: patience)
     }
 
     private func settle(_ id: String, _ result: Result<XMLElement, any Error>) {
-        state.withLock { $0.questions.removeValue(forKey: id) }?.answer.resume(with: result)
+        state.withLock { $0.requests.removeValue(forKey: id) }?.answer.resume(with: result)
     }
 
     /// Resolves the request to which a stanza responds. Ignores responses from other senders.
     func answer(_ stanza: XMLElement) {
         guard let id = stanza["id"] else { return }
-        let question = state.withLock { state -> Question? in
-            guard let question = state.questions[id], Self.isAnswer(stanza["from"], to: question.asked, state.jid)
+        let request = state.withLock { state -> Request? in
+            guard let request = state.requests[id], Self.isAnswer(stanza["from"], to: request.asked, state.jid)
             else {
                 return nil
             }
-            return state.questions.removeValue(forKey: id)
+            return state.requests.removeValue(forKey: id)
         }
-        guard let question else { return }
-        if let error = StanzaError(stanza) { return question.answer.resume(throwing: error) }
-        question.answer.resume(returning: stanza)
+        guard let request else { return }
+        if let error = StanzaError(stanza) { return request.answer.resume(throwing: error) }
+        request.answer.resume(returning: stanza)
     }
 
     /// Returns true if a response comes from the recipient of the request. The bot's own server may omit `from`, or set

@@ -49,7 +49,7 @@ struct XMPPRoom: Sendable {
     /// The last visit. Starts at random, because the outbox may hold replies for visits of an earlier process.
     private var visits = Int.random(in: 0..<1 << 52)
     /// True if the room did not respond to the last attempt to join.
-    private(set) var isUnanswering = false
+    private(set) var isUnresponsive = false
     private var conflicts = 0
 
     /// The maximum number of occupants to track.
@@ -104,17 +104,17 @@ struct XMPPRoom: Sendable {
     }
 
     /// Records that the bot is not in the room. Returns true if it was believed to be.
-    mutating func isPutOut() -> Bool {
+    mutating func markOutside() -> Bool {
         guard standing == .inside else { return false }
         standing = .outside
         return true
     }
 
     /// Records that the room did not respond to a join. Returns false if the join is no longer pending.
-    mutating func isUnanswered() -> Bool {
+    mutating func markUnanswered() -> Bool {
         guard standing == .joining else { return false }
         standing = .outside
-        isUnanswering = true
+        isUnresponsive = true
         return true
     }
 
@@ -124,7 +124,7 @@ struct XMPPRoom: Sendable {
         switch presence["type"] {
         case "error": return refused(presence, occupant)
         case "unavailable": return left(presence, occupant)
-        case nil: return came(presence, occupant)
+        case nil: return entered(presence, occupant)
         default: return .nothing
         }
     }
@@ -136,10 +136,10 @@ struct XMPPRoom: Sendable {
             })
     }
 
-    private mutating func came(_ presence: XMLElement, _ occupant: String?) -> Action {
+    private mutating func entered(_ presence: XMLElement, _ occupant: String?) -> Action {
         guard let occupant else { return .nothing }
         let item = presence.child("x", XMPPNames.mucUser)?.child("item")
-        note(occupant, showing: item?["jid"].flatMap { JID($0) }?.bare)
+        addOccupant(occupant, showing: item?["jid"].flatMap { JID($0) }?.bare)
         let statuses = Self.statuses(presence)
         // A service that does not send 110 reflects the bot's nick.
         guard statuses.contains("110") || isOwn(occupant) else { return .nothing }
@@ -148,13 +148,13 @@ struct XMPPRoom: Sendable {
         if isOwn(wantedNick) { conflicts = 0 }
         let isNew = standing != .inside
         standing = .inside
-        isUnanswering = false
+        isUnresponsive = false
         if statuses.contains("201") { return .unlock }
         return isNew ? .joined : .nothing
     }
 
     /// Adds or updates an occupant. A known occupant keeps the visit.
-    private mutating func note(_ nick: String, showing account: JID?) {
+    private mutating func addOccupant(_ nick: String, showing account: JID?) {
         let key = Array(nick.utf8)
         guard occupants.count < Self.mostOccupants || occupants[key] != nil else { return }
         if occupants[key] == nil { visits += 1 }

@@ -45,7 +45,7 @@ final class XMPPRooms: Sendable {
             state.rooms.values.compactMap { room in
                 switch room.standing {
                 case .inside: nil
-                case .joining: room.isUnanswering ? "\(room.jid) does not respond" : nil
+                case .joining: room.isUnresponsive ? "\(room.jid) does not respond" : nil
                 case .outside: "currently not in \(room.jid)"
                 case .barred(let reason): "\(room.jid) \(reason)"
                 }
@@ -72,7 +72,7 @@ final class XMPPRooms: Sendable {
     private func join(_ jid: JID) {
         guard let presence = state.withLock({ $0.rooms[jid]?.join() }) else { return }
         // Scheduled before the presence is sent: the room's response may schedule another task.
-        after(joining, in: jid) { rooms in rooms.unanswered(jid) }
+        after(joining, in: jid) { rooms in rooms.joinTimedOut(jid) }
         do {
             try link.post(presence)
         } catch {
@@ -81,15 +81,15 @@ final class XMPPRooms: Sendable {
         }
     }
 
-    private func unanswered(_ jid: JID) {
-        guard state.withLock({ $0.rooms[jid]?.isUnanswered() }) == true else { return }
+    private func joinTimedOut(_ jid: JID) {
+        guard state.withLock({ $0.rooms[jid]?.markUnanswered() }) == true else { return }
         logger.warning("The room \(jid) does not respond. The bot tries to join again.")
         join(jid)
     }
 
     /// Rejoins a room that no longer lists the bot as an occupant.
-    func isOutside(_ jid: JID) {
-        guard state.withLock({ $0.rooms[jid.bare]?.isPutOut() }) == true else { return }
+    func markOutside(_ jid: JID) {
+        guard state.withLock({ $0.rooms[jid.bare]?.markOutside() }) == true else { return }
         joinLater(jid.bare, "the room does not list it as an occupant")
     }
 
@@ -149,7 +149,7 @@ final class XMPPRooms: Sendable {
                 // After the ping, which is addressed to the current nick.
                 reclaim(room.jid)
             } catch let error as StanzaError where error.isOutside {
-                isOutside(room.jid)
+                markOutside(room.jid)
             } catch is CancellationError {
                 throw CancellationError()
             } catch {

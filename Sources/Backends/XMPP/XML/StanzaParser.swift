@@ -81,7 +81,7 @@ struct StanzaParser: ~Copyable {
             throw Failure(condition: "unsupported-encoding", reason: "not UTF-8")
         }
         while !rest.isEmpty {
-            let piece = rest.prefix(Self.piece)
+            let piece = rest.prefix(Self.chunkSize)
             rest = rest.dropFirst(piece.count)
             fed += piece.count
             let status = piece.withUnsafeBytes {
@@ -95,7 +95,7 @@ struct StanzaParser: ~Copyable {
                     reason: XML_ErrorString(error).map { String(cString: $0) } ?? "not well-formed")
             }
             let size = fed - reader.stanzaStart
-            if size > limits.bytes { reader.empty() }
+            if size > limits.bytes { reader.dropContent() }
             guard size <= limits.mostBytes else {
                 throw Failure(condition: "policy-violation", reason: "a stanza exceeds \(limits.mostBytes) bytes")
             }
@@ -103,7 +103,7 @@ struct StanzaParser: ~Copyable {
         return reader.take()
     }
 
-    private static let piece = 16_384
+    private static let chunkSize = 16_384
 }
 
 /// The state behind Expat's callbacks.
@@ -117,7 +117,7 @@ private final class Reader {
     /// The open elements of the current stanza, outermost first.
     private var open: [XMLElement] = []
     /// The number of open child elements in a stanza whose content is dropped; nil in other stanzas.
-    private var passing: Int?
+    private var droppedDepth: Int?
     private var isOpened = false
     /// The pending text of the innermost open element, which Expat reports in pieces.
     private var pending = ""
@@ -135,9 +135,9 @@ private final class Reader {
     }
 
     /// Drops the content of the current stanza, except its name and attributes.
-    func empty() {
-        guard passing == nil, let stanza = open.first else { return }
-        passing = open.count - 1
+    func dropContent() {
+        guard droppedDepth == nil, let stanza = open.first else { return }
+        droppedDepth = open.count - 1
         var shell = stanza
         shell.nodes = []
         open = [shell]
@@ -154,9 +154,9 @@ private final class Reader {
 
     func start(_ name: UnsafePointer<CChar>?, _ attributes: UnsafeMutablePointer<UnsafePointer<CChar>?>?) {
         guard failure == nil, let name, var attribute = attributes else { return }
-        if open.count >= limits.depth { empty() }
-        if let depth = passing {
-            passing = depth + 1
+        if open.count >= limits.depth { dropContent() }
+        if let depth = droppedDepth {
+            droppedDepth = depth + 1
             return
         }
         var element = Self.named(String(cString: name))
@@ -174,16 +174,16 @@ private final class Reader {
         }
         if open.isEmpty { stanzaStart = position } else { flush() }
         open.append(element)
-        if isTooWide { empty() }
+        if isTooWide { dropContent() }
     }
 
     func end() {
         guard failure == nil else { return }
-        if let depth = passing, depth > 0 {
-            passing = depth - 1
+        if let depth = droppedDepth, depth > 0 {
+            droppedDepth = depth - 1
             return
         }
-        passing = nil
+        droppedDepth = nil
         if !open.isEmpty { flush() }
         guard let element = open.popLast() else { return items.append(.closed) }
         if open.isEmpty {
@@ -200,7 +200,7 @@ private final class Reader {
             stanzaStart = position
             return
         }
-        guard passing == nil else { return }
+        guard droppedDepth == nil else { return }
         pending += String(decoding: UnsafeRawBufferPointer(text), as: UTF8.self)
     }
 
