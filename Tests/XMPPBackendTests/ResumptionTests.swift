@@ -103,7 +103,7 @@ import Testing
             try await conversation.hear("<body>one</body>")
             // On a new stream this is an old message, and the sender is notified.
             try await conversation.say(Self.message("!say old", Self.delayed(by: "localhost")))
-            try await conversation.hear("was not processed")
+            try await conversation.hear("was not run")
         }
         try await ScriptedServer.serve([first, second])
     }
@@ -237,7 +237,7 @@ import Testing
         let script: ScriptedServer.Script = { conversation in
             try await conversation.login()
             try await conversation.say(Self.message("!say old", stamp))
-            try await conversation.hear("was not processed")
+            try await conversation.hear("was not run")
             try await conversation.say(Self.message("!say new"))
             #expect(try await !conversation.hear("<body>new</body>").contains("<body>old</body>"))
         }

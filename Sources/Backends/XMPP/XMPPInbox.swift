@@ -15,7 +15,7 @@ actor XMPPInbox {
     private let deliver: @Sendable (ChatMessage) async -> Void
     /// The senders that were notified of a late message. Each is notified once per connection.
     private var notified: Set<String> = []
-    private static let maxNotified = 1_000
+    private static let maximumNotified = 1_000
 
     /// - Parameters:
     ///   - isMeant: returns true for messages to the bot.
@@ -115,11 +115,12 @@ actor XMPPInbox {
 
     /// Notifies the sender of a direct message that it arrived too late and was not processed.
     private func notifyLate(_ message: XMPPMessage, _ chat: ChatMessage) {
-        guard message.kind == .chat, chat.sender.isStable, isMeant(chat), notified.count < Self.maxNotified,
+        guard message.kind == .chat, chat.sender.isStable, isMeant(chat), notified.count < Self.maximumNotified,
             notified.insert(chat.sender.id).inserted
         else { return }
         let text =
-            "Your message arrived while the bot was offline and was not processed. Send it again if it is still needed."
+            "Your message arrived while the bot was offline and was not run. "
+            + "Please send it again if it is still needed."
         post(
             XMLElement("message", "", ["to": chat.sender.id, "type": "chat"], [XMLElement("body", text: text)]))
     }

@@ -45,9 +45,9 @@ final class XMPPLink: Sendable {
     }
 
     /// The maximum number of queued bytes. Further messages stay in the outbox until the server reads on.
-    private static let maxQueuedBytes = 4 << 20
+    private static let maximumQueuedBytes = 4 << 20
     /// The maximum number of open requests.
-    private static let maxRequests = 1_000
+    private static let maximumRequests = 1_000
     /// The maximum size of a stanza, in bytes, that common servers accept: ejabberd's default; prosody's is 262,144.
     static let usualBytes = 65_536
     /// The time to wait for an acknowledgement, including a resumption, before a message is retried.
@@ -154,7 +154,7 @@ final class XMPPLink: Sendable {
         let xml = stanza.xml(in: XMPPNames.client)
         guard xml.utf8.count <= mostBytes else { throw .tooLarge(bytes: xml.utf8.count) }
         let isHanded = management.withLock { management in
-            guard state.withLock({ $0.isOpen && $0.queuedBytes < Self.maxQueuedBytes }) else { return false }
+            guard state.withLock({ $0.isOpen && $0.queuedBytes < Self.maximumQueuedBytes }) else { return false }
             // Requests an acknowledgement at once, because the sender waits for it.
             let text = management.isOn ? xml + Self.acknowledgementRequest : xml
             guard (try? write(text)) != nil else { return false }
@@ -221,7 +221,7 @@ final class XMPPLink: Sendable {
         state.withLock { state -> (any Error)? in
             // If the task was cancelled before, its cancellation handler has already run without effect.
             if Task.isCancelled { return CancellationError() }
-            guard state.isOpen, state.requests.count < Self.maxRequests else { return Unanswered() }
+            guard state.isOpen, state.requests.count < Self.maximumRequests else { return Unanswered() }
             state.requests[id] = request
             return nil
         }
