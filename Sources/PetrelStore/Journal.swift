@@ -30,6 +30,8 @@ final class Journal: Sendable {
     private let path: String
     private let descriptor: Int32
     private let state: Locked<State>
+    /// Where the file is written: no event loop waits for a disk.
+    private let thread = DispatchQueue(label: "petrel.journal")
 
     /// Begins anew.
     /// - Parameter last: the number that was last given.
@@ -48,8 +50,18 @@ final class Journal: Sendable {
     deinit { Foundation.close(descriptor) }
 
     /// Writes a record down, and hands its number to whoever brings it into the database, in the order of the numbers.
+    /// Returns once the operating system has it.
     /// - Returns: whether it was taken; where it was not, nothing was handed over.
     func append(
+        _ record: (module: String, collection: String, key: String, value: [UInt8]),
+        then submit: @escaping @Sendable (Int64) -> Void
+    ) async -> Bool {
+        await withCheckedContinuation { continuation in
+            thread.async { continuation.resume(returning: self.write(record, then: submit)) }
+        }
+    }
+
+    private func write(
         _ record: (module: String, collection: String, key: String, value: [UInt8]), then submit: (Int64) -> Void
     ) -> Bool {
         state.withLock { state in
@@ -58,7 +70,7 @@ final class Journal: Sendable {
                 of: Entry(
                     number: state.last + 1, module: record.module, collection: record.collection, key: record.key,
                     value: record.value))
-            guard write(descriptor, bytes, bytes.count) == bytes.count else {
+            guard Foundation.write(descriptor, bytes, bytes.count) == bytes.count else {
                 // The disk is full. Half a record goes.
                 state.isBroken = ftruncate(descriptor, off_t(state.size)) != 0
                 return false

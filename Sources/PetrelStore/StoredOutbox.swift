@@ -36,7 +36,7 @@ package final class StoredOutbox: Outbox {
         }
     }
 
-    package func hurry() { queue.hurry(through: fates.value) }
+    package func hurry() { queue.flush(through: fates.value) }
 
     package func keep(_ parcel: Parcel, _ receipt: Receipt?, of module: String) -> Keeping {
         let keeping = Keeping()

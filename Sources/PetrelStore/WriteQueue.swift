@@ -117,7 +117,7 @@ final class WriteQueue: Sendable {
         _ apply: @escaping @Sendable (Database) throws -> Void,
         keeping record: (module: String, collection: String, key: String, value: [UInt8])
     ) async {
-        if journal?.append(record, then: { submit(apply, entry: $0) }) == true { return }
+        if await journal?.append(record, then: { self.submit(apply, entry: $0) }) == true { return }
         submit(apply)
         _ = await written()
     }
@@ -138,18 +138,17 @@ final class WriteQueue: Sendable {
                 guard isWritten else { return (state.submitted, false) }
                 return (0, state.submitted > state.settled && Self.schedules(&state))
             }
-            if isNext { self.schedule() } else { self.hurry(through: number) }
+            if isNext { self.schedule() } else { self.flush(through: number) }
         }
     }
 
-    /// Somebody waits for the changes up to this one. Where nobody writes at the moment, this does, on the thread at
-    /// hand: it is quicker than waking another.
-    func hurry(through number: Int) { if begin(through: number, evenInTrouble: false) { workHere() } }
+    /// Writes the changes up to this one now, because a caller waits for them.
+    func flush(through number: Int) { if begin(through: number, evenInTrouble: false) { work() } }
 
     /// Returns once everything that was submitted is in the store; false where the disk takes nothing.
     /// - Parameter triesAgain: also where it took nothing before, which may take seconds.
     func written(triesAgain: Bool = false) async -> Bool {
-        if begin(through: .max, evenInTrouble: triesAgain) { workHere() }
+        if begin(through: .max, evenInTrouble: triesAgain) { work() }
         return await withCheckedContinuation { continuation in
             let result: Bool? = state.withLock { state in
                 if state.settled == state.submitted { return true }
@@ -161,7 +160,9 @@ final class WriteQueue: Sendable {
         }
     }
 
-    private func workHere() { database.writeWithoutTransaction { work($0) } }
+    /// Works on the thread of the database. Callers may be on an event loop, which must not wait for a disk, for the
+    /// writer's lock, or for another process.
+    private func work() { database.asyncWriteWithoutTransaction { self.work($0) } }
 
     /// Writes at once, after everything that was submitted before. Throws where the disk does not take it.
     func perform<Value: Sendable>(_ work: @escaping @Sendable (Database) throws -> Value) async throws -> Value {

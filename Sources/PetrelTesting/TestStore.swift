@@ -9,6 +9,11 @@ public final class TestStore: Sendable {
         store = try Store()
     }
 
+    /// Takes over a store that was opened elsewhere.
+    package init(_ store: Store) {
+        self.store = store
+    }
+
     /// The space of one module.
     public func storage(for module: String) -> any Storage { store.storage(for: module) }
 }
