@@ -1,12 +1,14 @@
 extension Duration {
-    /// Whole nanoseconds; what does not fit is the largest number.
+    /// The duration in whole nanoseconds. A duration that is too long for an `Int64` becomes the largest number.
     public var nanoseconds: Int64 {
         let (seconds, attoseconds) = components
         let (product, overflow) = seconds.multipliedReportingOverflow(by: 1_000_000_000)
         return overflow ? .max : product + attoseconds / 1_000_000_000
     }
 
-    /// For people: `3 s`, `5 min`, `2 h 10 min`, `4 d 3 h`.
+    /// The duration as text for people, such as `3 s`, `5 min`, `2 h 10 min` or `4 d 3 h`.
+    ///
+    /// The text has at most two units, and smaller ones are cut off. A negative duration is `0 s`.
     public var inWords: String {
         let seconds = components.seconds
         switch seconds {

@@ -1,15 +1,23 @@
 import Foundation
 
-/// Any JSON value.
+/// A JSON value (RFC 8259).
 public enum JSONValue: Hashable, Sendable, Codable {
+    /// The literal `null`.
     case null
+    /// The literals `true` and `false`.
     case bool(Bool)
+    /// A number that is an `Int`, such as `2` and `2.0`.
     case integer(Int)
+    /// Any other number.
     case number(Double)
+    /// A string.
     case string(String)
+    /// An array.
     case array([JSONValue])
+    /// An object, without the order of its fields.
     case object([String: JSONValue])
 
+    /// Decodes any value that the decoder offers.
     public init(from decoder: any Decoder) throws {
         let container = try decoder.singleValueContainer()
         if container.decodeNil() {
@@ -29,6 +37,7 @@ public enum JSONValue: Hashable, Sendable, Codable {
         }
     }
 
+    /// Encodes the value as itself, without a wrapper for the case.
     public func encode(to encoder: any Encoder) throws {
         var container = encoder.singleValueContainer()
         switch self {
@@ -44,12 +53,19 @@ public enum JSONValue: Hashable, Sendable, Codable {
 }
 
 extension JSONValue {
-    /// Reads one JSON text. Throws Foundation's `DecodingError`, which names line and column.
+    /// Parses a JSON text in UTF-8.
+    ///
+    /// - Throws: Foundation's `DecodingError`, which contains the line and the column.
     public static func parse(_ bytes: some Collection<UInt8>) throws -> JSONValue {
         try JSONReader.value(bytes) ?? JSONDecoder().decode(JSONValue.self, from: Data(bytes))
     }
 
-    /// The bytes of a value as JSON: keys sorted, slashes plain.
+    /// Encodes a value as JSON in UTF-8, with sorted keys and without escaped slashes.
+    ///
+    /// - Parameters:
+    ///   - value: The value to encode.
+    ///   - pretty: True to indent the text.
+    /// - Throws: Foundation's `EncodingError`, for instance for infinity and NaN.
     public static func encode(_ value: some Encodable, pretty: Bool = false) throws -> [UInt8] {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
@@ -57,34 +73,40 @@ extension JSONValue {
         return Array(try encoder.encode(value))
     }
 
-    /// The value as people may read it: indented JSON.
+    /// The value as indented JSON with sorted keys.
     public var prettyText: String {
         (try? JSONValue.encode(self, pretty: true)).map { String(decoding: $0, as: UTF8.self) } ?? "\(self)"
     }
 
+    /// The string, or nil if the value is not a string.
     public var string: String? {
         if case .string(let value) = self { value } else { nil }
     }
 
+    /// The fields of the object, or nil if the value is not an object.
     public var object: [String: JSONValue]? {
         if case .object(let value) = self { value } else { nil }
     }
 
+    /// The elements of the array, or nil if the value is not an array.
     public var array: [JSONValue]? {
         if case .array(let value) = self { value } else { nil }
     }
 
+    /// The Boolean value, or nil if the value is neither `true` nor `false`.
     public var bool: Bool? {
         if case .bool(let value) = self { value } else { nil }
     }
 
+    /// The integer, or nil if the value is not an integer.
     public var int: Int? {
         if case .integer(let value) = self { value } else { nil }
     }
 
+    /// The value of a field, or nil if the value is not an object or has no such field.
     public subscript(key: String) -> JSONValue? { object?[key] }
 
-    /// The word for its type in messages to people.
+    /// The type of the value in messages to people, such as `a number` or `an object`.
     public var typeName: String {
         switch self {
         case .null: "null"
@@ -98,15 +120,15 @@ extension JSONValue {
 }
 
 extension JSONValue {
-    /// Says of an error of `JSONDecoder` what does not fit, and where, for the one who wrote the JSON.
+    /// Describes an error of `JSONDecoder` for the author of the JSON, such as `` `id` is missing ``.
     public static func reason(of error: any Error) -> String {
-        guard let error = error as? DecodingError else { return "it is no JSON" }
+        guard let error = error as? DecodingError else { return "it is not valid JSON" }
         switch error {
         case .keyNotFound(let key, _): return "`\(key.stringValue)` is missing"
         case .typeMismatch(_, let context), .valueNotFound(_, let context):
             let path = context.codingPath.map { $0.intValue.map { "[\($0)]" } ?? $0.stringValue }.joined(separator: ".")
-            return path.isEmpty ? "the whole has the wrong type" : "`\(path)` has the wrong type"
-        default: return "it is no JSON"
+            return path.isEmpty ? "the top-level value has the wrong type" : "`\(path)` has the wrong type"
+        default: return "it is not valid JSON"
         }
     }
 }

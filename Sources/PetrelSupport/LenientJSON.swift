@@ -1,19 +1,23 @@
-/// Reads JSON as StackStorm's Python writes it, where one value that is no JSON must not cost the others: `NaN` and
-/// `Infinity`, numbers out of range, halves of surrogate pairs, bytes that are not UTF-8, great depth. What cannot be
-/// told is null, U+FFFD within a string, and counted.
+/// A parser for JSON that contains invalid values, such as Python's `json` module can write.
+///
+/// The parser accepts `NaN` and `Infinity`, numbers out of range, unpaired surrogates, invalid escapes, bytes that are
+/// not UTF-8, repeated keys (the last value counts), and any depth of nesting. It replaces a value that it cannot
+/// represent with null and a part of a string with U+FFFD, and counts the replacements.
 public struct LenientJSON {
-    /// What lies deeper is lost.
+    /// The maximum depth of nesting. Deeper values are replaced.
     private static let deepest = 100
 
     private let bytes: [UInt8]
     private var place = 0
     private var depth = 0
-    /// How many values, or parts of strings, could not be read as they stand.
+    /// The number of values and parts of strings that were replaced.
     private var losses = 0
 
     private init(_ bytes: [UInt8]) { self.bytes = bytes }
 
-    /// One JSON text; nil where its structure is broken, so that what belongs to what cannot be told.
+    /// Parses a JSON text.
+    ///
+    /// - Returns: The value and the number of replacements, or nil if the structure of the text is malformed.
     public static func read(_ bytes: some Collection<UInt8>) -> (value: JSONValue, losses: Int)? {
         var reader = LenientJSON(Array(bytes))
         guard let value = reader.value(), reader.next() == nil else { return nil }
@@ -39,7 +43,7 @@ public struct LenientJSON {
         if take("}") { return .object(object) }
         repeat {
             guard next() == UInt8(ascii: "\""), let key = string(), take(":"), let value = value() else { return nil }
-            // As Python reads it: the last one counts.
+            // Python's parser also keeps the last one.
             if object.updateValue(value, forKey: key) != nil { losses += 1 }
         } while take(",")
         return take("}") ? .object(object) : nil
@@ -56,7 +60,7 @@ public struct LenientJSON {
         return take("]") ? .array(array) : nil
     }
 
-    /// What lies too deep, without calling itself.
+    /// Skips a value that is nested too deeply, without recursion.
     private mutating func passOver() -> JSONValue? {
         losses += 1
         var open: [UInt8] = []
@@ -76,7 +80,7 @@ public struct LenientJSON {
         return .null
     }
 
-    /// A number, or one of the words `true`, `false`, `null`, `NaN`, `Infinity` and `-Infinity`.
+    /// Reads a number, or one of the words `true`, `false`, `null`, `NaN`, `Infinity` and `-Infinity`.
     private mutating func word() -> JSONValue? {
         let start = place
         while place < bytes.count, Self.isOfWord(bytes[place]) { place += 1 }
@@ -90,7 +94,7 @@ public struct LenientJSON {
         }
         if let number = Int(text), text.utf8.first != UInt8(ascii: "+") { return .integer(number) }
         if Self.isNumber(text), let number = Double(text), number.isFinite {
-            // As Foundation's decoder has it: `1.5e3` is 1500.
+            // Foundation's decoder also decodes `1.5e3` as the integer 1500.
             return Int(exactly: number).map { .integer($0) } ?? .number(number)
         }
         losses += 1
@@ -130,7 +134,7 @@ public struct LenientJSON {
         return true
     }
 
-    /// Nil where it does not end.
+    /// Reads a string, or returns nil if the text ends within it.
     private mutating func string() -> String? {
         place += 1
         var text: [UInt8] = []
@@ -167,7 +171,7 @@ public struct LenientJSON {
         }
     }
 
-    /// What follows `\u`: one unit, or two that make a pair.
+    /// Reads the scalar after `\u`: one code unit, or a surrogate pair.
     private mutating func escapedScalar() -> Unicode.Scalar {
         guard let first = unit() else { return lost() }
         if let scalar = Unicode.Scalar(first) { return scalar }
@@ -190,7 +194,7 @@ public struct LenientJSON {
         return "\u{FFFD}"
     }
 
-    /// Four hexadecimal digits; nil, and nothing is passed over, where there are not so many.
+    /// Reads four hexadecimal digits, or returns nil without consuming anything.
     private mutating func unit() -> UInt32? {
         guard place + 4 <= bytes.count else { return nil }
         var unit: UInt32 = 0

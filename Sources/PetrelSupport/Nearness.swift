@@ -1,7 +1,15 @@
-/// "Did you mean": the candidates nearest to a word or line.
+/// The search for similar texts, for "Did you mean" suggestions.
 public enum Nearness {
-    /// At most `limit` candidates within a third of the length of `text`, nearest first, ties in order of candidates.
-    /// Case does not count. Texts of more than 200 characters have no neighbours: nobody mistypes those.
+    /// Returns the candidates that are most similar to a text, without regard to case.
+    ///
+    /// A candidate is similar if the edit distance is at most a third of the length of the text, at least 1 and at most
+    /// 5.
+    ///
+    /// - Parameters:
+    ///   - text: A word or a line. A text of more than 200 characters has no similar candidates.
+    ///   - candidates: The texts to compare with.
+    ///   - limit: The maximum number of results.
+    /// - Returns: The similar candidates, nearest first; candidates with the same distance keep their order.
     public static func nearest(to text: String, among candidates: some Sequence<String>, limit: Int = 3) -> [String] {
         let wanted = Array(text.lowercased().unicodeScalars)
         guard !wanted.isEmpty, wanted.count <= 200 else { return [] }
@@ -19,8 +27,8 @@ public enum Nearness {
             .prefix(limit).map(\.element.candidate)
     }
 
-    /// Optimal string alignment distance: insert, delete, replace and swap of neighbours cost one each. Gives up with
-    /// `limit + 1` as soon as it must exceed the limit.
+    /// Returns the optimal string alignment distance: an insertion, a deletion, a replacement and a swap of neighbours
+    /// cost one each. Returns `limit + 1` as soon as the distance must exceed the limit.
     static func distance(_ a: [Unicode.Scalar], _ b: [Unicode.Scalar], atMost limit: Int) -> Int {
         var before = [Int](repeating: 0, count: b.count + 1)
         var previous = Array(0...b.count)

@@ -1,9 +1,13 @@
 import Foundation
 
-/// Text that came from elsewhere, as a person may read it in a terminal or a log: nothing in it moves the cursor,
-/// retitles the window, begins another line or turns the direction of what follows.
+/// Filters that make untrusted text safe to show in a terminal or a log.
+///
+/// The filters remove control characters, which could move the cursor, change the title of the window or start a new
+/// line, and characters that change the direction of the text after them.
 public enum Printable {
-    /// Several lines, without empty ones around them. Marks of direction that right-to-left text needs stay.
+    /// Returns a text of several lines without unsafe characters and without empty lines around it.
+    ///
+    /// The marks U+200E and U+200F, which right-to-left text needs, are kept.
     public static func text(_ raw: String) -> String {
         let kept = raw.unicodeScalars.filter {
             $0 == "\n" || $0 == "\t" || $0.value == 0x200E || $0.value == 0x200F || !$0.isTreacherous
@@ -11,16 +15,19 @@ public enum Printable {
         return String(String.UnicodeScalarView(kept)).trimmingCharacters(in: .newlines)
     }
 
-    /// One line: whatever is not shown is a space.
+    /// Returns a text as one line. Each unsafe character is replaced with a space.
     public static func line(_ raw: String) -> String {
-        // Whatever is replaced is below the space, DEL, or begins with one of these bytes in UTF-8.
+        // Every replaced character is below the space, is DEL, or starts with one of these bytes in UTF-8.
         if raw.utf8.allSatisfy({ $0 >= 0x20 && $0 != 0x7F && $0 != 0xC2 && $0 != 0xD8 && $0 != 0xE2 }) { return raw }
         var line = String.UnicodeScalarView()
         for scalar in raw.unicodeScalars { line.append(scalar.isTreacherous ? " " : scalar) }
         return String(line)
     }
 
-    /// A name in a sentence, or the value of a field: in quotes where it could be read as more than one.
+    /// Returns a name for a sentence or a value for a `key=value` field.
+    ///
+    /// The text becomes one line, as in ``line(_:)``. It is put in quotes if it is empty or contains white space, a
+    /// quotation mark, a backslash or `=`.
     public static func name(_ raw: String) -> String {
         let line = line(raw)
         guard line.isEmpty || line.unicodeScalars.contains(where: \.needsQuotes) else { return line }
@@ -35,7 +42,8 @@ public enum Printable {
 }
 
 extension Unicode.Scalar {
-    /// A control character, a line end of Unicode, or a mark that turns the direction of text (UAX #9).
+    /// True for a control character, a Unicode line or paragraph separator, and a character that changes the direction
+    /// of text (Unicode Standard Annex #9).
     public var isTreacherous: Bool {
         switch value {
         case 0x061C, 0x200E, 0x200F, 0x2028...0x202E, 0x2066...0x2069: true

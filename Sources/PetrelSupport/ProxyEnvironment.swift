@@ -1,14 +1,22 @@
 public import Foundation
 
-/// The proxy that the environment asks for, as curl reads it.
+/// The proxy settings in environment variables, interpreted as curl interprets them.
+///
+/// The variables are `http_proxy`, `https_proxy`, `all_proxy` and `no_proxy`, in lower or upper case; lower case takes
+/// precedence.
 public struct ProxyEnvironment: Sendable {
+    /// An HTTP proxy.
     public struct Proxy: Sendable, Equatable {
+        /// The host name or address.
         public var host: String
+        /// The TCP port.
         public var port: Int
+        /// The user name, or nil if the proxy requires no authentication.
         public var user: String?
+        /// The password, if there is one.
         public var password: String?
 
-        /// Of `Proxy-Authorization` (RFC 7617); nil where none is needed.
+        /// The value of `Proxy-Authorization` for basic authentication (RFC 7617), or nil if there is no user name.
         public var authorization: String? {
             user.map { "Basic " + Data("\($0):\(password ?? "")".utf8).base64EncodedString() }
         }
@@ -16,11 +24,16 @@ public struct ProxyEnvironment: Sendable {
 
     private let environment: [String: String]
 
+    /// Creates the proxy settings from environment variables, such as `ProcessInfo.processInfo.environment`.
     public init(_ environment: [String: String]) {
         self.environment = environment
     }
 
-    /// - Parameter url: `ws` counts as `http`, and `wss` as `https`.
+    /// Returns the proxy for a URL, or nil if the URL is to be reached directly.
+    ///
+    /// The default port of a proxy is 3128.
+    ///
+    /// - Parameter url: The URL to reach. The scheme `ws` is treated as `http`, and `wss` as `https`.
     public func proxy(for url: URL) -> Proxy? {
         let scheme = ["ws": "http", "wss": "https"][url.scheme ?? ""] ?? url.scheme ?? "http"
         let port = url.port ?? (scheme == "https" ? 443 : 80)
@@ -46,12 +59,12 @@ public struct ProxyEnvironment: Sendable {
     }
 }
 
-/// One entry of `NO_PROXY`: `*`, a host with or without its subdomains, an address, or a network; each with a port or for all.
+/// An entry of `NO_PROXY`: `*`, a domain, an address, or a network, for one port or for all ports.
 private struct ProxyException {
     private enum Subject {
         case everything
         case network(IPNetwork)
-        /// With every host below it.
+        /// A host name and all its subdomains.
         case domain(String)
     }
 
@@ -70,7 +83,8 @@ private struct ProxyException {
         }
     }
 
-    /// `host:8443`, `[::1]:8443` and `[::1]/128` have parts; `::1` and `2001:db8::/32` have none.
+    /// Splits an entry such as `host:8443`, `[::1]:8443` or `[::1]/128` into the host and the port. `::1` and
+    /// `2001:db8::/32` have no port.
     private static func parts(of entry: String) -> (String, Int?) {
         let scalars = entry.unicodeScalars
         if scalars.first == "[", let end = scalars.firstIndex(of: "]") {
@@ -82,12 +96,12 @@ private struct ProxyException {
         return (String(scalars[..<colon]), port(after: scalars[colon...]))
     }
 
-    /// -1, which no address has, where what follows the colon is no port: the entry then covers nothing.
+    /// Returns the port after a colon. An invalid port becomes -1, which matches nothing.
     private static func port(after colon: Substring.UnicodeScalarView) -> Int? {
         colon.isEmpty ? nil : Int(String(colon.dropFirst())) ?? -1
     }
 
-    /// Without the dots around it, and without `*.` before it.
+    /// Returns a name without leading and trailing dots and without a leading `*.`.
     private static func plain(_ name: String) -> String {
         let start = Array(name.unicodeScalars.drop { $0 == "*" || $0 == "." })
         let end = start.lastIndex { $0 != "." } ?? -1

@@ -1,11 +1,14 @@
-/// Something to wait for that happens once. Any number may wait.
+/// A one-time event that any number of tasks can wait for.
 public final class Signal: Sendable {
     private let state = Locked((isOpen: false, waiters: [Int: CheckedContinuation<Void, Never>](), count: 0))
 
+    /// Creates a signal that is not open.
     public init() {}
 
+    /// True after ``open()`` was called.
     public var isOpen: Bool { state.withLock { $0.isOpen } }
 
+    /// Opens the signal and resumes all waiting tasks. Further calls have no effect.
     public func open() {
         let waiters = state.withLock { state in
             defer { state.waiters = [:] }
@@ -15,7 +18,7 @@ public final class Signal: Sendable {
         for waiter in waiters { waiter.resume() }
     }
 
-    /// Returns when it is open, or when the task is cancelled.
+    /// Waits until the signal is open or the current task is cancelled.
     public func wait() async {
         let id = state.withLock { state in
             state.count += 1
@@ -35,16 +38,16 @@ public final class Signal: Sendable {
         }
     }
 
-    /// Waits for one, at most so long.
+    /// Waits until a signal is open, the time limit has passed, or the current task is cancelled.
     public static func wait(for signal: Signal, atMost limit: Duration) async {
         await wait(for: [signal], atMost: limit)
     }
 
-    /// Waits for all of them, at most so long.
+    /// Waits until all signals are open, the time limit has passed, or the current task is cancelled.
     public static func wait(for signals: [Signal], atMost limit: Duration) async {
         await withTaskGroup { group in
             group.addTask { for signal in signals { await signal.wait() } }
-            // Cancelled as soon as the signals are open.
+            // The group cancels the sleep as soon as the signals are open.
             group.addTask { try? await Task.sleep(for: limit) }
             await group.next()
             group.cancelAll()

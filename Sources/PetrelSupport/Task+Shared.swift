@@ -1,6 +1,7 @@
 extension Task where Success: Sendable, Failure == any Error {
-    /// The value of a task that several callers share. A caller that is cancelled stops waiting; the task goes on for
-    /// the others.
+    /// The value of a task that several callers share.
+    ///
+    /// If a caller is cancelled, it stops waiting and throws `CancellationError`; the task continues for the others.
     public var sharedValue: Success {
         get async throws {
             let done = Signal()
@@ -17,7 +18,9 @@ extension Task where Success: Sendable, Failure == any Error {
 }
 
 extension Task where Success: Sendable {
-    /// The value of a task that is its caller's alone: cancelling the caller cancels the task, and its end is waited for.
+    /// The result of a task that belongs to its only caller.
+    ///
+    /// If the caller is cancelled, the task is cancelled as well. The caller always waits for the end of the task.
     public var ownValue: Result<Success, Failure> {
         get async {
             await withTaskCancellationHandler {

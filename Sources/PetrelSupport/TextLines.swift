@@ -1,8 +1,9 @@
 extension Substring {
-    /// The lines of a text. LF, CR LF and a lone CR end a line; a text that ends with one has an empty last line.
+    /// The lines of a text, without their terminators.
     ///
-    /// By UTF-8: CR LF is one `Character`, which is neither CR nor LF.
+    /// LF, CR LF and a lone CR end a line. A text that ends with a terminator has an empty last line.
     public var textLines: [Substring] {
+        // The search is by UTF-8, because CR LF is a single `Character`, which equals neither CR nor LF.
         let bytes = utf8
         var lines: [Substring] = []
         var start = bytes.startIndex

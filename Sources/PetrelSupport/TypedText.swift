@@ -1,5 +1,6 @@
 extension Unicode.Scalar {
-    /// What a person typed where a phone made something finer of it: smart quotes and no-break spaces made plain.
+    /// The scalar as typed on a keyboard: an ASCII quotation mark or space in place of a typographic quotation mark or
+    /// a no-break space, which phones and chat clients insert.
     @inlinable public var typed: Unicode.Scalar {
         switch value {
         case ..<0xA0: self
@@ -12,7 +13,7 @@ extension Unicode.Scalar {
 }
 
 extension String {
-    /// Scalar by scalar; see ``Swift/Unicode/Scalar/typed``.
+    /// The text with ASCII quotation marks and spaces; see ``Swift/Unicode/Scalar/typed``.
     @inlinable public var typed: String {
         var text = String.UnicodeScalarView()
         text.append(contentsOf: unicodeScalars.map { $0.typed })

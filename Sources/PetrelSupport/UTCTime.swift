@@ -1,9 +1,12 @@
 import Foundation
 
-/// Times as logs and StackStorm write them, `2026-11-21T02:10:16` in UTC (RFC 3339), without the detours of a locale: a
-/// command reads and writes several.
+/// Conversions between seconds since 1970 and times such as `2026-11-21T02:10:16`, in UTC.
+///
+/// The format is that of RFC 3339 without a zone. The conversions do not use `DateFormatter`, which is too slow for
+/// code that runs several times with each command.
 public enum UTCTime {
-    /// Seconds since 1970; nil where the text is no such time.
+    /// Returns the seconds since 1970 of a time such as `2026-11-21T02:10:16`, or nil if the text has another format or
+    /// is not a valid time.
     public static func seconds(_ text: some StringProtocol) -> Int64? {
         let bytes = Array(text.utf8)
         guard bytes.count == 19, bytes[4] == 45, bytes[7] == 45, bytes[10] == 84, bytes[13] == 58, bytes[16] == 58
@@ -28,7 +31,7 @@ public enum UTCTime {
         parts.tm_min = Int32(minute)
         parts.tm_sec = Int32(second)
         let seconds = timegm(&parts)
-        // The 31st of a shorter month would have become another day.
+        // timegm turns the 31st of a shorter month into a day of the next month.
         return parts.tm_mday == day ? Int64(seconds) : nil
     }
 
@@ -36,13 +39,15 @@ public enum UTCTime {
         "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
     ]
 
-    /// Seconds since 1970 of the header `Date`, such as `Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110, section 5.6.7).
+    /// Returns the seconds since 1970 of a `Date` header such as `Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110, section
+    /// 5.6.7), or nil if the header has another format.
     public static func seconds(header: String) -> Int64? {
         let parts = header.split(separator: " ")
         guard parts.count == 6, parts[5] == "GMT", let month = months.firstIndex(of: parts[2]) else { return nil }
         return seconds("\(parts[3])-\(digits(month + 1))-\(parts[1])T\(parts[4])")
     }
 
+    /// Returns the time of a number of seconds since 1970, such as `2026-11-21T02:10:16`.
     public static func text(_ seconds: Int64) -> String {
         var time = time_t(seconds)
         var parts = tm()
@@ -51,7 +56,11 @@ public enum UTCTime {
             "\(digits(parts.tm_year + 1_900, 4))-\(digits(parts.tm_mon + 1))-\(digits(parts.tm_mday))T\(digits(parts.tm_hour)):\(digits(parts.tm_min)):\(digits(parts.tm_sec))"
     }
 
-    /// A number with zeros before it.
+    /// Returns a number that is padded with leading zeros.
+    ///
+    /// - Parameters:
+    ///   - number: A number that is not negative.
+    ///   - count: The minimum number of digits.
     public static func digits(_ number: some BinaryInteger, _ count: Int = 2) -> String {
         let text = String(number)
         return String(repeating: "0", count: max(count - text.utf8.count, 0)) + text

@@ -1,8 +1,10 @@
 public import Foundation
 
 extension UUID {
-    /// A new one that sorts by its time (RFC 9562, version 7), random otherwise. Rows that are added one after the other
-    /// under such keys are neighbours in the store. `UUID()` would open a device file for each, besides.
+    /// Returns a new UUID of version 7 (RFC 9562), which sorts by the time of its creation.
+    ///
+    /// Rows with successive keys are neighbours in a database, which makes insertions cheaper than with random keys.
+    /// Unlike `UUID()`, this function does not open a device file for random numbers.
     public static func timeOrdered() -> UUID {
         var generator = SystemRandomNumberGenerator()
         let random = (generator.next(), generator.next()) as (UInt64, UInt64)

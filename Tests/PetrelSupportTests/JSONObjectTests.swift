@@ -5,14 +5,14 @@ import Testing
 @Suite struct JSONObjectTests {
     @Test(arguments: [
         "", "plain", "a \"quoted\" \\ back", "line\nreturn\rtab\t", "\u{0}\u{1}\u{1f}\u{7f}", "é 👩‍👩‍👧 \u{2028} /",
-    ]) func `every text is read as it was written`(text: String) throws {
+    ]) func `a written text is read back unchanged`(text: String) throws {
         var object = JSONObject()
         object.set("text", text)
         let read = try JSONValue.parse(object.finish())
         #expect(read == ["text": .string(text)])
     }
 
-    @Test func `every value is written as the encoder writes it`() throws {
+    @Test func `the output equals that of JSONEncoder`() throws {
         let value: JSONValue = [
             "b": [true, false, .null, 0, -7, .number(1.5), "x"], "a": ["nested": ["deep": []]], "quoted \" key": [:],
         ]
@@ -22,7 +22,7 @@ import Testing
         #expect(String(decoding: object.finish(), as: UTF8.self) == String(decoding: expected, as: UTF8.self))
     }
 
-    @Test func `what is nil is left out, and what JSON cannot say is null`() {
+    @Test func `nil is omitted and infinity is written as null`() {
         var object = JSONObject()
         object.set("text", nil as String?)
         object.set("flag", nil as Bool?)
@@ -34,7 +34,7 @@ import Testing
         arguments: [
             ("1970-01-01T00:00:00", 0), ("2026-11-21T16:00:10", 1_795_276_810), ("2024-02-29T23:59:59", 1_709_251_199),
             ("0999-12-31T00:00:00", -30_610_310_400),
-        ] as [(String, Int64)]) func `a time and its text`(text: String, seconds: Int64)
+        ] as [(String, Int64)]) func `a time is converted to text and back`(text: String, seconds: Int64)
     {
         #expect(UTCTime.seconds(text) == seconds)
         #expect(UTCTime.text(seconds) == text)
@@ -43,7 +43,7 @@ import Testing
     @Test(arguments: [
         "2026-02-29T00:00:00", "2026-13-01T00:00:00", "2026-01-01T24:00:00", "2026-01-01T00:00:60",
         "2026-01-01 00:00:00", "2026-01-01T00:00:00Z", "２026-01-01T00:00:00", "",
-    ]) func `what is no time is refused`(text: String) {
+    ]) func `an invalid time is rejected`(text: String) {
         #expect(UTCTime.seconds(text) == nil)
     }
 }

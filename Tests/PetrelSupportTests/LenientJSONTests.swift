@@ -3,7 +3,7 @@ import Testing
 
 @testable import PetrelSupport
 
-/// What is no JSON costs the value that it is in.
+/// Tests that an invalid value does not affect the other values.
 @Suite(.timeLimit(.minutes(10))) struct LenientJSONTests {
     private static let deep = String(repeating: "[", count: 5_000) + String(repeating: "]", count: 5_000)
 
@@ -25,7 +25,7 @@ import Testing
             ),
             (#"{"a": 1, "a": 2}"#, ["a": 2], 1),
         ] as [(String, [String: JSONValue]?, Int)])
-    func `the rest is used`(text: String, expected: [String: JSONValue]?, losses: Int) throws {
+    func `invalid values are replaced and counted`(text: String, expected: [String: JSONValue]?, losses: Int) throws {
         let (value, count) = try #require(LenientJSON.read(text.utf8))
         if let expected { #expect(value == .object(expected)) } else { #expect(value["c"] == "kept") }
         #expect(count == losses)
@@ -34,15 +34,15 @@ import Testing
     @Test(arguments: [
         "", "{", "{\"a\":}", "[1,]", "\"", "{\"a\" 1}", "[1 2]", "1 1", "{]", "[}", deep + "]", "\\", "{\"a\":\"\\",
     ])
-    func `a structure that is broken is nothing`(text: String) { #expect(LenientJSON.read(text.utf8) == nil) }
+    func `a malformed structure is rejected`(text: String) { #expect(LenientJSON.read(text.utf8) == nil) }
 
-    @Test func `bytes that are not UTF-8 cost themselves`() throws {
+    @Test func `bytes that are not UTF-8 are replaced`() throws {
         let bytes = Array("{\"a\": \"x".utf8) + [0xFF] + Array("y\", \"b\": 1}".utf8)
         let (value, losses) = try #require(LenientJSON.read(bytes))
         #expect(value == ["a": "x\u{FFFD}y", "b": 1] && losses == 1)
     }
 
-    @Test func `every JSON of Foundation is read the same`() throws {
+    @Test func `valid JSON is read as JSONDecoder reads it`() throws {
         for text in [
             "{\"a\":[1,2.5,\"x\\n\\u00e9\\\"\",{\"b\":null}],\"c\":true}", "[]", "  [ 1 , -2 ] ", "\"\\/\"", "-0.0",
         ] {

@@ -8,7 +8,7 @@ import Testing
         ("a=b", "\"a=b\""), ("a\u{9B}31m", "\"a 31m\""), ("\u{202E}spo#", "\" spo#\""), ("a\u{2028}b", "\"a b\""),
         ("", "\"\""),
         ("Zoë", "Zoë"), ("👨‍👩‍👧", "👨‍👩‍👧"),
-    ]) func `a name can neither act nor pass for something else`(raw: String, shown: String) {
+    ]) func `a name has no unsafe characters and is quoted if it is ambiguous`(raw: String, shown: String) {
         #expect(Printable.name(raw) == shown)
     }
 }

@@ -3,7 +3,7 @@ import Testing
 @testable import PetrelSupport
 
 @Suite struct RemoteClockTests {
-    @Test func `a clock goes by the header, and on by itself`() {
+    @Test func `the clock is set from the header and then runs on`() {
         var clock = RemoteClock()
         let start = ContinuousClock.now
         clock.note("Sun, 06 Nov 1994 08:49:37 GMT", at: start)
