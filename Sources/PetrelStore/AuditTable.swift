@@ -4,7 +4,7 @@ import Logging
 package import PetrelKit
 import PetrelSupport
 
-/// The audit, in the store.
+/// The audit log in the database.
 package final class AuditTable: AuditLog {
     private let queue: WriteQueue
     private let repeated = Locked(RepeatedEntries())
@@ -14,7 +14,7 @@ package final class AuditTable: AuditLog {
         self.queue = queue
     }
 
-    /// How many bytes of entries are kept; the oldest go first.
+    /// Sets the maximum size of the log, in bytes. When it is exceeded, the oldest entries are removed.
     package func limit(to bytes: Int) { size.withLock { $0.limit = bytes } }
 
     @discardableResult package func record(_ entry: AuditEntry) -> UUID {
@@ -38,13 +38,14 @@ package final class AuditTable: AuditLog {
             ])
             if size.withLock({ $0.add(entry) }), try Self.shrink(database, size) {
                 queue.logger?.warning(
-                    "The audit is as large as store.audit_bytes allows: its oldest entries are removed.")
+                    "The audit log exceeds store.audit_bytes: its oldest entries are removed.")
             }
         }
         return entry.id
     }
 
-    /// Removes the oldest entries until a tenth of the room is free. Returns whether there were too many.
+    /// Measures the log. If it exceeds the limit, removes the oldest entries until a tenth of the limit is free, and
+    /// returns true.
     private static func shrink(_ database: Database, _ size: Locked<AuditSize>) throws -> Bool {
         let limit = size.value.limit
         let bytes =
@@ -80,7 +81,7 @@ package final class AuditTable: AuditLog {
     package func entries(_ query: AuditQuery) async throws -> [AuditEntry] {
         guard await queue.written() else {
             throw Refusal(
-                "The store cannot be written at the moment, so the audit is not up to date; the log says why.")
+                "Database writes are failing, so the audit log is not up to date. See the log for the reason.")
         }
         return try await queue.read { database in
             try Row.fetchAll(
@@ -102,7 +103,7 @@ package final class AuditTable: AuditLog {
             executions: executions.split(separator: " ").map(String.init), repeats: row["repeats"])
     }
 
-    /// Removes what is older. Returns how much that was.
+    /// Removes entries that are older than `time`. Returns the number of removed entries.
     @discardableResult
     package func purge(before time: Date) async throws -> Int {
         try await queue.perform { database in
@@ -112,23 +113,23 @@ package final class AuditTable: AuditLog {
     }
 }
 
-/// How much the audit holds, as far as is known.
+/// An estimate of the size of the audit log, in bytes.
 private struct AuditSize {
-    /// What a row takes besides its texts, with its places in the indexes.
+    /// The estimated size of a row without its texts, including its index entries.
     private static let overhead = 200
-    /// In bytes, of a row.
+    /// An SQL expression for the size of a row.
     static let ofRow =
         ["backend", "line", "name", "person", "reason", "executions"].map { "length(CAST(\($0) AS BLOB)) + " }.joined()
         + "coalesce(length(CAST(room AS BLOB)), 0) + \(overhead)"
 
     var limit = 256 << 20
-    /// Nil until it was measured.
+    /// The current size, or nil until it was measured.
     var known: Int?
 
-    /// Something was added to a row, in bytes.
+    /// Adds bytes that were appended to a row.
     mutating func grow(by bytes: Int) { if let known { self.known = known + bytes } }
 
-    /// Whether it has to be measured: at first, and where it may be more than is allowed.
+    /// Adds an entry. Returns true if the size has to be measured: the first time, and if it may exceed the limit.
     mutating func add(_ entry: AuditEntry) -> Bool {
         guard let known else { return true }
         let texts = [entry.backend, entry.line, entry.name, entry.person, entry.reason, entry.room ?? ""]

@@ -2,11 +2,13 @@ import Foundation
 import PetrelKit
 import PetrelSupport
 
-/// Records that a crash must not lose and that the database does not have yet. One write to a file beside it is all
-/// that a record waits for; the transaction that brings it into the database has time, and takes others along.
+/// A write-ahead journal of records that must survive a crash of the process before they are in the database.
+///
+/// A caller waits only for one write to the journal file. The database transaction follows later and combines several
+/// records.
 final class Journal: Sendable {
     struct Entry: Sendable, Equatable {
-        /// Each has the next one, over restarts too.
+        /// The sequence number, which continues across restarts.
         var number: Int64
         var module: String
         var collection: String
@@ -15,16 +17,17 @@ final class Journal: Sendable {
     }
 
     private struct State {
-        /// Bytes in the file.
+        /// The size of the file, in bytes.
         var size = 0
+        /// The sequence number of the last entry.
         var last: Int64
-        /// What was cut off in the middle cannot be taken back: nothing may follow it.
+        /// True if an incomplete entry could not be removed from the file. No entry may follow it.
         var isBroken = false
     }
 
-    /// With more bytes than this it takes nothing until the database has caught up.
+    /// The size in bytes from which the journal rejects entries until the database has caught up.
     private static let capacity = 4 << 20
-    /// With more bytes than this it begins anew once the database has all of it.
+    /// The size in bytes above which the journal is truncated once the database contains all entries.
     private static let enough = 256 << 10
 
     private let path: String
@@ -33,15 +36,16 @@ final class Journal: Sendable {
     /// Where the file is written: no event loop waits for a disk.
     private let thread = DispatchQueue(label: "petrel.journal")
 
-    /// Begins anew.
-    /// - Parameter last: the number that was last given.
+    /// Opens a journal and truncates it.
+    ///
+    /// - Parameter last: The last sequence number that was used.
     init(path: String, after last: Int64) throws(StoreFailure) {
         self.path = path
         let descriptor = try OwnFile.open(path, O_WRONLY | O_CREAT | O_APPEND)
-        // Looked at before it is emptied. A device cannot be.
+        // The descriptor is checked before the truncation. A device cannot be truncated (EINVAL).
         guard ftruncate(descriptor, 0) == 0 || errno == EINVAL else {
             Foundation.close(descriptor)
-            throw StoreFailure(path: path, message: "cannot be emptied: \(String(cString: strerror(errno)))")
+            throw StoreFailure(path: path, message: "cannot be truncated: \(String(cString: strerror(errno)))")
         }
         self.descriptor = descriptor
         state = Locked(State(last: last))
@@ -49,9 +53,11 @@ final class Journal: Sendable {
 
     deinit { Foundation.close(descriptor) }
 
-    /// Writes a record down, and hands its number to whoever brings it into the database, in the order of the numbers.
-    /// Returns once the operating system has it.
-    /// - Returns: whether it was taken; where it was not, nothing was handed over.
+    /// Appends a record and submits the change of the database, in the order of the sequence numbers. Returns once the
+    /// operating system has the record.
+    ///
+    /// - Parameter submit: A closure that submits the change for a sequence number.
+    /// - Returns: False if the record was not written; `submit` is not called then.
     func append(
         _ record: (module: String, collection: String, key: String, value: [UInt8]),
         then submit: @escaping @Sendable (Int64) -> Void
@@ -71,7 +77,7 @@ final class Journal: Sendable {
                     number: state.last + 1, module: record.module, collection: record.collection, key: record.key,
                     value: record.value))
             guard Foundation.write(descriptor, bytes, bytes.count) == bytes.count else {
-                // The disk is full. Half a record goes.
+                // The disk is full. Remove the incomplete entry.
                 state.isBroken = ftruncate(descriptor, off_t(state.size)) != 0
                 return false
             }
@@ -82,7 +88,9 @@ final class Journal: Sendable {
         }
     }
 
-    /// The database has everything up to this number.
+    /// Truncates a large journal if the database contains all entries.
+    ///
+    /// - Parameter number: The last sequence number that is in the database.
     func settle(through number: Int64) {
         state.withLock { state in
             guard number == state.last, state.size > Self.enough, ftruncate(descriptor, 0) == 0 else { return }
@@ -90,12 +98,13 @@ final class Journal: Sendable {
         }
     }
 
-    /// When the database has all of it, at the end.
+    /// Removes the file. Call this at shutdown, when the database contains all entries.
     func remove() { unlink(path) }
 
     // MARK: The file
 
-    /// Length of what follows its checksum, checksum, number, and four pieces, each with its length.
+    /// Encodes an entry: the length of the body, the checksum of the body, and the body, which is the sequence number
+    /// and four fields with their lengths. Integers are little-endian.
     private static func bytes(of entry: Entry) -> [UInt8] {
         var body: [UInt8] = []
         body.reserveCapacity(entry.value.count + 128)
@@ -117,15 +126,15 @@ final class Journal: Sendable {
         withUnsafeBytes(of: number.littleEndian) { bytes += $0 }
     }
 
-    /// FNV-1a: it tells what was cut off, not what was forged.
+    /// Returns the FNV-1a hash, which detects incomplete entries, but not forged ones.
     private static func checksum(of bytes: ArraySlice<UInt8>) -> UInt32 {
         bytes.reduce(2_166_136_261) { ($0 ^ UInt32($1)) &* 16_777_619 }
     }
 
-    /// What stands in a file, as far as it is whole; nothing where there is none.
+    /// Reads the entries of a file up to the first incomplete one. Returns none if the file does not exist.
     static func entries(at path: String) throws -> [Entry] {
         var status = stat()
-        // A link that leads nowhere is there as well.
+        // lstat: a dangling symbolic link must be rejected and not ignored.
         guard lstat(path, &status) == 0 else { return [] }
         let file = FileHandle(fileDescriptor: try OwnFile.open(path, O_RDONLY), closeOnDealloc: true)
         var rest = Array(try file.readToEnd() ?? Data())[...]

@@ -1,6 +1,6 @@
 import GRDB
 
-/// Named, append-only: a migration that was released is never edited.
+/// The migrations of the schema. Never edit a migration that was released: append a new one.
 enum Migrations {
     static func register(in migrator: inout DatabaseMigrator) {
         migrator.registerMigration("1 records") { database in

@@ -2,7 +2,7 @@ import Foundation
 import GRDB
 import PetrelKit
 
-/// Records that the database holds encrypted: it is useless without the key.
+/// A collection of records that are encrypted in the database.
 struct SealedRecords: RecordCollection {
     let queue: WriteQueue
     let keys: KeyRing
@@ -26,11 +26,11 @@ struct SealedRecords: RecordCollection {
                 arguments: [module, collection]
             ).map(SealedRow.init)
         }
-        // A damaged record costs itself only; `Store.checkKey()` has told of it.
+        // Damaged records are left out; `Store.checkKey()` reports them.
         return rows.compactMap { row in (try? opened(row)).flatMap { value in value.map { (row.key, $0) } } }
     }
 
-    /// Nil where it was sealed with another key: that costs this record only.
+    /// Decrypts a record, or returns nil if it is encrypted with another key.
     private func opened(_ row: SealedRow) throws -> [UInt8]? {
         guard let storeKey = try keys.existing(), storeKey.id == row.keyID else { return nil }
         return try storeKey.open(row.sealed, at: row.place)
@@ -41,7 +41,7 @@ struct SealedRecords: RecordCollection {
         try await queue.perform { try row.save(in: $0) }
     }
 
-    /// A secret that cannot be sealed is not kept; ``set(_:for:)`` says so.
+    /// Stores a secret later. A secret that cannot be encrypted is lost; use ``set(_:for:)`` to get the error.
     func put(_ value: [UInt8]?, for key: String) {
         queue.submit { database in
             if let value { try sealed(value, key).save(in: database) } else { try remove(key, in: database) }
@@ -97,7 +97,7 @@ struct SealedRow: Sendable {
     var sealed: Data
     var time: Date
 
-    /// What the bytes are bound to: moved elsewhere, they cannot be opened.
+    /// The identity of the record, which is authenticated: the bytes cannot be decrypted in another row.
     var place: String { [module, collection, key].joined(separator: "\0") }
 
     init(module: String, collection: String, key: String, keyID: String, sealed: Data, time: Date) {

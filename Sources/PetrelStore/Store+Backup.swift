@@ -3,21 +3,22 @@ import GRDB
 import PetrelKit
 
 extension Store {
-    /// Copies the whole database into a new file, beside the process that uses it. What is sealed stays sealed: the key
-    /// is not in the copy.
+    /// Copies the database into a new file, while another process may use it.
     ///
-    /// The file appears under its name only once it is whole and on the disk.
-    /// - Parameter path: must not exist yet.
+    /// Secrets stay encrypted, and the copy does not contain their key. The file appears under its final name only when
+    /// it is complete and synced to the disk.
+    ///
+    /// - Parameter path: The path of the new file, which must not exist.
     package func backup(to path: String) throws(StoreFailure) {
         guard !FileManager.default.fileExists(atPath: path) else {
-            throw StoreFailure(place: "--to", message: "\(path) exists already, and is not replaced")
+            throw StoreFailure(place: "--to", message: "\(path) already exists and is not overwritten")
         }
         let temporary = "\(path).\(getpid())"
-        // Made, never found: a link in its place would lead elsewhere.
+        // O_EXCL: an existing symbolic link could point elsewhere.
         let file = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
         guard file >= 0 else {
             throw StoreFailure(
-                place: "--to", message: "\(temporary) cannot be made: \(String(cString: strerror(errno)))")
+                place: "--to", message: "\(temporary) cannot be created: \(String(cString: strerror(errno)))")
         }
         Foundation.close(file)
         defer { unlink(temporary) }
@@ -26,30 +27,32 @@ extension Store {
             try database.backup(to: copy)
             try copy.close()
         } catch {
-            throw StoreFailure(place: "--to", message: "\(path) could not be written: \(error)")
+            throw StoreFailure(place: "--to", message: "\(path) cannot be written: \(error)")
         }
         KeyRing.syncFile(temporary)
         guard link(temporary, path) == 0 else {
-            throw StoreFailure(place: "--to", message: "\(path) cannot be made: \(String(cString: strerror(errno)))")
+            throw StoreFailure(place: "--to", message: "\(path) cannot be created: \(String(cString: strerror(errno)))")
         }
         KeyRing.syncFolder(of: path)
     }
 
-    /// What is in the store, and what is wrong with it.
+    /// The result of a check of the database.
     package struct Findings: Sendable {
-        /// How many rows each table has, by its name.
+        /// The number of rows of each table, in the order of the table names.
         package var rows: [(table: String, count: Int)] = []
-        /// SQLite's own words; empty where all is well.
+        /// The problems in the words of SQLite; empty if there are none.
         package var problems: [String] = []
     }
 
-    /// Reads every page (`PRAGMA integrity_check`) and compares the schema with this version's.
+    /// Checks every page (`PRAGMA integrity_check`) and compares the schema with the current one.
     package func findings() throws -> Findings {
         let known = Self.migrator
         return try database.read { database in
             var findings = Findings()
             findings.problems = try String.fetchAll(database, sql: "PRAGMA integrity_check").filter { $0 != "ok" }
-            if try known.hasBeenSuperseded(database) { findings.problems.append("it was written by a newer Petrel") }
+            if try known.hasBeenSuperseded(database) {
+                findings.problems.append("it was written by a newer version of Petrel")
+            }
             let tables = try String.fetchAll(
                 database,
                 sql: """

@@ -3,9 +3,10 @@ import GRDB
 import PetrelKit
 
 extension Store {
-    /// Looks whether the key fits what is stored, after an interrupted rotation too. Throws where the key is there and
-    /// cannot be used.
-    /// - Returns: what whoever runs the bot has to know; nil where all is well.
+    /// Completes an interrupted rotation and checks that the key decrypts the stored secrets.
+    ///
+    /// - Returns: A warning for the operator, or nil if there is none.
+    /// - Throws: ``StoreFailure`` if there is a key that cannot be used.
     package func checkKey() throws -> String? {
         try finishRotation()
         let key = try keys.existing()
@@ -17,26 +18,30 @@ extension Store {
             guard let key, row.keyID == key.id else { return false }
             return (try? key.open(row.sealed, at: row.place)) == nil
         }
-        let what = key == nil ? "the key of the store is gone" : "the key of the store is not the one that sealed them"
+        let what = key == nil ? "the key of the store is missing" : "they were encrypted with another key"
         let news = [
-            foreign > 0 ? "Stored logins that cannot be opened: \(foreign), because \(what)." : nil,
+            foreign > 0 ? "Stored logins that cannot be decrypted: \(foreign), because \(what)." : nil,
             damaged > 0 ? "Stored logins that are damaged: \(damaged)." : nil,
         ].compactMap { $0 }
         return news.isEmpty
-            ? nil : (news + ["Nothing else is lost; the people log in again."]).joined(separator: " ")
+            ? nil : (news + ["No other data is affected; these users have to log in again."]).joined(separator: " ")
     }
 
-    /// Makes sure that there is a key, or that one can be made. Throws where it cannot.
+    /// Creates a key if there is none. Throws if there is no usable key and none can be created.
     package func needKey() throws { _ = try keys.needed() }
 
-    /// Seals everything anew. The new key lies beside the old one until the store has changed over, so that a crash at
-    /// any point loses neither. Nothing is left of what the old key had sealed: whoever has that one may have a copy of the
-    /// file tomorrow.
-    /// - Parameter path: where the new key goes; nil to replace the file of the old one.
-    /// - Returns: how many records were sealed anew.
+    /// Encrypts all secrets with a new key.
+    ///
+    /// The new key is stored next to the old one until the database uses it, so that a crash at any point loses
+    /// neither. Data that is encrypted with the old key is erased from the files, in case the old key has leaked.
+    ///
+    /// - Parameter path: The file for the new key, or nil to replace the file of the old one.
+    /// - Returns: The number of records that were encrypted with the new key.
     package func rotateKey(to path: String?) throws -> Int {
         try finishRotation()
-        guard let target = path ?? keys.path else { throw StoreFailure(place: "store.key", message: "names no file") }
+        guard let target = path ?? keys.path else {
+            throw StoreFailure(place: "store.key", message: "does not name a file")
+        }
         let old = try keys.existing()
         let new = StoreKey.random()
         let written = path ?? target + Self.newSuffix
@@ -45,7 +50,7 @@ extension Store {
         do {
             count = try seal(from: old, with: new)
         } catch {
-            // Nothing was sealed with it.
+            // The new key was not used yet.
             unlink(written)
             throw error
         }
@@ -56,14 +61,15 @@ extension Store {
         } catch {
             throw StoreFailure(
                 place: "store.path",
-                message: "the new key is in use, but another program reads the store, so that what the old key sealed "
-                    + "may still stand in the log beside it: end that program, then start and stop Petrel once (\(error))"
+                message: "the new key is in use, but another program is reading the database, so its write-ahead log "
+                    + "may still contain data that is encrypted with the old key: end that program, then start and "
+                    + "stop Petrel once (\(error))"
             )
         }
         return count
     }
 
-    /// On the disk before it returns.
+    /// Encrypts the secrets with the new key in one transaction, and syncs it to the disk.
     private func seal(from old: StoreKey?, with new: StoreKey) throws -> Int {
         try database.writeWithoutTransaction { database in
             try database.execute(sql: "PRAGMA synchronous = FULL")
@@ -75,7 +81,7 @@ extension Store {
                 ).map(SealedRow.init)
                 for var row in rows {
                     guard let value = try? old?.open(row.sealed, at: row.place) else {
-                        // Damaged: it would be so under every key.
+                        // The record is damaged and cannot be recovered.
                         try database.execute(
                             sql: "DELETE FROM secret WHERE module = ? AND collection = ? AND key = ?",
                             arguments: [row.module, row.collection, row.key])
@@ -94,7 +100,7 @@ extension Store {
 
     private static let newSuffix = ".new"
 
-    /// A rotation that stopped half-way: either the store uses the new key already, or it never will.
+    /// Completes or discards an interrupted rotation, depending on whether the database already uses the new key.
     private func finishRotation() throws {
         guard let path = keys.path, let new = try KeyRing.read(path + Self.newSuffix) else { return }
         let isUsed = try database.read { database in
@@ -112,12 +118,13 @@ extension Store {
         guard rename(path, target) == 0 else {
             throw StoreFailure(
                 place: "store.key",
-                message: "\(path) could not be renamed to \(target): \(String(cString: strerror(errno)))")
+                message: "\(path) cannot be renamed to \(target): \(String(cString: strerror(errno)))")
         }
         KeyRing.syncFolder(of: target)
     }
 
-    /// Removes what was sealed before then with a key that is gone. What can be opened ends by itself.
+    /// Removes old records that are encrypted with another key than the current one. Sessions in the other records
+    /// expire by themselves.
     package func purgeSecrets(before time: Date) async throws {
         let id = try keys.existing()?.id ?? ""
         try await database.write { database in

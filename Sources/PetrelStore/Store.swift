@@ -3,34 +3,36 @@ import GRDB
 package import Logging
 package import PetrelKit
 
-/// Petrel's durable state: one SQLite file in WAL mode, owned by one process.
+/// The database of Petrel: one SQLite file in WAL mode that belongs to one process.
 package final class Store: Sendable {
     let database: any DatabaseWriter
     let keys: KeyRing
     let queue: WriteQueue
-    /// The audit has one of its own: no command waits for what it writes.
+    /// A separate queue for the audit log, because no command waits for it.
     private let auditQueue: WriteQueue
     package let audit: AuditTable
     private let lock: StoreLock?
     private let journal: Journal?
     let checkpointer: Checkpointer?
 
-    /// Opens or makes the database and brings it to this version's schema.
+    /// Opens or creates the database and migrates it to the current schema.
+    ///
     /// - Parameters:
-    ///   - keys: of the secrets in it.
-    ///   - later: where what nobody waits for is written in a while.
+    ///   - path: The path of the database file.
+    ///   - keys: The key of the secrets in the database.
+    ///   - later: A function that schedules writes that no caller waits for.
     package init(
         path: String, keys: KeyRing, later: @escaping Later = laterElsewhere
     ) throws(StoreFailure) {
         self.keys = keys
-        // Lock and journal lie beside the database itself, whatever link leads there.
+        // Lock and journal are created next to the target if the path is a symbolic link.
         let path = URL(fileURLWithPath: path).resolvingSymlinksInPath().path
         lock = try StoreLock(path: path + ".lock")
         do {
             var configuration = Configuration()
-            // Nobody else holds it for longer, and commands wait meanwhile.
+            // Other programs hold the lock only briefly, and commands wait meanwhile.
             configuration.busyMode = .timeout(1)
-            // SQLite gives the files beside the database the mode of the database.
+            // SQLite creates the -wal and -shm files with the mode of the database.
             let ownerOnly: [FileAttributeKey: Any] = [.posixPermissions: 0o600]
             if FileManager.default.fileExists(atPath: path) {
                 try FileManager.default.setAttributes(ownerOnly, ofItemAtPath: path)
@@ -40,7 +42,7 @@ package final class Store: Sendable {
             let checkpointer = try Checkpointer(path: path)
             self.checkpointer = checkpointer
             configuration.prepareDatabase { database in
-                // What is deleted may have been a login.
+                // A deleted row may have contained a login.
                 try database.execute(sql: "PRAGMA secure_delete = ON")
                 try checkpointer.attend(database)
             }
@@ -50,14 +52,14 @@ package final class Store: Sendable {
             let journal = try Self.recover(pool, path + ".pending")
             self.journal = journal
             queue = WriteQueue(pool, journal: journal, later: later)
-            auditQueue = WriteQueue(pool, leisure: .milliseconds(50), later: later)
+            auditQueue = WriteQueue(pool, linger: .milliseconds(50), later: later)
             audit = AuditTable(auditQueue)
         } catch {
             throw StoreFailure(error, path: path)
         }
     }
 
-    /// A store that is gone with the process.
+    /// Creates a store in memory.
     package init() throws(StoreFailure) {
         keys = .ephemeral()
         lock = nil
@@ -75,9 +77,9 @@ package final class Store: Sendable {
         }
     }
 
-    /// Opens an existing database beside the process that owns it, to read only.
+    /// Opens an existing database read-only, while another process may own it.
     package init(readingOnly path: String) throws(StoreFailure) {
-        // Nothing that is sealed is of interest here.
+        // Secrets are not read here.
         keys = .ephemeral()
         lock = nil
         journal = nil
@@ -95,7 +97,7 @@ package final class Store: Sendable {
         }
     }
 
-    /// Opens an existing database beside the process that owns it, to change single rows.
+    /// Opens an existing database to change single rows, while another process may own it.
     package init(beside path: String) throws(StoreFailure) {
         keys = .ephemeral()
         lock = nil
@@ -107,7 +109,7 @@ package final class Store: Sendable {
             configuration.busyMode = .timeout(5)
             let other = try DatabaseQueue(path: path, configuration: configuration)
             guard try Self.isCurrent(other, path: path) else {
-                throw StoreFailure(path: path, message: "is of an older version: start this Petrel once")
+                throw StoreFailure(path: path, message: "has an older schema: start this version of Petrel once")
             }
             database = other
             queue = WriteQueue(other)
@@ -118,7 +120,7 @@ package final class Store: Sendable {
         }
     }
 
-    /// Brings in what a crash has left in the journal, which begins anew.
+    /// Writes the entries that a crash has left in the journal to the database, and starts a new journal.
     private static func recover(_ database: any DatabaseWriter, _ path: String) throws -> Journal {
         let entries = try Journal.entries(at: path)
         let last = try database.write { database in
@@ -135,13 +137,15 @@ package final class Store: Sendable {
 
     private static func requireFile(_ path: String) throws {
         guard !FileManager.default.fileExists(atPath: path) else { return }
-        throw StoreFailure(path: path, message: "does not exist yet: Petrel makes it when it runs")
+        throw StoreFailure(path: path, message: "does not exist yet: Petrel creates it when it is started")
     }
 
-    /// Leaves one file: what stands in the log beside it would be laid over a copy that is put in its place.
+    /// Closes the database and merges the write-ahead log into it.
+    ///
+    /// A log that stayed next to the file would be applied to a backup that is restored in its place.
     package func close() throws {
         try database.close()
-        // Where the disk has taken nothing to the end, the next start brings it in.
+        // If writes failed until now, the next start recovers the changes from the journal.
         if queue.isSettled { journal?.remove() }
         guard let checkpointer else { return }
         defer { lock?.release() }
@@ -150,24 +154,27 @@ package final class Store: Sendable {
         do {
             try emptied.get()
         } catch let error as DatabaseError where error.resultCode == .SQLITE_BUSY {
-            // Another program reads. The log is as good as the database, and the last one to close brings it in.
+            // Another program is reading. Nothing is lost: the last program that closes the database merges the log.
         }
     }
 
-    /// The space of one module.
+    /// Returns the storage of one module.
     package func storage(for module: String) -> any Storage {
         ModuleStorage(queue: queue, keys: keys, module: module)
     }
 
+    /// The outbox in this database.
     package var outbox: StoredOutbox { StoredOutbox(database, queue) }
 
-    /// Where trouble with the disk is told.
+    /// Sets the logger for failed writes.
     package func tell(_ logger: Logger) {
         queue.tell(logger)
         auditQueue.tell(logger)
     }
 
-    /// Returns once all that there is to write is in the store; false where the disk takes nothing.
+    /// Waits until all submitted changes are in the database.
+    ///
+    /// - Returns: False if database writes are failing.
     @discardableResult
     package func written() async -> Bool {
         let isAudited = await auditQueue.written(triesAgain: true)
@@ -179,12 +186,13 @@ package final class Store: Sendable {
         try migrator.migrate(database)
     }
 
-    /// Whether the schema is this version's. Throws where it is a newer one's.
+    /// Returns true if the schema is current. Throws if it is that of a newer version.
     private static func isCurrent(_ database: any DatabaseWriter, path: String) throws -> Bool {
         let migrator = migrator
         if try database.read({ try migrator.hasBeenSuperseded($0) }) {
             throw StoreFailure(
-                path: path, message: "was written by a newer Petrel; use that one, or another store.path")
+                path: path,
+                message: "was written by a newer version of Petrel: use that version, or set another store.path")
         }
         return try database.read { try migrator.hasCompletedMigrations($0) }
     }
@@ -196,10 +204,11 @@ package final class Store: Sendable {
     }
 }
 
-/// Why the store cannot be used.
+/// An error that prevents the use of the store.
 package struct StoreFailure: Error, CustomStringConvertible {
-    /// The key of the configuration.
+    /// The configuration key or the command-line option that the error is about, such as `store.path`.
     package var place: String
+    /// The message, which starts in lower case and has no full stop.
     package var message: String
 
     package var description: String { "\(place): \(message)" }
@@ -219,11 +228,15 @@ package struct StoreFailure: Error, CustomStringConvertible {
 }
 
 extension Store: StatusReporting {
-    /// Nothing while the disk takes everything.
+    /// Returns a line if database writes are failing, and nothing otherwise.
     package func status() -> [StatusLine] {
         let troubles = [queue.trouble, auditQueue.trouble].compactMap(\.self)
         guard let first = troubles.first else { return [] }
         let count = troubles.reduce(0) { $0 + $1.count }
-        return [StatusLine("store", isHealthy: false, "takes nothing, \(count) changes wait: \(first.problem)")]
+        return [
+            StatusLine(
+                "store", isHealthy: false,
+                "database writes are failing; \(count) changes are buffered in memory: \(first.problem)")
+        ]
     }
 }

@@ -3,10 +3,10 @@ import Foundation
 package import PetrelKit
 package import PetrelSupport
 
-/// The key of the store's secrets: 256 bits, for AES-GCM (NIST SP 800-38D).
+/// The key of the secrets in the store: 256 bits, for AES-GCM (NIST SP 800-38D).
 package struct StoreKey: Sendable {
     private let key: SymmetricKey
-    /// Tells keys apart without telling anything of them.
+    /// An identifier that is derived from the key with SHA-256 and reveals nothing about it.
     package let id: String
 
     private init(_ key: SymmetricKey) {
@@ -15,9 +15,10 @@ package struct StoreKey: Sendable {
         id = digest.prefix(8).map { String(format: "%02x", $0) }.joined()
     }
 
+    /// Returns a new random key.
     package static func random() -> StoreKey { StoreKey(SymmetricKey(size: .bits256)) }
 
-    /// 32 bytes as base64 or as 64 hexadecimal digits; nil for anything else.
+    /// Parses a key of 32 bytes in base64 or in 64 hexadecimal digits. Returns nil for anything else.
     package init?(_ text: Secret) {
         let text = text.reveal().trimmingCharacters(in: .whitespacesAndNewlines)
         guard let bytes = Self.hexadecimal(text) ?? Data(base64Encoded: text), bytes.count == 32 else { return nil }
@@ -30,10 +31,13 @@ package struct StoreKey: Sendable {
         return Data(stride(from: 0, to: 64, by: 2).map { UInt8(digits[$0] << 4 | digits[$0 + 1]) })
     }
 
-    /// The key as a key file holds it.
+    /// The key in base64, as in a key file.
     package var text: Secret { Secret(key.withUnsafeBytes { Data($0).base64EncodedString() }) }
 
-    /// - Parameter place: what the bytes belong to; they can be opened there only.
+    /// Encrypts bytes.
+    ///
+    /// - Parameter place: The identity of the record, which is authenticated: the bytes can be decrypted only with the
+    ///   same identity.
     func seal(_ bytes: [UInt8], at place: String) throws -> Data {
         guard let sealed = try AES.GCM.seal(bytes, using: key, authenticating: Data(place.utf8)).combined else {
             throw CryptoKitError.incorrectParameterSize
@@ -41,18 +45,21 @@ package struct StoreKey: Sendable {
         return sealed
     }
 
-    /// Throws where the key is another one, or the bytes were changed or moved.
+    /// Decrypts bytes. Throws if they were encrypted with another key or for another place, or if they were changed.
     func open(_ sealed: Data, at place: String) throws -> [UInt8] {
         Array(try AES.GCM.open(AES.GCM.SealedBox(combined: sealed), using: key, authenticating: Data(place.utf8)))
     }
 }
 
-/// The key of one store: read, or made in its file when it is first needed.
+/// The holder of the key of one store. It reads the key, or creates it in a file when it is first needed.
 package final class KeyRing: Sendable {
+    /// The source of the key.
     package let source: StoreKeySource
     private let loaded = Locked<StoreKey?>(nil)
 
-    /// - Parameter environment: of the process; systemd says in `CREDENTIALS_DIRECTORY` where its credentials are.
+    /// Creates a holder. The default source is replaced with the systemd credential `petrel.key` if there is one.
+    ///
+    /// - Parameter environment: The environment of the process, in which systemd sets `CREDENTIALS_DIRECTORY`.
     package init(_ source: StoreKeySource, environment: [String: String] = [:]) {
         guard case .usual = source, let folder = environment["CREDENTIALS_DIRECTORY"] else {
             self.source = source
@@ -62,10 +69,10 @@ package final class KeyRing: Sendable {
         self.source = FileManager.default.fileExists(atPath: credential) ? .credential(credential) : source
     }
 
-    /// A key that is gone with the process.
+    /// Returns a holder of a random key that exists in memory only.
     package static func ephemeral() -> KeyRing { KeyRing(.value(StoreKey.random().text)) }
 
-    /// The file that ``source`` names.
+    /// The file of ``source``, or nil if the key is not in a file.
     package var path: String? {
         switch source {
         case .value: nil
@@ -73,21 +80,21 @@ package final class KeyRing: Sendable {
         }
     }
 
-    /// Nil where there is none yet. Throws where there is one that cannot be used.
+    /// Returns the key, or nil if there is none yet. Throws if there is one that cannot be used.
     package func existing() throws(StoreFailure) -> StoreKey? {
         if let key = loaded.value { return key }
         let key: StoreKey?
         switch source {
         case .value(let text): key = try Self.key(text, from: "store.key")
         case .file(let path), .usual(let path): key = try Self.read(path)
-        // systemd guards its folder, and lets the service's group read the file.
+        // systemd protects the directory and makes the file readable for the group of the service.
         case .credential(let path): key = try Self.read(path, forbidden: 0o007)
         }
         loaded.withLock { $0 = key }
         return key
     }
 
-    /// The key; made where there is none yet.
+    /// Returns the key, and creates it if there is none yet.
     func needed() throws(StoreFailure) -> StoreKey {
         if let key = try existing() { return key }
         guard case .usual(let path) = source else {
@@ -112,8 +119,8 @@ package final class KeyRing: Sendable {
             throw StoreFailure(
                 place: "store.key",
                 message:
-                    "others can read \(path), and with it every stored login. Run `chmod 600 \(path)`; if somebody "
-                    + "may have read it, run `petrel store rotate-key` as well.")
+                    "other users can read \(path), and decrypt every stored login with it. Run `chmod 600 \(path)`; if "
+                    + "the key may have leaked, run `petrel store rotate-key` as well")
         }
         guard let data = FileManager.default.contents(atPath: path), data.count <= 1_024 else {
             throw StoreFailure(place: "store.key", message: "\(path) cannot be read")
@@ -125,18 +132,18 @@ package final class KeyRing: Sendable {
         guard let key = StoreKey(text) else {
             throw StoreFailure(
                 place: "store.key",
-                message: "\(place) holds no key: 32 bytes in base64, as `openssl rand -base64 32` "
-                    + "prints them")
+                message: "\(place) does not contain a valid key, which is 32 bytes in base64, as printed by "
+                    + "`openssl rand -base64 32`")
         }
         return key
     }
 
-    /// Makes a file that only its owner can read. Throws where there is one already.
+    /// Writes a key to a new file that only its owner can read. Throws if the file already exists.
     package static func write(_ key: StoreKey, to path: String) throws(StoreFailure) {
         func failure() -> StoreFailure {
-            StoreFailure(place: "store.key", message: "\(path) cannot be made: \(String(cString: strerror(errno)))")
+            StoreFailure(place: "store.key", message: "\(path) cannot be created: \(String(cString: strerror(errno)))")
         }
-        // Whole or not at all: half a key would stop every later start.
+        // The file is linked only when it is complete: a truncated key would prevent every later start.
         let temporary = "\(path).\(getpid())"
         let file = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
         guard file >= 0 else { throw failure() }
@@ -150,7 +157,7 @@ package final class KeyRing: Sendable {
         syncFolder(of: path)
     }
 
-    /// The content of a file lasts only once it is on the disk.
+    /// Syncs the content of a file to the disk.
     static func syncFile(_ path: String) {
         let file = open(path, O_RDONLY | O_CLOEXEC)
         guard file >= 0 else { return }
@@ -158,7 +165,7 @@ package final class KeyRing: Sendable {
         close(file)
     }
 
-    /// A new name lasts only once its folder is on the disk.
+    /// Syncs the directory of a file to the disk, so that a new name survives a crash of the system.
     static func syncFolder(of path: String) {
         let folder = open((path as NSString).deletingLastPathComponent, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         guard folder >= 0 else { return }

@@ -1,6 +1,6 @@
 import Foundation
 
-/// One process per store: an advisory lock on a file beside it, which the system drops when the process ends.
+/// An advisory lock that limits a store to one process. The system releases it when the process ends.
 final class StoreLock: Sendable {
     private let descriptor: Int32
 
@@ -9,11 +9,11 @@ final class StoreLock: Sendable {
         guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
             throw StoreFailure(
                 path: String(path.dropLast(".lock".count)),
-                message: "is held by another Petrel: only one may use a store. Stop that one first.")
+                message: "is in use by another Petrel process: stop that process first")
         }
     }
 
-    /// Lets another process have the store.
+    /// Releases the lock, so that another process can use the store.
     func release() { flock(descriptor, LOCK_UN) }
 
     deinit { close(descriptor) }

@@ -3,7 +3,7 @@ import GRDB
 import PetrelKit
 
 extension Store {
-    /// Removes the oldest entries of the ledgers beyond so many. Returns how many.
+    /// Removes the oldest entries of all ledgers until at most `count` are left. Returns the number of removed entries.
     @discardableResult
     package func purgeLedger(keeping count: Int64) async throws -> Int {
         try await queue.perform { database in
@@ -31,7 +31,7 @@ struct StoredLedger: Ledger {
         return try await queue.perform { database in
             let unknown = try entries.filter { try !Self.isKnown($0, module, database) }
             var heard = try Self.heard(Set(unknown.map(\.content)), module, database)
-            // By its source again: it may come twice.
+            // The same source may occur twice in the entries, so it is looked up again.
             return try unknown.filter { entry in
                 try !Self.isKnown(entry, module, database) && !Self.pair(entry, with: &heard, in: database)
             }
@@ -43,8 +43,10 @@ struct StoredLedger: Ledger {
         return try Bool.fetchOne(known, arguments: [module, entry.source]) == true
     }
 
-    /// What was said of these contents and has no source yet, the newest first. Read from end to end: an index by content
-    /// would cost each entry a page of its own, and this is asked for once in a while.
+    /// Returns the sequence numbers of the entries with these contents that have no source yet, the newest first.
+    ///
+    /// The query scans all entries without a source. It is rare, and an index by content would cost every insertion a
+    /// random page write.
     private static func heard(
         _ contents: Set<[UInt8]>, _ module: String, _ database: Database
     ) throws -> [[UInt8]: [Int64]] {
@@ -62,7 +64,7 @@ struct StoredLedger: Ledger {
         return heard
     }
 
-    /// Gives the oldest of its content this source. False where there is none.
+    /// Assigns the source to the oldest entry with the same content. Returns false if there is no such entry.
     private static func pair(
         _ entry: LedgerEntry, with heard: inout [[UInt8]: [Int64]], in database: Database
     ) throws -> Bool {

@@ -3,19 +3,21 @@ import GRDB
 package import PetrelKit
 import PetrelSupport
 
-/// The outbox, in the store.
+/// The outbox in the database.
 package final class StoredOutbox: Outbox {
-    /// What became of a row.
+    /// The state of an outbox entry.
     enum State: Int {
+        /// The entry is pending.
         case waits = 0
+        /// The entry is a dead letter.
         case dead = 1
-        /// A dead letter that is to be sent again; the process that sends has not seen it yet.
+        /// The entry is a dead letter to be sent again, which the sending process has not picked up yet.
         case revived = 2
     }
 
     private let database: any DatabaseWriter
     private let queue: WriteQueue
-    /// The last change that says what became of a parcel.
+    /// The number of the last change of the state of an entry.
     private let fates = Locked(0)
 
     init(_ database: any DatabaseWriter, _ queue: WriteQueue) {
@@ -101,7 +103,7 @@ package final class StoredOutbox: Outbox {
                 statement, arguments: [number, lane?.backend, place?.id, place?.isDirect, limit, last])
             return try Array(rows.map(Self.parcel))
         }
-        guard isComplete || !parcels.isEmpty else { throw StoreTakesNothing() }
+        guard isComplete || !parcels.isEmpty else { throw WritesAreFailing() }
         return parcels
     }
 
@@ -145,7 +147,7 @@ package final class StoredOutbox: Outbox {
         }
     }
 
-    /// Removes dead letters that are older. Returns how many.
+    /// Removes dead letters that are older than `time`. Returns the number of removed entries.
     @discardableResult
     package func purge(before time: Date) async throws -> Int {
         try await queue.perform { database in
@@ -158,13 +160,13 @@ package final class StoredOutbox: Outbox {
 }
 
 extension StoredOutbox {
-    /// What a parcel consists of, in this order.
+    /// The columns of an outbox entry, in the order that ``parcel(_:)`` expects.
     private static let columns = """
         sequence, backend, place, direct, thread, in_reply_to, text, style, kind, private, extra, promises, settles,
         said, pieces, controls
         """
 
-    /// What few replies have: what people may press, and how it is called.
+    /// The interactive parts of a reply, which most replies do not have.
     private struct Controls: Codable, Equatable {
         var buttons: [Button]?
         var form: Form?
@@ -198,7 +200,7 @@ extension StoredOutbox {
 
     private static func place(_ id: String, isDirect: Bool) -> Address.Place { isDirect ? .direct(id) : .room(id) }
 
-    /// A row of ``columns``. By their places: names are looked up for each value of each row.
+    /// Decodes a row of ``columns``, by index: access by name would look up the name for each value.
     private static func parcel(_ row: Row) -> Parcel {
         let extra = (row[10] as Data?).flatMap { try? JSONValue.parse($0) }?.object
         let controls = (row[15] as Data?).flatMap { try? JSONDecoder().decode(Controls.self, from: $0) }

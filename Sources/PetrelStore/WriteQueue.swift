@@ -4,42 +4,47 @@ import Logging
 import PetrelKit
 import PetrelSupport
 
-/// The disk is full or broken, and what was to be written before waits in memory.
-struct StoreTakesNothing: Error, CustomStringConvertible {
-    var description: String { "the store cannot be written at the moment" }
+/// The error of an operation that depends on earlier changes while database writes are failing.
+struct WritesAreFailing: Error, CustomStringConvertible {
+    var description: String { "database writes are failing; see the log" }
 }
 
-/// Does something in a while, once.
+/// A function that calls a closure once, after a delay.
 package typealias Later = @Sendable (_ delay: Duration, _ work: @escaping @Sendable () -> Void) -> Void
 
-/// On a thread of its own.
+/// Calls a closure after a delay on a thread of a global dispatch queue.
 package let laterElsewhere: Later = { delay, work in
     DispatchQueue.global().asyncAfter(deadline: .now() + .nanoseconds(Int(delay / .nanoseconds(1))), execute: work)
 }
 
-/// The one way to write: what comes while a transaction runs goes into the next one as a whole, so that durability
-/// costs few transactions however much there is to write.
+/// A queue that groups changes of the database into transactions (group commit).
 ///
-/// What the disk does not take, because it is full or broken, waits in memory and is tried again.
+/// All changes that are submitted while a transaction runs are written in the next one, so the number of transactions
+/// stays small under load. If writes fail, because the disk is full or broken, the changes are buffered in memory and
+/// retried.
 final class WriteQueue: Sendable {
     struct Change: Sendable {
         var apply: @Sendable (Database) throws -> Void
-        /// Under which the journal has it already.
+        /// The sequence number of its journal entry, if it has one.
         var entry: Int64?
-        /// Called when it is in the store, from the thread that writes.
+        /// A closure that is called on the writing thread after the change was committed.
         var written: (@Sendable () -> Void)?
     }
 
     private struct State {
         var waiting: [Change] = []
         var isWorking = false
-        /// The change for which a transaction will begin in a moment, if nobody has written it by then.
+        /// The number of the change for which a transaction is scheduled. It is skipped if the change is written
+        /// earlier.
         var scheduled: Int?
-        /// Counts of changes since the start.
+        /// The number of submitted changes since the start.
         var submitted = 0
+        /// The number of completed changes since the start.
         var settled = 0
-        /// Through which of them somebody waits, or has waited long enough.
+        /// The number of the last change that has to be written now, because a caller waits for it or its time has
+        /// come.
         var due = 0
+        /// The error of the last write, or nil if it succeeded.
         var problem: String?
         var isRetrying = false
         var waiters: [(number: Int, continuation: CheckedContinuation<Bool, Never>)] = []
@@ -47,50 +52,54 @@ final class WriteQueue: Sendable {
         var logger: Logger?
     }
 
-    /// More than this many wait only when the disk takes nothing for long.
+    /// The maximum number of changes that are buffered in memory while writes are failing.
     static let capacity = 200_000
 
     private static let pause = Duration.seconds(1)
 
     private let database: any DatabaseWriter
-    private let leisure: Duration
+    private let linger: Duration
     private let later: Later
     private let state = Locked(State())
     private let journal: Journal?
 
+    /// Creates a queue.
+    ///
     /// - Parameters:
-    ///   - leisure: how long a change may wait for others that nobody waits for.
-    ///   - journal: of what must not be lost meanwhile; nil where such a change is written at once.
+    ///   - linger: The time that a change waits for further changes if no caller waits for it.
+    ///   - journal: A journal for changes that must survive a crash, or nil to write them to the database at once.
+    ///   - later: A function that schedules transactions.
     init(
-        _ database: any DatabaseWriter, leisure: Duration = .milliseconds(5), journal: Journal? = nil,
+        _ database: any DatabaseWriter, linger: Duration = .milliseconds(5), journal: Journal? = nil,
         later: @escaping Later = laterElsewhere
     ) {
         self.database = database
         self.journal = journal
-        self.leisure = leisure
+        self.linger = linger
         self.later = later
     }
 
-    /// Where trouble is told.
+    /// Sets the logger for failed writes.
     func tell(_ logger: Logger) { state.withLock { $0.logger = logger } }
 
     var logger: Logger? { state.value.logger }
 
-    /// Called after each transaction, and each time that the disk took nothing.
+    /// Adds an observer, which is called after each transaction with true and after each failed write with false.
     func observe(_ observer: @escaping @Sendable (_ isTaking: Bool) -> Void) {
         state.withLock { $0.observers.append(observer) }
     }
 
-    /// How many changes wait, and why, where the disk takes nothing.
+    /// The number of buffered changes and the error, or nil if writes succeed.
     var trouble: (count: Int, problem: String)? {
         state.withLock { state in state.problem.map { (state.waiting.count, $0) } }
     }
 
-    /// Nothing waits.
+    /// True if all submitted changes are completed.
     var isSettled: Bool { state.withLock { $0.settled == $0.submitted } }
 
-    /// Adds a change, which is written within twice the `leisure`, or as soon as somebody waits for it.
-    /// - Returns: its number.
+    /// Submits a change. It is written within twice the `linger` time, or as soon as a caller waits for it.
+    ///
+    /// - Returns: The number of the change.
     @discardableResult func submit(
         _ apply: @escaping @Sendable (Database) throws -> Void, entry: Int64? = nil,
         written: (@Sendable () -> Void)? = nil
@@ -102,8 +111,9 @@ final class WriteQueue: Sendable {
             return (state.submitted, false, Self.schedules(&state))
         }
         if isLost {
-            state.value.logger?.critical("The store cannot be written, too much waits, and a change was lost.")
-            // Nobody shall wait for it.
+            state.value.logger?.critical(
+                "Database writes are failing and the buffer in memory is full: a change was lost.")
+            // No caller may wait for it forever.
             written?()
         } else if isFirst {
             schedule()
@@ -111,8 +121,7 @@ final class WriteQueue: Sendable {
         return number
     }
 
-    /// Adds a change, and returns once a crash cannot lose the record that it brings into the store, or the disk takes
-    /// nothing.
+    /// Submits the insertion of a record, and waits until the record survives a crash or writes are failing.
     func submit(
         _ apply: @escaping @Sendable (Database) throws -> Void,
         keeping record: (module: String, collection: String, key: String, value: [UInt8])
@@ -122,7 +131,7 @@ final class WriteQueue: Sendable {
         _ = await written()
     }
 
-    /// Whether the last change is one for which a transaction has to be begun.
+    /// Marks the last change as scheduled. Returns false if a transaction is already scheduled.
     private static func schedules(_ state: inout State) -> Bool {
         guard state.scheduled == nil else { return false }
         state.scheduled = state.submitted
@@ -130,11 +139,11 @@ final class WriteQueue: Sendable {
     }
 
     private func schedule() {
-        later(leisure) {
+        later(linger) {
             let (number, isNext) = self.state.withLock { state in
                 let isWritten = state.scheduled.map { $0 <= state.settled } ?? true
                 state.scheduled = nil
-                // Where others write all the time, the rest goes with what they write next.
+                // While callers write all the time, the remaining changes are part of their next transaction.
                 guard isWritten else { return (state.submitted, false) }
                 return (0, state.submitted > state.settled && Self.schedules(&state))
             }
@@ -145,8 +154,10 @@ final class WriteQueue: Sendable {
     /// Writes the changes up to this one now, because a caller waits for them.
     func flush(through number: Int) { if begin(through: number, evenInTrouble: false) { work() } }
 
-    /// Returns once everything that was submitted is in the store; false where the disk takes nothing.
-    /// - Parameter triesAgain: also where it took nothing before, which may take seconds.
+    /// Waits until all submitted changes are in the database.
+    ///
+    /// - Parameter triesAgain: True to retry if writes are failing, which may take seconds.
+    /// - Returns: False if writes are failing.
     func written(triesAgain: Bool = false) async -> Bool {
         if begin(through: .max, evenInTrouble: triesAgain) { work() }
         return await withCheckedContinuation { continuation in
@@ -164,19 +175,19 @@ final class WriteQueue: Sendable {
     /// writer's lock, or for another process.
     private func work() { database.asyncWriteWithoutTransaction { self.work($0) } }
 
-    /// Writes at once, after everything that was submitted before. Throws where the disk does not take it.
+    /// Runs a transaction after all changes that were submitted before. Throws if writes are failing.
     func perform<Value: Sendable>(_ work: @escaping @Sendable (Database) throws -> Value) async throws -> Value {
-        guard await written() else { throw StoreTakesNothing() }
+        guard await written() else { throw WritesAreFailing() }
         return try await database.write(work)
     }
 
-    /// Reads what was submitted before, as far as the disk took it.
+    /// Reads from the database after all changes that were submitted before, except those that failed to be written.
     func read<Value: Sendable>(_ work: @escaping @Sendable (Database) throws -> Value) async throws -> Value {
         _ = await written()
         return try await database.read(work)
     }
 
-    /// Whether the caller has to work now: nobody does, and there is something to do.
+    /// Returns true if the caller has to write: changes are due and no other thread is writing.
     private func begin(through number: Int, evenInTrouble: Bool) -> Bool {
         state.withLock { state in
             state.due = max(state.due, min(number, state.submitted))
@@ -201,7 +212,8 @@ final class WriteQueue: Sendable {
         }
     }
 
-    /// What is due. The rest is due soon, and may not have to be written by then.
+    /// Takes the changes that are due. Others stay in the queue, because they may become superfluous until they are
+    /// due.
     private func take() -> [Change]? {
         state.withLock { state in
             let count = state.due - state.settled
@@ -224,7 +236,8 @@ final class WriteQueue: Sendable {
         }
     }
 
-    /// One change that cannot be written costs itself, not those beside it. False where the disk took nothing.
+    /// Writes changes one by one, so that a change that the database rejects does not affect the others. Returns false
+    /// if writes are failing.
     private func separate(_ batch: [Change], _ database: Database) -> Bool {
         for (index, change) in batch.enumerated() {
             do {
@@ -233,7 +246,7 @@ final class WriteQueue: Sendable {
                 giveBack(Array(batch[index...]), "\(error)")
                 return false
             } catch {
-                state.value.logger?.critical("The store refused a change, which is lost: \(error)")
+                state.value.logger?.critical("The database rejected a change, which is lost: \(error)")
             }
             settle([change])
         }
@@ -249,14 +262,14 @@ final class WriteQueue: Sendable {
             state.problem = nil
             return (state.observers, Self.release(through: state.settled, &state), isOver, state.logger)
         }
-        if isOver { logger?.notice("The store takes everything again.") }
+        if isOver { logger?.notice("Database writes succeed again.") }
         for observer in observers { observer(true) }
         for waiter in waiters { waiter.resume(returning: true) }
     }
 
     private func giveBack(_ batch: [Change], _ problem: String) {
         let (observers, waiters, isNew, isFirst, logger) = state.withLock { state in
-            // From here on it is tried again and again, until it succeeds.
+            // From here on, retry() runs until a write succeeds.
             let (isNew, isFirst) = (state.problem == nil, !state.isRetrying)
             state.isRetrying = true
             state.problem = problem
@@ -264,7 +277,7 @@ final class WriteQueue: Sendable {
             state.isWorking = false
             return (state.observers, Self.release(through: .max, &state), isNew, isFirst, state.logger)
         }
-        if isNew { logger?.critical("The store cannot be written; what is to be kept waits in memory: \(problem)") }
+        if isNew { logger?.critical("Database writes are failing; changes are buffered in memory: \(problem)") }
         for observer in observers { observer(false) }
         for waiter in waiters { waiter.resume(returning: false) }
         if isFirst { Task { await retry() } }
@@ -272,19 +285,19 @@ final class WriteQueue: Sendable {
 
     private func retry() async {
         repeat {
-            // Nobody cancels this task.
+            // This task is never cancelled.
             try? await Task.sleep(for: Self.pause)
-            // What of the log is in the database can be written over, on a full disk too. Where that fails, so does what
-            // follows, which tells of it.
+            // A checkpoint makes space in the log reusable, even on a full disk. If it fails, the write after it fails
+            // as well and reports the error.
             _ = try? await database.writeWithoutTransaction { database in
-                // SQLite does not expect to be called after the end.
+                // SQLite must not be called after the connection was closed.
                 if database.sqliteConnection != nil { try database.checkpoint(.passive) }
             }
             _ = await written(triesAgain: true)
         } while !endsRetrying()
     }
 
-    /// Whether there is nothing to try again.
+    /// Returns true if writes succeed, so that retrying can stop.
     private func endsRetrying() -> Bool {
         state.withLock { state in
             if state.problem == nil { state.isRetrying = false }
@@ -298,7 +311,7 @@ final class WriteQueue: Sendable {
         return released.map(\.continuation)
     }
 
-    /// The disk is full, broken, or somebody else's: trying again may help.
+    /// Returns true for errors that may disappear, such as a full or broken disk and a lock of another program.
     private static func isTrouble(_ error: any Error) -> Bool {
         guard let code = (error as? DatabaseError)?.resultCode else { return false }
         return [

@@ -1,4 +1,6 @@
-/// How often each address may ask: a bucket of requests that fills again with time. A value that is told the time.
+/// A rate limiter with a token bucket for each address.
+///
+/// The limiter reads no clock: its caller passes the time.
 public struct RateLimit: Sendable {
     private struct Bucket {
         var left: Double
@@ -10,17 +12,21 @@ public struct RateLimit: Sendable {
     private let capacity: Int
     private var buckets: [String: Bucket] = [:]
 
+    /// Creates a rate limiter.
+    ///
     /// - Parameters:
-    ///   - burst: requests at once.
-    ///   - perSecond: requests that come back in a second.
-    ///   - capacity: addresses that are remembered.
+    ///   - burst: The maximum number of requests at once, which is the size of a bucket.
+    ///   - perSecond: The number of requests per second that are added to a bucket.
+    ///   - capacity: The maximum number of addresses in memory.
     public init(burst: Int, perSecond: Double, capacity: Int = 10_000) {
         self.burst = Double(burst)
         self.perSecond = perSecond
         self.capacity = capacity
     }
 
-    /// Nil where the request may pass; else the seconds after which one will.
+    /// Takes a request from the bucket of an address, or of the /64 network of an IPv6 address.
+    ///
+    /// - Returns: Nil if the request may pass; otherwise the number of seconds until the next one may.
     public mutating func take(_ address: String, at now: ContinuousClock.Instant) -> Int? {
         let key = IPNetwork.key(of: address)
         if buckets[key] == nil, buckets.count >= capacity { forget(at: now) }
@@ -33,7 +39,8 @@ public struct RateLimit: Sendable {
         return passes ? nil : Int(((1 - bucket.left) / perSecond).rounded(.up))
     }
 
-    /// Full buckets need no memory. Where all are in use, everybody starts anew: memory comes first.
+    /// Removes full buckets, which hold no information. If all buckets are in use, removes all of them: the limit on
+    /// memory takes precedence over the limit on requests.
     private mutating func forget(at now: ContinuousClock.Instant) {
         buckets = buckets.filter { $0.value.left + perSecond * ($0.value.at.duration(to: now) / .seconds(1)) < burst }
         if buckets.count >= capacity { buckets = [:] }

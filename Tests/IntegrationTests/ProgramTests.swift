@@ -201,7 +201,7 @@ import Testing
             first.type(Self.say("!version"))
             #expect(await first.line() != nil)
             let second = try Self.run(in: folder, data)
-            #expect(await second.error(with: "held by another Petrel") != nil)
+            #expect(await second.error(with: "is in use by another Petrel process") != nil)
             #expect(await second.end().status == 69)
             first.signal(SIGTERM)
             #expect(await first.end().status == 0)

@@ -13,7 +13,7 @@ import Testing
             reason: "no access rule is configured: allowed to everybody")
     }
 
-    @Test func `the audit has a cap in bytes, and the oldest entries go first`() async throws {
+    @Test func `the audit log has a maximum size, and the oldest entries are removed first`() async throws {
         let store = try Store()
         store.audit.limit(to: 1_000_000)
         for number in 0..<2_000 { store.audit.record(Self.entry(number)) }
@@ -23,7 +23,7 @@ import Testing
         #expect(kept.first?.line.hasPrefix("st2 echo 1999 ") == true)
     }
 
-    @Test func `repeats are one entry with all executions`() async throws {
+    @Test func `repeated commands share one entry with all executions`() async throws {
         let store = try Store()
         var ids: Set<UUID> = []
         for number in 0..<5 {

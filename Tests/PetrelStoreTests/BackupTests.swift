@@ -7,7 +7,7 @@ import Testing
 @testable import PetrelStore
 
 @Suite struct BackupTests {
-    @Test func `a backup is made beside the process that writes, and holds all that was written`() async throws {
+    @Test func `a backup of a database in use is complete`() async throws {
         try await withFolder { folder in
             let path = folder.appendingPathComponent("petrel.db").path
             let copy = folder.appendingPathComponent("copy.db").path
@@ -31,7 +31,7 @@ import Testing
         }
     }
 
-    @Test func `a check counts what is there, and finds a page that was damaged`() async throws {
+    @Test func `a check counts rows and finds damaged pages`() async throws {
         try await withFolder { folder in
             let path = folder.appendingPathComponent("petrel.db").path
             let store = try Store(path: path, keys: .ephemeral())
@@ -49,7 +49,7 @@ import Testing
             do {
                 #expect(try Store(readingOnly: path).findings().problems.isEmpty == false)
             } catch {
-                // So damaged that SQLite does not read on: that is told as well.
+                // SQLite may stop reading a damaged file, and reports it as well.
                 #expect("\(error)".contains("malformed"))
             }
         }

@@ -8,9 +8,9 @@ import Testing
 @testable import PetrelCore
 @testable import PetrelStore
 
-/// What those who run the bot are told of places that cannot be reached.
+/// Tests of the reports to administrators about undeliverable messages.
 extension DeliveryTests {
-    @Test func `those who run the bot are told once that a room is gone, in their own room`() async throws {
+    @Test func `administrators are told once in their room that a room does not exist`() async throws {
         let backend = RecordingBackend { _, address in
             if address.place == .room("#gone") { throw SendFailure("no such room", .never) }
         }
@@ -29,8 +29,7 @@ extension DeliveryTests {
         }
     }
 
-    @Test func `what an administrators' room cannot be told, since two could be meant, is a dead letter`() async throws
-    {
+    @Test func `a message to an ambiguous administrators' room becomes a dead letter`() async throws {
         let (first, second) = (RecordingBackend(name: "a"), RecordingBackend(name: "b"))
         let store = try TestStore()
         let host = try TestHost(
@@ -40,7 +39,7 @@ extension DeliveryTests {
             module.tellAdmins("Look here.")
             let own = await first.next()
             #expect(own?.address.place == .room("#own") && own?.reply.text == "Look here.")
-            // Told of the other room in this one.
+            // The report about the other room is sent to this one.
             let told = await first.next()
             #expect(
                 told?.reply.text.hasPrefix("I cannot say anything in #bots: “#bots” could be on a or b") == true,

@@ -9,7 +9,7 @@ import Testing
 @testable import PetrelCore
 @testable import PetrelStore
 
-/// Delivery over the real store: what is said arrives, in order, whatever the backend and the disk do.
+/// Tests of delivery with a real store: messages arrive once and in order, even if the backend or the disk fails.
 @Suite(.timeLimit(.minutes(10))) struct DeliveryTests {
     private struct Refused: Error {}
 
@@ -45,7 +45,7 @@ import Testing
         return texts
     }
 
-    @Test func `a backend that refuses for a while gets everything, in order and once`() async throws {
+    @Test func `a backend that fails temporarily gets all messages once and in order`() async throws {
         let backend = RecordingBackend(obstacle: RecordingBackend.failing(20) { Refused() })
         let store = try Store()
         try await Self.with(backend, store) { delivery in
@@ -55,7 +55,7 @@ import Testing
         #expect(try await store.outbox.waiting(in: nil, after: 0, through: .max, limit: 1).isEmpty)
     }
 
-    @Test func `a service that says when to come back is asked no sooner`() async throws {
+    @Test func `a retry waits for the time that the service asks for`() async throws {
         let clock = HastyClock()
         let backend = RecordingBackend(
             obstacle: RecordingBackend.failing(1) { SendFailure("ratelimited", .later(after: .seconds(37))) })
@@ -67,7 +67,7 @@ import Testing
         #expect(sleeps.count == 1 && sleeps[0] > .seconds(10) && sleeps[0] <= .seconds(37))
     }
 
-    @Test func `what was not sent when the process died is sent by the next one, and what was sent is not`()
+    @Test func `a new process sends the messages that the old one did not send, and no others`()
         async throws
     {
         let store = try Store()
@@ -86,7 +86,7 @@ import Testing
         }
         try await Self.with(first, store) { delivery in
             try Self.say(Self.numbers(100), delivery)
-            // An answer to a command that has to wait is kept as well.
+            // A pending answer to a command is stored as well.
             delivery.answer(Reply("answer"), to: Self.ops)
             await full.wait()
         }
@@ -97,7 +97,7 @@ import Testing
         }
     }
 
-    @Test func `an answer that is sent at once never touches the disk, and one that is not does`() async throws {
+    @Test func `an answer is written to the disk only if it cannot be sent at once`() async throws {
         let store = try Store()
         let fails = Locked(false)
         let failed = Signal()
@@ -120,7 +120,7 @@ import Testing
         #expect(kept.map(\.reply.text) == ["slow"])
     }
 
-    @Test func `at most one batch is unsure at any time`() async throws {
+    @Test func `the number of in-flight messages is limited`() async throws {
         let store = try Store()
         let held = HeldOutbox(store.outbox)
         let backend = RecordingBackend()
@@ -136,7 +136,7 @@ import Testing
         }
     }
 
-    @Test func `a burst waits in the store, not in memory, and keeps its order`() async throws {
+    @Test func `a burst is buffered in the store and keeps its order`() async throws {
         let store = try Store()
         let gate = Signal()
         let backend = RecordingBackend { _, _ in await gate.wait() }
@@ -153,7 +153,7 @@ import Testing
         }
     }
 
-    @Test func `what comes while the store is read is not forgotten there`() async throws {
+    @Test func `messages that arrive while the store is read are sent`() async throws {
         let store = try Store()
         let held = HeldOutbox(store.outbox)
         let gate = Signal()
@@ -172,7 +172,7 @@ import Testing
         }
     }
 
-    @Test func `a letter that is revived while the store is read is sent once`() async throws {
+    @Test func `a dead letter that is retried while the store is read is sent once`() async throws {
         let store = try Store()
         for number in [1, 2] as [Int64] {
             _ = store.outbox.keep(
@@ -183,7 +183,7 @@ import Testing
         #expect(try await store.outbox.retry(1) == 1)
         let held = HeldOutbox(store.outbox)
         let read = held.holdReading()
-        // It is read as revived, then as waiting.
+        // The entry is read as revived and then as pending.
         read.mayEnd.open()
         let backend = RecordingBackend()
         try await Self.with(backend, store, outbox: held) { delivery in
@@ -198,7 +198,7 @@ import Testing
         }
     }
 
-    @Test func `what waits behind an overflow stays behind it when the disk takes nothing`() throws {
+    @Test func `messages behind an overflow stay in order while writes are failing`() throws {
         var limits = Delivery.Limits()
         limits.memory = 2
         var state = DeliveryState(last: 0, lanes: [], limits: limits)
@@ -219,7 +219,7 @@ import Testing
         #expect(after == 2 && through == 5)
     }
 
-    @Test func `too much of it is refused and not forgotten in silence`() async throws {
+    @Test func `messages beyond the limit are rejected with an error`() async throws {
         let gate = Signal()
         let backend = RecordingBackend { _, _ in await gate.wait() }
         var limits = Delivery.Limits()
@@ -232,7 +232,7 @@ import Testing
         }
     }
 
-    @Test func `what can never be sent is a dead letter, told once, and can be sent again`() async throws {
+    @Test func `an undeliverable message becomes a dead letter, is reported once, and can be retried`() async throws {
         let store = try Store()
         let isGone = Locked(true)
         let backend = RecordingBackend { _, address in
@@ -256,7 +256,7 @@ import Testing
         #expect(try await store.outbox.waiting(in: nil, after: 0, through: .max, limit: 1).isEmpty)
     }
 
-    @Test func `texts that had to wait come together, where the backend wants that`() async throws {
+    @Test func `pending texts are merged if the backend supports it`() async throws {
         let store = try Store()
         let isFirst = Locked(true)
         let allIsSaid = Signal()
@@ -290,7 +290,7 @@ import Testing
         #expect(try await store.outbox.waiting(in: nil, after: 0, through: .max, limit: 1).isEmpty)
     }
 
-    @Test func `what comes late says by how much`() async throws {
+    @Test func `a late message contains its delay`() async throws {
         let backend = RecordingBackend()
         try await Self.with(backend, Store()) { delivery in
             try delivery.say(Reply("result"), to: Self.ops, Receipt(age: .seconds(600)), of: "m")
@@ -299,7 +299,7 @@ import Testing
         }
     }
 
-    @Test func `what was said in the future, before the clock was set back, is not late`() async throws {
+    @Test func `a message from the future, before the clock was set back, is not late`() async throws {
         let store = try Store()
         let lane = [(1, 3_600.0), (2, -600)] as [(Int64, Double)]
         for (number, ahead) in lane {
@@ -314,7 +314,7 @@ import Testing
         }
     }
 
-    @Test func `a long text goes on with the piece that was not sent`() async throws {
+    @Test func `a long text continues with the first unsent piece`() async throws {
         let store = try Store()
         let lines = (0..<20).map { "line \($0)" }
         let pieces = Locked<[String]>([])
@@ -341,7 +341,7 @@ import Testing
         #expect(pieces.value.dropLast().joined(separator: "\n").split(separator: "\n").map(String.init) == lines)
     }
 
-    @Test func `a very long text is a file where the backend can send one`() async throws {
+    @Test func `a very long text is sent as a file if the backend supports it`() async throws {
         let backend = FilingBackend()
         try await Self.with(backend, Store()) { delivery in
             try Self.say([String(repeating: "line\n", count: 100)], delivery)
@@ -349,7 +349,7 @@ import Testing
         }
     }
 
-    @Test func `a full disk costs neither a word nor says one twice`() async throws {
+    @Test func `a full disk neither loses nor repeats a message`() async throws {
         try await WriteQueueTests.withStore { store, _ in
             let backend = RecordingBackend()
             try await Self.with(backend, store) { delivery in
@@ -359,7 +359,7 @@ import Testing
                 try WriteQueueTests.fill(store, pages: 0)
                 let long = Self.numbers(200).map { $0 + String(repeating: " ", count: 400) }
                 try Self.say(long, delivery)
-                // There is no room for all of it. What is tried again later may find some for a moment.
+                // The texts do not fit on the disk. A later retry may still find some space.
                 let isWritten = await store.written()
                 #expect(!isWritten)
                 #expect(await Self.texts(200, backend) == long)

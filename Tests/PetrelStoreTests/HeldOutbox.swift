@@ -3,7 +3,7 @@ import PetrelSupport
 
 @testable import PetrelStore
 
-/// An outbox that does not say when a removal was written until it is told to.
+/// An outbox that delays the confirmations of removals until ``release()``.
 final class HeldOutbox: Outbox {
     private let inner: StoredOutbox
     private let held = Locked<[@Sendable () -> Void]?>([])
@@ -14,7 +14,7 @@ final class HeldOutbox: Outbox {
         self.inner = inner
     }
 
-    /// The next time that something is read out of the store, it is given back only when it may end.
+    /// Delays the next read of pending entries until the second signal is opened.
     func holdReading() -> (hasBegun: Signal, mayEnd: Signal) {
         let signals = (hasBegun: Signal(), mayEnd: Signal())
         reading.withLock { $0 = signals }
@@ -29,7 +29,7 @@ final class HeldOutbox: Outbox {
             return held ?? []
         }
         for written in all { written() }
-        // Whatever is written next tells that there is news.
+        // Any further write notifies the observers.
         inner.note(pieces: 0, of: 0) {}
     }
 

@@ -6,14 +6,14 @@ import Testing
 
 @testable import PetrelStore
 
-/// What is kept before the database has it.
+/// Tests of records that are in the journal but not yet in the database.
 @Suite struct JournalTests {
-    /// Nothing is written of its own accord.
+    /// A scheduler that never runs anything.
     private static let never: Later = { _, _ in }
 
     private static func place(_ folder: URL) -> String { folder.appendingPathComponent("petrel.db").path }
 
-    /// What a crash at this moment would leave.
+    /// Copies the files that a crash at this moment would leave.
     private static func crash(_ folder: URL, into other: URL) throws {
         for file in ["petrel.db", "petrel.db-wal", "petrel.db.pending"] {
             let source = folder.appendingPathComponent(file)
@@ -29,7 +29,7 @@ import Testing
         return keys
     }
 
-    @Test func `what was kept is there after a crash, without a transaction`() async throws {
+    @Test func `a record survives a crash before its transaction`() async throws {
         try await withFolder { folder in
             let store = try Store(path: Self.place(folder), keys: .ephemeral(), later: Self.never)
             let records = store.storage(for: "m").records("c")
@@ -39,7 +39,7 @@ import Testing
             try await withFolder { other in
                 try Self.crash(folder, into: other)
                 #expect(try await Self.keys(other) == ["a", "b"])
-                // Once it is in the database, nothing is left to bring in.
+                // The recovered records are in the database, so the journal was removed.
                 #expect(!FileManager.default.fileExists(atPath: Self.place(other) + ".pending"))
             }
             #expect(try await records.all().map(\.key) == ["a", "b", "not kept"])
@@ -47,7 +47,7 @@ import Testing
         }
     }
 
-    @Test func `what was removed since does not come back, and numbers go on`() async throws {
+    @Test func `a removed record does not reappear, and sequence numbers continue`() async throws {
         try await withFolder { folder in
             let store = try Store(path: Self.place(folder), keys: .ephemeral(), later: Self.never)
             let records = store.storage(for: "m").records("c")
@@ -57,7 +57,7 @@ import Testing
             await records.keep([2], for: "c")
             try await withFolder { other in
                 try Self.crash(folder, into: other)
-                // One crash after the other.
+                // A second crash follows.
                 let again = try Store(path: Self.place(other), keys: .ephemeral(), later: Self.never)
                 let left = again.storage(for: "m").records("c")
                 #expect(try await left.all().map(\.key) == ["b", "c"])
@@ -71,7 +71,7 @@ import Testing
         }
     }
 
-    @Test(arguments: [1, 5, 11, 30]) func `half a record at the end is none`(missing: Int) async throws {
+    @Test(arguments: [1, 5, 11, 30]) func `an incomplete entry at the end is ignored`(missing: Int) async throws {
         try await withFolder { folder in
             let store = try Store(path: Self.place(folder), keys: .ephemeral(), later: Self.never)
             let records = store.storage(for: "m").records("c")
@@ -86,7 +86,7 @@ import Testing
         }
     }
 
-    @Test func `garbage is no record`() async throws {
+    @Test func `garbage contains no entries`() async throws {
         try await withFolder { folder in
             let file = folder.appendingPathComponent("pending")
             for bytes in [[], [0], Array(repeating: 0xFF, count: 100), Array(repeating: 0, count: 100)] as [[UInt8]] {
@@ -96,7 +96,7 @@ import Testing
         }
     }
 
-    @Test func `it begins anew before it grows large, and loses nothing`() async throws {
+    @Test func `the journal stays small and loses nothing`() async throws {
         try await withFolder { folder in
             let store = try Store(path: Self.place(folder), keys: .ephemeral(), later: Self.never)
             let records = store.storage(for: "m").records("c")
@@ -111,7 +111,7 @@ import Testing
         }
     }
 
-    @Test func `where the file takes nothing, the database has to`() async throws {
+    @Test func `records are written to the database if the journal cannot be written`() async throws {
         let database = try DatabaseQueue()
         try Store.migrator.migrate(database)
         let queue = WriteQueue(database, journal: try Journal(path: "/dev/full", after: 0), later: Self.never)
@@ -123,7 +123,7 @@ import Testing
     }
 
     @Test(arguments: [".pending", ".lock"])
-    func `a link in the place of a file of the store is refused, and its target stays`(suffix: String) async throws {
+    func `a symbolic link in place of a file is rejected, and its target is unchanged`(suffix: String) async throws {
         try await withFolder { folder in
             let (path, victim) = (Self.place(folder), folder.appendingPathComponent("victim").path)
             try Data("precious".utf8).write(to: URL(fileURLWithPath: victim))

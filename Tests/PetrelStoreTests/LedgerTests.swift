@@ -12,15 +12,15 @@ import Testing
         LedgerEntry(content: [content], source: source)
     }
 
-    /// Says something, as if it was heard on the stream or found later.
+    /// Announces something, as if it was received on the stream or found later.
     private static func say(_ entry: LedgerEntry, _ number: Int64, _ store: Store) {
         _ = store.outbox.keep(WriteQueueTests.parcel(number), Receipt(entry: entry), of: "st2")
     }
 
-    @Test func `what was heard is paired one to one, by content and count`() async throws {
+    @Test func `received announcements are matched one to one by content`() async throws {
         let store = try Store()
         let ledger = store.storage(for: "st2").ledger
-        // The same words twice, and others once.
+        // The same content twice, and another one once.
         for (number, content) in [(1, 7), (2, 7), (3, 8)] as [(Int64, UInt8)] {
             Self.say(Self.entry(content, nil), number, store)
         }
@@ -28,16 +28,16 @@ import Testing
             Self.entry(7, "a"), Self.entry(8, "b"), Self.entry(7, "c"), Self.entry(7, "d"), Self.entry(9, "e"),
         ]
         #expect(try await ledger.unsaid(among: found + [Self.entry(7, "a")]).map(\.source) == ["d", "e"])
-        // What was paired never counts again; what is unsaid stays so until it is said.
+        // A matched entry never matches again, and an unsaid entry stays unsaid until it is announced.
         #expect(try await ledger.unsaid(among: found).map(\.source) == ["d", "e"])
         Self.say(Self.entry(7, "d"), 4, store)
         #expect(try await ledger.unsaid(among: found).map(\.source) == ["e"])
-        // The same words once more, later.
+        // The same content once more, later.
         Self.say(Self.entry(7, nil), 5, store)
         #expect(try await ledger.unsaid(among: found + [Self.entry(7, "f")]).map(\.source) == ["e"])
     }
 
-    @Test func `modules are apart, and what is forgotten is`() async throws {
+    @Test func `modules are separate, and old entries are removed`() async throws {
         let store = try Store()
         Self.say(Self.entry(1, nil), 1, store)
         #expect(try await store.storage(for: "other").ledger.unsaid(among: [Self.entry(1, "a")]).count == 1)
@@ -47,7 +47,7 @@ import Testing
         Self.say(Self.entry(4, nil), 3, store)
         try await ledger.forget(through: last, heardThrough: last)
         #expect(try await ledger.unsaid(among: [Self.entry(1, "a"), Self.entry(2, "b")]).map(\.source) == ["a"])
-        // What has its source stays longer.
+        // Entries with a source are kept longer.
         try await ledger.forget(through: last, heardThrough: last + 2)
         #expect(try await ledger.unsaid(among: [Self.entry(4, "d"), Self.entry(2, "b")]).map(\.source) == ["d"])
         #expect(try await ledger.last() == last + 1)
@@ -59,7 +59,7 @@ import Testing
 }
 
 @Suite struct OutboxTests {
-    @Test func `parcels come back as they were, in their order, lane by lane`() async throws {
+    @Test func `outbox entries are read back unchanged and in order, for all queues or one`() async throws {
         try await WriteQueueTests.withStore { store, path in
             let outbox = store.outbox
             let reply = Reply(
@@ -87,7 +87,7 @@ import Testing
         }
     }
 
-    @Test func `dead letters are listed, revived, dropped, and purged by age`() async throws {
+    @Test func `dead letters are listed, retried, dropped, and removed by age`() async throws {
         let store = try Store()
         let outbox = store.outbox
         for number in 1...4 as ClosedRange<Int64> {
@@ -107,13 +107,13 @@ import Testing
         #expect(try await outbox.drop(nil) == 0)
     }
 
-    @Test func `a store of the first version is brought up to date without loss`() async throws {
+    @Test func `a store of the first version is migrated without loss`() async throws {
         try await withFolder { try await Self.upgrade(in: $0) }
     }
 
     private static func upgrade(in folder: URL) async throws {
         let path = folder.appendingPathComponent("petrel.db").path
-        // As 0.1.0 of the first release left it.
+        // The database as version 0.1.0 created it.
         let old = try DatabaseQueue(path: path)
         try await old.write { database in
             try database.execute(
@@ -139,13 +139,15 @@ import Testing
         #expect(try store.findings().problems.isEmpty)
     }
 
-    @Test func `a store of a newer version is refused`() async throws {
+    @Test func `a store of a newer version is rejected`() async throws {
         try await WriteQueueTests.withStore { store, path in
             try await store.database.write {
                 try $0.execute(sql: "INSERT INTO grdb_migrations VALUES ('9 from the future')")
             }
             try store.close()
-            #expect { try Store(path: path, keys: .ephemeral()) } throws: { "\($0)".contains("newer Petrel") }
+            #expect { try Store(path: path, keys: .ephemeral()) } throws: {
+                "\($0)".contains("newer version of Petrel")
+            }
         }
     }
 }

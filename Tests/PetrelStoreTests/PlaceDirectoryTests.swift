@@ -16,7 +16,7 @@ import Testing
             text: "x")
     }
 
-    @Test func `whoever has no account is not kept, and the rest is bounded, in the store as well`() async throws {
+    @Test func `persons without an account are not stored, and the number of the others is limited`() async throws {
         let store = try Store()
         let storage = store.storage(for: "places")
         let directory = PlaceDirectory()

@@ -23,13 +23,13 @@ import Testing
 
     private static let token = Array("a very secret token".utf8)
 
-    @Test func `secrets survive a restart, and the database alone does not hold them`() async throws {
+    @Test func `secrets survive a restart and are encrypted in the database`() async throws {
         try await withFolder { folder in
             let key = folder.appendingPathComponent("petrel.key")
             var store = try Self.store(in: folder)
             #expect(!FileManager.default.fileExists(atPath: key.path))
             #expect(try await Self.records(store).value(for: "alice") == nil)
-            #expect(!FileManager.default.fileExists(atPath: key.path), "a key is made when it is first needed")
+            #expect(!FileManager.default.fileExists(atPath: key.path), "the key is created when it is first needed")
             try await Self.records(store).set(Self.token, for: "alice")
             #expect(try Self.mode(key) == 0o600)
             try store.close()
@@ -46,7 +46,7 @@ import Testing
         }
     }
 
-    @Test func `a record that was moved or changed cannot be opened`() async throws {
+    @Test func `a record that was moved or changed cannot be decrypted`() async throws {
         try await withFolder { folder in
             let store = try Self.store(in: folder)
             try await Self.records(store).set(Self.token, for: "alice")
@@ -55,7 +55,7 @@ import Testing
         }
     }
 
-    @Test func `a lost key costs the stored logins and nothing else, and it is told`() async throws {
+    @Test func `a lost key is reported and affects only the stored logins`() async throws {
         try await withFolder { folder in
             let key = folder.appendingPathComponent("petrel.key")
             var store = try Self.store(in: folder)
@@ -66,30 +66,31 @@ import Testing
             try FileManager.default.moveItem(at: key, to: kept)
             store = try Self.store(in: folder)
             #expect(
-                try store.checkKey() == "Stored logins that cannot be opened: 1, because the key of the store is gone. "
-                    + "Nothing else is lost; the people log in again.")
+                try store.checkKey()
+                    == "Stored logins that cannot be decrypted: 1, because the key of the store is missing. "
+                    + "No other data is affected; these users have to log in again.")
             #expect(try await Self.records(store).value(for: "alice") == nil)
             #expect(try await store.storage(for: "m").records("c").value(for: "k") == [1])
             try store.close()
             store = try Self.store(in: folder, .value(StoreKey.random().text))
-            #expect(try store.checkKey()?.contains("is not the one that sealed them") == true)
+            #expect(try store.checkKey()?.contains("they were encrypted with another key") == true)
             #expect(try await Self.records(store).all().isEmpty)
             try await Self.records(store).set(Self.token, for: "bob")
             try store.close()
-            // The old key again: what it sealed is still there.
+            // Records that are encrypted with the old key still exist.
             store = try Self.store(in: folder, .file(kept.path))
             #expect(try await Self.records(store).all().map(\.key) == ["alice"])
         }
     }
 
-    @Test func `a key file that others can read stops the start`() async throws {
+    @Test func `a key file that other users can read is rejected`() async throws {
         try await withFolder { folder in
             let key = folder.appendingPathComponent("petrel.key")
             try KeyRing.write(.random(), to: key.path)
             for mode in [0o640, 0o604, 0o644] {
                 try FileManager.default.setAttributes([.posixPermissions: mode], ofItemAtPath: key.path)
                 #expect { try Self.store(in: folder).checkKey() } throws: {
-                    "\($0)".contains("others can read \(key.path)")
+                    "\($0)".contains("other users can read \(key.path)")
                 }
             }
             try FileManager.default.setAttributes([.posixPermissions: 0o400], ofItemAtPath: key.path)
@@ -97,21 +98,23 @@ import Testing
         }
     }
 
-    @Test(arguments: ["", "short", "AAAA", String(repeating: "g", count: 64)]) func `what is no key is refused`(
+    @Test(arguments: ["", "short", "AAAA", String(repeating: "g", count: 64)]) func `an invalid key is rejected`(
         text: String
     ) {
         #expect(StoreKey(Secret(text)) == nil)
-        #expect { try KeyRing(.value(Secret(text))).existing() } throws: { "\($0)".contains("holds no key") }
+        #expect { try KeyRing(.value(Secret(text))).existing() } throws: {
+            "\($0)".contains("does not contain a valid key")
+        }
     }
 
-    @Test func `a key is read as base64 and as hexadecimal digits, and never prints`() throws {
+    @Test func `a key is read in base64 or hexadecimal and is never printed`() throws {
         let hexadecimal = try #require(StoreKey(Secret(String(repeating: "0f", count: 32))))
         let base64 = try #require(StoreKey(Secret(Data(repeating: 15, count: 32).base64EncodedString() + "\n")))
         #expect(hexadecimal.id == base64.id)
         #expect("\(hexadecimal.text)" == "•••")
     }
 
-    @Test func `a credential of systemd comes before the file beside the configuration`() async throws {
+    @Test func `a systemd credential takes precedence over the default key file`() async throws {
         try await withFolder { folder in
             try KeyRing.write(.random(), to: folder.appendingPathComponent("petrel.key").path)
             let ring = KeyRing(.usual("/nowhere/petrel.key"), environment: ["CREDENTIALS_DIRECTORY": folder.path])
@@ -120,7 +123,7 @@ import Testing
         }
     }
 
-    @Test func `rotation seals everything with a new key`() async throws {
+    @Test func `a rotation encrypts all secrets with a new key`() async throws {
         try await withFolder { folder in
             let key = folder.appendingPathComponent("petrel.key")
             var store = try Self.store(in: folder)
@@ -137,19 +140,19 @@ import Testing
         }
     }
 
-    @Test func `a rotation that stopped half-way is finished at the next start`() async throws {
+    @Test func `an interrupted rotation is completed at the next start`() async throws {
         try await withFolder { folder in
             let key = folder.appendingPathComponent("petrel.key")
             let new = URL(fileURLWithPath: key.path + ".new")
             let store = try Self.store(in: folder)
             try await Self.records(store).set(Self.token, for: "alice")
-            // Stopped before the store changed over: the new key was never used.
+            // Interrupted before the database used the new key.
             try KeyRing.write(.random(), to: new.path)
             try store.close()
             let second = try Self.store(in: folder)
             #expect(try second.checkKey() == nil)
             #expect(!FileManager.default.fileExists(atPath: new.path))
-            // Stopped after it changed over: the file was not renamed yet.
+            // Interrupted after the database used the new key, before the file was renamed.
             let before = try Data(contentsOf: key)
             _ = try second.rotateKey(to: nil)
             try second.close()
@@ -162,7 +165,7 @@ import Testing
         }
     }
 
-    @Test func `one damaged record costs itself, and is told`() async throws {
+    @Test func `a damaged record is reported and does not affect others`() async throws {
         try await withFolder { folder in
             let store = try Self.store(in: folder)
             for person in ["alice", "bob"] { try await Self.records(store).set(Self.token, for: person) }
@@ -175,7 +178,7 @@ import Testing
         }
     }
 
-    @Test func `nothing that the old key had sealed is left after a rotation`() async throws {
+    @Test func `a rotation erases data that is encrypted with the old key`() async throws {
         try await withFolder { folder in
             let store = try Self.store(in: folder)
             for number in 0..<50 { try await Self.records(store).set(Self.token, for: "person \(number)") }
@@ -189,7 +192,7 @@ import Testing
         }
     }
 
-    @Test func `a credential of systemd may be read by the group of the service`() async throws {
+    @Test func `a systemd credential may be readable for the group of the service`() async throws {
         try await withFolder { folder in
             let file = folder.appendingPathComponent("petrel.key").path
             try KeyRing.write(.random(), to: file)
@@ -201,7 +204,7 @@ import Testing
         }
     }
 
-    @Test func `no entry looks like two, and none is endless`() {
+    @Test func `an audit entry is on one line and has a maximum length`() {
         let entry = AuditEntry(
             backend: "b", person: "p", name: String(repeating: "e\u{301}", count: 100_000), room: "#x\ny",
             line: "a\nb\u{1B}c\u{202E}d\u{2066}é",
@@ -211,7 +214,7 @@ import Testing
         #expect(bounded.name.utf8.count <= 2_010)
     }
 
-    @Test func `the audit keeps what was recorded, in order, and is cut by age`() async throws {
+    @Test func `the audit log returns entries in order, and old ones are removed`() async throws {
         let store = try Store()
         let audit = store.audit
         func entry(_ line: String, _ person: String, _ isAllowed: Bool, _ age: TimeInterval = 0) -> AuditEntry {

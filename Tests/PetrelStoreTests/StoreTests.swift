@@ -31,7 +31,7 @@ import Testing
         }
     }
 
-    @Test func `modules and collections are apart`() async throws {
+    @Test func `modules and collections are separate`() async throws {
         let store = try Store()
         try await store.storage(for: "m").records("c").set([1], for: "k")
         #expect(try await store.storage(for: "n").records("c").value(for: "k") == nil)
@@ -49,21 +49,23 @@ import Testing
         #expect(try await records.all().count == 3)
     }
 
-    @Test func `a second process is refused, with a word what to do`() async throws {
+    @Test func `a second process is rejected`() async throws {
         try await Self.withPath { path in
             let first = try Store(path: path, keys: .ephemeral())
-            #expect { try Store(path: path, keys: .ephemeral()) } throws: { "\($0)".contains("held by another Petrel") }
+            #expect { try Store(path: path, keys: .ephemeral()) } throws: {
+                "\($0)".contains("is in use by another Petrel process")
+            }
             try first.close()
         }
     }
 
-    @Test func `what cannot be opened is told with its path`() {
+    @Test func `an error contains the path`() {
         #expect { try Store(path: "/nonexistent/petrel.db", keys: .ephemeral()) } throws: {
             "\($0)".hasPrefix("store.path: /nonexistent")
         }
     }
 
-    @Test func `only the owner may read the file`() async throws {
+    @Test func `the file is readable only for its owner`() async throws {
         try await Self.withPath { path in
             let store = try Store(path: path, keys: .ephemeral())
             let mode = try FileManager.default.attributesOfItem(atPath: path)[.posixPermissions] as? Int

@@ -7,7 +7,7 @@ import Testing
 
 @testable import PetrelStore
 
-/// Writing, when the disk takes it and when it does not.
+/// Tests of writes, with and without space on the disk.
 @Suite(.timeLimit(.minutes(10))) struct WriteQueueTests {
     static func withStore(_ body: (Store, String) async throws -> Void) async throws {
         try await withFolder { folder in
@@ -16,7 +16,7 @@ import Testing
         }
     }
 
-    /// A disk with no room for one more page; nil takes the limit away.
+    /// Limits the database to its current size plus a number of pages, like a full disk. Nil removes the limit.
     static func fill(_ store: Store, pages: Int?) throws {
         try store.database.writeWithoutTransaction { database in
             let used = try Int.fetchOne(database, sql: "PRAGMA page_count") ?? 0
@@ -33,7 +33,7 @@ import Testing
         Parcel(number: number, reply: Reply(text), address: Address(backend: "b", place: .room(room)), said: .now)
     }
 
-    @Test func `the log stays short, however much is written, and an end at any moment leaves none`()
+    @Test func `the write-ahead log stays small and is removed on close`()
         async throws
     {
         try await withFolder { folder in
@@ -56,7 +56,7 @@ import Testing
         }
     }
 
-    @Test func `what comes while a transaction runs goes into the next one as a whole`() async throws {
+    @Test func `changes that are submitted during a transaction are written in the next one`() async throws {
         let store = try Store()
         let batches = Locked(0)
         store.queue.observe { _ in batches.withLock { $0 += 1 } }
@@ -73,7 +73,7 @@ import Testing
         #expect(batches.value == 2)
     }
 
-    @Test func `a full disk is told, nothing that was taken is lost, and the rest is written when there is room`()
+    @Test func `a full disk is reported, and changes are buffered and written when there is space`()
         async throws
     {
         try await Self.withStore { store, path in
@@ -83,7 +83,7 @@ import Testing
             for number in 0..<200 { records.put(Array(repeating: 7, count: 400), for: "\(number)") }
             #expect(await store.written() == false)
             let trouble = try #require(store.status().first)
-            #expect(!trouble.isHealthy && trouble.detail.contains(" changes wait: SQLite error 13"))
+            #expect(!trouble.isHealthy && trouble.detail.contains(" changes are buffered in memory: SQLite error 13"))
             #expect(try await records.value(for: "before") == [1])
             await #expect(throws: (any Error).self) {
                 try await records.set(Array(repeating: 1, count: 9_000), for: "k")
@@ -101,7 +101,7 @@ import Testing
         }
     }
 
-    @Test func `what depends on changes that the disk did not take is refused, and waits for nothing`() async throws {
+    @Test func `an operation that depends on unwritten changes fails at once`() async throws {
         try await Self.withStore { store, _ in
             let ledger = store.storage(for: "m").ledger
             let entry = LedgerEntry(content: [1], source: "a")
@@ -109,8 +109,8 @@ import Testing
             try Self.fill(store, pages: 0)
             _ = store.outbox.keep(Self.parcel(1, String(repeating: "x", count: 9_000)), Receipt(entry: entry), of: "m")
             #expect(await store.written() == false)
-            // It was said, though the ledger does not have it yet.
-            await #expect(throws: StoreTakesNothing.self) { try await ledger.unsaid(among: [entry]) }
+            // The entry was announced, but the ledger does not contain it yet.
+            await #expect(throws: WritesAreFailing.self) { try await ledger.unsaid(among: [entry]) }
             #expect(await store.storage(for: "m").written() == false)
             try Self.fill(store, pages: nil)
             #expect(await store.written())
@@ -118,7 +118,7 @@ import Testing
         }
     }
 
-    @Test func `an orderly end leaves one file`() async throws {
+    @Test func `a closed store is a single file`() async throws {
         try await Self.withStore { store, path in
             store.storage(for: "m").records("c").put([1], for: "a")
             #expect(await store.written())
@@ -129,7 +129,7 @@ import Testing
         }
     }
 
-    @Test func `one change that cannot be written costs itself only`() async throws {
+    @Test func `a rejected change does not affect others`() async throws {
         let store = try Store()
         let records = store.storage(for: "m").records("c")
         records.put([1], for: "a")
@@ -139,7 +139,7 @@ import Testing
         #expect(try await records.all().map(\.key) == ["a", "b"])
     }
 
-    @Test func `a parcel, its entry in the ledger and what it closes are kept in one step`() async throws {
+    @Test func `an outbox entry, its ledger entry and the removal of a record are one transaction`() async throws {
         try await Self.withStore { store, _ in
             let storage = store.storage(for: "st2")
             storage.records("open").put([1], for: "request")
@@ -153,7 +153,7 @@ import Testing
             try Self.fill(store, pages: 0)
             say(1)
             #expect(await store.written() == false)
-            // Nobody may take it for empty: what waits for the disk belongs to it.
+            // The outbox must not look empty: it includes the buffered changes.
             await #expect(throws: (any Error).self) {
                 try await store.outbox.waiting(in: nil, after: 0, through: .max, limit: 10)
             }
