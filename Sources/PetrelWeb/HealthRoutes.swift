@@ -1,12 +1,17 @@
 package import PetrelKit
 
-/// `/health` for orchestrators and `/metrics` for Prometheus.
+/// The routes `/health` for orchestrators and `/metrics` for Prometheus.
 package struct HealthRoutes: WebRoutes {
     private let health: any StatusReporting
     private let version: String
     private let metrics: @Sendable () -> String
 
-    /// - Parameter metrics: renders Prometheus text.
+    /// Creates the routes.
+    ///
+    /// - Parameters:
+    ///   - health: The source of the status lines. The host is ready if all of them are healthy.
+    ///   - version: The version of Petrel.
+    ///   - metrics: A closure that returns the metrics in the text format of Prometheus.
     package init(health: any StatusReporting, version: String, metrics: @escaping @Sendable () -> String) {
         self.health = health
         self.version = version
@@ -16,7 +21,7 @@ package struct HealthRoutes: WebRoutes {
     private struct Health: Encodable {
         var live = true
         var ready: Bool
-        /// Why it is not ready: one sentence for each part that is ill.
+        /// One sentence for each component that is not healthy.
         var reasons: [String]
         var parts: [StatusLine]
         var version: String
@@ -32,7 +37,7 @@ package struct HealthRoutes: WebRoutes {
                 do {
                     return try .json(answer, status: reasons.isEmpty ? 200 : 503)
                 } catch {
-                    return .text("the health could not be written: \(error)", status: 500)
+                    return .text("The health status cannot be encoded: \(error)", status: 500)
                 }
             },
             WebRoute(.get, "/metrics", bodyLimit: 0) { _ in

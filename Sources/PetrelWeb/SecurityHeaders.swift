@@ -2,7 +2,7 @@ import HTTPTypes
 import NIOCore
 import NIOHTTPTypes
 
-/// The headers that tell a browser what an answer may do (OWASP ASVS 5.0, V3.4 and V14.2).
+/// The security headers of all responses (OWASP ASVS 5.0, V3.4 and V14.2).
 enum SecurityHeaders {
     static let all = [
         "cache-control": "no-store",
@@ -18,7 +18,7 @@ enum SecurityHeaders {
         "x-frame-options": "DENY",
     ]
 
-    /// One year, and every name under this one. RFC 6797, 7.2: over TLS only.
+    /// One year, with all subdomains. The header must be sent over TLS only (RFC 6797, section 7.2).
     private static let strictTransport = "max-age=31536000; includeSubDomains"
 
     static func fields(overTLS: Bool) -> HTTPFields {
@@ -31,7 +31,7 @@ enum SecurityHeaders {
     }
 }
 
-/// Adds headers to every answer that lacks them, also to those that the HTTP server makes itself.
+/// A handler that adds missing headers to every response, including those of the HTTP server itself.
 final class AnswerHeaders: ChannelOutboundHandler, RemovableChannelHandler {
     typealias OutboundIn = HTTPResponsePart
     typealias OutboundOut = HTTPResponsePart

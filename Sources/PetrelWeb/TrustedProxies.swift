@@ -2,34 +2,39 @@ import Foundation
 import PetrelKit
 import PetrelSupport
 
-/// Whose `X-Forwarded-For` is believed.
+/// The proxies whose `X-Forwarded-For` header is trusted.
 package struct TrustedProxies: Sendable {
     private let networks: [IPNetwork]
 
-    /// Nil where an entry is neither an address nor a network.
+    /// Parses addresses and networks. Returns nil if an entry is neither.
     package init?(_ entries: [String]) {
         let networks = entries.map { IPNetwork($0) }
         guard !networks.contains(nil) else { return nil }
         self.networks = networks.compactMap { $0 }
     }
 
-    /// Returns what is too wide about an entry: every address of its kind, or a large part of them, which no network that
-    /// belongs to one owner is (RFC 1918 has 10.0.0.0/8, RFC 4193 has fc00::/7); nil where nothing is.
+    /// Returns a warning about an entry that contains too many addresses, or nil if there is none.
+    ///
+    /// An entry is too large if it is larger than the largest private networks, 10.0.0.0/8 (RFC 1918) and fc00::/7
+    /// (RFC 4193).
     package static func excess(of entry: String) -> String? {
         guard let network = IPNetwork(entry), network.length < (network.isVersion6 ? 7 : 8) else { return nil }
-        return network.length == 0 ? "is every address" : "is a large part of all addresses"
+        return network.length == 0 ? "contains every address" : "contains a large part of all addresses"
     }
 
-    /// Returns whether an address is that of a trusted proxy.
+    /// Returns true if an address belongs to a trusted proxy.
     func contains(_ address: String) -> Bool {
         guard let address = IPNetwork(address) else { return false }
         return networks.contains { $0.contains(address) }
     }
 
-    /// Where a request comes from: the last address that no trusted proxy has. What others wrote before it is theirs.
+    /// Returns the origin of a request: the last address that does not belong to a trusted proxy.
+    ///
+    /// Earlier entries of the header are ignored, because a client can forge them.
+    ///
     /// - Parameters:
-    ///   - peer: the other end of the connection.
-    ///   - forwarded: `X-Forwarded-For`, its fields joined with commas.
+    ///   - peer: The address of the peer of the connection.
+    ///   - forwarded: The `X-Forwarded-For` fields, joined with commas.
     package func origin(of peer: String, forwarded: String?) -> String {
         var origin = peer
         for hop in (forwarded ?? "").unicodeScalars.split(separator: ",").reversed() {

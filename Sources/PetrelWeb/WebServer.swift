@@ -10,14 +10,19 @@ package import PetrelKit
 import PetrelSupport
 import ServiceLifecycle
 
-/// Answers HTTP for every plug-in that has routes.
+/// The HTTP server for the routes of all plug-ins.
 package final class WebServer: Service {
+    /// The settings of the server.
     package struct Settings: Sendable {
+        /// The address or host name to listen on.
         package var host: String
+        /// The TCP port to listen on, or 0 to let the system choose one.
         package var port: Int
-        /// Paths of PEM files.
+        /// The paths of the PEM files for TLS, or nil to serve plain HTTP.
         package var tls: (certificate: String, key: String)?
+        /// The proxies whose `X-Forwarded-For` header is trusted.
         package var proxies: TrustedProxies?
+        /// The limits on connections and requests.
         package var limits: WebLimits
 
         package init(
@@ -38,7 +43,9 @@ package final class WebServer: Service {
     private let listening: @Sendable (Int) -> Void
     private let requests: Locked<OpenRequests>
 
-    /// - Parameter listening: called with the port once it takes connections.
+    /// Creates a server.
+    ///
+    /// - Parameter listening: A closure that is called with the port when the server accepts connections.
     package init(
         _ settings: Settings, routes: [WebRoute], logger: Logger,
         listening: @escaping @Sendable (Int) -> Void = { _ in }
@@ -55,9 +62,9 @@ package final class WebServer: Service {
         for route in routes { add(route, to: router) }
         let configuration = ApplicationConfiguration(
             address: .hostname(settings.host, port: settings.port), serverName: nil,
-            // More than are kept open: those that were closed to make room drain for a moment.
+            // More than are kept open, because connections that were closed to make room take a moment to drain.
             availableConnectionsDelegate: MaximumAvailableConnections(settings.limits.connections + 64))
-        // Hummingbird announces its own start; ours is said once, by the command.
+        // The command logs the start of the server, so the message of Hummingbird is suppressed.
         var quiet = logger
         quiet.logLevel = .error
         let application = Application(
@@ -67,10 +74,10 @@ package final class WebServer: Service {
             try await application.run()
         } catch let error as IOError where error.errnoCode == EADDRINUSE {
             throw WebFailure(
-                message: "web.port: \(settings.port) on \(settings.host) is used by another program. "
-                    + "Stop that one or set another port.")
+                message: "web.port: \(settings.port) on \(settings.host) is used by another program: "
+                    + "stop that program or set another port")
         } catch let error as SocketAddressError {
-            throw WebFailure(message: "web.host: \(settings.host) is no address of this machine: \(error)")
+            throw WebFailure(message: "web.host: \(settings.host) is not an address of this machine: \(error)")
         } catch let error as NIOSSLError {
             throw WebFailure(message: "web.tls: the certificate and its key cannot be used: \(error)")
         }
@@ -83,7 +90,7 @@ package final class WebServer: Service {
             certificateChain: try NIOSSLCertificate.fromPEMFile(tls.certificate).map { .certificate($0) },
             privateKey: .privateKey(try NIOSSLPrivateKey(file: tls.key, format: .pem)))
         configuration.minimumTLSVersion = .tlsv12
-        // Forward secrecy and authenticated encryption only; TLS 1.3 has its own.
+        // Forward secrecy and authenticated encryption only. The list applies to TLS 1.2.
         configuration.cipherSuites = "ECDH+AESGCM:ECDH+CHACHA20"
         configuration.shutdownTimeout = .seconds(1)
         return try .tls(http, tlsConfiguration: configuration)
@@ -108,7 +115,7 @@ package final class WebServer: Service {
     private func answer(_ route: WebRoute, _ request: Request, from peer: String) async throws -> WebResponse {
         var asked = WebRequest(headers: Self.headers(of: request), query: request.uri.query ?? "")
         asked.origin = settings.proxies?.origin(of: peer, forwarded: asked.headers["x-forwarded-for"]) ?? peer
-        // What is read only is never refused: /health is asked when there is trouble.
+        // GET requests are never rejected, because /health has to work when the server is overloaded.
         guard route.method == .post else { return try await answer(route, request, asked) }
         let origin = asked.origin
         guard requests.withLock({ $0.begin(origin) }) else {
@@ -126,7 +133,7 @@ package final class WebServer: Service {
         do {
             asked.body = Array(try await request.body.collect(upTo: route.bodyLimit).readableBytesView)
         } catch is NIOTooManyBytesError {
-            return .text("The body is longer than the \(route.bodyLimit) bytes that this address takes.", status: 413)
+            return .text("The body is larger than the limit of \(route.bodyLimit) bytes.", status: 413)
         }
         return await route.handler(asked)
     }
@@ -141,10 +148,10 @@ package final class WebServer: Service {
     }
 }
 
-/// What is known of a connection.
+/// The context of a request.
 private struct WebContext: RequestContext {
     var coreContext: CoreRequestContextStorage
-    /// The address of the other end.
+    /// The IP address of the peer.
     let peer: String
 
     init(source: ApplicationRequestContextSource) {
@@ -165,8 +172,9 @@ extension Response {
     }
 }
 
-/// Why the web server cannot run.
+/// An error that prevents the start of the web server.
 package struct WebFailure: Error, CustomStringConvertible {
+    /// The message, which begins with the configuration key.
     package var message: String
 
     package var description: String { message }

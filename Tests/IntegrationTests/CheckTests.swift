@@ -36,9 +36,12 @@ import Testing
         (#"{"web": {"host": "0.0.0.0"}}"#, "web.host: 0.0.0.0 takes connections from elsewhere"),
         (#"{"web": {"webhook_secret": "x"}}"#, "web.webhook_secret: has fewer than 16"),
         (#"{"web": {"webhook_secret": ""}}"#, "web.webhook_secret: is empty"),
-        (#"{"web": {"trusted_proxies": ["0.0.0.0/0"]}}"#, "web.trusted_proxies[0]: 0.0.0.0/0 is every address"),
-        (#"{"web": {"trusted_proxies": ["::/0"]}}"#, "web.trusted_proxies[0]: ::/0 is every address"),
-        (#"{"web": {"trusted_proxies": ["128.0.0.0/1"]}}"#, "web.trusted_proxies[0]: 128.0.0.0/1 is a large part of"),
+        (#"{"web": {"trusted_proxies": ["0.0.0.0/0"]}}"#, "web.trusted_proxies[0]: 0.0.0.0/0 contains every address"),
+        (#"{"web": {"trusted_proxies": ["::/0"]}}"#, "web.trusted_proxies[0]: ::/0 contains every address"),
+        (
+            #"{"web": {"trusted_proxies": ["128.0.0.0/1"]}}"#,
+            "web.trusted_proxies[0]: 128.0.0.0/1 contains a large part of"
+        ),
         (#"{"stackstorm": {"templates": "never"}}"#, "stackstorm.templates: is never: workflows evaluate"),
         (#"{"web": {"webhook_secret": {"env": "PETREL_EMPTY"}}}"#, "PETREL_EMPTY of the environment is set, but empty"),
         (

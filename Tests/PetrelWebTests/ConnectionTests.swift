@@ -15,7 +15,7 @@ import Testing
         return limits
     }
 
-    @Test func `an address over its limit loses the connection that has waited longest, and nobody else does`() {
+    @Test func `an address over its limit loses its longest waiting connection`() {
         var book = ConnectionBook(Self.limits(10, 2))
         let seen = [(1, "a"), (2, "b"), (3, "a"), (4, "a")].map { number, address in
             book.open(number, from: address, at: Self.start + .seconds(number))
@@ -24,7 +24,7 @@ import Testing
         #expect(book.count == 3)
     }
 
-    @Test func `a request that is answered is not given up for another`() {
+    @Test func `a connection with a response in progress is not closed for another`() {
         var book = ConnectionBook(Self.limits(10, 2))
         for number in 1...2 { _ = book.open(number, from: "a", at: Self.start) }
         for number in 1...2 { book.note(number, isWaiting: false, at: Self.start) }
@@ -34,7 +34,7 @@ import Testing
         #expect([refused, admitted] == [.refused, .instead(of: 2)])
     }
 
-    @Test func `a body that goes on coming has waited since it began`() {
+    @Test func `data of a body does not reset the waiting time`() {
         var book = ConnectionBook(Self.limits(2, 9))
         for number in 1...2 { _ = book.open(number, from: "a\(number)", at: Self.start + .seconds(number)) }
         book.note(1, isWaiting: true, at: Self.start + .seconds(50))
@@ -42,13 +42,13 @@ import Testing
         #expect(seen == .instead(of: 1))
     }
 
-    @Test func `a trusted proxy has no limit of its own`() {
+    @Test func `the limit for addresses does not apply to a trusted proxy`() {
         var book = ConnectionBook(Self.limits(100, 2))
         let seen = (1...50).map { book.open($0, from: nil, at: Self.start) }
         #expect(seen.allSatisfy { $0 == .admitted })
     }
 
-    /// A connection whose time a test moves.
+    /// Returns a connection on an event loop whose time the test controls.
     private static func connection(_ limits: WebLimits = WebLimits()) throws -> EmbeddedChannel {
         let connections = Connections(limits, proxies: nil)
         let channel = EmbeddedChannel(handler: ConnectionGuard(connections, limits))
@@ -59,7 +59,7 @@ import Testing
     private static let head = HTTPRequestPart.head(
         HTTPRequest(method: .post, scheme: "http", authority: "x", path: "/"))
 
-    @Test func `a head has ten seconds, TLS included`() throws {
+    @Test func `a request head must arrive within ten seconds`() throws {
         let channel = try Self.connection()
         channel.embeddedEventLoop.advanceTime(by: .seconds(9))
         #expect(channel.isActive)
@@ -67,7 +67,7 @@ import Testing
         #expect(!channel.isActive)
     }
 
-    @Test func `a byte now and then does not make a body's time longer`() throws {
+    @Test func `single bytes do not extend the time limit of a body`() throws {
         let channel = try Self.connection()
         try channel.writeInbound(Self.head)
         for _ in 0..<2 {
@@ -79,7 +79,7 @@ import Testing
         #expect(!channel.isActive)
     }
 
-    @Test func `an answer has its own time, and so has the wait for the next request`() throws {
+    @Test func `a response and the wait for the next request have their own time limits`() throws {
         let channel = try Self.connection()
         try channel.writeInbound(Self.head)
         try channel.writeInbound(HTTPRequestPart.end(nil))
@@ -93,7 +93,7 @@ import Testing
         #expect(!channel.isActive)
     }
 
-    @Test func `an answer before the end of a body does not make the body's time longer`() throws {
+    @Test func `a response before the end of a body does not extend the time limit of the body`() throws {
         let channel = try Self.connection()
         try channel.writeInbound(Self.head)
         channel.embeddedEventLoop.advanceTime(by: .seconds(20))
@@ -103,7 +103,7 @@ import Testing
         #expect(!channel.isActive)
     }
 
-    @Test func `what an answer lacks is added, and what it has stays`() throws {
+    @Test func `missing headers are added and existing ones are kept`() throws {
         let channel = EmbeddedChannel(handler: AnswerHeaders(SecurityHeaders.fields(overTLS: true)))
         var own = HTTPResponse(status: .badRequest)
         own.headerFields[.cacheControl] = "private"
@@ -118,7 +118,7 @@ import Testing
         #expect(SecurityHeaders.fields(overTLS: false)[.strictTransportSecurity] == nil)
     }
 
-    @Test func `one address has so many requests in progress and no more`() {
+    @Test func `the number of requests in progress of one address is limited`() {
         var open = OpenRequests(most: 2)
         let seen = ["a", "a", "a", "b"].map { open.begin($0) }
         open.end("a")

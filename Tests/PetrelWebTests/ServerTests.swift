@@ -40,7 +40,7 @@ import Testing
     }
 
     @Test(arguments: [nil, "127.0.0.1"] as [String?])
-    func `slow requests leave room for health, even from their own address`(
+    func `slow requests do not block the health check, even from the same address`(
         proxy: String?
     ) async throws {
         var limits = WebLimits()
@@ -68,7 +68,7 @@ import Testing
         }
     }
 
-    @Test func `every answer over TLS has the headers, also those that nobody wrote`() async throws {
+    @Test func `every response over TLS has the security headers, including error responses`() async throws {
         try await withFolder { folder in
             let files = try await SelfSigned(in: folder)
             let settings = WebServer.Settings(host: "127.0.0.1", port: 0, tls: (files.certificate, files.key))

@@ -1,17 +1,18 @@
-/// The open connections, as a value: how many each address has, and which has waited longest for its request.
+/// The bookkeeping of open connections: the number of each address, and the times since which they wait for a request.
 struct ConnectionBook {
     enum Admission: Equatable {
+        /// The connection is accepted.
         case admitted
-        /// Admitted; the connection with this number has to close.
+        /// The connection is accepted, and the connection with this number must be closed.
         case instead(of: Int)
-        /// Every connection that could make room is being answered.
+        /// The connection is rejected, because responses are in progress on all connections that could be closed.
         case refused
     }
 
     private struct Entry {
         /// Nil for a trusted proxy.
         var address: String?
-        /// When the connection began to wait for a whole request; nil while one is answered.
+        /// The time since which the connection waits for a complete request, or nil while a response is in progress.
         var waitingSince: ContinuousClock.Instant?
     }
 
@@ -27,7 +28,10 @@ struct ConnectionBook {
 
     var count: Int { entries.count }
 
-    /// - Parameter address: nil for a trusted proxy, which has no limit of its own.
+    /// Registers a connection.
+    ///
+    /// - Parameter address: The client address, or nil for a trusted proxy, to which the limit for addresses does not
+    ///   apply.
     mutating func open(_ number: Int, from address: String?, at now: ContinuousClock.Instant) -> Admission {
         let isOver = address.map { counts[$0, default: 0] >= mostOfAddress } ?? false
         guard isOver || entries.count >= most else {
@@ -46,7 +50,7 @@ struct ConnectionBook {
         counts[address] = left > 0 ? left : nil
     }
 
-    /// A connection that goes on waiting has waited since it began.
+    /// Notes whether a connection waits for a request. The start time is kept while it continues to wait.
     mutating func note(_ number: Int, isWaiting: Bool, at now: ContinuousClock.Instant) {
         guard let entry = entries[number] else { return }
         entries[number]?.waitingSince = isWaiting ? entry.waitingSince ?? now : nil
@@ -57,7 +61,9 @@ struct ConnectionBook {
         if let address { counts[address, default: 0] += 1 }
     }
 
-    /// - Parameter address: nil for all.
+    /// Returns the number of the connection that has been waiting longest.
+    ///
+    /// - Parameter address: A client address, or nil for all connections.
     private func longestWaiting(of address: String?) -> Int? {
         var found: (number: Int, since: ContinuousClock.Instant)?
         for (number, entry) in entries where address == nil || entry.address == address {

@@ -2,7 +2,7 @@ import NIOCore
 import PetrelKit
 import PetrelSupport
 
-/// The open connections of the web server. Where there are too many, the one that has waited longest is closed.
+/// The open connections of the web server. If there are too many, the one that has been waiting longest is closed.
 final class Connections: Sendable {
     private struct State {
         var book: ConnectionBook
@@ -18,7 +18,7 @@ final class Connections: Sendable {
         self.proxies = proxies
     }
 
-    /// Returns the number of the connection; nil where it has to close.
+    /// Registers a connection. Returns its number, or nil if it must be closed.
     func open(_ channel: any Channel) -> Int? {
         let peer = channel.remoteAddress?.ipAddress ?? ""
         let address = proxies?.contains(peer) == true ? nil : IPNetwork.key(of: peer)
@@ -35,7 +35,7 @@ final class Connections: Sendable {
             state.channels[number] = channel
             return (number, other)
         }
-        // Outside of the lock: closing may come back here.
+        // Not under the lock, because closing a channel may call this object again.
         other?.close(promise: nil)
         return number
     }

@@ -1,7 +1,7 @@
 import PetrelKit
 import PetrelSupport
 
-/// The requests that each address has in progress, as a value.
+/// The numbers of requests in progress, by client address.
 struct OpenRequests {
     private let most: Int
     private var counts: [String: Int] = [:]
@@ -10,7 +10,7 @@ struct OpenRequests {
         self.most = most
     }
 
-    /// Returns whether the address may have one more.
+    /// Counts a new request. Returns false if the address has reached its limit.
     mutating func begin(_ address: String) -> Bool {
         let key = IPNetwork.key(of: address)
         guard counts[key, default: 0] < most else { return false }

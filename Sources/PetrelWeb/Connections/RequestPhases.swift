@@ -1,11 +1,13 @@
-/// The phases of the requests on one connection, as a value. Each event returns the phase that begins with it.
+/// The state machine of the requests on one connection. Each event returns the phase that starts with it, if any.
 struct RequestPhases {
     enum Phase {
-        /// The first head is expected.
+        /// The connection waits for the first request head.
         case head
-        /// Another head is expected.
+        /// The connection waits for the next request head.
         case idle
+        /// The connection waits for the body of a request.
         case body
+        /// A response is in progress.
         case answer
     }
 
@@ -23,7 +25,7 @@ struct RequestPhases {
         return unanswered > 0 ? .answer : .idle
     }
 
-    /// An answer may come before the whole request: the time of the body goes on then.
+    /// Notes the end of a response. If it is sent before the whole request was received, the body phase continues.
     mutating func wroteEnd() -> Phase? {
         unanswered = max(unanswered - 1, 0)
         if isReading { return nil }

@@ -1,20 +1,22 @@
-/// The bounds of the web server. Each time is for the whole of something: bytes that arrive do not extend it.
+/// The limits of the web server. Each time limit is for a whole phase: data that arrives does not extend it.
 package struct WebLimits: Sendable {
-    /// Connections that are open at the same time.
+    /// The maximum number of open connections.
     package var connections = 512
-    /// Connections of one address. A trusted proxy has no limit of its own.
+    /// The maximum number of open connections of one client address. It does not apply to trusted proxies.
     package var connectionsOfAddress = 64
-    /// Requests with a body that one address may have in progress.
+    /// The maximum number of POST requests in progress of one client address.
     package var requestsOfAddress = 64
-    /// From the opening of a connection, TLS included, to the end of the first head.
+    /// The time from the opening of a connection, including the TLS handshake, to the end of the first request head.
     package var head = Duration.seconds(10)
-    /// From the end of an answer to the end of the next head. Longer than nginx keeps a connection to an upstream server.
+    /// The time from the end of a response to the end of the next request head. The default is longer than nginx keeps
+    /// a connection to an upstream server.
     package var idle = Duration.seconds(75)
-    /// From the end of a head to the end of its body.
+    /// The time from the end of a request head to the end of its body.
     package var body = Duration.seconds(30)
-    /// From the end of a request to the end of its answer.
+    /// The time from the end of a request to the end of its response.
     package var answer = Duration.seconds(90)
 
+    /// Creates the default limits.
     package init() {}
 
     func time(for phase: RequestPhases.Phase) -> Duration {
