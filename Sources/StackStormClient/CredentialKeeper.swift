@@ -1,25 +1,31 @@
 package import PetrelSupport
 
-/// What proves who is asking: one header.
+/// A credential, which is sent as a header of a request.
 package struct Credential: Sendable, Hashable {
+    /// The name of the header.
     package var header: String
+    /// The value of the header.
     package var value: Secret
 
+    /// Creates a credential.
     package init(header: String, value: Secret) {
         self.header = header
         self.value = value
     }
 
+    /// Returns the credential of a token (`X-Auth-Token`).
     package static func token(_ value: Secret) -> Credential { Credential(header: "X-Auth-Token", value: value) }
 
+    /// Returns the credential of an API key (`St2-Api-Key`).
     package static func apiKey(_ value: Secret) -> Credential { Credential(header: "St2-Api-Key", value: value) }
 
     var field: (String, String) { (header, value.reveal()) }
 }
 
-/// Holds one account's credential and renews it: before it expires, and once when it was refused. Callers that come
-/// meanwhile wait for the same renewal.
+/// The credential of a login, which is renewed before it expires and after StackStorm has rejected it. Concurrent
+/// callers share a renewal.
 package actor CredentialKeeper {
+    /// A function that exchanges a user name and a password for a token.
     package typealias FetchToken = @Sendable (_ name: String, _ password: Secret) async throws -> Token
 
     private let login: StackStormSettings.Login
@@ -29,6 +35,13 @@ package actor CredentialKeeper {
     private var current: (credential: Credential, goodUntil: ContinuousClock.Instant)?
     private var renewal: Task<Credential, any Error>?
 
+    /// Creates a keeper.
+    ///
+    /// - Parameters:
+    ///   - login: The login.
+    ///   - lifetime: The lifetime of tokens. They are renewed when nine tenths of it have passed.
+    ///   - now: The clock.
+    ///   - fetch: A function that creates a token.
     package init(
         _ login: StackStormSettings.Login, lifetime: Duration,
         now: @escaping @Sendable () -> ContinuousClock.Instant = { .now }, fetch: @escaping FetchToken
@@ -39,7 +52,7 @@ package actor CredentialKeeper {
         self.fetch = fetch
     }
 
-    /// A credential that is good as far as is known.
+    /// Returns the current credential, and creates or renews a token if that is necessary.
     package func credential() async throws -> Credential {
         switch login {
         case .apiKey(let key): return .apiKey(key)
@@ -50,7 +63,7 @@ package actor CredentialKeeper {
         }
     }
 
-    /// Another credential than the one that StackStorm refused, or nil where there is no way to get one.
+    /// Returns another credential than the one that StackStorm has rejected, or nil for a login that is not a password.
     package func replacement(for refused: Credential) async throws -> Credential? {
         guard case .password = login else { return nil }
         if let current, current.credential != refused { return current.credential }
@@ -68,7 +81,7 @@ package actor CredentialKeeper {
         defer { renewal = nil }
         let asked = now()
         let credential = try await task.sharedValue
-        // A tenth of its life before the end, so that no request meets an expired one.
+        // Tokens are renewed early, so that no request uses an expired one.
         current = (credential, asked + lifetime * 0.9)
         return credential
     }

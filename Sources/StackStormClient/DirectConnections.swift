@@ -8,37 +8,40 @@ import NIOSSL
 import NIOTLS
 import PetrelSupport
 
-/// HTTP/1.1 to one server without a proxy: connections that are kept, and one request at a time on each (RFC 9112).
+/// A pool of HTTP/1.1 connections to one server without a proxy, with one request at a time on each (RFC 9112).
 ///
-/// Commands wait for these calls: each costs one write and one read on the loop where commands run.
+/// The latency of commands depends on these calls. A call costs one write and one read on the event loop of the
+/// command.
 final class DirectConnections: Sendable {
     struct Limits: Sendable {
-        /// From the call to the last byte of the answer.
+        /// The time limit from the call to the last byte of the response.
         var answer: TimeAmount
-        /// For the connection and its TLS.
+        /// The time limit for opening a connection, including the TLS handshake.
         var connect: TimeAmount
-        /// Bytes of one answer's body.
+        /// The maximum size of the body of a response, in bytes.
         var body: Int
+        /// The maximum number of connections.
         static let connections = 64
-        /// Shorter than nginx's, so that a request seldom meets a connection that was just closed.
+        /// The time after which an idle connection is closed. It is shorter than that of nginx, so that a request
+        /// rarely uses a connection that the server is closing.
         static let idle = TimeAmount.seconds(15)
     }
 
     private struct State {
         var idle: [(channel: any Channel, since: NIODeadline)] = []
-        /// Those that are being opened as well.
+        /// The number of connections, including those that are being opened.
         var open = 0
         var waiting: Deque<Exchange> = []
         var isSweeping = false
 
-        /// Passes over those that were given up while they waited.
+        /// Returns the next waiting exchange, and drops those that were given up.
         mutating func nextWaiting() -> Exchange? {
             while let next = waiting.popFirst() { if !next.isOver { return next } }
             return nil
         }
     }
 
-    /// How a request comes to a connection.
+    /// The way in which a request gets a connection.
     private enum Way {
         case use(any Channel)
         case connect
@@ -48,15 +51,17 @@ final class DirectConnections: Sendable {
     private let host: String
     private let port: Int
     private let tls: NIOSSLContext?
-    /// Bytes that are read at once. Buffers that grow with the answers stay as large as the largest: over hours, those of
-    /// every connection.
+    /// The size of the read buffer of a connection, in bytes. It is fixed, because an adaptive buffer would stay as
+    /// large as the largest response for as long as the connection is open.
     private static let reading = 8_192
 
     private let limits: Limits
     private let loop: any EventLoop
     private let state = Locked(State())
 
-    /// - Parameter tls: nil for plain text.
+    /// Creates a pool.
+    ///
+    /// - Parameter tls: The context for TLS, or nil for plain text.
     init(host: String, port: Int, tls: NIOSSLContext?, limits: Limits, on loop: any EventLoop) {
         self.host = host
         self.port = port
@@ -69,8 +74,10 @@ final class DirectConnections: Sendable {
         for (channel, _) in state.value.idle { channel.close(promise: nil) }
     }
 
-    /// The whole answer. A request is never repeated. Throws ``StackStormError`` with `.unreachable` only where nothing
-    /// was sent; whatever else goes wrong leaves open what came of the request.
+    /// Sends a request and returns the complete response. A request is never repeated.
+    ///
+    /// - Throws: ``StackStormError`` with the code `unreachable` only if nothing was sent. After any other error, the
+    ///   outcome of the request is unknown.
     func send(_ head: HTTPRequestHead, _ body: [UInt8]?) async throws -> StackStormResponse {
         let exchange = Exchange(head: head, body: body, limit: limits.body)
         let timer = loop.scheduleTask(in: limits.answer) { exchange.giveUp(.late) }
@@ -108,7 +115,7 @@ final class DirectConnections: Sendable {
     private func run(_ exchange: Exchange, on channel: any Channel) {
         guard exchange.attach(channel) else { return released(channel) }
         channel.writeAndFlush(exchange).whenFailure { error in
-            // The server closed it in this moment: nothing was sent, and another connection is as good.
+            // The server has just closed the connection. Nothing was sent, so another connection can be used.
             if case .ioOnClosedChannel? = error as? ChannelError, !exchange.isSent, !exchange.isOver {
                 return self.start(exchange)
             }
@@ -154,7 +161,7 @@ final class DirectConnections: Sendable {
             })
     }
 
-    /// A connection is free for the next request.
+    /// Uses a free connection for the next waiting request, or keeps it as idle.
     private func released(_ channel: any Channel) {
         guard channel.isActive else { return }
         let (next, sweeps) = state.withLock { state -> (Exchange?, Bool) in
@@ -167,7 +174,7 @@ final class DirectConnections: Sendable {
         if sweeps { sweepLater() }
     }
 
-    /// A connection is gone, or never came to be.
+    /// Updates the state after a connection was closed or could not be opened.
     private func closed() {
         let next = state.withLock { state in
             state.open -= 1
@@ -193,8 +200,9 @@ final class DirectConnections: Sendable {
     }
 }
 
-/// One request, and whoever waits for its answer.
+/// A request and the task that waits for its response.
 final class Exchange: Sendable {
+    /// The reason to give up.
     enum Surrender { case late, cancelled }
 
     private struct State {
@@ -207,7 +215,7 @@ final class Exchange: Sendable {
 
     let head: HTTPRequestHead
     let body: [UInt8]?
-    /// Bytes of the answer's body.
+    /// The maximum size of the body of the response, in bytes.
     let limit: Int
     private let state = Locked(State())
 
@@ -217,7 +225,7 @@ final class Exchange: Sendable {
         self.limit = limit
     }
 
-    /// False where it was given up before it began.
+    /// Sets the continuation of the waiting task. Returns false if the exchange was given up before.
     func begin(_ continuation: CheckedContinuation<StackStormResponse, any Error>) -> Bool {
         let surrender = state.withLock { state in
             if state.surrender == nil { state.continuation = continuation }
@@ -230,12 +238,12 @@ final class Exchange: Sendable {
 
     var isOver: Bool { state.value.isOver }
 
-    /// Bytes of it may have left.
+    /// True if a part of the request may have been sent.
     var isSent: Bool { state.value.isSent }
 
     func markSent() { state.withLock { $0.isSent = true } }
 
-    /// It is about to be sent. False where nobody waits for it any more.
+    /// Sets the channel before the request is sent. Returns false if the exchange was given up.
     func attach(_ channel: any Channel) -> Bool {
         state.withLock { state in
             guard !state.isOver else { return false }
@@ -244,8 +252,9 @@ final class Exchange: Sendable {
         }
     }
 
-    /// Ends it, if it has not ended: from then on nobody can give it up, so that its connection is free.
-    /// - Returns: whoever waits for it; nil where nobody does any more.
+    /// Ends the exchange. After that, it cannot be given up, so its connection is free.
+    ///
+    /// - Returns: The continuation of the waiting task, or nil if the exchange was given up or ended before.
     func end() -> CheckedContinuation<StackStormResponse, any Error>? {
         state.withLock { state in
             defer { state.continuation = nil }
@@ -255,10 +264,10 @@ final class Exchange: Sendable {
         }
     }
 
-    /// Only the first end counts.
+    /// Ends the exchange with a result, unless it has ended.
     func finish(_ result: Result<StackStormResponse, any Error>) { end()?.resume(with: result) }
 
-    /// Nobody waits any longer. What comes on its connection is no other's answer, so that it is closed.
+    /// Gives up the exchange. Its connection is closed, because a late response must not be used for another request.
     func giveUp(_ surrender: Surrender) {
         let (continuation, channel) = state.withLock { state in
             defer {
@@ -276,20 +285,20 @@ final class Exchange: Sendable {
     private static func error(_ surrender: Surrender, isSent: Bool) -> any Error {
         switch surrender {
         case .cancelled: CancellationError()
-        case .late where isSent: StackStormError(.noAnswer, "no complete answer in time")
+        case .late where isSent: StackStormError(.noAnswer, "no complete response in time")
         case .late: StackStormError(.unreachable, "no connection in time")
         }
     }
 }
 
-/// The end of a connection that knows requests and answers.
+/// The last handler of a connection, which writes the request of an exchange and collects the response.
 final class ConnectionHandler: ChannelDuplexHandler {
     typealias InboundIn = HTTPClientResponsePart
     typealias OutboundIn = Exchange
     typealias OutboundOut = HTTPClientRequestPart
 
     private let isEncrypted: Bool
-    /// Succeeds when requests may be sent.
+    /// A promise that succeeds when requests can be sent.
     private let ready: EventLoopPromise<any Channel>
     private let released: (any Channel) -> Void
     private var exchange: Exchange?
@@ -345,9 +354,10 @@ final class ConnectionHandler: ChannelDuplexHandler {
         self.exchange = nil
         self.head = nil
         body = ByteBuffer()
-        // Before the connection is free: whoever gave the exchange up afterwards would close it under the next one.
+        // The exchange must end before the connection is free; giving it up later would close the connection of the
+        // next request.
         let waiting = exchange.end()
-        // Who gave it up before closes the connection, at this moment perhaps.
+        // If the exchange was given up, its connection is being closed.
         if waiting != nil, head.isKeepAlive { released(context.channel) } else { context.close(promise: nil) }
         waiting?.resume(
             returning: StackStormResponse(status: Int(head.status.code), headers: head.headers.lowercased, body: bytes))

@@ -1,9 +1,10 @@
 package import PetrelSupport
 
 extension Endpoint {
+    /// Returns a text that is safe as a path segment. Throws an error with the code `notFound` for any other text.
     static func segment(_ text: String) throws -> String {
         guard !text.isEmpty, text.utf8.allSatisfy({ $0.isWordByte }) else {
-            throw StackStormError(.notFound, "“\(text.prefix(80))” is not an id")
+            throw StackStormError(.notFound, "“\(text.prefix(80))” is not a valid ID")
         }
         return text
     }
@@ -17,10 +18,11 @@ extension UInt8 {
 }
 
 extension Endpoint where Value == Token {
-    /// `POST /tokens` with Basic authentication. Never repeated by itself: each call makes a token.
+    /// Creates a token (`POST /tokens`). The request needs basic authentication.
+    ///
     /// - Parameters:
-    ///   - ttl: seconds.
-    ///   - person: somebody else, whose token a service may ask for.
+    ///   - ttl: The lifetime of the token in seconds, or nil for StackStorm's default.
+    ///   - person: The user whose token a service account requests, or nil for the account's own token.
     package static func token(ttl: Int?, of person: Impersonated? = nil) throws -> Endpoint {
         var body = person?.body ?? [:]
         if let ttl { body["ttl"] = .integer(ttl) }
@@ -31,14 +33,20 @@ extension Endpoint where Value == Token {
 }
 
 extension Endpoint where Value == Account {
-    /// `GET /user`: who a credential is. The proof of a token and of an API key alike.
+    /// Returns the account of a token or an API key (`GET /user`).
     package static func user() throws -> Endpoint {
         try Endpoint("GET", .api, "/user") { try $0.checked(at: "api_url").decoded() }
     }
 }
 
 extension Endpoint where Value == Page<Alias> {
-    /// One page of aliases; a limit of -1 asks for all. An alias that cannot be read is listed apart.
+    /// Returns one page of the action aliases (`GET /actionalias`).
+    ///
+    /// Aliases that cannot be read are in ``Page/malformed``.
+    ///
+    /// - Parameters:
+    ///   - offset: The number of aliases to skip.
+    ///   - limit: The maximum number of aliases, or -1 for all, which StackStorm may allow only to administrators.
     package static func aliases(offset: Int = 0, limit: Int) throws -> Endpoint {
         let query = [("offset", "\(offset)"), ("limit", "\(limit)")]
         return try Endpoint("GET", .api, "/actionalias", query: offset == 0 ? [query[1]] : query) { response in
@@ -58,7 +66,7 @@ extension Endpoint where Value == Page<Alias> {
 }
 
 extension Endpoint {
-    /// One page of a list with some of its attributes; items that lack what is wanted are left out.
+    /// Returns one page of a list with a part of the attributes. Items that cannot be read are skipped and counted.
     fileprivate static func page<Item>(
         of path: String, attributes: String, offset: Int, limit: Int,
         item: @escaping @Sendable (JSONValue) -> Item?
@@ -74,14 +82,14 @@ extension Endpoint {
 }
 
 extension Endpoint where Value == Page<String> {
-    /// The references of one page of aliases.
+    /// Returns the references of one page of the action aliases (`GET /actionalias`).
     package static func aliasRefs(offset: Int, limit: Int) throws -> Endpoint {
         try page(of: "/actionalias", attributes: "ref,pack,name", offset: offset, limit: limit) { $0["ref"]?.string }
     }
 }
 
 extension Endpoint where Value == Page<ActionSchema> {
-    /// One page of actions, with their parameters and runners only.
+    /// Returns one page of the actions, with their parameters and runners (`GET /actions`).
     package static func actions(offset: Int, limit: Int) throws -> Endpoint {
         try page(of: "/actions", attributes: "ref,pack,name,parameters,runner_type", offset: offset, limit: limit) {
             ActionSchema(json: $0)
@@ -90,12 +98,12 @@ extension Endpoint where Value == Page<ActionSchema> {
 }
 
 extension Endpoint where Value == ActionSchema {
-    /// `GET /actions/{ref}`.
+    /// Returns the schema of an action (`GET /actions/{ref}`).
     package static func action(_ ref: String) throws -> Endpoint {
         try Endpoint("GET", .api, "/actions/\(segment(ref))") {
             let response = try $0.checked()
             guard let schema = ActionSchema(json: try response.json()) else {
-                throw response.unexpected("it is no action")
+                throw response.unexpected("it is not an action")
             }
             return schema
         }
@@ -103,20 +111,24 @@ extension Endpoint where Value == ActionSchema {
 }
 
 extension Endpoint where Value == Alias {
-    /// `GET /actionalias/{ref or id}`.
+    /// Returns the action alias with a reference or an ID (`GET /actionalias/{ref or id}`).
     package static func alias(_ ref: String) throws -> Endpoint {
         try Endpoint("GET", .api, "/actionalias/\(segment(ref))") { try Alias(json: $0.checked().json()) }
     }
 }
 
-/// What `POST /actionalias/match` found.
+/// The response of `POST /actionalias/match`.
 package struct ServerMatch: Sendable {
+    /// The alias that matches the command.
     package var alias: Alias
+    /// The representation that matches the command.
     package var representation: String
 }
 
 extension Endpoint where Value == ServerMatch {
-    /// `POST /actionalias/match`. No match and several matches are both a 400.
+    /// Finds the action alias of a command (`POST /actionalias/match`).
+    ///
+    /// StackStorm responds with status 400 both if no alias and if several aliases match.
     package static func match(_ command: String) throws -> Endpoint {
         try Endpoint("POST", .api, "/actionalias/match", body: ["command": command]) { response in
             let json = try response.checked().json()
@@ -129,7 +141,13 @@ extension Endpoint where Value == ServerMatch {
 }
 
 extension Endpoint where Value == HelpPage {
-    /// `GET /actionalias/help`.
+    /// Returns the help texts of the action aliases (`GET /actionalias/help`).
+    ///
+    /// - Parameters:
+    ///   - pack: A pack to which the texts are limited.
+    ///   - filter: A regular expression that the texts must match.
+    ///   - limit: The maximum number of texts.
+    ///   - offset: The number of texts to skip.
     package static func help(pack: String?, filter: String?, limit: Int?, offset: Int?) throws -> Endpoint {
         let query = [
             ("pack", pack), ("filter", filter), ("limit", limit.map(String.init)), ("offset", offset.map(String.init)),
@@ -143,8 +161,11 @@ extension Endpoint where Value == HelpPage {
 }
 
 extension Endpoint where Value == AliasExecution {
-    /// `POST /aliasexecution`.
-    /// - Parameter isWhole: whether more is wanted of the execution than its id, status, start and address.
+    /// Runs an action alias (`POST /aliasexecution`).
+    ///
+    /// - Parameters:
+    ///   - run: The alias and the command.
+    ///   - isWhole: False to decode only the ID, the status, the start and the URL of the execution, which is faster.
     package static func run(_ run: AliasRun, isWhole: Bool = true) throws -> Endpoint {
         Endpoint("POST", .api, "/aliasexecution", json: run.json) {
             let answer = try $0.checked()
@@ -159,8 +180,15 @@ private struct Results: Decodable {
 }
 
 extension Endpoint where Value == [AliasExecution] {
-    /// `POST /aliasexecution/match_and_execute`: the only way to run an alias with `match_multiple`. StackStorm rejects
-    /// `source_context` here.
+    /// Finds and runs the action aliases of a command (`POST /aliasexecution/match_and_execute`).
+    ///
+    /// This is the only way to run a format with `match_multiple`. StackStorm rejects `source_context` here.
+    ///
+    /// - Parameters:
+    ///   - command: The text of the command.
+    ///   - user: The user for whom the command is run, sent as ``Templates/disarmed(_:)`` encodes it.
+    ///   - channel: The channel for the notification, sent as ``Templates/disarmed(_:)`` encodes it.
+    ///   - route: The notification route, or nil for StackStorm's default, `chatops`.
     package static func matchAndExecute(
         command: String, user: String, channel: String, route: String?
     ) throws -> Endpoint {
@@ -177,6 +205,7 @@ extension Endpoint where Value == [AliasExecution] {
 }
 
 extension Endpoint where Value == Execution {
+    /// Returns an execution (`GET /executions/{id}`), with a result of at most 64 KiB.
     package static func execution(_ id: String) throws -> Endpoint {
         try Endpoint("GET", .api, "/executions/\(segment(id))", query: [("max_result_size", "65536")]) {
             try $0.checked().decoded()
@@ -189,7 +218,10 @@ private struct Cancellation: Decodable {
 }
 
 extension Endpoint where Value == String? {
-    /// `DELETE /executions/{id}`. A finished one answers 200 with a `faultstring`, which is what this returns.
+    /// Cancels an execution (`DELETE /executions/{id}`).
+    ///
+    /// The value is nil, or the `faultstring` with which StackStorm responds (with status 200) if the execution is
+    /// finished.
     package static func cancel(_ id: String) throws -> Endpoint {
         try Endpoint("DELETE", .api, "/executions/\(segment(id))") {
             try $0.checked().decoded(as: Cancellation.self).faultstring
@@ -198,7 +230,7 @@ extension Endpoint where Value == String? {
 }
 
 extension Endpoint where Value == String {
-    /// `GET /executions/{id}/output`: plain text, readable while it runs.
+    /// Returns the output of an execution (`GET /executions/{id}/output`), which may still be running.
     package static func output(_ id: String) throws -> Endpoint {
         try Endpoint("GET", .api, "/executions/\(segment(id))/output") {
             String(decoding: try $0.checked().body, as: UTF8.self)
@@ -207,7 +239,9 @@ extension Endpoint where Value == String {
 }
 
 extension Endpoint where Value == Page<Execution> {
-    /// `GET /executions` with StackStorm's own filters, such as `runner`, `status`, `timestamp_gt`, `sort_asc`.
+    /// Returns executions (`GET /executions`).
+    ///
+    /// - Parameter filters: The parameters of the query, such as `runner`, `status`, `timestamp_gt` and `sort_asc`.
     package static func executions(_ filters: [(name: String, value: String)]) throws -> Endpoint {
         try Endpoint("GET", .api, "/executions", query: filters) { response in
             Page(
@@ -218,19 +252,24 @@ extension Endpoint where Value == Page<Execution> {
 }
 
 extension Endpoint where Value == [Inquiry] {
+    /// Returns the pending inquiries (`GET /inquiries`).
     package static func inquiries() throws -> Endpoint {
         try Endpoint("GET", .api, "/inquiries") { try $0.checked().decoded() }
     }
 }
 
 extension Endpoint where Value == Inquiry {
+    /// Returns an inquiry (`GET /inquiries/{id}`).
     package static func inquiry(_ id: String) throws -> Endpoint {
         try Endpoint("GET", .api, "/inquiries/\(segment(id))") { try $0.checked().decoded() }
     }
 }
 
 extension Endpoint where Value == Void {
-    /// `PUT /inquiries/{id}`. A bad answer and a second one are both a 400.
+    /// Responds to an inquiry (`PUT /inquiries/{id}`).
+    ///
+    /// StackStorm responds with status 400 if the response does not match the schema and if there was a response
+    /// before.
     package static func answer(_ id: String, _ response: [String: JSONValue]) throws -> Endpoint {
         let body: [String: JSONValue] = ["id": .string(id), "response": .object(response)]
         return try Endpoint("PUT", .api, "/inquiries/\(segment(id))", body: body) { _ = try $0.checked() }

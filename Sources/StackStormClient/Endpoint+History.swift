@@ -1,28 +1,37 @@
 package import PetrelSupport
 
-/// One page of StackStorm's history.
+/// One page of StackStorm's execution history.
 package struct HistoryPage<Item: Sendable>: Sendable {
+    /// The items of the page, without those that cannot be read.
     package var items: [Item]
-    /// How many there were on the page, readable or not.
+    /// The number of items of the page, including those that cannot be read.
     package var count: Int
-    /// How many fit the filters in all.
+    /// The total number of items that match the filters.
     package var total: Int?
-    /// When StackStorm answered: whole seconds.
+    /// The time of the response by StackStorm's clock, in whole seconds.
     package var now: StackStormTime?
 }
 
-/// An announcement as the execution that it was.
+/// An announcement in the execution history.
+///
+/// StackStorm announces with an action of the runner `announcement`, so each announcement is an execution.
 package struct AnnouncementRun: Sendable {
+    /// The ID of the execution.
     package var id: String
+    /// The status of the execution.
     package var status: String
+    /// The start of the execution.
     package var start: StackStormTime
+    /// The end of the execution, or nil if it is running.
     package var end: StackStormTime?
-    /// The run of the notify rule's action, where there was one.
+    /// The ID of the parent execution, such as that of `chatops.post_result`.
     package var parent: String?
+    /// The route of the announcement, `chatops` by default.
     package var route: String
+    /// The announcement.
     package var announcement: Announcement
 
-    /// Nil where it is none that can be read.
+    /// Reads an execution. Returns nil if it is not a readable announcement.
     init?(_ json: JSONValue) {
         guard let id = json["id"]?.string, let status = json["status"]?.string,
             let start = json["start_timestamp"]?.string.flatMap({ StackStormTime($0) }),
@@ -37,18 +46,23 @@ package struct AnnouncementRun: Sendable {
         route = parameters["route"]?.string ?? "chatops"
     }
 
-    /// It was published: nothing more will come of it.
+    /// True if the execution has ended, so that the announcement was published if it ever will be.
     package var isFinished: Bool { Execution.isFinal(status) }
 }
 
-/// An execution, as far as its outcome goes.
+/// The outcome of an execution.
 package struct ExecutionOutcome: Sendable {
+    /// The ID of the execution.
     package var id: String
+    /// The status of the execution.
     package var status: String
+    /// The start of the execution.
     package var start: StackStormTime?
+    /// The end of the execution, or nil if it is running.
     package var end: StackStormTime?
+    /// The URL of the execution in StackStorm's web UI.
     package var url: String?
-    /// What it was given as `source_context`, where it was asked for.
+    /// The `source_context` of the alias execution, if it was requested.
     package var context: [String: JSONValue]?
 
     init?(_ json: JSONValue) {
@@ -61,20 +75,27 @@ package struct ExecutionOutcome: Sendable {
         context = json["liveaction"]?["notify"]?["on-complete"]?["data"]?["source_context"]?.object
     }
 
+    /// True if the execution has ended.
     package var isFinished: Bool { Execution.isFinal(status) }
 }
 
-/// Which part of the history is wanted: what started after one moment and before another, the oldest first.
+/// A filter for the execution history.
 package struct HistoryFilter: Sendable {
-    /// Of a page, unless it is told otherwise.
+    /// The default maximum number of items of a page.
     package static let usual = 100
 
+    /// The time after which an execution must have started.
     package var after: StackStormTime?
+    /// The time before which an execution must have started.
     package var before: StackStormTime?
+    /// The number of items to skip.
     package var offset: Int
+    /// The maximum number of items.
     package var limit: Int
+    /// True to sort by start in descending order, false for ascending order.
     package var isNewestFirst: Bool
 
+    /// Creates a filter.
     package init(
         after: StackStormTime? = nil, before: StackStormTime? = nil, offset: Int = 0, limit: Int = usual,
         isNewestFirst: Bool = false
@@ -96,13 +117,13 @@ package struct HistoryFilter: Sendable {
 }
 
 extension Endpoint {
-    /// `GET /executions/{id}`, without a result of any size.
+    /// Returns an execution (`GET /executions/{id}`), with a result of at most 1 KiB.
     fileprivate static func execution(
         _ id: String, _ read: @escaping @Sendable (JSONValue) -> Value?
     ) throws -> Endpoint {
         try Endpoint("GET", .api, "/executions/\(segment(id))", query: [("max_result_size", "1024")]) { response in
             guard let value = read(try response.checked().json()) else {
-                throw response.unexpected("it is no execution")
+                throw response.unexpected("it is not an execution")
             }
             return value
         }
@@ -121,7 +142,7 @@ extension Endpoint {
 }
 
 extension Endpoint where Value == HistoryPage<AnnouncementRun> {
-    /// Announcements, with the payload that the stream carried.
+    /// Returns announcements (`GET /executions?runner=announcement`), with the same content as on the event stream.
     package static func announcements(_ filter: HistoryFilter) throws -> Endpoint {
         let attributes = "id,parameters,status,start_timestamp,end_timestamp,parent"
         return try history(filter, [("runner", "announcement"), ("include_attributes", attributes)]) {
@@ -131,25 +152,30 @@ extension Endpoint where Value == HistoryPage<AnnouncementRun> {
 }
 
 extension Endpoint where Value == ExecutionOutcome {
+    /// Returns the outcome of an execution (`GET /executions/{id}`).
     package static func outcome(of id: String) throws -> Endpoint {
         try execution(id) { ExecutionOutcome($0) }
     }
 }
 
-/// A question of a workflow that waits for a person (`core.ask`), as the execution that it is.
+/// An inquiry (`core.ask`) in the execution history.
 package struct PendingInquiry: Sendable, Equatable {
+    /// The ID of the execution.
     package var id: String
+    /// The status of the execution, which is ``pending`` until there is a response.
     package var status: String
-    /// JSON Schema of the response.
+    /// The JSON Schema of the response.
     package var schema: JSONValue?
+    /// The start of the execution.
     package var start: StackStormTime?
-    /// Minutes.
+    /// The time until the inquiry expires, in minutes.
     package var ttl: Int?
-    /// The executions that it belongs to, the nearest first.
+    /// The IDs of the parent execution, its parent, and so on.
     package var ancestors: [String]
 
+    /// The status of an inquiry that waits for a response.
     package static let pending = "pending"
-    /// Workflows within workflows.
+    /// The maximum depth of nested workflows.
     private static let mostAncestors = 20
 
     init?(_ json: JSONValue) {
@@ -169,7 +195,7 @@ package struct PendingInquiry: Sendable, Equatable {
 }
 
 extension Endpoint where Value == HistoryPage<PendingInquiry> {
-    /// What waits for an answer, the newest first.
+    /// Returns the inquiries that wait for a response, the newest first (`GET /executions?runner=inquirer`).
     package static func pendingInquiries() throws -> Endpoint {
         try history(
             HistoryFilter(isNewestFirst: true),
@@ -182,16 +208,17 @@ extension Endpoint where Value == HistoryPage<PendingInquiry> {
 }
 
 extension Endpoint where Value == PendingInquiry {
-    /// `GET /executions/{id}` of an inquiry.
+    /// Returns an inquiry by the ID of its execution (`GET /executions/{id}`).
     package static func pendingInquiry(_ id: String) throws -> Endpoint {
         try execution(id) { PendingInquiry($0) }
     }
 }
 
-/// A run of `chatops.post_result`, which announces the result of an execution.
+/// An execution of `chatops.post_result`, which announces the result of another execution.
 package struct ResultPost: Sendable {
-    /// Of whose result.
+    /// The ID of the execution whose result is announced.
     package var execution: String
+    /// The status of `chatops.post_result`.
     package var status: String
 
     init?(_ json: JSONValue) {
@@ -202,10 +229,12 @@ package struct ResultPost: Sendable {
         self.execution = execution
     }
 
+    /// True if `chatops.post_result` has ended.
     package var isFinished: Bool { Execution.isFinal(status) }
 }
 
 extension Endpoint where Value == HistoryPage<ResultPost> {
+    /// Returns executions of `chatops.post_result` (`GET /executions?action=chatops.post_result`).
     package static func resultPosts(_ filter: HistoryFilter) throws -> Endpoint {
         try history(
             filter, [("action", "chatops.post_result"), ("include_attributes", "id,status,parameters,start_timestamp")]
@@ -214,8 +243,13 @@ extension Endpoint where Value == HistoryPage<ResultPost> {
 }
 
 extension Endpoint where Value == HistoryPage<ExecutionOutcome> {
-    /// How executions stand.
-    /// - Parameter action: what they were given as `source_context` is wanted as well, of those of this action only.
+    /// Returns the outcomes of executions (`GET /executions`).
+    ///
+    /// - Parameters:
+    ///   - filter: A filter for the start of the executions.
+    ///   - action: The reference of an action to which the executions are limited, and whose `source_context` is
+    ///     returned as
+    ///     well. Nil returns the executions of all actions without it.
     package static func outcomes(_ filter: HistoryFilter, contextsOf action: String? = nil) throws -> Endpoint {
         let attributes = "id,status,start_timestamp,end_timestamp,web_url"
         let more =

@@ -4,38 +4,49 @@ import Logging
 import NIOCore
 package import PetrelSupport
 
-/// Follows StackStorm's stream for as long as it runs: connects, reads, notices silence, connects again.
+/// A reader of StackStorm's event stream (`GET /stream`) that reconnects after errors and replaces silent connections.
 ///
-/// A filtered stream may be silent for minutes on a busy StackStorm, because events that are filtered out put off its
-/// heartbeat. So silence is no proof of a dead connection, and reading on is no proof of a live one: after 40 s without
-/// a byte a second connection is opened, and only when it has spoken is the first one left.
+/// A filtered stream can be silent for minutes on a busy StackStorm, because events that are filtered out delay its
+/// heartbeat. Silence therefore does not prove that a connection is dead. After 40 s without a byte
+/// (``StackStormSettings/Limits/silence``), a second connection is opened, and it replaces the first one when it has
+/// received data.
 package final class EventStream: Sendable {
+    /// The state of the stream.
     package struct Health: Sendable, Equatable {
+        /// True while a connection is open.
         package var isConnected = false
+        /// The number of connections that were used since the start.
         package var connections = 0
+        /// The number of events that were skipped because of their size.
         package var oversized = 0
-        /// Hand-overs from a silent connection to a new one.
+        /// The number of silent connections that were replaced.
         package var renewals = 0
+        /// The time of the last byte that was received and handled, or nil before the first connection.
         package var lastByte: ContinuousClock.Instant?
+        /// The current problem, or nil if there is none.
         package var problem: String?
-        /// Bytes have come and are not worked through yet.
+        /// True while received events are being handled.
         var isHandling = false
     }
 
-    /// The first attempt to connect has ended, well or badly.
+    /// A signal that opens when the first attempt to connect has succeeded or failed.
     package let attempted = Signal()
 
     private let client: StackStormClient
     private let events: [String]
     private let health = Locked(Health())
-    /// What was handled since another connection is being opened; nil while none is.
+    /// The events that were handled since another connection is being opened, or nil if none is.
     private let handedOver = Locked<[ServerSentEvent]?>(nil)
     private let clock: any Clock<Duration>
     private let pauses: @Sendable (_ failures: Int) -> Duration
 
+    /// Creates a reader. Call ``run(connected:handle:)`` to connect.
+    ///
     /// - Parameters:
-    ///   - events: names, with `*`, as StackStorm's `events=` takes them.
-    ///   - pauses: how long to wait after so many failures in a row.
+    ///   - client: The client whose settings and login are used.
+    ///   - events: The names of the events to receive. They can contain `*`, such as `st2.announcement__*`.
+    ///   - clock: The clock for pauses.
+    ///   - pauses: A function that returns the pause after a number of successive failures.
     package init(
         _ client: StackStormClient, events: [String], clock: any Clock<Duration> = ContinuousClock(),
         pauses: @escaping @Sendable (Int) -> Duration = EventStream.growing
@@ -46,18 +57,23 @@ package final class EventStream: Sendable {
         self.pauses = pauses
     }
 
+    /// The current state.
     package var currentHealth: Health { health.value }
 
-    /// Under a second at first, doubling to 30 s, with jitter.
+    /// An exponential backoff with jitter, from at most 500 ms to at most 30 s.
     package static let growing: @Sendable (Int) -> Duration = { failures in
         .milliseconds(min(500 << min(max(failures - 1, 0), 6), 30_000)) * Double.random(in: 0.5...1)
     }
 
-    /// Runs until cancelled.
+    /// Reads the stream until the task is cancelled.
+    ///
     /// - Parameters:
-    ///   - connected: called after each connect, with the time by StackStorm's clock; what came before it on the stream
-    ///     was missed, unless the connection before it brought it.
-    ///   - handle: called with one event after the other, and with none twice.
+    ///   - connected: A closure that is called after each connect with the time by StackStorm's clock. Events before
+    ///     that
+    ///     time were missed, unless the previous connection has received them.
+    ///   - handle: A closure that is called with each event, one after the other. It is not called again for an event
+    ///     that
+    ///     two overlapping connections have received.
     package func run(
         connected: @escaping @Sendable (StackStormTime?) async -> Void,
         handle: @escaping @Sendable (ServerSentEvent) async -> Void
@@ -70,7 +86,7 @@ package final class EventStream: Sendable {
             } catch {
                 attempted.open()
                 if Task.isCancelled { return }
-                // A proxy that answers for a dead stream service is no connection.
+                // A response of a proxy for a dead stream service does not count as a connection.
                 let isDown = (error as? StackStormError)?.code == .serverFailure
                 failures = health.value.connections > connections && !isDown ? 0 : failures + 1
                 let pause = pauses(failures)
@@ -79,9 +95,9 @@ package final class EventStream: Sendable {
                     $0.problem = (error as? StackStormError)?.message ?? "\(error)"
                 }
                 client.logger.warning(
-                    "The stream of events broke off: \(error). The next attempt is in \(pause.formatted(.units(allowed: [.seconds], fractionalPart: .show(length: 1))))."
+                    "The event stream was interrupted: \(error). The next attempt is in \(pause.formatted(.units(allowed: [.seconds], fractionalPart: .show(length: 1))))."
                 )
-                // Only cancellation ends a sleep early, and the loop looks for it.
+                // A sleep throws only if the task is cancelled, which ends the loop.
                 try? await clock.sleep(for: pause)
             }
         }
@@ -101,7 +117,7 @@ package final class EventStream: Sendable {
             guard let next = try await untilSilent(reading, handle) else {
                 throw await reading.end()
             }
-            // The one before has ended by now: what both of them brought was handled already.
+            // The previous connection has ended, so the events that both have received were handled.
             let handled = handedOver.withLock { handedOver in
                 defer { handedOver = nil }
                 return handedOver ?? []
@@ -111,7 +127,7 @@ package final class EventStream: Sendable {
         }
     }
 
-    /// Waits for the connection to end, which gives nil, or for another one that took its place.
+    /// Waits until the connection ends, which returns nil, or until another one can replace it.
     private func untilSilent(
         _ reader: Reader, _ handle: @escaping @Sendable (ServerSentEvent) async -> Void
     ) async throws -> Reader? {
@@ -123,34 +139,34 @@ package final class EventStream: Sendable {
             group.addTask { try await self.successor(handle) }
             let first = try await group.next() ?? nil
             group.cancelAll()
-            // A successor that came too late is not left behind.
+            // Cancel a successor that was opened too late.
             while let late = try? await group.next() { late?.task.cancel() }
             return first
         }
     }
 
-    /// What a connection and those who wait for it tell each other.
+    /// The shared state of a connection and the tasks that wait for it.
     private struct Connection: Sendable {
-        /// It may handle events from now on.
+        /// Opens when the connection may handle events.
         let takeOver = Signal()
-        /// The first byte has come.
+        /// Opens when the first byte was received.
         let spoke = Signal()
-        /// The head of the answer has come, or none ever will.
+        /// Opens when the head of the response was received, or when the connection has failed.
         let answered = Signal()
-        /// The first byte has come, or none ever will.
+        /// Opens when the first byte was received, or when the connection has failed.
         let known = Signal()
-        /// When it was opened, by StackStorm's clock.
+        /// The time at which it was opened, by StackStorm's clock.
         let opened = Locked<StackStormTime?>(nil)
-        /// What the connection before it has handled since this one was opened.
+        /// The events that the previous connection has handled since this one was opened.
         let handled = Locked<[ServerSentEvent]>([])
     }
 
-    /// One connection, read by a task of its own.
+    /// A connection and the task that reads it.
     private struct Reader: Sendable {
         let connection: Connection
         let task: Task<any Error, Never>
 
-        /// Why it ended. Cancelling the wait cancels the reading.
+        /// Waits until the connection ends, and returns the reason. If the caller is cancelled, the task is cancelled.
         func end() async -> any Error {
             switch await task.ownValue {
             case .success(let error): error
@@ -158,9 +174,10 @@ package final class EventStream: Sendable {
         }
     }
 
-    /// Opens a connection. It handles nothing before it is told to take over.
-    /// - Parameter isFirst: there is no other, so that one that does not speak is better than none: StackStorm writes a
-    ///   newline at once, but what stands before it may keep that back.
+    /// Opens a connection, which handles no events before it takes over.
+    ///
+    /// - Parameter isFirst: True if there is no other connection. A silent connection is then accepted as well:
+    ///   StackStorm writes a newline at once, but a proxy may buffer it.
     private func start(
         isFirst: Bool, _ handle: @escaping @Sendable (ServerSentEvent) async -> Void
     ) async throws -> Reader {
@@ -185,19 +202,19 @@ package final class EventStream: Sendable {
             let isLate = !connection.known.isOpen
             task.cancel()
             let error = await task.value
-            throw isLate ? StackStormError(.noAnswer, "the stream was opened, but nothing came") : error
+            throw isLate ? StackStormError(.noAnswer, "the stream was opened, but no data was received") : error
         }
         return Reader(connection: connection, task: task)
     }
 
-    /// Events that are handled before others on the same thread have their turn.
+    /// The number of events that are handled before other tasks on the same thread may run.
     private static let turn = 25
 
-    /// How long a new stream may be silent before that is taken for its nature.
+    /// The time that a new first connection may take to send data. After it, a silent connection is accepted.
     private static let courtesy = Duration.seconds(1)
 
-    /// Once the stream was silent for too long, another connection that has spoken. While none can be had, the silent
-    /// one is kept: it may be alive.
+    /// Waits until the stream was silent for too long, and returns another connection that has received data. If none
+    /// can be opened, the silent connection is kept, because it may still be alive.
     private func successor(_ handle: @escaping @Sendable (ServerSentEvent) async -> Void) async throws -> Reader {
         let silence = client.settings.limits.silence
         while true {
@@ -215,7 +232,7 @@ package final class EventStream: Sendable {
             } catch {
                 handedOver.withLock { $0 = nil }
                 try Task.checkCancellation()
-                self.health.withLock { $0.problem = "silent, and no other connection can be had" }
+                self.health.withLock { $0.problem = "the stream is silent, and no other connection can be opened" }
                 try await clock.sleep(for: pauses(1))
             }
         }
@@ -230,12 +247,12 @@ package final class EventStream: Sendable {
         }
     }
 
-    /// Whether the connection before this one brought the same event while both were open.
+    /// Returns true if the previous connection has handled the same event while both were open.
     private func wasHandled(_ event: ServerSentEvent, _ connection: Connection) -> Bool {
         connection.handled.withLock { handled in
             guard !handled.isEmpty else { return false }
             guard let index = handled.firstIndex(of: event) else {
-                // Both bring the same events in the same order: from here on it is the only one.
+                // Both receive the same events in the same order, so the previous one has received no later ones.
                 handled = []
                 return false
             }
@@ -251,7 +268,7 @@ package final class EventStream: Sendable {
         }
     }
 
-    /// Reads to the end, which always is a failure.
+    /// Reads a connection until it ends, and returns the error.
     private func read(
         _ connection: Connection, _ handle: @Sendable (ServerSentEvent) async -> Void
     ) async -> any Error {
@@ -263,7 +280,7 @@ package final class EventStream: Sendable {
             connection.answered.open()
             for try await chunk in body {
                 if !connection.spoke.isOpen {
-                    // The first byte: StackStorm writes a newline at once.
+                    // StackStorm writes a newline at once, so the first byte usually is not an event.
                     connection.spoke.open()
                     connection.known.open()
                     await connection.takeOver.wait()
@@ -276,7 +293,7 @@ package final class EventStream: Sendable {
                 defer { health.withLock { $0.isHandling = false } }
                 chunk.withUnsafeReadableBytes { parser.feed($0, into: &items) }
                 for (number, item) in items.enumerated() {
-                    // What was said is sent, and commands are taken, while more of a burst is here already.
+                    // During a burst, other tasks must be able to send replies and process commands.
                     if number % Self.turn == Self.turn - 1 { await Task.yield() }
                     switch item {
                     case .event(let event) where wasHandled(event, connection): break
@@ -290,7 +307,7 @@ package final class EventStream: Sendable {
                     }
                 }
                 items.removeAll(keepingCapacity: true)
-                // Handling may take long; that was not StackStorm's silence.
+                // The time for handling events does not count as silence.
                 health.withLock { $0.lastByte = .now }
                 try Task.checkCancellation()
             }

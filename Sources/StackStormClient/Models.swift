@@ -1,15 +1,18 @@
 import Foundation
 public import PetrelSupport
 
-/// A token, from `POST /tokens`.
+/// A token, as returned by `POST /tokens`.
 public struct Token: Sendable, Decodable {
+    /// The name of the user.
     public var user: String
-    /// Text as StackStorm gives it: `2026-11-22T02:10:58.000000Z`.
+    /// The expiry of the token, such as `2026-11-22T02:10:58.000000Z`.
     public var expiry: String
+    /// The token.
     public var token: Secret
 
     private enum CodingKeys: CodingKey { case user, expiry, token }
 
+    /// Decodes a token from StackStorm's JSON.
     public init(from decoder: any Decoder) throws {
         let container = try decoder.container(keyedBy: CodingKeys.self)
         user = try container.decode(String.self, forKey: .user)
@@ -18,83 +21,110 @@ public struct Token: Sendable, Decodable {
     }
 }
 
-/// Who a credential is, from `GET /user`.
+/// An account of StackStorm, as returned by `GET /user`.
 public struct Account: Sendable, Decodable, Hashable {
+    /// The authentication of the request.
     public struct Authentication: Sendable, Decodable, Hashable {
+        /// The method, such as `authentication token` or `API key`.
         public var method: String?
+        /// The expiry of the token, as ISO 8601.
         public var token_expire: String?
     }
 
+    /// The name of the user.
     public var username: String
+    /// The authentication of the request.
     public var authentication: Authentication?
 }
 
-/// What `GET /actionalias/help` answers.
+/// A page of help texts, as returned by `GET /actionalias/help`.
 public struct HelpPage: Sendable, Decodable, Hashable {
+    /// The help text of a format of an action alias.
     public struct Entry: Sendable, Decodable, Hashable {
+        /// The pack of the alias.
         public var pack: String
+        /// The format, as shown to users.
         public var display: String?
+        /// The description of the alias.
         public var description: String?
     }
 
+    /// The total number of help texts.
     public var available: Int
+    /// The help texts of this page.
     public var helpstrings: [Entry]
 }
 
-/// One page of a list, with the number of all there is.
+/// One page of a list.
 public struct Page<Item: Sendable>: Sendable {
+    /// The items of the page.
     public var items: [Item]
+    /// The total number of items, or nil if StackStorm did not return it.
     public var total: Int?
-    /// Items that were listed but could not be read, with the reason.
+    /// The aliases of the page that cannot be read. It is empty for other lists.
     public var malformed: [MalformedAlias] = []
 }
 
-/// One run of an action.
+/// An execution of an action (`GET /executions`).
 public struct Execution: Sendable, Decodable, Hashable {
+    /// The action of an execution.
     public struct Action: Sendable, Decodable, Hashable {
+        /// The reference, such as `core.local`.
         public var ref: String?
-        /// The schema of each parameter.
+        /// The JSON Schema of each parameter.
         public var parameters: [String: JSONValue]?
     }
 
+    /// The ID.
     public var id: String
+    /// The status, such as `running` or `succeeded`.
     public var status: String?
+    /// The action.
     public var action: Action?
+    /// The parameters with which the action runs.
     public var parameters: [String: JSONValue]?
+    /// The context, such as the user and the parent execution.
     public var context: [String: JSONValue]?
+    /// The ID of the parent execution.
     public var parent: String?
+    /// The URL of the execution in StackStorm's web UI.
     public var web_url: String?
-    /// Text as StackStorm gives it, in UTC with microseconds.
+    /// The start, such as `2026-11-21T02:10:16.498577Z`.
     public var start_timestamp: String?
+    /// The end, in the same format as the start, or nil if the execution is running.
     public var end_timestamp: String?
+    /// The result, whose shape depends on the runner.
     public var result: JSONValue?
 
-    /// Nothing more will happen to it.
+    /// True if the execution has ended.
     public var isFinished: Bool { status.map(Self.isFinal) ?? false }
 
+    /// The start, or nil if it is missing or cannot be read.
     package var start: StackStormTime? { start_timestamp.flatMap { StackStormTime($0) } }
 
-    /// Whether a status is the last one.
+    /// Returns true if a status is final: `succeeded`, `failed`, `timeout`, `canceled` or `abandoned`.
     package static func isFinal(_ status: String) -> Bool { final.contains(status) }
 
     private static let final: Set = ["succeeded", "failed", "timeout", "canceled", "abandoned"]
 }
 
-/// What an action takes.
+/// The parameters of an action (`GET /actions`).
 public struct ActionSchema: Sendable, Hashable {
+    /// The reference, such as `core.local`.
     public var ref: String
-    /// The schema of each parameter.
+    /// The JSON Schema of each parameter.
     public var parameters: [String: JSONValue]
-    /// What runs it, such as `local-shell-cmd` or `orquesta`; nil where StackStorm does not say.
+    /// The runner, such as `local-shell-cmd` or `orquesta`, or nil if StackStorm did not return it.
     public var runner: String?
 
+    /// Creates a schema.
     public init(ref: String, parameters: [String: JSONValue], runner: String? = nil) {
         self.ref = ref
         self.parameters = parameters
         self.runner = runner
     }
 
-    /// Out of an item of `GET /actions`; nil where it has no reference.
+    /// Reads an item of `GET /actions`. Returns nil if it has no reference.
     package init?(json: JSONValue) {
         guard let ref = json["ref"]?.string else { return nil }
         self.init(
@@ -103,17 +133,19 @@ public struct ActionSchema: Sendable, Hashable {
     }
 }
 
-/// What `POST /aliasexecution` answers.
+/// The response of `POST /aliasexecution`.
 public struct AliasExecution: Sendable, Decodable, Hashable {
+    /// The execution that was started.
     public var execution: Execution
-    /// The text of `ack.format`, where the alias has one.
+    /// The acknowledgement: the rendered `ack.format` of the alias, if it has one.
     public var message: String?
-    /// `ack.extra`, rendered; nil where its template is broken, for then StackStorm sends a sentence in its place.
+    /// The rendered `ack.extra` of the alias. It is nil if its template is invalid, in which case StackStorm returns an
+    /// error message in its place.
     public var extra: [String: JSONValue]?
 
     private enum CodingKeys: CodingKey { case execution, message, extra }
 
-    /// The few parts of an execution that every command needs.
+    /// The fields of an execution that every command needs.
     private struct Brief: Decodable {
         var id: String
         var status: String?
@@ -121,9 +153,10 @@ public struct AliasExecution: Sendable, Decodable, Hashable {
         var start_timestamp: String?
     }
 
-    /// Makes the decoder read the execution as a whole.
+    /// A key that makes the decoder read all fields of the execution.
     static let wholeExecution = CodingUserInfoKey(rawValue: "wholeExecution")
 
+    /// Decodes the response, with only the ID, the status, the start and the URL of the execution.
     public init(from decoder: any Decoder) throws {
         let container = try decoder.container(keyedBy: CodingKeys.self)
         if let key = Self.wholeExecution, decoder.userInfo[key] != nil {
@@ -133,12 +166,12 @@ public struct AliasExecution: Sendable, Decodable, Hashable {
             execution = Execution(
                 id: brief.id, status: brief.status, web_url: brief.web_url, start_timestamp: brief.start_timestamp)
         }
-        // By now the execution runs: whatever these hold, the answer must be usable.
+        // The execution is running already, so an invalid message must not make the response unusable.
         message = try? container.decodeIfPresent(String.self, forKey: .message)
         extra = try? container.decodeIfPresent([String: JSONValue].self, forKey: .extra)
     }
 
-    /// Out of an answer, with no more of the execution than every command needs; nil where the decoder has to look.
+    /// Reads the fields that every command needs from a body. Returns nil if the body has to be read by the decoder.
     init?(brief body: Data) {
         var (fields, brief): ([String: JSONValue], [String: JSONValue]) = ([:], [:])
         let isRead: Void? = JSONReader.read(body) { reader in
@@ -165,30 +198,45 @@ public struct AliasExecution: Sendable, Decodable, Hashable {
     }
 }
 
-/// A question that waits for a person.
+/// An inquiry, which waits for the response of a person (`GET /inquiries`).
 public struct Inquiry: Sendable, Decodable, Hashable {
+    /// The ID of the inquiry, which is the ID of its execution.
     public var id: String
+    /// A label by which rules can select the inquiry.
     public var route: String?
-    /// Minutes.
+    /// The time until the inquiry expires, in minutes.
     public var ttl: Int?
+    /// The users who may respond; empty if there is no limit.
     public var users: [String]?
+    /// The roles that may respond; empty if there is no limit.
     public var roles: [String]?
+    /// The JSON Schema of the response.
     public var schema: JSONValue?
 }
 
-/// What is sent to `POST /aliasexecution`. StackStorm's notifier renders `user`, both channels and `source_context` as
-/// templates: the former are sent as ``Templates/disarmed(_:)`` has them, the latter holds nothing that a person chose.
+/// The body of `POST /aliasexecution`.
+///
+/// StackStorm's notifier renders `user`, both channels and `source_context` as Jinja templates. The initializer encodes
+/// the first three, see ``Templates/disarmed(_:)``. Do not put text of users into `source_context`.
 public struct AliasRun: Sendable {
+    /// The name of the alias, without its pack.
     public var name: String
+    /// The representation of the alias that matches the command.
     public var format: String
+    /// The text of the command.
     public var command: String
+    /// The user for whom the command is run.
     public var user: String
+    /// The channel in which the command was given.
     public var source_channel: String
+    /// The channel for the notification.
     public var notification_channel: String?
+    /// The notification route, or nil for StackStorm's default, `chatops`.
     public var notification_route: String?
-    /// Comes back as the announcement's `context`.
+    /// Data that StackStorm returns in the ``Announcement/context`` of the result.
     public var source_context: [String: JSONValue]?
 
+    /// Creates a request whose result is announced in the channel of the command.
     public init(
         name: String, format: String, command: String, user: String, channel: String, route: String?,
         context: [String: JSONValue]?
@@ -203,7 +251,7 @@ public struct AliasRun: Sendable {
         source_context = context
     }
 
-    /// The body of the request.
+    /// The request as JSON in UTF-8.
     package var json: [UInt8] {
         var object = JSONObject()
         object.set("command", command)
@@ -218,18 +266,24 @@ public struct AliasRun: Sendable {
     }
 }
 
-/// What an announcement says, on the stream, in an execution of the runner, or over the webhook.
+/// The content of an announcement, which StackStorm sends over the event stream (`st2.announcement__…`) or a webhook.
 public struct Announcement: Sendable, Codable, Hashable {
+    /// The user to address.
     public var user: String?
+    /// The channel to which the message is sent.
     public var channel: String?
+    /// True if only the user may see the message.
     public var whisper: Bool
-    /// Mostly a string; anything where a template gave that.
+    /// The message, which is usually a string. A template can produce any other value.
     public var message: JSONValue
+    /// The `source_context` of the alias execution.
     public var context: [String: JSONValue]?
+    /// Data for chat backends, such as `{"slack": {"color": "good"}}`.
     public var extra: [String: JSONValue]?
 
     private enum CodingKeys: CodingKey { case user, channel, whisper, message, context, extra }
 
+    /// Decodes an announcement. Only the message is required.
     public init(from decoder: any Decoder) throws {
         let container = try decoder.container(keyedBy: CodingKeys.self)
         user = try container.decodeIfPresent(String.self, forKey: .user)
@@ -244,14 +298,14 @@ public struct Announcement: Sendable, Codable, Hashable {
         extra = try? container.decodeIfPresent([String: JSONValue].self, forKey: .extra)
     }
 
-    /// Out of what was read already, such as the parameters of an execution; nil where it is no announcement.
+    /// Reads an announcement from JSON, such as the parameters of an execution. Returns nil if there is no message.
     package init?(json: JSONValue) {
         guard let message = json["message"] else { return nil }
         user = Self.name(json["user"])
         channel = Self.name(json["channel"])
         switch json["whisper"] ?? .null {
         case .null, .bool(false): whisper = false
-        // What is not understood is rather told to one than to all.
+        // An unknown value is treated as private, so that nothing private becomes public.
         default: whisper = true
         }
         self.message = message
@@ -259,7 +313,7 @@ public struct Announcement: Sendable, Codable, Hashable {
         extra = json["extra"]?.object
     }
 
-    /// A template may have made a number of a name.
+    /// Returns a name, which a template may have turned into a number.
     private static func name(_ value: JSONValue?) -> String? {
         switch value {
         case .string(let text): text
@@ -268,7 +322,8 @@ public struct Announcement: Sendable, Codable, Hashable {
         }
     }
 
-    /// The text for people: nothing for null, an object as indented JSON, hubot's `{~}` as a line break.
+    /// The message as text: empty for null, indented JSON for objects, and with a line break in place of each `{~}`
+    /// (a convention of hubot-stackstorm).
     public var text: String {
         guard case .string(let text) = message else { return message == .null ? "" : message.prettyText }
         guard text.utf8.contains(UInt8(ascii: "~")) else { return text }

@@ -6,26 +6,34 @@
     import Darwin
 #endif
 
-/// One event of a stream.
+/// A server-sent event (WHATWG HTML, section 9.2).
 public struct ServerSentEvent: Sendable, Equatable {
+    /// The type of the event, such as `st2.announcement__chatops`. The default is `message`.
     public var name: String
+    /// The data, which is JSON in UTF-8 for events of StackStorm.
     public var data: [UInt8]
 
+    /// Creates an event.
     public init(name: String, data: [UInt8]) {
         self.name = name
         self.data = data
     }
 }
 
-/// Reads `text/event-stream` (https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream)
-/// from chunks of any size. Pure, and linear in the bytes.
+/// An incremental parser for `text/event-stream`
+/// (https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream).
+///
+/// The parser accepts chunks of any size, and its time is linear in the number of bytes.
 package struct ServerSentEventParser: Sendable {
+    /// A result of the parser.
     package enum Item: Sendable, Equatable {
+        /// An event.
         case event(ServerSentEvent)
-        /// The server asked to come back after so many milliseconds. StackStorm never does; a proxy does when the
-        /// stream service is down.
+        /// The `retry` field: the server asks the client to reconnect after this number of milliseconds.
+        ///
+        /// StackStorm never sends it. Its nginx sends it if the stream service is down.
         case retry(Int)
-        /// An event longer than the limit was skipped.
+        /// An event that was larger than the limit and was skipped, with the number of its bytes.
         case oversized(name: String, bytes: Int)
     }
 
@@ -35,18 +43,21 @@ package struct ServerSentEventParser: Sendable {
     private var data: [UInt8] = []
     private var hasData = false
     private var skipped = 0
-    /// The bytes of the event at hand, as long as they are within the limit.
+    /// The number of bytes of the current event, if it is within the limit.
     private var used = 0
-    /// The line at hand is part of what is skipped.
+    /// True if the current line is part of a skipped event.
     private var lineIsSkipped = false
     private var afterReturn = false
     private var isStart = true
 
-    /// - Parameter limit: the longest event, in bytes; longer ones are skipped.
+    /// Creates a parser.
+    ///
+    /// - Parameter limit: The maximum size of an event, in bytes. Larger ones are skipped.
     package init(limit: Int = 32 << 20) {
         self.limit = limit
     }
 
+    /// Parses a chunk and appends the results.
     package mutating func feed(_ bytes: UnsafeRawBufferPointer, into items: inout [Item]) {
         guard let base = bytes.baseAddress else { return }
         var start = 0
@@ -68,7 +79,7 @@ package struct ServerSentEventParser: Sendable {
                 take(part, into: &items)
             } else {
                 keep(part)
-                // A line of which nothing was kept is not an empty one.
+                // A skipped line must not be mistaken for an empty one, which ends the event.
                 if !lineIsSkipped {
                     let whole = line
                     line.removeAll(keepingCapacity: line.capacity <= 1 << 16)
@@ -83,7 +94,7 @@ package struct ServerSentEventParser: Sendable {
         }
     }
 
-    /// Part of a line whose end has not come.
+    /// Stores a part of an incomplete line.
     private mutating func keep(_ part: UnsafeRawBufferPointer) {
         if !lineIsSkipped, fits(line.count + part.count) {
             line.append(contentsOf: part)
@@ -94,7 +105,7 @@ package struct ServerSentEventParser: Sendable {
         }
     }
 
-    /// Whether so many bytes more are within the limit for one event, field names included.
+    /// Returns true if more bytes are within the limit for an event, which includes field names.
     private func fits(_ count: Int) -> Bool { skipped == 0 && used + count <= limit }
 
     private mutating func skip(_ count: Int) {
@@ -105,7 +116,7 @@ package struct ServerSentEventParser: Sendable {
     }
 
     private mutating func take(_ line: UnsafeRawBufferPointer, into items: inout [Item]) {
-        // However the chunks are cut, a byte order mark counts.
+        // A byte order mark counts towards the limit, independent of the size of chunks.
         let length = line.count
         var line = line
         if isStart {
@@ -146,6 +157,7 @@ package struct ServerSentEventParser: Sendable {
 }
 
 extension ServerSentEventParser {
+    /// Parses a chunk and returns the results.
     package mutating func feed(_ bytes: some Sequence<UInt8>) -> [Item] {
         var items: [Item] = []
         Array(bytes).withUnsafeBytes { feed($0, into: &items) }

@@ -1,11 +1,11 @@
 import Foundation
 import PetrelSupport
 
-/// Whose token an account of StackStorm that is a service asks for.
+/// A user whose token a service account can request.
 package enum Impersonated: Sendable, Equatable {
-    /// A user, by name.
+    /// The user with a name.
     case user(String)
-    /// The user whose `nicknames` hold this one of that origin.
+    /// The user with a nickname for an origin, such as `slack`.
     case nickname(String, origin: String)
 
     var body: [String: JSONValue] {
@@ -18,13 +18,14 @@ package enum Impersonated: Sendable, Equatable {
 }
 
 extension StackStormClient {
-    /// Asks for somebody's token with the bot's name and password (`POST /tokens`).
+    /// Requests a token of another user with the bot's user name and password (`POST /tokens`).
     ///
-    /// Throws `.notFound` where StackStorm knows nobody like that, and an error with the setting to look at where the
-    /// bot's account is no service, or where StackStorm gave another user's token.
+    /// - Throws: ``StackStormError`` with the code `notFound` if there is no such user. An error with a
+    ///   ``StackStormError/setting`` if the bot's account is not a service, or if StackStorm returned a token of
+    ///   another user.
     package func impersonate(_ person: Impersonated) async throws -> ProvenAccount {
         guard case .password(let name, let password)? = settings.login else {
-            throw StackStormError(.unauthorized, "it gives people's tokens to a name and password only")
+            throw StackStormError(.unauthorized, "tokens of other users require a login with a user name and password")
                 .pointing(at: "api_auth")
         }
         let asked = Date.now
@@ -35,7 +36,7 @@ extension StackStormClient {
             throw StackStormError(.unauthorized, "it does not accept the bot's login (\(error.clause))")
                 .pointing(at: "api_auth")
         }
-        // A StackStorm that passes over what it was asked would give the token of the bot.
+        // A StackStorm that ignores the request for another user would return a token of the bot.
         let isMeant =
             switch person {
             case .user(let wanted):
@@ -44,7 +45,7 @@ extension StackStormClient {
             }
         guard isMeant else {
             throw StackStormError(
-                .unexpectedAnswer, "nobody may act as the bot, and it gave the token of the bot or of another user"
+                .unexpectedAnswer, "it returned a token of the bot or of another user than the requested one"
             )
             .pointing(at: "rbac_auth")
         }
@@ -52,7 +53,7 @@ extension StackStormClient {
             user: token.user, credential: .token(token.token), expiry: asked + TimeInterval(settings.tokenLifetime))
     }
 
-    /// What a refused request for a token has to be told as.
+    /// Returns the error to throw for a rejected token request, with the setting to check.
     static func refusal(_ error: StackStormError, of person: Impersonated?) -> StackStormError {
         guard person != nil else { return error.pointing(at: "user_token_ttl") }
         if error.message.utf8.contains("Could not locate user".utf8) {

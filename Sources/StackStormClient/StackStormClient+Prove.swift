@@ -1,21 +1,27 @@
 package import Foundation
 import PetrelSupport
 
-/// Somebody whom StackStorm knows, and what proves it from now on.
+/// An account that was authenticated, with its credential.
 package struct ProvenAccount: Sendable {
+    /// The name of the user.
     package var user: String
+    /// The credential for further calls.
     package var credential: Credential
-    /// When StackStorm stops accepting it, as far as it says.
+    /// The expiry of the credential, or nil if it is not known or does not expire.
     package var expiry: Date?
 }
 
 extension StackStormClient {
-    /// Asks StackStorm whose login this is. A password becomes a token and is forgotten; a token and an API key are
-    /// proved with `GET /user`. Throws `.unauthorized` where StackStorm does not accept it.
+    /// Authenticates a login and returns its account.
+    ///
+    /// A password is exchanged for a token (`POST /tokens`) and not kept; a token and an API key are verified with
+    /// `GET /user`.
+    ///
+    /// - Throws: ``StackStormError`` with the code `unauthorized` if StackStorm does not accept the login.
     package func prove(_ login: StackStormSettings.Login) async throws -> ProvenAccount {
         switch login {
         case .password(let name, let password):
-            // RFC 7617: a name with a colon would be read as another name.
+            // A user name with a colon would be split at it (RFC 7617).
             guard !name.isEmpty, !name.utf8.contains(UInt8(ascii: ":")) else {
                 throw StackStormError(.unauthorized, "Invalid or missing credentials")
             }
@@ -31,7 +37,7 @@ extension StackStormClient {
 
     private func account(of credential: Credential) async throws -> ProvenAccount {
         let value = credential.value.reveal().utf8
-        // What no header can hold is no credential either.
+        // Other values cannot be sent in a header.
         guard (1...4_096).contains(value.count), value.allSatisfy({ (0x21...0x7E).contains($0) }) else {
             throw StackStormError(.unauthorized, "Unauthorized")
         }

@@ -2,27 +2,38 @@ import Foundation
 public import Logging
 public import PetrelSupport
 
-/// StackStorm's REST API and stream. Knows nothing of chat.
+/// A client of StackStorm's REST API and event stream (https://api.stackstorm.com).
+///
+/// The client authenticates with the login in its settings and renews tokens by itself.
 public final class StackStormClient: Sendable {
-    /// Told of each call: how it ended (`ok` or an error code), and how long it took.
+    /// A closure that is called after each call of the API.
+    ///
+    /// Its parameters are the outcome, which is `ok` or the raw value of a ``StackStormError/Code``, and the duration
+    /// of the call.
     public typealias Observer = @Sendable (_ outcome: String, _ duration: Duration) -> Void
 
+    /// The settings of the client.
     package let settings: StackStormSettings
     let transport: Transport
     let loop: EventLoopExecutor
     let keeper: CredentialKeeper?
     let logger: Logger
     private let observer: Observer
-    /// StackStorm's clock as it last told it, and when that was by ours.
+    /// The last time in a `Date` header, and the local time at which it was received.
     private let clock = Locked<(time: StackStormTime, at: ContinuousClock.Instant)?>(nil)
 
-    /// A call has failed since the last one that succeeded.
+    /// True if a call has failed since the last one that succeeded.
     private let isDown = Locked(false)
     private let recovered = Locked<@Sendable () -> Void> {}
 
+    /// Creates a client. Connections are opened with the first call.
+    ///
     /// - Parameters:
-    ///   - loop: on which answers and events are read.
-    ///   - observer: told of each call when it has ended.
+    ///   - settings: The addresses, the login and the limits.
+    ///   - loop: The executor on which responses and events are read.
+    ///   - logger: The logger of the client.
+    ///   - observer: A closure that is called after each call, for instance to update metrics.
+    /// - Throws: ``StackStormError`` if a certificate or key in the settings cannot be read.
     public init(
         _ settings: StackStormSettings, on loop: EventLoopExecutor = EventLoopExecutor(), logger: Logger,
         observer: @escaping Observer = { _, _ in }
@@ -52,13 +63,22 @@ public final class StackStormClient: Sendable {
         } catch let error as StackStormError where error.status == 400 {
             throw refusal(error, of: person)
         } catch let error as StackStormError where error.leavesOutcomeOpen {
-            // What the token was wanted for was not even tried.
-            throw StackStormError(.unreachable, "no login: \(error.message)", cause: error.cause)
+            // The call that needs the token was not sent, so its outcome is not unknown.
+            throw StackStormError(.unreachable, "cannot log in: \(error.message)", cause: error.cause)
         }
     }
 
-    /// Makes one call as the bot; after a 401 once more with a new credential, where there is a way to get one.
-    /// - Parameter credential: somebody else's, with which the call is made once.
+    /// Calls an endpoint of the API.
+    ///
+    /// After a response with status 401, the call is repeated once with a new token if the login is a password. Nothing
+    /// else is repeated.
+    ///
+    /// - Parameters:
+    ///   - endpoint: The endpoint, with its parameters.
+    ///   - credential: The credential of another account, or nil to use the login in the settings. A call with another
+    ///     credential is never repeated.
+    /// - Returns: The decoded response.
+    /// - Throws: ``StackStormError``, or `CancellationError` if the task is cancelled.
     package func call<Value>(_ endpoint: Endpoint<Value>, as credential: Credential? = nil) async throws -> Value {
         let start = ContinuousClock.now
         do {
@@ -75,13 +95,13 @@ public final class StackStormClient: Sendable {
             noteFailure(error)
             let code = (error as? StackStormError)?.code.rawValue ?? "error"
             observer(code, ContinuousClock.now - start)
-            // Without StackStorm's own words, which may repeat what was secret in the request.
+            // The message is not logged, because it may repeat secret values of the request.
             logger.debug("\(endpoint.method) \(endpoint.path): \(code)")
             throw error
         }
     }
 
-    /// Calls back each time that a call succeeds after others have failed.
+    /// Sets a closure that is called each time a call succeeds after earlier calls have failed.
     package func onRecovery(_ call: @escaping @Sendable () -> Void) { recovered.withLock { $0 = call } }
 
     private func noteSuccess() {
@@ -107,7 +127,7 @@ public final class StackStormClient: Sendable {
         return value
     }
 
-    /// Paths of which it was said that something could not be read.
+    /// The first path segments for which a warning about unreadable values was logged.
     private let lossy = Locked<Set<String>>([])
 
     private func tellLosses(of response: StackStormResponse, _ path: String) {
@@ -117,15 +137,16 @@ public final class StackStormClient: Sendable {
         let parts = path.split(separator: "/").prefix(1)
         guard let kind = parts.first.map(String.init), lossy.withLock({ $0.insert(kind).inserted }) else { return }
         logger.warning(
-            "\(count) values or rows of StackStorm's answer to \(kind) could not be read and are left out; the rest is used."
+            "StackStorm's response for \(kind) contains \(count) values or rows that cannot be read; they are skipped."
         )
     }
 
-    /// Values and rows that could not be read in what was used otherwise.
+    /// The number of values and rows that were skipped in responses because they could not be read.
     package var lossCount: Int { losses.value }
     private let losses = Locked(0)
 
-    /// What time it is for StackStorm, as far as its answers have told: some seconds too early at most.
+    /// The time by StackStorm's clock, derived from the `Date` headers of its responses, or nil before the first one.
+    /// It may be a few seconds behind.
     package var now: StackStormTime? { clock.value.map { $0.time - ($0.at - .now) } }
 
     private func noteTime(of response: StackStormResponse) {
@@ -134,8 +155,9 @@ public final class StackStormClient: Sendable {
         clock.withLock { $0 = (time, .now) }
     }
 
-    /// Why StackStorm does not accept the bot's own login, as long as it does not.
+    /// The error while StackStorm does not accept the login in the settings.
     private let loginFailure = Locked<StackStormError?>(nil)
+    /// The last error of the login in the settings, or nil if StackStorm accepts it.
     package var loginProblem: StackStormError? { loginFailure.value }
 
     func withCredential<Value: Sendable>(_ work: ([(String, String)]) async throws -> Value) async throws -> Value {
@@ -166,20 +188,24 @@ public final class StackStormClient: Sendable {
 }
 
 extension StackStormClient {
-    /// Proves the bot's credential. Throws `.unauthorized` when StackStorm does not accept it.
+    /// Returns the account of the login in the settings (`GET /user`).
+    ///
+    /// - Throws: ``StackStormError`` with the code `unauthorized` if StackStorm does not accept the login.
     public func account() async throws -> Account { try await call(.user()) }
 
-    /// All aliases: in one answer where StackStorm allows that, else page by page.
+    /// Returns all action aliases (`GET /actionalias`).
+    ///
+    /// They are requested at once if StackStorm allows that, and otherwise page by page.
     package func aliases() async throws -> Page<Alias> {
         try await all { try .aliases(offset: $0, limit: $1) }
     }
 
-    /// The references of the aliases that somebody may see.
+    /// Returns the references of all action aliases that an account may see, such as `packs.pack_install`.
     package func aliasRefs(as credential: Credential) async throws -> Set<String> {
         Set(try await all(as: credential) { try .aliasRefs(offset: $0, limit: $1) }.items)
     }
 
-    /// What every action takes.
+    /// Returns the schemas of all actions (`GET /actions`).
     package func actions() async throws -> [ActionSchema] {
         try await all { try .actions(offset: $0, limit: $1) }.items
     }

@@ -4,7 +4,7 @@ import NIOPosix
 import NIOSSL
 
 extension StackStormError {
-    /// Why there is no connection: nothing was sent.
+    /// Returns the error of a connection that could not be opened. Nothing was sent.
     static func noConnection(_ error: any Error) -> StackStormError {
         guard let reason = distrust(error) else {
             return StackStormError(.unreachable, "no connection", cause: plain(error))
@@ -13,38 +13,38 @@ extension StackStormError {
             at: "ca_cert")
     }
 
-    /// Why the certificate of the other end is refused; nil where it is not.
+    /// Returns the reason why the certificate of the server is not trusted, or nil if that is not the problem.
     private static func distrust(_ error: any Error) -> String? {
         if (error as? NIOSSLExtraError) == .failedToValidateHostname {
-            return "it is for another name than that of the address"
+            return "it is for another host name"
         }
         switch error as? NIOSSLError {
         case .handshakeFailed(.sslError(let stack))? where stack.contains(where: isVerification):
-            return "no authority that this machine knows has signed it, or it has expired"
-        case .unableToValidateCertificate?: return "it cannot be checked"
+            return "it was signed by an unknown authority, or it has expired"
+        case .unableToValidateCertificate?: return "it cannot be validated"
         default: return nil
         }
     }
 
-    /// BoringSSL tells it in words only.
+    /// Returns true for a failed verification, which BoringSSL reports only in the text of the error.
     private static func isVerification(_ error: BoringSSLInternalError) -> Bool {
         error.description.contains("CERTIFICATE_VERIFY_FAILED")
     }
 
-    /// An error of the libraries in plain words.
+    /// Describes an error of the libraries.
     static func plain(_ error: any Error) -> String {
         switch error {
         case let error as NIOConnectionError:
-            let reason = error.connectionErrors.first.map { plain($0.error) } ?? "the name is not known"
+            let reason = error.connectionErrors.first.map { plain($0.error) } ?? "the host name cannot be resolved"
             return "\(error.host) port \(error.port): \(reason)"
         case let error as IOError: return String(cString: strerror(error.errnoCode))
         case let error as ChannelError:
             switch error {
-            case .connectTimeout: return "no answer in time"
-            case .eof: return "the other end closed the connection"
+            case .connectTimeout: return "the connection timed out"
+            case .eof: return "the server closed the connection"
             default: return "\(error)"
             }
-        case NIOSSLError.handshakeFailed: return "the other end does not speak TLS as it should"
+        case NIOSSLError.handshakeFailed: return "the TLS handshake failed"
         default: return "\(error)"
         }
     }

@@ -1,37 +1,41 @@
 import Foundation
 
-/// What went wrong between Petrel and StackStorm.
+/// An error of a call of StackStorm's API or of its event stream.
 public struct StackStormError: Error, CustomStringConvertible, Hashable {
+    /// The kind of an error.
     public enum Code: String, Sendable {
-        /// 401: the credential is missing, wrong, expired or revoked.
+        /// Status 401: the credential is missing, wrong, expired or revoked.
         case unauthorized
-        /// 403: the account may not do this. Logging in again cannot help.
+        /// Status 403: the account does not have the required permission.
         case forbidden
-        /// 404.
+        /// Status 404: the resource does not exist.
         case notFound
-        /// 400, 405, 409 and the other refusals of one request.
+        /// Another status from 400 to 499: StackStorm rejected the request.
         case refused
-        /// 500 to 599.
+        /// A status from 500 to 599.
         case serverFailure
-        /// No connection, or none that could be trusted; nothing was sent.
+        /// No connection could be opened, or its certificate is not trusted. Nothing was sent.
         case unreachable
-        /// The request was sent and no complete answer came.
+        /// The request may have been sent, and no complete response was received.
         case noAnswer
-        /// An answer that is not StackStorm's: HTML from a proxy, broken JSON.
+        /// The response is not one of StackStorm, such as an HTML page of a proxy or malformed JSON.
         case unexpectedAnswer
     }
 
+    /// The kind of the error.
     public var code: Code
-    /// One line: StackStorm's own `faultstring`, or a description. Free of addresses.
+    /// The message in one line: the `faultstring` of StackStorm, or a description. URLs are removed.
     public var message: String
+    /// The status of the response, if there was one.
     public var status: Int?
-    /// StackStorm's `X-Request-ID`, for its logs.
+    /// The `X-Request-ID` of the response, by which StackStorm's logs can be searched.
     public var requestID: String?
-    /// What the log should know besides: it may name hosts.
+    /// Details for the log, which may contain host names.
     public var cause: String?
-    /// The key of the configuration that whoever runs the bot has to look at; nil where that would not help.
+    /// The configuration key to check, such as `api_auth`, or nil if the configuration is not the cause.
     public var setting: String?
 
+    /// Creates an error. Only the first line of the message is kept, and URLs in it are removed.
     public init(
         _ code: Code, _ message: String, status: Int? = nil, requestID: String? = nil, cause: String? = nil
     ) {
@@ -42,14 +46,17 @@ public struct StackStormError: Error, CustomStringConvertible, Hashable {
         self.requestID = requestID
     }
 
+    /// The message with the status, the request ID and the cause, for the log.
     public var description: String {
         let details = [status.map { "status \($0)" }, requestID.map { "request \($0)" }, cause].compactMap { $0 }
         return message + (details.isEmpty ? "" : " (\(details.joined(separator: ", ")))")
     }
 
-    /// The request may have been carried out although no answer of StackStorm's says so: none came, it could not be
-    /// read, or StackStorm, or a proxy before it, failed on the way. StackStorm's own nginx makes a 503 of a connection
-    /// that broke after the work was done, and a RabbitMQ that is down makes a 500 of an execution that exists.
+    /// True if the request may have been carried out in spite of the error.
+    ///
+    /// That is the case if no response or no readable response was received, and for a status of 500 or above:
+    /// StackStorm's nginx responds with 503 if its connection to the API breaks after the work was done, and the API
+    /// responds with 500 for an execution that it has stored if RabbitMQ is down.
     public var leavesOutcomeOpen: Bool {
         switch code {
         case .noAnswer, .unexpectedAnswer, .serverFailure: true
@@ -57,24 +64,24 @@ public struct StackStormError: Error, CustomStringConvertible, Hashable {
         }
     }
 
-    /// The same, which only a change of the configuration, or of what it names, can heal.
+    /// Returns the error with the configuration key to check.
     package func pointing(at setting: String) -> StackStormError {
         var error = self
         error.setting = setting
         return error
     }
 
-    /// The message as a part of a sentence: StackStorm ends some of its own with a full stop.
+    /// The message without a full stop at its end, for use within a sentence.
     package var clause: String {
         var scalars = message.unicodeScalars
         while scalars.last == "." { scalars.removeLast() }
         return String(scalars)
     }
 
-    /// One line for `!status`.
+    /// The message with the setting to check, for a status line.
     package var diagnosis: String { clause + (setting.map { "; look at \($0)" } ?? "") }
 
-    /// The first line, with `http://…` taken out: hosts inside are nobody's business in chat.
+    /// Returns the first line without URLs, because internal host names should not be shown in chat.
     private static func withoutAddresses(_ text: String) -> String {
         let line = text.split(whereSeparator: \.isNewline).first ?? ""
         return line.split(separator: " ", omittingEmptySubsequences: false).map { word in

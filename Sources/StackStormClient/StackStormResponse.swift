@@ -1,31 +1,37 @@
 package import Foundation
 package import PetrelSupport
 
-/// A whole answer, before it is understood.
+/// A complete HTTP response of StackStorm.
 package struct StackStormResponse: Sendable {
+    /// The status code.
     package var status: Int
-    /// Names in lower case.
+    /// The headers, with names in lower case.
     package var headers: [String: String]
+    /// The body.
     package var body: Data
 
-    /// What could not be read in it although the rest was used: values, and rows of lists.
+    /// The number of values and rows that were skipped because they could not be read.
     let losses = Locked(0)
 
+    /// Creates a response.
     package init(status: Int, headers: [String: String], body: Data) {
         self.status = status
         self.headers = headers
         self.body = body
     }
 
-    /// When StackStorm answered, by its own clock: whole seconds.
+    /// The time of the response by StackStorm's clock, in whole seconds, from the `Date` header.
     package var time: StackStormTime? { headers["date"].flatMap { StackStormTime(header: $0) } }
 
-    /// How many items there are in all, where the answer is one page of them.
+    /// The total number of items of a list of which the response is one page, from the `X-Total-Count` header.
     package var total: Int? { headers["x-total-count"].flatMap { Int($0) } }
 
+    /// The `X-Request-ID` header.
     package var requestID: String? { headers["x-request-id"] }
 
-    /// Throws unless the status is 2xx.
+    /// Returns the response if its status is 2xx.
+    ///
+    /// - Throws: The error for the status, with the `faultstring` of the body as its message.
     package func checked() throws(StackStormError) -> StackStormResponse {
         guard !(200...299).contains(status) else { return self }
         let fault = (try? json())?["faultstring"]?.string ?? ""
@@ -33,19 +39,24 @@ package struct StackStormResponse: Sendable {
             !fault.isBlank
             ? fault
             : code == .refused || code == .forbidden
-                ? "StackStorm refused this (status \(status))."
-                : "StackStorm, or a proxy before it, answered with status \(status)"
+                ? "StackStorm rejected the request (status \(status))."
+                : "StackStorm, or a proxy in front of it, responded with status \(status)"
         throw StackStormError(code, message, status: status, requestID: requestID)
     }
 
-    /// ``checked()`` for what every StackStorm has: where it is not found, the address is another one's.
+    /// Returns the response if its status is 2xx, for an endpoint that every StackStorm has.
+    ///
+    /// Status 404 means that the URL in the settings is wrong.
+    ///
+    /// - Parameter setting: The configuration key of the URL.
+    /// - Throws: The error for the status.
     package func checked(at setting: String) throws(StackStormError) -> StackStormResponse {
         do throws(StackStormError) {
             return try checked()
         } catch {
             guard error.code == .notFound else { throw error }
             throw StackStormError(
-                .notFound, "there is no StackStorm at \(setting), which usually ends in /v1 (\(error.clause))",
+                .notFound, "StackStorm was not found at \(setting), which usually ends in /v1 (\(error.clause))",
                 status: error.status, requestID: error.requestID
             ).pointing(at: setting)
         }
@@ -62,8 +73,14 @@ package struct StackStormResponse: Sendable {
         }
     }
 
-    /// The body as a value. Throws `.unexpectedAnswer` with the place that does not fit.
-    /// - Parameter key: set in the decoder's `userInfo`.
+    /// Decodes the body.
+    ///
+    /// Invalid JSON values in the body are replaced and counted, see `LenientJSON`.
+    ///
+    /// - Parameters:
+    ///   - type: The type to decode.
+    ///   - key: A key to set to true in the `userInfo` of the decoder.
+    /// - Throws: ``StackStormError`` with the code `unexpectedAnswer` and the field that cannot be decoded.
     package func decoded<Value: Decodable>(
         as type: Value.Type = Value.self, with key: CodingUserInfoKey? = nil
     ) throws(StackStormError) -> Value {
@@ -72,7 +89,7 @@ package struct StackStormResponse: Sendable {
         do {
             return try decoder.decode(Value.self, from: body)
         } catch {
-            // Where something in it is no JSON the rest is used.
+            // If some values are not valid JSON, the rest is used.
             guard let lenient = LenientJSON.read(body), lenient.losses > 0,
                 let clean: [UInt8] = try? JSONValue.encode(lenient.value),
                 let value = try? decoder.decode(Value.self, from: Data(clean))
@@ -84,20 +101,21 @@ package struct StackStormResponse: Sendable {
 
     func noteLosses(_ count: Int) { if count > 0 { losses.withLock { $0 += count } } }
 
-    /// The body as JSON. Throws `.unexpectedAnswer` where it is none.
+    /// Returns the body as JSON. Throws an error with the code `unexpectedAnswer` if it is malformed.
     package func json() throws(StackStormError) -> JSONValue {
         if let value = JSONReader.value(body) { return value }
-        guard let (value, losses) = LenientJSON.read(body) else { throw unexpected("it is no JSON") }
+        guard let (value, losses) = LenientJSON.read(body) else { throw unexpected("it is not valid JSON") }
         noteLosses(losses)
         return value
     }
 
-    /// The body as a list. Throws `.unexpectedAnswer` where it is none.
+    /// Returns the body as a JSON array. Throws an error with the code `unexpectedAnswer` if it is something else.
     package func list() throws(StackStormError) -> [JSONValue] {
-        guard let list = try json().array else { throw unexpected("it is no list") }
+        guard let list = try json().array else { throw unexpected("it is not a list") }
         return list
     }
 
+    /// Returns an error with the code `unexpectedAnswer` for this response.
     package func unexpected(_ what: String) -> StackStormError {
         StackStormError(.unexpectedAnswer, what, status: status, requestID: requestID)
     }

@@ -7,11 +7,11 @@ import NIOPosix
 import NIOSSL
 package import PetrelSupport
 
-/// Bytes to StackStorm and back: connections, TLS, proxies, limits.
+/// The HTTP connections to StackStorm's services, with TLS, proxies and limits.
 package final class Transport: Sendable {
-    /// The way to one service.
+    /// The way to a service: direct connections, or a client that uses a proxy.
     private enum Route: Sendable {
-        /// - host: as the header has it.
+        /// Direct connections, the value of the `Host` header, and the path of the service.
         case direct(DirectConnections, host: String, path: String)
         case proxied(HTTPClient, base: String)
     }
@@ -22,13 +22,14 @@ package final class Transport: Sendable {
     private let settings: StackStormSettings
     private let loop: EventLoopExecutor
 
+    /// Creates a transport. Throws ``StackStormError`` if a certificate or key cannot be read.
     package init(_ settings: StackStormSettings, on loop: EventLoopExecutor) throws {
         self.settings = settings
         self.loop = loop
         let tls = try Self.tls(settings.tls)
         auth = try Self.route(to: settings.auth, tls, settings, loop)
         api = try Self.route(to: settings.api, tls, settings, loop)
-        // It may be silent for minutes; it is watched elsewhere.
+        // The stream may be silent for minutes. EventStream detects dead connections.
         stream = (Self.client(of: settings.stream, tls, settings, loop, timeout: nil), Self.base(of: settings.stream))
     }
 
@@ -64,7 +65,7 @@ package final class Transport: Sendable {
     ) -> HTTPClient {
         var configuration = HTTPClient.Configuration()
         configuration.tlsConfiguration = tls
-        // A credential travels along: never to another place.
+        // Requests contain a credential, which must not be sent to another host.
         configuration.redirectConfiguration = .disallow
         configuration.timeout.connect = .init(settings.limits.connect)
         configuration.timeout.read = timeout.map { .init($0) }
@@ -78,12 +79,15 @@ package final class Transport: Sendable {
     }
 
     deinit {
-        // One that was shut down before says so, which is as good.
+        // The error of a client that was shut down before is ignored.
         stream.client.shutdown { _ in }
         for case .proxied(let client, _) in [auth, api] { client.shutdown { _ in } }
     }
 
-    /// The whole answer, within the time and size that the settings allow.
+    /// Sends a request and returns the complete response, within the limits of the settings.
+    ///
+    /// - Throws: ``StackStormError``. The code is `unreachable` if nothing was sent, and `noAnswer` if the request may
+    ///   have been sent.
     package func send<Value>(
         _ endpoint: Endpoint<Value>, headers: [(String, String)]
     ) async throws(StackStormError) -> StackStormResponse {
@@ -124,7 +128,13 @@ package final class Transport: Sendable {
         }
     }
 
-    /// The stream's body as it comes, and when it was opened by StackStorm's clock. Throws unless it is an event stream.
+    /// Opens the event stream.
+    ///
+    /// - Parameters:
+    ///   - target: The path and query below ``StackStormSettings/stream``, such as `/stream?events=st2.*`.
+    ///   - headers: Further headers, such as the credential.
+    /// - Returns: The body, and the time of the response by StackStorm's clock.
+    /// - Throws: ``StackStormError`` if the response is not an event stream.
     package func openStream(
         target: String, headers: [(String, String)]
     ) async throws(StackStormError) -> (body: HTTPClientResponse.Body, time: StackStormTime?) {
@@ -143,10 +153,11 @@ package final class Transport: Sendable {
                     status: Int(response.status.code), headers: response.headers.lowercased,
                     body: body.readData(length: body.readableBytes) ?? Data()
                 ).checked(at: "stream_url")
-                throw StackStormError(.unexpectedAnswer, "the stream answered with status \(response.status.code)")
+                throw StackStormError(
+                    .unexpectedAnswer, "the stream service responded with status \(response.status.code)")
             }
             guard response.headers["content-type"].contains(where: { $0.hasPrefix("text/event-stream") }) else {
-                throw StackStormError(.unexpectedAnswer, "what answered is no event stream")
+                throw StackStormError(.unexpectedAnswer, "the response is not an event stream")
             }
             return (response.body, response.headers.first(name: "date").flatMap { StackStormTime(header: $0) })
         }
@@ -164,14 +175,14 @@ package final class Transport: Sendable {
     ) async throws(StackStormError) -> Value {
         let task = Task(executorPreference: loop, operation: work)
         let start = ContinuousClock.now
-        // A timer of the loop costs its thread nothing; a task that sleeps wakes others.
+        // A timer of the loop is cheaper than a sleeping task, which would wake another thread.
         let timer = loop.eventLoop.scheduleTask(in: TimeAmount(limit)) { task.cancel() }
         defer { timer.cancel() }
         do {
             return try await task.ownValue.get()
         } catch {
             guard !Task.isCancelled, start.duration(to: .now) >= limit else { throw StackStormError(error) }
-            throw StackStormError(.noAnswer, "no complete answer within \(limit)")
+            throw StackStormError(.noAnswer, "no complete response within \(limit)")
         }
     }
 }
@@ -183,7 +194,7 @@ extension HTTPHeaders {
 }
 
 extension StackStormError {
-    /// What a failed request means. Only errors that come before the first byte count as unreachable.
+    /// Creates the error of a failed request. The code is `unreachable` only if nothing was sent.
     fileprivate init(_ error: any Error) {
         switch error {
         case let error as StackStormError: self = error
@@ -191,12 +202,12 @@ extension StackStormError {
         case let error as HTTPClientError where error == .proxyAuthenticationRequired:
             self.init(
                 .unreachable,
-                "the proxy refuses the name and the password that HTTP_PROXY or HTTPS_PROXY has, or wants them there")
+                "the proxy rejects the user name and password in HTTP_PROXY or HTTPS_PROXY, or requires them there")
         case let error as HTTPClientError where Self.beforeFirstByte.contains(error):
             self.init(.unreachable, "no connection", cause: "\(error)")
-        case is NIOTooManyBytesError: self.init(.unexpectedAnswer, "the answer is larger than allowed")
-        case is CancellationError: self.init(.noAnswer, "given up, because Petrel stops")
-        default: self.init(.noAnswer, "the connection broke", cause: Self.plain(error))
+        case is NIOTooManyBytesError: self.init(.unexpectedAnswer, "the response exceeds the size limit")
+        case is CancellationError: self.init(.noAnswer, "the call was cancelled")
+        default: self.init(.noAnswer, "the connection was lost", cause: Self.plain(error))
         }
     }
 
@@ -213,7 +224,7 @@ extension Transport {
         if !settings.verifies { tls.certificateVerification = .none }
         if let authority = settings.authority {
             guard let roots = try? NIOSSLCertificate.fromPEMFile(authority), !roots.isEmpty else {
-                throw StackStormError(.unreachable, "ca_cert: \(authority) holds no certificate in PEM")
+                throw StackStormError(.unreachable, "ca_cert: \(authority) does not contain a PEM certificate")
             }
             tls.additionalTrustRoots = [.certificates(roots)]
         }

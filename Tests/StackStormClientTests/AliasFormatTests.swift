@@ -21,15 +21,15 @@ import Testing
     static let recorded: [Case] = Recording.json("alias_parser_cases")
     static let derived: [Case] = Recording.json("alias_parser_differential")
 
-    @Test func `there are as many recorded cases as StackStorm gave`() {
+    @Test func `all recorded cases exist`() {
         #expect(Self.recorded.count == 109)
     }
 
-    @Test(arguments: recorded) func `parses as StackStorm does`(recorded: Case) throws {
+    @Test(arguments: recorded) func `parses a recorded case as StackStorm does`(recorded: Case) throws {
         try Self.check(recorded)
     }
 
-    @Test func `parses as the reference does, in cases made for it`() throws {
+    @Test func `parses derived cases as the reference does`() throws {
         for derived in Self.derived { try Self.check(derived, mayAskServer: true) }
     }
 
@@ -47,7 +47,7 @@ import Testing
         } catch AliasFormat.Failure.unsupported(let what) {
             #expect(mayAskServer, "\(label): \(what)")
         } catch AliasFormat.Failure.invalid(let text) where mayAskServer {
-            // Python's words differ from release to release; that it refuses does not.
+            // Python's message differs between versions, but the pattern is always an error.
             #expect(wanted.error_type == "error", "\(label): \(text)")
         } catch {
             #expect(wanted.error == error.description, label)

@@ -34,7 +34,7 @@ import Testing
         }
     }
 
-    @Test func `refuses what StackStorm refused`() throws {
+    @Test func `rejects the commands that StackStorm rejected`() throws {
         let matcher = AliasMatcher(try Self.recorded())
         for exchange in RecordedExchange.all where exchange.name.hasPrefix("match_") && exchange.response.status == 400
         {
@@ -48,7 +48,7 @@ import Testing
         }
     }
 
-    @Test func `an invalid format costs itself only, and is reported`() {
+    @Test func `an invalid format is reported and does not affect others`() {
         let matcher = AliasMatcher([
             Self.alias("a.bad", [Self.format("bad ( {{ x }}")]), Self.alias("a.good", [Self.format("good {{ x }}")]),
         ])
@@ -61,12 +61,12 @@ import Testing
         #expect(matcher.match("bad ( y") == .none)
     }
 
-    @Test func `what only StackStorm can match is left to it`() {
+    @Test func `a format that only StackStorm can match gives an unknown outcome`() {
         let matcher = AliasMatcher([Self.alias("a.back", [Self.format(#"(?P<x>\w+) and (?P=x)"#)])])
         #expect(matcher.match("anything") == .unknown)
     }
 
-    @Test func `formats for one command come before formats for several`() {
+    @Test func `formats for one match take precedence over formats for several matches`() {
         let matcher = AliasMatcher([
             Self.alias("a.one", [Self.format("show {{ x }}")]),
             Self.alias("a.many", [Self.format("show {{ y }}", isMultiple: true)]),
@@ -83,8 +83,8 @@ import Testing
         #expect(matcher.match("off") == .none)
     }
 
-    @Test func `a hostile line is tried in steps that grow with its length only`() {
-        // The time limit is in Benchmarks; here it must only end. The naive way needs 10^13 steps.
+    @Test func `a hostile line is matched in linear time`() {
+        // The time limit is in Benchmarks; here the match must only end. A naive matcher needs 10^13 steps.
         let matcher = AliasMatcher([Self.alias("a.run", [Self.format("run {{a}} {{b}} {{c}} end")])])
         #expect(matcher.match("run " + String(repeating: "x ", count: 20_000)) == .none)
         let braces = String(repeating: "a={ ", count: 10_000)

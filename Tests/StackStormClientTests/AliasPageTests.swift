@@ -7,7 +7,7 @@ import Testing
 @Suite struct AliasPageTests {
     @Test(arguments: [
         #"{"name": 5}"#, #"{"name": "x"}"#, "null", "[]", #""text""#, #"{"name": "x", "pack": 1, "ref": []}"#,
-    ]) func `a poisonous alias costs itself only`(poison: String) throws {
+    ]) func `an unreadable alias does not affect others`(poison: String) throws {
         func alias(_ name: String) -> String {
             #"{"name": "\#(name)", "pack": "p", "ref": "p.\#(name)", "action_ref": "core.local", "enabled": true, "formats": ["\#(name) {{x}}"]}"#
         }

@@ -6,38 +6,39 @@ import Testing
 
 @testable import StackStormSimulator
 
-/// The simulator answers the recorded requests as StackStorm did: the same status, and the same shape.
+/// Tests that the simulator responds to the recorded requests with the same status and shape as StackStorm.
 @Suite struct ContractTests {
-    /// What the simulator has no part in, and why.
+    /// The recordings that the simulator does not support, with the reasons.
     static let left: [(prefix: String, reason: String)] = [
         ("apikey", "API keys are managed with StackStorm's own tools"),
         ("rbac_apikey", "API keys are managed with StackStorm's own tools"),
-        ("down_", "a service that is down has nothing to answer"),
-        ("alias_list_direct_9101", "asked past nginx, under another path"),
-        ("auth_token_direct_9100", "asked past nginx, under another path"),
-        ("auth_token_no_version_prefix", "asked under another path"),
-        ("api_token_second_use_after_expiry_direct", "asked past nginx, under another path"),
-        ("api_head", "a HEAD, which Petrel never sends"), ("api_options", "a pre-flight of a browser"),
-        ("api_cookie_token", "a cookie of the web interface"), ("api_index", "a page for people"),
-        ("nginx_405", "nginx itself"), ("auth_sso", "for browsers"), ("auth_token_impersonate", "for services"),
+        ("down_", "a service that is down does not respond"),
+        ("alias_list_direct_9101", "requested without nginx, under another path"),
+        ("auth_token_direct_9100", "requested without nginx, under another path"),
+        ("auth_token_no_version_prefix", "requested under another path"),
+        ("api_token_second_use_after_expiry_direct", "requested without nginx, under another path"),
+        ("api_head", "a HEAD request, which Petrel never sends"), ("api_options", "a preflight request of a browser"),
+        ("api_cookie_token", "a cookie of the web UI"), ("api_index", "a page for browsers"),
+        ("nginx_405", "a response of nginx"), ("auth_sso", "for browsers"), ("auth_token_impersonate", "for services"),
         ("auth_token_other_user", "for services"), ("auth_token_same_user", "for services"),
         ("execution_direct", "Petrel starts executions through aliases only"),
         ("execution_core_announcement", "Petrel starts executions through aliases only"),
         ("execution_post_message", "Petrel starts executions through aliases only"),
         ("execution_rerun", "Petrel runs the alias again"), ("execution_put_cancel", "Petrel cancels with DELETE"),
-        ("execution_attribute", "a part that Petrel reads with the whole"),
+        ("execution_attribute", "a part that Petrel reads with the whole execution"),
         ("execution_children", "a part that Petrel never reads"),
-        ("execution_result", "a part that Petrel reads with the whole"),
-        ("execution_done_big_result", "a part that Petrel reads with the whole"),
+        ("execution_result", "a part that Petrel reads with the whole execution"),
+        ("execution_done_big_result", "a part that Petrel reads with the whole execution"),
     ]
 
     static let replayed = RecordedExchange.all.filter { exchange in
         !left.contains { exchange.name.hasPrefix($0.prefix) }
     }
 
-    @Test(arguments: replayed) func `answers as StackStorm did`(exchange: RecordedExchange) async throws {
+    @Test(arguments: replayed) func `the simulator responds as StackStorm did`(exchange: RecordedExchange) async throws
+    {
         let stackStorm = try await Self.stackStorm(for: exchange)
-        // Those of RBAC were asked past nginx.
+        // The requests with RBAC were recorded without nginx.
         let prefix = exchange.name.hasPrefix("rbac_") ? "/api" : ""
         let answer = await stackStorm.answer(
             SimulatedRequest(
@@ -55,7 +56,7 @@ import Testing
         if case .bytes(let bytes) = answer.body { String(decoding: bytes.prefix(300), as: UTF8.self) } else { "" }
     }
 
-    /// Every key of the recording is there with a value of its type; free parts are not looked into.
+    /// Compares the keys and the types of values with the recording, except for the free parts.
     private static func compare(_ found: JSONValue, _ expected: JSONValue, at place: String) {
         switch (found, expected) {
         case (.object(let found), .object(let expected)):
@@ -73,7 +74,7 @@ import Testing
         }
     }
 
-    /// What depends on the action, the host or the database, and what Petrel never reads.
+    /// The fields that depend on the action, the host or the database, and those that Petrel never reads.
     private static let free: Set = [
         "parameters", "result", "runner", "runner_info", "liveaction", "context", "log", "action", "schema", "ack",
         "extra",
@@ -82,7 +83,7 @@ import Testing
         "description", "workflow_execution", "trigger_instance", "rule", "end_timestamp", "location", "display",
     ]
 
-    /// The parameters of each action, out of the executions that were recorded.
+    /// The parameters of each action, from the recorded executions.
     private static let recordedSchemas: [String: [String: JSONValue]] = {
         var schemas: [String: [String: JSONValue]] = [:]
         for exchange in RecordedExchange.all {
@@ -94,7 +95,7 @@ import Testing
         return schemas
     }()
 
-    /// A StackStorm that knows what the recorded one knew when it was asked.
+    /// Returns a simulator with the state that the recorded StackStorm had at the time of a request.
     private static func stackStorm(for exchange: RecordedExchange) async throws -> SimulatedStackStorm {
         let list = try JSONValue.parse(RecordedExchange.named("alias_list_limit_minus1").response.body).array ?? []
         let actions = recordedSchemas.map { ref, parameters in
@@ -110,13 +111,13 @@ import Testing
 }
 
 extension SimulatedStackStorm {
-    /// The bot has no role, as in the recordings of RBAC.
+    /// Removes all roles of the bot, as in the recordings with RBAC.
     fileprivate func takeRoles() {
         users = [User(name: "bot", password: "bot", hasNoRole: true)]
         for token in tokens.keys { tokens[token]?.user = "bot" }
     }
 
-    /// Takes over what the recorded StackStorm knew: credentials, aliases, executions, inquiries.
+    /// Copies credentials, aliases, executions and inquiries from a recording.
     fileprivate func remember(_ exchange: RecordedExchange) throws {
         let fault = (try? JSONValue.parse(exchange.response.body))?["faultstring"]?.string ?? ""
         try rememberCredentials(exchange, fault)

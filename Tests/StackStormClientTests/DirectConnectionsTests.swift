@@ -51,7 +51,7 @@ import Testing
         }
     }
 
-    @Test func `an answer that says it is the last is followed by a new connection`() async throws {
+    @Test func `a response with Connection close is followed by a new connection`() async throws {
         try await WireServer.run(answer: { .text(Self.ok("\($0)", "Connection: close\r\n")) }) { server, port in
             let pool = Self.pool(port)
             for number in 1...2 { try await Self.expect("\(number)", from: pool) }
@@ -60,7 +60,7 @@ import Testing
         }
     }
 
-    @Test func `a connection that the server closed meanwhile is not used again`() async throws {
+    @Test func `an idle connection that the server has closed is not used again`() async throws {
         try await WireServer.run(answer: { .last(Self.ok("\($0)")) }) { server, port in
             let pool = Self.pool(port)
             for number in 1...3 {
@@ -70,7 +70,7 @@ import Testing
         }
     }
 
-    @Test func `no more than 64 at once, and the others have their turn`() async throws {
+    @Test func `at most 64 requests are in progress, and the others wait`() async throws {
         let release = Signal()
         try await WireServer.run(answer: { .after(release, Self.ok("\($0)")) }) { server, port in
             let pool = Self.pool(port)
@@ -86,7 +86,7 @@ import Testing
         }
     }
 
-    @Test func `those that nobody waits for any more are never sent`() async throws {
+    @Test func `a request that is cancelled while it waits is never sent`() async throws {
         let release = Signal()
         try await WireServer.run(answer: { .after(release, Self.ok("\($0)")) }) { server, port in
             let pool = Self.pool(port)
@@ -103,7 +103,7 @@ import Testing
         }
     }
 
-    @Test func `a connection that breaks in the middle of an answer leaves it unknown what came of the request`()
+    @Test func `a connection that is lost in the middle of a response leaves the outcome unknown`()
         async throws
     {
         let half = "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf"
@@ -111,7 +111,7 @@ import Testing
         try await WireServer.run(answer: { answers[$0 - 1] }) { server, port in
             let pool = Self.pool(port)
             for _ in answers {
-                // Not that nothing was sent.
+                // The error must not say that nothing was sent.
                 await #expect { try await pool.send(Self.request, nil) } throws: { !($0 is StackStormError) }
             }
             await server.reached(closed: answers.count)
@@ -119,7 +119,7 @@ import Testing
         }
     }
 
-    @Test func `a body beyond the limit is refused, also in pieces`() async throws {
+    @Test func `a body beyond the limit is rejected, even in chunks`() async throws {
         let pieces = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + "4\r\nbody\r\n4\r\nbody\r\n0\r\n\r\n"
         let answers = [Self.ok("12345"), Self.ok("123456789"), pieces]
         try await WireServer.run(answer: { .text(answers[$0 - 1]) }) { server, port in
@@ -132,7 +132,7 @@ import Testing
         }
     }
 
-    @Test func `an answer that comes too late is nobody's, and its connection is closed`() async throws {
+    @Test func `a late response is ignored and its connection is closed`() async throws {
         let release = Signal()
         try await WireServer.run(answer: { $0 == 1 ? .after(release, Self.ok("1")) : .text(Self.ok("2")) }) {
             server, port in
@@ -144,7 +144,7 @@ import Testing
         }
     }
 
-    @Test func `who is cancelled leaves at once`() async throws {
+    @Test func `a cancelled call returns at once`() async throws {
         try await WireServer.run(answer: { _ in .nothing }) { server, port in
             let pool = Self.pool(port)
             let task = Task { try await Self.text(pool) }
@@ -155,10 +155,10 @@ import Testing
         }
     }
 
-    @Test func `where nothing listens, and where a name is unknown, nothing was sent`() async throws {
+    @Test func `a closed port and an unknown host name are unreachable`() async throws {
         var closed = 0
         try await WireServer.run(answer: { _ in .nothing }) { _, port in closed = port }
-        // None keeps one of the places that there are. A name server may take seconds to say no.
+        // Failed attempts must not count as open connections. A name server may take seconds to respond.
         for (pool, times) in [(Self.pool(closed), 70), (Self.pool(80, host: "no-such-host.invalid"), 3)] {
             for _ in 1...times {
                 #expect(await Self.failure(of: pool) == .unreachable)
@@ -166,7 +166,7 @@ import Testing
         }
     }
 
-    @Test func `a header that would make two of it is never sent`() async throws {
+    @Test func `a header with a line break is never sent`() async throws {
         try await WireServer.run(answer: { .text(Self.ok("\($0)")) }) { server, port in
             let pool = Self.pool(port)
             var request = Self.request
@@ -177,7 +177,7 @@ import Testing
         }
     }
 
-    @Test func `who gives up a request whose answer is there does not close the connection for the next one`()
+    @Test func `giving up a completed request does not close the connection of the next one`()
         async throws
     {
         try await WireServer.run(answer: { .text(Self.ok("\($0)")) }) { server, port in
@@ -189,7 +189,7 @@ import Testing
                 channel.eventLoop.makeCompletedFuture {
                     let pipeline = channel.pipeline.syncOperations
                     try pipeline.addHTTPClientHandlers()
-                    // The connection is free for the next request in this moment, and the caller of the first goes.
+                    // At this moment, the connection is free for the next request, and the first caller gives up.
                     try pipeline.addHandler(
                         ConnectionHandler(isEncrypted: false, ready) { _ in first.giveUp(.cancelled) })
                 }

@@ -11,7 +11,7 @@ import Testing
 
     private static func event(_ data: String) -> String { "event: e\ndata: \(data)\n\n" }
 
-    @Test func `what both connections bring while one takes over from the other is handled once`() async throws {
+    @Test func `an event that two overlapping connections receive is handled once`() async throws {
         try await WireServer.run(answer: { $0 == 1 ? .text(Self.head) : .nothing }) { server, port in
             let url = try #require(URL(string: "http://127.0.0.1:\(port)"))
             var settings = StackStormSettings(auth: url, api: url, stream: url, login: .token(Secret("t")))
@@ -25,13 +25,13 @@ import Testing
             }
             defer { following.cancel() }
             var events = handled.makeAsyncIterator()
-            // It was silent for too long: another connection is asked for.
+            // The first connection was silent for too long, so another one is opened.
             await server.reached(requests: 2)
             for data in ["a", "b", "a"] {
                 try await server.say(Self.event(data), on: 1)
                 #expect(await events.next() == data)
             }
-            // By now there are both, and both bring the same.
+            // Both connections are open now and receive the same events.
             try await server.say(Self.head + ["a", "b", "a", "c", "a"].map(Self.event).joined(), on: 2)
             #expect(await events.next() == "c")
             #expect(await events.next() == "a")

@@ -3,7 +3,7 @@ import PetrelSupport
 
 @testable import StackStormClient
 
-/// One recorded request and its answer.
+/// A recorded request and its response.
 struct RecordedExchange: Sendable, CustomStringConvertible {
     var name: String
     var method: String
@@ -14,7 +14,7 @@ struct RecordedExchange: Sendable, CustomStringConvertible {
 
     var description: String { name }
 
-    /// The path without service and version: `/executions/…`.
+    /// The path without the service and the version, such as `/executions/…`.
     var path: String {
         let path = target.split(separator: "?")[0]
         return "/" + path.split(separator: "/").dropFirst(2).joined(separator: "/")

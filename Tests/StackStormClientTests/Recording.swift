@@ -1,6 +1,6 @@
 import Foundation
 
-/// What was recorded of a running StackStorm.
+/// The files that were recorded with a running StackStorm.
 enum Recording {
     static func data(_ name: String) -> Data {
         guard let folder = Bundle.module.resourceURL?.appendingPathComponent("Recordings"),

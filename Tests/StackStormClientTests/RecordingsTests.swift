@@ -6,15 +6,15 @@ import Testing
 @testable import StackStormClient
 
 @Suite struct RecordingsTests {
-    @Test func `all recordings are here`() {
+    @Test func `all recordings exist`() {
         #expect(RecordedExchange.all.count == 300)
     }
 
-    @Test func `a question of a workflow is read out of the execution that it is`() throws {
+    @Test func `an inquiry of a workflow is read from its execution`() throws {
         let response = RecordedExchange.named("inquiry_as_execution").response
         let inquiry = try Endpoint.pendingInquiry("6b00fe3fc3c5945b03697e18").decode(response)
         #expect(inquiry.id == "6b00fe3fc3c5945b03697e18" && inquiry.status == PendingInquiry.pending)
-        // The execution of the workflow that asks, which chat has started.
+        // The execution of the workflow that asks, which was started from chat.
         #expect(inquiry.ancestors == ["6b00fe2df4a16c1983cc58c8"])
         #expect(inquiry.ttl == 30 && inquiry.start == StackStormTime("2026-11-21T02:13:19.906235Z"))
         #expect(inquiry.schema?["properties"]?["approved"]?["required"] == true)
@@ -31,7 +31,7 @@ import Testing
             try Self.check(value, exchange)
         } catch let error as StackStormError {
             guard !(200...299).contains(status) else {
-                // The one 200 that is none: nginx in the place of a dead stream service.
+                // The response of nginx for a dead stream service has status 200.
                 #expect(error.code == .unexpectedAnswer)
                 #expect(["api_options"].contains(exchange.name), "\(error)")
                 return
@@ -47,7 +47,7 @@ import Testing
         [401: .unauthorized, 403: .forbidden, 404: .notFound][status] ?? (status >= 500 ? .serverFailure : .refused)
     }
 
-    /// What people read is the first line of the `faultstring`; a page of HTML never comes through.
+    /// The message is the first line of the `faultstring`, and never an HTML page.
     private static func checkMessage(_ error: StackStormError, _ exchange: RecordedExchange) {
         let json = try? JSONValue.parse(exchange.response.body)
         guard let fault = json?["faultstring"]?.string else {
@@ -95,7 +95,7 @@ import Testing
         try .run(AliasRun(name: "", format: "", command: "", user: "", channel: "", route: nil, context: nil))
     }
 
-    /// The value holds what the JSON holds, looked up there the plain way.
+    /// Compares the decoded value with the JSON.
     private static func check(_ value: Any, _ exchange: RecordedExchange) throws {
         let json = try? JSONValue.parse(exchange.response.body)
         switch value {
@@ -116,7 +116,7 @@ import Testing
         case let run as AliasExecution:
             #expect(run.execution.id == json?["execution"]?["id"]?.string)
             #expect(run.message == json?["message"]?.string)
-            #expect(run.extra == json?["extra"]?.object, "a sentence in the place of an object is no extra")
+            #expect(run.extra == json?["extra"]?.object, "an error message in place of the object is ignored")
         case let runs as [AliasExecution] where exchange.path.hasSuffix("match_and_execute"):
             #expect(runs.count == json?["results"]?.array?.count)
         case let execution as Execution:
@@ -129,7 +129,7 @@ import Testing
         }
     }
 
-    @Test func `an announcement can be had again from the executions`() throws {
+    @Test func `an announcement can be read from the execution history`() throws {
         let response = RecordedExchange.named("executions_announcements").response
         let page = try Endpoint.executions([]).decode(response)
         #expect(page.total == 71)
@@ -141,7 +141,7 @@ import Testing
         #expect(parent.parameters?["execution_id"] == "6b010263f3f356f28483d894")
     }
 
-    @Test func `an answer without its id is refused with the place`() {
+    @Test func `a response without an ID is rejected with the name of the field`() {
         let broken = StackStormResponse(
             status: 200, headers: ["x-request-id": "r1"], body: Data(#"{"status": 5}"#.utf8))
         #expect(throws: StackStormError(.unexpectedAnswer, "`id` is missing", status: 200, requestID: "r1")) {
@@ -166,7 +166,7 @@ import Testing
         }
     }
 
-    @Test func `an id from chat never reaches into the path`() {
+    @Test func `an ID from chat cannot change the path`() {
         #expect(throws: StackStormError.self) { try Endpoint.execution("../../user") }
         #expect(throws: StackStormError.self) { try Endpoint.cancel("a?b") }
         #expect(throws: StackStormError.self) { try Endpoint.output("") }

@@ -12,14 +12,15 @@ import Testing
         .event(ServerSentEvent(name: name, data: Array(data.utf8)))
     }
 
-    /// The body of a recorded stream that came through nginx.
+    /// The body of a stream that was recorded through nginx.
     private static func body(_ name: String) -> [UInt8] {
         let text = String(decoding: Recording.data("stream/\(name).sse"), as: UTF8.self)
         let body = text.replacingOccurrences(of: "\r\n", with: "\n").components(separatedBy: "\n\n").dropFirst()
         return Array(body.joined(separator: "\n\n").utf8)
     }
 
-    @Test(arguments: [1, 2, 3, 7, 64, 4_096, .max]) func `reads a recorded stream whatever the chunks`(size: Int) throws
+    @Test(arguments: [1, 2, 3, 7, 64, 4_096, .max]) func `reads a recorded stream in chunks of any size`(size: Int)
+        throws
     {
         let bytes = Self.body("stream_errbot")
         var parser = ServerSentEventParser()
@@ -49,7 +50,7 @@ import Testing
             ])
     }
 
-    @Test func `a line break in two chunks is one`() {
+    @Test func `a line break that is split over two chunks is one line break`() {
         var parser = ServerSentEventParser()
         #expect(parser.feed("data: a\r".utf8).isEmpty)
         #expect(parser.feed("\ndata: b\r".utf8).isEmpty)
@@ -57,7 +58,7 @@ import Testing
         #expect(parser.feed("\ndata: c\n\n".utf8) == [Self.event("message", "c")])
     }
 
-    @Test(arguments: [1, 10, 1_000]) func `an event beyond the limit costs itself only`(size: Int) {
+    @Test(arguments: [1, 10, 1_000]) func `an event beyond the limit does not affect others`(size: Int) {
         var parser = ServerSentEventParser(limit: 100)
         var items: [Item] = []
         let text = "event: big\ndata: \(String(repeating: "x", count: 500))\n\nevent: small\ndata: y\n\n"
@@ -74,7 +75,7 @@ import Testing
         #expect(items.last == Self.event("small", "y"))
     }
 
-    @Test func `nginx in the place of a dead stream service is recognised`() {
+    @Test func `the response of nginx for a dead stream service is recognised`() {
         var parser = ServerSentEventParser()
         let body = RecordedExchange.named("down_stream_200_retry").response.body
         #expect(parser.feed(body) == [.retry(1_000)])

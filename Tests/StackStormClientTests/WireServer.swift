@@ -3,13 +3,13 @@ import NIOPosix
 import PetrelKit
 import PetrelSupport
 
-/// Does what it is told with each request that comes; requests have no body.
+/// A server that sends a given sequence of bytes for each request. Requests must not have a body.
 final class WireServer: Sendable {
     enum Answer: Sendable {
         case text(String)
-        /// Nothing until the signal opens.
+        /// Sends the text when the signal opens.
         case after(Signal, String)
-        /// And ends what it sends, as a server does that is done with a connection.
+        /// Sends the text and closes the connection for writing.
         case last(String)
         case reset
         case nothing
@@ -28,7 +28,10 @@ final class WireServer: Sendable {
 
     private init(answer: @escaping @Sendable (_ request: Int) -> Answer) { self.answer = answer }
 
-    /// - Parameter answer: what is said to the n-th request, counted from 1 over all connections.
+    /// Runs a server.
+    ///
+    /// - Parameter answer: A function that returns the response to the n-th request, counted from 1 over all
+    ///   connections.
     static func run(
         answer: @escaping @Sendable (_ request: Int) -> Answer,
         _ work: (_ server: WireServer, _ port: Int) async throws -> Void
@@ -59,7 +62,7 @@ final class WireServer: Sendable {
     var connections: Int { state.value.connections }
     var requests: Int { state.value.requests }
 
-    /// Says something more on the n-th connection, counted from 1.
+    /// Sends more bytes on the n-th connection, counted from 1.
     func say(_ text: String, on connection: Int) async throws {
         try await state.value.channels[connection - 1].writeAndFlush(ByteBuffer(string: text))
     }

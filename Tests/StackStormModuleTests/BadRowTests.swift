@@ -64,7 +64,7 @@ import Testing
         ]
         let watch = LogWatch()
         try await Bench.run(Bench.Options(content: content, logger: watch.logger)) { bench in
-            await watch.saw("An alias was left out: the alias ops.broken has no usable `formats`.")
+            await watch.saw("An alias was left out: the alias ops.broken has no valid `formats`.")
             bench.backend.type("!st2 mixed x")
             #expect(await bench.text().hasPrefix("ops.mixed started"))
         }

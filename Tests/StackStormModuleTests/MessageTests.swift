@@ -93,7 +93,7 @@ import Testing
         try await Bench.run { bench in
             await bench.stackStorm.setFault(.blank(400), for: .aliasexecution)
             bench.backend.type("!st2 echo x")
-            #expect(await bench.text() == "StackStorm refused this (status 400).")
+            #expect(await bench.text() == "StackStorm rejected the request (status 400).")
         }
     }
 

@@ -107,7 +107,7 @@ import Testing
                     settings.environment = ["http_proxy": proxy.anonymous]
                     let stranger = try StackStormClient(settings, logger: Bench.logger)
                     await #expect { try await stranger.account() } throws: { error in
-                        (error as? StackStormError)?.message.contains("the proxy refuses the name") == true
+                        (error as? StackStormError)?.message.contains("the proxy rejects the user name") == true
                     }
                 }
             }
@@ -128,7 +128,7 @@ import Testing
                         $0.environment = ["HTTPS_PROXY": proxy.anonymous]
                     }
                     await #expect { try await stranger.account() } throws: { error in
-                        (error as? StackStormError)?.message.contains("the proxy refuses the name") == true
+                        (error as? StackStormError)?.message.contains("the proxy rejects the user name") == true
                     }
                 }
             }
@@ -240,7 +240,7 @@ import Testing
             let small = try StackStormClient(
                 try Bench.client(port: port) { $0.limits.body = 1_000 }, logger: Bench.logger)
             await #expect { try await small.aliases() } throws: { error in
-                (error as? StackStormError)?.message == "the answer is larger than allowed"
+                (error as? StackStormError)?.message == "the response exceeds the size limit"
             }
             await stackStorm.setFault(.silent, for: .actionalias)
             let hasty = try StackStormClient(

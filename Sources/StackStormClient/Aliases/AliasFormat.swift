@@ -1,16 +1,19 @@
 import PetrelSupport
 
-/// One representation of an alias, such as `deploy {{ app }} to {{ env=staging }}`, compiled with the meaning that
-/// StackStorm's own parser gives it.
+/// A compiled representation of an alias, such as `deploy {{ app }} to {{ env=staging }}`.
+///
+/// Matching has the same results as StackStorm's parser (`st2common.models.utils.action_alias_utils`).
 package struct AliasFormat: Sendable {
+    /// An error of a format or of a command.
     package enum Failure: Error, Equatable, CustomStringConvertible {
-        /// StackStorm refuses the format as well; the text is its own.
+        /// The format is invalid for StackStorm as well. The value is StackStorm's message.
         case invalid(String)
-        /// StackStorm knows what this matcher does not: it has to be asked.
+        /// The format uses a construct that only StackStorm supports. The value describes it.
         case unsupported(String)
-        /// The command is not one of this format; the text is StackStorm's own.
+        /// The command does not match the format. The value is StackStorm's message.
         case mismatch(String)
 
+        /// The message.
         package var description: String {
             switch self {
             case .invalid(let text), .mismatch(let text): text
@@ -19,19 +22,24 @@ package struct AliasFormat: Sendable {
         }
     }
 
+    /// A parameter of a command.
     package struct Parameter: Equatable, Sendable {
+        /// The name of the parameter.
         package var name: String
+        /// The value, or nil if the parameter did not take part in the match.
         package var value: String?
     }
 
+    /// The representation.
     package let source: String
-    /// The regular expression that StackStorm builds of it.
+    /// The regular expression that StackStorm builds from the representation.
     package let pattern: String
-    /// The text that every command of this format starts with, after its outer white space.
+    /// The text that every command of this format starts with, after leading white space.
     let prefix: [UInt32]
     private let regex: Regex
     private let defaults: [CommandStream.Pair]
 
+    /// Compiles a representation. Throws ``Failure/invalid(_:)`` or ``Failure/unsupported(_:)``.
     package init(_ source: String) throws(Failure) {
         self.source = source
         let scalars = source.unicodeScalars.map(\.value)
@@ -53,17 +61,17 @@ package struct AliasFormat: Sendable {
             }
         }
         for pair in defaults where !regex.names.contains(pair.key) {
-            throw .unsupported("a default over several lines")
+            throw .unsupported("a default value of several lines")
         }
     }
 
-    /// The parameters of a command, in order; one that took no part has no value.
+    /// Returns the parameters of a command, in order. Throws ``Failure/mismatch(_:)`` if the command does not match.
     package func parameters(of stream: CommandStream) throws(Failure) -> [Parameter] {
         var memory = Regex.Memory()
         return try parameters(of: stream, memory: &memory)
     }
 
-    /// Every value that stands in a command under a name, those that a later one replaces included.
+    /// Returns all named values in a command, including those that are overridden by a later value.
     package func written(in stream: CommandStream) -> [Parameter] {
         var memory = Regex.Memory()
         let match = regex.firstMatch(in: stream.scalars, memory: &memory)
@@ -74,10 +82,12 @@ package struct AliasFormat: Sendable {
         return captured + stream.pairs.map { Parameter(name: $0.key, value: $0.value) }
     }
 
-    /// What StackStorm makes of a command of this format: each value that was typed in its place is the one that
-    /// counts in the end, without its quotes, and what has no place follows as `name=value`. Defaults are left out.
+    /// Returns a command as StackStorm interprets it.
     ///
-    /// - Returns: the whole, and the part that was typed in its place; nil where the command is not of this format.
+    /// Each parameter of the format is replaced with its effective value, without quotes. Other parameters follow as
+    /// `name=value`. Default values are left out.
+    ///
+    /// - Returns: The whole command, and its part without the other parameters, or nil if the command does not match.
     package func reading(of stream: CommandStream) -> (whole: String, part: String)? {
         var memory = Regex.Memory()
         guard let match = regex.firstMatch(in: stream.scalars, memory: &memory),
@@ -142,7 +152,7 @@ extension AliasFormat {
     private static let required = Regex.known(#"(\s*){{"# + CommandStream.key + "}}", dotAll: false)
     private static let capture = #">(?:(?<=\').+?(?=\')|(?<=").+?(?=")|{.+?}|.+?))["\']?"#
 
-    /// Puts a named group in the place of each `{{ … }}`, with the white space before it inside an optional one.
+    /// Replaces each `{{ … }}` with a named group. White space before an optional parameter becomes part of its group.
     private static func replace(_ marker: Regex, in scalars: [UInt32], optional: Bool) -> [UInt32] {
         var result: [UInt32] = []
         var done = 0
@@ -164,7 +174,7 @@ extension AliasFormat {
         return (node.holds(.begin) ? "" : #"^\s*"#) + body + (node.holds(.end) ? "" : #"\s*$"#)
     }
 
-    /// The characters after `^\s*` that every match starts with.
+    /// Returns the literal characters after `^\s*` that every match starts with.
     private static func prefix(of node: RegexNode) -> [UInt32] {
         guard case .sequence(let items) = node, items.count > 2, items[0] == .assertion(.begin),
             items[1] == .loop(.set(ScalarSet(classes: [.space])), minimum: 0, maximum: nil, isGreedy: true)
@@ -174,14 +184,17 @@ extension AliasFormat {
             guard case .character(let value) = item else { break }
             prefix.append(value)
         }
-        // White space there may as well be taken by the `\s*` before it.
+        // Leading white space could also be matched by the `\s*` before it.
         return prefix.first.map(ScalarSet.isSpace) == false ? prefix : []
     }
 }
 
 extension RegexNode {
-    /// Whether StackStorm takes the pattern for anchored at its begin or end, and so adds nothing there. It looks into
-    /// groups, but of alternatives only into the second, after Python has drawn out what all of them start with.
+    /// Returns true if StackStorm considers the pattern anchored at its begin or end, and therefore adds no anchor
+    /// there.
+    ///
+    /// StackStorm searches groups. Of alternatives, it searches only the second one, after Python has factored out
+    /// their common prefix.
     func holds(_ anchor: Assertion) -> Bool {
         switch self {
         case .assertion(let assertion):
@@ -205,7 +218,7 @@ extension RegexNode {
 }
 
 extension String {
-    /// What follows flags such as `(?i)` at the very start.
+    /// The text after flags such as `(?i)` at its start, or nil if there are none.
     fileprivate var afterGlobalFlags: String? {
         let scalars = unicodeScalars
         guard scalars.starts(with: "(?".unicodeScalars), let end = scalars.firstIndex(of: ")") else { return nil }

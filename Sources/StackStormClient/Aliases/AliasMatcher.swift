@@ -1,14 +1,20 @@
-/// Finds the alias that a line runs, as StackStorm would, without asking it. A value: built once for each table.
+/// A matcher that finds the action alias of a command as StackStorm does (`POST /actionalias/match`), without a
+/// request.
 package struct AliasMatcher: Sendable {
+    /// The match of a command.
     package struct Match: Sendable, Equatable {
+        /// The alias.
         package var alias: Alias
+        /// The format of the alias that matches.
         package var format: Alias.Format
-        /// What `POST /aliasexecution` wants as `format`.
+        /// The representation that matches, for the `format` of `POST /aliasexecution`.
         package var representation: String
+        /// The parameters of the command.
         package var parameters: [AliasFormat.Parameter]
-        /// The representation, ready to match; nil where only StackStorm can match it.
+        /// The compiled representation, or nil if only StackStorm can match it.
         package var compiled: AliasFormat?
 
+        /// Creates a match.
         package init(
             alias: Alias, format: Alias.Format, representation: String, parameters: [AliasFormat.Parameter],
             compiled: AliasFormat? = nil
@@ -20,28 +26,36 @@ package struct AliasMatcher: Sendable {
             self.compiled = compiled
         }
 
-        /// What is compiled follows from the representation.
+        /// Compares two matches. The compiled representations are ignored, because they follow from the
+        /// representations.
         package static func == (left: Match, right: Match) -> Bool {
             left.alias == right.alias && left.format == right.format && left.representation == right.representation
                 && left.parameters == right.parameters
         }
     }
 
+    /// The result of matching a command.
     package enum Outcome: Sendable, Equatable {
+        /// No format matches.
         case none
+        /// One format matches.
         case one(Match)
-        /// Several formats take the line; StackStorm refuses it.
+        /// Several formats match. StackStorm rejects the command.
         case ambiguous([Match])
-        /// No format takes it here, but some can be matched by StackStorm only.
+        /// No format matches, but there are formats that only StackStorm can match.
         case unknown
     }
 
-    /// A format that takes no part, and why.
+    /// A format that cannot be matched here.
     package struct Problem: Sendable, Equatable, CustomStringConvertible {
+        /// The reference of the alias.
         package var ref: String
+        /// The format.
         package var format: String
+        /// The reason, as the predicate of a sentence.
         package var reason: String
 
+        /// The message, which starts in lower case and has no full stop.
         package var description: String { "the format “\(format)” of \(ref) \(reason)" }
     }
 
@@ -51,16 +65,20 @@ package struct AliasMatcher: Sendable {
         var compiled: AliasFormat
     }
 
+    /// All aliases, including disabled ones.
     package let aliases: [Alias]
+    /// The formats that cannot be matched here.
     package private(set) var problems: [Problem] = []
     private var candidates: [Candidate] = []
     private var byPrefix: [UInt64: [Int]] = [:]
     private var lengths: [Bool] = [false]
     private var needsServer = false
 
+    /// Creates a matcher and compiles the formats.
+    ///
     /// - Parameters:
-    ///   - aliases: all of them; those that are disabled do not match.
-    ///   - last: an earlier matcher: what it has compiled is not compiled again.
+    ///   - aliases: All aliases. Disabled ones do not match.
+    ///   - last: An earlier matcher, whose compiled formats are reused.
     package init(_ aliases: [Alias] = [], reusing last: AliasMatcher? = nil) {
         self.aliases = aliases
         let compiled = (last?.candidates ?? []).map { ($0.compiled.source, $0.compiled) }
@@ -89,9 +107,12 @@ package struct AliasMatcher: Sendable {
         }
     }
 
-    /// - Parameter line: the text after StackStorm's prefix, as typed.
+    /// Finds the format that matches a command.
+    ///
+    /// - Parameter line: The text of the command, without the prefix of the bot.
     package func match(_ line: String) -> Outcome { match(CommandStream(line)) }
 
+    /// Finds the format that matches a parsed command.
     package func match(_ stream: CommandStream) -> Outcome {
         var memory = Regex.Memory()
         var matches: [Match] = []
@@ -113,7 +134,7 @@ package struct AliasMatcher: Sendable {
         return needsServer ? .unknown : .none
     }
 
-    /// The formats whose fixed beginning the text has, in the order of the aliases.
+    /// Returns the indices of the formats whose literal prefix the text has, in the order of the aliases.
     private func candidates(for scalars: [UInt32]) -> [Int] {
         var found = byPrefix[PrefixHash().value] ?? []
         var hash = PrefixHash()
@@ -126,7 +147,7 @@ package struct AliasMatcher: Sendable {
         return found.sorted()
     }
 
-    /// FNV-1a over scalars. A collision costs one more trial, never a wrong match.
+    /// An FNV-1a hash of scalars. A collision causes an unnecessary trial, but never a wrong match.
     private struct PrefixHash {
         private(set) var value: UInt64 = 0xCBF2_9CE4_8422_2325
 

@@ -1,20 +1,26 @@
 import PetrelSupport
 
-/// A command as StackStorm's parser takes it apart before any format is tried: the `key=value` pairs at its end, and
+/// A command that is split as StackStorm's parser does before it tries formats: the `key=value` pairs at its end, and
 /// the rest, padded with a space on both sides.
 package struct CommandStream {
+    /// A `key=value` pair.
     package struct Pair: Equatable, Sendable {
+        /// The key.
         package var key: String
+        /// The value, without quotes.
         package var value: String
     }
 
+    /// The whole command.
     package let command: String
+    /// The pairs at the end of the command.
     package let pairs: [Pair]
-    /// The scalars that formats are matched against.
+    /// The Unicode scalars that formats are matched against.
     package let scalars: [UInt32]
-    /// The text of the pairs stood elsewhere in the command too, where StackStorm has cut it out as well.
+    /// True if the text of the pairs also occurs earlier in the command, where StackStorm removes it as well.
     package let isCutElsewhere: Bool
 
+    /// Splits a command.
     package init(_ command: String) {
         self.command = command
         let space = [UInt32(32)]
@@ -33,7 +39,7 @@ package struct CommandStream {
         scalars = space + rest + space
     }
 
-    /// The same command with its pairs left in it, as people read it.
+    /// Creates a stream from a command without splitting off its pairs.
     package init(uncut command: String) {
         self.command = command
         pairs = []
@@ -44,6 +50,7 @@ package struct CommandStream {
     /// The text that formats are matched against.
     package var text: String { scalars.text }
 
+    /// True if the text contains only white space.
     package var isBlank: Bool { scalars.allSatisfy(ScalarSet.isSpace) }
 
     private static func tail(of scalars: [UInt32]) -> [UInt32]? {
@@ -60,7 +67,7 @@ package struct CommandStream {
 }
 
 extension Regex {
-    /// An expression of our own, proved by every test that matches anything.
+    /// Compiles a constant expression. An invalid one is a programming error.
     static func known(_ source: String, dotAll: Bool = true) -> Regex {
         do {
             return try Regex(source, dotAll: dotAll)
@@ -77,7 +84,8 @@ extension [UInt32] {
         match[2 * group] < 0 ? "" : self[match[2 * group]..<match[2 * group + 1]].text
     }
 
-    /// Without any occurrence of `part`, from left to right. Linear (Knuth, Morris, Pratt 1977).
+    /// Returns the array without any occurrence of `part`, from left to right, in linear time (Knuth, Morris, Pratt
+    /// 1977).
     func removing(_ part: [UInt32]) -> [UInt32] {
         var fallback = [0]
         for index in part.indices.dropFirst() {

@@ -1,15 +1,16 @@
 import PetrelSupport
 
-/// A regular expression with Python's meaning, matched in a time linear in the text.
+/// A regular expression with the semantics of Python's `re`, matched in linear time.
 ///
-/// A backtracking matcher that never tries the same branch at the same place twice: without back-references, what
-/// failed once there fails again. The order of trials, and so the match found, is Python's.
+/// The matcher backtracks, but never tries the same branch at the same position twice: without back-references, a
+/// branch that has failed at a position fails again. The order of trials is that of Python, so the matches are the
+/// same.
 struct Regex: Sendable {
     enum Instruction: Sendable {
         case character(UInt32)
         case any
         case set(ScalarSet)
-        /// Try the first target, then the second; the index numbers the choices.
+        /// Tries the first target, then the second. The index identifies the choice.
         case split(first: Int, second: Int, index: Int)
         case jump(Int)
         case save(Int)
@@ -27,7 +28,7 @@ struct Regex: Sendable {
     let program: [Instruction]
     let names: [String?]
     let splits: Int
-    /// Whether it can match at the start of the text only.
+    /// True if the expression can match only at the start of the text.
     let isAnchored: Bool
 
     init(_ pattern: String, dotAll: Bool = true) throws(RegexError) {
@@ -101,8 +102,9 @@ struct Regex: Sendable {
         }
 
         private mutating func emitStar(_ inner: RegexNode, _ isGreedy: Bool) throws(RegexError) {
-            // A round that takes nothing comes back to where it began, and what is tried there is not remembered apart.
-            if inner.mayBeEmpty { throw .unsupported("a repetition of what may be empty") }
+            // An empty iteration would return to the same position, where its trials could not be told from earlier
+            // ones.
+            if inner.mayBeEmpty { throw .unsupported("a repetition of an expression that can match the empty string") }
             let split = placeholder()
             try emit(inner)
             program.append(.jump(split))
@@ -131,8 +133,8 @@ struct Regex: Sendable {
 }
 
 extension Regex {
-    /// What a search remembers: kept over several searches of the same text with the same expression, so that all of
-    /// them together stay linear.
+    /// The memory of a search. It is kept over several searches of the same text with the same expression, so that all
+    /// of them together take linear time.
     struct Memory {
         fileprivate var tried: [UInt64] = []
         fileprivate var stack: [(pc: Int, position: Int)] = []
@@ -150,13 +152,13 @@ extension Regex {
         }
     }
 
-    /// The first match: the start and end of each group by number, -1 where it took no part.
+    /// Returns the first match: the start and end of each group by number, or -1 if the group did not take part.
     func firstMatch(in text: [UInt32], memory: inout Memory) -> [Int]? {
         memory.prepare(self, length: text.count)
         return search(text, from: 0, memory: &memory)
     }
 
-    /// All matches that do not overlap, from left to right.
+    /// Returns all matches that do not overlap, from left to right.
     func allMatches(in text: [UInt32]) -> [[Int]] {
         var memory = Memory()
         memory.prepare(self, length: text.count)
@@ -164,7 +166,7 @@ extension Regex {
         var start = 0
         while start <= text.count, let match = search(text, from: start, memory: &memory) {
             matches.append(match)
-            // Trials further right failed for good; those at the end of the match were part of it.
+            // Trials beyond the match have failed and stay marked; those at its end were part of the match.
             for index in 0..<splits { memory.forget(index * memory.size + match[1]) }
             start = match[1] > match[0] ? match[1] : match[1] + 1
         }
@@ -182,7 +184,7 @@ extension Regex {
         }
     }
 
-    /// One attempt from one position. On success the slots hold the groups.
+    /// Tries to match at one position. On success, the slots contain the groups.
     private func run(_ text: UnsafeBufferPointer<UInt32>, from start: Int, _ memory: inout Memory) -> Bool {
         memory.slots.removeAll(keepingCapacity: true)
         memory.slots.append(contentsOf: repeatElement(-1, count: names.count * 2))
@@ -191,7 +193,7 @@ extension Regex {
         let end = text.count
         return program.withUnsafeBufferPointer { program in
             while let job = memory.stack.popLast() {
-                // A negative counter restores a slot on the way back.
+                // A negative program counter restores a slot during backtracking.
                 if job.pc < 0 {
                     memory.slots[~job.pc] = job.position
                     continue
@@ -251,7 +253,7 @@ extension Regex {
 }
 
 extension Regex.Memory {
-    /// Whether this choice is new.
+    /// Marks a choice at a position as tried. Returns false if it was tried before.
     @inline(__always)
     fileprivate mutating func visit(_ bit: Int) -> Bool {
         let mask = UInt64(1) << UInt64(bit & 63)
@@ -267,7 +269,7 @@ extension Regex.Memory {
 }
 
 extension RegexNode {
-    /// Whether it can match without taking a character.
+    /// True if the expression can match the empty string.
     fileprivate var mayBeEmpty: Bool {
         switch self {
         case .character, .any, .set: false

@@ -1,4 +1,4 @@
-/// The syntax tree of a regular expression as Python's `re` reads it, for the constructs that alias formats use.
+/// The syntax tree of a regular expression of Python's `re`, for the constructs that alias formats use.
 indirect enum RegexNode: Equatable {
     case character(UInt32)
     case any
@@ -18,11 +18,11 @@ indirect enum RegexNode: Equatable {
     }
 }
 
-/// Why a pattern cannot be used here.
+/// An error of a pattern.
 enum RegexError: Error, Equatable {
-    /// Python refuses it as well; the text is Python's.
+    /// The pattern is invalid for Python as well. The value is Python's message.
     case invalid(String)
-    /// Python knows the construct, this matcher does not: StackStorm itself has to be asked.
+    /// The pattern uses a construct that Python supports and this matcher does not. The value describes it.
     case unsupported(String)
 }
 
@@ -50,7 +50,7 @@ struct ScalarSet: Equatable, Sendable {
         if isNegated { (low, high) = (~low, ~high) }
     }
 
-    /// What of ASCII each class holds.
+    /// The ASCII members of each class, as bit maps.
     private static let ascii = Class.allCases.map { member in
         var set = ScalarSet(ranges: [], classes: [], isNegated: false)
         for value in UInt32(0)..<128 where holds(member, value) { set.add(value) }
@@ -84,7 +84,7 @@ struct ScalarSet: Equatable, Sendable {
         }
     }
 
-    /// Python's `str.isspace`.
+    /// Returns true for white space, as Python's `str.isspace`.
     @inline(__always)
     static func isSpace(_ value: UInt32) -> Bool {
         switch value {

@@ -1,4 +1,4 @@
-/// Reads a pattern. Positions in errors count code points, as Python's do.
+/// A parser for regular expressions of Python's `re`. Positions in errors count code points, as in Python.
 struct RegexParser {
     struct Result {
         var node: RegexNode
@@ -199,7 +199,7 @@ extension RegexParser {
         }
     }
 
-    /// What an escape stands for where it stands for one character.
+    /// Returns the character that an escape stands for.
     private func literal(_ scalar: Unicode.Scalar, from start: Int) throws(RegexError) -> UInt32 {
         if let control = Self.controls[scalar] { return control }
         if ("0"..."9").contains(scalar) || "xuUN".unicodeScalars.contains(scalar) {
@@ -234,7 +234,7 @@ extension RegexParser {
         return .set(ScalarSet(ranges: ranges, classes: classes, isNegated: isNegated))
     }
 
-    /// One character of a set, or nil where it was a class.
+    /// Reads a member of a set. Returns nil if it is a class, which is appended to the classes.
     private mutating func member(_ classes: inout [ScalarSet.Class], in start: Int) throws(RegexError) -> UInt32? {
         guard let scalar = next else { throw .invalid("unterminated character set at position \(start)") }
         let at = position

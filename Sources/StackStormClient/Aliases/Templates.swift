@@ -1,8 +1,11 @@
 package import PetrelSupport
 
-/// What StackStorm evaluates in text: Jinja (`{{`, `{%`, `{#`) and YAQL (`<%`). Looked for byte by byte, since a
-/// `Character` may join a brace to what stands beside it.
+/// The detection and encoding of templates in text: Jinja (`{{`, `{%`, `{#`) and YAQL (`<%`).
+///
+/// StackStorm evaluates templates in many places. The search is by bytes and not by characters, because a `Character`
+/// can combine a brace with a neighbour.
 package enum Templates {
+    /// Returns true if a text contains the start of a template.
     package static func isFound(in text: some StringProtocol) -> Bool {
         var last: UInt8 = 0
         for byte in text.utf8 {
@@ -16,8 +19,10 @@ package enum Templates {
         return false
     }
 
-    /// A text in a form that cannot be a template: where it holds an opening bracket of one, percent-encoded. Other
-    /// texts stay as they are.
+    /// Returns a text that cannot contain a template.
+    ///
+    /// If the text contains `{` or `<`, the characters `{`, `}`, `<`, `>` and `%` are percent-encoded. Other texts are
+    /// returned unchanged.
     package static func disarmed(_ text: String) -> String {
         guard text.utf8.contains(where: { $0 == UInt8(ascii: "{") || $0 == UInt8(ascii: "<") }) else { return text }
         var result = String.UnicodeScalarView()
@@ -34,14 +39,19 @@ package enum Templates {
         return String(result)
     }
 
-    /// Whether a parameter holds a template once StackStorm has cast it to the type of its schema; nil where that cannot
-    /// be told.
-    /// - Parameter type: the type in the JSON schema of the action; nil where it is not known.
-    /// - Note: `st2common.util.casts`: an `object` is read as JSON, and as a Python literal where it is no JSON.
-    ///   So may an `array` be, where it is not cut at its commas.
+    /// Returns true if the value of a parameter contains a template after StackStorm has cast it to the type of its
+    /// schema.
+    ///
+    /// StackStorm (`st2common.util.casts`) reads an `object` as JSON, and as a Python literal if it is not valid JSON.
+    /// It reads an `array` in the same way, or splits it at its commas.
+    ///
+    /// - Parameters:
+    ///   - value: The value as text.
+    ///   - type: The type in the JSON Schema of the parameter, or nil if it is not known.
+    /// - Returns: Nil if the result of the cast is not known.
     package static func isFound(in value: String, castTo type: String?) -> Bool? {
         if isFound(in: value) { return true }
-        // Only an escape or two strings side by side can make a template of what is none.
+        // A cast can create a template only from an escape sequence or from two adjacent strings.
         guard type == nil || type == "object" || type == "array",
             value.utf8.contains(where: { $0 == 0x5C || $0 == 0x22 || $0 == 0x27 })
         else { return false }
@@ -52,7 +62,9 @@ package enum Templates {
         return strings.contains { isFound(in: $0) }
     }
 
-    /// String by string: of a key that comes twice an object keeps one value, and not everybody the same.
+    /// Returns true if a string in a JSON text contains a template.
+    ///
+    /// All strings of the text are checked, because parsers differ in which value of a repeated key they keep.
     private static func isFoundInStrings(ofJSON value: String) -> Bool {
         var rest = Array(value.utf8)[...]
         while let start = rest.firstIndex(of: UInt8(ascii: "\"")) {
@@ -68,6 +80,7 @@ package enum Templates {
         return false
     }
 
+    /// Returns true if a string or a key in a JSON value contains the start of a template.
     package static func isFound(in value: JSONValue) -> Bool {
         switch value {
         case .string(let text): isFound(in: text)
@@ -82,7 +95,7 @@ package enum Templates {
         return first.map { "{[(\"'".unicodeScalars.contains($0) } ?? false
     }
 
-    /// The strings of a Python literal, those that stand side by side as one; nil where one holds an escape.
+    /// Returns the strings of a Python literal, with adjacent ones joined, or nil if one contains an escape sequence.
     private static func pythonStrings(in value: String) -> [String]? {
         var strings: [String] = []
         var isAdjacent = false
