@@ -1,31 +1,31 @@
 import PetrelKit
 package import PetrelSupport
 
-/// A way in which the simulated StackStorm misbehaves.
+/// A fault of the simulated StackStorm.
 package enum Fault: Sendable, Equatable {
-    /// An error in StackStorm's own form.
+    /// The response is an error with a `faultstring`.
     case status(Int)
-    /// An error without a word.
+    /// The response is an error without a `faultstring`.
     case blank(Int)
-    /// A proxy's page instead of an answer.
+    /// The response is an HTML page, as from a proxy.
     case html(Int)
-    /// 200 with half a JSON text.
+    /// The response has status 200 and truncated JSON.
     case garbage
-    /// No answer until the caller gives up.
+    /// The request is ignored, and there is no response until the client gives up.
     case hang
-    /// What was asked for is done, and no answer comes until the caller gives up.
+    /// The request is carried out, and there is no response until the client gives up.
     case hangAfter
-    /// What was asked for is done, and an error is answered: as StackStorm's own nginx does where the connection to the
-    /// API broke after the work.
+    /// The request is carried out, and the response is an error. StackStorm's nginx does this if its connection to the
+    /// API breaks after the work was done.
     case statusAfter(Int)
     /// The connection is closed in the middle of the body.
     case cut
-    /// For the stream: 200 with `retry: 1000` and the end, as nginx answers for a dead stream service.
+    /// The stream responds with status 200 and `retry: 1000` and ends, as nginx does if the stream service is down.
     case retryAndClose
-    /// For the stream: a head, and then silence, as through a half-open connection.
+    /// The stream sends the head of the response and nothing else, as through a half-open connection.
     case silent
 
-    /// What was asked for is done first.
+    /// True if the request is carried out first.
     var comesAfter: Bool {
         switch self {
         case .hangAfter, .statusAfter: true
@@ -33,11 +33,12 @@ package enum Fault: Sendable, Equatable {
         }
     }
 
-    /// What faults are set for: the first part of the path after the version.
+    /// The endpoints for which a fault is set: the first segment of the path after the version.
     package enum Area: String, Sendable, CaseIterable {
         case tokens, user, actionalias, aliasexecution, executions, inquiries, stream
     }
 
+    /// Reads a fault from the JSON of the control endpoint. Returns nil for an unknown fault.
     package init?(json: JSONValue) {
         switch json {
         case .integer(let status): self = .status(status)

@@ -2,11 +2,11 @@ import Foundation
 import PetrelKit
 import PetrelSupport
 
-/// What the simulator answers, before it is bytes on a wire.
+/// An HTTP response of the simulator.
 package struct SimulatedAnswer: Sendable {
     package enum Body: Sendable {
         case bytes([UInt8])
-        /// Part of a body; then the connection closes.
+        /// A part of a body, after which the connection is closed.
         case cut([UInt8])
         case stream(AsyncStream<[UInt8]>)
     }
@@ -37,7 +37,7 @@ package struct SimulatedAnswer: Sendable {
         SimulatedAnswer(status: status, headers: ["content-type": type], body: .bytes(Array(text.utf8)))
     }
 
-    /// The same with a text of the body replaced.
+    /// Returns the response with a text of the body replaced.
     func replacing(_ text: String, with replacement: String) -> SimulatedAnswer {
         guard case .bytes(let bytes) = body else { return self }
         var answer = self
@@ -48,12 +48,12 @@ package struct SimulatedAnswer: Sendable {
     static let notFound = fault(404, "The resource could not be found.")
 }
 
-/// A request, before it is understood.
+/// An HTTP request to the simulator.
 package struct SimulatedRequest: Sendable {
     package var method: String
     package var path: String
     package var query: [String: String]
-    /// Names in lower case.
+    /// The headers, with names in lower case.
     package var headers: [String: String]
     package var body: [UInt8]
 
@@ -72,7 +72,7 @@ package struct SimulatedRequest: Sendable {
         self.body = body
     }
 
-    /// The body as an object; an empty body is an empty object, as StackStorm takes it.
+    /// Returns the body as a JSON object. StackStorm treats an empty body as an empty object.
     func object() throws -> [String: JSONValue] {
         guard !body.isEmpty else { return [:] }
         guard let json = try? JSONValue.parse(body) else {
@@ -83,7 +83,7 @@ package struct SimulatedRequest: Sendable {
     }
 }
 
-/// An answer with a `faultstring`.
+/// An error response with a `faultstring`.
 struct SimulatedRefusal: Error {
     var status: Int
     var text: String
@@ -93,7 +93,7 @@ struct SimulatedRefusal: Error {
         self.text = text
     }
 
-    /// What RBAC answers.
+    /// Returns the error of RBAC for a missing permission.
     static func lacking(_ permission: String, _ user: String) -> SimulatedRefusal {
         SimulatedRefusal(403, "User \"\(user)\" doesn't have required permission \"\(permission)\"")
     }

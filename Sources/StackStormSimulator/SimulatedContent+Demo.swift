@@ -2,7 +2,7 @@ import PetrelKit
 import PetrelSupport
 
 extension [SimulatedStackStorm.User] {
-    /// The bot, and two people whose rights differ.
+    /// The bot and two users with different permissions.
     package static let demo = [
         SimulatedStackStorm.User(name: "petrel", password: "demo"),
         SimulatedStackStorm.User(name: "alice", password: "demo"),
@@ -12,13 +12,13 @@ extension [SimulatedStackStorm.User] {
 }
 
 extension SimulatedContent {
-    /// Two small packs of operations, as a team might have them.
+    /// Two small packs for operations.
     package static let demo = SimulatedContent(aliases: demoAliases, actions: demoActions)
 
     private static let demoAliases: [JSONValue] = [
         alias("core.echo", "Say something back.", action: "core.echo", formats: ["echo {{ message }}"]),
         alias(
-            "fleet.status", "How a service is on its hosts.", action: "fleet.status",
+            "fleet.status", "Show the status of a service on its hosts.", action: "fleet.status",
             formats: [.object(["display": "status of <service>", "representation": ["status of {{ service }}"]])],
             ack: ["enabled": false]),
         alias(
@@ -37,7 +37,7 @@ extension SimulatedContent {
             ack: ["format": "Draining {{ execution.parameters.host }} for {{ execution.parameters.minutes }} minutes."],
             result: ["format": "{{ execution.result.stdout }}"]),
         alias(
-            "fleet.deploy", "Deploy a service, once somebody approves.", action: "fleet.deploy",
+            "fleet.deploy", "Deploy a service after approval.", action: "fleet.deploy",
             formats: ["deploy {{ service }} {{ version=latest }}"],
             result: ["format": "{{ execution.result.stdout }}"]),
         alias(
@@ -122,7 +122,7 @@ extension SimulatedContent {
         },
     ]
 
-    /// StackStorm's own `core.echo`.
+    /// The action `core.echo`.
     package static let echo = SimulatedAction("core.echo", parameters: ["message": text]) { run in
         SimulatedFailure.shell(stdout: run.text("message"))
     }

@@ -1,15 +1,16 @@
 import PetrelKit
 package import PetrelSupport
 
-/// An action as the simulator runs it: what it takes, and what happens when it runs.
+/// An action of the simulator.
 package struct SimulatedAction: Sendable {
-    /// What a run does: it may write output and wait, and it ends with a status and a result.
+    /// A function that runs the action. It can write output and wait, and returns the result or throws
+    /// ``SimulatedFailure``.
     package typealias Behaviour = @Sendable (_ run: SimulatedRun) async throws -> JSONValue
 
     package var ref: String
-    /// The JSON schema of each parameter, as StackStorm has it.
+    /// The JSON Schema of each parameter.
     package var parameters: [String: JSONValue]
-    /// An `orquesta` action is a workflow: what it is given is evaluated.
+    /// The runner. StackStorm evaluates templates in the parameters of workflows, such as those of `orquesta`.
     package var runner: String
     package var behaviour: Behaviour
 
@@ -28,24 +29,24 @@ package struct SimulatedAction: Sendable {
     var name: String { String(ref.drop { $0 != "." }.dropFirst()) }
 }
 
-/// One run as its behaviour sees it.
+/// An execution of an action, as the action sees it.
 package struct SimulatedRun: Sendable {
     package var parameters: [String: JSONValue]
-    /// Writes a line of output while the run goes on.
+    /// Writes output.
     package var write: @Sendable (String) async -> Void
-    /// Waits, in the simulator's time.
+    /// Waits for a duration.
     package var pause: @Sendable (Duration) async throws -> Void
-    /// Asks a person (`core.ask`), and waits for the answer.
-    /// - Parameter schema: JSON Schema of the answer.
+    /// Creates an inquiry (`core.ask`) with the JSON Schema of the response, and waits for the response.
     package var ask: @Sendable (_ schema: JSONValue) async throws -> [String: JSONValue]
 
+    /// Returns a parameter as text, or an empty text if it is missing.
     package func text(_ name: String) -> String {
         guard let value = parameters[name] else { return "" }
         return value.string ?? value.prettyText
     }
 }
 
-/// A run that ends as `failed`, with its result.
+/// The error of an action that fails, with its result.
 package struct SimulatedFailure: Error {
     package var result: JSONValue
 
@@ -61,7 +62,7 @@ package struct SimulatedFailure: Error {
     }
 }
 
-/// Aliases (as StackStorm lists them) and actions.
+/// The aliases, in StackStorm's JSON, and the actions of a simulator.
 package struct SimulatedContent: Sendable {
     package var aliases: [JSONValue]
     package var actions: [SimulatedAction]

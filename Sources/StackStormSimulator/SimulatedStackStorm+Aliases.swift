@@ -76,7 +76,7 @@ extension SimulatedStackStorm {
         return number
     }
 
-    /// One page, and the headers that say how much there is.
+    /// Returns one page of a list, with the headers for the total number and the limit.
     func page(_ items: [JSONValue], _ request: SimulatedRequest, usual: Int = 100) throws -> SimulatedAnswer {
         let asked = try number(request, "limit") ?? usual
         if asked == 0 {
@@ -120,7 +120,7 @@ extension SimulatedStackStorm {
 
     func match(_ command: String) throws -> AliasMatcher.Match {
         let matcher = AliasMatcher(try aliases.map { try Alias(json: $0) })
-        // One alias with a broken pattern makes every match fail, until it is deleted.
+        // In StackStorm, one alias with an invalid pattern makes every match fail.
         guard matcher.problems.isEmpty else { throw SimulatedRefusal(500, "Internal Server Error") }
         switch matcher.match(command) {
         case .one(let match): return match

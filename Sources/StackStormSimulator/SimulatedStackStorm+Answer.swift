@@ -4,7 +4,7 @@ import PetrelSupport
 import StackStormClient
 
 extension SimulatedStackStorm {
-    /// Answers one request.
+    /// Processes a request and returns the response.
     package func answer(_ request: SimulatedRequest) async -> SimulatedAnswer {
         note(request)
         let parts = request.path.split(separator: "/").map(String.init)
@@ -86,7 +86,7 @@ extension SimulatedStackStorm {
         }
     }
 
-    /// RBAC for an account without a role, in the words of the recordings.
+    /// Checks the permission of an account without a role, with the errors of the recordings.
     private func permit(_ user: String, _ method: String, _ path: [String]) throws {
         guard users.first(where: { $0.name == user })?.hasNoRole == true else { return }
         let permission: String? =
@@ -126,7 +126,7 @@ extension SimulatedStackStorm {
             body: .stream(subscribe(filters)))
     }
 
-    /// The switches, for a simulator in another process: `{"fault": {"executions": 500}, "cut": true, …}`.
+    /// Processes a request of the control endpoint for tests, such as `{"fault": {"executions": 500}, "cut": true}`.
     private func control(_ request: SimulatedRequest) -> SimulatedAnswer {
         guard request.method == "POST", let object = try? request.object() else { return .notFound }
         for (name, value) in object["fault"]?.object ?? [:] {

@@ -5,7 +5,7 @@ import PetrelSupport
 extension SimulatedStackStorm {
     private static let longest = 86_400
 
-    /// The user of a request. A bad token beside a good API key is a 401.
+    /// Returns the user of a request. An invalid token is an error even if there is a valid API key.
     func authenticate(_ request: SimulatedRequest) throws -> String {
         if let token = request.headers["x-auth-token"] ?? request.query["x-auth-token"] {
             guard let state = tokens[token] else { throw SimulatedRefusal(401, "Unauthorized") }
@@ -61,13 +61,13 @@ extension SimulatedStackStorm {
             ], status: 201)
     }
 
-    /// Whose token a service asks for; nil where it is its own.
+    /// Returns the user whose token a service account requests, or nil if it requests its own.
     private func impersonated(by asker: String, _ body: [String: JSONValue]) throws -> String? {
         guard let wanted = body["user"]?.string ?? body["impersonate_user"]?.string else { return nil }
         guard users.first(where: { $0.name == asker })?.isService == true else {
             throw SimulatedRefusal(400, "Current user is not a service and cannot request impersonated tokens")
         }
-        // StackStorm makes users that it does not have.
+        // StackStorm creates a user that does not exist.
         if body["user"]?.string != nil { return wanted }
         guard let origin = body["nickname_origin"]?.string else {
             throw SimulatedRefusal(400, "Nickname origin is not provided for nickname '\(wanted)'")
@@ -78,7 +78,7 @@ extension SimulatedStackStorm {
         return user.name
     }
 
-    /// Makes an account a service, as only its database can.
+    /// Makes an account a service account. In StackStorm, that is possible only in its database.
     package func makeService(_ name: String) {
         for index in users.indices where users[index].name == name { users[index].isService = true }
     }

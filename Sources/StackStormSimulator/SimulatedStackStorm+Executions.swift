@@ -3,7 +3,7 @@ import PetrelKit
 package import PetrelSupport
 
 extension SimulatedStackStorm {
-    /// Whom the notify rule tells about the end of an execution.
+    /// The recipient of the announcement of a result, for the notify rule.
     struct Notice: Sendable {
         var user: String
         var channel: String
@@ -18,7 +18,7 @@ extension SimulatedStackStorm {
     ) -> [String: JSONValue] {
         let runner = runner ?? action.runner
         let now = JSONValue.string(timestamp())
-        // As StackStorm shows what is secret.
+        // StackStorm masks secret parameters in the same way.
         let parameters = Dictionary(
             uniqueKeysWithValues: parameters.map { name, value in
                 (name, action.parameters[name]?["secret"]?.bool == true ? "********" : value)
@@ -48,7 +48,7 @@ extension SimulatedStackStorm {
         while order.count > 20_000 { executions[order.removeFirst()] = nil }
     }
 
-    /// Runs an action on its own, and announces the end.
+    /// Runs an action in a task, and announces its result.
     func begin(_ id: String, _ action: SimulatedAction, _ parameters: [String: JSONValue], _ notice: Notice) {
         let datastore = datastore
         let run = SimulatedRun(
@@ -74,7 +74,7 @@ extension SimulatedStackStorm {
         }
     }
 
-    /// What a person answers to a question of a run.
+    /// Creates an inquiry of an execution and returns the response.
     private func answer(to schema: JSONValue, from run: String) async throws -> [String: JSONValue] {
         let (answers, continuation) = AsyncStream.makeStream(of: [String: JSONValue].self)
         let id = ask(schema, of: run)
@@ -133,7 +133,7 @@ extension SimulatedStackStorm {
         publish(payload: payload, route: notice.route, parent: parent)
     }
 
-    /// The results that a slow StackStorm has not announced yet are announced now.
+    /// Announces the results that were delayed because of ``delaysResults``.
     package func postDelayed() {
         delaysResults = false
         for (parent, payload, route) in delayed {
@@ -144,8 +144,10 @@ extension SimulatedStackStorm {
         delayed = []
     }
 
-    /// An announcement, on the stream and as the execution that it is.
-    /// - Parameter age: how long ago that was; only now does it go over the stream.
+    /// Publishes an announcement on the stream and adds its execution to the history.
+    ///
+    /// - Parameter age: The age of the execution in the history. The event is published now.
+    /// - Returns: The ID of the execution.
     @discardableResult
     package func publish(
         payload: [String: JSONValue], route: String, parent: String? = nil, age: Duration = .zero
@@ -209,7 +211,7 @@ extension SimulatedStackStorm {
         }
     }
 
-    /// The newest one of an action.
+    /// Returns the newest execution of an action.
     package func lastExecution(of ref: String) -> [String: JSONValue]? {
         order.last { executions[$0]?["action"]?["ref"]?.string == ref }.flatMap { executions[$0] }
     }

@@ -3,7 +3,7 @@ import PetrelKit
 package import PetrelSupport
 
 extension SimulatedStackStorm {
-    /// Questions: executions of `core.ask` that are pending.
+    /// Processes a request for inquiries, which are pending executions of `core.ask`.
     func inquiryAnswer(
         _ request: SimulatedRequest, _ path: [String], as user: String
     ) throws -> SimulatedAnswer {
@@ -57,21 +57,21 @@ extension SimulatedStackStorm {
         ]
     }
 
-    /// Somebody has answered.
+    /// Completes an inquiry with a response.
     package func settle(_ id: String, _ response: [String: JSONValue]) {
         inquiries[id] = true
         executions[id]?["status"] = "succeeded"
         asking.removeValue(forKey: id)?.yield(response)
     }
 
-    /// A question whose workflow was cancelled.
+    /// Cancels an inquiry whose workflow was cancelled.
     func withdraw(_ id: String) {
         asking[id] = nil
         inquiries[id] = nil
         executions[id]?["status"] = "canceled"
     }
 
-    /// A question that waits, as `core.ask` leaves it.
+    /// Creates a pending inquiry and returns its ID.
     @discardableResult
     package func ask(_ schema: JSONValue, route: String = "errbot", of parent: String? = nil) -> String {
         let id = newID()

@@ -9,7 +9,7 @@ extension SimulatedStackStorm {
         "source_context",
     ]
 
-    /// `POST /aliasexecution`.
+    /// Processes `POST /aliasexecution`.
     func run(_ request: SimulatedRequest, as user: String) throws -> SimulatedAnswer {
         let body = try request.object()
         try check(body, allowed: Self.runFields, required: ["source_channel", "name", "format", "command"])
@@ -37,14 +37,14 @@ extension SimulatedStackStorm {
         return .json(try start(json, alias, parameters, body, user), status: 201)
     }
 
-    /// `POST /aliasexecution/match_and_execute`.
+    /// Processes `POST /aliasexecution/match_and_execute`.
     func matchAndRun(_ request: SimulatedRequest, as user: String) throws -> SimulatedAnswer {
         let body = try request.object()
         try check(
             body, allowed: Self.runFields.subtracting(["source_context", "name", "format"]),
             required: ["command", "user", "source_channel"])
         let match = try match(body["command"]?.string ?? "")
-        // As the real one fails on a format that has a display only.
+        // StackStorm also fails for a format that has only a display.
         if match.representation.isEmpty { throw SimulatedRefusal(500, "Internal Server Error") }
         let json = aliases.first { $0["ref"]?.string == match.alias.ref } ?? .null
         return .json(["results": [try start(json, match.alias, match.parameters, body, user)]], status: 201)
@@ -79,7 +79,7 @@ extension SimulatedStackStorm {
         }
         parameters.merge(fixed) { _, fixed in fixed }
         try require(parameters, for: action)
-        // The notifier renders what it is given to hand on; where that fails it is handed on as it is.
+        // The notifier renders these fields as templates, and passes them on unchanged if that fails.
         func noticed(_ key: String) -> JSONValue {
             let value = body[key] ?? .null
             return (try? Expression.rendered(value, datastore, withYAQL: false)) ?? value
@@ -109,7 +109,7 @@ extension SimulatedStackStorm {
         return .object(answer)
     }
 
-    /// The parameters with the types of the action's schema.
+    /// Returns the parameters, cast to the types of the action's schema.
     private func typed(_ extracted: [AliasFormat.Parameter], for action: SimulatedAction) throws -> [String: JSONValue]
     {
         var parameters: [String: JSONValue] = [:]
@@ -134,7 +134,7 @@ extension SimulatedStackStorm {
         }
     }
 
-    /// What every shell action takes besides its own.
+    /// The parameters that every shell action has besides its own.
     private static let runnerParameters: [String: JSONValue] = [
         "timeout": ["type": "integer"], "cwd": ["type": "string"], "env": ["type": "object"], "cmd": ["type": "string"],
         "hosts": ["type": "string"],
@@ -163,11 +163,11 @@ extension SimulatedStackStorm {
     }
 }
 
-/// The little of Jinja and YAQL that tells whether something was evaluated: look-ups in the datastore.
+/// A subset of Jinja and YAQL that shows whether a text was evaluated: look-ups in the datastore.
 enum Expression {
     struct Undefined: Error {}
 
-    /// Throws ``Undefined`` for what it does not know, as a strict environment does.
+    /// Evaluates the templates in a value. Throws ``Undefined`` for unknown expressions, as a strict environment does.
     static func rendered(
         _ value: JSONValue, _ datastore: [String: String], withYAQL: Bool = true
     ) throws -> JSONValue {
@@ -206,7 +206,7 @@ enum Expression {
     }
 }
 
-/// The little of Jinja that acknowledgements and results of the simulated packs use: `{{ path.to.value }}`.
+/// The subset of Jinja that acknowledgements and results of the simulated packs use: `{{ path.to.value }}`.
 enum Template {
     static func render(_ template: String, _ values: [String: JSONValue]) -> String {
         template.replacing(/\{\{\s*([\w.]+)\s*\}\}/) { match in

@@ -3,23 +3,24 @@ import PetrelKit
 package import PetrelSupport
 import StackStormClient
 
-/// A StackStorm in memory, with the behaviour of the recordings. Knows nothing of sockets.
+/// A StackStorm in memory that behaves as the recorded one. ``Simulator`` serves it over HTTP.
 package actor SimulatedStackStorm {
     struct Subscriber {
         var filters: [String]
         var continuation: AsyncStream<[UInt8]>.Continuation
     }
 
+    /// An account.
     package struct User: Sendable {
         package var name: String
         package var password: String
-        /// References of actions that this account may not run, as under RBAC.
+        /// The references of the actions that the account may not run, as with RBAC.
         package var forbidden: Set<String>
-        /// Under RBAC with no role at all: may do nothing but ask who it is.
+        /// True if the account has no role, as with RBAC, and may only read its own account.
         package var hasNoRole: Bool
-        /// May ask for the tokens of others.
+        /// True if the account may request tokens of other users.
         package var isService = false
-        /// By their origin, such as `slack`.
+        /// The nicknames by origin, such as `slack`.
         package var nicknames: [String: String] = [:]
 
         package init(name: String, password: String, forbidden: Set<String> = [], hasNoRole: Bool = false) {
@@ -45,22 +46,23 @@ package actor SimulatedStackStorm {
     var outputs: [String: String] = [:]
     var runs: [String: Task<Void, Never>] = [:]
     var inquiries: [String: Bool] = [:]
-    /// Runs that wait for the answer to their inquiry.
+    /// The executions that wait for the response to their inquiry.
     var asking: [String: AsyncStream<[String: JSONValue]>.Continuation] = [:]
-    /// What expressions such as `st2kv.system.petrel_secret` find.
+    /// The values for expressions such as `st2kv.system.petrel_secret`.
     package var datastore = ["petrel_secret": "TOP-SECRET-42"]
     var subscribers: [Int: Subscriber] = [:]
     var faults: [Fault.Area: Fault] = [:]
-    /// How often each command line was started.
+    /// The number of executions of each command line.
     package internal(set) var started: [String: Int] = [:]
+    /// The number of requests by method and path, such as `GET /api/v1/user`.
     package private(set) var requests: [String: Int] = [:]
     var askers: [String: String] = [:]
-    /// What was last sent to each path that was asked for.
+    /// The last body of each method and path.
     private var bodies: [String: [UInt8]] = [:]
     private var isEnding = false
-    /// Seconds.
+    /// The error of the clock, in seconds.
     private var clockError = 0.0
-    /// How wrong the web server's clock is, in seconds.
+    /// The error of the web server's clock, in seconds.
     nonisolated let webClockError = Locked(0.0)
     private var silent: [AsyncStream<[UInt8]>.Continuation] = []
     private var hanging: [CheckedContinuation<Void, Never>] = []
@@ -68,18 +70,18 @@ package actor SimulatedStackStorm {
     private var opened: [CheckedContinuation<Void, Never>] = []
     private var count = 0
     private var subscriptions = 0
-    /// Whether the notify rule passes `source_context` on.
+    /// True if the notify rule passes on the `source_context`.
     package var passesContext = true
-    /// Whether ends are announced at all: a broken result template keeps StackStorm from it.
+    /// True if results are announced. An invalid result template prevents it.
     package var announces = true
-    /// What stands in the place of a text in every answer of the API, as Python may write what is no JSON.
+    /// A text to replace in every response of the API, for instance to produce invalid JSON as Python can.
     package var garble: (text: String, replacement: String)?
-    /// A slow StackStorm: results are posted with ``postDelayed()``.
+    /// True to delay the announcements of results until ``postDelayed()``.
     package var delaysResults = false
     var delayed: [(parent: String, payload: [String: JSONValue], route: String)] = []
-    /// No account may read actions, as under RBAC.
+    /// True if no account may read actions, as with RBAC.
     package var hidesActions = false
-    /// `limit=-1` is for administrators only, as under RBAC.
+    /// True if only administrators may use `limit=-1`, as with RBAC.
     var refusesUnlimited = false
     private static let instance = UInt64.random(in: 0...UInt64.max)
 
@@ -95,7 +97,7 @@ package actor SimulatedStackStorm {
         }
     }
 
-    /// 24 hexadecimal digits, as MongoDB makes them: rising, and never twice.
+    /// Returns a new ID of 24 hexadecimal digits, which rises like those of MongoDB.
     func newID() -> String {
         count += 1
         return String(
@@ -103,8 +105,11 @@ package actor SimulatedStackStorm {
             count)
     }
 
-    /// Its clock, by which executions begin and end, is wrong from now on.
-    /// - Parameter ofWeb: the web server's too, which dates its answers.
+    /// Sets the error of the clock for the start and end of executions.
+    ///
+    /// - Parameters:
+    ///   - error: The duration by which the clock is fast.
+    ///   - ofWeb: True to set the clock of the web server, which writes the `Date` header, as well.
     package func setClock(error: Duration, ofWeb: Bool = false) {
         clockError = error / .seconds(1)
         if ofWeb { webClockError.withLock { $0 = error / .seconds(1) } }
@@ -118,7 +123,7 @@ package actor SimulatedStackStorm {
         return Date(timeIntervalSince1970: seconds).formatted(.iso8601).dropLast() + String(format: ".%06dZ", micros)
     }
 
-    /// Changes what has no function of its own.
+    /// Changes the state with a closure.
     package func change(_ body: @Sendable (isolated SimulatedStackStorm) -> Void) { body(self) }
 
     package func setFault(_ fault: Fault?, for area: Fault.Area) { faults[area] = fault }
@@ -127,36 +132,37 @@ package actor SimulatedStackStorm {
 
     package func addAPIKey(_ key: String, for user: String) { apiKeys[key] = user }
 
-    /// Every token that is good.
+    /// All tokens, including expired ones.
     package var goodTokens: [String] { Array(tokens.keys) }
 
-    /// Every token is worthless from now on.
+    /// Revokes all tokens.
     package func revokeTokens() { tokens = [:] }
 
-    /// Every token of one account is worthless from now on.
+    /// Revokes all tokens of an account.
     package func revokeTokens(of user: String) { tokens = tokens.filter { $0.value.user != user } }
 
     package func expireTokens() { for token in tokens.keys { tokens[token]?.expiry = .distantPast } }
 
-    /// Suspends until the streams are cut or the simulator ends.
+    /// Waits until ``cutStreams()`` or the end of the simulator.
     func hang() async {
         guard !isEnding else { return }
         await withCheckedContinuation { hanging.append($0) }
     }
 
-    /// A stream that never says anything.
+    /// Returns a stream that sends nothing.
     func silence() -> AsyncStream<[UInt8]> {
         let (stream, continuation) = AsyncStream.makeStream(of: [UInt8].self)
         if isEnding { continuation.finish() } else { silent.append(continuation) }
         return stream
     }
 
-    /// Lets go of everybody who waits, for good.
+    /// Ends all streams and hanging requests, including future ones.
     func end() {
         isEnding = true
         cutStreams()
     }
 
+    /// Ends all open streams and hanging requests.
     package func cutStreams() {
         for continuation in hanging { continuation.resume() }
         hanging = []
@@ -166,30 +172,31 @@ package actor SimulatedStackStorm {
         subscribers = [:]
     }
 
-    /// Returns once somebody listens to the stream.
+    /// Waits until a client reads the stream.
     package func untilHeard() async {
         guard subscribers.isEmpty else { return }
         await withCheckedContinuation { opened.append($0) }
     }
 
-    /// Whose credential the last request to a path came with.
+    /// Returns the user of the last request to a path, such as `GET /api/v1/user`.
     package func asker(of path: String) -> String? { askers[path] }
 
-    /// As an update of a pack may change an action.
+    /// Changes the runner of an action, as an update of its pack can.
     package func setRunner(_ runner: String, of action: String) { actions[action]?.runner = runner }
 
-    /// The bytes that were last sent to a path.
+    /// Returns the last body that was sent to a path.
     package func body(of path: String) -> [UInt8] { bodies[path] ?? [] }
 
+    /// Returns the number of requests to a path.
     package func request(count path: String) -> Int { requests[path] ?? 0 }
 
-    /// Returns once a path was asked for so many times.
+    /// Waits until a path was requested a number of times.
     package func untilRequested(_ path: String, times: Int) async {
         guard request(count: path) < times else { return }
         await withCheckedContinuation { expectations.append((path, times, $0)) }
     }
 
-    /// Returns once a path is asked for the next time.
+    /// Waits for the next request to a path.
     package func untilRequestedAgain(_ path: String) async {
         await untilRequested(path, times: request(count: path) + 1)
     }
@@ -202,7 +209,7 @@ package actor SimulatedStackStorm {
         for expectation in met { expectation.waiter.resume() }
     }
 
-    // MARK: The stream
+    // MARK: Event stream
 
     func subscribe(_ filters: [String]) -> AsyncStream<[UInt8]> {
         let (stream, continuation) = AsyncStream.makeStream(of: [UInt8].self)
@@ -222,7 +229,7 @@ package actor SimulatedStackStorm {
 
     private func unsubscribe(_ id: Int) { subscribers[id] = nil }
 
-    /// A newline to every stream, as StackStorm sends after 25 s without an event.
+    /// Sends a newline to every stream, as StackStorm does after 25 s without an event.
     package func heartbeat() { sendRaw("\n") }
 
     package func sendRaw(_ text: String) {

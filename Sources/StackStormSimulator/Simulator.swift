@@ -9,16 +9,20 @@ import PetrelSupport
 import ServiceLifecycle
 import UnixSignals
 
-/// The simulated StackStorm behind a port on loopback.
+/// An HTTP server for a simulated StackStorm, on a port of the loopback interface.
 package final class Simulator: Service {
     package let stackStorm: SimulatedStackStorm
     private let port: Int
     private let logger: Logger
     private let listening: @Sendable (Int) -> Void
 
+    /// Creates a server.
+    ///
     /// - Parameters:
-    ///   - port: 0 lets the system choose.
-    ///   - listening: called with the port once it takes connections.
+    ///   - stackStorm: The simulated StackStorm.
+    ///   - port: The TCP port, or 0 to let the system choose one.
+    ///   - logger: The logger of the server.
+    ///   - listening: A closure that is called with the port when the server accepts connections.
     package init(
         _ stackStorm: SimulatedStackStorm, port: Int = 0, logger: Logger,
         listening: @escaping @Sendable (Int) -> Void = { _ in }
@@ -43,8 +47,8 @@ package final class Simulator: Service {
                 configuration: .init(additionalChannelHandlers: [WrongDate(error: self.stackStorm.webClockError)])),
             configuration: ApplicationConfiguration(address: .hostname("127.0.0.1", port: port), serverName: "nginx"),
             onServerRunning: { [listening] channel in listening(channel.localAddress?.port ?? 0) }, logger: quiet)
-        // A server that is cancelled drops connections that are just being made, on which NIO stops the process: it is
-        // asked to end instead. A stream never ends by itself, and the server waits for it.
+        // The server is shut down gracefully and not cancelled: a cancelled server drops connections that are being
+        // accepted, for which NIO terminates the process. It waits for streams, which are ended before.
         let server = ServiceGroup(services: [application], logger: quiet)
         let end: @Sendable () -> Void = { [stackStorm] in
             Task {
@@ -107,12 +111,12 @@ private struct Responder: HTTPResponder {
     }
 }
 
-/// Dates the answers by a clock that may be wrong.
+/// A handler that sets the `Date` header of responses from a clock with an error.
 private final class WrongDate: ChannelOutboundHandler, RemovableChannelHandler {
     typealias OutboundIn = HTTPResponsePart
     typealias OutboundOut = HTTPResponsePart
 
-    /// RFC 9110, 5.6.7.
+    /// The format of the `Date` header (RFC 9110, section 5.6.7).
     private static let style = Date.VerbatimFormatStyle(
         format: """
             \(weekday: .abbreviated), \(day: .twoDigits) \(month: .abbreviated) \(year: .padded(4)) \
@@ -136,5 +140,5 @@ private final class WrongDate: ChannelOutboundHandler, RemovableChannelHandler {
     }
 }
 
-/// Ends a connection in the middle of a body.
+/// An error that closes a connection in the middle of a body.
 private struct SimulatedCut: Error {}
