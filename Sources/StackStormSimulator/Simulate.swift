@@ -4,12 +4,12 @@ import Logging
 package import PetrelKit
 package import PetrelSupport
 
-/// The command that runs the simulated StackStorm alone.
+/// The command that runs only the simulated StackStorm.
 package struct Simulate: AsyncParsableCommand {
     package static let configuration = CommandConfiguration(
-        abstract: "Run the simulated StackStorm alone, on loopback (user petrel, password demo).")
+        abstract: "Run the simulated StackStorm on the loopback interface (user petrel, password demo).")
 
-    @Option(help: "The port; 0 lets the system choose.")
+    @Option(help: "The TCP port; 0 lets the system choose one.")
     var port = 9199
 
     package init() {}
@@ -39,7 +39,7 @@ package enum SimulatorDemo: DemoPart {
                 group.cancelAll()
                 return
             }
-            // No port: the simulator's own error says why.
+            // The simulator did not start: its error is thrown here.
             try await group.next()
         }
     }
