@@ -28,7 +28,7 @@ import Testing
         return page
     }
 
-    /// A book with one page open.
+    /// Returns a book with one open page.
     private static func opened(tries: Int = 3) throws -> (LoginBook, LoginBook.Opened, String) {
         var book = LoginBook(limits: .init(tries: tries))
         let link = try prepare(&book)
@@ -43,7 +43,7 @@ import Testing
             page: page.page, cookie: page.cookie.reveal(), token: page.token.reveal(), word: word, at: start + after)
     }
 
-    @Test func `a link opens once, and opening it again harms nothing`() throws {
+    @Test func `a link opens once, and opening it again has no effect`() throws {
         var (book, page, link) = try Self.opened()
         #expect(throws: LoginBook.Fault.alreadyOpened) { try Self.open(&book, link) }
         guard case .check = try Self.begin(&book, page) else { throw LoginBook.Fault.unknown }
@@ -59,7 +59,7 @@ import Testing
         }
     }
 
-    @Test func `three wrong words end it, and so do three refusals`() throws {
+    @Test func `three wrong words or three invalid credentials end a link`() throws {
         var (book, page, _) = try Self.opened()
         for left in [2, 1, 0] {
             guard case .wrongWord(_, left) = try Self.begin(&book, page, word: "rose") else {
@@ -77,7 +77,7 @@ import Testing
         #expect(throws: LoginBook.Fault.tooManyTries) { try Self.begin(&book, page) }
     }
 
-    @Test func `what could not be found out costs no try`() throws {
+    @Test func `an undecided attempt does not count`() throws {
         var (book, page, _) = try Self.opened(tries: 1)
         for _ in 0..<10 {
             _ = try Self.begin(&book, page)
@@ -87,7 +87,7 @@ import Testing
         }
     }
 
-    @Test func `only the page that opened the link can use it, and others use up no try`() throws {
+    @Test func `only the page that opened the link can use it, and attempts of others do not count`() throws {
         var (book, page, _) = try Self.opened()
         for (cookie, token) in [("", ""), (page.cookie.reveal(), "x"), ("x", page.token.reveal())] {
             #expect(throws: LoginBook.Fault.notThisPage) {
@@ -102,7 +102,7 @@ import Testing
         }
     }
 
-    @Test func `a link is good for ten minutes, opened or not`() throws {
+    @Test func `a link expires after ten minutes, opened or not`() throws {
         var (book, page, _) = try Self.opened()
         guard case .check = try Self.begin(&book, page, after: .seconds(599)) else { throw LoginBook.Fault.unknown }
         _ = book.finish(page: page.page, .undecided(""), at: Self.start)
@@ -112,7 +112,7 @@ import Testing
         #expect(throws: LoginBook.Fault.expired) { try Self.open(&book, link, after: .seconds(1_000)) }
     }
 
-    @Test func `a newer link takes the place of the older, and others stay`() throws {
+    @Test func `a newer link replaces the older one of the same user`() throws {
         var book = LoginBook()
         let bob = try Self.prepare(&book, "bob")
         let first = try Self.prepare(&book)
@@ -127,7 +127,7 @@ import Testing
         #expect(throws: LoginBook.Fault.unknown) { try Self.open(&book, second) }
     }
 
-    @Test func `one person cannot fill the book, and many cannot grow it`() throws {
+    @Test func `the number of open logins is limited, per user and in total`() throws {
         var book = LoginBook(limits: .init(capacity: 10))
         for _ in 0..<1_000 { _ = try Self.prepare(&book) }
         for number in 0..<9 { _ = try Self.prepare(&book, "p\(number)") }
@@ -135,7 +135,7 @@ import Testing
         _ = try book.prepare(Self.request("late"), at: Self.start + .seconds(1_201))
     }
 
-    @Test func `what was withdrawn or replaced while it was looked into gives nothing`() throws {
+    @Test func `a login that is withdrawn or replaced during its check does not begin`() throws {
         for isReplaced in [true, false] {
             var (book, page, _) = try Self.opened()
             _ = try Self.begin(&book, page)
@@ -145,7 +145,7 @@ import Testing
         }
     }
 
-    @Test func `wrong tries count over all links of a person, and are forgotten after an hour`() throws {
+    @Test func `failed tries count over all links of a user and expire after an hour`() throws {
         var book = LoginBook()
         for _ in 0..<3 {
             let page = try Self.open(&book, try Self.prepare(&book))
@@ -158,7 +158,7 @@ import Testing
 
     @Test(arguments: [
         ("don’t", "don't"), ("caf\u{E9}", "cafe\u{301}"), ("two  words ", "two\u{A0}words"), ("“x”", "\"x\""),
-    ]) func `a word is the same however it is typed`(chosen: String, typed: String) throws {
+    ]) func `words are normalized before they are compared`(chosen: String, typed: String) throws {
         var book = LoginBook()
         let request = LoginRequest(
             key: "a", person: "", word: Secret(chosen), check: { _ in .refused("") }, happened: { _, _ in })
@@ -175,7 +175,7 @@ import Testing
             at: start + after)
     }
 
-    /// A book with one page on which an account was proven.
+    /// Returns a book with one page whose account is verified.
     private static func proven() throws -> (LoginBook, LoginBook.Opened) {
         var (book, page, _) = try opened()
         _ = try begin(&book, page)
@@ -183,7 +183,7 @@ import Testing
         return (book, page)
     }
 
-    @Test func `nothing is proven before it is confirmed, and it is confirmed once`() throws {
+    @Test func `a verified login can be confirmed once`() throws {
         var (book, page, _) = try Self.opened()
         #expect(throws: LoginBook.Fault.unproven) { try Self.confirm(&book, page) }
         (book, page) = try Self.proven()
@@ -197,7 +197,7 @@ import Testing
         #expect(throws: LoginBook.Fault.used) { try Self.confirm(&book, page) }
     }
 
-    @Test func `what was declined, withdrawn or left for ten minutes is not confirmed any more`() throws {
+    @Test func `a login that was declined, withdrawn or has expired cannot be confirmed`() throws {
         var (book, page) = try Self.proven()
         _ = try Self.confirm(&book, page, account: nil)
         #expect(throws: LoginBook.Fault.declined) { try Self.confirm(&book, page) }
@@ -208,7 +208,7 @@ import Testing
         #expect(throws: LoginBook.Fault.expired) { try Self.confirm(&book, page, after: .seconds(601)) }
     }
 
-    @Test func `a link has 192 random bits that an address can hold`() throws {
+    @Test func `a link has 192 random bits and is valid in a URL`() throws {
         var book = LoginBook()
         let links = try (0..<100).map { try Self.prepare(&book, "p\($0)") }
         #expect(Set(links).count == 100)

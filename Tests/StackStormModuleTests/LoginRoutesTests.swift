@@ -7,7 +7,7 @@ import Testing
 
 @testable import StackStormModule
 
-/// The routes as values: no socket is needed.
+/// Tests of the routes without a server.
 @Suite(.timeLimit(.minutes(10))) struct LoginRoutesTests {
     private struct Desk {
         let logins: OneTimeLogins
@@ -31,7 +31,7 @@ import Testing
             ProvenLogin(account: "alice", begin: { _ in text }, decline: { _ in })
         }
 
-        /// A page whose proof is alice's; what becomes of it is told.
+        /// Opens a page whose credential is always accepted as alice's, and records the outcome.
         func openProven(_ told: Locked<[String]>) async throws -> (body: [String: JSONValue], headers: [String: String])
         {
             try await open(
@@ -72,7 +72,7 @@ import Testing
             return (answer.status, try JSONValue.parse(answer.body), answer.headers)
         }
 
-        /// Opens a link; returns how to log in on the page.
+        /// Opens a link. Returns the body and the headers to log in on the page.
         func open(_ link: String) async throws -> (body: [String: JSONValue], headers: [String: String]) {
             let answer = try await post("/login/open", ["link": .string(link)])
             #expect(answer.status == 200)
@@ -106,7 +106,7 @@ import Testing
     @Test(arguments: [
         ("no cookie", 403), ("another token", 403), ("another account", 403), ("no answer", 400), ("no account", 400),
         ("before the proof", 409), ("wrong origin", 403),
-    ]) func `a bad confirmation is refused, and nothing begins`(what: String, status: Int) async throws {
+    ]) func `an invalid confirmation is rejected and begins nothing`(what: String, status: Int) async throws {
         let desk = try Desk()
         let told = Locked<[String]>([])
         let page = try await desk.openProven(told)
@@ -130,7 +130,7 @@ import Testing
         #expect(answer.status == status && told.value.isEmpty, "\(answer.json)")
     }
 
-    @Test func `a person at the wrong page declines: nothing begins, and the link is over`() async throws {
+    @Test func `a declined login does not begin and ends the link`() async throws {
         let desk = try Desk()
         let told = Locked<[String]>([])
         let page = try await desk.openProven(told)
@@ -140,11 +140,11 @@ import Testing
         #expect(told.value == ["declined"])
     }
 
-    @Test func `a name cannot turn or hide what the page shows`() {
+    @Test func `a displayed name has no invisible or direction characters`() {
         #expect(LoginRoutes.shown("@ali\u{202E}ec\u{200B}\n") == "@ali\u{FFFD}ec\u{FFFD}\u{FFFD}")
     }
 
-    @Test func `a login, start to end`() async throws {
+    @Test func `a login works from start to end`() async throws {
         let desk = try Desk()
         let proofs = Locked<[String]>([])
         let link = try desk.prepare { proof in
@@ -188,7 +188,7 @@ import Testing
         for part in ["Max-Age=0", "Path=/", "Secure"] { #expect(cleared.contains(part)) }
         #expect(try await desk.confirm(page).status == 410)
         #expect(proofs.value == ["alice ••• hunter2"])
-        // Replayed: nothing happens, and nothing is asked.
+        // A replayed request has no effect, and the credential is not checked.
         let replay = try await desk.post("/login/authenticate", body) {
             $0.headers["cookie"] = String(cookie.prefix { $0 != ";" })
             $0.headers["x-petrel-token"] = opened.json["token"]?.string
@@ -206,7 +206,9 @@ import Testing
         ("wrong origin", 403), ("no origin", 403), ("null origin", 403), ("cross-site fetch", 403),
         ("form content type", 415), ("no content type", 415), ("empty body", 400), ("no JSON", 400), ("a list", 400),
         ("link missing", 400), ("link a number", 400), ("link too long", 400), ("link of nobody", 404),
-    ]) func `a bad request to open is refused, and uses nothing up`(what: String, status: Int) async throws {
+    ]) func `an invalid request to open is rejected and does not use up the link`(what: String, status: Int)
+        async throws
+    {
         let desk = try Desk()
         let link = try desk.prepare()
         var body: JSONValue = ["link": .string(link)]
@@ -241,7 +243,7 @@ import Testing
         ("no cookie", 403), ("another cookie", 403), ("no token", 403), ("another token", 403), ("another page", 404),
         ("out of order", 404), ("wrong origin", 403), ("no word", 400), ("huge word", 400), ("no proof", 400),
         ("two proofs", 400), ("no password", 400), ("huge password", 400), ("no JSON", 400),
-    ]) func `a bad login request is refused, and uses no try up`(what: String, status: Int) async throws {
+    ]) func `an invalid login request is rejected and does not count as a try`(what: String, status: Int) async throws {
         let desk = try Desk()
         let page = try await desk.open(try desk.prepare())
         var body = page.body
@@ -275,12 +277,12 @@ import Testing
         #expect(right.status == 200)
     }
 
-    @Test func `a body over the limit is not taken`() throws {
+    @Test func `the size of bodies is limited`() throws {
         let desk = try Desk()
         #expect(desk.routes.values.allSatisfy { $0.bodyLimit == 8_192 })
     }
 
-    @Test func `three wrong tries end the link, and it is told in chat once`() async throws {
+    @Test func `three failed tries end the link and are reported in chat once`() async throws {
         let desk = try Desk()
         let page = try await desk.open(try desk.prepare())
         for left in [2, 1] {
@@ -294,7 +296,7 @@ import Testing
         #expect(desk.checked.value == 0)
     }
 
-    @Test func `a thousand guesses at once are three`() async throws {
+    @Test func `a thousand concurrent guesses are three tries`() async throws {
         let desk = try Desk()
         let page = try await desk.open(try desk.prepare { _ in .refused("no") })
         let statuses = try await withThrowingTaskGroup(of: Int.self) { group in
@@ -309,7 +311,7 @@ import Testing
         #expect(statuses[403, default: 0] == 3)
     }
 
-    @Test func `one address cannot ask without end`() async throws {
+    @Test func `the rate of requests of an address is limited`() async throws {
         let desk = try Desk()
         let link = try desk.prepare()
         var statuses: [Int] = []
@@ -322,7 +324,7 @@ import Testing
         #expect(try await desk.post("/login/open", ["link": .string(link)]) { $0.origin = "192.0.2.8" }.status == 200)
     }
 
-    @Test func `StackStorm down costs no try`() async throws {
+    @Test func `an attempt does not count if StackStorm is down`() async throws {
         let desk = try Desk()
         let isDown = Locked(true)
         let page = try await desk.open(
@@ -339,11 +341,11 @@ import Testing
         ("https://a.example.com/", "https://a.example.com"), ("https://A.example.com:443/x/", "https://a.example.com"),
         ("https://a.example.com:8443/", "https://a.example.com:8443"), ("http://localhost:80/", "http://localhost"),
         ("http://127.0.0.1:3141/", "http://127.0.0.1:3141"), ("http://[::1]:3141/", "http://[::1]:3141"),
-    ]) func `origins are as browsers write them`(page: String, origin: String) throws {
+    ]) func `origins have the format of browsers`(page: String, origin: String) throws {
         #expect(LoginRoutes.origin(of: try #require(URL(string: page))) == origin)
     }
 
-    @Test func `without TLS, on loopback, the cookie goes without Secure`() async throws {
+    @Test func `the cookie is not Secure without TLS`() async throws {
         let desk = try Desk(page: "http://127.0.0.1:3141/")
         let answer = try await desk.post("/login/open", ["link": .string(try desk.prepare())]) {
             $0.headers["origin"] = "http://127.0.0.1:3141"

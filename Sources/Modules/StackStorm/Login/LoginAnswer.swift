@@ -1,19 +1,19 @@
 import PetrelKit
 import PetrelSupport
 
-/// An answer to the page: a word for its code, a sentence for people.
+/// A response to the login page: an outcome for its script, and a message for the user.
 struct LoginAnswer: Error {
     enum Outcome: String {
         case opened, accepted
-        /// StackStorm accepts it; nothing begins before it is confirmed.
+        /// StackStorm accepts the login, which has to be confirmed before it begins.
         case proven
-        /// Cancelled by the person at the page.
+        /// The user has cancelled the login on the page.
         case declined
-        /// Wrong, and there is another try.
+        /// The login was rejected, and another attempt is possible.
         case refused
-        /// Nothing more can be done with this link.
+        /// The link can no longer be used.
         case ended
-        /// StackStorm cannot be asked; the link is still good.
+        /// StackStorm cannot be reached. The link can still be used.
         case unavailable
         case busy, slow, malformed, foreign, failed
     }
@@ -46,13 +46,13 @@ struct LoginAnswer: Error {
         case .used: self.init(410, .ended, "This login is complete: the link does not work any more.")
         case .tooManyTries: self.init(410, .ended, "There were too many wrong tries with this link. \(again)")
         case .notThisPage:
-            self.init(403, .foreign, "This page has not opened the link, or its cookie is gone. \(again)")
+            self.init(403, .foreign, "This page did not open the link, or its cookie is gone. \(again)")
         case .unconfirmed:
-            self.init(409, .busy, "This login is proven already. Confirm it or cancel it on the page.")
+            self.init(409, .busy, "This login is already verified. Confirm or cancel it on the page.")
         case .unproven: self.init(409, .busy, "There is nothing to confirm. Log in on this page first.")
         case .declined:
             self.init(410, .ended, "This login was cancelled: the link does not work any more. \(again)")
-        case .busy: self.init(409, .busy, "The last try is still being looked into. Please wait a moment.")
+        case .busy: self.init(409, .busy, "The last try is still being checked. Please wait a moment.")
         }
     }
 
@@ -74,7 +74,7 @@ struct LoginAnswer: Error {
         object["message"] = .string(message)
         var headers = headers
         headers["content-type"] = "application/json"
-        // A dictionary of texts and numbers always encodes.
+        // The encoding of strings and integers cannot fail.
         let body = (try? JSONValue.encode(JSONValue.object(object))) ?? []
         return WebResponse(status: status, headers: headers, body: body)
     }

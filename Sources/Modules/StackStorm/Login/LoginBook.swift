@@ -2,55 +2,55 @@ import Foundation
 import PetrelKit
 import PetrelSupport
 
-/// The one-time logins that wait, as a value: it is told the time, and says what may be done.
+/// The state machine of the open one-time logins. It reads no clock: its caller passes the time.
 ///
-/// A link is good for opening the page once. The page then has a cookie and an anti-forgery token, and with both of
-/// them a few tries. Whatever is done with a link later harms nothing that came of it.
+/// A link can be opened once. The page that opens it gets a cookie and an anti-forgery token, which allow a few
+/// attempts to log in. Opening the link again does not affect that page.
 struct LoginBook {
     struct Limits: Sendable {
         var lifetime = Duration.seconds(600)
         var tries = 3
-        /// Logins that wait at the same time.
+        /// The maximum number of open logins.
         var capacity = 1_000
-        /// Wrong tries of one person, over all their links, before they have to wait.
+        /// The number of failed attempts of a user, over all links, after which the user has to wait.
         var wrongTries = 9
-        /// How long wrong tries are remembered.
+        /// The time for which failed attempts are remembered.
         var memory = Duration.seconds(3_600)
     }
 
-    /// Why a login cannot be prepared.
+    /// The reason why a login cannot be prepared.
     enum Refusal: Error, Hashable {
-        /// Too many people log in at the moment.
+        /// Too many logins are open.
         case full
-        /// Too many wrong tries of this person.
+        /// The user has made too many failed attempts and has to wait.
         case wait(Duration)
     }
 
-    /// Why something is refused. The page shows a sentence for each.
+    /// The reason why a request of the page is rejected. The page shows a message for each.
     enum Fault: Error, Hashable {
-        /// No such link, or one that was replaced or ended long ago.
+        /// The link does not exist, was replaced, or ended long ago.
         case unknown
         case alreadyOpened, expired, used, tooManyTries
         /// The cookie or the anti-forgery token is not that of the page.
         case notThisPage
-        /// The last try is still looked into.
+        /// The last attempt is still being checked.
         case busy
-        /// The account is proven, and the page has to confirm it.
+        /// The account is verified and has to be confirmed on the page.
         case unconfirmed
-        /// There is nothing to confirm.
+        /// There is no verified account to confirm.
         case unproven
-        /// The person at the page declined.
+        /// The user has cancelled the login on the page.
         case declined
     }
 
-    /// What came of a link.
+    /// The result of opening a link.
     enum Opening {
         case first(Opened, LoginRequest)
-        /// It was opened before; the request comes along once, so that its owner is told once.
+        /// The link was opened before. The request is returned only once, so that its owner is notified once.
         case again(LoginRequest?)
     }
 
-    /// What the page gets when it opens the link.
+    /// The data for the page that opens a link.
     struct Opened {
         var page: String
         var cookie: Secret
@@ -60,18 +60,18 @@ struct LoginBook {
         var tries: Int
     }
 
-    /// What a try begins with.
+    /// The start of an attempt.
     enum Try {
         case check(LoginRequest)
         case wrongWord(LoginRequest, triesLeft: Int)
     }
 
-    /// What only the page that opened the link has.
+    /// The secrets of the page that opened the link.
     private struct Keys {
         var cookie = Secret(LoginBook.random(bytes: 32))
         var token = Secret(LoginBook.random(bytes: 32))
 
-        /// Both are always compared, so that the time tells nothing.
+        /// Compares both in any case, so that the time reveals nothing.
         func match(cookie: String, token: String) -> Bool {
             [self.cookie.matches(cookie), self.token.matches(token)] == [true, true]
         }
@@ -95,7 +95,7 @@ struct LoginBook {
     }
 
     let limits: Limits
-    /// By the link; for a while longer than the link is good, so that people read what happened to it.
+    /// The logins by link. They are kept longer than their lifetime, so that the page can show what happened to a link.
     private var entries: [String: Entry] = [:]
     private var linksByPage: [String: String] = [:]
     private var linksByKey: [String: String] = [:]
@@ -120,7 +120,7 @@ struct LoginBook {
         return Secret(link)
     }
 
-    /// Forgets what somebody prepared, however far it came. Returns whether it could still have been used.
+    /// Removes the login with a key in any state. Returns true if it could still be used.
     @discardableResult
     mutating func withdraw(_ key: String) -> Bool {
         guard let link = linksByKey[key], let entry = entries[link] else { return false }
@@ -155,7 +155,7 @@ struct LoginBook {
         return .first(opened, entry.request)
     }
 
-    /// The login of a page, for the page itself only.
+    /// Returns the login of a page, if the request has the secrets of that page.
     private func login(of page: String, cookie: String, token: String) throws(Fault) -> (link: String, entry: Entry) {
         guard let link = linksByPage[page], let entry = entries[link] else { throw .unknown }
         switch entry.state {
@@ -167,7 +167,7 @@ struct LoginBook {
         return (link, entry)
     }
 
-    /// Begins one try, which is used up from this moment on: no number of requests at once makes more of them.
+    /// Begins an attempt. It counts from this moment on, so that concurrent requests do not get more attempts.
     mutating func begin(
         page: String, cookie: String, token: String, word: String, at now: ContinuousClock.Instant
     ) throws(Fault) -> Try {
@@ -184,8 +184,8 @@ struct LoginBook {
         return .check(entry.request)
     }
 
-    /// Ends a try. Returns how many are left; nil where the login was withdrawn meanwhile, so that nothing may come of
-    /// it.
+    /// Ends an attempt. Returns the number of attempts that are left, or nil if the login was withdrawn and must not
+    /// begin.
     mutating func finish(page: String, _ verdict: LoginVerdict, at now: ContinuousClock.Instant) -> Int? {
         guard let link = linksByPage[page], let entry = entries[link] else { return nil }
         entries[link]?.isChecking = false
@@ -199,8 +199,9 @@ struct LoginBook {
         return entries[link]?.tries
     }
 
-    /// Ends the wait for the confirmation. Returns what begins now, where the person agreed, or is declined.
-    /// - Parameter account: what the page showed; nil where the person declines.
+    /// Confirms or cancels a verified login, and returns it.
+    ///
+    /// - Parameter account: The account that the page has shown, or nil to cancel the login.
     mutating func confirm(
         page: String, cookie: String, token: String, account: String?, at now: ContinuousClock.Instant
     ) throws(Fault) -> ProvenLogin {
@@ -229,13 +230,13 @@ struct LoginBook {
         return left
     }
 
-    /// Drops what nobody will ask for any more.
+    /// Removes old logins and failed attempts.
     private mutating func forget(at now: ContinuousClock.Instant) {
         wrong = wrong.filter { $0.value.since.duration(to: now) < limits.memory }
         for (link, entry) in entries where entry.issued.duration(to: now) > limits.lifetime * 2 && !entry.isChecking {
             remove(link, entry)
         }
-        // A credential that nobody confirmed does not stay in memory.
+        // A credential that was not confirmed in time must not stay in memory.
         for (link, entry) in entries where limits.lifetime - entry.issued.duration(to: now) <= .zero {
             if case .proven = entry.state { entries[link]?.state = .over(.expired) }
         }

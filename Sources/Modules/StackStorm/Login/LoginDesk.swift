@@ -2,30 +2,31 @@ import Foundation
 import PetrelKit
 package import PetrelSupport
 
-/// What somebody shows on the login page to prove who they are.
+/// The credential that a user enters on the login page.
 package enum LoginProof: Sendable {
     case password(name: String, password: Secret)
     case token(Secret)
     case apiKey(Secret)
 }
 
-/// The outcome of a proof. The texts are for the page.
+/// The result of checking a credential. The messages are shown on the page.
 package enum LoginVerdict: Sendable {
-    /// The proof is good. Nothing begins before the page has named both accounts and been told to go on.
+    /// The credential is valid. The login begins after the user has confirmed both accounts on the page.
     case proven(ProvenLogin)
-    /// The proof is wrong: one try is used up.
+    /// The credential is invalid. The attempt counts.
     case refused(String)
-    /// Nothing could be found out: no try is used up.
+    /// The credential could not be checked. The attempt does not count.
     case undecided(String)
 }
 
-/// A login that is proven and waits for its confirmation.
+/// A login whose credential is valid and that waits for its confirmation.
 package struct ProvenLogin: Sendable {
-    /// The account that was proven, for people.
+    /// The name of the StackStorm account, for display.
     package var account: String
-    /// Begins the login; returns a text for the page. Called at most once, and not where the login was withdrawn meanwhile.
+    /// Begins the login and returns a message for the page. It is called at most once, and not if the login was
+    /// withdrawn.
     package var begin: @Sendable (_ origin: String) async -> String
-    /// Called instead where the person at the page says that the chat account is not theirs.
+    /// Cancels the login. It is called instead of ``begin`` if the user says that the chat account is not theirs.
     package var decline: @Sendable (_ origin: String) async -> Void
 
     package init(
@@ -38,26 +39,29 @@ package struct ProvenLogin: Sendable {
     }
 }
 
-/// What happens to a login link.
+/// An event of a login link.
 package enum LoginEvent: String, Sendable {
+    /// The link was opened.
     case opened
-    /// Somebody tried to open it a second time. Told once.
+    /// The link was opened a second time. Later attempts are not reported.
     case openedAgain
+    /// An attempt was made with a wrong word or an invalid credential.
     case wrongWord, refusedProof
-    /// After too many wrong tries it is worth nothing any more.
+    /// The link was withdrawn after too many failed attempts.
     case withdrawn
 }
 
-/// A login that somebody asked for in chat.
+/// A login that a user has requested in chat.
 package struct LoginRequest: Sendable {
-    /// Whose login this is: a later request takes the place of this one.
+    /// The identity of the requester. A later request with the same key replaces this one.
     package var key: String
-    /// For people: `@alice on slack`.
+    /// The chat account for display, such as `@alice on slack`.
     package var person: String
-    /// What the person chose in chat, and says again on the page.
+    /// The word that the user chose in chat and has to enter on the page.
     package var word: Secret
+    /// A function that checks a credential.
     package var check: @Sendable (LoginProof) async -> LoginVerdict
-    /// Told of everything that happens to the link, and from which address.
+    /// A function that is called for each event of the link, with the address of the client.
     package var happened: @Sendable (_ event: LoginEvent, _ origin: String) async -> Void
 
     package init(
@@ -73,11 +77,12 @@ package struct LoginRequest: Sendable {
 }
 
 extension LoginRequest {
-    /// The fewest Unicode scalars of a word, as words are compared.
+    /// The minimum length of a word after normalization, in Unicode scalars.
     package static let shortestWord = 8
 
-    /// A word as words are compared: composed (NFC), with plain quotes and single spaces, none at its ends. A phone and
-    /// a keyboard write the same word differently.
+    /// Normalizes a word for comparison: NFC, ASCII quotation marks, single spaces, and no white space at its ends.
+    ///
+    /// A phone and a keyboard can produce different texts for the same word.
     package static func plain(_ word: String) -> Secret {
         var text = String.UnicodeScalarView()
         for part in word.unicodeScalars.split(whereSeparator: \.properties.isWhitespace) {
@@ -88,13 +93,15 @@ extension LoginRequest {
     }
 }
 
-/// Where one-time logins are prepared. The page that carries them out is PetrelWeb's.
+/// A registry of one-time logins, which are completed on the login page.
 package protocol LoginDesk: Sendable {
-    /// How long a link is good for.
+    /// The lifetime of a link.
     var lifetime: Duration { get }
-    /// Prepares a login; returns what identifies it, for the fragment of a link. Throws ``Refusal`` when too many wait.
+    /// Prepares a login and returns its identifier, for the fragment of a link.
+    ///
+    /// - Throws: ``Refusal`` if too many logins are open or the user has made too many failed attempts.
     func prepare(_ request: LoginRequest) throws -> Secret
-    /// Forgets what was prepared for somebody. Returns whether there was something.
+    /// Removes the login with a key. Returns true if there was one that could still be used.
     @discardableResult
     func withdraw(_ key: String) -> Bool
 }

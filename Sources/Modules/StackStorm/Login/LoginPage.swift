@@ -1,7 +1,7 @@
 import Foundation
 package import PetrelKit
 
-/// The static page, for whoever has no web server of their own.
+/// The routes of the static login page, for hosts without another web server.
 package struct LoginPage: WebRoutes {
     private static let files = [
         ("index.html", "text/html; charset=utf-8"), ("login.css", "text/css; charset=utf-8"),
@@ -10,18 +10,18 @@ package struct LoginPage: WebRoutes {
 
     private let contents: [(name: String, type: String, body: [UInt8])]
 
-    /// Reads the page once. Throws where a file of it is missing.
+    /// Reads the files of the page. Throws ``LoginPageFailure`` if one is missing.
     package init(folder: String) throws {
         contents = try Self.files.map { name, type in
             let path = folder + "/" + name
             guard let data = FileManager.default.contents(atPath: path) else {
-                throw LoginPageFailure(message: "web.html: the login page lacks \(path)")
+                throw LoginPageFailure(message: "web.html: the file \(path) of the login page is missing")
             }
             return (name, type, Array(data))
         }
     }
 
-    /// Returns whether a folder has the page.
+    /// Returns true if a folder contains the page.
     package static func exists(in folder: String) -> Bool {
         FileManager.default.fileExists(atPath: "\(folder)/\(files[0].0)")
     }
@@ -38,7 +38,7 @@ package struct LoginPage: WebRoutes {
     }
 }
 
-/// The login page that the configuration names is not whole.
+/// The error of an incomplete login page.
 package struct LoginPageFailure: Error, CustomStringConvertible {
     package var message: String
     package var description: String { message }

@@ -3,23 +3,27 @@ package import Logging
 package import PetrelKit
 import PetrelSupport
 
-/// What the login page asks: to open its link, and to carry a login out.
+/// The routes for the login page: to open a link, to log in, and to confirm the login.
 ///
-/// Cross-site requests are kept out three times over: by `Origin`, by a cookie with `SameSite=Strict`, and by a token
-/// that only the page has. No secret is ever in an address, a log line or an answer.
+/// There are three defences against cross-site requests: the `Origin` header, a cookie with `SameSite=Strict`, and a
+/// token that only the page has. No secret occurs in a URL, a log line or an error response.
 package struct LoginRoutes: WebRoutes {
     private static let bodyLimit = 8 << 10
 
     private let logins: OneTimeLogins
     private let origins: [String: Bool]
     private let logger: Logger
-    /// How people ask for a link, for the page.
+    /// The command to request a link, for messages of the page.
     private let command: String
     private let limit = Locked(RateLimit(burst: 60, perSecond: 1))
 
+    /// Creates the routes.
+    ///
     /// - Parameters:
-    ///   - pages: the addresses at which people open the page. Requests from any other page are refused.
-    ///   - command: what people write in chat to get a link, such as `!st2session_start WORD`.
+    ///   - logins: The open logins.
+    ///   - pages: The URLs of the login page. Requests from any other page are rejected.
+    ///   - command: The command with which users request a link in chat, such as `!st2session_start WORD`.
+    ///   - logger: The logger.
     package init(_ logins: OneTimeLogins, pages: [URL], command: String, logger: Logger) {
         self.command = command
         self.logins = logins
@@ -37,7 +41,7 @@ package struct LoginRoutes: WebRoutes {
         ]
     }
 
-    /// RFC 6454, as browsers write it: without the port where it is the usual one.
+    /// Returns the origin of a URL (RFC 6454) as browsers write it, without the default port.
     static func origin(of url: URL) -> String {
         let scheme = url.scheme?.lowercased() ?? ""
         let host = url.host(percentEncoded: true)?.lowercased() ?? ""
@@ -46,7 +50,7 @@ package struct LoginRoutes: WebRoutes {
         return "\(scheme)://\(bracketed)" + (url.port.flatMap { $0 == usual ? nil : ":\($0)" } ?? "")
     }
 
-    /// What every request has to pass before it is looked into.
+    /// Checks the rate, the origin and the body of a request before it is processed.
     private func answer(
         _ request: WebRequest, _ handle: (WebRequest, [String: JSONValue]) async throws -> LoginAnswer
     ) async -> WebResponse {
@@ -59,14 +63,14 @@ package struct LoginRoutes: WebRoutes {
             try checkOrigin(request)
             return try await handle(request, object(request)).response
         } catch let answer as LoginAnswer {
-            // What anybody may send as often as they like must not fill the log.
+            // Clients that exceed the rate limit must not fill the log.
             logger.log(
                 level: answer.outcome == .slow ? .debug : .notice,
                 "Login page, from \(request.origin): \(answer.outcome.rawValue) (\(answer.status))")
             return answer.response
         } catch {
             logger.error("Login page, from \(request.origin): \(error)")
-            return LoginAnswer(500, .failed, "That went wrong here. Please try again.").response
+            return LoginAnswer(500, .failed, "An internal error occurred. Please try again.").response
         }
     }
 
@@ -84,7 +88,7 @@ package struct LoginRoutes: WebRoutes {
         }
         guard !request.body.isEmpty else { throw LoginAnswer(400, .malformed, "The body is empty.") }
         guard let json = try? JSONValue.parse(request.body), let object = json.object else {
-            throw LoginAnswer(400, .malformed, "The body is no JSON object.")
+            throw LoginAnswer(400, .malformed, "The body is not a JSON object.")
         }
         return object
     }
@@ -105,7 +109,7 @@ package struct LoginRoutes: WebRoutes {
             ]).with("set-cookie", cookie(opened.page, opened.cookie.reveal(), lasting: opened.secondsLeft, request))
     }
 
-    /// What a page shows to prove that it is the one that opened the link.
+    /// The secrets by which a page proves that it has opened the link.
     private struct PageKeys {
         var page: String
         var cookie: String
@@ -133,7 +137,7 @@ package struct LoginRoutes: WebRoutes {
         }
         switch outcome {
         case .proven(let person, let account):
-            logger.info("A login was proven from \(request.origin), and waits for its confirmation.")
+            logger.info("A login was verified from \(request.origin) and waits for its confirmation.")
             return LoginAnswer(200, .proven, "")
                 .with(["person": .string(Self.shown(person)), "account": .string(account)])
         case .undecided(let text, let left):
@@ -154,7 +158,8 @@ package struct LoginRoutes: WebRoutes {
             guard agrees else {
                 try await logins.decline(
                     page: keys.page, cookie: keys.cookie, token: keys.token, from: request.origin)
-                let text = "Nothing has begun, and what you entered was dropped. You can close this page."
+                let text =
+                    "You are not logged in, and the data that you entered was discarded. You can close this page."
                 return over(.declined, text, keys.page, request)
             }
             let text = try await logins.confirm(
@@ -166,7 +171,7 @@ package struct LoginRoutes: WebRoutes {
         }
     }
 
-    /// The last answer to a page takes its cookie back.
+    /// Returns the last response to a page, which deletes its cookie.
     private func over(
         _ outcome: LoginAnswer.Outcome, _ text: String, _ page: String, _ request: WebRequest
     ) -> LoginAnswer {
@@ -175,8 +180,10 @@ package struct LoginRoutes: WebRoutes {
 
     private func isSecure(_ request: WebRequest) -> Bool { origins[request.headers["origin"] ?? ""] ?? true }
 
-    /// One for each page, so that two tabs do not take each other's. The prefix binds it to this host and to TLS
-    /// (RFC 6265bis, 4.1.3.2); without TLS, on loopback, there can be none.
+    /// Returns the name of the cookie of a page. Each page has its own, so that tabs do not replace each other's.
+    ///
+    /// The prefix `__Host-` binds the cookie to this host and to TLS (RFC 6265bis, section 4.1.3.2). It cannot be used
+    /// without TLS, on the loopback interface.
     private func cookieName(_ page: String, _ request: WebRequest) -> String {
         (isSecure(request) ? "__Host-" : "") + "petrel_login_\(page)"
     }
@@ -186,7 +193,7 @@ package struct LoginRoutes: WebRoutes {
             + (isSecure(request) ? "; Secure" : "")
     }
 
-    /// A name as the page shows it: without scalars that cannot be seen or that turn what follows.
+    /// Returns a name for display, without invisible characters and those that change the direction of text.
     static func shown(_ name: String) -> String {
         var shown = String.UnicodeScalarView()
         for scalar in name.unicodeScalars {
@@ -217,19 +224,19 @@ package struct LoginRoutes: WebRoutes {
         case (nil, nil, .some): return .apiKey(Secret(try text("api_key", in: body, atMost: 4_096)))
         default:
             throw LoginAnswer(
-                400, .malformed, "Say either username and password, or token, or api_key, and nothing besides.")
+                400, .malformed, "Send exactly one of username and password, token, or api_key.")
         }
     }
 
     private func text(_ key: String, in body: [String: JSONValue], atMost limit: Int) throws(LoginAnswer) -> String {
         guard let text = body[key]?.string, !text.isEmpty else {
-            throw LoginAnswer(400, .malformed, "\(key) must be a text that is not empty.")
+            throw LoginAnswer(400, .malformed, "\(key) must be a string that is not empty.")
         }
         guard text.utf8.count <= limit else { throw LoginAnswer(400, .malformed, "\(key) is too long.") }
         return text
     }
 
-    /// RFC 6265, 4.2.1.
+    /// Returns the cookies of a request (RFC 6265, section 4.2.1).
     private static func cookies(_ request: WebRequest) -> [String: String] {
         var cookies: [String: String] = [:]
         for pair in (request.headers["cookie"] ?? "").split(whereSeparator: { $0 == ";" || $0 == "," }) {

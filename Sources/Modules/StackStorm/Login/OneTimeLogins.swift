@@ -1,14 +1,16 @@
 import PetrelKit
 package import PetrelSupport
 
-/// The desk at which chat and page meet.
+/// The one-time logins, which are requested in chat and completed on the login page.
 package final class OneTimeLogins: LoginDesk {
     private let book: Locked<LoginBook>
     private let now: @Sendable () -> ContinuousClock.Instant
 
     package convenience init() { self.init(now: { .now }) }
 
-    /// - Parameter now: the time by which links expire.
+    /// Creates the registry.
+    ///
+    /// - Parameter now: A function that returns the current time, for the expiry of links.
     package convenience init(now: @escaping @Sendable () -> ContinuousClock.Instant) {
         self.init(limits: LoginBook.Limits(), now: now)
     }
@@ -37,7 +39,7 @@ package final class OneTimeLogins: LoginDesk {
     @discardableResult
     package func withdraw(_ key: String) -> Bool { book.withLock { $0.withdraw(key) } }
 
-    /// Opens a link, once.
+    /// Opens a link for the first and only time.
     func open(_ link: String, from origin: String) async throws(LoginBook.Fault) -> LoginBook.Opened {
         let now = now()
         let opening = book.withLock { book in
@@ -53,17 +55,17 @@ package final class OneTimeLogins: LoginDesk {
         }
     }
 
-    /// What became of a try.
+    /// The outcome of an attempt.
     enum Outcome: Sendable {
-        /// Nothing begins before the page has confirmed it.
+        /// The credential is valid. The login has to be confirmed before it begins.
         case proven(person: String, account: String)
         case refused(String, triesLeft: Int)
-        /// Nobody was asked.
+        /// The word is wrong. The credential was not checked.
         case wrongWord(triesLeft: Int)
         case undecided(String, triesLeft: Int)
     }
 
-    /// One whole try.
+    /// Makes an attempt to log in.
     func attempt(
         page: String, cookie: String, token: String, word: String, _ proof: LoginProof, from origin: String
     ) async throws(LoginBook.Fault) -> Outcome {
@@ -93,7 +95,7 @@ package final class OneTimeLogins: LoginDesk {
         }
     }
 
-    /// Begins a login that was confirmed on its page. Returns a text for the page.
+    /// Begins a login that was confirmed on its page. Returns a message for the page.
     func confirm(
         page: String, cookie: String, token: String, account: String, from origin: String
     ) async throws(LoginBook.Fault) -> String {
@@ -101,7 +103,7 @@ package final class OneTimeLogins: LoginDesk {
         return await login.begin(origin)
     }
 
-    /// Drops a login whose chat account is not that of the person at the page.
+    /// Cancels a login whose chat account does not belong to the user of the page.
     func decline(page: String, cookie: String, token: String, from origin: String) async throws(LoginBook.Fault) {
         let login = try take(page, cookie, token, nil)
         await login.decline(origin)
