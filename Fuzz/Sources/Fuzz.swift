@@ -35,7 +35,7 @@ enum FuzzTarget: String, CaseIterable {
 
 /// Stops the process with a text if a condition is false, which reports an error to the fuzzer.
 func require(_ condition: Bool, _ text: @autoclosure () -> String) {
-    if !condition { fatalError(text()) }
+    if !condition { fatalError(text().debugDescription) }
 }
 
 /// Returns true if a text contains a part. Compares bytes, because Foundation's search crashes on some texts with NUL.
