@@ -14,7 +14,7 @@ import Testing
     func `a value in the history that is no JSON costs itself`(value: String) async throws {
         try await Bench.run { bench in
             await bench.untilFollowing()
-            let replay = try #require(bench.module.replay.value)
+            let replay = bench.module.results.replay
             #expect(await replay.look())
             await bench.stackStorm.change { $0.garble = ("\"GARBLE\"", value) }
             await bench.stackStorm.setFault(.silent, for: .stream)

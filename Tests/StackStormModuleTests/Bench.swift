@@ -116,7 +116,7 @@ struct Bench: Sendable {
 
     /// Returns once every result has come, or is not expected any more.
     func untilNothingIsOpen() async {
-        while (module.open.value?.count ?? 0) > 0 { await stackStorm.untilRequestedAgain("GET /api/v1/executions") }
+        while module.results.open.count > 0 { await stackStorm.untilRequestedAgain("GET /api/v1/executions") }
     }
 
     /// What comes next, as text.

@@ -78,6 +78,9 @@ package struct StackStormModuleSettings: Sendable {
     /// A command of Petrel's own beside the aliases.
     func commandName(_ name: String) -> String { (prefix.isEmpty ? "st2" : prefix) + name }
 
+    /// Returns a line of this instance, without the prefix of the bot.
+    func ownLine(_ rest: String) -> String { prefix.isEmpty ? rest : "\(prefix) \(rest)" }
+
     /// What people write to log in.
     package var loginCommand: String { commandName("session_start") + " WORD" }
 

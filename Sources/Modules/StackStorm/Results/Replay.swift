@@ -39,7 +39,7 @@ actor Replay {
     private let open: OpenExecutions
     private let isListening: @Sendable () -> Bool
     private let records: any RecordCollection
-    private let occasions = AsyncStream.makeStream(of: Occasion.self, bufferingPolicy: .bufferingNewest(16))
+    private let occasions: ReplayOccasions
     private var cursor: ReplayCursor?
     private var running: Task<Bool, Never>?
     /// What ended before this moment, and was not said, was missed: the stream was not there to bring it.
@@ -50,7 +50,7 @@ actor Replay {
 
     init(
         _ client: StackStormClient, _ settings: StackStormModuleSettings, host: ModuleHost, announcer: Announcer,
-        open: OpenExecutions, isListening: @escaping @Sendable () -> Bool
+        open: OpenExecutions, occasions: ReplayOccasions, isListening: @escaping @Sendable () -> Bool
     ) {
         self.client = client
         routes = Set(settings.routes)
@@ -58,11 +58,12 @@ actor Replay {
         self.host = host
         self.announcer = announcer
         self.open = open
+        self.occasions = occasions
         self.isListening = isListening
         records = host.storage.records("replay")
     }
 
-    nonisolated func note(_ occasion: Occasion) { occasions.continuation.yield(occasion) }
+    nonisolated func note(_ occasion: Occasion) { occasions.note(occasion) }
 
     /// Looks at the history on every occasion, until cancelled.
     func run() async {
@@ -270,4 +271,16 @@ extension Announced {
         source = run.id
         parent = run.parent
     }
+}
+
+/// The reasons to look at the execution history, in their order. Bounded: one look serves several.
+struct ReplayOccasions: Sendable {
+    let stream: AsyncStream<Replay.Occasion>
+    private let continuation: AsyncStream<Replay.Occasion>.Continuation
+
+    init() {
+        (stream, continuation) = AsyncStream.makeStream(of: Replay.Occasion.self, bufferingPolicy: .bufferingNewest(16))
+    }
+
+    func note(_ occasion: Replay.Occasion) { continuation.yield(occasion) }
 }

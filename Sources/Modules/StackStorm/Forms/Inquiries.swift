@@ -2,22 +2,40 @@ import PetrelKit
 import PetrelSupport
 import StackStormClient
 
-extension StackStormModule {
-    /// So long after the last command it is still looked for questions: an alias without results may ask, too.
+/// The questions of workflows: lists them, shows them, and passes on answers.
+struct Inquiries: Sendable {
+    /// The time after the last command during which questions are still looked for: an alias without results may ask,
+    /// too.
     private static let attention = Duration.seconds(3_600)
 
-    func inquiryWatch(
-        _ executions: StartedExecutions, _ open: OpenExecutions
-    ) -> InquiryWatch {
-        InquiryWatch(
-            client, host: host, executions: executions,
+    private let client: StackStormClient
+    private let callers: Callers
+    private let executions: StartedExecutions
+    private let settings: StackStormModuleSettings
+    private let host: ModuleHost
+    let watch: InquiryWatch
+
+    init(
+        _ client: StackStormClient, _ callers: Callers, _ results: Results, _ settings: StackStormModuleSettings,
+        _ host: ModuleHost
+    ) {
+        self.client = client
+        self.callers = callers
+        executions = results.started
+        self.settings = settings
+        self.host = host
+        watch = InquiryWatch(
+            client, host: host, executions: results.started,
             interval: min(max(settings.gracePeriod / 20, .milliseconds(100)), .seconds(3))
-        ) { [lastStart] in
-            open.count > 0 || lastStart.value.map { $0.duration(to: .now) < Self.attention } ?? false
-        } question: { [self] inquiry, started in
-            question(inquiry, of: started) { self.host.bot.prefix + $0 }
+        ) {
+            results.open.count > 0
+                || results.lastStart.value.map { $0.duration(to: .now) < Self.attention } ?? false
+        } question: { inquiry, started in
+            Self.question(inquiry, of: started, settings) { host.bot.prefix + $0 }
         }
     }
+
+    private func ownLine(_ rest: String) -> String { settings.ownLine(rest) }
 
     func run(_ call: InquiryCall, _ caller: Caller, _ invocation: Invocation) async throws -> Reply? {
         switch call.kind {
@@ -34,7 +52,6 @@ extension StackStormModule {
 
     /// Those of executions that were started in this place, or by whoever asks; all of chat's for an administrator.
     private func inquiries(_ invocation: Invocation) async throws -> Reply {
-        guard let executions = executions.value else { throw Refusal(starting) }
         var lines: [String] = []
         for inquiry in try await client.call(.pendingInquiries()).items {
             guard let started = try await executions.first(of: inquiry.ancestors), concerns(started, invocation) else {
@@ -62,7 +79,6 @@ extension StackStormModule {
 
     /// A question that waits, of an execution that was started from chat.
     private func find(_ id: String, _ invocation: Invocation) async throws -> (PendingInquiry, StartedExecution) {
-        guard let executions = executions.value else { throw Refusal(starting) }
         let inquiry: PendingInquiry
         do {
             inquiry = try await client.call(.pendingInquiry(id))
@@ -80,26 +96,27 @@ extension StackStormModule {
 
     private func show(_ id: String, _ invocation: Invocation) async throws -> Reply {
         let (inquiry, started) = try await find(id, invocation)
-        return question(inquiry, of: started, typed: invocation.typed)
+        return Self.question(inquiry, of: started, settings, typed: invocation.typed)
     }
 
-    private func form(for inquiry: PendingInquiry) -> Form {
+    private static func form(for inquiry: PendingInquiry, _ settings: StackStormModuleSettings) -> Form {
         Form(
             "Answer", fields: SchemaFields(inquiry: inquiry.schema).fields(), submit: "Answer",
-            line: ownLine("inquiry answer \(inquiry.id)"))
+            line: settings.ownLine("inquiry answer \(inquiry.id)"))
     }
 
     /// What a person has to know to answer, as text and as a form.
-    func question(
-        _ inquiry: PendingInquiry, of started: StartedExecution, typed: (String) -> String
+    private static func question(
+        _ inquiry: PendingInquiry, of started: StartedExecution, _ settings: StackStormModuleSettings,
+        typed: (String) -> String
     ) -> Reply {
-        let form = form(for: inquiry)
+        let form = form(for: inquiry, settings)
         let example = form.fields.map { "\($0.name)=…" }.joined(separator: " ")
         let time = inquiry.ttl.map { ", for \(Duration.seconds($0 * 60).inWords)" } ?? ""
         return Reply(
             "\(started.alias) (\(started.line)) waits for an answer\(time):\n\(form.description)\n"
                 + "Answer with `\(typed("\(form.line) \(example)"))`.", form: form,
-            handle: Self.handle(of: inquiry.id))
+            handle: handle(of: inquiry.id))
     }
 
     /// With the rights of whoever answers.
@@ -108,7 +125,7 @@ extension StackStormModule {
     ) async throws -> Reply? {
         let (inquiry, started) = try await find(id, invocation)
         let fields = SchemaFields(inquiry: inquiry.schema)
-        return try await correctable(form(for: inquiry), answers, fields) {
+        return try await Self.form(for: inquiry, settings).correctable(answers, fields) {
             try await answer(inquiry, of: started, answers, fields, caller, invocation)
         }
     }
@@ -125,15 +142,15 @@ extension StackStormModule {
         }
         let line = ownLine(InquiryCall.line(answering: id, with: final))
         if case .denied(let reply) = host.rules.verdict(on: line, for: invocation) { return reply }
-        try refuseTemplates(in: response, invocation)
+        try TemplateGuard(settings, host).refuse(in: response, invocation)
         do {
-            try await call(.answer(id, response), as: caller, invocation)
+            try await callers.call(.answer(id, response), as: caller, invocation)
         } catch let error as StackStormError where [.refused, .forbidden].contains(error.code) {
             throw Refusal("StackStorm did not take the answer: \(error.message)")
         }
         let told = final.map { name, value in "\(name)=\(fields.isSecret(name) ? KnownActions.mask : value)" }
             .joined(separator: " ")
-        await inquiries.value?.answered(id)
+        await watch.answered(id)
         host.chat.replace(
             Self.handle(of: id),
             with: Reply(

@@ -62,16 +62,16 @@ struct HelpRequest: Equatable {
     }
 }
 
-extension StackStormModule {
+extension AliasCommands {
     /// The enabled aliases, grouped by pack, as one message that fits.
     func help(for invocation: Invocation) async throws -> Reply {
-        guard let table = table.value else { throw Refusal(starting) }
+        guard let table = catalog.table.value else { throw Refusal(catalog.starting) }
         let enabled = try await visible(table, to: invocation)
         let request = try HelpRequest(invocation.arguments, packs: Set(enabled.map(\.pack)))
         let all = enabled.filter { request.pack == nil || $0.pack == request.pack }
             .sorted { ($0.pack, $0.name) < ($1.pack, $1.name) }
             .flatMap { alias in
-                alias.formats.compactMap(\.display).filter { isShown($0, to: invocation) }
+                alias.formats.compactMap(\.display).filter { catalog.isShown($0, to: invocation) }
                     .map { (alias.pack, "\($0)", alias.description) }
             }
             .filter { matches($0, request.filter) }
@@ -112,17 +112,13 @@ extension StackStormModule {
     /// What StackStorm shows to whoever asks.
     private func visible(_ table: AliasTable, to invocation: Invocation) async throws -> [Alias] {
         let enabled = table.aliases.filter(\.enabled)
-        let caller = try await caller(invocation)
+        let caller = try await callers.caller(invocation)
         guard caller.session != nil else { return enabled }
-        let refs = try await with(caller, invocation) { credential in
+        let refs = try await callers.with(caller, invocation) { credential in
             guard let credential else { return Set(enabled.map(\.ref)) }
             return try await self.client.aliasRefs(as: credential)
         }
         return enabled.filter { refs.contains($0.ref) }
-    }
-
-    func isShown(_ display: String, to invocation: Invocation) -> Bool {
-        host.help.shows(ownLine(display), to: invocation)
     }
 
     private func matches(_ entry: (String, String, String), _ filter: String?) -> Bool {

@@ -16,7 +16,32 @@ struct LoginAsker: Sendable {
     var described: String { "\(person.described) on \(owner.backend)" }
 }
 
-extension StackStormModule {
+/// The logins of people: the commands about them, and what becomes of a link.
+final class Logins: Sendable {
+    let desk: (any LoginDesk)?
+    let accounts: Accounts
+    let settings: StackStormModuleSettings
+    let hint: @Sendable (_ prefix: String) -> String
+    private let client: StackStormClient
+    private let host: ModuleHost
+    private let now: @Sendable () -> Date
+
+    /// - Parameters:
+    ///   - desk: where logins are carried out; nil where people do not log in.
+    ///   - now: the time by which logins end.
+    init(
+        _ desk: (any LoginDesk)?, _ callers: Callers, _ client: StackStormClient,
+        _ settings: StackStormModuleSettings, _ host: ModuleHost, now: @escaping @Sendable () -> Date
+    ) {
+        self.desk = desk
+        self.client = client
+        self.settings = settings
+        self.host = host
+        self.now = now
+        accounts = callers.accounts
+        hint = { callers.loginHint($0) }
+    }
+
     func note(_ event: LoginEvent, from origin: String, _ asker: LoginAsker) async {
         let what =
             switch event {
@@ -26,7 +51,7 @@ extension StackStormModule {
             case .refusedProof: "StackStorm did not accept what was entered on the login page, from \(origin)"
             case .withdrawn: "the login link was withdrawn after too many wrong tries, the last from \(origin)"
             }
-        logger.notice("\(asker.person.name) on \(asker.owner.backend): \(what).")
+        host.logger.notice("\(asker.person.name) on \(asker.owner.backend): \(what).")
         record(what, isAllowed: event == .opened, asker)
         switch event {
         case .opened, .wrongWord, .refusedProof: break
@@ -37,7 +62,7 @@ extension StackStormModule {
         case .withdrawn:
             await tell(
                 "Your login link was withdrawn after too many wrong tries. If that was not you, somebody has seen it: "
-                    + "tell an administrator. \(loginHint(asker.prefix))", at: asker.address)
+                    + "tell an administrator. \(hint(asker.prefix))", at: asker.address)
         }
     }
 
@@ -50,33 +75,31 @@ extension StackStormModule {
 
     /// Asks StackStorm whose proof this is. Nothing begins before the page has confirmed it.
     func check(_ proof: LoginProof, of asker: LoginAsker) async -> LoginVerdict {
-        guard let accounts = accounts.value else { return .undecided(starting) }
         let proven: ProvenAccount
         do {
             proven = try await client.prove(StackStormSettings.Login(proof))
         } catch let error as StackStormError where error.code == .unauthorized || error.code == .forbidden {
             return .refused("StackStorm does not accept this \(proof.method).")
         } catch let error as StackStormError where error.status == 404 {
-            logger.error("StackStorm's login is not where auth_url and api_url say: \(error)")
+            host.logger.error("StackStorm's login is not where auth_url and api_url say: \(error)")
             return .undecided("StackStorm is not where I look for it. An administrator has to look at the log.")
         } catch let error as StackStormError where error.status == 400 && proof.isPassword {
-            logger.error("StackStorm makes no token for people: \(error). Look at user_token_ttl.")
+            host.logger.error("StackStorm makes no token for people: \(error). Look at user_token_ttl.")
             return .undecided("StackStorm makes no token of this length. An administrator has to look at the log.")
         } catch {
-            logger.warning("A login could not be checked: \(error)")
+            host.logger.warning("A login could not be checked: \(error)")
             return .undecided("StackStorm cannot be reached at the moment. This page is still good: try again.")
         }
         let (since, method) = (now(), proof.method)
         return .proven(
             ProvenLogin(
                 account: proven.user,
-                begin: { [self] in await begin(proven, by: method, since, asker, from: $0, accounts) },
+                begin: { [self] in await begin(proven, by: method, since, asker, from: $0) },
                 decline: { [self] in await decline(proven.user, asker, from: $0) }))
     }
 
     private func begin(
-        _ proven: ProvenAccount, by method: String, _ since: Date, _ asker: LoginAsker, from origin: String,
-        _ accounts: Accounts
+        _ proven: ProvenAccount, by method: String, _ since: Date, _ asker: LoginAsker, from origin: String
     ) async -> String {
         let session = Session(
             id: UUID(), owner: asker.owner, name: asker.person.name, account: proven.user, method: method,
@@ -86,7 +109,7 @@ extension StackStormModule {
             return "This login was withdrawn in chat meanwhile, and did not begin."
         }
         let lasts = Duration.seconds(session.until.timeIntervalSince(since)).inWords
-        logger.info("\(asker.person.name) on \(asker.owner.backend) logged in to StackStorm as \(proven.user).")
+        host.logger.info("\(asker.person.name) on \(asker.owner.backend) logged in to StackStorm as \(proven.user).")
         record("logged in to StackStorm as \(proven.user) by \(method), from \(origin)", isAllowed: true, asker)
         await tell(
             "You are logged in to StackStorm as \(Markdown.escaped(proven.user)), for \(lasts). It was confirmed from \(origin). If "
@@ -110,20 +133,20 @@ extension StackStormModule {
     }
 
     private func decline(_ account: String, _ asker: LoginAsker, from origin: String) async {
-        logger.notice(
+        host.logger.notice(
             "\(asker.person.name) on \(asker.owner.backend): the login as \(account) was declined, from \(origin).")
         record(
             "the login to StackStorm as \(account) was declined on its page, from \(origin)", isAllowed: false, asker)
         await tell(
             "The login that you asked for was cancelled on its page, from \(origin). A login link is for yourself only. "
-                + loginHint(asker.prefix), at: asker.address)
+                + hint(asker.prefix), at: asker.address)
     }
 
     func tell(_ text: String, at address: Address) async {
         do {
             try host.chat.say(Reply(text, style: .markdown, isPrivate: true), at: address)
         } catch {
-            logger.error("Nobody could be told about a login: \(error)")
+            host.logger.error("Nobody could be told about a login: \(error)")
         }
     }
 }

@@ -2,16 +2,25 @@ import PetrelKit
 import PetrelSupport
 import StackStormClient
 
-extension StackStormModule {
+/// Asks for the parameters of aliases with forms.
+struct Forms: Sendable {
+    /// Runs an alias line that a person did not type.
+    typealias RunLine = (_ line: String) async throws -> Reply?
+
     /// The field in which a command is picked.
     private static let picked = "command"
 
-    /// A line of ours, without the prefix of the bot.
-    func ownLine(_ rest: String) -> String { settings.prefix.isEmpty ? rest : "\(settings.prefix) \(rest)" }
+    let catalog: AliasCatalog
+    let callers: Callers
+    let settings: StackStormModuleSettings
+
+    private func ownLine(_ rest: String) -> String { settings.ownLine(rest) }
 
     /// `form [ALIAS]`: asks for what an alias needs, and runs it with what was answered.
-    func form(_ ref: String?, _ caller: Caller, _ invocation: Invocation) async throws -> Reply? {
-        guard let table = table.value else { throw Refusal(starting) }
+    func form(
+        _ ref: String?, _ caller: Caller, _ invocation: Invocation, run: RunLine
+    ) async throws -> Reply? {
+        guard let table = catalog.table.value else { throw Refusal(catalog.starting) }
         let values = invocation.message.values
         guard let ref else {
             guard let picked = values?[Self.picked] else { return try pick(table, invocation) }
@@ -19,7 +28,7 @@ extension StackStormModule {
         }
         let alias = try alias(called: ref, table, invocation)
         guard let values else { return try await offer(alias, caller, invocation) }
-        return try await fill(alias, values, caller, invocation)
+        return try await fill(alias, values, caller, invocation, run)
     }
 
     private func pick(_ table: AliasTable, _ invocation: Invocation) throws -> Reply {
@@ -36,7 +45,9 @@ extension StackStormModule {
 
     private func isShown(_ alias: Alias, to invocation: Invocation) -> Bool {
         alias.formats.contains { format in
-            (format.representations + [format.display].compactMap { $0 }).contains { isShown($0, to: invocation) }
+            (format.representations + [format.display].compactMap { $0 }).contains {
+                catalog.isShown($0, to: invocation)
+            }
         }
     }
 
@@ -59,7 +70,7 @@ extension StackStormModule {
 
     /// The first format that can be filled in and that the person may run.
     private func template(of alias: Alias, _ invocation: Invocation) throws -> CommandTemplate {
-        let usable = alias.formats.flatMap(\.representations).filter { isShown($0, to: invocation) }
+        let usable = alias.formats.flatMap(\.representations).filter { catalog.isShown($0, to: invocation) }
         guard let template = usable.lazy.compactMap({ CommandTemplate($0) }).first
         else { throw Refusal("\(alias.ref) has no format that a form can fill in. Please type it.") }
         return template
@@ -90,38 +101,22 @@ extension StackStormModule {
     private func parameters(
         of alias: Alias, _ caller: Caller, _ invocation: Invocation
     ) async throws -> [String: JSONValue] {
-        let schema = try await call(.action(alias.actionRef), as: caller, invocation)
-        actions.withLock { $0.learn(schema) }
+        let schema = try await callers.call(.action(alias.actionRef), as: caller, invocation)
+        catalog.actions.withLock { $0.learn(schema) }
         return schema.parameters.filter { alias.fixed?.contains($0.key) != true }
     }
 
     /// Decided and run as the line that the answers amount to.
     private func fill(
-        _ alias: Alias, _ values: [String: String], _ caller: Caller, _ invocation: Invocation
+        _ alias: Alias, _ values: [String: String], _ caller: Caller, _ invocation: Invocation, _ run: RunLine
     ) async throws -> Reply? {
         let template = try template(of: alias, invocation)
         let fields = SchemaFields(try await parameters(of: alias, caller, invocation))
         let form = fields.form(for: alias, template, line: ownLine("form \(alias.ref)"))
-        return try await correctable(form, values, fields) {
+        return try await form.correctable(values, fields) {
             var answers: [String: String] = [:]
             for (name, value) in values { answers[name] = fields.typed(value, for: name) }
-            return try await run(line: line(of: alias, template, form, answers), invocation)
-        }
-    }
-
-    /// Where the answers would not do, the form is offered again with them.
-    func correctable(
-        _ form: Form, _ answers: [String: String], _ fields: SchemaFields, _ work: () async throws -> Reply?
-    ) async throws -> Reply? {
-        let filled = form.filled(with: answers, isSecret: fields.isSecret)
-        do {
-            var reply = try await work()
-            if reply?.kind == .error { reply?.form = filled }
-            return reply
-        } catch let error as OutcomeUnknown {
-            throw error
-        } catch let error as any ReplyError {
-            throw FormRefusal(cause: error, form: filled)
+            return try await run(line(of: alias, template, form, answers))
         }
     }
 
@@ -149,20 +144,6 @@ extension StackStormModule {
         return line
     }
 
-    /// Decides and runs an alias line that somebody did not type.
-    func run(line: String, _ invocation: Invocation) async throws -> Reply? {
-        switch host.rules.verdict(on: ownLine(line), for: invocation) {
-        case .denied(let reply): return reply
-        case .allowed(let arguments, let parsed):
-            var again = invocation
-            again.arguments = arguments
-            again.parsed = parsed
-            again.line = ownLine(arguments)
-            again.message.values = nil
-            return try await run(again)
-        }
-    }
-
     /// What may be done with what was just started.
     func buttons(for id: String, isMasked: Bool, _ invocation: Invocation) -> [Button] {
         guard invocation.traits.forms else { return [] }
@@ -178,6 +159,24 @@ extension StackStormModule {
             )
         }
         return buttons
+    }
+}
+
+extension Form {
+    /// Where the answers would not do, the form is offered again with them.
+    func correctable(
+        _ answers: [String: String], _ fields: SchemaFields, _ work: () async throws -> Reply?
+    ) async throws -> Reply? {
+        let filled = filled(with: answers, isSecret: fields.isSecret)
+        do {
+            var reply = try await work()
+            if reply?.kind == .error { reply?.form = filled }
+            return reply
+        } catch let error as OutcomeUnknown {
+            throw error
+        } catch let error as any ReplyError {
+            throw FormRefusal(cause: error, form: filled)
+        }
     }
 }
 

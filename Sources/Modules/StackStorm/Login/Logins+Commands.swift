@@ -2,14 +2,14 @@ import Foundation
 import PetrelKit
 import PetrelSupport
 
-extension StackStormModule {
+extension Logins {
     /// The commands about logins. Without logins they say so.
-    var accountCommands: [Command] {
+    var commands: [Command] {
         let isOn = settings.loginPage != nil
         func command(
             _ name: String, _ usage: String, _ summary: String, isAdminOnly: Bool = false, isDirectOnly: Bool = false,
             needsStable: Bool = false, masking: (@Sendable (String) -> String)? = nil,
-            _ handler: @escaping @Sendable (Invocation, Accounts) async throws -> Reply?
+            _ handler: @escaping Command.Handler
         ) -> Command {
             // `st2session_start` and `st2 session_start` are easily taken for each other.
             let other = [settings.prefix.isEmpty ? name : "\(settings.prefix) \(name)"]
@@ -18,44 +18,43 @@ extension StackStormModule {
                 isDirectOnly: isDirectOnly && isOn, needsStableIdentity: needsStable, takesNoArguments: usage.isEmpty,
                 isListed: isOn, masking: masking,
                 otherNames: other
-            ) { [self] invocation in
+            ) { [settings] invocation in
                 guard isOn else {
                     let account = settings.impersonation == nil ? "as the bot's own" : "under their own"
                     throw Refusal("Everybody here acts \(account) StackStorm account: there is nothing to log in to.")
                 }
-                guard let accounts = accounts.value else { throw Refusal(starting) }
-                return try await handler(invocation, accounts)
+                return try await handler(invocation)
             }
         }
         return [
             command(
                 "session_start", "WORD", "Log in to StackStorm as yourself.", isDirectOnly: true, needsStable: true,
                 masking: { $0.isEmpty ? "" : "•••" }
-            ) { [self] invocation, _ in try startLogin(invocation) },
-            command("session_end", "", "Log out of StackStorm.") { [self] invocation, accounts in
-                try await endLogin(invocation, accounts)
+            ) { [self] in try startLogin($0) },
+            command("session_end", "", "Log out of StackStorm.") { [self] in
+                try await endLogin($0)
             },
-            command("session_list", "", "Who is logged in to StackStorm.", isAdminOnly: true) { [self] _, accounts in
-                await listLogins(accounts)
+            command("session_list", "", "Who is logged in to StackStorm.", isAdminOnly: true) { [self] _ in
+                await listLogins()
             },
             command("session_cancel", "ID", "End somebody's login to StackStorm.", isAdminOnly: true) {
-                [self] invocation, accounts in
-                try await cancelLogin(invocation, accounts)
+                [self] in
+                try await cancelLogin($0)
             },
         ]
     }
 
     private func startLogin(_ invocation: Invocation) throws -> Reply {
-        guard let page = settings.loginPage, let logins else { throw Refusal(starting) }
+        guard let page = settings.loginPage, let desk else { throw Refusal("There is no login page.") }
         let word = try word(invocation)
         let asker = LoginAsker(
             owner: Identity(invocation), person: invocation.message.sender, prefix: invocation.prefix)
-        let link = try logins.prepare(
+        let link = try desk.prepare(
             LoginRequest(
                 key: loginKey(asker.owner), person: asker.described, word: word,
                 check: { [self] proof in await check(proof, of: asker) },
                 happened: { [self] event, origin in await note(event, from: origin, asker) }))
-        let minutes = logins.lifetime.inWords
+        let minutes = desk.lifetime.inWords
         return Reply(
             "Open this page within \(minutes) and give the word that you chose. It opens only once, and is for you alone: "
                 + "do not pass it on.\n\(page.absoluteString)#\(link.reveal())", isPrivate: true, isConfidential: true)
@@ -80,11 +79,11 @@ extension StackStormModule {
         return Secret(word)
     }
 
-    private func loginKey(_ owner: Identity) -> String { "\(name)/\(owner.key)" }
+    private func loginKey(_ owner: Identity) -> String { "\(settings.name)/\(owner.key)" }
 
-    private func endLogin(_ invocation: Invocation, _ accounts: Accounts) async throws -> Reply {
+    private func endLogin(_ invocation: Invocation) async throws -> Reply {
         let owner = Identity(invocation)
-        let wasWaiting = logins?.withdraw(loginKey(owner)) ?? false
+        let wasWaiting = desk?.withdraw(loginKey(owner)) ?? false
         if try await accounts.endAll(of: owner) {
             return Reply("You are logged out of StackStorm.\(afterLogin)", isPrivate: true)
         }
@@ -97,7 +96,7 @@ extension StackStormModule {
         settings.impersonation == nil ? "" : " Your commands now run as the user that belongs to your account here."
     }
 
-    private func listLogins(_ accounts: Accounts) async -> Reply {
+    private func listLogins() async -> Reply {
         let lines = await accounts.all().map { session in
             "\(session.id.uuidString.lowercased())  \(session.name) (\(session.owner.id)) on \(session.owner.backend) as "
                 + "\(session.account) by \(session.method), \(session.since.formatted(.iso8601)) to "
@@ -106,7 +105,7 @@ extension StackStormModule {
         return Reply(lines.isEmpty ? "Nobody is logged in." : lines.joined(separator: "\n"), isPrivate: true)
     }
 
-    private func cancelLogin(_ invocation: Invocation, _ accounts: Accounts) async throws -> Reply {
+    private func cancelLogin(_ invocation: Invocation) async throws -> Reply {
         let wanted = invocation.arguments.lowercased()
         let list = "`\(invocation.prefix)\(settings.commandName("session_list"))` lists them."
         guard !wanted.isEmpty else { throw Refusal("Which login? \(list)") }
@@ -118,10 +117,10 @@ extension StackStormModule {
             let problem = found.isEmpty ? "There is no login" : "More than one login is"
             throw Refusal("\(problem) “\(wanted.prefix(40))”. \(list)")
         }
-        logins?.withdraw(loginKey(session.owner))
+        desk?.withdraw(loginKey(session.owner))
         try await accounts.endAll(of: session.owner)
         await tell(
-            "An administrator ended your login to StackStorm.\(afterLogin) \(loginHint(invocation.prefix))",
+            "An administrator ended your login to StackStorm.\(afterLogin) \(hint(invocation.prefix))",
             at: Address(backend: session.owner.backend, place: .direct(session.owner.id)))
         return Reply("The login of \(session.name) as \(session.account) is ended.", isPrivate: true)
     }

@@ -3,38 +3,25 @@ import PetrelKit
 import PetrelSupport
 import StackStormClient
 
-extension StackStormModule {
+extension AliasCommands {
     /// Throws ``Refusal`` where StackStorm would evaluate something that a person wrote, unless the settings let them.
     func refuseTemplates(in match: AliasMatcher.Match, _ caller: Caller, _ invocation: Invocation) async throws {
-        guard settings.templates != .never, !mayUseTemplates(invocation) else { return }
+        guard TemplateGuard(settings, host).applies(to: invocation) else { return }
         // Whatever the types are. Few lines get further.
         guard let suspect = KnownActions().templated(invocation.arguments, match) else { return }
         let ref = match.alias.actionRef
         let isKnown = await learn(ref, caller, invocation)
-        if settings.templates == .workflows, isKnown, actions.value.evaluates(ref) == false { return }
-        guard let place = isKnown ? actions.value.templated(invocation.arguments, match) : suspect else { return }
+        if settings.templates == .workflows, isKnown, catalog.actions.value.evaluates(ref) == false { return }
+        guard let place = isKnown ? catalog.actions.value.templated(invocation.arguments, match) : suspect else {
+            return
+        }
         throw Refusal(
             "\(place) holds a template ({{ … }}, {% … %} or <% … %>), or something that may become one, and \(reason(ref)). "
                 + "Nothing was started; please write it without.")
     }
 
-    /// The same of an answer to an inquiry, which a workflow evaluates when it passes it on.
-    func refuseTemplates(in response: [String: JSONValue], _ invocation: Invocation) throws {
-        guard settings.templates != .never, !mayUseTemplates(invocation) else { return }
-        for (name, value) in response.sorted(by: { $0.key < $1.key }) where Templates.isFound(in: value) {
-            throw Refusal(
-                "\(name) holds a template ({{ … }}, {% … %} or <% … %>), which a workflow would evaluate. "
-                    + "Nothing was answered; please write it without.")
-        }
-    }
-
-    private func mayUseTemplates(_ invocation: Invocation) -> Bool {
-        host.rules.isListed(
-            invocation.message.sender, on: invocation.address.backend, in: settings.allowTemplates)
-    }
-
     private func reason(_ ref: String) -> String {
-        switch actions.value.evaluates(ref) {
+        switch catalog.actions.value.evaluates(ref) {
         case _ where settings.templates == .always: "stackstorm.templates refuses them"
         case true?: "\(ref) is a workflow, which evaluates what it is given"
         case nil, false?: "it is not known whether \(ref) is a workflow, which would evaluate it"
@@ -45,11 +32,11 @@ extension StackStormModule {
     /// - Returns: false where StackStorm does not say.
     private func learn(_ ref: String, _ caller: Caller, _ invocation: Invocation) async -> Bool {
         do {
-            let schema = try await call(.action(ref), as: caller, invocation)
-            actions.withLock { $0.learn(schema) }
+            let schema = try await callers.call(.action(ref), as: caller, invocation)
+            catalog.actions.withLock { $0.learn(schema) }
             return true
         } catch {
-            logger.notice("StackStorm does not say what runs \(ref): \(error)")
+            host.logger.notice("StackStorm does not say what runs \(ref): \(error)")
             return false
         }
     }

@@ -4,17 +4,64 @@ import PetrelKit
 import PetrelSupport
 import StackStormClient
 
-extension StackStormModule {
-    /// Whose rights a command runs with.
-    struct Caller: Sendable {
-        /// Nil where everything runs as the bot.
-        var session: Session?
+/// The account with whose rights a command runs.
+struct Caller: Sendable {
+    /// Nil where everything runs as the bot.
+    var session: Session?
+}
+
+/// Finds the account with which a person acts in StackStorm, and makes calls with it.
+struct Callers: Sendable {
+    let accounts: Accounts
+    private let tokens: ImpersonatedTokens
+    private let client: StackStormClient
+    private let settings: StackStormModuleSettings
+    private let host: ModuleHost
+    /// Opened when the logins of the last run are there. Before that nobody can be told that they are not logged in.
+    private let restored = Signal()
+
+    init(
+        _ client: StackStormClient, _ settings: StackStormModuleSettings, _ host: ModuleHost,
+        now: @escaping @Sendable () -> Date
+    ) {
+        self.client = client
+        self.settings = settings
+        self.host = host
+        let isKept = settings.secretsStore == .encrypted
+        func credentials(_ collection: String, areKept: Bool) -> any RecordCollection {
+            areKept ? host.storage.sealed(collection) : MemoryRecords()
+        }
+        accounts = Accounts(
+            credentials("sessions", areKept: isKept),
+            links: isKept ? host.storage.records("account_links") : MemoryRecords(), logger: host.logger, now: now)
+        tokens = ImpersonatedTokens(
+            client, credentials("impersonations", areKept: isKept && settings.impersonation != nil),
+            for: settings.place, logger: host.logger, now: now)
+    }
+
+    /// Takes up the logins of the last run.
+    func restore() async {
+        defer { restored.open() }
+        let isKept = settings.secretsStore == .encrypted
+        if !isKept { await clear("sessions") }
+        if !isKept || settings.impersonation == nil { await clear("impersonations") }
+        await accounts.restore(for: settings.place)
+        await tokens.restore()
+    }
+
+    /// Removes the credentials that an earlier configuration kept, where this one keeps none.
+    private func clear(_ collection: String) async {
+        do {
+            try await host.storage.sealed(collection).replaceAll(with: [])
+        } catch {
+            host.logger.error("Cannot remove the stored logins of an earlier configuration: \(error)")
+        }
     }
 
     /// Whoever asks, as StackStorm knows them. Throws ``Refusal`` with what to do where they are not logged in.
     func caller(_ invocation: Invocation) async throws -> Caller {
         guard settings.access != .standalone else { return Caller() }
-        guard let accounts = accounts.value else { throw Refusal(starting) }
+        await restored.wait()
         guard invocation.message.sender.isStable else {
             throw Refusal(
                 "Your name here is not bound to an account, so I cannot know whose StackStorm rights you have. "
@@ -45,7 +92,6 @@ extension StackStormModule {
     private func impersonated(
         _ owner: Identity, _ impersonation: Impersonation, _ invocation: Invocation, refused: Session? = nil
     ) async throws -> Session {
-        guard let tokens = tokens.value else { throw Refusal(starting) }
         let id = Printable.name(owner.id)
         let orLogIn = settings.loginPage == nil ? "" : " \(loginHint(invocation.prefix))"
         guard let person = impersonation.person(owner) else {
@@ -74,7 +120,7 @@ extension StackStormModule {
         do {
             return try await work(caller.session?.credential)
         } catch let error as StackStormError where error.code == .unauthorized {
-            guard let session = caller.session, let accounts = accounts.value else { throw error }
+            guard let session = caller.session else { throw error }
             if session.isImpersonated, let impersonation = settings.impersonation {
                 // Revoked before its time. What a 401 answers was not done.
                 let fresh = try await impersonated(session.owner, impersonation, invocation, refused: session)
@@ -83,7 +129,7 @@ extension StackStormModule {
             await accounts.end(session, because: .refused)
             // Told here and now: what was kept to be told later is not needed.
             _ = await accounts.lastEnd(of: session.owner)
-            logger.notice("StackStorm no longer accepts the login of \(session.account); it was ended.")
+            host.logger.notice("StackStorm no longer accepts the login of \(session.account); it was ended.")
             guard settings.impersonation == nil else { throw Refusal(fallenBack(invocation)) }
             throw Refusal(
                 "StackStorm no longer accepts your login: it expired or was revoked. Nothing was started. "

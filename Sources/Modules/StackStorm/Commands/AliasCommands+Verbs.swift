@@ -3,7 +3,7 @@ import PetrelKit
 import PetrelSupport
 import StackStormClient
 
-extension StackStormModule {
+extension AliasCommands {
     func run(_ call: VerbCall, _ caller: Caller, _ invocation: Invocation) async throws -> Reply? {
         switch call.verb {
         case .help:
@@ -12,12 +12,13 @@ extension StackStormModule {
             help.arguments = call.argument ?? ""
             return try await self.help(for: help)
         case .reload:
-            try await reload()
-            return Reply("\(table.value?.aliases.count ?? 0) aliases came from StackStorm.")
-        case .form: return try await form(call.argument, caller, invocation)
+            try await catalog.reload()
+            return Reply("\(catalog.table.value?.aliases.count ?? 0) aliases came from StackStorm.")
+        case .form:
+            return try await forms.form(call.argument, caller, invocation) { try await run(line: $0, invocation) }
         case .inquiry:
             guard let inquiry = call.inquiry else { return nil }
-            return try await run(inquiry, caller, invocation)
+            return try await inquiries.run(inquiry, caller, invocation)
         case .status:
             if call.argument == nil { return running(invocation) }
             return try await status(of: own(call, invocation), caller, invocation)
@@ -29,7 +30,7 @@ extension StackStormModule {
 
     /// What the person started here and has no result of.
     private func running(_ invocation: Invocation) -> Reply {
-        let all = open.value?.all(of: invocation.message.sender.id, on: invocation.address.backend) ?? []
+        let all = results.open.all(of: invocation.message.sender.id, on: invocation.address.backend)
         // What was typed elsewhere is not shown to this room.
         let place = invocation.address.place
         let running = all.filter { place.isDirect || $0.address.place == place }
@@ -51,9 +52,9 @@ extension StackStormModule {
         guard let id = call.argument else {
             throw Refusal("Which execution? Write `\(invocation.typed(ownLine("\(call.verb.rawValue) ID")))`.")
         }
-        guard let started = try await executions.value?.find(id) else {
+        guard let started = try await results.started.find(id) else {
             // `status of` is a command of which the rest is missing.
-            if let table = table.value, !table.begun(with: invocation.arguments.words).isEmpty {
+            if let table = catalog.table.value, !table.begun(with: invocation.arguments.words).isEmpty {
                 throw Unfinished(cause: notFound(invocation, table))
             }
             throw Refusal(
@@ -70,7 +71,7 @@ extension StackStormModule {
     private func status(
         of started: StartedExecution, _ caller: Caller, _ invocation: Invocation
     ) async throws -> Reply {
-        let execution = try await self.call(.execution(started.id), as: caller, invocation)
+        let execution = try await callers.call(.execution(started.id), as: caller, invocation)
         var lines = ["\(started.alias) is \(execution.status ?? "in an unknown state"): \(started.line)"]
         if let start = execution.start_timestamp {
             lines.append("Started \(start)\(execution.end_timestamp.map { ", ended \($0)" } ?? "")")
@@ -85,7 +86,7 @@ extension StackStormModule {
     private func output(
         of started: StartedExecution, _ caller: Caller, _ invocation: Invocation
     ) async throws -> Reply {
-        let output = try await self.call(.output(started.id), as: caller, invocation)
+        let output = try await callers.call(.output(started.id), as: caller, invocation)
         guard output.contains(where: { !$0.isWhitespace }) else { return Reply("There is no output.") }
         let room =
             invocation.traits.files ? Self.longestFile : max(invocation.traits.maximumLength - 100, 100)
@@ -96,7 +97,7 @@ extension StackStormModule {
     private func cancel(
         _ started: StartedExecution, _ caller: Caller, _ invocation: Invocation
     ) async throws -> Reply {
-        if let fault = try await self.call(.cancel(started.id), as: caller, invocation) { return Reply(fault) }
+        if let fault = try await callers.call(.cancel(started.id), as: caller, invocation) { return Reply(fault) }
         return Reply("\(started.alias) is being cancelled.")
     }
 

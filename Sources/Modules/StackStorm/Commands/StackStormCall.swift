@@ -68,14 +68,3 @@ struct StackStormCall: Sendable {
         }
     }
 }
-
-extension StackStormModule {
-    /// Reads a line of ours; its value is a ``StackStormCall``, or nil as long as there are no aliases.
-    func parse(_ line: String, _ values: [String: String]?) -> ParsedLine {
-        guard let table = table.value else {
-            return ParsedLine(StackStormCall?.none, masked: line.isEmpty ? "" : "…")
-        }
-        let call = StackStormCall(line, values, in: table)
-        return ParsedLine(Optional(call), masked: call.masked(line, actions.value)) { call.readings(of: line) }
-    }
-}

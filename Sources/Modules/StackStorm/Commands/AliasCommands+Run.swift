@@ -4,14 +4,14 @@ import PetrelKit
 import PetrelSupport
 import StackStormClient
 
-extension StackStormModule {
+extension AliasCommands {
     /// Runs what the line was read as: an alias, or one of Petrel's own verbs where no alias takes the line.
     func run(_ invocation: Invocation) async throws -> Reply? {
-        guard let call = invocation.parsed as? StackStormCall else { throw Refusal(starting) }
+        guard let call = invocation.parsed as? StackStormCall else { throw Refusal(catalog.starting) }
         if case .empty = call.kind {
             return Reply("What should StackStorm do? \(helpHint(invocation))", style: .markdown, kind: .error)
         }
-        let caller = try await caller(invocation)
+        let caller = try await callers.caller(invocation)
         if CommandStream(invocation.arguments).isCutElsewhere {
             throw Refusal(
                 "The key=value pairs at the end stand elsewhere in the line too, where StackStorm would cut them out. "
@@ -32,9 +32,9 @@ extension StackStormModule {
     ) async throws -> Reply? {
         let found: ServerMatch
         do {
-            found = try await call(.match(invocation.arguments), as: caller, invocation)
+            found = try await callers.call(.match(invocation.arguments), as: caller, invocation)
         } catch let error as StackStormError {
-            logger.info("StackStorm matched nothing: \(error.code)")
+            host.logger.info("StackStorm matched nothing: \(error.code)")
             guard let verb else { return notFound(invocation, table) }
             return try await run(verb, caller, invocation)
         }
@@ -57,22 +57,22 @@ extension StackStormModule {
         try await refuseTemplates(in: match, caller, invocation)
         if match.format.matchesMultiple { return try await startAll(match, caller, invocation) }
         let alias = match.alias
-        let request = RequestID.make(for: name)
+        let request = RequestID.make(for: settings.name)
         let run = AliasRun(
             name: alias.name, format: match.representation, command: invocation.arguments,
             user: invocation.message.sender.id, channel: invocation.address.place.id, route: settings.routes.first,
             context: RequestID.context(request))
         let line = masked(match, invocation)
-        await intend(request, line, match.alias, invocation)
-        overtaken.begin(request)
+        await results.intend(request, line, match.alias, invocation)
+        results.overtaken.begin(request)
         do {
-            let isNew = actions.withLock { $0.wantsToSee(alias.actionRef) }
+            let isNew = catalog.actions.withLock { $0.wantsToSee(alias.actionRef) }
             let answer = try await certain(explaining: match) {
-                try await self.call(.run(run, isWhole: isNew), as: caller, invocation)
+                try await callers.call(.run(run, isWhole: isNew), as: caller, invocation)
             }
             let start = answer.execution.start
-            followUp(request, alias, answer.execution.id, start)
-            actions.withLock { $0.learn(answer.execution, of: alias.actionRef) }
+            results.followUp(request, alias, answer.execution.id, start)
+            catalog.actions.withLock { $0.learn(answer.execution, of: alias.actionRef) }
             // What was learned just now may count.
             let known = isNew ? masked(match, invocation) : line
             let isMasked = known != invocation.arguments
@@ -80,81 +80,49 @@ extension StackStormModule {
             var reply = acknowledgement(of: alias, answer) ?? Reply("")
             reply.promises = alias.announcesResult ? request : nil
             if !reply.text.isEmpty {
-                reply.buttons = buttons(for: answer.execution.id, isMasked: isMasked, invocation)
+                reply.buttons = forms.buttons(for: answer.execution.id, isMasked: isMasked, invocation)
                 // With room for how it goes on.
                 if invocation.traits.edits, reply.text.unicodeScalars.count + 100 < invocation.traits.maximumLength {
                     reply.handle = request
-                    open.value?.acknowledged(request, with: reply)
+                    results.open.acknowledged(request, with: reply)
                 }
             }
             invocation.say(reply)
-            sayOvertaken(request)
+            results.sayOvertaken(request)
         } catch let error as OutcomeUnknown {
             // A result that is there already says it all.
-            guard !sayOvertaken(request) else { return nil }
-            open.value?.outcomeIsUnknown(request, due: .now)
-            tracker.value?.wake()
+            guard !results.sayOvertaken(request) else { return nil }
+            results.search(for: request)
             throw error
         } catch {
-            open.value?.close(request)
-            sayOvertaken(request)
+            results.open.close(request)
+            results.sayOvertaken(request)
             throw error
         }
         return nil
-    }
-
-    /// How far the clocks of StackStorm's parts may be apart.
-    private static let clockDifference = Duration.seconds(300)
-
-    /// What is about to be started is stored first: a crash must not leave the person in the dark.
-    private func intend(
-        _ request: String, _ line: String, _ alias: Alias, _ invocation: Invocation, isOrphan: Bool? = nil
-    ) async {
-        origins.note(request, Origin(address: invocation.address, person: invocation.message.sender.id))
-        await open.value?.intend(
-            OpenExecution(
-                request: request, person: invocation.message.sender.id, address: invocation.address,
-                line: line, alias: alias.ref, action: alias.actionRef,
-                since: client.now.map { $0 - Self.clockDifference }, isOrphan: isOrphan),
-            // Longer than StackStorm's answer may take.
-            due: .now + settings.client.limits.answer * 2)
-    }
-
-    /// By now it runs.
-    private func followUp(_ request: String, _ alias: Alias, _ id: String, _ start: StackStormTime?) {
-        guard alias.announcesResult else { return open.value?.close(request) ?? () }
-        open.value?.started(request, id: id, start: start, due: .now + settings.gracePeriod)
-    }
-
-    /// Whether there was a result.
-    @discardableResult
-    private func sayOvertaken(_ request: String) -> Bool {
-        let results = overtaken.end(request)
-        for announced in results { announcer.value?.say(announced) }
-        return !results.isEmpty
     }
 
     /// `match_and_execute` takes no `source_context`: of which command a result speaks is found out by ``Orphans``.
     private func startAll(
         _ match: AliasMatcher.Match, _ caller: Caller, _ invocation: Invocation
     ) async throws -> Reply? {
-        let call = orphans.value?.begin(in: invocation.address.place)
-        defer { call?.open() }
+        let call = results.orphans.begin(in: invocation.address.place)
+        defer { call.open() }
         // Nothing of ours travels with it, by which it could be found.
         let answers = try await certain(isFollowed: false) {
-            try await self.call(
+            try await callers.call(
                 .matchAndExecute(
                     command: invocation.arguments, user: invocation.message.sender.id,
                     channel: invocation.address.place.id, route: self.settings.routes.first), as: caller, invocation)
         }
         for answer in answers {
             let execution = answer.execution
-            actions.withLock { $0.learn(execution, of: match.alias.actionRef) }
+            catalog.actions.withLock { $0.learn(execution, of: match.alias.actionRef) }
             let line = masked(match, invocation)
-            let request = RequestID.make(for: name)
+            let request = RequestID.make(for: settings.name)
             if match.alias.announcesResult {
-                await intend(request, line, match.alias, invocation, isOrphan: true)
-                followUp(request, match.alias, execution.id, execution.start)
+                await results.intend(request, line, match.alias, invocation, isOrphan: true)
+                results.followUp(request, match.alias, execution.id, execution.start)
                 invocation.say(Reply("", promises: request))
             }
             remember(execution.id, execution.start, match, invocation, line, request)
@@ -178,15 +146,15 @@ extension StackStormModule {
         } catch let error as StackStormError where error.leavesOutcomeOpen {
             throw OutcomeUnknown(cause: error.message, isFollowed: isFollowed)
         } catch let error as StackStormError where [.refused, .notFound].contains(error.code) {
-            throw CommandRefusal(error, hint: match.flatMap { actions.value.misfit(of: $0) })
+            throw CommandRefusal(error, hint: match.flatMap { catalog.actions.value.misfit(of: $0) })
         }
     }
 
     /// The line as it may be kept. What StackStorm matched comes without parameters.
     private func masked(_ match: AliasMatcher.Match, _ invocation: Invocation) -> String {
         match.compiled == nil
-            ? table.value?.knownBeginning(of: invocation.arguments) ?? "…"
-            : actions.value.masked(invocation.arguments, match)
+            ? catalog.table.value?.knownBeginning(of: invocation.arguments) ?? "…"
+            : catalog.actions.value.masked(invocation.arguments, match)
     }
 
     /// - Parameter line: with its secrets masked.
@@ -194,12 +162,12 @@ extension StackStormModule {
         _ id: String, _ start: StackStormTime?, _ match: AliasMatcher.Match, _ invocation: Invocation,
         _ line: String, _ request: String? = nil
     ) {
-        logger.info(
+        host.logger.info(
             "\(match.alias.ref) runs for \(invocation.message.sender.name): \(AuditEntry.bounded(line))",
             metadata: ["execution": "\(id)", "backend": "\(invocation.address.backend)"])
         invocation.started(id, ownLine(line))
-        lastStart.withLock { $0 = .now }
-        executions.value?.add(
+        results.lastStart.withLock { $0 = .now }
+        results.started.add(
             StartedExecution(
                 id: id, person: invocation.message.sender.id, address: invocation.address, line: line,
                 alias: match.alias.ref, isMasked: line != invocation.arguments, request: request, start: start))
@@ -236,7 +204,7 @@ private struct CommandRefusal: ReplyError, CustomStringConvertible {
     }
 }
 
-extension StackStormModule {
+extension AliasCommands {
     /// What is said at once; nil where the alias wants silence.
     private func acknowledgement(of alias: Alias, _ answer: AliasExecution) -> Reply? {
         guard alias.acknowledgement.enabled else { return nil }
@@ -251,7 +219,7 @@ extension StackStormModule {
     }
 
     private func ambiguity(_ matches: [AliasMatcher.Match], _ invocation: Invocation) -> String {
-        let shown = matches.filter { isShown($0.representation, to: invocation) }
+        let shown = matches.filter { catalog.isShown($0.representation, to: invocation) }
         let candidates = shown.prefix(6).map { "“\($0.representation)” (\($0.alias.ref))" }
         let list = candidates.isEmpty ? "" : ": " + candidates.joined(separator: ", ")
         return "That fits more than one command\(list). StackStorm runs none of them; "
@@ -260,14 +228,14 @@ extension StackStormModule {
 
     func notFound(_ invocation: Invocation, _ table: AliasTable) -> Reply {
         let typed = invocation.arguments
-        if case .one(let match) = table.disabled.match(typed), isShown(match.representation, to: invocation) {
+        if case .one(let match) = table.disabled.match(typed), catalog.isShown(match.representation, to: invocation) {
             return Reply(
                 "The command “\(match.representation)” (\(match.alias.ref)) is disabled in StackStorm.", kind: .error)
         }
         if let explained = readOtherwise(invocation, table) { return explained }
         let line = String(typed.unicodeScalars.prefix { !$0.isLineEnd })
         let shown = line.count > 60 ? line.prefix(60) + "…" : Substring(line)
-        let near = table.near(typed).filter { isShown($0, to: invocation) }.prefix(3).map {
+        let near = table.near(typed).filter { catalog.isShown($0, to: invocation) }.prefix(3).map {
             Markdown.code(invocation.typed(ownLine($0)))
         }
         let hint = near.isEmpty ? "" : " Did you mean \(near.joined(separator: " or "))?"
@@ -282,7 +250,7 @@ extension StackStormModule {
         let typed = invocation.arguments
         if let pair = CommandStream(typed).pairs.first,
             case .one(let match) = table.matcher.match(CommandStream(uncut: typed)),
-            isShown(match.representation, to: invocation)
+            catalog.isShown(match.representation, to: invocation)
         {
             let how =
                 named(typed, match, table).map { "Write it as \(Markdown.code(invocation.typed(ownLine($0))))." }
@@ -295,7 +263,7 @@ extension StackStormModule {
         }
         let flat = typed.words.joined(separator: " ")
         guard flat != typed, case .one(let match) = table.matcher.match(flat),
-            isShown(match.representation, to: invocation)
+            catalog.isShown(match.representation, to: invocation)
         else { return nil }
         let shown = flat.count > 80 ? String(flat.prefix(80)) + "…" : flat
         return Reply(

@@ -1,0 +1,92 @@
+import Foundation
+import Logging
+import PetrelKit
+import PetrelSupport
+import StackStormClient
+
+/// The aliases as they were at the last sync. A value, replaced as a whole.
+struct AliasTable: Sendable {
+    let matcher: AliasMatcher
+    /// The disabled ones, so that whoever calls one hears why it does not run.
+    let disabled: AliasMatcher
+    /// Names that several packs use: StackStorm resolves such a name to one of them only.
+    let duplicates: [String: [String]]
+    /// The fixed words that displays begin with, one word, two words, and so on.
+    private let beginnings: Set<String>
+
+    init(_ aliases: [Alias], reusing last: AliasTable? = nil) {
+        matcher = AliasMatcher(aliases, reusing: last?.matcher)
+        disabled = AliasMatcher(
+            aliases.filter { !$0.enabled }.map { alias in
+                var alias = alias
+                alias.enabled = true
+                return alias
+            })
+        duplicates = Dictionary(grouping: aliases.filter(\.enabled), by: \.name).filter { $0.value.count > 1 }
+            .mapValues { $0.map(\.ref).sorted() }
+        var beginnings: Set<String> = []
+        for display in aliases.flatMap(\.formats).compactMap(\.display) {
+            var beginning = ""
+            for word in Self.fixedWords(of: display) {
+                beginning += beginning.isEmpty ? word : " " + word
+                beginnings.insert(beginning)
+            }
+        }
+        self.beginnings = beginnings
+    }
+
+    /// Up to the first parameter.
+    private static func fixedWords(of display: String) -> [Substring] {
+        Array(display.split(separator: " ").prefix { !$0.contains(where: "{<([".contains) })
+    }
+
+    /// As much of a line as aliases begin with, and `…` for the rest.
+    func knownBeginning(of line: String) -> String {
+        let words = line.words
+        var known = ""
+        for word in words {
+            let longer = known.isEmpty ? word : "\(known) \(word)"
+            guard beginnings.contains(longer) else { return known.isEmpty ? "…" : known + " …" }
+            known = longer
+        }
+        return known
+    }
+
+    var aliases: [Alias] { matcher.aliases }
+
+    /// What may be typed, without the prefix.
+    var displays: [String] {
+        aliases.filter(\.enabled).flatMap { $0.formats.compactMap(\.display) }
+    }
+
+    /// The displays that begin with what was typed, and those whose fixed beginning is nearest to it.
+    func near(_ text: String) -> [String] {
+        let typed = text.words
+        let begun = begun(with: typed)
+        return begun + nearest(to: typed).filter { !begun.contains($0) }
+    }
+
+    /// The displays that go on where what was typed ends.
+    func begun(with typed: [String]) -> [String] {
+        guard !typed.isEmpty else { return [] }
+        return displays.filter { display in
+            let words = Self.fixedWords(of: display)
+            return words.count >= typed.count && zip(words, typed).allSatisfy { $0.lowercased() == $1.lowercased() }
+        }
+    }
+
+    private func nearest(to typed: [String]) -> [String] {
+        var displaysByBeginning: [String: [String]] = [:]
+        var beginnings: [Int: [String]] = [:]
+        for display in displays {
+            let words = Self.fixedWords(of: display)
+            guard !words.isEmpty else { continue }
+            let beginning = words.joined(separator: " ")
+            if displaysByBeginning[beginning] == nil { beginnings[words.count, default: []].append(beginning) }
+            displaysByBeginning[beginning, default: []].append(display)
+        }
+        return beginnings.sorted { $0.key > $1.key }.flatMap { count, candidates in
+            Nearness.nearest(to: typed.prefix(count).joined(separator: " "), among: candidates)
+        }.flatMap { displaysByBeginning[$0] ?? [] }
+    }
+}

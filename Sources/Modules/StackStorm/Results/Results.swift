@@ -1,0 +1,127 @@
+import Foundation
+import Logging
+import PetrelKit
+import PetrelSupport
+import StackStormClient
+
+/// The commands that were handed to StackStorm, followed to their results.
+final class Results: Sendable {
+    /// How far the clocks of StackStorm's parts may be apart.
+    private static let clockDifference = Duration.seconds(300)
+
+    let open: OpenExecutions
+    let started: StartedExecutions
+    let announcer: Announcer
+    let replay: Replay
+    let orphans: Orphans
+    let tracker: Tracker
+    let overtaken = OvertakenResults()
+    let lastStart = Locked<ContinuousClock.Instant?>(nil)
+    private let origins = Origins()
+    private let client: StackStormClient
+    private let settings: StackStormModuleSettings
+    private let host: ModuleHost
+
+    /// - Parameter isListening: returns whether the event stream is connected.
+    init(
+        _ client: StackStormClient, _ settings: StackStormModuleSettings, _ host: ModuleHost,
+        isListening: @escaping @Sendable () -> Bool
+    ) {
+        self.client = client
+        self.settings = settings
+        self.host = host
+        open = OpenExecutions(host.storage, logger: host.logger)
+        started = StartedExecutions(host.storage.records("executions"))
+        orphans = Orphans(client, open: open, logger: host.logger)
+        let occasions = ReplayOccasions()
+        announcer = Announcer(
+            chat: host.chat, places: host.places, ledger: host.storage.ledger, metrics: host.metrics,
+            logger: host.logger, overtaken: overtaken, open: open, origins: origins, orphans: orphans,
+            writer: settings.writer, defaultBackend: settings.defaultBackend, instance: settings.name
+        ) { occasions.note(.routine) }
+        replay = Replay(
+            client, settings, host: host, announcer: announcer, open: open, occasions: occasions,
+            isListening: isListening)
+        tracker = Tracker(
+            client: client, host: host, open: open, executions: started, replay: replay, grace: settings.gracePeriod)
+        client.onRecovery { [tracker] in tracker.wake() }
+    }
+
+    /// Takes up what was open when the last run ended.
+    func restore() async { await open.restore(started, origins, due: .now + settings.gracePeriod) }
+
+    /// Follows executions until cancelled.
+    func run() async {
+        tracker.wake()
+        await withTaskGroup { group in
+            group.addTask { await self.orphans.run { self.announcer.say($0) } }
+            group.addTask { await self.replay.run() }
+            group.addTask { await self.tracker.run() }
+        }
+    }
+
+    /// The event stream was connected: what happened while nobody listened was missed.
+    func connected(at time: StackStormTime?) {
+        replay.note(.connected(time))
+        tracker.wake()
+    }
+
+    /// Stores what is about to be started: a crash must not leave the person in the dark.
+    func intend(
+        _ request: String, _ line: String, _ alias: Alias, _ invocation: Invocation, isOrphan: Bool? = nil
+    ) async {
+        origins.note(request, Origin(address: invocation.address, person: invocation.message.sender.id))
+        await open.intend(
+            OpenExecution(
+                request: request, person: invocation.message.sender.id, address: invocation.address,
+                line: line, alias: alias.ref, action: alias.actionRef,
+                since: client.now.map { $0 - Self.clockDifference }, isOrphan: isOrphan),
+            // Longer than StackStorm's answer may take.
+            due: .now + settings.client.limits.answer * 2)
+    }
+
+    /// Notes that an execution runs.
+    func followUp(_ request: String, _ alias: Alias, _ id: String, _ start: StackStormTime?) {
+        guard alias.announcesResult else { return open.close(request) }
+        open.started(request, id: id, start: start, due: .now + settings.gracePeriod)
+    }
+
+    /// Sends the results that were quicker than the answer to the command.
+    /// - Returns: whether there was one.
+    @discardableResult
+    func sayOvertaken(_ request: String) -> Bool {
+        let results = overtaken.end(request)
+        for announced in results { announcer.say(announced) }
+        return !results.isEmpty
+    }
+
+    /// Starts the search for a command whose outcome is not known.
+    func search(for request: String) {
+        open.outcomeIsUnknown(request, due: .now)
+        tracker.wake()
+    }
+
+    /// Forgets the executions of long ago.
+    func trim() async {
+        do {
+            try await started.trim()
+        } catch {
+            host.logger.error("Cannot remove old executions from the store: \(error)")
+        }
+    }
+}
+
+extension Results {
+    /// The line of `!status` about results.
+    /// - Parameter isListening: whether the event stream is connected.
+    func status(isListening: Bool) -> StatusLine {
+        let history = replay.health.value
+        let trouble =
+            history.problem.map { "; cannot read execution history, missed announcements will not be replayed: \($0)" }
+            ?? ""
+        return StatusLine(
+            "\(settings.name) results",
+            isHealthy: history.problem == nil && (history.wasAsked || isListening),
+            "\(open.count) pending, \(history.replayed) replayed from history\(trouble)")
+    }
+}
