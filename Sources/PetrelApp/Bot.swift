@@ -1,3 +1,4 @@
+import CBuildInfo
 import CoreMetrics
 import Logging
 package import PetrelCore
@@ -11,6 +12,8 @@ import UnixSignals
 /// A bot, built from its configuration, ready to run.
 package struct Bot: Sendable {
     package static let version = "0.1.0"
+    /// The commit that the program was built from; empty where the build did not say.
+    package static let commit = String(cString: petrel_commit())
 
     package let group: ServiceGroup
     package let host: Host

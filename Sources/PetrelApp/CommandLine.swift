@@ -29,7 +29,7 @@ struct RootCommand: AsyncParsableCommand {
         CommandConfiguration(
             commandName: "petrel",
             abstract: "A ChatOps bot for StackStorm: nothing is lost, every decision can be explained.",
-            version: Bot.version,
+            version: Bot.version + (Bot.commit.isEmpty ? "" : " (commit \(Bot.commit))"),
             subcommands: [
                 Run.self, Demo.self, Check.self, Explain.self, StoreCommand.self, OutboxCommand.self,
             ] + others)

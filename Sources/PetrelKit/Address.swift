@@ -1,4 +1,4 @@
-package import PetrelSupport
+import PetrelSupport
 
 /// Where a reply goes: a backend, a place in it, and a thread there.
 public struct Address: Hashable, Sendable, Codable {
@@ -38,20 +38,5 @@ extension Address {
     public init(answering message: ChatMessage, from backend: String) {
         self.init(
             backend: backend, place: message.place, thread: message.thread, inReplyTo: message.id)
-    }
-}
-
-extension Address {
-    /// As `Codable` reads it.
-    package var json: JSONValue {
-        var object: [String: JSONValue] = ["backend": .string(backend)]
-        object["inReplyTo"] = inReplyTo.map { .string($0) }
-        object["thread"] = thread.map { .string($0) }
-        object["place"] =
-            switch place {
-            case .room(let id): ["room": ["_0": .string(id)]]
-            case .direct(let id): ["direct": ["_0": .string(id)]]
-            }
-        return .object(object)
     }
 }

@@ -260,7 +260,7 @@ import Testing
             request: "r1", person: "@alice", address: Address(backend: "test", place: .room("#ops"), thread: "t"),
             line: "restart nginx", alias: "fleet.restart",
             action: "fleet.restart", since: StackStormTime(.now) - .seconds(5))
-        try await open.set(intent.json, for: "r1")
+        try await open.set(try JSONValue.encode(intent), for: "r1")
         var options = Bench.Options(store: store)
         options.module = { $0.gracePeriod = .seconds(1) }
         try await Bench.run(options) { bench in
@@ -269,6 +269,37 @@ import Testing
             #expect(told.address.thread == "t")
             #expect(try await open.all().isEmpty)
         }
+    }
+
+    @Test func `records of an earlier version are read`() throws {
+        let decoder = JSONDecoder()
+        let open = try decoder.decode(
+            OpenExecution.self,
+            from: Data(
+                #"""
+                {"action":"core.local","address":{"backend":"xmpp","inReplyTo":"7","place":{"direct":{"_0":"a@b"}},
+                "thread":"t"},"alias":"core.echo","line":"echo x","person":"a@b","request":"r1","since":1795276810000000}
+                """#.utf8))
+        #expect(
+            open
+                == OpenExecution(
+                    request: "r1", person: "a@b",
+                    address: Address(backend: "xmpp", place: .direct("a@b"), thread: "t", inReplyTo: "7"),
+                    line: "echo x", alias: "core.echo", action: "core.local",
+                    since: StackStormTime(microseconds: 1_795_276_810_000_000)))
+        let started = try decoder.decode(
+            StartedExecution.self,
+            from: Data(
+                #"""
+                {"address":{"backend":"slack","place":{"room":{"_0":"C1"}}},"alias":"core.echo","id":"e1","line":"echo x",
+                "isMasked":false,"person":"U1","request":"r1","start":1795276810000001}
+                """#.utf8))
+        #expect(
+            started
+                == StartedExecution(
+                    id: "e1", person: "U1", address: Address(backend: "slack", place: .room("C1")), line: "echo x",
+                    alias: "core.echo", isMasked: false, request: "r1",
+                    start: StackStormTime(microseconds: 1_795_276_810_000_001)))
     }
 
     @Test func `an end that the listing does not show is found by its id, and one that is gone is given up`()
@@ -287,8 +318,8 @@ import Testing
                 let open = OpenExecution(
                     request: request, person: "@alice", address: address, line: "x", alias: "fleet.\(request)",
                     action: "fleet.restart")
-                storage.records(OpenExecutions.collection).put(open.json, for: request)
-                StartedExecutions(storage.records("executions")).add(
+                storage.records(OpenExecutions.collection).put(try? JSONValue.encode(open), for: request)
+                StartedExecutions(storage.records("executions"), logger: Bench.logger).add(
                     StartedExecution(
                         id: id, person: "@alice", address: address, line: "x", alias: "fleet.\(request)",
                         request: request, start: StackStormTime(.now)))

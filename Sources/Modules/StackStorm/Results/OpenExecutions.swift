@@ -5,7 +5,7 @@ import PetrelSupport
 import StackStormClient
 
 /// One command that was handed to StackStorm and whose result has not been said.
-struct OpenExecution: Decodable, Sendable, Equatable {
+struct OpenExecution: Codable, Sendable, Equatable {
     /// Petrel's own id of it, which comes back with the result.
     var request: String
     var person: String
@@ -23,28 +23,6 @@ struct OpenExecution: Decodable, Sendable, Equatable {
     var start: StackStormTime?
     /// Its request did not travel with it (`match_and_execute`); nil in what an older version kept.
     var isOrphan: Bool?
-
-    /// As `Codable` reads it.
-    var json: [UInt8] {
-        var object = JSONObject()
-        object.set("action", action)
-        object.set("address", address.json)
-        object.set("alias", alias)
-        object.set("id", id)
-        object.set("isOrphan", isOrphan)
-        object.set("line", line)
-        object.set("person", person)
-        object.set("request", request)
-        object.set("since", since)
-        object.set("start", start)
-        return object.finish()
-    }
-}
-
-extension JSONObject {
-    mutating func set(_ key: StaticString, _ time: StackStormTime?) {
-        if let time { set(key, .integer(Int(time.microseconds))) }
-    }
 }
 
 /// The commands whose results are still to come, in memory and in the store.
@@ -96,7 +74,7 @@ final class OpenExecutions: Sendable {
     /// What an earlier run left open, and where the results of everything that it started go.
     func restore(_ started: StartedExecutions, _ origins: Origins, due: ContinuousClock.Instant) async {
         do {
-            let known = try await started.byRequest(logger)
+            let known = try await started.byRequest()
             origins.restore(
                 known.sorted { $0.key < $1.key }.map {
                     ($0.key, Origin(address: $0.value.address, person: $0.value.person))
@@ -127,7 +105,11 @@ final class OpenExecutions: Sendable {
         guard isTracked else {
             return logger.warning("Too many executions are open: \(execution.alias) is not followed to its end.")
         }
-        await records.keep(execution.json, for: execution.request)
+        do {
+            await records.keep(try JSONValue.encode(execution), for: execution.request)
+        } catch {
+            logger.error("Cannot store that \(execution.alias) is about to be started: \(error)")
+        }
     }
 
     /// StackStorm has it. ``StartedExecutions`` keeps that.

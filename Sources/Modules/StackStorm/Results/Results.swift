@@ -31,7 +31,7 @@ final class Results: Sendable {
         self.settings = settings
         self.host = host
         open = OpenExecutions(host.storage, logger: host.logger)
-        started = StartedExecutions(host.storage.records("executions"))
+        started = StartedExecutions(host.storage.records("executions"), logger: host.logger)
         orphans = Orphans(client, open: open, logger: host.logger)
         let occasions = ReplayOccasions()
         announcer = Announcer(

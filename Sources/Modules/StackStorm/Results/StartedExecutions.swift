@@ -5,7 +5,7 @@ import PetrelSupport
 import StackStormClient
 
 /// One execution that was started from chat: by whom, where, with which line.
-struct StartedExecution: Decodable, Sendable, Equatable {
+struct StartedExecution: Codable, Sendable, Equatable {
     var id: String
     var person: String
     var address: Address
@@ -18,40 +18,32 @@ struct StartedExecution: Decodable, Sendable, Equatable {
     var request: String?
     /// By StackStorm's clock.
     var start: StackStormTime?
-
-    /// As `Codable` reads it.
-    var json: [UInt8] {
-        var object = JSONObject()
-        object.set("address", address.json)
-        object.set("alias", alias)
-        object.set("id", id)
-        object.set("isMasked", isMasked)
-        object.set("line", line)
-        object.set("person", person)
-        object.set("request", request)
-        object.set("start", start)
-        return object.finish()
-    }
 }
 
 /// What was started from chat, in the store.
 struct StartedExecutions: Sendable {
     private static let kept = 10_000
     private let records: any RecordCollection
+    private let logger: Logger
 
-    init(_ records: any RecordCollection) {
+    init(_ records: any RecordCollection, logger: Logger) {
         self.records = records
+        self.logger = logger
     }
 
     func add(_ execution: StartedExecution) {
-        records.put(execution.json, for: execution.id)
+        do {
+            records.put(try JSONValue.encode(execution), for: execution.id)
+        } catch {
+            logger.error("Cannot store the execution \(execution.id) of \(execution.alias): \(error)")
+        }
     }
 
     /// Forgets the oldest.
     func trim() async throws { try await records.trim(to: Self.kept) }
 
     /// All of them by Petrel's own ids.
-    func byRequest(_ logger: Logger) async throws -> [String: StartedExecution] {
+    func byRequest() async throws -> [String: StartedExecution] {
         let all = try await records.all().decoded(as: StartedExecution.self, "started execution", logger)
         return Dictionary(all.compactMap { one in one.request.map { ($0, one) } }) { first, _ in first }
     }
