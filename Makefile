@@ -1,7 +1,7 @@
 # Developer commands. Each target installs the packages that it needs.
 .DEFAULT_GOAL := help
 export PETREL_COMMIT := $(shell git rev-parse --short=12 HEAD 2>/dev/null)
-.PHONY: help setup build release demo test test-robust test-xmpp lint format bench bench-peer soak faults clean
+.PHONY: help setup build release demo test test-unit test-robust test-xmpp lint format bench bench-peer soak faults clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -21,6 +21,9 @@ demo: setup ## Chat with the bot and a simulated StackStorm, without configurati
 test: setup ## Build and run all tests
 	@Scripts/setup test
 	@Scripts/test
+
+test-unit: setup ## Run the tests that need no other program
+	@Scripts/test --unit
 
 test-robust: setup ## Run the tests with the clock 400 days ahead, and under CPU load
 	@Scripts/setup test
