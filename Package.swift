@@ -257,6 +257,12 @@ let package = Package(
                 .product(name: "NIOHTTP1", package: "swift-nio"),
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),
             ]),
+        tests(
+            "TutorialTests",
+            [
+                "PetrelKit", "PetrelSupport", "PetrelTesting", log, nio,
+                .product(name: "NIOPosix", package: "swift-nio"),
+            ]),
         tests("PetrelCoreTests", ["PetrelCore", "PetrelKit", "PetrelSupport", "PetrelTesting", metrics]),
         tests("PetrelSupportTests", ["PetrelSupport"]),
         tests("PetrelKitTests", ["PetrelKit", "PetrelSupport", "PetrelTesting"]),

@@ -1,0 +1,67 @@
+import Foundation
+import Logging
+import NIOCore
+import NIOPosix
+import PetrelKit
+import PetrelSupport
+import PetrelTesting
+import Testing
+
+/// The code of the tutorial is compiled here as a stranger would write it: without `@testable`.
+@Suite(.timeLimit(.minutes(5))) struct TutorialTests {
+    @Test func `the code blocks of the tutorial are the code that is compiled here`() throws {
+        let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+        let sources = try ["LineBackend.swift", "GreetingModule.swift"].map {
+            try String(contentsOf: folder.appendingPathComponent($0), encoding: .utf8)
+        }.joined(separator: "\n")
+        let docs = folder.appendingPathComponent("../../Sources/PetrelKit/PetrelKit.docc")
+        var count = 0
+        for page in ["WriteABackendInOneFolder.md", "WriteAModule.md"] {
+            let text = try String(contentsOf: docs.appendingPathComponent(page), encoding: .utf8)
+            for block in text.components(separatedBy: "```swift\n").dropFirst() {
+                let code = block.components(separatedBy: "\n```")[0]
+                #expect(sources.contains(code), "\(page) shows code that is not compiled:\n\(code)")
+                count += 1
+            }
+        }
+        #expect(count > 3)
+    }
+
+    @Test func `the tutorial's backend and module answer over TCP, also after the connection was cut`() async throws {
+        let server = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+            .bind(host: "127.0.0.1", port: 0) { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try NIOAsyncChannel<ByteBuffer, ByteBuffer>(wrappingChannelSynchronously: channel)
+                }
+            }
+        let port = try #require(server.channel.localAddress?.port)
+        let context = SettingsContext(folder: URL(fileURLWithPath: "/"), environment: [:])
+        let section = SettingsSection(["port": .integer(port)], at: "backends.line", in: context)
+        let plugIn = LinePlugIn(name: "line", section, LaunchOptions())
+        let backend = try plugIn.makeBackend(
+            BackendContext(
+                logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }, loop: EventLoopExecutor(),
+                version: "test"))
+        #expect(context.problems.isEmpty)
+        let host = try TestHost([backend])
+        let modules = try GreetingPlugIn([]).makeModules(
+            ModuleContext(loop: EventLoopExecutor()) { host.access(for: $0) })
+        try await host.run(modules) {
+            try await server.executeThenClose { connections in
+                var connections = connections.makeAsyncIterator()
+                for name in ["first", "second"] {
+                    let connection = try #require(try await connections.next())
+                    try await connection.executeThenClose { inbound, outbound in
+                        try await outbound.write(ByteBuffer(string: "#ops bob !greet \(name)\n"))
+                        var heard = ""
+                        for try await bytes in inbound {
+                            heard += String(buffer: bytes)
+                            if heard.hasSuffix("\n") { break }
+                        }
+                        #expect(heard == "#ops Hello, \(name)!\n")
+                    }
+                }
+            }
+        }
+    }
+}
