@@ -1,3 +1,4 @@
+import Logging
 import PetrelKit
 import PetrelSupport
 
@@ -44,10 +45,12 @@ final class SlackEdits: Sendable {
     }
 
     private let loop: EventLoopExecutor
+    private let logger: Logger
     private let state = Locked(State())
 
-    init(on loop: EventLoopExecutor) {
+    init(on loop: EventLoopExecutor, _ logger: Logger) {
         self.loop = loop
+        self.logger = logger
     }
 
     /// Stores the location of a message, and sends an update that was requested earlier.
@@ -64,9 +67,9 @@ final class SlackEdits: Sendable {
 
     private func work(on handle: String, _ show: @escaping Show) {
         guard var next = state.withLock({ $0.next(handle, isWorking: false) }) else { return }
-        _ = Task(executorPreference: loop) { [state] in
+        _ = Task(executorPreference: loop) { [state, logger] in
             while true {
-                await Self.show(next, show)
+                await Self.show(next, show, logger)
                 guard let newer = state.withLock({ $0.next(handle, isWorking: true) }) else { return }
                 next = newer
             }
@@ -74,17 +77,26 @@ final class SlackEdits: Sendable {
     }
 
     /// Sends one update. An update that Slack rejects is dropped, because the next one contains the whole message.
-    private static func show(_ next: (reply: Reply, channel: String, time: String), _ show: Show) async {
-        for _ in 0..<attempts {
+    private static func show(
+        _ next: (reply: Reply, channel: String, time: String), _ show: Show, _ logger: Logger
+    ) async {
+        for attempt in 1...attempts {
             do {
                 return try await show(next.reply, next.channel, next.time)
-            } catch let error as SlackError {
-                guard case .later(let pause) = error.remedy, !error.isFinal,
-                    (try? await Task.sleep(for: pause ?? Self.pause)) != nil
-                else { return }
-            } catch {
+            } catch is CancellationError {
                 return
+            } catch {
+                guard attempt < attempts, let pause = pause(after: error), (try? await Task.sleep(for: pause)) != nil
+                else { return logger.notice("A message in \(next.channel) was not updated: \(error)") }
             }
         }
+    }
+
+    /// Returns the pause before the next attempt; nil if another attempt cannot help.
+    private static func pause(after error: any Error) -> Duration? {
+        guard let error = error as? SlackError, case .later(let pause) = error.remedy, !error.isFinal else {
+            return nil
+        }
+        return pause ?? Self.pause
     }
 }

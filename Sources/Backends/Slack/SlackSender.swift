@@ -25,7 +25,7 @@ final class SlackSender: Sendable {
         self.api = api
         self.names = names
         self.prompts = prompts
-        edits = SlackEdits(on: loop)
+        edits = SlackEdits(on: loop, logger)
         self.logger = logger
     }
 
