@@ -64,7 +64,7 @@ import Testing
         ]
         let watch = LogWatch()
         try await Bench.run(Bench.Options(content: content, logger: watch.logger)) { bench in
-            await watch.saw("An alias was left out: the alias ops.broken has no valid `formats`.")
+            await watch.saw("An alias was skipped: the alias ops.broken has no valid `formats`.")
             bench.backend.type("!st2 mixed x")
             #expect(await bench.text().hasPrefix("ops.mixed started"))
         }
@@ -82,7 +82,7 @@ import Testing
         var options = Bench.Options(store: store, logger: watch.logger)
         options.prepare = { await $0.setFault(.status(503), for: .actionalias) }
         try await Bench.run(options) { bench in
-            await watch.saw("1 aliases were kept from the last run.")
+            await watch.saw("Loaded 1 aliases from the last run.")
             bench.backend.type("!st2 echo kept")
             #expect(await bench.text().hasPrefix("core.echo started"))
         }

@@ -174,7 +174,7 @@ import Testing
                     method: "POST", target: "/api/v1/actionalias", headers: ["x-auth-token": token],
                     body: try JSONValue.encode(alias)))
             #expect(answer.status == 201)
-            await log.saw("9 aliases came from StackStorm")
+            await log.saw("Loaded 9 aliases from StackStorm")
             bench.backend.type("!st2 shout hey")
             #expect(await bench.text().hasPrefix("new.shout started"))
         }

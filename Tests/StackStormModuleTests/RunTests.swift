@@ -174,7 +174,7 @@ import Testing
             bench.backend.type("!st2 status 000000000000000000000000")
             #expect(await bench.text().hasPrefix("I started no execution"))
             bench.backend.type("!st2 reload")
-            #expect(await bench.text() == "8 aliases came from StackStorm.")
+            #expect(await bench.text() == "Loaded 8 aliases from StackStorm.")
         }
     }
 

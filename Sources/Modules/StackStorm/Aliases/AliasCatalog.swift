@@ -3,9 +3,9 @@ import PetrelKit
 import PetrelSupport
 import StackStormClient
 
-/// The aliases of one StackStorm, and what is known of the actions behind them.
+/// The aliases of one StackStorm instance, and the known properties of the actions that they run.
 final class AliasCatalog: Sendable {
-    /// The table of the last sync; nil until the first one, or until the table of the last run is restored.
+    /// The table of the last sync. Nil until the first sync, or until the table of the last run is restored.
     let table = Locked<AliasTable?>(nil)
     let health = Locked(AliasSync.Health())
     let actions = Locked(KnownActions())
@@ -13,8 +13,8 @@ final class AliasCatalog: Sendable {
     private let settings: StackStormModuleSettings
     private let host: ModuleHost
     private let sync: AliasSync
-    /// The actions that StackStorm was last asked about.
-    private let asked = Locked<Set<String>>([])
+    /// The actions whose parameters were last requested.
+    private let requested = Locked<Set<String>>([])
 
     init(_ client: StackStormClient, _ settings: StackStormModuleSettings, _ host: ModuleHost) {
         self.client = client
@@ -23,13 +23,13 @@ final class AliasCatalog: Sendable {
         sync = AliasSync(client, table: table, health: health, host: host)
     }
 
-    /// Restores the table of the last run, until StackStorm answers.
+    /// Loads the table of the last run, which is used until StackStorm responds.
     func restore() async { await sync.restore() }
 
-    /// Fetches the aliases now. A failure keeps the last table.
+    /// Fetches the aliases now. If that fails, the last table remains in use.
     func reload() async throws { try await sync.sync() }
 
-    /// Fetches the aliases, and asks about actions that are new. A failure is logged.
+    /// Fetches the aliases and the parameters of new actions. An error is logged.
     func refresh() async {
         do {
             try await sync.sync()
@@ -37,38 +37,38 @@ final class AliasCatalog: Sendable {
         } catch is CancellationError {
             return
         } catch {
-            host.logger.warning("Cannot fetch the aliases; the last ones stay in use: \(error)")
+            host.logger.warning("Cannot fetch the aliases; the last ones remain in use: \(error)")
         }
     }
 
-    /// Asks for the parameters of the actions that were not there before. Where StackStorm does not answer, all of them
+    /// Fetches the parameters of actions that are not known yet. If StackStorm does not provide them, all parameters
     /// count as secret.
     private func learnActions() async {
         let known = actions.value
         let wanted = Set((table.value?.aliases ?? []).map(\.actionRef))
-        let last = asked.value
+        let last = requested.value
         guard wanted.contains(where: { !known.knows($0) }), wanted != last else { return }
         do {
             let schemas = try await client.actions().filter { wanted.contains($0.ref) }
-            asked.withLock { $0 = wanted }
+            requested.withLock { $0 = wanted }
             actions.withLock { actions in for schema in schemas { actions.learn(schema) } }
         } catch {
             host.logger.notice(
                 """
-                Cannot list the actions of StackStorm: the audit masks all parameters, and templates in them are \
-                refused. (\(error))
+                Cannot list the actions of StackStorm; the audit log masks all parameters, and templates in them are \
+                rejected: \(error)
                 """)
         }
     }
 
-    /// The answer to a command while there is no table.
+    /// The reply to a command if there is no table yet.
     var starting: String {
         health.value.problem?.reply
-            ?? "StackStorm's commands are still starting. Please try again in a few seconds."
+            ?? "StackStorm's commands are still loading. Please try again in a few seconds."
     }
 
-    /// Parses a line without the prefix of this instance; the value is a ``StackStormCall``, or nil while there is no
-    /// table.
+    /// Parses a line without the prefix of this instance. The parsed value is a ``StackStormCall``, or nil if there is
+    /// no table yet.
     func parse(_ line: String, _ values: [String: String]?) -> ParsedLine {
         guard let table = table.value else {
             return ParsedLine(StackStormCall?.none, masked: line.isEmpty ? "" : "…")
@@ -77,7 +77,7 @@ final class AliasCatalog: Sendable {
         return ParsedLine(Optional(call), masked: call.masked(line, actions.value)) { call.readings(of: line) }
     }
 
-    /// Returns whether help shows an alias to a person.
+    /// Returns true if help shows a format to a user.
     func isShown(_ display: String, to invocation: Invocation) -> Bool {
         host.help.shows(settings.ownLine(display), to: invocation)
     }

@@ -4,25 +4,28 @@ package import PetrelKit
 import PetrelSupport
 import StackStormClient
 
-/// Which alias a line would run.
+/// The result of matching a line against the aliases, for a dry run.
 package enum AliasExplanation: Sendable {
+    /// The line runs an alias. The value of a parameter is nil if it is null.
     case matched(ref: String, format: String, parameters: [(name: String, value: String?)])
-    /// A verb of Petrel's own, such as `status`.
+    /// The line runs a built-in verb, such as `status`.
     case verb(String)
+    /// The line runs nothing, for this reason.
     case failed(String)
 }
 
 extension StackStormModuleSettings {
-    /// The part of a line that names an alias of this instance; nil where it is for somebody else.
+    /// Returns a line without the prefix of this instance, or nil if the line does not begin with it.
     package func aliasLine(of text: String) -> String? {
         if prefix.isEmpty { return text }
         let (word, rest) = text.firstWord
         return Command.key(word) == Command.key(prefix) ? rest : nil
     }
 
-    /// Matches against the table of the last sync, or asks StackStorm where there is none.
-    /// - Parameter storage: the module's own, opened to read.
-    /// - Returns: the alias, and what the line was read as, which access rules judge.
+    /// Matches a line against the stored aliases, or against those of StackStorm if none are stored.
+    ///
+    /// - Parameter storage: The storage of the module, opened for reading.
+    /// - Returns: The result, and the parsed line for the access rules.
     package func explain(
         _ line: String, storage: (any Storage)?
     ) async throws -> (alias: AliasExplanation, parsed: ParsedLine) {
@@ -31,7 +34,7 @@ extension StackStormModuleSettings {
             aliases = try await lastAliases(storage)
         } catch let error as StackStormError {
             return (
-                .failed("no aliases are kept from an earlier run, and \(error.reply)"), ParsedLine((), masked: line)
+                .failed("no aliases are stored from an earlier run, and \(error.reply)"), ParsedLine((), masked: line)
             )
         }
         let table = AliasTable(aliases)
@@ -48,15 +51,15 @@ extension StackStormModuleSettings {
                 parameters: match.parameters.map { ($0.name, $0.value) })
         case .ambiguous(let matches):
             return .failed(
-                "the line fits \(matches.map { "“\($0.representation)” of \($0.alias.ref)" }.joined(separator: " and "))"
+                "the line matches \(matches.map { "“\($0.representation)” of \($0.alias.ref)" }.joined(separator: " and "))"
             )
-        case .unknown: return .failed("some formats can be matched by StackStorm only")
+        case .unknown: return .failed("the line may match a format that only StackStorm can match")
         case .none, .empty:
             if case .one(let match) = table.disabled.match(line) {
                 return .failed("“\(match.representation)” of \(match.alias.ref) is disabled in StackStorm")
             }
             let near = table.near(line).prefix(3).joined(separator: "”, “")
-            return .failed("no format takes the line" + (near.isEmpty ? "" : "; near it are “\(near)”"))
+            return .failed("no format matches the line" + (near.isEmpty ? "" : "; similar formats: “\(near)”"))
         }
     }
 

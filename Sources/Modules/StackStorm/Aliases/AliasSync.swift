@@ -4,11 +4,14 @@ import PetrelKit
 import PetrelSupport
 import StackStormClient
 
-/// Brings the aliases from StackStorm, keeps the last good table, and keeps it over a restart.
+/// Fetches the aliases from StackStorm. The last table remains in use if that fails, and is stored for the next start.
 actor AliasSync {
+    /// The result of the last sync.
     struct Health: Sendable {
         var lastSuccess: ContinuousClock.Instant?
+        /// The error of the last sync, or nil if it succeeded.
         var problem: StackStormError?
+        /// The StackStorm user of the bot.
         var account: String?
     }
 
@@ -19,7 +22,7 @@ actor AliasSync {
     private let host: ModuleHost
     private var running: Task<Void, any Error>?
     private var known: [Alias]?
-    private var isKept = false
+    private var isStored = false
 
     init(
         _ client: StackStormClient, table: Locked<AliasTable?>, health: Locked<Health>, host: ModuleHost
@@ -31,21 +34,21 @@ actor AliasSync {
         records = host.storage.records("aliases")
     }
 
-    /// The table of the last run, until StackStorm answers.
+    /// Loads the table of the last run, which is used until StackStorm responds.
     func restore() async {
         do {
             let aliases = try await records.all().decoded(as: Alias.self, "alias", host.logger)
             guard !aliases.isEmpty, known == nil else { return }
             known = aliases
-            isKept = true
+            isStored = true
             table.withLock { $0 = AliasTable(aliases) }
-            host.logger.info("\(aliases.count) aliases were kept from the last run.")
+            host.logger.info("Loaded \(aliases.count) aliases from the last run.")
         } catch {
-            host.logger.error("The aliases of the last run cannot be read: \(error)")
+            host.logger.error("Cannot read the aliases of the last run: \(error)")
         }
     }
 
-    /// Fetches all aliases. Callers that come meanwhile wait for the same fetch. A failure keeps the last table.
+    /// Fetches all aliases. Concurrent callers wait for the same fetch. If it fails, the last table remains in use.
     func sync() async throws {
         if let running { return try await running.sharedValue }
         let task = Task { try await fetch() }
@@ -58,10 +61,10 @@ actor AliasSync {
         do {
             let account = try await client.account()
             let page = try await client.aliases()
-            tell(page.malformed)
+            report(page.malformed)
             let aliases = page.items.sorted { $0.ref < $1.ref }
             if aliases != known { take(aliases) }
-            if !isKept { await keep(aliases) }
+            if !isStored { await store(aliases) }
             health.withLock { $0 = Health(lastSuccess: .now, problem: nil, account: account.username) }
         } catch {
             if !(error is CancellationError) {
@@ -74,7 +77,7 @@ actor AliasSync {
 
     private func take(_ aliases: [Alias]) {
         known = aliases
-        isKept = false
+        isStored = false
         let new = AliasTable(aliases, reusing: table.value)
         table.withLock { $0 = new }
         for problem in new.matcher.problems { host.logger.warning("\(problem).") }
@@ -83,25 +86,25 @@ actor AliasSync {
                 "The alias name “\(name)” is used by \(refs.joined(separator: " and ")): StackStorm runs only one of them."
             )
         }
-        host.logger.info("\(aliases.count) aliases came from StackStorm.")
+        host.logger.info("Loaded \(aliases.count) aliases from StackStorm.")
     }
 
-    /// For the next start. A store that fails costs the next start only, and is tried again at the next sync.
-    private func keep(_ aliases: [Alias]) async {
+    /// Stores the aliases for the next start. If that fails, the next sync repeats it.
+    private func store(_ aliases: [Alias]) async {
         do {
             try await records.replaceAll(with: aliases.map { ($0.ref, try JSONValue.encode($0)) })
-            isKept = true
+            isStored = true
         } catch {
-            host.logger.error("The aliases could not be kept for the next start: \(error)")
+            host.logger.error("Cannot store the aliases for the next start: \(error)")
         }
     }
 
-    /// What was said of aliases that cannot be read: they are listed with every sync.
-    private var told: Set<String> = []
+    /// The malformed aliases that were logged. StackStorm returns them with every sync.
+    private var reported: Set<String> = []
 
-    private func tell(_ malformed: [MalformedAlias]) {
+    private func report(_ malformed: [MalformedAlias]) {
         let all = Set(malformed.map(\.description))
-        for problem in all.subtracting(told).sorted() { host.logger.warning("An alias was left out: \(problem).") }
-        told = all
+        for problem in all.subtracting(reported).sorted() { host.logger.warning("An alias was skipped: \(problem).") }
+        reported = all
     }
 }

@@ -4,14 +4,14 @@ import PetrelKit
 import PetrelSupport
 import StackStormClient
 
-/// The aliases as they were at the last sync. A value, replaced as a whole.
+/// The aliases of one sync. It is immutable: a sync replaces it.
 struct AliasTable: Sendable {
     let matcher: AliasMatcher
-    /// The disabled ones, so that whoever calls one hears why it does not run.
+    /// The disabled aliases, so that a user who runs one is told why it does not run.
     let disabled: AliasMatcher
-    /// Names that several packs use: StackStorm resolves such a name to one of them only.
+    /// The references of the aliases that share a name, by that name. StackStorm runs only one of them.
     let duplicates: [String: [String]]
-    /// The fixed words that displays begin with, one word, two words, and so on.
+    /// The leading fixed words of the display formats: the first word, the first two words, and so on.
     private let beginnings: Set<String>
 
     init(_ aliases: [Alias], reusing last: AliasTable? = nil) {
@@ -35,12 +35,12 @@ struct AliasTable: Sendable {
         self.beginnings = beginnings
     }
 
-    /// Up to the first parameter.
+    /// Returns the words of a display format before its first parameter.
     private static func fixedWords(of display: String) -> [Substring] {
         Array(display.split(separator: " ").prefix { !$0.contains(where: "{<([".contains) })
     }
 
-    /// As much of a line as aliases begin with, and `…` for the rest.
+    /// Returns the leading words of a line that are also the leading words of a format, and `…` for the rest.
     func knownBeginning(of line: String) -> String {
         let words = line.words
         var known = ""
@@ -54,19 +54,19 @@ struct AliasTable: Sendable {
 
     var aliases: [Alias] { matcher.aliases }
 
-    /// What may be typed, without the prefix.
+    /// The display formats of the enabled aliases, without the prefix.
     var displays: [String] {
         aliases.filter(\.enabled).flatMap { $0.formats.compactMap(\.display) }
     }
 
-    /// The displays that begin with what was typed, and those whose fixed beginning is nearest to it.
+    /// Returns the display formats that begin with a text, followed by those with similar leading words.
     func near(_ text: String) -> [String] {
         let typed = text.words
         let begun = begun(with: typed)
         return begun + nearest(to: typed).filter { !begun.contains($0) }
     }
 
-    /// The displays that go on where what was typed ends.
+    /// Returns the display formats whose fixed words begin with the given words, in any case.
     func begun(with typed: [String]) -> [String] {
         guard !typed.isEmpty else { return [] }
         return displays.filter { display in

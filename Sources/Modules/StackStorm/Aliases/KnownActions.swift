@@ -2,20 +2,23 @@ import PetrelKit
 import PetrelSupport
 import StackStormClient
 
-/// What is known of actions, as StackStorm last said: which parameters are secret, of which types they are, and whether
-/// the action is a workflow. A parameter that it has not spoken of counts as secret.
+/// The properties of actions that StackStorm has returned: secret parameters, types of parameters, and runners.
+///
+/// A parameter that is not known counts as secret.
 struct KnownActions: Sendable {
+    /// The text that replaces a secret value in logs and replies.
     static let mask = "•••"
-    /// What StackStorm shows in their place.
+    /// The text that replaces a secret value in StackStorm's responses.
     private static let masked: JSONValue = "********"
 
     private var secrets: [String: Set<String>] = [:]
     private var types: [String: [String: String]] = [:]
     private var known: [String: Set<String>] = [:]
     private var runners: [String: String] = [:]
-    /// Actions of which an execution was seen.
+    /// The actions of which an execution was inspected.
     private var shown: Set<String> = []
 
+    /// Adds the parameters and the runner of an action.
     mutating func learn(_ schema: ActionSchema) {
         learn(schema.ref, schema.parameters)
         if let runner = schema.runner { runners[schema.ref] = runner }
@@ -27,19 +30,22 @@ struct KnownActions: Sendable {
         types[action] = parameters.compactMapValues { $0["type"]?.string }
     }
 
-    /// - Parameter action: what was asked for.
+    /// Adds the parameters of an execution, which include those of the runner.
+    ///
+    /// - Parameter action: The reference of the action that was to run.
     mutating func learn(_ execution: Execution, of action: String) {
         shown.insert(action)
         guard let ref = execution.action?.ref, let schema = execution.action?.parameters else { return }
         learn(ref, schema)
-        // Those of the runner are in no schema of the action.
+        // The schema of an action does not contain the parameters of its runner.
         for (name, value) in execution.parameters ?? [:] where schema[name] == nil {
             known[ref, default: []].insert(name)
             if value == Self.masked { secrets[ref, default: []].insert(name) }
         }
     }
 
-    /// Why StackStorm may have refused a command, in plain words: of a boolean it takes `true` and `false` only.
+    /// Returns a possible reason why StackStorm rejected a command, for the user: StackStorm accepts only `true` and
+    /// `false` for a boolean.
     func misfit(of match: AliasMatcher.Match) -> String? {
         let types = types[match.alias.actionRef] ?? [:]
         let name = match.parameters.first { parameter in
@@ -49,9 +55,10 @@ struct KnownActions: Sendable {
         return name.map { "\($0) must be true or false" }
     }
 
+    /// Returns true if the parameters and the runner of an action are known.
     func knows(_ action: String) -> Bool { known[action] != nil && runners[action] != nil }
 
-    /// Whether an execution of the action may still tell something new.
+    /// Returns true if no execution of an action was inspected yet.
     func wantsToSee(_ action: String) -> Bool { !shown.contains(action) }
 
     private func isSecret(_ parameter: String, of action: String) -> Bool {
@@ -63,18 +70,18 @@ struct KnownActions: Sendable {
 // MARK: Templates
 
 extension KnownActions {
-    /// The runners of StackStorm's own whose actions get their parameters as they are. Workflows (`orquesta`,
-    /// `action-chain`) evaluate theirs, and any other runner may.
+    /// The runners of StackStorm that pass parameters to the action unchanged. Workflows (`orquesta`, `action-chain`)
+    /// evaluate them, and any other runner may.
     private static let plainRunners: Set = [
         "announcement", "http-request", "inquirer", "local-shell-cmd", "local-shell-script", "noop", "python-script",
         "remote-shell-cmd", "remote-shell-script", "winrm-cmd", "winrm-ps-cmd", "winrm-ps-script",
     ]
 
-    /// Whether StackStorm evaluates what an action is given; nil where its runner is not known.
+    /// Returns true if StackStorm evaluates templates in the parameters of an action, or nil if its runner is unknown.
     func evaluates(_ action: String) -> Bool? { runners[action].map { !Self.plainRunners.contains($0) } }
 
-    /// The parameter of a command that holds a template, or may hold one once StackStorm has decoded it; nil where none
-    /// does. What only StackStorm can take apart is looked at as a whole.
+    /// Returns the parameter of a command that contains a template, or may contain one after StackStorm has decoded it,
+    /// or nil if there is none. A line that only StackStorm can parse is checked as a whole.
     func templated(_ line: String, _ match: AliasMatcher.Match) -> String? {
         let action = match.alias.actionRef
         for parameter in match.parameters {
@@ -89,23 +96,25 @@ extension KnownActions {
 // MARK: Secrets
 
 extension KnownActions {
-    /// A line with the values of secret parameters masked. Where a value is not found as it was written, only the
-    /// format is left.
+    /// Returns a line with the values of secret parameters masked. If a value does not occur literally in the line, the
+    /// result is the format and the mask.
     func masked(_ line: String, _ match: AliasMatcher.Match) -> String {
         let action = match.alias.actionRef
         guard match.parameters.contains(where: { isSecret($0.name, of: action) }) else { return line }
-        // A value that a later one replaces is no less secret.
+        // A value that a later pair replaces is secret too.
         let written = match.compiled?.written(in: CommandStream(line)) ?? match.parameters
         let values = written.filter { isSecret($0.name, of: action) }.compactMap(\.value).filter { !$0.isEmpty }
         return Self.masking(values, in: line) ?? "\(match.representation) \(Self.mask)"
     }
 
-    /// Byte by byte, so that nothing that joins a value to what stands beside it hides it, the longest value first where
-    /// several begin at one place; nil where one is not there.
+    /// Masks values in a line, or returns nil if one does not occur. If several begin at one offset, the longest is
+    /// masked.
+    ///
+    /// It compares bytes, because a comparison of characters misses a value next to a combining scalar.
     private static func masking(_ values: [String], in line: String) -> String? {
         let bytes = Array(line.utf8)
         let wanted = Set(values.map { Array($0.utf8) })
-        // Of the values that begin at each place.
+        // The length of the longest value that begins at each offset, or 0.
         var longest = [Int](repeating: 0, count: bytes.count)
         for value in wanted {
             bytes.forEachPlace(of: value) { longest[$0] = max(longest[$0], value.count) }
@@ -125,7 +134,7 @@ extension KnownActions {
                 place += 1
             }
         }
-        // One that stands only within a longer one was masked with it.
+        // A value that occurs only within a longer one was masked with it.
         let isMasked = missing.allSatisfy { part in
             values.contains { $0.utf8.count > part.count && $0.utf8.contains(part) }
         }
@@ -134,7 +143,7 @@ extension KnownActions {
 }
 
 extension [UInt8] {
-    /// Calls `body` with each place where a part begins. Linear, whatever the bytes are (Knuth, Morris, Pratt 1977).
+    /// Calls `body` with each offset of a part, in linear time (Knuth, Morris and Pratt, 1977).
     fileprivate func forEachPlace(of part: [UInt8], _ body: (Int) -> Void) {
         var fallback = [0]
         for index in part.indices.dropFirst() {
