@@ -92,7 +92,7 @@ import Testing
             try await house.workspace.say("!st2 echo one")
             #expect(try await house.workspace.message()["text"]?.string?.contains("stdout : one") == true)
             try await house.workspace.say("!st2 status")
-            _ = try await house.workspace.messages(until: "Nothing that you started here is still running.")
+            _ = try await house.workspace.messages(until: "No command that you started here is still running.")
             let log = try await house.workspace.log().compactMap { $0["call"]?.string }
             #expect(log.contains("reactions.add") && !log.contains("chat.update"))
         }
@@ -219,7 +219,7 @@ import Testing
     @Test func `replies to a slash command show commands as slash commands`() async throws {
         try await Self.run { house in
             for (number, (text, reply)) in [
-                ("nonsense", "StackStorm has no command “nonsense”. `/st2 help` lists them."),
+                ("nonsense", "StackStorm has no command “nonsense”. `/st2 help` lists the commands."),
                 ("resart nginx on web1", "Did you mean `/st2 restart"), ("help fleet", "/st2 restart &lt;service"),
                 ("output", "Write `/st2 output ID`."), ("help --limit 1", "More: /st2 help --limit 1 --offset 1"),
             ].enumerated() {
@@ -331,7 +331,7 @@ import Testing
             try await house.workspace.order("press", ["user": "U2", "label": "Cancel"])
             let refusal = try await house.workspace.message(after: 2)
             #expect(refusal["response_type"] == "ephemeral" && refusal["user"] == "U2")
-            #expect(refusal["text"] == "Only who started this execution, or an administrator, may do that.")
+            #expect(refusal["text"] == "Only the user who started this execution or an administrator may do that.")
             try await house.workspace.order("press", ["user": "U1", "label": "Cancel"])
             let messages = try await house.workspace.messages(until: "fleet.deploy is being cancelled.")
             #expect(messages.last { $0["text"] == "fleet.deploy is being cancelled." }?["thread_ts"] == "1.5")

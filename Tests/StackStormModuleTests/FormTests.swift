@@ -111,7 +111,7 @@ import Testing
             #expect(buttons.map(\.style) == [.normal, .normal, .danger])
             _ = await bench.text()
             bench.backend.type("!" + buttons[0].line, as: "@bob")
-            #expect(await bench.text() == "Only who started this execution, or an administrator, may do that.")
+            #expect(await bench.text() == "Only the user who started this execution or an administrator may do that.")
             bench.backend.type("!" + buttons[1].line)
             #expect(await bench.text().hasPrefix("Restarting nginx."))
             #expect(await bench.stackStorm.started == ["restart nginx on web1": 2])

@@ -132,7 +132,7 @@ import Testing
     @Test func `pairs that StackStorm would cut out of the middle are refused without rules as well`() async throws {
         try await Bench.run { bench in
             bench.backend.type("!st2 res hosts=web9tart nginx on web1 hosts=web9")
-            #expect(await bench.text().hasPrefix("The key=value pairs at the end stand elsewhere in the line too"))
+            #expect(await bench.text().hasPrefix("The key=value pairs at the end also occur elsewhere in the line"))
             bench.backend.type("!st2 restart nginx on web1 hosts=web9")
             #expect(await bench.text().hasPrefix("Restarting nginx."))
         }

@@ -34,7 +34,7 @@ import Testing
             let address = "https://www.example.com/api?some=url&with=eq"
             bench.backend.type("!st2 bar \(address)")
             let text = await bench.text()
-            #expect(text.hasPrefix("StackStorm takes name=value at the end of a line as a parameter"))
+            #expect(text.hasPrefix("StackStorm reads name=value at the end of a line as a parameter"))
             #expect(text.hasSuffix("Write it as `!st2 bar - someval=\(address)`."))
             bench.backend.type("!st2 bar - someval=\(address)")
             _ = await bench.text()
@@ -69,7 +69,7 @@ import Testing
     @Test func `the verbs are in help`() async throws {
         try await Bench.run(admins: []) { bench in
             bench.backend.type("!st2help")
-            #expect(await bench.text().contains("Besides: !st2 status [ID], output ID"))
+            #expect(await bench.text().contains("Also: !st2 status [ID], output ID"))
             #expect(
                 bench.module.commands.contains { $0.name == "st2" && $0.summary.contains("status [ID], output ID") })
         }
@@ -82,10 +82,10 @@ import Testing
             bench.backend.type("!st2 status", in: "#other")
             #expect(
                 await bench.text()
-                    == "Nothing that you started here is still running. Ask in a direct chat for what you started elsewhere."
-            )
+                    == "No command that you started here is still running. To see those that you started elsewhere, ask "
+                    + "in a direct chat.")
             bench.backend.type("!st2 status", in: nil)
-            #expect(await bench.text().hasPrefix("One command of yours has no result yet:"))
+            #expect(await bench.text().hasPrefix("One of your commands has no result yet:"))
         }
     }
 

@@ -50,7 +50,7 @@ import Testing
             await bench.stackStorm.setFault(.statusAfter(503), for: .aliasexecution)
             await bench.stackStorm.change { $0.announces = false }
             bench.backend.type("!st2 echo x")
-            #expect(await bench.text().contains("I look for it in StackStorm's history"))
+            #expect(await bench.text().contains("the bot searches StackStorm's history for it"))
             for _ in 0..<3 { await bench.stackStorm.untilRequestedAgain("GET /api/v1/executions") }
             for area in Fault.Area.allCases { await bench.stackStorm.setFault(nil, for: area) }
             #expect(await bench.text().hasPrefix("`echo x` was started after all: core.echo "))

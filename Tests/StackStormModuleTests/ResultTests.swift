@@ -211,7 +211,7 @@ import Testing
                     + "http://127.0.0.1/#/history/\(id)/general")
             #expect(report.address.place == .room("#ops") && report.address.thread == "t1")
             bench.backend.type("!st2 status")
-            #expect(await bench.text() == "Nothing that you started here is still running.")
+            #expect(await bench.text() == "No command that you started here is still running.")
         }
     }
 
@@ -245,7 +245,7 @@ import Testing
             // StackStorm starts it, and its answer is lost.
             await bench.stackStorm.setFault(.hangAfter, for: .aliasexecution)
             bench.backend.type("!st2 wait")
-            #expect(await bench.text().contains("I look for it in StackStorm's history"))
+            #expect(await bench.text().contains("the bot searches StackStorm's history for it"))
             #expect(await bench.text().hasPrefix("`wait` was started after all: core.wait "))
             release.open()
             #expect(await bench.text().contains("stdout : waited"))
@@ -341,7 +341,7 @@ import Testing
             bench.backend.type("!st2 status")
             #expect(await bench.text().contains("backup.run \(id): backup orders to s3"))
             bench.backend.type("!st2 status", as: "@bob")
-            #expect(await bench.text() == "Nothing that you started here is still running.")
+            #expect(await bench.text() == "No command that you started here is still running.")
             #expect(await bench.text().contains("orders is backed up to s3"))
         }
     }

@@ -68,7 +68,7 @@ import Testing
                 try await conversation.say(Self.presence("nick1"))
                 for verb in ["status", "output", "rerun"] {
                     try await conversation.say(Self.message("!st2 \(verb) \(id)", from: "nick1"))
-                    try await Self.hear("Only who started this execution", in: &conversation)
+                    try await Self.hear("Only the user who started this execution", in: &conversation)
                 }
             }
             try await ScriptedServer.run([script]) { server in

@@ -3,8 +3,9 @@ import PetrelKit
 import PetrelSupport
 import StackStormClient
 
-/// What `st2help` was asked for.
+/// The arguments of the help command.
 struct HelpRequest: Equatable {
+    /// The default of ``limit``.
     static let usual = 50
 
     var pack: String?
@@ -12,11 +13,12 @@ struct HelpRequest: Equatable {
     var limit = HelpRequest.usual
     var offset = 0
 
-    /// Reads `--pack core --limit 5`, `--pack=core`, `pack core limit 5`, or just a word.
+    /// Parses `--pack core --limit 5`, `--pack=core`, `pack core limit 5`, or plain words: the name of a pack, or words
+    /// to search for.
     init(_ text: String, packs: Set<String>) throws {
         var words = Self.words(of: text)[...]
         while let word = words.popFirst() {
-            // A plain word is a key only where something follows it.
+            // A word without dashes is a key only if another word follows.
             let key = word.hasPrefix("--") ? word.dropFirst(2) : words.isEmpty ? "" : word
             switch key {
             case "pack": pack = try Self.value(of: key, &words)
@@ -25,7 +27,7 @@ struct HelpRequest: Equatable {
             case "offset": offset = try Self.number(key, &words, from: 0)
             default:
                 guard !word.hasPrefix("--") else {
-                    throw Refusal("I do not know \(word). There are --pack, --filter, --limit and --offset.")
+                    throw Refusal("Unknown option \(word). The options are --pack, --filter, --limit and --offset.")
                 }
                 let word = String(word)
                 if pack == nil, packs.contains(word) {
@@ -37,7 +39,8 @@ struct HelpRequest: Equatable {
         }
     }
 
-    /// Words, with what is in quotes as one, `--key=value` as two, and a dash that a phone made of `--` as such.
+    /// Splits a text into words. A quoted text is one word, `--key=value` is two, and an em dash, which phones insert
+    /// for `--`, is replaced.
     private static func words(of text: String) -> [Substring] {
         text.split(separator: "\"", omittingEmptySubsequences: false).enumerated().flatMap { index, part in
             if index % 2 == 1 { return [part] }
@@ -49,21 +52,21 @@ struct HelpRequest: Equatable {
     }
 
     private static func value(of key: Substring, _ words: inout ArraySlice<Substring>) throws -> String {
-        guard let value = words.popFirst() else { throw Refusal("\(key) needs a word after it.") }
+        guard let value = words.popFirst() else { throw Refusal("\(key) requires a value.") }
         return String(value)
     }
 
     private static func number(_ key: Substring, _ words: inout ArraySlice<Substring>, from least: Int) throws -> Int {
         let text = try value(of: key, &words)
         guard let number = Int(text), number >= least else {
-            throw Refusal("\(key) must be a whole number from \(least) on, not “\(text)”.")
+            throw Refusal("\(key) must be a whole number of at least \(least), not “\(text)”.")
         }
         return number
     }
 }
 
 extension AliasCommands {
-    /// The enabled aliases, grouped by pack, as one message that fits.
+    /// Returns the enabled aliases, grouped by pack, as one message of at most the backend's maximum length.
     func help(for invocation: Invocation) async throws -> Reply {
         guard let table = catalog.table.value else { throw Refusal(catalog.starting) }
         let enabled = try await visible(table, to: invocation)
@@ -99,7 +102,7 @@ extension AliasCommands {
         }
         let next = request.offset + shown
         if next == all.count, request.pack == nil, request.filter == nil {
-            lines.append("Besides: \(invocation.typed(ownLine(VerbCall.usage)))")
+            lines.append("Also: \(invocation.typed(ownLine(VerbCall.usage)))")
         }
         if next < all.count {
             lines.append(
@@ -109,7 +112,7 @@ extension AliasCommands {
         return Reply(lines.joined(separator: "\n"))
     }
 
-    /// What StackStorm shows to whoever asks.
+    /// Returns the enabled aliases that StackStorm shows to the user.
     private func visible(_ table: AliasTable, to invocation: Invocation) async throws -> [Alias] {
         let enabled = table.aliases.filter(\.enabled)
         let caller = try await callers.caller(invocation)
@@ -123,12 +126,12 @@ extension AliasCommands {
 
     private func matches(_ entry: (String, String, String), _ filter: String?) -> Bool {
         guard let filter = filter?.lowercased() else { return true }
-        // Foundation's search stops the process on some texts with NUL.
+        // Foundation's search traps for some texts with NUL characters.
         return "\(entry.0) \(entry.1) \(entry.2)".lowercased().utf8.contains(filter.utf8)
     }
 
     private func nothing(_ request: HelpRequest, isEmpty: Bool) -> String {
-        if isEmpty { return "StackStorm has no aliases that are enabled." }
+        if isEmpty { return "StackStorm has no enabled aliases." }
         let pack = request.pack.map { " in the pack “\($0)”" } ?? ""
         let filter = request.filter.map { " with “\($0)”" } ?? ""
         return "No command was found\(pack)\(filter)."

@@ -5,17 +5,17 @@ import PetrelSupport
 import StackStormClient
 
 extension AliasCommands {
-    /// Runs what the line was read as: an alias, or one of Petrel's own verbs where no alias takes the line.
+    /// Runs a parsed line: an alias, or a built-in verb if no alias matches the line.
     func run(_ invocation: Invocation) async throws -> Reply? {
         guard let call = invocation.parsed as? StackStormCall else { throw Refusal(catalog.starting) }
         if case .empty = call.kind {
-            return Reply("What should StackStorm do? \(helpHint(invocation))", style: .markdown, kind: .error)
+            return Reply("A command for StackStorm is missing. \(helpHint(invocation))", style: .markdown, kind: .error)
         }
         let caller = try await callers.caller(invocation)
         if CommandStream(invocation.arguments).isCutElsewhere {
             throw Refusal(
-                "The key=value pairs at the end stand elsewhere in the line too, where StackStorm would cut them out. "
-                    + "Nothing was started; please write it otherwise.")
+                "The key=value pairs at the end also occur elsewhere in the line, where StackStorm would remove them too. "
+                    + "Nothing was started; please write the command differently.")
         }
         switch call.kind {
         case .alias(let match): return try await start(match, caller, invocation)
@@ -26,7 +26,7 @@ extension AliasCommands {
         }
     }
 
-    /// Some alias uses a pattern that only StackStorm can match.
+    /// Lets StackStorm match a line, because an alias has a pattern that only StackStorm can match.
     private func askServer(
         _ invocation: Invocation, _ caller: Caller, _ table: AliasTable, orElse verb: VerbCall?
     ) async throws -> Reply? {
@@ -34,14 +34,14 @@ extension AliasCommands {
         do {
             found = try await callers.call(.match(invocation.arguments), as: caller, invocation)
         } catch let error as StackStormError {
-            host.logger.info("StackStorm matched nothing: \(error.code)")
+            host.logger.info("StackStorm found no matching alias: \(error.code).")
             guard let verb else { return notFound(invocation, table) }
             return try await run(verb, caller, invocation)
         }
         guard CommandStream(invocation.arguments).pairs.isEmpty else {
             throw Refusal(
-                "Only StackStorm can match this command, so I cannot tell which values the key=value pairs replace. "
-                    + "Nothing was started; please write the values in their places.")
+                "Only StackStorm can match this command, so it is not known which values the key=value pairs replace. "
+                    + "Nothing was started; please write the values at their positions.")
         }
         let format = found.alias.formats.first { $0.patterns.contains(found.representation) }
         let match = AliasMatcher.Match(
@@ -73,7 +73,7 @@ extension AliasCommands {
             let start = answer.execution.start
             results.followUp(request, alias, answer.execution.id, start)
             catalog.actions.withLock { $0.learn(answer.execution, of: alias.actionRef) }
-            // What was learned just now may count.
+            // The response may have revealed that a parameter is secret.
             let known = isNew ? masked(match, invocation) : line
             let isMasked = known != invocation.arguments
             remember(answer.execution.id, start, match, invocation, known, request)
@@ -81,7 +81,7 @@ extension AliasCommands {
             reply.promises = alias.announcesResult ? request : nil
             if !reply.text.isEmpty {
                 reply.buttons = forms.buttons(for: answer.execution.id, isMasked: isMasked, invocation)
-                // With room for how it goes on.
+                // Reserves space for the progress, which is appended later.
                 if invocation.traits.edits, reply.text.unicodeScalars.count + 100 < invocation.traits.maximumLength {
                     reply.handle = request
                     results.open.acknowledged(request, with: reply)
@@ -90,7 +90,7 @@ extension AliasCommands {
             invocation.say(reply)
             results.sayOvertaken(request)
         } catch let error as OutcomeUnknown {
-            // A result that is there already says it all.
+            // A result proves that the execution was started.
             guard !results.sayOvertaken(request) else { return nil }
             results.search(for: request)
             throw error
@@ -102,13 +102,15 @@ extension AliasCommands {
         return nil
     }
 
-    /// `match_and_execute` takes no `source_context`: of which command a result speaks is found out by ``Orphans``.
+    /// Runs a format with `match_multiple`, which may start several executions.
+    ///
+    /// `match_and_execute` does not accept a `source_context`. ``Orphans`` assigns the results to the commands.
     private func startAll(
         _ match: AliasMatcher.Match, _ caller: Caller, _ invocation: Invocation
     ) async throws -> Reply? {
         let call = results.orphans.begin(in: invocation.address.place)
         defer { call.open() }
-        // Nothing of ours travels with it, by which it could be found.
+        // Without a context the executions cannot be found in the history.
         let answers = try await certain(isFollowed: false) {
             try await callers.call(
                 .matchAndExecute(
@@ -136,8 +138,12 @@ extension AliasCommands {
         return nil
     }
 
-    /// An execution must not run twice: where no answer came it is not repeated, and the person is told so.
-    /// - Parameter isFollowed: it is looked for afterwards.
+    /// Makes a call that starts an execution, and translates its errors.
+    ///
+    /// An execution must not run twice: if there is no response, the call is not repeated, and the user is told that
+    /// the outcome is unknown.
+    ///
+    /// - Parameter isFollowed: True if the execution is searched for afterwards.
     private func certain<Value: Sendable>(
         isFollowed: Bool = true, explaining match: AliasMatcher.Match? = nil, _ work: () async throws -> Value
     ) async throws -> Value {
@@ -150,20 +156,22 @@ extension AliasCommands {
         }
     }
 
-    /// The line as it may be kept. What StackStorm matched comes without parameters.
+    /// Returns the line with secrets masked. A match by StackStorm has no parameters that could be masked.
     private func masked(_ match: AliasMatcher.Match, _ invocation: Invocation) -> String {
         match.compiled == nil
             ? catalog.table.value?.knownBeginning(of: invocation.arguments) ?? "…"
             : catalog.actions.value.masked(invocation.arguments, match)
     }
 
-    /// - Parameter line: with its secrets masked.
+    /// Stores and logs a started execution.
+    ///
+    /// - Parameter line: The line with secrets masked.
     private func remember(
         _ id: String, _ start: StackStormTime?, _ match: AliasMatcher.Match, _ invocation: Invocation,
         _ line: String, _ request: String? = nil
     ) {
         host.logger.info(
-            "\(match.alias.ref) runs for \(invocation.message.sender.name): \(AuditEntry.bounded(line))",
+            "Started \(match.alias.ref) for \(invocation.message.sender.name): \(AuditEntry.bounded(line))",
             metadata: ["execution": "\(id)", "backend": "\(invocation.address.backend)"])
         invocation.started(id, ownLine(line))
         results.lastStart.withLock { $0 = .now }
@@ -174,7 +182,7 @@ extension AliasCommands {
     }
 }
 
-/// An execution may have been started, or not.
+/// The error of a command that may or may not have been started.
 struct OutcomeUnknown: ReplyError, CustomStringConvertible {
     var cause: String
     var isFollowed: Bool
@@ -182,30 +190,32 @@ struct OutcomeUnknown: ReplyError, CustomStringConvertible {
     var reply: String {
         let next =
             isFollowed
-            ? "I did not try again; I look for it in StackStorm's history and tell you what I find."
-            : "I did not try again; please look in StackStorm's history before you do."
-        return "StackStorm did not answer as it should, so I cannot tell whether this was started. \(next) (\(cause))"
+            ? "It was not repeated; the bot searches StackStorm's history for it and reports the outcome."
+            : "It was not repeated; please check StackStorm's history before you try again."
+        return
+            "StackStorm did not respond as expected, so the command may or may not have been started. \(next) (\(cause))"
     }
 
     var description: String { "the outcome is unknown: \(cause)" }
 }
 
-/// StackStorm refused a command. Its own words may repeat what was secret in the line: they are for whoever typed it,
-/// not for the log.
+/// The error of a command that StackStorm rejected.
+///
+/// StackStorm's message may repeat secrets of the line. It is shown to the user, and not logged.
 private struct CommandRefusal: ReplyError, CustomStringConvertible {
     var reply: String
     var description: String
 
-    /// - Parameter hint: what is wrong with the line, where that is known.
+    /// - Parameter hint: A possible reason, or nil.
     init(_ error: StackStormError, hint: String?) {
         reply = error.reply + (hint.map { " (\($0))" } ?? "")
         let request = error.requestID.map { ", request \($0)" } ?? ""
-        description = "StackStorm refused the command (status \(error.status ?? 0)\(request))"
+        description = "StackStorm rejected the command (status \(error.status ?? 0)\(request))"
     }
 }
 
 extension AliasCommands {
-    /// What is said at once; nil where the alias wants silence.
+    /// Returns the acknowledgement of a started execution, or nil if the alias disables it.
     private func acknowledgement(of alias: Alias, _ answer: AliasExecution) -> Reply? {
         guard alias.acknowledgement.enabled else { return nil }
         let message = ShownText.clean(answer.message ?? "")
@@ -222,10 +232,11 @@ extension AliasCommands {
         let shown = matches.filter { catalog.isShown($0.representation, to: invocation) }
         let candidates = shown.prefix(6).map { "“\($0.representation)” (\($0.alias.ref))" }
         let list = candidates.isEmpty ? "" : ": " + candidates.joined(separator: ", ")
-        return "That fits more than one command\(list). StackStorm runs none of them; "
-            + "please be more exact."
+        return "The line matches more than one command\(list). StackStorm runs none of them; "
+            + "please be more specific."
     }
 
+    /// Returns the reply to a line that matches no alias and no verb.
     func notFound(_ invocation: Invocation, _ table: AliasTable) -> Reply {
         let typed = invocation.arguments
         if case .one(let match) = table.disabled.match(typed), catalog.isShown(match.representation, to: invocation) {
@@ -244,8 +255,8 @@ extension AliasCommands {
             kind: .error)
     }
 
-    /// Where a line reads like a command to people, and not to StackStorm: it takes `name=value` off the end, and a line
-    /// break is no space.
+    /// Explains a line that looks like a command but is not one for StackStorm, which removes `name=value` from the end
+    /// and does not accept a line break in place of a space. Returns nil for any other line.
     private func readOtherwise(_ invocation: Invocation, _ table: AliasTable) -> Reply? {
         let typed = invocation.arguments
         if let pair = CommandStream(typed).pairs.first,
@@ -256,8 +267,8 @@ extension AliasCommands {
                 named(typed, match, table).map { "Write it as \(Markdown.code(invocation.typed(ownLine($0))))." }
                 ?? "Write it so that it does not end in name=value."
             return Reply(
-                "StackStorm takes name=value at the end of a line as a parameter, here "
-                    + "\(Markdown.code("\(pair.key)=\(pair.value)")), so that nothing is left for "
+                "StackStorm reads name=value at the end of a line as a parameter, here "
+                    + "\(Markdown.code("\(pair.key)=\(pair.value)")), and the rest does not match "
                     + "\(Markdown.code(match.representation)). Nothing was started. \(how)", style: .markdown,
                 kind: .error)
         }
@@ -267,18 +278,19 @@ extension AliasCommands {
         else { return nil }
         let shown = flat.count > 80 ? String(flat.prefix(80)) + "…" : flat
         return Reply(
-            "StackStorm wants a space where this line has a line break or other white space. Did you mean "
+            "StackStorm requires a space where this line has a line break or other white space. Did you mean "
                 + "\(Markdown.code(invocation.typed(ownLine(shown))))?", style: .markdown, kind: .error)
     }
 
-    /// The line with its last value written as `name=value`, where StackStorm reads that as what was meant.
+    /// Returns the line with its last value written as `name=value`, or nil if StackStorm would not parse that as
+    /// intended.
     private func named(_ typed: String, _ match: AliasMatcher.Match, _ table: AliasTable) -> String? {
         guard let last = match.parameters.last(where: { !($0.value ?? "").isBlank }), let value = last.value,
             !value.unicodeScalars.contains(where: \.isSeparator), typed.utf8.count >= value.utf8.count,
             typed.utf8.suffix(value.utf8.count).elementsEqual(value.utf8)
         else { return nil }
         let beginning = String(decoding: typed.utf8.dropLast(value.utf8.count), as: UTF8.self)
-        // A pair replaces what stands in its place, and something has to stand there.
+        // A pair replaces the value at the position of its parameter, which must not be empty.
         return ["\(beginning)\(last.name)=\(value)", "\(beginning)- \(last.name)=\(value)"].first { line in
             guard case .one(let other) = table.matcher.match(line), other.alias == match.alias else { return false }
             return other.parameters.first { $0.name == last.name }?.value == value
@@ -287,6 +299,6 @@ extension AliasCommands {
 
     private func helpHint(_ invocation: Invocation) -> String {
         let name = invocation.message.slashCommand == nil ? settings.helpName : ownLine("help")
-        return "\(Markdown.code(invocation.typed(name))) lists them."
+        return "\(Markdown.code(invocation.typed(name))) lists the commands."
     }
 }

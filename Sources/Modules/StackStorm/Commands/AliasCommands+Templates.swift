@@ -4,10 +4,10 @@ import PetrelSupport
 import StackStormClient
 
 extension AliasCommands {
-    /// Throws ``Refusal`` where StackStorm would evaluate something that a person wrote, unless the settings let them.
+    /// Throws ``Refusal`` if StackStorm would evaluate a template that the user wrote, unless the settings permit it.
     func refuseTemplates(in match: AliasMatcher.Match, _ caller: Caller, _ invocation: Invocation) async throws {
         guard TemplateGuard(settings, host).applies(to: invocation) else { return }
-        // Whatever the types are. Few lines get further.
+        // Without the types of the parameters the check is conservative. Few lines fail it.
         guard let suspect = KnownActions().templated(invocation.arguments, match) else { return }
         let ref = match.alias.actionRef
         let isKnown = await learn(ref, caller, invocation)
@@ -16,27 +16,28 @@ extension AliasCommands {
             return
         }
         throw Refusal(
-            "\(place) holds a template ({{ … }}, {% … %} or <% … %>), or something that may become one, and \(reason(ref)). "
-                + "Nothing was started; please write it without.")
+            "\(place) contains a template ({{ … }}, {% … %} or <% … %>), or text that may become one, and \(reason(ref)). "
+                + "Nothing was started; please remove it.")
     }
 
     private func reason(_ ref: String) -> String {
         switch catalog.actions.value.evaluates(ref) {
-        case _ where settings.templates == .always: "stackstorm.templates refuses them"
-        case true?: "\(ref) is a workflow, which evaluates what it is given"
-        case nil, false?: "it is not known whether \(ref) is a workflow, which would evaluate it"
+        case _ where settings.templates == .always: "stackstorm.templates does not permit it"
+        case true?: "\(ref) is a workflow, which evaluates its parameters"
+        case nil, false?: "it is not known whether \(ref) is a workflow, which would evaluate its parameters"
         }
     }
 
-    /// Asks what an action is now: an update of its pack may have made it a workflow, or changed its types.
-    /// - Returns: false where StackStorm does not say.
+    /// Fetches the current schema of an action: an update of its pack may have changed its runner or its types.
+    ///
+    /// - Returns: False if StackStorm does not provide it.
     private func learn(_ ref: String, _ caller: Caller, _ invocation: Invocation) async -> Bool {
         do {
             let schema = try await callers.call(.action(ref), as: caller, invocation)
             catalog.actions.withLock { $0.learn(schema) }
             return true
         } catch {
-            host.logger.notice("StackStorm does not say what runs \(ref): \(error)")
+            host.logger.notice("Cannot fetch the schema of the action \(ref): \(error)")
             return false
         }
     }

@@ -28,42 +28,43 @@ extension AliasCommands {
         }
     }
 
-    /// What the person started here and has no result of.
+    /// Returns the executions without a result that the user started in this conversation.
     private func running(_ invocation: Invocation) -> Reply {
         let all = results.open.all(of: invocation.message.sender.id, on: invocation.address.backend)
-        // What was typed elsewhere is not shown to this room.
+        // A room must not show commands that were typed elsewhere.
         let place = invocation.address.place
         let running = all.filter { place.isDirect || $0.address.place == place }
         guard !running.isEmpty else {
-            let elsewhere = all.isEmpty ? "" : " Ask in a direct chat for what you started elsewhere."
-            return Reply("Nothing that you started here is still running.\(elsewhere)")
+            let elsewhere = all.isEmpty ? "" : " To see those that you started elsewhere, ask in a direct chat."
+            return Reply("No command that you started here is still running.\(elsewhere)")
         }
         let lines = running.suffix(20).map { execution in
-            "\(execution.alias) \(execution.id ?? "(StackStorm has not answered yet)"): \(execution.line)"
+            "\(execution.alias) \(execution.id ?? "(StackStorm has not responded yet)"): \(execution.line)"
         }
         let heading =
             running.count == 1
-            ? "One command of yours has no result yet:" : "\(running.count) commands of yours have no result yet:"
+            ? "One of your commands has no result yet:" : "\(running.count) of your commands have no result yet:"
         return Reply(([heading] + lines).joined(separator: "\n"))
     }
 
-    /// Only what was started from chat, and only for who started it or an administrator.
+    /// Returns the execution that a verb names. Throws ``Refusal`` unless it was started from chat, and by the user if
+    /// the user is not an administrator.
     private func own(_ call: VerbCall, _ invocation: Invocation) async throws -> StartedExecution {
         guard let id = call.argument else {
             throw Refusal("Which execution? Write `\(invocation.typed(ownLine("\(call.verb.rawValue) ID")))`.")
         }
         guard let started = try await results.started.find(id) else {
-            // `status of` is a command of which the rest is missing.
+            // A line such as `status of` may be the beginning of an alias command.
             if let table = catalog.table.value, !table.begun(with: invocation.arguments.words).isEmpty {
                 throw Unfinished(cause: notFound(invocation, table))
             }
             throw Refusal(
-                "I started no execution “\(id.prefix(40))”. Only executions that were started here can be asked for.")
+                "Unknown execution “\(id.prefix(40))”. Only executions that were started from chat are available.")
         }
         let isOwn =
             started.person == invocation.message.sender.id && started.address.backend == invocation.address.backend
         guard isOwn || invocation.isAdmin else {
-            throw Refusal("Only who started this execution, or an administrator, may do that.")
+            throw Refusal("Only the user who started this execution or an administrator may do that.")
         }
         return started
     }
@@ -80,7 +81,7 @@ extension AliasCommands {
         return Reply(lines.joined(separator: "\n"))
     }
 
-    /// Characters.
+    /// The maximum length of output that is sent as a file, in characters.
     private static let longestFile = 200_000
 
     private func output(
@@ -101,19 +102,19 @@ extension AliasCommands {
         return Reply("\(started.alias) is being cancelled.")
     }
 
-    /// Decided as the line that it amounts to.
+    /// Runs the line of an execution again, subject to the access rules for that line.
     private func rerun(_ started: StartedExecution, _ invocation: Invocation) async throws -> Reply? {
         guard started.isMasked != true else {
-            throw Refusal("This command had secret parameters, which I do not keep. Please type it again.")
+            throw Refusal("This command had secret parameters, which are not stored. Please type it again.")
         }
         return try await run(line: started.line, invocation)
     }
 }
 
-/// A line that begins like a command, and was taken for a verb.
+/// The error of an incomplete alias command that was parsed as a verb.
 private struct Unfinished: ReplyError, CustomStringConvertible {
     var cause: Reply
 
     var reply: String { Markdown.readable(cause.text) }
-    var description: String { "the line is no whole command" }
+    var description: String { "the command is incomplete" }
 }

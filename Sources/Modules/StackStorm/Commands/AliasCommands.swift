@@ -2,7 +2,7 @@ import PetrelKit
 import PetrelSupport
 import StackStormClient
 
-/// The command that runs aliases, Petrel's own verbs beside them, and the help for both.
+/// The commands that run aliases and built-in verbs, and that show their help.
 struct AliasCommands: Sendable {
     let client: StackStormClient
     let catalog: AliasCatalog
@@ -42,9 +42,10 @@ struct AliasCommands: Sendable {
         ]
     }
 
+    /// Returns a line with the prefix of this instance, and without that of the bot.
     func ownLine(_ rest: String) -> String { settings.ownLine(rest) }
 
-    /// Decides and runs an alias line that a person did not type.
+    /// Authorizes and runs a line that the user did not type, such as that of a form.
     func run(line: String, _ invocation: Invocation) async throws -> Reply? {
         switch host.rules.verdict(on: ownLine(line), for: invocation) {
         case .denied(let reply): return reply

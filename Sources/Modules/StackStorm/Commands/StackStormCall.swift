@@ -2,24 +2,26 @@ import PetrelKit
 import PetrelSupport
 import StackStormClient
 
-/// A line of ours, read once: what is judged, kept and run.
+/// A parsed line of this instance. Access rules, the audit log and execution use the same value.
 struct StackStormCall: Sendable {
     enum Kind: Sendable {
         case empty
         case alias(AliasMatcher.Match)
-        /// Several formats take the line.
+        /// Several formats match the line.
         case ambiguous([AliasMatcher.Match])
-        /// Some format can be matched by StackStorm only; the verb is meant where it matches none.
+        /// The line may match a format that only StackStorm can match. If it does not, the line is the verb.
         case unknown(orElse: VerbCall?)
         case verb(VerbCall)
         case none
     }
 
     var kind: Kind
-    /// The aliases by which it was read.
+    /// The aliases against which the line was matched.
     var table: AliasTable
 
-    /// - Parameter values: the answers of a form whose line this is.
+    /// Parses a line.
+    ///
+    /// - Parameter values: The answers, if the line is that of a form.
     init(_ line: String, _ values: [String: String]? = nil, in table: AliasTable) {
         self.table = table
         guard !line.isEmpty else {
@@ -34,14 +36,15 @@ struct StackStormCall: Sendable {
         }
     }
 
-    /// What StackStorm makes of a line where that is not what people read in it: it cuts `key=value` pairs off the end, a
-    /// pair replaces a value that was typed before, and quotes fall away. The same goes for answers to inquiries.
+    /// Returns the readings of StackStorm that differ from the text of a line, for the access rules: StackStorm removes
+    /// `key=value` pairs from the end, a pair replaces an earlier value, and quotation marks are removed. The same
+    /// applies to answers to inquiries.
     func readings(of line: String) -> [LineReading] {
         switch kind {
         case .verb(let call): return call.readings
-        // Nothing runs.
+        // These lines run nothing.
         case .none, .ambiguous, .empty: return []
-        // Where StackStorm alone knows the format, it is asked later, and takes no pairs from us.
+        // StackStorm matches these lines later, and those with pairs are rejected then.
         case .unknown(orElse: let call):
             let unquoted = line.unicodeScalars.filter { $0 != "\"" && $0 != "'" }
             return (call?.readings ?? []) + [.text(String(String.UnicodeScalarView(unquoted)))]
@@ -52,13 +55,13 @@ struct StackStormCall: Sendable {
         }
     }
 
-    /// Holds `=`, a quote or a brace: without them a line is read as it stands.
+    /// Returns true if a line contains `=`, a quotation mark or a brace. StackStorm does not change any other line.
     private static func isRewritten(_ line: String) -> Bool {
         line.utf8.contains { [0x3D, 0x22, 0x27, 0x7B].contains($0) }
     }
 
-    /// The line as the audit may keep it. Of one that is no command of StackStorm's, only words that aliases begin with
-    /// are kept: nobody knows what is secret in the rest.
+    /// Returns the line for the audit log, with secrets masked. If no alias matches, only leading words of formats are
+    /// kept, because the rest may contain secrets.
     func masked(_ line: String, _ actions: KnownActions) -> String {
         switch kind {
         case .alias(let match): actions.masked(line, match)

@@ -1,25 +1,26 @@
 import PetrelKit
 import PetrelSupport
 
-/// One of Petrel's own verbs: `help …`, `status [ID]`, `output ID`, `cancel ID`, `rerun ID`, `reload`, `form [ALIAS]`,
-/// `inquiry list|show|answer`.
+/// A built-in verb with its arguments: `help …`, `status [ID]`, `output ID`, `cancel ID`, `rerun ID`, `reload`,
+/// `form [ALIAS]`, `inquiry list|show|answer`.
 struct VerbCall: Sendable {
     enum Verb: String, CaseIterable, Sendable {
         case help, status, output, cancel, rerun, reload, form, inquiry
     }
 
-    /// How they are written, for help.
+    /// The syntax of the verbs, for help.
     static let usage = "status [ID], output ID, cancel ID, rerun ID, form [ALIAS], inquiry [show ID], reload"
 
     var verb: Verb
-    /// Of an execution, or of an alias; for `help` what is asked.
+    /// The ID of an execution, the name of an alias, or the arguments of `help`.
     var argument: String?
     var inquiry: InquiryCall?
-    /// The line as the audit may keep it: nobody knows yet what is secret in an answer.
+    /// The line for the audit log. The values of answers are masked, because they may be secret.
     var masked: String
 
-    /// Nil when the line is none of them.
-    /// - Parameter values: the answers of a form whose line this is.
+    /// Parses a line, or returns nil if it is not a built-in verb.
+    ///
+    /// - Parameter values: The answers, if the line is that of a form.
     init?(_ line: String, _ values: [String: String]? = nil) {
         let words = line.words
         guard let verb = Verb.allCases.first(where: { words.first?.isKeyword($0.rawValue) == true }) else { return nil }
@@ -38,6 +39,6 @@ struct VerbCall: Sendable {
         }
     }
 
-    /// What it amounts to besides what it says.
+    /// The readings that differ from the text of the line, for the access rules.
     var readings: [LineReading] { inquiry?.readings ?? [] }
 }
