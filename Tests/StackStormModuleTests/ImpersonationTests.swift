@@ -67,7 +67,7 @@ import Testing
             for person in ["@mallory", "@ALICE", "@rene\u{301}", "@alice/x", ""] {
                 bench.backend.type("!st2 echo x", as: person)
                 let text = await bench.text()
-                #expect(text.hasPrefix("I do not know which StackStorm user you are, and nothing was started:"))
+                #expect(text.hasPrefix("No StackStorm user is assigned to you, and nothing was started:"))
                 #expect(text.contains("rbac_auth.impersonate.users"))
             }
             #expect(await bench.stackStorm.request(count: "POST /api/v1/aliasexecution") == 0)

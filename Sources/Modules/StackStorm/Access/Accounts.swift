@@ -4,9 +4,9 @@ import PetrelKit
 import PetrelSupport
 import StackStormClient
 
-/// Who is logged in to StackStorm. Kept over a restart where the records are durable.
+/// The logins of users to StackStorm. They survive a restart if the records are durable.
 actor Accounts {
-    /// Why somebody's login ended, until they have been told.
+    /// The reason why a login ended, until its user is told.
     enum End: Sendable {
         case expired, refused
     }
@@ -16,16 +16,16 @@ actor Accounts {
     private let now: @Sendable () -> Date
     private var sessions: [Identity: Session] = [:]
     private var ended: [Identity: End] = [:]
-    /// Whose ended session the store still has.
+    /// The users whose ended sessions are still in the store, because they could not be removed.
     private var unremoved: Set<Identity> = []
-    /// When somebody's sessions were last ended.
+    /// The times at which sessions were last ended on request, by user.
     private var endedAt: [Identity: Date] = [:]
     private static let mostEnded = 10_000
 
-    /// A chat account that has acted as an account of StackStorm.
+    /// A chat account that has used a StackStorm account.
     struct Link: Codable, Sendable {
         var owner: Identity
-        /// What people call the owner.
+        /// The display name of the owner.
         var name: String
     }
 
@@ -33,7 +33,12 @@ actor Accounts {
     private var links: [String: [Link]] = [:]
     private static let mostLinks = 8
 
-    /// - Parameter links: who has acted as which account; no secrets.
+    /// Creates an empty collection; ``restore(for:)`` loads stored sessions.
+    ///
+    /// - Parameters:
+    ///   - records: The sessions, which contain credentials.
+    ///   - links: The chat accounts by StackStorm account, without secrets.
+    ///   - now: A function that returns the current time, for the expiry of sessions.
     init(
         _ records: any RecordCollection, links: any RecordCollection = MemoryRecords(), logger: Logger,
         now: @escaping @Sendable () -> Date
@@ -44,8 +49,9 @@ actor Accounts {
         self.now = now
     }
 
-    /// Takes over what the last run kept. A session that cannot be read costs itself only.
-    /// - Parameter stackStorm: where credentials are sent now; those for another are dropped.
+    /// Loads the sessions of the last run. A session that cannot be read is skipped.
+    ///
+    /// - Parameter stackStorm: The StackStorm to which credentials are sent. Sessions for another one are removed.
     func restore(for stackStorm: String) async {
         await restoreLinks()
         do {
@@ -54,18 +60,18 @@ actor Accounts {
                     let session = try Session(unsealed: record.value)
                     sessions[session.owner] = session
                     guard session.stackStorm != stackStorm else { continue }
-                    logger.notice("The login of \(session.name) was for another StackStorm, and is dropped.")
+                    logger.notice("The login of \(session.name) is for another StackStorm and was removed.")
                     await end(session, because: .refused)
                 } catch {
-                    logger.error("A stored login cannot be read, and is left out.")
+                    logger.error("A stored login cannot be read and was skipped.")
                 }
             }
         } catch is CancellationError {
             return
         } catch {
-            logger.error("The stored logins cannot be read; people have to log in again: \(error)")
+            logger.error("Cannot read the stored logins; users have to log in again: \(error)")
         }
-        // Logins that were kept before links were.
+        // An earlier version stored logins without links.
         for session in sessions.values { link(session) }
         await dropExpired()
     }
@@ -73,17 +79,18 @@ actor Accounts {
     private func restoreLinks() async {
         do {
             for (key, value) in try await linkRecords.all() {
-                // One that cannot be read costs a message to its owner, no more.
+                // Without the record its owners are not notified of other logins. That is no reason to fail.
                 links[key] = (try? JSONDecoder().decode([Link].self, from: Data(value))) ?? []
             }
         } catch is CancellationError {
             return
         } catch {
-            logger.error("Who has acted as which StackStorm account cannot be read: \(error)")
+            logger.error("Cannot read which chat accounts have used which StackStorm accounts: \(error)")
         }
     }
 
-    /// Notes that a chat account acts as an account of StackStorm. Returns who did before it; nobody where it did itself.
+    /// Records that a chat account uses a StackStorm account. Returns the chat accounts that used it before, or none if
+    /// this one did.
     @discardableResult
     func link(_ session: Session) -> [Link] {
         let key = "\(session.stackStorm) \(session.account.lowercased())"
@@ -91,12 +98,12 @@ actor Accounts {
         guard !before.contains(where: { $0.owner == session.owner }) else { return [] }
         let all = Array((before + [Link(owner: session.owner, name: session.name)]).suffix(Self.mostLinks))
         links[key] = all
-        // An array of texts always encodes.
+        // The encoding of an array of strings cannot fail.
         if let value = try? JSONValue.encode(all) { linkRecords.put(value, for: key) }
         return before
     }
 
-    /// The session of somebody; nil where there is none. One that has expired ends here.
+    /// Returns the session of a user, or nil. A session that has expired is ended.
     func session(of owner: Identity) async -> Session? {
         guard let session = sessions[owner] else { return nil }
         guard session.until > now() else {
@@ -106,17 +113,17 @@ actor Accounts {
         return session
     }
 
-    /// Why the last session of somebody ended, where they do not know yet. Told once.
+    /// Returns the reason why the last session of a user ended, if the user was not told yet. It is returned only once.
     func lastEnd(of owner: Identity) -> End? { ended.removeValue(forKey: owner) }
 
-    /// All that are alive, the oldest first.
+    /// Returns all valid sessions, the oldest first.
     func all() async -> [Session] {
         await dropExpired()
         return sessions.values.sorted { $0.since < $1.since }
     }
 
-    /// Begins a session, in place of an earlier one of the same owner. Returns false, and does nothing, where the owner
-    /// or an administrator ended it since it was proven.
+    /// Begins a session, which replaces an earlier one of the same user. Returns false and does nothing if the user or
+    /// an administrator has ended it since its credential was verified.
     @discardableResult
     func begin(_ session: Session) async -> Bool {
         if let end = endedAt[session.owner], session.since <= end { return false }
@@ -126,12 +133,13 @@ actor Accounts {
         do {
             try await records.set(session.sealable(), for: session.owner.key)
         } catch {
-            logger.error("A login could not be kept for the next start: \(error)")
+            logger.error("Cannot store a login for the next start: \(error)")
         }
         return true
     }
 
-    /// Ends whatever session somebody has. Returns whether there was one.
+    /// Ends the session of a user. Returns true if there was one. Throws ``Refusal`` if it cannot be removed from the
+    /// store.
     @discardableResult
     func endAll(of owner: Identity) async throws -> Bool {
         if endedAt.count >= Self.mostEnded { endedAt = [:] }
@@ -148,20 +156,19 @@ actor Accounts {
             return true
         } catch {
             unremoved.insert(owner)
-            logger.error("An ended login could not be removed from the store: \(error)")
+            logger.error("Cannot remove an ended login from the store: \(error)")
             throw Refusal(
-                "The login is ended for now, but the store cannot be written: it would come back with the next start. "
-                    + "Please try again.")
+                "The login has ended, but could not be removed from the database and would be valid again after a "
+                    + "restart. Please try again.")
         }
     }
 
-    /// Ends a session that came to its end by itself, if it is still that one: a later login of the same owner is not
-    /// touched.
+    /// Ends a session that has expired or was rejected. A later session of the same user is not affected.
     func end(_ session: Session, because end: End) async {
         guard sessions[session.owner]?.id == session.id else { return }
         if ended.count >= Self.mostEnded { ended = [:] }
         ended[session.owner] = end
-        // Where the store fails that was logged; at the next start the session would end again.
+        // A failure of the store is logged, and the session would end again after the next start.
         _ = try? await remove(session.owner)
     }
 

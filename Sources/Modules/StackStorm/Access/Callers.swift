@@ -4,20 +4,20 @@ import PetrelKit
 import PetrelSupport
 import StackStormClient
 
-/// The account with whose rights a command runs.
+/// The account with whose permissions a command runs.
 struct Caller: Sendable {
-    /// Nil where everything runs as the bot.
+    /// The session of the user, or nil if the command runs with the bot's account.
     var session: Session?
 }
 
-/// Finds the account with which a person acts in StackStorm, and makes calls with it.
+/// Determines the StackStorm account of a user, and makes calls with it.
 struct Callers: Sendable {
     let accounts: Accounts
     private let tokens: ImpersonatedTokens
     private let client: StackStormClient
     private let settings: StackStormModuleSettings
     private let host: ModuleHost
-    /// Opened when the logins of the last run are there. Before that nobody can be told that they are not logged in.
+    /// Opened when the logins of the last run are loaded. Until then it is not known whether a user is logged in.
     private let restored = Signal()
 
     init(
@@ -39,7 +39,7 @@ struct Callers: Sendable {
             for: settings.place, logger: host.logger, now: now)
     }
 
-    /// Takes up the logins of the last run.
+    /// Loads the logins of the last run.
     func restore() async {
         defer { restored.open() }
         let isKept = settings.secretsStore == .encrypted
@@ -49,7 +49,7 @@ struct Callers: Sendable {
         await tokens.restore()
     }
 
-    /// Removes the credentials that an earlier configuration kept, where this one keeps none.
+    /// Removes the credentials that an earlier configuration stored.
     private func clear(_ collection: String) async {
         do {
             try await host.storage.sealed(collection).replaceAll(with: [])
@@ -58,14 +58,14 @@ struct Callers: Sendable {
         }
     }
 
-    /// Whoever asks, as StackStorm knows them. Throws ``Refusal`` with what to do where they are not logged in.
+    /// Returns the account of the user. Throws ``Refusal`` with instructions if the user is not logged in.
     func caller(_ invocation: Invocation) async throws -> Caller {
         guard settings.access != .standalone else { return Caller() }
         await restored.wait()
         guard invocation.message.sender.isStable else {
             throw Refusal(
-                "Your name here is not bound to an account, so I cannot know whose StackStorm rights you have. "
-                    + "Write to me in a direct chat of your own account.")
+                "Your name here is not bound to an account, so your StackStorm permissions are not known. "
+                    + "Write to the bot in a direct chat from your own account.")
         }
         let owner = Identity(invocation)
         if let session = await accounts.session(of: owner) { return Caller(session: session) }
@@ -82,13 +82,15 @@ struct Callers: Sendable {
         }
     }
 
-    /// A command that was meant to run as one account must not run as another.
+    /// Returns the reply after a login has ended: a command that was meant for one account must not run with another.
     private func fallenBack(_ invocation: Invocation) -> String {
-        "Your login to StackStorm has ended, and nothing was started. From now on your commands run as the user that "
-            + "belongs to your account here; write it again if that is meant. \(loginHint(invocation.prefix))"
+        "Your login to StackStorm has ended, and nothing was started. From now on, your commands run as the "
+            + "StackStorm user that is assigned to your chat account; repeat the command if that is intended. "
+            + loginHint(invocation.prefix)
     }
 
-    /// The token that StackStorm gives the bot's account for somebody. Throws ``Refusal`` where nobody knows whose.
+    /// Returns a session with the token that StackStorm issues to the bot's account for a user. Throws ``Refusal`` if
+    /// no StackStorm user is assigned to the user.
     private func impersonated(
         _ owner: Identity, _ impersonation: Impersonation, _ invocation: Invocation, refused: Session? = nil
     ) async throws -> Session {
@@ -96,7 +98,7 @@ struct Callers: Sendable {
         let orLogIn = settings.loginPage == nil ? "" : " \(loginHint(invocation.prefix))"
         guard let person = impersonation.person(owner) else {
             throw Refusal(
-                "I do not know which StackStorm user you are, and nothing was started: \(owner.backend)/\(id) is not in "
+                "No StackStorm user is assigned to you, and nothing was started: \(owner.backend)/\(id) is not in "
                     + "rbac_auth.impersonate.users. An administrator can add it.\(orLogIn)")
         }
         do {
@@ -109,11 +111,12 @@ struct Callers: Sendable {
         }
     }
 
-    /// Makes one call with the rights of whoever asked. A login that StackStorm no longer accepts ends here.
+    /// Makes a call with the permissions of the user. A login that StackStorm no longer accepts is ended.
     func call<Value>(_ endpoint: Endpoint<Value>, as caller: Caller, _ invocation: Invocation) async throws -> Value {
         try await with(caller, invocation) { try await self.client.call(endpoint, as: $0) }
     }
 
+    /// Runs an operation with the credential of the user, as ``call(_:as:_:)`` does.
     func with<Value: Sendable>(
         _ caller: Caller, _ invocation: Invocation, _ work: (Credential?) async throws -> Value
     ) async throws -> Value {
@@ -122,12 +125,12 @@ struct Callers: Sendable {
         } catch let error as StackStormError where error.code == .unauthorized {
             guard let session = caller.session else { throw error }
             if session.isImpersonated, let impersonation = settings.impersonation {
-                // Revoked before its time. What a 401 answers was not done.
+                // The token was revoked. StackStorm has not executed a call that it answers with 401.
                 let fresh = try await impersonated(session.owner, impersonation, invocation, refused: session)
                 return try await work(fresh.credential)
             }
             await accounts.end(session, because: .refused)
-            // Told here and now: what was kept to be told later is not needed.
+            // The refusal below tells the user, so the next command must not do it again.
             _ = await accounts.lastEnd(of: session.owner)
             host.logger.notice("StackStorm no longer accepts the login of \(session.account); it was ended.")
             guard settings.impersonation == nil else { throw Refusal(fallenBack(invocation)) }
@@ -138,7 +141,7 @@ struct Callers: Sendable {
     }
 
     func loginHint(_ prefix: String) -> String {
-        "Write `\(prefix)\(settings.commandName("session_start")) WORD`, with a word of at least "
-            + "\(LoginRequest.shortestWord) characters of your choice, to me in a direct chat to log in."
+        "Write `\(prefix)\(settings.commandName("session_start")) WORD` to the bot in a direct chat to log in, with a "
+            + "word of your choice of at least \(LoginRequest.shortestWord) characters."
     }
 }

@@ -4,18 +4,18 @@ import PetrelKit
 import PetrelSupport
 import StackStormClient
 
-/// The tokens that StackStorm gives the bot's account for people: one for each person, until it ends. Kept over a
-/// restart where the records are durable.
+/// The tokens that StackStorm issues to the bot's account for users, one for each user until it expires. They survive
+/// a restart if the records are durable.
 actor ImpersonatedTokens {
     private let client: StackStormClient
     private let records: any RecordCollection
-    /// Where credentials are sent now.
+    /// The StackStorm to which credentials are sent.
     private let stackStorm: String
     private let logger: Logger
     private let now: @Sendable () -> Date
     private var sessions: [Identity: Session] = [:]
     private var requests: [Identity: Task<Session, any Error>] = [:]
-    private static let most = 10_000
+    private static let capacity = 10_000
 
     init(
         _ client: StackStormClient, _ records: any RecordCollection, for stackStorm: String, logger: Logger,
@@ -28,7 +28,7 @@ actor ImpersonatedTokens {
         self.now = now
     }
 
-    /// Takes over what the last run kept, but for what has ended or was for another StackStorm.
+    /// Loads the tokens of the last run, except for those that have expired or are for another StackStorm.
     func restore() async {
         do {
             for (key, value) in try await records.all() {
@@ -42,17 +42,17 @@ actor ImpersonatedTokens {
         } catch is CancellationError {
             return
         } catch {
-            logger.error("The stored tokens of people cannot be read; StackStorm is asked for new ones: \(error)")
+            logger.error("Cannot read the stored tokens of users; StackStorm issues new ones: \(error)")
         }
     }
 
-    /// Somebody's token: the one that is kept, or a new one. Who asks meanwhile waits for the same.
-    /// - Parameter refused: one that StackStorm does not accept any more.
+    /// Returns the token of a user: the stored one, or a new one. Concurrent callers wait for the same request.
+    ///
+    /// - Parameter refused: A token that StackStorm no longer accepts, and that must not be returned.
     func session(
         of owner: Identity, called name: String, as person: Impersonated, refused: Session? = nil
     ) async throws -> Session {
-        if let session = sessions[owner], session.until > now(), session.id != refused?.id, person.isMeant(by: session)
-        {
+        if let session = sessions[owner], session.until > now(), session.id != refused?.id, person.matches(session) {
             return session
         }
         if let request = requests[owner] { return try await request.sharedValue }
@@ -63,7 +63,7 @@ actor ImpersonatedTokens {
             return Session(
                 id: UUID(), owner: owner, name: name, account: account.user, method: person.method,
                 credential: account.credential, stackStorm: stackStorm, since: since,
-                // A tenth of its life before the end, so that no request meets an expired one.
+                // Replaced when a tenth of its lifetime is left, so that no call is made with an expired token.
                 until: since + lifetime * 0.9)
         }
         requests[owner] = request
@@ -75,7 +75,7 @@ actor ImpersonatedTokens {
     }
 
     private func keep(_ session: Session) async {
-        if sessions.count >= Self.most, let oldest = sessions.values.min(by: { $0.until < $1.until }) {
+        if sessions.count >= Self.capacity, let oldest = sessions.values.min(by: { $0.until < $1.until }) {
             sessions[oldest.owner] = nil
             records.put(nil, for: oldest.owner.key)
         }
@@ -83,13 +83,13 @@ actor ImpersonatedTokens {
         do {
             try await records.set(session.sealable(), for: session.owner.key)
         } catch {
-            logger.error("The token of \(session.name) could not be kept for the next start: \(error)")
+            logger.error("Cannot store the token of \(session.name) for the next start: \(error)")
         }
     }
 }
 
 extension Impersonated {
-    /// As it is kept with a session.
+    /// The value of ``Session/method`` for this kind of impersonation.
     fileprivate var method: String {
         switch self {
         case .user: Session.mapped
@@ -97,8 +97,8 @@ extension Impersonated {
         }
     }
 
-    /// Whether a token that was kept is the one that is asked for: the map may have changed since.
-    fileprivate func isMeant(by session: Session) -> Bool {
+    /// Returns true if a stored token is for this user: the map may have changed since.
+    fileprivate func matches(_ session: Session) -> Bool {
         guard session.method == method else { return false }
         if case .user(let name) = self { return session.account.utf8.elementsEqual(name.utf8) }
         return true
@@ -109,6 +109,6 @@ extension Session {
     fileprivate static let mapped = "impersonation"
     fileprivate static let nicknamed = "impersonation by nickname"
 
-    /// It is no login: StackStorm gave the token to the bot's account.
+    /// True if StackStorm has issued the token to the bot's account, without a login of the user.
     var isImpersonated: Bool { [Self.mapped, Self.nicknamed].contains(method) }
 }

@@ -2,14 +2,15 @@ import PetrelKit
 import PetrelSupport
 import StackStormClient
 
-/// Which StackStorm account is whose, where nobody logs in.
+/// The assignment of StackStorm users to chat accounts, for `rbac_auth.impersonate`.
 package struct Impersonation: Sendable, Equatable {
-    /// The accounts of people, by `BACKEND/ID`.
+    /// The names of StackStorm users by chat account, which is `BACKEND/ID`.
     package var users: [String: String] = [:]
-    /// Whoever is not among them is the user who has their id as nickname, with the backend as its origin.
+    /// True if the StackStorm user of any other chat account is the one whose nickname is its ID, with the backend as
+    /// origin.
     package var usesNicknames = false
 
-    /// As whom somebody acts; nil where nothing says so.
+    /// Returns the StackStorm user of a chat account, or nil. IDs are compared by bytes.
     func person(_ owner: Identity) -> Impersonated? {
         let key = "\(owner.backend)/\(owner.id)"
         if let user = users.first(where: { $0.key.utf8.elementsEqual(key.utf8) })?.value { return .user(user) }
@@ -32,7 +33,7 @@ extension Impersonation {
         map.finish()
         usesNicknames = section.bool("nicknames", default: false)
         if users.isEmpty, !usesNicknames {
-            section.problem("users", "is empty, and nicknames is false: nobody would have an account")
+            section.problem("users", "is empty and nicknames is false: no user would have an account")
         }
         section.finish()
     }

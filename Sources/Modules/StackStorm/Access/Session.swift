@@ -3,12 +3,12 @@ import PetrelKit
 import PetrelSupport
 import StackStormClient
 
-/// Somebody, on one backend. The same name on another backend is somebody else.
+/// A chat account. The same ID on another backend is another account.
 struct Identity: Hashable, Sendable, Codable {
     var backend: String
     var id: String
 
-    /// One text for each identity, and no two with the same.
+    /// The key of a record: different identities have different keys.
     var key: String { "\(backend.utf8.count):\(backend):\(id)" }
 }
 
@@ -18,25 +18,26 @@ extension Identity {
     }
 }
 
-/// A person who is logged in to StackStorm.
+/// A login of a user to StackStorm.
 struct Session: Sendable {
     var id: UUID
     var owner: Identity
-    /// What people call the owner.
+    /// The display name of the owner.
     var name: String
-    /// The user in StackStorm.
+    /// The name of the StackStorm user.
     var account: String
-    /// How they logged in, for people: `password`, `token`, `API key`.
+    /// The method of the login, for display, such as `token` or `API key`.
     var method: String
     var credential: Credential
-    /// Which StackStorm the credential is for: it is sent to no other.
+    /// The StackStorm of the credential, which is sent to no other.
     var stackStorm: String
     var since: Date
     var until: Date
 }
 
 extension Session {
-    /// As it lies in the sealed store. The credential is plain in here: this must go nowhere else.
+    /// The record of a session in the sealed store. It contains the credential in plain text and must not be used
+    /// anywhere else.
     private struct Stored: Codable {
         var id: UUID
         var owner: Identity
@@ -50,6 +51,7 @@ extension Session {
         var until: Date
     }
 
+    /// Returns the record for the sealed store. It contains the credential in plain text.
     func sealable() throws -> [UInt8] {
         try JSONValue.encode(
             Stored(
@@ -57,6 +59,7 @@ extension Session {
                 value: credential.value.reveal(), stackStorm: stackStorm, since: since, until: until))
     }
 
+    /// Decodes a record of the sealed store.
     init(unsealed bytes: [UInt8]) throws {
         let stored = try JSONDecoder().decode(Stored.self, from: Data(bytes))
         self.init(

@@ -2,7 +2,7 @@ import PetrelKit
 import PetrelSupport
 import StackStormClient
 
-/// Refuses templates in what people write, which StackStorm would evaluate.
+/// Rejects templates in the input of users, because StackStorm would evaluate them.
 struct TemplateGuard: Sendable {
     private let settings: StackStormModuleSettings
     private let host: ModuleHost
@@ -12,20 +12,21 @@ struct TemplateGuard: Sendable {
         self.host = host
     }
 
-    /// Returns whether the settings keep a person from writing templates.
+    /// Returns true if the settings do not permit the user to write templates.
     func applies(to invocation: Invocation) -> Bool {
         settings.templates != .never
             && !host.rules.isListed(
                 invocation.message.sender, on: invocation.address.backend, in: settings.allowTemplates)
     }
 
-    /// Throws ``Refusal`` if the answer to an inquiry holds a template: a workflow evaluates it when it passes it on.
+    /// Throws ``Refusal`` if the answer to an inquiry contains a template: a workflow evaluates it when it passes it
+    /// on.
     func refuse(in response: [String: JSONValue], _ invocation: Invocation) throws {
         guard applies(to: invocation) else { return }
         for (name, value) in response.sorted(by: { $0.key < $1.key }) where Templates.isFound(in: value) {
             throw Refusal(
-                "\(name) holds a template ({{ … }}, {% … %} or <% … %>), which a workflow would evaluate. "
-                    + "Nothing was answered; please write it without.")
+                "\(name) contains a template ({{ … }}, {% … %} or <% … %>), which a workflow would evaluate. "
+                    + "No answer was sent; please remove it.")
         }
     }
 }
