@@ -161,7 +161,7 @@ import Testing
                 try await browser.go(to: link)
                 note("the link opened twice", "This link was opened before", try await browser.see("#outcome"))
                 try await browser.capture("7-opened-twice", into: output)
-                note("its owner is told", "Somebody opened your login link a second time", await house.told())
+                note("its owner is told", "Your login link was opened a second time", await house.told())
                 try await browser.show(first)
                 try await Self.fill(browser)
                 try await Self.agree(browser)

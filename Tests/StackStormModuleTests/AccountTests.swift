@@ -179,10 +179,10 @@ import Testing
             #expect(await bench.text().hasPrefix("There is no login “nothing”."))
             bench.backend.type("!st2session cancel \(list.prefix(36))", as: "@root")
             let replies = [await bench.text(), await bench.text()]
-            #expect(replies.contains("The login of @bob as bob is ended."))
+            #expect(replies.contains("The login of @bob as bob was ended."))
             #expect(replies.contains { $0.hasPrefix("An administrator ended your login to StackStorm.") })
             bench.backend.type("!st2session_list", as: "@root")
-            #expect(await bench.text() == "Nobody is logged in.")
+            #expect(await bench.text() == "No user is logged in.")
         }
     }
 
@@ -262,7 +262,7 @@ import Testing
     @Test func `without logins the commands say so, and help does not list them`() async throws {
         try await Bench.run { bench in
             bench.backend.type("!st2session_start tulip-garden", in: nil)
-            #expect(await bench.text().hasPrefix("Everybody here acts as the bot's own StackStorm account"))
+            #expect(await bench.text().hasPrefix("All users here use the bot's StackStorm account"))
             #expect(bench.module.commands.filter(\.isListed).map(\.name) == ["st2", "st2help"])
         }
     }
@@ -298,7 +298,7 @@ import Testing
             for event: LoginEvent in [.opened, .openedAgain, .wrongWord, .refusedProof, .withdrawn] {
                 await request.happened(event, "192.0.2.1")
             }
-            #expect(await bench.text().hasPrefix("Somebody opened your login link a second time."))
+            #expect(await bench.text().hasPrefix("Your login link was opened a second time."))
             #expect(await bench.text().hasPrefix("Your login link was withdrawn after too many wrong tries."))
             #expect(bench.host.audit.all.map(\.isAllowed) == [true, true, false, false, false, false])
             #expect(
@@ -355,7 +355,7 @@ import Testing
             bench.backend.type("!st2session_start tulip-garden", as: "@mallory", in: nil)
             _ = await bench.backend.next()
             _ = try await desk.enter(Self.alice, agrees: false)
-            #expect(await bench.text().hasPrefix("The login that you asked for was cancelled on its page"))
+            #expect(await bench.text().hasPrefix("The login that you requested was cancelled on its page"))
             bench.backend.type("!st2 echo x", as: "@mallory")
             #expect(await bench.text().hasPrefix("You are not logged in"))
             #expect(bench.host.audit.all.contains { $0.reason.contains("as alice was declined") && !$0.isAllowed })

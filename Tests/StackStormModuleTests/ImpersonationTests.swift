@@ -173,7 +173,9 @@ import Testing
             _ = try await desk.enter(.password(name: "bob", password: Secret("demo")))
             _ = await bench.text()
             bench.backend.type("!st2session_end", as: "@alice")
-            #expect(await bench.text().contains("Your commands now run as the user that belongs to your account here."))
+            #expect(
+                await bench.text().contains(
+                    "Your commands now run as the StackStorm user that is assigned to your chat account."))
         }
     }
 

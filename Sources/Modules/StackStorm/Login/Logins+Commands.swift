@@ -3,7 +3,7 @@ import PetrelKit
 import PetrelSupport
 
 extension Logins {
-    /// The commands about logins. Without logins they say so.
+    /// The login commands. If users do not log in, each of them replies so.
     var commands: [Command] {
         let isOn = settings.loginPage != nil
         func command(
@@ -11,7 +11,7 @@ extension Logins {
             needsStable: Bool = false, masking: (@Sendable (String) -> String)? = nil,
             _ handler: @escaping Command.Handler
         ) -> Command {
-            // `st2session_start` and `st2 session_start` are easily taken for each other.
+            // `st2session_start` and `st2 session_start` are easily confused.
             let other = [settings.prefix.isEmpty ? name : "\(settings.prefix) \(name)"]
             return Command(
                 settings.commandName(name), usage: usage, summary: summary, isAdminOnly: isAdminOnly,
@@ -20,8 +20,8 @@ extension Logins {
                 otherNames: other
             ) { [settings] invocation in
                 guard isOn else {
-                    let account = settings.impersonation == nil ? "as the bot's own" : "under their own"
-                    throw Refusal("Everybody here acts \(account) StackStorm account: there is nothing to log in to.")
+                    let account = settings.impersonation == nil ? "the bot's" : "their own"
+                    throw Refusal("All users here use \(account) StackStorm account: no login is necessary.")
                 }
                 return try await handler(invocation)
             }
@@ -34,10 +34,10 @@ extension Logins {
             command("session_end", "", "Log out of StackStorm.") { [self] in
                 try await endLogin($0)
             },
-            command("session_list", "", "Who is logged in to StackStorm.", isAdminOnly: true) { [self] _ in
+            command("session_list", "", "List the logins to StackStorm.", isAdminOnly: true) { [self] _ in
                 await listLogins()
             },
-            command("session_cancel", "ID", "End somebody's login to StackStorm.", isAdminOnly: true) {
+            command("session_cancel", "ID", "End a user's login to StackStorm.", isAdminOnly: true) {
                 [self] in
                 try await cancelLogin($0)
             },
@@ -56,11 +56,12 @@ extension Logins {
                 happened: { [self] event, origin in await note(event, from: origin, asker) }))
         let minutes = desk.lifetime.inWords
         return Reply(
-            "Open this page within \(minutes) and give the word that you chose. It opens only once, and is for you alone: "
-                + "do not pass it on.\n\(page.absoluteString)#\(link.reveal())", isPrivate: true, isConfidential: true)
+            "Open this page within \(minutes) and enter the word that you chose. The link opens only once and is for you "
+                + "alone: do not pass it on.\n\(page.absoluteString)#\(link.reveal())", isPrivate: true,
+            isConfidential: true)
     }
 
-    /// The word that somebody chose, or a refusal that says how to choose one.
+    /// Returns the word that the user chose. Throws ``Refusal`` if it is missing or unsuitable.
     private func word(_ invocation: Invocation) throws -> Secret {
         let word = invocation.arguments
         let least = LoginRequest.shortestWord
@@ -69,7 +70,7 @@ extension Logins {
                 "Write `\(invocation.prefix)\(invocation.command) WORD` with a word of at least \(least) characters of "
                     + "your choice: the login page will ask you for it.")
         }
-        guard word.utf8.count <= 256 else { throw Refusal("That word is too long; 256 bytes are the most.") }
+        guard word.utf8.count <= 256 else { throw Refusal("That word is too long; the maximum is 256 bytes.") }
         guard !word.unicodeScalars.contains(where: CharacterSet.newlines.contains) else {
             throw Refusal("The word must be on one line.")
         }
@@ -87,13 +88,14 @@ extension Logins {
         if try await accounts.endAll(of: owner) {
             return Reply("You are logged out of StackStorm.\(afterLogin)", isPrivate: true)
         }
-        let text = wasWaiting ? "The login link that you asked for is withdrawn." : "You are not logged in."
+        let text = wasWaiting ? "The login link that you requested was withdrawn." : "You are not logged in."
         return Reply(text, isPrivate: true)
     }
 
-    /// As whom commands go on when a login has ended, where they do.
+    /// A sentence about the account with which commands run after a login, or an empty string if they do not.
     private var afterLogin: String {
-        settings.impersonation == nil ? "" : " Your commands now run as the user that belongs to your account here."
+        settings.impersonation == nil
+            ? "" : " Your commands now run as the StackStorm user that is assigned to your chat account."
     }
 
     private func listLogins() async -> Reply {
@@ -102,7 +104,7 @@ extension Logins {
                 + "\(session.account) by \(session.method), \(session.since.formatted(.iso8601)) to "
                 + session.until.formatted(.iso8601)
         }
-        return Reply(lines.isEmpty ? "Nobody is logged in." : lines.joined(separator: "\n"), isPrivate: true)
+        return Reply(lines.isEmpty ? "No user is logged in." : lines.joined(separator: "\n"), isPrivate: true)
     }
 
     private func cancelLogin(_ invocation: Invocation) async throws -> Reply {
@@ -114,7 +116,7 @@ extension Logins {
                 || (wanted.count >= 6 && session.id.uuidString.lowercased().hasPrefix(wanted))
         }
         guard let session = found.first, found.count == 1 else {
-            let problem = found.isEmpty ? "There is no login" : "More than one login is"
+            let problem = found.isEmpty ? "There is no login" : "More than one login matches"
             throw Refusal("\(problem) “\(wanted.prefix(40))”. \(list)")
         }
         desk?.withdraw(loginKey(session.owner))
@@ -122,6 +124,6 @@ extension Logins {
         await tell(
             "An administrator ended your login to StackStorm.\(afterLogin) \(hint(invocation.prefix))",
             at: Address(backend: session.owner.backend, place: .direct(session.owner.id)))
-        return Reply("The login of \(session.name) as \(session.account) is ended.", isPrivate: true)
+        return Reply("The login of \(session.name) as \(session.account) was ended.", isPrivate: true)
     }
 }

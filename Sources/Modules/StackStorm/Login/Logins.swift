@@ -4,19 +4,20 @@ import PetrelKit
 import PetrelSupport
 import StackStormClient
 
-/// Whoever asked for a login, and where they are told of it.
+/// The user who has requested a login.
 struct LoginAsker: Sendable {
     var owner: Identity
     var person: Person
-    /// What commands begin with there.
+    /// The prefix of commands in the conversation of the request.
     var prefix: String
 
+    /// The address for notifications about the login.
     var address: Address { Address(backend: owner.backend, place: .direct(owner.id)) }
-    /// For people: `@alice (U1) on slack`.
+    /// The user for display, such as `@alice (U1) on slack`.
     var described: String { "\(person.described) on \(owner.backend)" }
 }
 
-/// The logins of people: the commands about them, and what becomes of a link.
+/// The login commands, and the handling of the events of login links.
 final class Logins: Sendable {
     let desk: (any LoginDesk)?
     let accounts: Accounts
@@ -27,8 +28,8 @@ final class Logins: Sendable {
     private let now: @Sendable () -> Date
 
     /// - Parameters:
-    ///   - desk: where logins are carried out; nil where people do not log in.
-    ///   - now: the time by which logins end.
+    ///   - desk: The registry of one-time logins, or nil if users do not log in.
+    ///   - now: A function that returns the current time, for the expiry of sessions.
     init(
         _ desk: (any LoginDesk)?, _ callers: Callers, _ client: StackStormClient,
         _ settings: StackStormModuleSettings, _ host: ModuleHost, now: @escaping @Sendable () -> Date
@@ -42,13 +43,14 @@ final class Logins: Sendable {
         hint = { callers.loginHint($0) }
     }
 
+    /// Writes an event of a login link to the log and the audit log, and notifies its owner if necessary.
     func note(_ event: LoginEvent, from origin: String, _ asker: LoginAsker) async {
         let what =
             switch event {
             case .opened: "the login link was opened from \(origin)"
             case .openedAgain: "the login link was opened again, from \(origin)"
-            case .wrongWord: "a wrong word on the login page, from \(origin)"
-            case .refusedProof: "StackStorm did not accept what was entered on the login page, from \(origin)"
+            case .wrongWord: "a wrong word was entered on the login page, from \(origin)"
+            case .refusedProof: "StackStorm rejected the credential from the login page, from \(origin)"
             case .withdrawn: "the login link was withdrawn after too many wrong tries, the last from \(origin)"
             }
         host.logger.notice("\(asker.person.name) on \(asker.owner.backend): \(what).")
@@ -57,12 +59,12 @@ final class Logins: Sendable {
         case .opened, .wrongWord, .refusedProof: break
         case .openedAgain:
             await tell(
-                "Somebody opened your login link a second time. It did not work, but whoever it was has seen the link. "
+                "Your login link was opened a second time. That had no effect, but another person may have seen the link. "
                     + "If you did not open it first, tell an administrator.", at: asker.address)
         case .withdrawn:
             await tell(
-                "Your login link was withdrawn after too many wrong tries. If that was not you, somebody has seen it: "
-                    + "tell an administrator. \(hint(asker.prefix))", at: asker.address)
+                "Your login link was withdrawn after too many wrong tries. If that was not you, another person has seen the "
+                    + "link: tell an administrator. \(hint(asker.prefix))", at: asker.address)
         }
     }
 
@@ -73,7 +75,7 @@ final class Logins: Sendable {
                 line: settings.commandName("session_start"), isAllowed: isAllowed, rule: nil, reason: what))
     }
 
-    /// Asks StackStorm whose proof this is. Nothing begins before the page has confirmed it.
+    /// Verifies a credential with StackStorm. The login begins only after it was confirmed on the page.
     func check(_ proof: LoginProof, of asker: LoginAsker) async -> LoginVerdict {
         let proven: ProvenAccount
         do {
@@ -81,14 +83,15 @@ final class Logins: Sendable {
         } catch let error as StackStormError where error.code == .unauthorized || error.code == .forbidden {
             return .refused("StackStorm does not accept this \(proof.method).")
         } catch let error as StackStormError where error.status == 404 {
-            host.logger.error("StackStorm's login is not where auth_url and api_url say: \(error)")
-            return .undecided("StackStorm is not where I look for it. An administrator has to look at the log.")
+            host.logger.error("StackStorm's authentication API was not found; check auth_url and api_url: \(error)")
+            return .undecided("StackStorm was not found at its configured URL. An administrator has to check the log.")
         } catch let error as StackStormError where error.status == 400 && proof.isPassword {
-            host.logger.error("StackStorm makes no token for people: \(error). Look at user_token_ttl.")
-            return .undecided("StackStorm makes no token of this length. An administrator has to look at the log.")
+            host.logger.error("StackStorm does not issue tokens for users: \(error). Check user_token_ttl.")
+            return .undecided(
+                "StackStorm does not issue tokens with the configured lifetime. An administrator has to check the log.")
         } catch {
-            host.logger.warning("A login could not be checked: \(error)")
-            return .undecided("StackStorm cannot be reached at the moment. This page is still good: try again.")
+            host.logger.warning("Cannot verify a login: \(error)")
+            return .undecided("StackStorm cannot be reached at the moment. This page is still valid: try again.")
         }
         let (since, method) = (now(), proof.method)
         return .proven(
@@ -106,20 +109,20 @@ final class Logins: Sendable {
             credential: proven.credential, stackStorm: settings.place, since: since,
             until: min(since + TimeInterval(settings.sessionTTL), proven.expiry ?? .distantFuture))
         guard await accounts.begin(session) else {
-            return "This login was withdrawn in chat meanwhile, and did not begin."
+            return "This login was withdrawn in chat in the meantime and did not begin."
         }
         let lasts = Duration.seconds(session.until.timeIntervalSince(since)).inWords
         host.logger.info("\(asker.person.name) on \(asker.owner.backend) logged in to StackStorm as \(proven.user).")
         record("logged in to StackStorm as \(proven.user) by \(method), from \(origin)", isAllowed: true, asker)
         await tell(
-            "You are logged in to StackStorm as \(Markdown.escaped(proven.user)), for \(lasts). It was confirmed from \(origin). If "
+            "You are logged in to StackStorm as \(Markdown.escaped(proven.user)), for \(lasts). The login was confirmed from \(origin). If "
                 + "that was not you, write `\(asker.prefix)\(settings.commandName("session_end"))`.", at: asker.address)
         for other in await accounts.link(session) { await tell(other, of: session, asker, from: origin, lasts) }
         return "Commands of \(asker.described) now run in StackStorm as \(proven.user), for \(lasts). "
             + "You can close this page."
     }
 
-    /// Tells somebody who acts, or has acted, as the same account of StackStorm.
+    /// Notifies a user who uses, or has used, the same StackStorm account.
     private func tell(
         _ other: Accounts.Link, of session: Session, _ asker: LoginAsker, from origin: String, _ lasts: String
     ) async {
@@ -127,8 +130,8 @@ final class Logins: Sendable {
             "\(asker.prefix)\(settings.commandName("session_cancel")) \(session.id.uuidString.lowercased().prefix(8))"
         await tell(
             "\(Markdown.escaped(asker.described)) is now logged in to StackStorm as \(Markdown.escaped(session.account)), the account that you "
-                + "have used here, for \(lasts). It was confirmed from \(origin). If you do not know of it, tell an "
-                + "administrator at once: `\(cancel)` ends it. Then change your StackStorm password.",
+                + "have used here, for \(lasts). The login was confirmed from \(origin). If you do not know about it, tell "
+                + "an administrator at once: `\(cancel)` ends it. Then change your StackStorm password.",
             at: Address(backend: other.owner.backend, place: .direct(other.owner.id)))
     }
 
@@ -138,7 +141,7 @@ final class Logins: Sendable {
         record(
             "the login to StackStorm as \(account) was declined on its page, from \(origin)", isAllowed: false, asker)
         await tell(
-            "The login that you asked for was cancelled on its page, from \(origin). A login link is for yourself only. "
+            "The login that you requested was cancelled on its page, from \(origin). A login link is only for your own use. "
                 + hint(asker.prefix), at: asker.address)
     }
 
@@ -146,13 +149,13 @@ final class Logins: Sendable {
         do {
             try host.chat.say(Reply(text, style: .markdown, isPrivate: true), at: address)
         } catch {
-            host.logger.error("Nobody could be told about a login: \(error)")
+            host.logger.error("Cannot send a notification about a login: \(error)")
         }
     }
 }
 
 extension Person {
-    /// The name, and the id where that says more: names can be taken over.
+    /// The name for display, with the ID if it differs, because another user can take a name.
     var described: String { id == name ? name : "\(name) (\(id))" }
 }
 
