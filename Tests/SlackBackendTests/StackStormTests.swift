@@ -249,7 +249,7 @@ import Testing
             _ = try await house.workspace.messages(2)
             try await house.workspace.order("press", ["user": "U1", "label": "Cancel"])
             let messages = try await house.workspace.messages(
-                until: "fleet.deploy (deploy shop) waits no longer for an answer.")
+                until: "fleet.deploy (deploy shop) no longer waits for an answer.")
             #expect(messages.allSatisfy { !Self.labels($0).contains("Answer…") })
         }
     }
@@ -261,7 +261,7 @@ import Testing
                 "slash", ["command": "/st2", "text": "form core.echo", "user": "U1", "channel": "C2"])
             let late = try await house.workspace.message()
             #expect(
-                late["text"] == "Fill in what core.echo needs to know: Say something back."
+                late["text"] == "Enter the parameters of core.echo: Say something back."
                     && Self.labels(late) == ["Run…"])
         }
     }

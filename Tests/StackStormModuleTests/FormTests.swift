@@ -65,11 +65,11 @@ import Testing
             let audited = bench.host.audit.all.last
             #expect(audited?.line == "st2 deploy prod latest" && audited?.isAllowed == false && audited?.rule == 0)
             bench.backend.type("!st2 form deploy", values: ["version": "1"])
-            #expect(await bench.text() == "service is needed. Nothing was started.")
+            #expect(await bench.text() == "service is required. Nothing was started.")
             bench.backend.type("!st2 form deploy", values: ["service": "a\"b'c d"])
             #expect(await bench.text().contains("cannot be written as one command"))
             bench.backend.type("!st2 form nothing")
-            #expect(await bench.text().hasPrefix("StackStorm has no command “nothing” for you."))
+            #expect(await bench.text().hasPrefix("StackStorm has no alias “nothing” that you may run."))
             #expect(await bench.stackStorm.started.isEmpty)
         }
     }
@@ -99,7 +99,7 @@ import Testing
             #expect(text.contains("  service (required)\n  version (optional; else latest)"))
             #expect(
                 text.contains(
-                    "Write `!st2 deploy <service> <version>`; what has no place there goes to the end as name=value."))
+                    "Write `!st2 deploy <service> <version>`; append any other parameter as name=value."))
         }
     }
 
@@ -135,18 +135,19 @@ import Testing
             let id = try #require(asked.reply.text.firstMatch(of: /inquiry answer (\w+) approved/)?.1)
             bench.backend.type("!st2 inquiry list", as: "@bob")
             #expect(
-                await bench.text().hasPrefix("One question waits:\n\(id) of fleet.deploy (deploy shop 1.2): approved"))
+                await bench.text().hasPrefix(
+                    "One inquiry is pending:\n\(id) of fleet.deploy (deploy shop 1.2): approved"))
             bench.backend.type("!st2 inquiry list", as: "@bob", in: "#elsewhere")
-            #expect(await bench.text() == "Nothing that was started here waits for an answer.")
+            #expect(await bench.text() == "No execution that was started here waits for an answer.")
             for line in ["show \(id)", "answer \(id) approved=yes"] {
                 bench.backend.type("!st2 inquiry \(line)", as: "@bob", in: "#elsewhere")
-                #expect(await bench.text() == "“\(id)” is no inquiry of an execution that was started here.")
+                #expect(await bench.text() == "“\(id)” is not an inquiry of an execution that was started here.")
             }
             for (answer, reply) in [
-                ("approved=perhaps", "approved must be true or false, which what you wrote is not."),
-                ("reason=x", "approved is needed."),
+                ("approved=perhaps", "approved must be true or false."),
+                ("reason=x", "approved is required."),
                 ("yes", "Write the answer as `!st2 inquiry answer \(id) name=value …`, such as approved=yes."),
-                ("approved=yes other=1", "Nobody asked for other. What is asked for: approved, reason."),
+                ("approved=yes other=1", "Unknown field other. The fields are approved, reason."),
             ] {
                 bench.backend.type("!st2 inquiry answer \(id) \(answer)", as: "@bob")
                 #expect(await bench.text() == reply)
@@ -159,7 +160,7 @@ import Testing
                 ])
             #expect(bench.host.audit.all.last?.line == "st2 inquiry answer \(id) approved=true reason=looks good")
             bench.backend.type("!st2 inquiry answer \(id) approved=no")
-            #expect(await bench.text() == "The inquiry \(id) waits no longer: it is succeeded.")
+            #expect(await bench.text() == "The inquiry \(id) is no longer pending: it is succeeded.")
             bench.backend.type("!st2 inquiry show nothing")
             #expect(await bench.text() == "StackStorm has no inquiry “nothing”.")
         }
@@ -212,7 +213,7 @@ import Testing
                     await stackStorm.untilRequestedAgain("GET /api/v1/executions")
                     await stackStorm.untilRequestedAgain("GET /api/v1/executions")
                     backend.type("!st2 inquiry list")
-                    #expect(await backend.next()?.reply.text.hasPrefix("One question waits:") == true)
+                    #expect(await backend.next()?.reply.text.hasPrefix("One inquiry is pending:") == true)
                 }
                 await stackStorm.cutStreams()
             }
@@ -251,9 +252,9 @@ import Testing
             try fields.values(of: ["n": "3", "f": "1.5", "l": "a, b", "o": "{\"k\":1}", "b": "no", "e": "y"])
                 == ["n": 3, "f": .number(1.5), "l": ["a", "b"], "o": ["k": 1], "b": false, "e": "y"])
         for (answers, problem) in [
-            (["n": "x"], "n must be a whole number, which what you wrote is not."), ([:], "n is needed."),
+            (["n": "x"], "n must be a whole number."), ([:], "n is required."),
             (["n": "1", "e": "z"], "e must be one of x, y."),
-            (["n": "1", "b": "2"], "b must be true or false, which what you wrote is not."),
+            (["n": "1", "b": "2"], "b must be true or false."),
         ] {
             #expect { try fields.values(of: answers) } throws: { ($0 as? Refusal)?.reply == problem }
         }

@@ -2,10 +2,11 @@ import PetrelKit
 import PetrelSupport
 import StackStormClient
 
-/// A format of an alias that can be filled in: fixed words, and blanks such as `{{ host }}` or `{{ minutes=15 }}`.
+/// An alias format that can be filled in: fixed words, and blanks such as `{{ host }}` or `{{ minutes=15 }}`.
 struct CommandTemplate {
     struct Blank: Equatable {
         var name: String
+        /// The default value.
         var initial: String?
     }
 
@@ -17,7 +18,8 @@ struct CommandTemplate {
     let source: String
     private let parts: [Part]
 
-    /// Nil for a format that is a regular expression besides its blanks: it has no one way to be written.
+    /// Parses a format. Returns nil if the text outside of the blanks is a regular expression, for which no unique line
+    /// exists.
     init?(_ source: String) {
         self.source = source
         var parts: [Part] = []
@@ -53,7 +55,7 @@ struct CommandTemplate {
         parts.compactMap { if case .blank(let blank) = $0 { blank } else { nil } }
     }
 
-    /// What people have to write, with each blank as `<name>`.
+    /// The format for display, with each blank as `<name>`.
     var example: String {
         parts.map { part in
             switch part {
@@ -63,8 +65,9 @@ struct CommandTemplate {
         }.joined()
     }
 
-    /// The line that carries these values, those without a blank as `name=value` at its end. Nil where no way of writing
-    /// it would be read as what was meant.
+    /// Returns a line with the given values. A value without a blank is appended as `name=value`.
+    ///
+    /// Returns nil if StackStorm would not parse any spelling of the line as these values.
     func line(_ values: [String: String], others: [String]) -> String? {
         let ways: [(String) -> String?] = [Self.plainOrQuoted, { $0 }]
         return ways.lazy.compactMap { write in written(values, others, write) }.first { means($0, values, others) }
@@ -95,7 +98,7 @@ struct CommandTemplate {
         return scalars.contains("'") ? nil : "'\(value)'"
     }
 
-    /// Whether StackStorm reads the line as these values.
+    /// Returns true if StackStorm parses a line as these values.
     private func means(_ line: String, _ values: [String: String], _ others: [String]) -> Bool {
         let stream = CommandStream(line)
         guard !stream.isCutElsewhere, let format = try? AliasFormat(source),

@@ -2,12 +2,12 @@ import PetrelKit
 import PetrelSupport
 import StackStormClient
 
-/// Asks for the parameters of aliases with forms.
+/// The verb `form`, and the buttons of executions.
 struct Forms: Sendable {
-    /// Runs an alias line that a person did not type.
+    /// A function that authorizes and runs a line that the user did not type.
     typealias RunLine = (_ line: String) async throws -> Reply?
 
-    /// The field in which a command is picked.
+    /// The name of the field for the choice of a command.
     private static let picked = "command"
 
     let catalog: AliasCatalog
@@ -16,7 +16,7 @@ struct Forms: Sendable {
 
     private func ownLine(_ rest: String) -> String { settings.ownLine(rest) }
 
-    /// `form [ALIAS]`: asks for what an alias needs, and runs it with what was answered.
+    /// Runs `form [ALIAS]`: shows the form of an alias, or runs the alias with the answers.
     func form(
         _ ref: String?, _ caller: Caller, _ invocation: Invocation, run: RunLine
     ) async throws -> Reply? {
@@ -51,7 +51,7 @@ struct Forms: Sendable {
         }
     }
 
-    /// By `pack.name`, or by its name where only one pack has it.
+    /// Returns an alias by `pack.name`, or by its name if only one pack has it.
     private func alias(called name: String, _ table: AliasTable, _ invocation: Invocation) throws -> Alias {
         let candidates = table.aliases.filter {
             ($0.ref == name || $0.name == name) && $0.enabled && isShown($0, to: invocation)
@@ -59,7 +59,7 @@ struct Forms: Sendable {
         if let exact = candidates.first(where: { $0.ref == name }) { return exact }
         guard let first = candidates.first else {
             throw Refusal(
-                "StackStorm has no command “\(name.prefix(60))” for you. Write the alias's name, such as "
+                "StackStorm has no alias “\(name.prefix(60))” that you may run. Write the name of an alias, as in "
                     + "`\(invocation.typed(ownLine("form PACK.ALIAS")))`.")
         }
         guard candidates.count == 1 else {
@@ -68,14 +68,15 @@ struct Forms: Sendable {
         return first
     }
 
-    /// The first format that can be filled in and that the person may run.
+    /// Returns the first format that a form can fill in and that the user may run.
     private func template(of alias: Alias, _ invocation: Invocation) throws -> CommandTemplate {
         let usable = alias.formats.flatMap(\.representations).filter { catalog.isShown($0, to: invocation) }
         guard let template = usable.lazy.compactMap({ CommandTemplate($0) }).first
-        else { throw Refusal("\(alias.ref) has no format that a form can fill in. Please type it.") }
+        else { throw Refusal("\(alias.ref) has no format that a form can fill in. Please type the command.") }
         return template
     }
 
+    /// Returns the form of an alias, or a description of its parameters if the backend has no forms.
     private func offer(_ alias: Alias, _ caller: Caller, _ invocation: Invocation) async throws -> Reply {
         let template = try template(of: alias, invocation)
         let fields = SchemaFields(try await parameters(of: alias, caller, invocation))
@@ -83,7 +84,7 @@ struct Forms: Sendable {
         guard !form.fields.isEmpty else {
             let line = ownLine(template.line([:], others: []) ?? template.source)
             return Reply(
-                "\(Markdown.escaped(alias.ref)) needs to know nothing: \(Markdown.code(invocation.typed(line))) runs it.",
+                "\(Markdown.escaped(alias.ref)) has no parameters: \(Markdown.code(invocation.typed(line))) runs it.",
                 style: .markdown,
                 buttons: invocation.traits.forms ? [Button("Run", line: line, style: .primary)] : [])
         }
@@ -91,10 +92,10 @@ struct Forms: Sendable {
             let example = "`\(invocation.typed(ownLine(template.example)))`"
             return Reply(
                 "\(alias.ref)\(alias.description.isEmpty ? "" : ": \(alias.description)")\n\(form.description)\n"
-                    + "Write \(example); what has no place there goes to the end as name=value.")
+                    + "Write \(example); append any other parameter as name=value.")
         }
         return Reply(
-            "Fill in what \(alias.ref) needs to know\(alias.description.isEmpty ? "." : ": \(alias.description)")",
+            "Enter the parameters of \(alias.ref)\(alias.description.isEmpty ? "." : ": \(alias.description)")",
             form: form)
     }
 
@@ -106,7 +107,7 @@ struct Forms: Sendable {
         return schema.parameters.filter { alias.fixed?.contains($0.key) != true }
     }
 
-    /// Decided and run as the line that the answers amount to.
+    /// Runs the line with the answers, subject to the access rules for that line.
     private func fill(
         _ alias: Alias, _ values: [String: String], _ caller: Caller, _ invocation: Invocation, _ run: RunLine
     ) async throws -> Reply? {
@@ -120,31 +121,31 @@ struct Forms: Sendable {
         }
     }
 
-    /// What the answers amount to.
+    /// Returns the line with the answers.
     private func line(
         of alias: Alias, _ template: CommandTemplate, _ form: Form, _ values: [String: String]
     ) throws -> String {
         let known = Set(form.fields.map(\.name))
-        // As they would be in a line that was typed, so that nothing changes on the way.
+        // Normalized like a typed line, so that the dispatcher does not change the line.
         var answers = values.filter { known.contains($0.key) && !$0.value.isEmpty }.mapValues(\.typed)
         for field in form.fields where field.isRequired && answers[field.name] == nil {
-            throw Refusal("\(field.name) is needed. Nothing was started.")
+            throw Refusal("\(field.name) is required. Nothing was started.")
         }
         let blanks = Set(template.blanks.map(\.name))
-        // What is as it would be anyway need not be said.
+        // A default value need not be in the line.
         for field in form.fields where !blanks.contains(field.name) && answers[field.name] == field.initial {
             answers[field.name] = nil
         }
         let others = form.fields.map(\.name).filter { !blanks.contains($0) }
         guard let line = template.line(answers, others: others) else {
             throw Refusal(
-                "These answers cannot be written as one command of \(alias.ref), because of the quotes or blanks in "
-                    + "them. Nothing was started.")
+                "These answers cannot be written as one command of \(alias.ref), because of their quotation marks or "
+                    + "white space. Nothing was started.")
         }
         return line
     }
 
-    /// What may be done with what was just started.
+    /// Returns the buttons below an execution that was just started.
     func buttons(for id: String, isMasked: Bool, _ invocation: Invocation) -> [Button] {
         guard invocation.traits.forms else { return [] }
         var buttons = [
@@ -163,7 +164,7 @@ struct Forms: Sendable {
 }
 
 extension Form {
-    /// Where the answers would not do, the form is offered again with them.
+    /// Runs an operation with the answers. If it fails, the form is offered again with these answers.
     func correctable(
         _ answers: [String: String], _ fields: SchemaFields, _ work: () async throws -> Reply?
     ) async throws -> Reply? {
@@ -180,7 +181,7 @@ extension Form {
     }
 }
 
-/// The answers to a form would not do.
+/// The error of answers that were rejected, with the form to correct them.
 private struct FormRefusal: ReplyError, CustomStringConvertible {
     var cause: any ReplyError
     var form: Form?
@@ -190,9 +191,9 @@ private struct FormRefusal: ReplyError, CustomStringConvertible {
 }
 
 extension SchemaFields {
-    /// What the format has blanks for comes first.
+    /// Returns the form of an alias. The parameters for which the format has blanks come first.
     fileprivate func form(for alias: Alias, _ template: CommandTemplate, line: String) -> Form {
-        // One blank may stand in several places.
+        // A blank may occur several times.
         var blanks: [CommandTemplate.Blank] = []
         for blank in template.blanks where !blanks.contains(where: { $0.name == blank.name }) { blanks.append(blank) }
         let initials = blanks.compactMap { blank in blank.initial.map { (blank.name, $0) } }

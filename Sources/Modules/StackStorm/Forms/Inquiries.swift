@@ -2,10 +2,10 @@ import PetrelKit
 import PetrelSupport
 import StackStormClient
 
-/// The questions of workflows: lists them, shows them, and passes on answers.
+/// The verb `inquiry`, which lists, shows and answers the inquiries of workflows.
 struct Inquiries: Sendable {
-    /// The time after the last command during which questions are still looked for: an alias without results may ask,
-    /// too.
+    /// The time after the last command during which inquiries are polled: an execution without an announced result can
+    /// have inquiries too.
     private static let attention = Duration.seconds(3_600)
 
     private let client: StackStormClient
@@ -50,7 +50,8 @@ struct Inquiries: Sendable {
         }
     }
 
-    /// Those of executions that were started in this place, or by whoever asks; all of chat's for an administrator.
+    /// Lists the inquiries of executions that were started in this conversation or by the user, or of all executions
+    /// that were started from chat if the user is an administrator.
     private func inquiries(_ invocation: Invocation) async throws -> Reply {
         var lines: [String] = []
         for inquiry in try await client.call(.pendingInquiries()).items {
@@ -60,16 +61,17 @@ struct Inquiries: Sendable {
             let names = SchemaFields(inquiry: inquiry.schema).names.joined(separator: ", ")
             lines.append("\(inquiry.id) of \(started.alias) (\(started.line)): \(names)")
         }
-        guard !lines.isEmpty else { return Reply("Nothing that was started here waits for an answer.") }
-        let how = "`\(invocation.typed(ownLine("inquiry show ID")))` tells more of one."
+        guard !lines.isEmpty else { return Reply("No execution that was started here waits for an answer.") }
+        let how = "`\(invocation.typed(ownLine("inquiry show ID")))` shows the details."
         return Reply(
-            ([lines.count == 1 ? "One question waits:" : "\(lines.count) questions wait:"] + lines + [how])
+            ([lines.count == 1 ? "One inquiry is pending:" : "\(lines.count) inquiries are pending:"] + lines + [how])
                 .joined(separator: "\n"))
     }
 
+    /// Returns the handle by which the message of an inquiry is replaced.
     private static func handle(of inquiry: String) -> String { "inquiry \(inquiry)" }
 
-    /// Whether it was started in this place, or by whoever asks. Administrators see all.
+    /// Returns true if an execution was started in this conversation or by the user, or the user is an administrator.
     private func concerns(_ started: StartedExecution, _ invocation: Invocation) -> Bool {
         let isHere =
             started.address.backend == invocation.address.backend
@@ -77,7 +79,7 @@ struct Inquiries: Sendable {
         return isHere || invocation.isAdmin
     }
 
-    /// A question that waits, of an execution that was started from chat.
+    /// Returns a pending inquiry of an execution that was started from chat. Throws ``Refusal`` if there is none.
     private func find(_ id: String, _ invocation: Invocation) async throws -> (PendingInquiry, StartedExecution) {
         let inquiry: PendingInquiry
         do {
@@ -87,9 +89,9 @@ struct Inquiries: Sendable {
         }
         guard let started = try await executions.first(of: inquiry.ancestors), inquiry.schema != nil,
             concerns(started, invocation)
-        else { throw Refusal("“\(id.prefix(40))” is no inquiry of an execution that was started here.") }
+        else { throw Refusal("“\(id.prefix(40))” is not an inquiry of an execution that was started here.") }
         guard inquiry.status == PendingInquiry.pending else {
-            throw Refusal("The inquiry \(id) waits no longer: it is \(inquiry.status).")
+            throw Refusal("The inquiry \(id) is no longer pending: it is \(inquiry.status).")
         }
         return (inquiry, started)
     }
@@ -105,7 +107,7 @@ struct Inquiries: Sendable {
             line: settings.ownLine("inquiry answer \(inquiry.id)"))
     }
 
-    /// What a person has to know to answer, as text and as a form.
+    /// Returns an inquiry as text and as a form.
     private static func question(
         _ inquiry: PendingInquiry, of started: StartedExecution, _ settings: StackStormModuleSettings,
         typed: (String) -> String
@@ -119,7 +121,7 @@ struct Inquiries: Sendable {
             handle: handle(of: inquiry.id))
     }
 
-    /// With the rights of whoever answers.
+    /// Sends an answer with the permissions of the user.
     private func answer(
         _ id: String, _ answers: [String: String], _ caller: Caller, _ invocation: Invocation
     ) async throws -> Reply? {
@@ -136,7 +138,7 @@ struct Inquiries: Sendable {
     ) async throws -> Reply? {
         let id = inquiry.id
         let response = try fields.values(of: answers)
-        // What StackStorm gets: `approved=yes` is `approved=true` by now.
+        // The values that StackStorm receives: `approved=yes` has become `approved=true`.
         let final = fields.names.compactMap { name in
             response[name].map { (name: name, value: $0.string ?? $0.prettyText) }
         }
@@ -146,7 +148,7 @@ struct Inquiries: Sendable {
         do {
             try await callers.call(.answer(id, response), as: caller, invocation)
         } catch let error as StackStormError where [.refused, .forbidden].contains(error.code) {
-            throw Refusal("StackStorm did not take the answer: \(error.message)")
+            throw Refusal("StackStorm rejected the answer: \(error.message)")
         }
         let told = final.map { name, value in "\(name)=\(fields.isSecret(name) ? KnownActions.mask : value)" }
             .joined(separator: " ")

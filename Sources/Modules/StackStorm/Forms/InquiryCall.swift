@@ -2,21 +2,22 @@ import PetrelKit
 import PetrelSupport
 import StackStormClient
 
-/// `inquiry [list]`, `inquiry show ID`, `inquiry answer ID [name=value …]`.
+/// A parsed line of the verb `inquiry`: `inquiry [list]`, `inquiry show ID`, `inquiry answer ID [name=value …]`.
 struct InquiryCall: Equatable, Sendable {
     enum Kind: Equatable, Sendable {
         case list
         case show(String)
-        /// - answers: as typed, and those of a form; empty where none were given.
+        /// The answers are those of the line and of a form. `isGiven` is false if there are none.
         case answer(String, answers: [String: String], isGiven: Bool)
-        /// An answer of which not all is `name=value`.
+        /// An answer to the inquiry with this ID that contains text other than `name=value`.
         case malformed(String)
     }
 
     var kind: Kind
 
-    /// Nil when the line is none of them.
-    /// - Parameter values: the answers of a form whose line this is.
+    /// Parses a line, or returns nil if it has another form.
+    ///
+    /// - Parameter values: The answers, if the line is that of a form.
     init?(_ line: String, _ values: [String: String]? = nil) {
         let words = line.words
         guard words.first?.isKeyword("inquiry") == true else { return nil }
@@ -31,7 +32,7 @@ struct InquiryCall: Equatable, Sendable {
         } else if words.count >= 3, words[1].isKeyword("answer") {
             let rest = line.firstWord.rest.firstWord.rest.firstWord.rest
             let stream = CommandStream(rest)
-            // All that follows the id has to be pairs, or it would be left out unseen.
+            // Other text would be ignored without notice.
             guard stream.isBlank else {
                 kind = .malformed(words[2])
                 return
@@ -44,19 +45,22 @@ struct InquiryCall: Equatable, Sendable {
         }
     }
 
-    /// The line that an answer amounts to.
-    /// - Parameter answers: names and values, in the order of the line.
+    /// Returns the line of an answer.
+    ///
+    /// - Parameter answers: The names and values, in the order of the line.
     static func line(answering id: String, with answers: [(name: String, value: String)]) -> String {
         "inquiry answer \(id)" + answers.map { " \($0.name)=\($0.value)" }.joined()
     }
 
-    /// An answer without quotes, and those of a form, which stand in no line.
+    /// The readings for the access rules: the answer without quotation marks and with the values of the form, which are
+    /// not part of the line.
     var readings: [LineReading] {
         guard case .answer(let id, let answers, _) = kind, !answers.isEmpty else { return [] }
         let sorted = answers.sorted { $0.key < $1.key }.map { (name: $0.key, value: $0.value) }
         return [.text(Self.line(answering: id, with: sorted))]
     }
 
+    /// The line for the audit log, without the values of answers.
     var masked: String {
         switch kind {
         case .list: "inquiry list"

@@ -2,12 +2,14 @@ import Logging
 import PetrelKit
 import StackStormClient
 
-/// Finds questions of executions that were started from chat, and asks them there: StackStorm announces them to nobody.
+/// Polls the pending inquiries of executions that were started from chat, and posts them there. StackStorm does not
+/// announce inquiries.
 actor InquiryWatch {
-    /// Between two looks where StackStorm does not let the bot see them.
+    /// The pause between two polls if StackStorm does not permit them.
     private static let patience = Duration.seconds(600)
+    /// The maximum number of inquiries in memory and in the store.
     private static let kept = 1_000
-    /// After this time an inquiry whose execution nobody knows is none of ours.
+    /// The age after which an inquiry of an unknown execution is ignored.
     private static let doubt = Duration.seconds(300)
 
     private let client: StackStormClient
@@ -17,16 +19,16 @@ actor InquiryWatch {
     private let interval: Duration
     private let question: @Sendable (PendingInquiry, StartedExecution) -> Reply
     private let records: any RecordCollection
-    /// What was asked, or is none of ours.
+    /// The inquiries that were posted or are ignored.
     private var known: Set<String> = []
-    /// Where questions stand that wait, as far as this process has asked them.
+    /// The pending inquiries that this process has posted.
     private var asked: [String: (started: StartedExecution, reply: Reply)] = [:]
     private var isRefused = false
 
     /// - Parameters:
-    ///   - interval: between two looks.
-    ///   - isBusy: whether something that was started from chat may have a question.
-    ///   - question: how one is asked.
+    ///   - interval: The pause between two polls.
+    ///   - isBusy: A function that returns true if an execution that was started from chat may have an inquiry.
+    ///   - question: A function that returns the message for an inquiry.
     init(
         _ client: StackStormClient, host: ModuleHost, executions: StartedExecutions, interval: Duration,
         isBusy: @escaping @Sendable () -> Bool,
@@ -41,14 +43,15 @@ actor InquiryWatch {
         records = host.storage.records("inquiries")
     }
 
+    /// Polls until cancelled.
     func run() async {
         do {
             known = Set(try await records.all().map(\.key))
         } catch {
-            host.logger.error("Which questions were asked before cannot be read: \(error)")
+            host.logger.error("Cannot read which inquiries were posted before: \(error)")
         }
         while !Task.isCancelled {
-            // Only cancellation ends a sleep early, and the loop looks for it.
+            // Only cancellation ends the sleep early, and the loop checks for it.
             try? await Task.sleep(for: isRefused ? Self.patience : interval)
             if isBusy() { await look() }
         }
@@ -57,17 +60,17 @@ actor InquiryWatch {
     private func look() async {
         do {
             let page = try await client.call(.pendingInquiries())
-            // Of more than a page the rest is not known.
+            // If there are more than one page, the others are not known.
             if page.count < HistoryFilter.usual { showEnds(but: Set(page.items.map(\.id))) }
             for inquiry in page.items.reversed()
             where inquiry.status == PendingInquiry.pending && !known.contains(inquiry.id) {
                 guard let started = try await executions.first(of: inquiry.ancestors) else {
-                    // StackStorm may ask before it has answered to the command.
+                    // The inquiry can exist before the response to the command has arrived.
                     if isOld(inquiry) { known.insert(inquiry.id) }
                     continue
                 }
                 known.insert(inquiry.id)
-                // Before it is asked: rather never than again and again. It can be listed.
+                // Stored before it is posted: after a crash it is not posted again, but it can be listed.
                 records.put([], for: inquiry.id)
                 var reply = question(inquiry, started)
                 reply.kind = .result
@@ -79,22 +82,22 @@ actor InquiryWatch {
         } catch let error as StackStormError where error.code == .forbidden {
             isRefused = true
             host.logger.warning(
-                "StackStorm does not let the bot list executions: questions of workflows are not asked here. (\(error))"
+                "StackStorm does not permit the bot to list executions; inquiries are not posted in chat: \(error)"
             )
         } catch {
-            host.logger.info("Which questions wait cannot be found out yet: \(error)")
+            host.logger.info("Cannot list the pending inquiries yet: \(error)")
         }
     }
 
-    /// It was answered here, and that is shown in its place.
+    /// Forgets an inquiry that was answered in chat, whose message shows the answer.
     func answered(_ id: String) { asked[id] = nil }
 
-    /// A question that was answered elsewhere, or whose workflow has ended, takes no answer any more.
+    /// Replaces the messages of inquiries that were answered elsewhere, or whose workflows have ended.
     private func showEnds(but waiting: Set<String>) {
         for (id, (started, question)) in asked where !waiting.contains(id) {
             asked[id] = nil
             let reply = Reply(
-                "\(started.alias) (\(started.line)) waits no longer for an answer.", kind: .result,
+                "\(started.alias) (\(started.line)) no longer waits for an answer.", kind: .result,
                 handle: question.handle)
             host.chat.show(reply, on: started.address.backend)
         }
@@ -112,7 +115,7 @@ actor InquiryWatch {
 }
 
 extension StartedExecutions {
-    /// The first of these that was started from chat.
+    /// Returns the first of these executions that was started from chat.
     func first(of ids: [String]) async throws -> StartedExecution? {
         for id in ids { if let started = try await find(id) { return started } }
         return nil

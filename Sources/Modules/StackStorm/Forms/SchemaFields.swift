@@ -1,8 +1,10 @@
 import PetrelKit
 import PetrelSupport
 
-/// The properties of a JSON schema as questions, and answers as the values that the schema wants: for the parameters of
-/// an action and for the response to an inquiry. Both say `required` with each property.
+/// The properties of a JSON schema as fields of a form, and answers as values of the types in the schema.
+///
+/// It is used for the parameters of an action and for the response to an inquiry. Both have `required` in each
+/// property.
 struct SchemaFields {
     private struct Property {
         var name: String
@@ -12,7 +14,7 @@ struct SchemaFields {
 
     private let properties: [Property]
 
-    /// - Parameter required: names that the schema lists apart, as JSON Schema of draft 4 and later does.
+    /// - Parameter required: The names that the schema lists separately, as in JSON Schema draft 4 and later.
     init(_ schemas: [String: JSONValue], required: Set<String> = []) {
         properties = schemas.map { name, schema in
             Property(
@@ -20,25 +22,28 @@ struct SchemaFields {
         }.sorted { Self.order($0) < Self.order($1) }
     }
 
-    /// Of the schema of an inquiry.
+    /// Creates the fields for the response to an inquiry.
     init(inquiry schema: JSONValue?) {
         self.init(
             schema?["properties"]?.object ?? [:],
             required: Set((schema?["required"]?.array ?? []).compactMap(\.string)))
     }
 
-    /// As the action says, else what is required first.
+    /// Returns the sort key of a property: by position if the action has one, then required properties first.
     private static func order(_ property: Property) -> (Int, Int, String) {
         (property.schema["position"]?.int ?? .max, property.isRequired ? 0 : 1, property.name)
     }
 
     var names: [String] { properties.map(\.name) }
 
+    /// Returns true if a property is secret or unknown.
     func isSecret(_ name: String) -> Bool {
         properties.first { $0.name == name }.map { $0.schema["secret"]?.bool == true } ?? true
     }
 
-    /// - Parameter initials: what is there from the beginning, where it is not the schema's default.
+    /// Returns the fields of a form for all properties that are not immutable.
+    ///
+    /// - Parameter initials: Initial values that replace the defaults of the schema.
     func fields(initials: [String: String] = [:]) -> [Form.Field] {
         properties.filter { $0.schema["immutable"]?.bool != true }.map { property in
             let schema = property.schema
@@ -47,16 +52,16 @@ struct SchemaFields {
             if isSecret {
                 hint +=
                     (hint.isEmpty ? "" : " ")
-                    + "It shows while it is typed, and is kept out of replies, the log and the audit."
+                    + "It is visible while it is typed, but not in replies, the log and the audit log."
             }
             if Self.type(of: schema) == "array" {
-                hint += (hint.isEmpty ? "" : " ") + "Several are separated by commas."
+                hint += (hint.isEmpty ? "" : " ") + "Separate several values with commas."
             }
             if Self.type(of: schema) == "object" { hint += (hint.isEmpty ? "" : " ") + "As JSON." }
             let usual = isSecret ? nil : schema["default"].flatMap(Self.text)
             return Form.Field(
                 property.name, hint: hint.isEmpty ? nil : hint, kind: Self.kind(of: schema),
-                // An answer that is there already need not be given.
+                // A default value makes an answer optional.
                 isRequired: property.isRequired && (schema["default"] ?? .null) == .null,
                 initial: initials[property.name] ?? usual)
         }
@@ -73,7 +78,7 @@ struct SchemaFields {
         }
     }
 
-    /// The first that is not `null`.
+    /// Returns the first type that is not `null`.
     private static func type(of schema: JSONValue) -> String {
         schema["type"]?.string ?? schema["type"]?.array?.compactMap(\.string).first { $0 != "null" } ?? "string"
     }
@@ -88,20 +93,20 @@ struct SchemaFields {
         }
     }
 
-    /// Answers, with the types of the schema. Throws ``Refusal`` for one that does not fit, and for a name that is not
-    /// in the schema.
+    /// Returns answers with the types of the schema. Throws ``Refusal`` for an answer that has another type, and for a
+    /// name that is not in the schema.
     func values(of answers: [String: String]) throws -> [String: JSONValue] {
-        let strangers = Set(answers.keys).subtracting(names).sorted()
-        guard strangers.isEmpty else {
+        let unknown = Set(answers.keys).subtracting(names).sorted()
+        guard unknown.isEmpty else {
             throw Refusal(
-                "Nobody asked for \(strangers.joined(separator: ", ")). What is asked for: \(names.joined(separator: ", "))."
+                "Unknown field \(unknown.joined(separator: ", ")). The fields are \(names.joined(separator: ", "))."
             )
         }
         var values: [String: JSONValue] = [:]
         for property in properties {
             guard let answer = answers[property.name], !answer.isEmpty else {
                 guard !property.isRequired || property.schema["default"] != nil else {
-                    throw Refusal("\(property.name) is needed.")
+                    throw Refusal("\(property.name) is required.")
                 }
                 continue
             }
@@ -125,7 +130,7 @@ struct SchemaFields {
             }
         guard let value else {
             throw Refusal(
-                "\(property.name) must be \(article(type(of: property.schema))), which what you wrote is not.")
+                "\(property.name) must be \(article(type(of: property.schema))).")
         }
         if let choices = property.schema["enum"]?.array, !choices.contains(value) {
             throw Refusal("\(property.name) must be one of \(choices.compactMap(Self.text).joined(separator: ", ")).")
@@ -137,7 +142,7 @@ struct SchemaFields {
         (try? JSONValue.parse(text.utf8)).flatMap { kind($0) == nil ? nil : $0 }
     }
 
-    /// As StackStorm reads a line: of a boolean it takes `true` and `false` only.
+    /// Returns an answer as StackStorm accepts it in a line: only `true` or `false` for a boolean.
     func typed(_ answer: String, for name: String) -> String {
         guard let property = properties.first(where: { $0.name == name }), Self.type(of: property.schema) == "boolean"
         else { return answer }
