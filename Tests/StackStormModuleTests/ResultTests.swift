@@ -162,7 +162,7 @@ import Testing
                 payload: ["channel": "#ops", "message": "late"], route: "errbot", age: .seconds(1_800))
         }
         try await Bench.run(options) { bench in
-            await watch.saw("1 in all. Its history has it.")
+            await watch.saw("were not posted: 1 between ")
             #expect(await bench.text().hasSuffix(" min late) late"))
         }
     }
@@ -181,7 +181,7 @@ import Testing
                 payload: ["channel": "#ops", "message": "too late"], route: "errbot", age: .seconds(5_000))
         }
         try await Bench.run(options) { bench in
-            await watch.saw("1 in all. Its history has it.")
+            await watch.saw("were not posted: 1 between ")
             await Self.announce("now", bench)
             #expect(await bench.text() == "now")
         }
@@ -207,7 +207,8 @@ import Testing
             let id = try #require(await bench.text().split(separator: " ").last)
             let report = try #require(await bench.backend.next())
             #expect(
-                report.reply.text == "core.echo \(id) has ended as succeeded, and StackStorm announced no result. "
+                report.reply.text
+                    == "core.echo \(id) has ended with the status succeeded, and StackStorm announced no result. "
                     + "http://127.0.0.1/#/history/\(id)/general")
             #expect(report.address.place == .room("#ops") && report.address.thread == "t1")
             bench.backend.type("!st2 status")
@@ -265,7 +266,7 @@ import Testing
         options.module = { $0.gracePeriod = .seconds(1) }
         try await Bench.run(options) { bench in
             let told = try #require(await bench.backend.next())
-            #expect(told.reply.text.hasPrefix("StackStorm's history shows no execution of `restart nginx`"))
+            #expect(told.reply.text.hasPrefix("StackStorm's history contains no execution of `restart nginx`"))
             #expect(told.address.thread == "t")
             #expect(try await open.all().isEmpty)
         }
@@ -351,7 +352,7 @@ import Testing
         var options = Bench.Options(logger: watch.logger)
         options.prepare = { await $0.setFault(.status(403), for: .executions) }
         try await Bench.run(options) { bench in
-            await watch.saw("StackStorm's history cannot be read")
+            await watch.saw("Cannot read StackStorm's execution history")
             #expect(
                 bench.module.status().contains {
                     $0.detail.contains(

@@ -3,18 +3,18 @@ import PetrelKit
 import PetrelSupport
 import StackStormClient
 
-/// One announcement, as the stream or the history brought it.
+/// An announcement from the event stream or from the execution history.
 struct Announced: Sendable {
     var announcement: Announcement
-    /// Petrel's own id of the command that it speaks of; nil where it does not say.
+    /// The request ID of the command, from the context of the announcement; nil if it has none.
     var request: String?
-    /// What tells contents apart, the same for both ways in.
+    /// The digest of the content, which is the same on the stream and in the history.
     var content: [UInt8]
-    /// The id of the execution that it was; the stream does not tell.
+    /// The execution ID of the announcement itself; nil for one from the stream, which does not contain it.
     var source: String?
-    /// The run of the notify rule's action, where it is known.
+    /// The execution ID of the notify rule's action, if known.
     var parent: String?
-    /// How long ago StackStorm announced it.
+    /// The time since StackStorm made the announcement.
     var age = Duration.zero
 
     init(_ announcement: Announcement, route: String) {
@@ -27,7 +27,8 @@ struct Announced: Sendable {
 }
 
 extension Announcement {
-    /// 16 bytes of SHA-256. Where StackStorm gives null, an empty object or nothing for the same, that is the same.
+    /// Returns the first 16 bytes of a SHA-256 digest of the content. Null, an empty object and a missing value have
+    /// the same digest, because StackStorm uses them interchangeably.
     func digest(route: String) -> [UInt8] {
         var hash = ContentHash()
         for text in [route, user ?? "", channel ?? "", whisper ? "w" : ""] { hash.add(text) }
@@ -38,7 +39,8 @@ extension Announcement {
     }
 }
 
-/// Hashes JSON so that the order of keys does not matter, and nothing that differs looks the same.
+/// A hash of JSON values that does not depend on the order of keys. Its input is unambiguous: types and lengths are
+/// part of it.
 private struct ContentHash {
     private var hash = SHA256()
 

@@ -5,7 +5,7 @@ import PetrelKit
 import PetrelSupport
 import StackStormClient
 
-/// Says in chat what StackStorm announces, once.
+/// Posts each announcement of StackStorm in chat, once.
 struct Announcer: Sendable {
     static let eventPrefix = "st2.announcement__"
 
@@ -18,13 +18,13 @@ struct Announcer: Sendable {
     private let origins: Origins
     private let orphans: Orphans?
     private let writer: ResultWriter
-    /// For places that several backends could have.
+    /// The backend for the names of places that several backends can have.
     private let defaultBackend: String?
-    /// Whose results are said: those that another section of the configuration asked for are its own to say.
+    /// The module whose results are posted. Results of commands of another module are left to that module.
     private let instance: String?
-    /// What was said out of the history and may still come on the stream.
+    /// The announcements that were replayed from the history and may still arrive on the stream.
     private let replayed = RecentlyReplayed()
-    /// Called when something could not be said now, and has to be had again.
+    /// Called if an announcement could not be posted and has to be fetched again.
     private let missed: @Sendable () -> Void
     private let received: Counter
     private let unusable: Counter
@@ -56,21 +56,22 @@ struct Announcer: Sendable {
         unusable = counter("unusable")
     }
 
-    /// One event of the stream. A malformed one costs itself only.
+    /// Posts the announcement of an event. A malformed event is logged and skipped.
     func announce(_ event: ServerSentEvent) {
-        // What is not plain JSON is read as far as it can be.
+        // StackStorm can send invalid JSON such as NaN; the rest of the event is used.
         let json = JSONReader.value(event.data) ?? LenientJSON.read(event.data)?.value
         guard let payload = json?["payload"], let announcement = Announcement(json: payload) else {
             unusable.increment()
-            let reason = json == nil ? "it is no JSON" : "it has no `payload` with a `message`"
+            let reason = json == nil ? "it is not JSON" : "it has no `payload` with a `message`"
             return logger.error(
-                "An announcement \(event.name) of \(event.data.count) bytes could not be used: \(reason)")
+                "An announcement \(event.name) of \(event.data.count) bytes was skipped: \(reason).")
         }
         take(Announced(announcement, route: String(event.name.dropFirst(Self.eventPrefix.count))))
     }
 
-    /// One out of the history that the stream did not bring.
-    /// - Parameter mayStillCome: the stream may bring it yet.
+    /// Posts an announcement of the history that did not arrive on the stream.
+    ///
+    /// - Parameter mayStillCome: True if it may still arrive on the stream.
     func replay(_ announced: Announced, mayStillCome: Bool) {
         if mayStillCome { replayed.note(announced.content) }
         take(announced)
@@ -83,13 +84,13 @@ struct Announcer: Sendable {
         if !overtaken.hold(announced) { say(announced) }
     }
 
-    /// Whether no other section of the configuration asked for it.
+    /// Returns true if the announcement is not the result of a command of another module.
     func isOurs(_ announced: Announced) -> Bool {
         guard let request = announced.request, let instance, origins[request] == nil else { return true }
         return !RequestID.isForeign(request, to: instance)
     }
 
-    /// Says it, or logs why it cannot be said.
+    /// Posts an announcement, or logs the reason why it cannot be posted.
     func say(_ announced: Announced) {
         do {
             let request = announced.request
@@ -102,19 +103,21 @@ struct Announcer: Sendable {
             if let progress, let origin { chat.show(progress, on: origin.address.backend) }
         } catch let error as Refusal {
             unusable.increment()
-            // The history has it too, where it would be found again and again.
+            // Otherwise each comparison with the history would find it again.
             ledger.note(announced.entry)
-            logger.error("An announcement could not be used: \(error)")
+            logger.error("An announcement cannot be posted: \(error)")
         } catch {
-            logger.error("An announcement cannot be said now, and is asked for again later: \(error)")
+            logger.error("An announcement cannot be posted now and will be fetched again: \(error)")
             missed()
         }
     }
 
-    /// Throws ``Refusal`` when the announcement names nobody to tell.
+    /// Posts an announcement. Throws ``Refusal`` if it has no recipient.
+    ///
     /// - Parameters:
-    ///   - origin: of the command that it speaks of; nil where that is not known: then it goes where it says itself.
-    ///   - request: the id of that command.
+    ///   - origin: The origin of the command whose result it is. If it is nil, the announcement goes to the recipient
+    ///     that it names.
+    ///   - request: The request ID of that command.
     func say(
         _ announcement: Announcement, _ origin: Origin? = nil, settles request: String? = nil,
         _ receipt: Receipt = Receipt()
@@ -122,7 +125,7 @@ struct Announcer: Sendable {
         guard let address = address(of: announcement, origin) else {
             throw Refusal("it names neither a channel nor a user")
         }
-        // An object is shown as JSON, whose marks are its own.
+        // An object is posted as JSON, which must not be read as markup.
         let isText = announcement.message.string != nil
         var reply = (isText ? writer : ResultWriter()).reply(announcement.text, .result, extra: announcement.extra)
         reply.isPrivate = announcement.whisper
@@ -131,17 +134,17 @@ struct Announcer: Sendable {
         try chat.say(reply, at: address, receipt)
     }
 
-    /// A whisper goes to the user, all else to the channel, or to the user where there is no channel.
+    /// Returns the recipient: the user for a whisper, otherwise the channel, or the user if there is no channel.
     private func address(of announcement: Announcement, _ origin: Origin?) -> Address? {
         let user = announcement.user.flatMap { $0.isEmpty ? nil : $0 }
         let channel = announcement.channel.flatMap { $0.isEmpty ? nil : $0 }
         if let user, announcement.whisper || channel == nil {
-            // As it was sent with the command; StackStorm's own people may be called otherwise.
+            // The name that was sent with the command. Users of StackStorm may have other names.
             if let origin, Templates.disarmed(origin.person) == user {
                 return Address(backend: origin.address.backend, place: .direct(origin.person))
             }
             var address = place(user, origin)
-            // The name of a person, whatever it looks like.
+            // It is the name of a user, even if it looks like that of a room.
             if !address.isUndecided, !address.place.isDirect { address.place = .direct(address.place.id) }
             return address
         }
@@ -160,7 +163,8 @@ struct Announcer: Sendable {
     }
 }
 
-/// Contents that were said out of the history, while the stream may still bring the same. Each absorbs one event.
+/// The digests of announcements that were replayed while they could still arrive on the stream. Each suppresses one
+/// event.
 private final class RecentlyReplayed: Sendable {
     private static let window = Duration.seconds(30)
     private static let capacity = 10_000

@@ -4,60 +4,63 @@ import PetrelKit
 import PetrelSupport
 import StackStormClient
 
-/// One command that was handed to StackStorm and whose result has not been said.
+/// A command that was sent to StackStorm and whose result was not posted yet.
 struct OpenExecution: Codable, Sendable, Equatable {
-    /// Petrel's own id of it, which comes back with the result.
+    /// The request ID, which StackStorm returns with the result; see ``RequestID``.
     var request: String
     var person: String
     var address: Address
-    /// The alias line as it was typed, with its secrets masked.
+    /// The line as typed, with secrets masked.
     var line: String
     var alias: String
-    /// The action that the alias runs.
+    /// The reference of the action that the alias runs.
     var action: String
-    /// StackStorm's time before it was handed over; nil where that is not known.
+    /// A time of StackStorm's clock before the command was sent; nil if it is not known.
     var since: StackStormTime?
-    /// Nil while StackStorm's answer is outstanding, and where it never came.
+    /// The execution ID; nil until StackStorm has responded.
     var id: String?
-    /// By StackStorm's clock.
+    /// The start of the execution, by StackStorm's clock.
     var start: StackStormTime?
-    /// Its request did not travel with it (`match_and_execute`); nil in what an older version kept.
+    /// True if StackStorm does not return the request ID, because it was not sent (`match_and_execute`). Nil in records
+    /// of older versions.
     var isOrphan: Bool?
 }
 
-/// The commands whose results are still to come, in memory and in the store.
+/// The commands whose results are pending, in memory and in the store.
 final class OpenExecutions: Sendable {
     static let collection = "open"
-    /// More than this many are not tracked.
+    /// The maximum number of tracked commands.
     private static let capacity = 20_000
     private static let mostParents = 500
 
+    /// A command and the state of its tracking.
     struct Entry: Sendable {
         var execution: OpenExecution
-        /// Since when it is known here, by a clock that does not jump.
+        /// The time at which this process learned of the command.
         var since = ContinuousClock.now
-        /// When to look after it next.
+        /// The time of the next check.
         var due: ContinuousClock.Instant
-        /// How often it was looked for in vain.
+        /// The number of checks without a result.
         var attempts = 0
-        /// How often an unknown outcome was looked for in a history that could be read.
+        /// The number of searches for an unknown outcome in a history that could be read.
         var looks = 0
-        /// Since when it is known to have ended.
+        /// The time since which the execution is known to have ended.
         var ended: ContinuousClock.Instant?
-        /// This process handed it over, and whoever did that knows how it ended or that it is not known.
+        /// True if this process has sent the command. The caller then reports the response, or that there was none.
         var isWatched: Bool
-        /// What was said at its start, where the backend can change it; see ``Reply/handle``.
+        /// The acknowledgement, if the backend can replace it; see ``Reply/handle``.
         var acknowledgement: Reply?
 
-        /// Whether it was started is not known, and nobody waits for the answer that would tell.
+        /// True if it is not known whether the execution was started, and no caller waits for the response.
         var isSearched: Bool { execution.id == nil && (!isWatched || isUnknown) }
-        /// The answer to the call did not come.
+        /// True if there was no valid response to the call.
         var isUnknown = false
     }
 
     private struct State {
         var entries: [String: Entry] = [:]
-        /// Runs of notify rules that lost the context: what they announced is only known through them.
+        /// The executions of notify rules whose announcements had no context. They name the executions that were
+        /// announced.
         var parents: [String] = []
         var knownParents: Set<String> = []
     }
@@ -71,7 +74,7 @@ final class OpenExecutions: Sendable {
         records = storage.records(Self.collection)
     }
 
-    /// What an earlier run left open, and where the results of everything that it started go.
+    /// Loads the pending commands of the last run, and the origins of all commands that it started.
     func restore(_ started: StartedExecutions, _ origins: Origins, due: ContinuousClock.Instant) async {
         do {
             let known = try await started.byRequest()
@@ -91,11 +94,11 @@ final class OpenExecutions: Sendable {
                 }
             }
         } catch {
-            logger.error("The executions whose results are to come cannot be read: \(error)")
+            logger.error("Cannot read the pending executions: \(error)")
         }
     }
 
-    /// Stored before StackStorm hears of it, so that a crash leaves a trace.
+    /// Stores a command before it is sent to StackStorm, so that it is known after a crash.
     func intend(_ execution: OpenExecution, due: ContinuousClock.Instant) async {
         let isTracked = state.withLock { state in
             guard state.entries.count < Self.capacity else { return false }
@@ -103,7 +106,7 @@ final class OpenExecutions: Sendable {
             return true
         }
         guard isTracked else {
-            return logger.warning("Too many executions are open: \(execution.alias) is not followed to its end.")
+            return logger.warning("Too many executions are pending; \(execution.alias) is not tracked.")
         }
         do {
             await records.keep(try JSONValue.encode(execution), for: execution.request)
@@ -112,10 +115,10 @@ final class OpenExecutions: Sendable {
         }
     }
 
-    /// StackStorm has it. ``StartedExecutions`` keeps that.
+    /// Records that StackStorm has started a command. ``StartedExecutions`` stores that.
     func started(_ request: String, id: String, start: StackStormTime?, due: ContinuousClock.Instant) {
         state.withLock { state in
-            // Its result may have been quicker.
+            // The result may already have been posted.
             guard var entry = state.entries[request] else { return }
             entry.execution.id = id
             entry.execution.start = start
@@ -126,13 +129,14 @@ final class OpenExecutions: Sendable {
         }
     }
 
-    /// This was said at its start, and may be changed as it goes on.
+    /// Sets the acknowledgement, which is replaced to show progress.
     func acknowledged(_ request: String, with reply: Reply) {
         state.withLock { $0.entries[request]?.acknowledgement = reply }
     }
 
-    /// What was said at its start, as it should read now; nil where it cannot be changed.
-    /// - Parameter isOver: it has ended.
+    /// Returns the acknowledgement with the current progress, or nil if it cannot be replaced.
+    ///
+    /// - Parameter isOver: True if the execution has ended.
     func progress(_ request: String, isOver: Bool) -> Reply? {
         guard let entry = state.withLock({ $0.entries[request] }), var reply = entry.acknowledgement else { return nil }
         let age = entry.since.duration(to: .now)
@@ -142,17 +146,19 @@ final class OpenExecutions: Sendable {
         return reply
     }
 
-    /// Nothing more is expected of it.
+    /// Stops tracking a command.
     func close(_ request: String) {
         if state.withLock({ $0.entries.removeValue(forKey: request) }) != nil { records.put(nil, for: request) }
     }
 
-    /// The record that the store removes together with saying the result; nil where none is expected.
+    /// Returns the record that the store removes together with posting the result, or nil if the command is not
+    /// tracked.
     func record(of request: String) -> (collection: String, key: String)? {
         state.withLock { $0.entries[request] }.map { _ in (Self.collection, request) }
     }
 
-    /// Its result is said, and its record goes with that. Nobody who has read the result is told that it still runs.
+    /// Stops tracking a command and posts its result. Tracking stops first, so that a user who has read the result is
+    /// not told that the command is still running. It continues if posting fails.
     func end(_ request: String, saying say: () throws -> Void) rethrows {
         let entry = state.withLock { $0.entries.removeValue(forKey: request) }
         do {
@@ -163,7 +169,7 @@ final class OpenExecutions: Sendable {
         }
     }
 
-    /// StackStorm's answer did not come, or not whole: it has to be looked for.
+    /// Records that there was no valid response to a command, which has to be searched for.
     func outcomeIsUnknown(_ request: String, due: ContinuousClock.Instant) {
         state.withLock { state in
             state.entries[request]?.due = due
@@ -171,6 +177,7 @@ final class OpenExecutions: Sendable {
         }
     }
 
+    /// Sets the time of the next check after one without a result.
     func postpone(_ request: String, until due: ContinuousClock.Instant) {
         state.withLock { state in
             state.entries[request]?.due = due
@@ -178,7 +185,7 @@ final class OpenExecutions: Sendable {
         }
     }
 
-    /// It was looked for in a history that could be read, and was not there.
+    /// Records a search in a history that could be read and did not contain the execution.
     func looked(_ request: String, next due: ContinuousClock.Instant) {
         state.withLock { state in
             state.entries[request]?.due = due
@@ -186,7 +193,7 @@ final class OpenExecutions: Sendable {
         }
     }
 
-    /// What is looked for, and was not looked for in vain yet, is due now.
+    /// Makes all searches due now, except for those with a completed attempt.
     func hastenSearches() {
         state.withLock { state in
             for (request, entry) in state.entries where entry.isSearched && entry.looks == 0 {
@@ -195,14 +202,15 @@ final class OpenExecutions: Sendable {
         }
     }
 
-    /// Until something that is looked for is due; nil where nothing is looked for.
+    /// The time until the next search; nil if there is none.
     var untilNextSearch: Duration? {
         let due = state.withLock { state in state.entries.values.lazy.filter(\.isSearched).map(\.due).min() }
         return due.map { max(ContinuousClock.now.duration(to: $0), .milliseconds(10)) }
     }
 
-    /// Whether an announcement without our context may speak of a command that was given in this place.
-    /// - Parameter channel: as StackStorm has it.
+    /// Returns true if an announcement without context may be the result of a command from a channel.
+    ///
+    /// - Parameter channel: The name of the channel in StackStorm.
     func awaitsOrphan(in channel: String) -> Bool {
         state.withLock { state in
             state.entries.values.contains { entry in
@@ -212,12 +220,12 @@ final class OpenExecutions: Sendable {
         }
     }
 
-    /// The request of an execution that is open.
+    /// Returns the request ID of a pending execution.
     func request(ofExecution id: String) -> String? {
         state.withLock { state in state.entries.first { $0.value.execution.id == id }?.key }
     }
 
-    /// It has ended by now. Returns how long that is known.
+    /// Records that an execution has ended. Returns the time for which that is known.
     func noteEnd(_ request: String) -> Duration {
         state.withLock { state in
             let since = state.entries[request]?.ended ?? .now
@@ -226,12 +234,12 @@ final class OpenExecutions: Sendable {
         }
     }
 
-    /// Those that it is time to look after.
+    /// Returns the commands whose next check is due.
     func due(at time: ContinuousClock.Instant = .now) -> [Entry] {
         state.withLock { $0.entries.values.filter { $0.due <= time } }
     }
 
-    /// The executions of one person on one backend that have not ended as far as is known, the oldest first.
+    /// Returns the pending executions of a user, the oldest first.
     func all(of person: String, on backend: String) -> [OpenExecution] {
         state.withLock { state in
             state.entries.values.filter { $0.execution.person == person && $0.execution.address.backend == backend }
@@ -241,6 +249,7 @@ final class OpenExecutions: Sendable {
 
     var count: Int { state.withLock { $0.entries.count } }
 
+    /// Adds the parent of an announcement without context, for ``takeParents()``.
     func noteParent(_ parent: String?) {
         guard let parent else { return }
         state.withLock { state in
@@ -250,6 +259,7 @@ final class OpenExecutions: Sendable {
         }
     }
 
+    /// Removes and returns the parents of announcements without context.
     func takeParents() -> [String] {
         state.withLock { state in
             defer {
@@ -262,7 +272,7 @@ final class OpenExecutions: Sendable {
 }
 
 extension Speaking {
-    /// In the place of what was said under the same handle.
+    /// Replaces the message with the same handle.
     func show(_ reply: Reply, on backend: String) {
         if let handle = reply.handle { replace(handle, with: reply, on: backend) }
     }

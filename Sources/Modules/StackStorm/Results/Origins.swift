@@ -3,16 +3,17 @@ import PetrelKit
 import PetrelSupport
 import StackStormClient
 
-/// Who gave a command, and where its result goes.
+/// The user of a command and the address for its result.
 struct Origin: Sendable, Equatable {
     var address: Address
     var person: String
 }
 
-/// The origins of commands by their request ids. The store has them with the open and the started executions; here they
-/// are at hand, since an announcement must not wait for it.
+/// The origins of recent commands by request ID.
+///
+/// They are in memory because an announcement must not wait for the store, which has them as part of the executions.
 final class Origins: Sendable {
-    /// As many as ``StartedExecutions`` keeps.
+    /// The maximum number of origins, which is that of ``StartedExecutions``.
     static let capacity = 10_000
 
     private struct State {
@@ -32,7 +33,7 @@ final class Origins: Sendable {
 
     subscript(request: String) -> Origin? { state.withLock { $0.origins[request] } }
 
-    /// What an earlier run stored, the oldest first.
+    /// Adds origins of earlier runs, the oldest first.
     func restore(_ known: [(request: String, origin: Origin)]) {
         state.withLock { state in for (request, origin) in known { state.add(request, origin) } }
     }

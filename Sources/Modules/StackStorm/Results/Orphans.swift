@@ -3,12 +3,15 @@ import PetrelKit
 import PetrelSupport
 import StackStormClient
 
-/// Finds out of which command an announcement speaks that came without our context, as those of `match_and_execute` do:
-/// it was a child of the run of `chatops.post_result`, whose parameters name the execution.
+/// Determines the commands of announcements without context, such as those of `match_and_execute`.
+///
+/// Such an announcement is a child of an execution of `chatops.post_result`, whose parameters name the execution that
+/// is announced.
 actor Orphans {
-    /// The history may have an announcement a little later than the stream.
+    /// The maximum number of lookups: an announcement may appear in the history later than on the stream.
     private static let attempts = 6
     private static let pause = Duration.milliseconds(250)
+    /// The number of announcements per lookup.
     private static let newest = 50
 
     private let client: StackStormClient
@@ -23,11 +26,11 @@ actor Orphans {
         waiting = AsyncStream.makeStream()
     }
 
-    /// Calls of `match_and_execute` whose answers are outstanding, by the channels that StackStorm was given.
+    /// The calls of `match_and_execute` without a response, by the channel in StackStorm.
     private nonisolated let calls = Locked<[String: [Signal]]>([:])
 
-    /// A command is about to be handed over without our context. Its results may be quicker than StackStorm's answer,
-    /// and wait for the returned signal.
+    /// Begins a call without context. Its results may arrive before StackStorm's response, and wait until the returned
+    /// signal is opened.
     nonisolated func begin(in place: Address.Place) -> Signal {
         let end = Signal()
         calls.withLock { $0[Templates.disarmed(place.id), default: []].append(end) }
@@ -42,7 +45,7 @@ actor Orphans {
         }
     }
 
-    /// Whether the announcement may speak of a command that travelled without our context; then it waits here.
+    /// Queues an announcement and returns true if it may be the result of a command without context.
     nonisolated func hold(_ announced: Announced) -> Bool {
         guard announced.request == nil, let channel = announced.announcement.channel,
             open.awaitsOrphan(in: channel) || !outstanding(in: channel).isEmpty
@@ -51,7 +54,7 @@ actor Orphans {
         return true
     }
 
-    /// Hands back each announcement, in their order, with the command of which it speaks where that was found.
+    /// Passes on the queued announcements in order, with the request IDs that were found, until cancelled.
     func run(_ handBack: @Sendable (Announced) -> Void) async {
         for await announced in waiting.stream {
             for call in outstanding(in: announced.announcement.channel ?? "") { await call.wait() }
@@ -61,11 +64,12 @@ actor Orphans {
         }
     }
 
-    /// Asked again where StackStorm is slow, or does not answer.
+    /// Returns the request ID of the command of an announcement, or nil. The lookup is repeated if StackStorm is slow
+    /// or does not respond.
     private func request(of announced: Announced) async -> String? {
         var parent = announced.parent
         for attempt in 0..<Self.attempts {
-            // Only cancellation ends a sleep early, and then the call fails.
+            // Only cancellation ends the sleep early, and then the call fails.
             if attempt > 0 { try? await Task.sleep(for: Self.pause * (1 << attempt)) }
             do {
                 if parent == nil { parent = try await self.parent(of: announced) }
@@ -73,13 +77,13 @@ actor Orphans {
                 let run = try await client.call(.execution(parent))
                 return run.parameters?["execution_id"]?.string.flatMap { open.request(ofExecution: $0) }
             } catch {
-                logger.info("Of which command an announcement speaks cannot be found out yet: \(error)")
+                logger.info("Cannot determine the command of an announcement yet: \(error)")
             }
         }
         return nil
     }
 
-    /// From the history; nil where it does not have the announcement yet.
+    /// Returns the parent of an announcement from the history, or nil if the history does not contain it yet.
     private func parent(of announced: Announced) async throws -> String? {
         let page = try await client.call(.announcements(HistoryFilter(limit: Self.newest, isNewestFirst: true)))
         let same = page.items.first { Announced($0).content == announced.content && isNew($0) }
@@ -89,7 +93,7 @@ actor Orphans {
         return same.parent
     }
 
-    /// Two results may read the same: each run is one of them.
+    /// The announcements that were assigned: two results can have the same content.
     private var taken: [String] = []
 
     private func isNew(_ run: AnnouncementRun) -> Bool { !taken.contains(run.id) }

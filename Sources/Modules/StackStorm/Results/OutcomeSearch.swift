@@ -3,20 +3,20 @@ import Logging
 import PetrelKit
 import StackStormClient
 
-/// Finds out whether a command was started whose answer never came.
+/// A search for commands to which StackStorm has not responded, to determine whether they were started.
 ///
-/// The search begins when StackStorm's history can be read: while it cannot, it is tried again every few seconds and as
-/// soon as StackStorm is heard from. From then on it ends within a minute.
+/// While StackStorm's history cannot be read, the search is repeated every few seconds and as soon as StackStorm
+/// responds again. After that it takes at most a minute.
 struct OutcomeSearch: Sendable {
-    /// Between two looks at a history that cannot be read.
+    /// The pause between two attempts to read the history.
     private static let retrying = Duration.seconds(5)
-    /// So long it may not be readable.
+    /// The time after which the search ends if the history cannot be read.
     private static let patience = Duration.seconds(900)
-    /// Looks at a history that can be read, and the pauses after them in units of ``unit``: what was handed over just
-    /// before StackStorm went down may show up yet. Nine units in all.
+    /// The pauses after searches of the history, in units of ``unit``. They are nine units in all: a command that was
+    /// sent just before StackStorm went down may appear later.
     private static let pauses = [1, 2, 3, 3]
     private static let longestUnit = Duration.seconds(5)
-    /// Pages of the history that one look may cost.
+    /// The maximum number of pages per search.
     private static let mostPages = 20
     private static let pageSize = 100
 
@@ -36,7 +36,7 @@ struct OutcomeSearch: Sendable {
             guard entry.looks < Self.pauses.count else {
                 return say(
                     execution,
-                    "StackStorm's history shows no execution of \(Self.shown(execution)): it was not started. "
+                    "StackStorm's history contains no execution of \(Self.shown(execution)): it was not started. "
                         + "Please try again.", true)
             }
             open.looked(execution.request, next: .now + unit * Self.pauses[entry.looks])
@@ -63,16 +63,17 @@ struct OutcomeSearch: Sendable {
     }
 
     private func giveUp(_ execution: OpenExecution, _ error: any Error) {
-        host.logger.warning("Whether \(execution.alias) was started cannot be found out: \(error)")
+        host.logger.warning("Cannot determine whether \(execution.alias) was started: \(error)")
         say(
             execution,
-            "I was interrupted while \(Self.shown(execution)) was handed to StackStorm, and cannot find out "
-                + "whether it was started. Please look in StackStorm's history before you try again.", true)
+            "The call to StackStorm was interrupted, and it cannot be determined whether \(Self.shown(execution)) "
+                + "was started. Please check StackStorm's history before you try again.", true)
     }
 
     private static func shown(_ execution: OpenExecution) -> String { Markdown.code(execution.line) }
 
-    /// The execution that carries our request, in the history since then. Throws where that cannot be read as a whole.
+    /// Returns the execution with the request ID of a command. Throws an error if the history since the command cannot
+    /// be read completely.
     private func outcome(of execution: OpenExecution) async throws -> ExecutionOutcome? {
         var filter = HistoryFilter(after: execution.since, limit: Self.pageSize)
         for _ in 0..<Self.mostPages {

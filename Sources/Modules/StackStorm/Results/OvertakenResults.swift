@@ -1,19 +1,19 @@
 import PetrelKit
 import PetrelSupport
 
-/// Results that come while StackStorm's answer to the command itself is still on its way. They are said after the
-/// acknowledgement, which people expect first.
+/// The results that arrive before StackStorm's response to the command. They are posted after the acknowledgement.
 final class OvertakenResults: Sendable {
     private let held = Locked<[String: [Announced]]>([:])
 
+    /// Begins to hold the results of a command.
     func begin(_ request: String) { held.withLock { $0[request] = [] } }
 
-    /// Whether the announcement belongs to a command that is not acknowledged yet, and is kept for ``end(_:)``.
+    /// Holds an announcement until ``end(_:)`` and returns true, if its command is not acknowledged yet.
     func hold(_ announced: Announced) -> Bool {
         guard let request = announced.request else { return false }
         return held.withLock { held in
             guard var list = held[request] else { return false }
-            // The stream and the history may both bring it.
+            // It may be both on the stream and in the history.
             if let index = list.firstIndex(where: { $0.isTheSame(as: announced) }) {
                 list[index].source = list[index].source ?? announced.source
             } else {
@@ -24,11 +24,13 @@ final class OvertakenResults: Sendable {
         }
     }
 
+    /// Ends holding the results of a command, and returns them.
     func end(_ request: String) -> [Announced] { held.withLock { $0.removeValue(forKey: request) ?? [] } }
 }
 
 extension Announced {
-    /// One of them came on the stream and the other out of the history, or both are the same execution.
+    /// Returns true if one announcement is from the stream and the other from the history, or both are the same
+    /// execution.
     fileprivate func isTheSame(as other: Announced) -> Bool {
         content == other.content && (source == other.source ? source != nil : source == nil || other.source == nil)
     }

@@ -4,29 +4,30 @@ import PetrelKit
 import PetrelSupport
 import StackStormClient
 
-/// Finds what the stream did not bring, and has it said.
+/// Replays announcements that were missed on the event stream.
 ///
-/// StackStorm's stream cannot be resumed, but every announcement is an execution as well. The executions since the
-/// cursor are compared with the ledger of what was said, after every gap and now and then besides.
+/// StackStorm's stream cannot be resumed, but every announcement is also an execution. The executions since the cursor
+/// are compared with the ledger of posted announcements after every interruption, and at intervals.
 actor Replay {
     enum Occasion: Sendable {
-        /// The stream was connected: what came before then was missed on it.
+        /// The stream was connected at this time of StackStorm's clock. Earlier announcements were missed.
         case connected(StackStormTime?)
         case routine
     }
 
     struct Health: Sendable {
-        /// It was asked for the history, well or badly.
+        /// True after the first request for the history, whether or not it succeeded.
         var wasAsked = false
-        /// Why the history cannot be had.
+        /// The reason why the history cannot be read, or nil.
         var problem: String?
+        /// The number of replayed announcements.
         var replayed = 0
     }
 
-    /// Between two looks at the history while all is well.
+    /// The pause between two comparisons without an interruption.
     private static let interval = Duration.seconds(15)
     private static let retrying = Duration.seconds(2)
-    /// The stream brings an announcement within this time after the history has it, if it brings it at all.
+    /// The maximum time between the appearance of an announcement in the history and on the stream.
     private static let latency = Duration.seconds(1)
     private static let pageSize = 100
     private static let key = "cursor"
@@ -42,9 +43,10 @@ actor Replay {
     private let occasions: ReplayOccasions
     private var cursor: ReplayCursor?
     private var running: Task<Bool, Never>?
-    /// What ended before this moment, and was not said, was missed: the stream was not there to bring it.
+    /// The time of the last connection of the stream. An earlier announcement that was not posted was missed.
     private var connectedAt: StackStormTime?
-    /// What the history had and nobody had said, and since when: the stream may still bring it.
+    /// The announcements of the history that were not posted and may still arrive on the stream, and the times at which
+    /// they were found.
     private var pending: [String: ContinuousClock.Instant] = [:]
     nonisolated let health = Locked(Health())
 
@@ -65,13 +67,13 @@ actor Replay {
 
     nonisolated func note(_ occasion: Occasion) { occasions.note(occasion) }
 
-    /// Looks at the history on every occasion, until cancelled.
+    /// Compares the history with the ledger on every occasion, until cancelled.
     func run() async {
         await restore()
         await withTaskGroup { group in
             group.addTask {
                 while !Task.isCancelled {
-                    // Only cancellation ends a sleep early, and the loop looks for it.
+                    // Only cancellation ends the sleep early, and the loop checks for it.
                     try? await Task.sleep(for: Self.interval)
                     self.note(.routine)
                 }
@@ -85,13 +87,14 @@ actor Replay {
         }
     }
 
-    /// Once it is known what the stream does not bring.
+    /// Requests a comparison at the time when pending announcements count as missed.
     private func noteLater() async {
         try? await Task.sleep(for: Self.latency + .milliseconds(50))
         note(.routine)
     }
 
-    /// A gap must not be forgotten because StackStorm's API was down as well. A routine look comes again by itself.
+    /// Repeats the comparison after an interruption until it succeeds, because StackStorm's API may be down too. A
+    /// routine comparison is repeated anyway.
     private func lookUntilDone(_ occasion: Occasion) async {
         while !Task.isCancelled {
             if await look() { return }
@@ -100,8 +103,9 @@ actor Replay {
         }
     }
 
-    /// Whether the history could be had. Whoever asks meanwhile waits for one more look: two at once would both find
-    /// the same.
+    /// Compares the history with the ledger. Returns true if the history could be read.
+    ///
+    /// Comparisons run one after the other, because concurrent ones would replay the same announcements.
     @discardableResult
     func look() async -> Bool {
         let last = running
@@ -137,10 +141,10 @@ actor Replay {
             }
             if isNew {
                 host.logger.warning(
-                    "StackStorm's history cannot be read: until it can, gaps in the stream are not filled. (\(error))"
+                    "Cannot read StackStorm's execution history; missed announcements will not be replayed: \(error)"
                 )
             }
-            // Asking again cannot help.
+            // A retry cannot succeed.
             return (error as? StackStormError)?.code == .forbidden
         }
     }
@@ -151,7 +155,7 @@ actor Replay {
                 try JSONDecoder().decode(ReplayCursor.self, from: Data($0))
             }
         } catch {
-            host.logger.error("How far StackStorm's announcements were said cannot be read: \(error)")
+            host.logger.error("Cannot read the position in StackStorm's execution history: \(error)")
         }
     }
 
@@ -160,7 +164,7 @@ actor Replay {
         records.put(try JSONValue.encode(cursor), for: Self.key)
     }
 
-    /// An empty store begins at StackStorm's present.
+    /// Begins at the newest announcement, for an empty store.
     private func begin() async throws {
         let page = try await client.call(.announcements(HistoryFilter(limit: 1, isNewestFirst: true)))
         let present = page.items.first?.start
@@ -202,39 +206,41 @@ actor Replay {
         try await host.storage.ledger.forget(through: forgettable.all ?? 0, heardThrough: forgettable.heard ?? 0)
     }
 
-    /// Whether StackStorm's clock was set back, and the cursor with it.
+    /// Follows StackStorm's clock. Returns true if the clock was set back and the cursor was moved with it.
     private func follow(_ now: StackStormTime, _ cursor: inout ReplayCursor) throws -> Bool {
         switch cursor.follow(now) {
         case .steady: return false
         case .setBack:
-            host.logger.notice("StackStorm's clock was set back: its history is read again from there.")
+            host.logger.notice(
+                "StackStorm's clock was set back; its execution history is read again from the new time.")
             try keep(cursor)
             return true
         case .setBackTooFar(let jump, let end):
             host.chat.tellAdmins(
-                "StackStorm's clock was set back by \(jump.inWords). Until it shows \(end) again, what its stream does "
-                    + "not bring is not made up for: look into its history after a disturbance.")
+                "StackStorm's clock was set back by \(jump.inWords). Until it shows \(end) again, announcements that are "
+                    + "missed on the event stream are not replayed: check StackStorm's history after an interruption.")
             return false
         }
     }
 
-    /// Moves the cursor into the window. Tells, once, what that cuts off.
+    /// Moves the cursor into the replay window, and tells the administrators how many announcements that skips.
     private func cutOff(_ cursor: inout ReplayCursor) async throws {
         guard let time = cursor.time else { return }
-        // Where StackStorm was down until now, nothing has told its time yet.
+        // The time of StackStorm is not known before its first response.
         if client.now == nil { _ = try await client.call(.announcements(HistoryFilter(limit: 1))) }
         guard let now = client.now, time < now - window else { return }
         let limit = now - window
         let page = try await client.call(.announcements(HistoryFilter(after: time, before: limit, limit: 1)))
         if let count = page.total, count > 0 {
             host.chat.tellAdmins(
-                "Not said, because it is older than replay_window (\(window.inWords)): what StackStorm announced "
-                    + "between \(time) and \(limit), \(count) in all. Its history has it.")
+                "Announcements older than replay_window (\(window.inWords)) were not posted: \(count) between \(time) "
+                    + "and \(limit). StackStorm's history contains them.")
         }
         cursor.skip(to: limit)
         try keep(cursor)
     }
 
+    /// Returns the announcements for this module that the ledger does not contain.
     private func unsaid(among runs: [AnnouncementRun]) async throws -> [AnnouncementRun] {
         let wanted = runs.filter { routes.contains($0.route) && $0.status != "canceled" }
             .map { ($0, Announced($0)) }.filter { announcer.isOurs($0.1) }
@@ -243,14 +249,14 @@ actor Replay {
         return wanted.map(\.0).filter { unsaid.contains($0.id) }
     }
 
-    /// What tells that the stream will not bring an announcement any more.
+    /// Returns a function that returns true for an announcement that will not arrive on the stream.
     private func missed() -> (AnnouncementRun) -> Bool {
         let isListening = isListening()
         let (connectedAt, pending) = (connectedAt, pending)
         return { run in
             guard isListening else { return true }
             if let connectedAt, let end = run.end, end < connectedAt { return true }
-            // StackStorm's parts may tell different times: what counts is that it did not come.
+            // The clocks of StackStorm's hosts may differ, so this does not depend on them.
             return pending[run.id].map { $0.duration(to: .now) >= Self.latency } ?? false
         }
     }
@@ -273,7 +279,7 @@ extension Announced {
     }
 }
 
-/// The reasons to look at the execution history, in their order. Bounded: one look serves several.
+/// A bounded queue of occasions to compare the history with the ledger. One comparison can serve several.
 struct ReplayOccasions: Sendable {
     let stream: AsyncStream<Replay.Occasion>
     private let continuation: AsyncStream<Replay.Occasion>.Continuation

@@ -2,43 +2,44 @@ import Foundation
 import PetrelKit
 import StackStormClient
 
-/// How far StackStorm's announcements are known to have been said. By StackStorm's clock, never by ours.
+/// The position in StackStorm's announcements up to which all are posted, by StackStorm's clock.
 struct ReplayCursor: Codable, Equatable {
-    /// The newest announcement of the history, and the ledger's newest entry just before it was asked for: what the
-    /// ledger had by then started no later.
+    /// The newest announcement of the history, and the newest entry of the ledger before the history was requested. No
+    /// earlier entry is of a later announcement.
     struct Mark: Codable, Equatable {
         var time: StackStormTime
         var number: Int64
     }
 
-    /// StackStorm's clock and ours at one moment.
+    /// The times of StackStorm's clock and of the local clock at one moment.
     private struct Asked: Codable, Equatable {
         var time: StackStormTime
         var ours: StackStormTime
     }
 
-    /// What started up to here was said, or never will be. Nil where StackStorm had announced nothing yet.
+    /// The start time up to which all announcements are posted or skipped. Nil if StackStorm had no announcement yet.
     var time: StackStormTime?
-    /// Nothing older is ever said: the store began there, or the ledger has forgotten what was said before.
+    /// The time before which no announcement is replayed, because the store or the ledger does not reach further back.
     var floor: StackStormTime?
     private(set) var marks: [Mark] = []
     private var asked: Asked?
-    /// StackStorm's clock was set back: until it shows this time again, its history has both what started by the old
-    /// time and what starts by the new one.
+    /// The time that StackStorm's clock had reached before it was set back. Until it is reached again, the history
+    /// contains announcements with old and with new times.
     private var ahead: StackStormTime?
 
-    /// An announcement may show up in the history after one that started later.
+    /// The time before the cursor that is read again: an announcement can appear in the history after one that started
+    /// later.
     static let overlap = Duration.seconds(30)
-    /// One that is announced for longer than this no longer holds the cursor.
+    /// The age after which an unfinished announcement no longer stops the cursor.
     static let patience = Duration.seconds(900)
-    /// How far StackStorm's clock may be set back without anything left unsaid.
+    /// The maximum time by which StackStorm's clock may be set back without missed announcements.
     static let reach = Duration.seconds(600)
-    /// Entries of the ledger that are kept for that; where more are written the reach is shorter.
+    /// The maximum number of ledger entries that are kept for ``reach``, which is shorter if there are more.
     private static let mostKept: Int64 = 10_000
-    /// Between two marks.
+    /// The minimum time between two marks.
     private static let step = Duration.seconds(20)
     private static let mostMarks = 100
-    /// Clocks that are compared in whole seconds, over a network, differ by less than this.
+    /// The maximum difference of two clocks that are compared in whole seconds over a network.
     private static let doubt = Duration.seconds(10)
 
     init(time: StackStormTime? = nil, floor: StackStormTime? = nil) {
@@ -46,51 +47,55 @@ struct ReplayCursor: Codable, Equatable {
         self.floor = floor
     }
 
-    /// From where on the history is asked for; nil for all of it.
+    /// The time from which the history is requested; nil for all of it.
     var start: StackStormTime? { time.map { max($0 - Self.overlap, floor ?? $0 - Self.overlap) } }
 
-    /// What started before then is never said.
+    /// Skips all announcements that started before a time.
     mutating func skip(to time: StackStormTime) {
         self.time = max(self.time ?? time, time)
         floor = max(floor ?? time, time)
     }
 
-    /// Whether there is more to keep than the time of day.
+    /// Returns true if the cursor differs from the stored one in more than the last request.
     func isWorthKeeping(over kept: ReplayCursor?) -> Bool {
         var same = self
         same.asked = kept?.asked
         return same != kept
     }
 
-    /// What came of comparing StackStorm's clock with ours.
+    /// The result of the comparison of StackStorm's clock with the local clock.
     enum Clock: Equatable {
         case steady
-        /// It was set back, and the cursor with it: the history has to be asked once more.
+        /// StackStorm's clock was set back, and the cursor with it. The history has to be requested again.
         case setBack
-        /// It was set back by more than the ledger can tell of.
+        /// StackStorm's clock was set back further than the ledger reaches. `until` is the time at which the clock has
+        /// caught up.
         case setBackTooFar(Duration, until: StackStormTime)
     }
 
-    /// Follows StackStorm's clock where it was set back. Else what starts from then on would be behind the cursor.
+    /// Moves the cursor back if StackStorm's clock was set back. Otherwise new announcements would be before the
+    /// cursor.
+    ///
     /// - Parameters:
-    ///   - now: StackStorm's time.
-    ///   - ours: our own. Where that was set forward the cursor goes back for nothing, which does no harm.
+    ///   - now: The time of StackStorm's clock.
+    ///   - ours: The time of the local clock. If that was set forward, the cursor moves back without need, which is
+    ///     harmless.
     mutating func follow(_ now: StackStormTime, ours: StackStormTime = StackStormTime(.now)) -> Clock {
         defer { asked = Asked(time: now, ours: ours) }
         guard let time else { return .steady }
         guard let asked else {
-            // Kept by a version that forgot earlier.
+            // Stored by a version that removed ledger entries earlier.
             floor = max(floor ?? time, time - Self.overlap * 2)
             return .steady
         }
         let jump = (ours - asked.ours) - (now - asked.time)
         guard jump > Self.doubt else { return .steady }
-        // What it would show, had it not been set back.
+        // The time that StackStorm's clock would show if it had not been set back.
         let old = now + jump
         let target = max(time, asked.time) - jump
         if target < time {
             if let floor, target - Self.overlap < floor {
-                // Else it was our own clock that was set, forward.
+                // Otherwise the local clock was set forward.
                 return now < max(time, asked.time) ? .setBackTooFar(jump, until: max(time, old)) : .steady
             }
             self.time = target
@@ -99,10 +104,12 @@ struct ReplayCursor: Codable, Equatable {
         return target < time ? .setBack : .steady
     }
 
+    /// Moves the cursor forward after a comparison.
+    ///
     /// - Parameters:
-    ///   - newest: the newest announcement of the history.
-    ///   - open: the oldest one that nothing can be said of yet.
-    ///   - number: the ledger's newest entry when the history was asked for.
+    ///   - newest: The start of the newest announcement of the history.
+    ///   - open: The start of the oldest announcement that is unfinished or may still arrive on the stream.
+    ///   - number: The number of the ledger's newest entry when the history was requested.
     mutating func advance(newest: StackStormTime?, open: StackStormTime?, number: Int64) {
         guard let newest else { return }
         var reached = newest
@@ -117,8 +124,8 @@ struct ReplayCursor: Codable, Equatable {
         if marks.count > Self.mostMarks { marks.removeFirst(marks.count - Self.mostMarks) }
     }
 
-    /// Up to which entries the ledger will never be looked at again: those that were only heard, and all. Forgets the
-    /// marks before them.
+    /// Returns the numbers of the ledger's last entries that are no longer needed, for entries that were only heard and
+    /// for all entries, and removes the marks before them.
     mutating func forgettable() -> (heard: Int64?, all: Int64?) {
         guard let time else { return (nil, nil) }
         let heard = marks.last { $0.time < time - Self.overlap * 2 }

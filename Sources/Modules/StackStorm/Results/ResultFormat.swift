@@ -1,13 +1,13 @@
 import PetrelKit
 import PetrelSupport
 
-/// How the texts of StackStorm's aliases are written.
+/// The notation of the texts of StackStorm's aliases.
 package enum ResultFormat: String, Sendable, CaseIterable {
-    /// Every character stands.
+    /// Plain text: all characters are literal.
     case text
-    /// CommonMark, as err-stackstorm shows it.
+    /// CommonMark, as in err-stackstorm.
     case markdown
-    /// Slack's own markup, as st2chatops sends it.
+    /// Slack's markup, as in st2chatops.
     case mrkdwn
 
     var style: Reply.Style {
@@ -19,19 +19,22 @@ package enum ResultFormat: String, Sendable, CaseIterable {
     }
 }
 
-/// Makes replies of what StackStorm says.
+/// Creates replies from StackStorm's texts.
 struct ResultWriter: Sendable {
     var format = ResultFormat.text
-    /// Whether `<!channel>` and the like call people.
+    /// True if mentions such as `<!channel>` notify people.
     var allowsMentions = false
 
-    /// - Parameter extra: StackStorm's. `extra.petrel.format` says how this one text is written, and is for nobody else.
+    /// Creates a reply.
+    ///
+    /// - Parameter extra: The `extra` of StackStorm. `extra.petrel.format` sets the notation of this text, and is
+    ///   removed.
     func reply(_ text: String, _ kind: Reply.Kind, extra: [String: JSONValue]?) -> Reply {
         var extra = extra ?? [:]
         let own = extra.removeValue(forKey: "petrel")?["format"]?.string.flatMap { ResultFormat(rawValue: $0) }
         let format = own ?? format
         let isQuiet = format == .mrkdwn && !allowsMentions
-        // What is taken out later must not make a mention of what was none.
+        // Cleaned first, because the removal of characters can create a mention.
         let text = ShownText.clean(text)
         return Reply(
             isQuiet ? Mrkdwn.withoutMentions(text) : text, style: format.style, kind: kind, extra: extra)

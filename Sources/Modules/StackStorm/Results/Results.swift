@@ -4,9 +4,9 @@ import PetrelKit
 import PetrelSupport
 import StackStormClient
 
-/// The commands that were handed to StackStorm, followed to their results.
+/// The commands that were sent to StackStorm, and the delivery of their results.
 final class Results: Sendable {
-    /// How far the clocks of StackStorm's parts may be apart.
+    /// The maximum difference between the clocks of StackStorm's hosts.
     private static let clockDifference = Duration.seconds(300)
 
     let open: OpenExecutions
@@ -16,13 +16,14 @@ final class Results: Sendable {
     let orphans: Orphans
     let tracker: Tracker
     let overtaken = OvertakenResults()
+    /// The time at which the last execution was started.
     let lastStart = Locked<ContinuousClock.Instant?>(nil)
     private let origins = Origins()
     private let client: StackStormClient
     private let settings: StackStormModuleSettings
     private let host: ModuleHost
 
-    /// - Parameter isListening: returns whether the event stream is connected.
+    /// - Parameter isListening: A function that returns true if the event stream is connected.
     init(
         _ client: StackStormClient, _ settings: StackStormModuleSettings, _ host: ModuleHost,
         isListening: @escaping @Sendable () -> Bool
@@ -47,10 +48,10 @@ final class Results: Sendable {
         client.onRecovery { [tracker] in tracker.wake() }
     }
 
-    /// Takes up what was open when the last run ended.
+    /// Loads the pending commands of the last run.
     func restore() async { await open.restore(started, origins, due: .now + settings.gracePeriod) }
 
-    /// Follows executions until cancelled.
+    /// Tracks executions until cancelled.
     func run() async {
         tracker.wake()
         await withTaskGroup { group in
@@ -60,13 +61,13 @@ final class Results: Sendable {
         }
     }
 
-    /// The event stream was connected: what happened while nobody listened was missed.
+    /// Starts a comparison with the history after the event stream was connected, for announcements that were missed.
     func connected(at time: StackStormTime?) {
         replay.note(.connected(time))
         tracker.wake()
     }
 
-    /// Stores what is about to be started: a crash must not leave the person in the dark.
+    /// Stores a command before it is sent, so that its user is told the outcome after a crash.
     func intend(
         _ request: String, _ line: String, _ alias: Alias, _ invocation: Invocation, isOrphan: Bool? = nil
     ) async {
@@ -76,18 +77,19 @@ final class Results: Sendable {
                 request: request, person: invocation.message.sender.id, address: invocation.address,
                 line: line, alias: alias.ref, action: alias.actionRef,
                 since: client.now.map { $0 - Self.clockDifference }, isOrphan: isOrphan),
-            // Longer than StackStorm's answer may take.
+            // Longer than the timeout of a call.
             due: .now + settings.client.limits.answer * 2)
     }
 
-    /// Notes that an execution runs.
+    /// Records that an execution was started.
     func followUp(_ request: String, _ alias: Alias, _ id: String, _ start: StackStormTime?) {
         guard alias.announcesResult else { return open.close(request) }
         open.started(request, id: id, start: start, due: .now + settings.gracePeriod)
     }
 
-    /// Sends the results that were quicker than the answer to the command.
-    /// - Returns: whether there was one.
+    /// Posts the results that arrived before the response to the command.
+    ///
+    /// - Returns: True if there was one.
     @discardableResult
     func sayOvertaken(_ request: String) -> Bool {
         let results = overtaken.end(request)
@@ -95,13 +97,13 @@ final class Results: Sendable {
         return !results.isEmpty
     }
 
-    /// Starts the search for a command whose outcome is not known.
+    /// Starts a search for a command whose outcome is unknown.
     func search(for request: String) {
         open.outcomeIsUnknown(request, due: .now)
         tracker.wake()
     }
 
-    /// Forgets the executions of long ago.
+    /// Removes old executions from the store.
     func trim() async {
         do {
             try await started.trim()
@@ -112,8 +114,9 @@ final class Results: Sendable {
 }
 
 extension Results {
-    /// The line of `!status` about results.
-    /// - Parameter isListening: whether the event stream is connected.
+    /// Returns the line of `!status` for results.
+    ///
+    /// - Parameter isListening: True if the event stream is connected.
     func status(isListening: Bool) -> StatusLine {
         let history = replay.health.value
         let trouble =

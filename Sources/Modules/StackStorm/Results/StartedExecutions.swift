@@ -4,23 +4,23 @@ import PetrelKit
 import PetrelSupport
 import StackStormClient
 
-/// One execution that was started from chat: by whom, where, with which line.
+/// An execution that was started from chat.
 struct StartedExecution: Codable, Sendable, Equatable {
     var id: String
     var person: String
     var address: Address
-    /// The alias line as it was typed, with its secrets masked.
+    /// The line as typed, with secrets masked.
     var line: String
     var alias: String
-    /// Something in the line is masked, so that it cannot be run again.
+    /// True if a secret in the line is masked, so that the line cannot be run again.
     var isMasked: Bool?
-    /// Petrel's own id of it; nil in what an older version stored.
+    /// The request ID; nil in records of older versions.
     var request: String?
-    /// By StackStorm's clock.
+    /// The start of the execution, by StackStorm's clock.
     var start: StackStormTime?
 }
 
-/// What was started from chat, in the store.
+/// The executions that were started from chat, in the store.
 struct StartedExecutions: Sendable {
     private static let kept = 10_000
     private let records: any RecordCollection
@@ -39,10 +39,10 @@ struct StartedExecutions: Sendable {
         }
     }
 
-    /// Forgets the oldest.
+    /// Removes the oldest executions if there are too many.
     func trim() async throws { try await records.trim(to: Self.kept) }
 
-    /// All of them by Petrel's own ids.
+    /// Returns all executions by request ID.
     func byRequest() async throws -> [String: StartedExecution] {
         let all = try await records.all().decoded(as: StartedExecution.self, "started execution", logger)
         return Dictionary(all.compactMap { one in one.request.map { ($0, one) } }) { first, _ in first }
@@ -54,8 +54,9 @@ struct StartedExecutions: Sendable {
 }
 
 extension [(key: String, value: [UInt8])] {
-    /// Records as values. One that cannot be read costs itself, and is told.
-    /// - Parameter what: they are, for the log.
+    /// Decodes records. A record that cannot be decoded is logged and skipped.
+    ///
+    /// - Parameter what: The kind of the records, for the log.
     func decoded<Value: Decodable>(as type: Value.Type, _ what: String, _ logger: Logger) -> [Value] {
         let decoder = JSONDecoder()
         return compactMap { key, value in
@@ -63,7 +64,7 @@ extension [(key: String, value: [UInt8])] {
                 return try decoder.decode(Value.self, from: Data(value))
             } catch {
                 logger.error(
-                    "The stored \(what) \(key) cannot be read, and is left out: \(JSONValue.reason(of: error))")
+                    "The stored \(what) \(key) cannot be read and is skipped: \(JSONValue.reason(of: error))")
                 return nil
             }
         }

@@ -4,17 +4,17 @@ import PetrelKit
 import PetrelSupport
 import StackStormClient
 
-/// Follows what was started from chat to its end: finds out whether it was started where StackStorm's answer never
-/// came, and reports an end that StackStorm did not announce.
+/// Tracks commands from chat to their end. It searches for commands to which StackStorm did not respond, and reports
+/// executions that ended without an announcement.
 struct Tracker: Sendable {
-    /// How often an execution that the history does not have is asked for.
+    /// The number of checks after which an execution that is not in the history is no longer tracked.
     private static let mostAttempts = 5
-    /// Pages of the history that one look may cost.
+    /// The maximum number of pages of the history per check.
     private static let mostPages = 20
-    /// Executions that one look may ask for by their ids.
+    /// The maximum number of executions that are requested individually per check.
     private static let mostSingle = 50
     private static let pageSize = 100
-    /// Executions that started this close to each other are looked up with one query.
+    /// The maximum time between the starts of executions that are looked up with one query.
     private static let closeness = Duration.seconds(60)
 
     let client: StackStormClient
@@ -24,7 +24,7 @@ struct Tracker: Sendable {
     let replay: Replay
     let grace: Duration
 
-    /// Between two looks.
+    /// The pause between two checks.
     private var interval: Duration { min(max(grace / 4, .milliseconds(250)), .seconds(15)) }
 
     private let woken = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
@@ -41,12 +41,13 @@ struct Tracker: Sendable {
         self.grace = grace
     }
 
-    /// StackStorm is heard from again, or an outcome has become unknown: what is looked for is looked for now.
+    /// Starts due searches now, after StackStorm has responded again or an outcome has become unknown.
     func wake() {
         open.hastenSearches()
         woken.continuation.yield()
     }
 
+    /// Checks the tracked commands until cancelled.
     func run() async {
         var timer: Task<Void, any Error>?
         for await _ in woken.stream {
@@ -67,6 +68,7 @@ struct Tracker: Sendable {
         }
     }
 
+    /// Checks the commands that are due.
     func look() async {
         let due = open.due()
         guard !due.isEmpty else { return }
@@ -77,7 +79,7 @@ struct Tracker: Sendable {
 
     // MARK: Has it ended?
 
-    /// Executions that started about the same time, so that one query finds them all.
+    /// Groups executions by start time, so that one query finds all executions of a group.
     private func grouped(_ entries: [OpenExecutions.Entry]) -> [[OpenExecutions.Entry]] {
         let sorted = entries.sorted {
             ($0.execution.start?.microseconds ?? 0) < ($1.execution.start?.microseconds ?? 0)
@@ -119,8 +121,8 @@ struct Tracker: Sendable {
             }
             if !silent.isEmpty { try await report(silent) }
         } catch {
-            // Nothing conclusive is known.
-            host.logger.info("How \(group.count) executions stand cannot be found out yet: \(error)")
+            // The executions stay tracked, because nothing is known about their state.
+            host.logger.info("Cannot determine the status of \(group.count) executions yet: \(error)")
             for entry in group { open.postpone(entry.execution.request, until: .now + pause(entry)) }
         }
     }
@@ -130,18 +132,18 @@ struct Tracker: Sendable {
         host.chat.show(progress, on: execution.address.backend)
     }
 
-    /// Nothing more is expected of it, and nothing is said.
+    /// Stops tracking an execution without a report.
     private func close(_ execution: OpenExecution) {
         showProgress(of: execution, isOver: true)
         open.close(execution.request)
     }
 
-    /// The longer something runs, the less often it is looked for.
+    /// Returns the pause until the next check of an execution, which grows with its age.
     private func pause(_ entry: OpenExecutions.Entry) -> Duration {
         min(max(interval, (ContinuousClock.now - entry.since) / 10), .seconds(600))
     }
 
-    /// Once the history does not have it, however often it is asked.
+    /// Stops tracking an execution that is not in the history after the maximum number of checks.
     private func giveUp(_ entry: OpenExecutions.Entry, isGone: Bool) {
         guard isGone, entry.attempts >= Self.mostAttempts else {
             return open.postpone(entry.execution.request, until: .now + pause(entry))
@@ -156,7 +158,7 @@ struct Tracker: Sendable {
         let wanted = Set(group.compactMap(\.execution.id))
         let starts = group.compactMap(\.execution.start)
         guard let first = starts.min(), let last = starts.max() else {
-            // An execution without a start is none of StackStorm's.
+            // Every execution of StackStorm has a start time.
             return ([:], wanted, nil)
         }
         var filter = HistoryFilter(
@@ -170,7 +172,7 @@ struct Tracker: Sendable {
             else { break }
             filter.offset += page.count
         }
-        // A busy StackStorm has started more besides than one look may cost.
+        // The history may contain more executions than the maximum number of pages.
         var gone: Set<String> = []
         for id in wanted.subtracting(found.keys).prefix(Self.mostSingle) {
             do {
@@ -182,8 +184,8 @@ struct Tracker: Sendable {
         return (found, gone, client.now)
     }
 
-    /// They ended, and no result was said: it may be that the stream did not bring it, that the rule that announces
-    /// dropped our context, or that StackStorm announced nothing at all.
+    /// Handles executions that ended without a posted result: the announcement was missed on the stream, its rule
+    /// removed the context, or there was none.
     private func report(_ silent: [(execution: OpenExecution, outcome: ExecutionOutcome)]) async throws {
         guard await replay.look() else { throw StackStormError(.unreachable, "the announcements cannot be read") }
         let announced = try await announcedExecutions()
@@ -197,14 +199,14 @@ struct Tracker: Sendable {
             } else {
                 tell(
                     execution,
-                    Markdown.escaped("\(execution.alias) \(outcome.id) has ended as \(outcome.status)")
+                    Markdown.escaped("\(execution.alias) \(outcome.id) has ended with the status \(outcome.status)")
                         + ", and StackStorm announced no result." + link(outcome), isEnd: true, kind: .result)
             }
         }
     }
 
-    /// Those for which `chatops.post_result`, which announces results, is requested, scheduled or running: a slow
-    /// StackStorm announces minutes after the end.
+    /// Returns the executions for which `chatops.post_result`, which announces results, is requested, scheduled or
+    /// running: a slow StackStorm announces a result minutes after the end.
     private func resultsOnTheirWay(since start: StackStormTime?) async throws -> Set<String> {
         var filter = HistoryFilter(after: start, limit: Self.pageSize)
         var found: Set<String> = []
@@ -217,7 +219,8 @@ struct Tracker: Sendable {
         return found
     }
 
-    /// Those whose result was announced without our context: announcement, its parent, the execution that that names.
+    /// Returns the executions whose results were announced without context. The parent of such an announcement names
+    /// the execution.
     private func announcedExecutions() async throws -> Set<String> {
         var announced: Set<String> = []
         for parent in open.takeParents() {
@@ -240,7 +243,7 @@ struct Tracker: Sendable {
             if isEnd { try open.end(execution.request, saying: say) } else { try say() }
             if let progress { host.chat.show(progress, on: execution.address.backend) }
         } catch {
-            host.logger.error("The outcome of \(execution.alias) could not be said: \(error)")
+            host.logger.error("Cannot post the outcome of \(execution.alias): \(error)")
         }
     }
 }
