@@ -72,10 +72,10 @@ import Testing
     @Test func `a backend that is not there is no default, and people of the map have one`() async throws {
         try await withFolder { folder in
             let wrong = try await Self.check(["stackstorm": ["default_backend": "slak"]], in: folder)
-            #expect(wrong.status == 1 && wrong.output.contains("no backend is called slak; there is text"))
+            #expect(wrong.status == 1 && wrong.output.contains("no backend is named slak; the backends are text"))
             let login: JSONValue = ["user": ["name": "petrel", "password": "x"]]
             for (person, user, problem) in [
-                ("slak/U7", "alice", "users.slak/U7: is nobody: no backend is called slak"),
+                ("slak/U7", "alice", "users.slak/U7: matches no user: no backend is named slak"),
                 ("text/@alice", "petrel", "users.text/@alice: is the bot's own account"),
             ] {
                 let users: JSONValue = .object([person: .string(user)])
@@ -91,7 +91,7 @@ import Testing
                 ], in: folder)
             #expect(status == 0, "\(output)")
             for text in [
-                "users.slack/@bob: is nobody: people of slack are known by their ids",
+                "users.slack/@bob: matches no user: users of slack are identified by ID",
                 "“petrel” must be a service in StackStorm",
             ] { #expect(output.contains(text), "\(output)") }
             #expect(!output.contains("slack/U7") && !output.contains("text/@alice"))

@@ -111,7 +111,7 @@ extension ProgramTests {
 
     @Test(arguments: [
         (#"{"plugin_prefix": "builtins"}"#, "makes a second module \"builtins\""),
-        (#"{"rbac_auth": {"clientside": {"url": "http://127.0.0.1:1/"}}}"#, "web: is required: people log in"),
+        (#"{"rbac_auth": {"clientside": {"url": "http://127.0.0.1:1/"}}}"#, "web: is required: users log in"),
         (#"{"rbac_auth": {"clientside": {"url": "http://127.evil.example.com/"}}}"#, "url: must be https://"),
     ]) func `check finds what would only show later`(section: String, expected: String) async throws {
         try await withFolder { folder in

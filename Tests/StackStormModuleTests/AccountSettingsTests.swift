@@ -16,7 +16,7 @@ import Testing
     @Test(arguments: [
         (
             #"{"standalone": {}, "clientside": {"url": "https://a/"}}"#,
-            "stackstorm.rbac_auth: names clientside and standalone; there can be only one"
+            "stackstorm.rbac_auth: contains clientside and standalone; only one of them is allowed"
         ),
         (#"{"serverside": {}}"#, "stackstorm.rbac_auth.serverside: unknown key"),
         (#"{}"#, "stackstorm.rbac_auth: must be"), (#"null"#, "stackstorm.rbac_auth: must not be null"),
@@ -26,18 +26,18 @@ import Testing
             #"{"clientside": {"url": "http://petrel.example.com/"}}"#,
             "stackstorm.rbac_auth.clientside.url: must be https://"
         ),
-        (#"{"clientside": {"url": "https://a/?x=1"}}"#, "stackstorm.rbac_auth.clientside.url: must be an address"),
+        (#"{"clientside": {"url": "https://a/?x=1"}}"#, "stackstorm.rbac_auth.clientside.url: must be a URL"),
         (#"{"clientside": {"url": "https://a/", "uri": 1}}"#, "stackstorm.rbac_auth.clientside.uri: unknown key"),
-        (#"{"impersonate": {}}"#, "stackstorm.rbac_auth.impersonate.users: is empty, and nicknames is false"),
+        (#"{"impersonate": {}}"#, "stackstorm.rbac_auth.impersonate.users: is empty and nicknames is false"),
         (#"{"impersonate": {"users": {"U7": "alice"}}}"#, "stackstorm.rbac_auth.impersonate.users.U7: must be BACKEND"),
         (
             #"{"impersonate": {"users": {"slack/U7": " "}}}"#,
             "stackstorm.rbac_auth.impersonate.users.slack/U7: must name a StackStorm user"
         ),
-        (#"{"impersonate": {"nicknames": true}}"#, "stackstorm.rbac_auth.impersonate: needs api_auth.user alone"),
+        (#"{"impersonate": {"nicknames": true}}"#, "stackstorm.rbac_auth.impersonate: requires api_auth.user alone"),
         (
             #"{"standalone": {}, "impersonate": {"nicknames": true}}"#,
-            "stackstorm.rbac_auth: names impersonate and standalone; there can be only one"
+            "stackstorm.rbac_auth: contains impersonate and standalone; only one of them is allowed"
         ),
         (#"{"standalone": {"url": "https://a/"}}"#, "stackstorm.rbac_auth.standalone.url: unknown key"),
     ]) func `an impossible way of logging in stops the start`(text: String, expected: String) throws {

@@ -64,7 +64,7 @@ import Testing
             bench.backend.type("!st2 restart nginx on web1", as: "@bob")
             #expect(
                 await bench.text()
-                    == #"StackStorm refused: User "bob" doesn't have required permission "action_execute" on resource "action:fleet:restart""#
+                    == #"StackStorm denied access: User "bob" doesn't have required permission "action_execute" on resource "action:fleet:restart""#
             )
             #expect(await bench.stackStorm.asker(of: "POST /api/v1/aliasexecution") == "bob")
             bench.backend.type("!st2help", as: "@bob")

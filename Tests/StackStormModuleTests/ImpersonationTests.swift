@@ -86,7 +86,7 @@ import Testing
         try await Self.run(Self.map, isService: false) { bench in
             bench.backend.type("!st2 echo x", as: "@alice")
             let text = await bench.text()
-            #expect(text.contains("is not a service") && text.contains("look at rbac_auth"), "\(text)")
+            #expect(text.contains("is not a service") && text.contains("check rbac_auth"), "\(text)")
             #expect(await bench.stackStorm.request(count: "POST /api/v1/aliasexecution") == 0)
         }
     }

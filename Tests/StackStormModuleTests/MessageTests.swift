@@ -117,13 +117,13 @@ import Testing
         let (text, status) = try await Self.answer { $0.login = .password(name: "petrel", password: Secret("wrong")) }
         #expect(
             text == "StackStorm cannot be used: it does not accept the bot's login (Invalid or missing credentials). "
-                + "Nothing was started; an administrator has to look at api_auth.")
+                + "Nothing was started; an administrator has to check api_auth.")
         #expect(!status.isHealthy && status.detail.hasSuffix("look at api_auth"), "\(status.detail)")
     }
 
     @Test func `an address without its version is told with what to look at`() async throws {
         let (text, status) = try await Self.answer { $0.api.deleteLastPathComponent() }
-        #expect(text.contains("usually ends in /v1") && text.hasSuffix("look at api_url."), "\(text)")
+        #expect(text.contains("usually ends in /v1") && text.hasSuffix("check api_url."), "\(text)")
         #expect(!text.contains("..") && status.detail.hasSuffix("look at api_url"), "\(status.detail)")
     }
 

@@ -1,7 +1,7 @@
 import CoreMetrics
 import PetrelSupport
 
-/// Counts calls of StackStorm.
+/// The metrics of StackStorm API calls.
 struct CallMeters: Sendable {
     private let metrics: any MetricsFactory
     private let duration: CoreMetrics.Timer
@@ -12,6 +12,7 @@ struct CallMeters: Sendable {
         duration = CoreMetrics.Timer(label: "petrel_stackstorm_call_seconds", dimensions: [], factory: metrics)
     }
 
+    /// Records the outcome and the duration of a call.
     func note(_ outcome: String, _ time: Duration) {
         let counter = counters.withLock { counters in
             if let counter = counters[outcome] { return counter }

@@ -4,19 +4,24 @@ package import PetrelKit
 package import PetrelSupport
 import StackStormClient
 
-/// `POST /chatops/message`: the same payload as an announcement, for scripts, with a bearer secret.
+/// The endpoint `POST /chatops/message`, with which scripts post messages. The body is the payload of an announcement,
+/// and the bearer token is `web.webhook_secret`.
 package struct ChatopsWebhook: WebRoutes {
     private let announcer: Announcer
     private let storage: any Storage
     private let secret: Secret?
     private let logger: Logger
-    /// When it was last told that somebody does not have the secret.
+    /// The time of the last log line at level notice about a request without the secret.
     private let told = Locked<ContinuousClock.Instant?>(nil)
 
+    /// Creates the endpoint.
+    ///
     /// - Parameters:
-    ///   - format: how messages are written.
-    ///   - allowsMentions: whether `<!channel>` and the like in them call people.
-    ///   - defaultBackend: of places that several backends could have.
+    ///   - host: The host of the module.
+    ///   - secret: The bearer token. Without one, all requests are rejected.
+    ///   - format: The notation of messages.
+    ///   - allowsMentions: True if mentions such as `<!channel>` notify people.
+    ///   - defaultBackend: The backend for the names of places that several backends can have.
     package init(
         host: ModuleHost, secret: Secret?, format: ResultFormat = .text, allowsMentions: Bool = false,
         defaultBackend: String? = nil
@@ -34,11 +39,11 @@ package struct ChatopsWebhook: WebRoutes {
         [WebRoute(.post, "/chatops/message") { await answer($0) }.refusing { refusal(of: $0) }]
     }
 
-    /// Refuses a request without the secret, before its body is read.
+    /// Returns the response to a request without the secret, before its body is read; nil for any other request.
     private func refusal(of request: WebRequest) -> WebResponse? {
         let (scheme, sent) = (request.headers["authorization"] ?? "").firstWord
         if let secret, scheme.isKeyword("bearer"), secret.matches(sent) { return nil }
-        // What anybody may send as often as they like must not fill the log.
+        // Requests without authentication must not fill the log.
         let isFirst = told.withLock { told in
             guard told.map({ $0.duration(to: .now) > .seconds(60) }) ?? true else { return false }
             told = .now
@@ -46,27 +51,28 @@ package struct ChatopsWebhook: WebRoutes {
         }
         logger.log(
             level: isFirst ? .notice : .debug,
-            "A message for chat was refused from \(request.origin): the secret is missing or wrong.")
-        return .text("The header Authorization must be Bearer with web.webhook_secret.", status: 403)
+            "A message from \(request.origin) was rejected: the webhook secret is missing or wrong.")
+        return .text("The header Authorization must be Bearer and web.webhook_secret.", status: 403)
     }
 
     private func answer(_ request: WebRequest) async -> WebResponse {
-        // Also for callers that have no server before it.
+        // The web server has checked this already; callers without a server have not.
         if let refusal = refusal(of: request) { return refusal }
         let announcement: Announcement
         do {
             announcement = try JSONDecoder().decode(Announcement.self, from: Data(request.body))
         } catch {
-            return .text("This is no message: \(JSONValue.reason(of: error)).", status: 400)
+            return .text("The body is not a valid message: \(JSONValue.reason(of: error)).", status: 400)
         }
         do {
             try announcer.say(announcement)
             guard await storage.written() else {
-                return .text("It is on its way, but cannot be kept: the store cannot be written.", status: 202)
+                return .text(
+                    "The message was accepted, but could not be stored: database writes are failing.", status: 202)
             }
-            return .text("It is on its way.", status: 202)
+            return .text("The message was accepted.", status: 202)
         } catch {
-            return .text("This cannot be delivered: \(error).", status: 400)
+            return .text("The message cannot be delivered: \(error).", status: 400)
         }
     }
 }

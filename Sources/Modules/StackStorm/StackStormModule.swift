@@ -4,7 +4,7 @@ package import PetrelKit
 package import PetrelSupport
 import StackStormClient
 
-/// The bridge to one StackStorm: aliases from chat, results back to chat.
+/// The module for one StackStorm: it runs aliases from chat and posts results and announcements in chat.
 package final class StackStormModule: BotModule, WebRoutes {
     package let name: String
     package let routes: [WebRoute]
@@ -18,11 +18,16 @@ package final class StackStormModule: BotModule, WebRoutes {
     private let aliases: AliasCommands
     private let stream: EventStream
 
+    /// Creates the module.
+    ///
     /// - Parameters:
-    ///   - loop: the event loop on which StackStorm's answers and events are read.
-    ///   - logins: where people log in; needed if the settings say that they do.
-    ///   - routes: what the web server serves for this module.
-    ///   - now: the time by which logins end.
+    ///   - settings: The settings of the section.
+    ///   - host: The host of the module.
+    ///   - loop: The event loop for StackStorm's responses and events.
+    ///   - logins: The registry of one-time logins, required if users log in.
+    ///   - routes: The routes of the web server that belong to this module.
+    ///   - now: A function that returns the current time, for the expiry of logins.
+    /// - Throws: An error if the TLS files of the client cannot be read.
     package init(
         _ settings: StackStormModuleSettings, host: ModuleHost, on loop: EventLoopExecutor = EventLoopExecutor(),
         logins desk: (any LoginDesk)? = nil, routes: [WebRoute] = [], now: @escaping @Sendable () -> Date = { .now }
@@ -52,11 +57,11 @@ package final class StackStormModule: BotModule, WebRoutes {
         await results.restore()
         await catalog.restore()
         await callers.restore()
-        // Before anybody asks for them.
+        // The aliases are loaded before commands are accepted.
         await catalog.refresh()
         let changes = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
         await withTaskGroup { group in
-            // A command that runs before the stream is there would have its result announced to nobody.
+            // The result of a command that runs before the stream is connected could be missed.
             group.addTask {
                 await self.stream.attempted.wait()
                 self.host.commands.ready()
@@ -72,7 +77,7 @@ package final class StackStormModule: BotModule, WebRoutes {
     /// Reads the event stream until cancelled.
     private func listen(_ changes: AsyncStream<Void>.Continuation) async {
         await stream.run { time in
-            // What happened while nobody listened was missed.
+            // Changes of aliases were missed while the stream was not connected.
             changes.yield()
             self.results.connected(at: time)
         } handle: { event in
@@ -84,6 +89,7 @@ package final class StackStormModule: BotModule, WebRoutes {
         }
     }
 
+    /// Fetches the aliases and removes expired records on every change, until the stream of changes ends.
     private func keepInSync(_ changes: AsyncStream<Void>) async {
         for await _ in changes {
             await callers.accounts.dropExpired()
@@ -92,10 +98,10 @@ package final class StackStormModule: BotModule, WebRoutes {
         }
     }
 
-    /// Asks for a sync at every interval.
+    /// Requests a sync at every interval, until cancelled.
     private func remind(_ changes: AsyncStream<Void>.Continuation) async {
         while !Task.isCancelled {
-            // Only cancellation ends a sleep early, and the loop looks for it.
+            // Only cancellation ends the sleep early, and the loop checks for it.
             try? await Task.sleep(for: settings.interval)
             changes.yield()
         }
@@ -121,7 +127,7 @@ extension StackStormModule: StatusReporting {
     }
 
     private func streamStatus(_ health: EventStream.Health) -> StatusLine {
-        let heard = health.lastByte.map { "last heard \($0.duration(to: .now).inWords) ago" } ?? "never heard"
+        let heard = health.lastByte.map { "last data \($0.duration(to: .now).inWords) ago" } ?? "no data yet"
         let problem = health.problem.map { "; \($0)" } ?? ""
         return StatusLine(
             "\(name) stream", isHealthy: health.isConnected,

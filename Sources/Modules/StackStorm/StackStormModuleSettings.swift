@@ -3,71 +3,79 @@ package import PetrelKit
 import PetrelSupport
 package import StackStormClient
 
-/// One `stackstorm` section.
+/// The settings of one `stackstorm` section.
 package struct StackStormModuleSettings: Sendable {
+    /// The URLs, the credential and the TLS settings of the API client.
     package var client: StackStormSettings
-    /// What is typed before an alias; may be empty.
+    /// The prefix of alias commands (`plugin_prefix`). It may be empty.
     package var prefix = "st2"
-    /// Commands run with the first; all are listened to.
+    /// The routes of announcements (`route_key`). Commands use the first one; announcements of all are posted.
     package var routes = ["errbot"]
+    /// The time between two syncs of the aliases (`timer_update`).
     package var interval = Duration.seconds(60)
-    /// How far back announcements that were missed are said.
+    /// The maximum age of missed announcements that are replayed (`replay_window`).
     package var replayWindow = Duration.seconds(86_400)
-    /// How long after its end an execution without a result is reported.
+    /// The time after the end of an execution without an announced result until it is reported (`grace_period`).
     package var gracePeriod = Duration.seconds(60)
+    /// The accounts with which commands run (`rbac_auth`).
     package var access = Access.standalone
-    /// Seconds that a login lasts, if StackStorm does not end it before.
+    /// The maximum duration of a login, in seconds (`session_ttl`).
     package var sessionTTL = 3_600
+    /// The store for the credentials of users (`secrets_store`).
     package var secretsStore = SecretsStore.encrypted
-    /// The backend of places that several backends could have; nil for none.
+    /// The backend for the names of places that several backends can have (`default_backend`).
     package var defaultBackend: String?
-    /// How results and acknowledgements are written.
+    /// The notation of results and acknowledgements (`result_format`).
     package var resultFormat = ResultFormat.text
-    /// Whether `<!channel>` and the like in them call people.
+    /// True if mentions in them, such as `<!channel>`, notify people (`allow_mentions`).
     package var allowsMentions = false
     var writer: ResultWriter { ResultWriter(format: resultFormat, allowsMentions: allowsMentions) }
-    /// Where templates in what people write are refused.
+    /// The commands in which templates are rejected (`templates`).
     package var templates = TemplatePolicy.workflows
-    /// Who may write them all the same.
+    /// The users who may write templates in any case (`allow_templates`).
     package var allowTemplates: Set<String> = []
 
-    /// StackStorm evaluates `{{ … }}`, `{% … %}` and `<% … %>` in what a workflow is given.
+    /// The treatment of templates in the input of users. StackStorm evaluates `{{ … }}`, `{% … %}` and `<% … %>` in the
+    /// parameters of a workflow.
     package enum TemplatePolicy: String, Sendable, CaseIterable {
-        /// Refused where the action is a workflow, or may be one.
+        /// Templates are rejected if the action is a workflow, or may be one.
         case workflows
-        /// Refused in every command.
+        /// Templates are rejected in every command.
         case always
-        /// Never refused.
+        /// Templates are permitted.
         case never
     }
 
-    /// Whose StackStorm account a command runs with.
+    /// The StackStorm account with which a command runs.
     package enum Access: Sendable, Equatable {
-        /// The bot's.
+        /// The account of the bot.
         case standalone
-        /// That of whoever runs it, after a login at this page.
+        /// The account of the user, after a login on the page with this URL.
         case clientside(URL)
-        /// That of whoever runs it, for whose token the bot's account asks. A login at the page, where there is one,
-        /// comes before it.
+        /// The account of the user, with a token that StackStorm issues to the bot's account. If there is a login page,
+        /// a login has precedence.
         case impersonate(Impersonation, page: URL?)
     }
 
-    /// Where people's credentials are kept.
+    /// The store for the credentials of users.
     package enum SecretsStore: String, Sendable, CaseIterable {
+        /// Credentials are in memory only.
         case memory
-        /// What err-stackstorm calls its only store, which is one in memory.
+        /// The name of err-stackstorm's only store. It is the same as ``memory``.
         case cleartext
+        /// Credentials are encrypted in the database.
         case encrypted
     }
 
+    /// Creates default settings.
     package init(client: StackStormSettings) {
         self.client = client
     }
 
-    /// The name of the module, which rules may name.
+    /// The name of the module, which access rules can contain.
     package var name: String { prefix.isEmpty ? "stackstorm" : prefix }
 
-    /// Every command that this instance brings.
+    /// The names of all commands of this instance.
     package var commandNames: [String] {
         [prefix] + ["help", "session_start", "session_end", "session_list", "session_cancel"].map(commandName)
     }
@@ -75,21 +83,21 @@ package struct StackStormModuleSettings: Sendable {
     /// The command that lists the aliases.
     var helpName: String { commandName("help") }
 
-    /// A command of Petrel's own beside the aliases.
+    /// Returns the full name of a command that is not an alias, such as `st2help` for `help`.
     func commandName(_ name: String) -> String { (prefix.isEmpty ? "st2" : prefix) + name }
 
-    /// Returns a line of this instance, without the prefix of the bot.
+    /// Returns a line with the prefix of this instance, and without that of the bot.
     func ownLine(_ rest: String) -> String { prefix.isEmpty ? rest : "\(prefix) \(rest)" }
 
-    /// What people write to log in.
+    /// The command to request a login, for display.
     package var loginCommand: String { commandName("session_start") + " WORD" }
 
-    /// With whose rights commands run, for people.
+    /// A phrase about the account with which commands run, for display.
     package var accountInWords: String {
         let place = client.api.host(percentEncoded: false) ?? client.api.absoluteString
         switch (access, client.login) {
         case (.clientside, _): return "as themselves, once logged in to \(place)"
-        case (.impersonate, .password(let name, _)): return "as themselves, by the service “\(name)” of \(place)"
+        case (.impersonate, .password(let name, _)): return "as themselves, through the service “\(name)” of \(place)"
         case (.impersonate, _): return "as themselves at \(place)"
         case (.standalone, .password(let name, _)): return "as “\(name)” of \(place)"
         case (.standalone, .token): return "with the bot's token for \(place)"
@@ -98,10 +106,10 @@ package struct StackStormModuleSettings: Sendable {
         }
     }
 
-    /// Where credentials are sent.
+    /// An identifier of the StackStorm to which credentials are sent: its URLs.
     var place: String { "\(client.auth.absoluteString) \(client.api.absoluteString)" }
 
-    /// The page at which people log in; nil where nobody does.
+    /// The URL of the login page; nil if users do not log in.
     package var loginPage: URL? {
         switch access {
         case .standalone: nil
@@ -110,14 +118,15 @@ package struct StackStormModuleSettings: Sendable {
         }
     }
 
-    /// Who acts as whom without a login; nil where that is not so.
+    /// The assignment of StackStorm users to chat accounts; nil without impersonation.
     package var impersonation: Impersonation? {
         if case .impersonate(let impersonation, _) = access { impersonation } else { nil }
     }
 
-    /// Credentials of people are held.
+    /// True if the module has credentials of users.
     package var holdsCredentials: Bool { access != .standalone }
 
+    /// Reads the settings of a section. Problems and warnings are added to the section.
     package init(_ section: SettingsSection) {
         client = StackStormSettings(
             auth: section.url("auth_url", default: "http://localhost:9100/v1"),
@@ -128,7 +137,7 @@ package struct StackStormModuleSettings: Sendable {
         client.tokenLifetime = section.integer("user_token_ttl", default: 86_400, in: 1...31_536_000)
         if client.tokenLifetime > 86_400 {
             section.warn(
-                "user_token_ttl", "is more than the 86400 that StackStorm allows unless its configuration says so")
+                "user_token_ttl", "is more than 86400, the maximum in StackStorm's default configuration")
         }
         client.tls = Self.tls(section)
         prefix = section.string("plugin_prefix", default: "st2")
@@ -152,7 +161,7 @@ package struct StackStormModuleSettings: Sendable {
         allowsMentions = section.bool("allow_mentions", default: false)
         templates = section.choice("templates", default: .workflows)
         if templates == .never {
-            section.warn("templates", "is never: workflows evaluate what people write, and show them the datastore")
+            section.warn("templates", "is never: workflows evaluate templates of users, which can read the datastore")
         }
         allowTemplates = Set(section.people("allow_templates"))
         replayWindow = .seconds(section.integer("replay_window", default: 86_400, in: 1...31_536_000))
@@ -165,25 +174,25 @@ package struct StackStormModuleSettings: Sendable {
         guard case .password(let name, _)? = client.login else {
             section.problem(
                 "rbac_auth.impersonate",
-                "needs api_auth.user alone: StackStorm gives people's tokens to a name and password only")
+                "requires api_auth.user alone: StackStorm issues tokens of users only for a name and password")
             return
         }
         for (key, user) in impersonation.users where user.utf8.elementsEqual(name.utf8) {
             section.problem(
-                "rbac_auth.impersonate.users.\(key)", "is the bot's own account, which may act as everybody")
+                "rbac_auth.impersonate.users.\(key)", "is the bot's own account, which may act as every user")
         }
         section.warn(
             "rbac_auth.impersonate",
-            "“\(name)” must be a service in StackStorm, which may act as every user, administrators included: whoever "
-                + "has its password has everybody's rights")
+            "“\(name)” must be a service in StackStorm, which may act as every user, including administrators: its "
+                + "password gives the permissions of all users")
     }
 
-    /// Credentials and results may be read on the way.
+    /// Warns about connections over which credentials and results are sent in plain text.
     private func warnOfPlainText(_ section: SettingsSection) {
-        let what = holdsCredentials ? "the passwords and tokens of people" : "the bot's credential and every result"
+        let what = holdsCredentials ? "passwords and tokens of users" : "the bot's credential and all results"
         for (key, url) in [("auth_url", client.auth), ("api_url", client.api), ("stream_url", client.stream)]
         where url.scheme?.lowercased() == "http" && !Self.isLoopback(url.host(percentEncoded: false) ?? "") {
-            section.warn(key, "is http:// to another machine: \(what) travel there in plain")
+            section.warn(key, "is http:// to another machine: \(what) are sent in plain text")
         }
     }
 
@@ -201,20 +210,20 @@ package struct StackStormModuleSettings: Sendable {
         auth.finish()
         let all = [key.map { StackStormSettings.Login.apiKey($0) }, token.map { .token($0) }, named].compactMap { $0 }
         if all.count > 1 {
-            section.warn("api_auth", "has more than one way to log in; the order is apikey, token, user")
+            section.warn("api_auth", "has more than one credential; the order of precedence is apikey, token, user")
         }
-        if all.isEmpty { section.warn("api_auth", "has no way to log in; StackStorm will refuse every call") }
+        if all.isEmpty { section.warn("api_auth", "has no credential; StackStorm will reject every call") }
         return all.first
     }
 
     private static func tls(_ section: SettingsSection) -> StackStormSettings.TLS {
         var tls = StackStormSettings.TLS()
         tls.verifies = section.bool("verify_cert", default: true)
-        if !tls.verifies { section.warn("verify_cert", "is off: anybody on the way can read and change everything") }
+        if !tls.verifies { section.warn("verify_cert", "is off: connections can be intercepted and changed") }
         tls.authority = file("ca_cert", in: section)
         tls.certificate = file("client_cert", in: section)
         tls.key = file("client_key", in: section)
-        if tls.key != nil, tls.certificate == nil { section.problem("client_key", "needs client_cert as well") }
+        if tls.key != nil, tls.certificate == nil { section.problem("client_key", "requires client_cert") }
         return tls
     }
 
@@ -244,7 +253,8 @@ package struct StackStormModuleSettings: Sendable {
         modes.finish()
         standalone?.finish()
         if standalone != nil, modes.keys.count > 1 {
-            section.problem("rbac_auth", "names \(modes.keys.joined(separator: " and ")); there can be only one")
+            section.problem(
+                "rbac_auth", "contains \(modes.keys.joined(separator: " and ")); only one of them is allowed")
         }
         let page = clientside.flatMap(page)
         clientside?.finish()
@@ -257,7 +267,7 @@ package struct StackStormModuleSettings: Sendable {
         return page.map { .clientside($0) } ?? .standalone
     }
 
-    /// The address of the login page, with the slash that its own requests start from.
+    /// Returns the URL of the login page. It ends with a slash, because the requests of the page are relative to it.
     private static func page(_ section: SettingsSection) -> URL? {
         let text = section.requiredString("url")
         guard !text.isEmpty else { return nil }
@@ -265,12 +275,13 @@ package struct StackStormModuleSettings: Sendable {
             let host = page.host(percentEncoded: false), ["http", "https"].contains(scheme), page.query == nil,
             page.fragment == nil, page.user == nil
         else {
-            section.problem("url", "must be an address like https://petrel.example.com/, with nothing after the path")
+            section.problem(
+                "url", "must be a URL such as https://petrel.example.com/, without user, query and fragment")
             return nil
         }
         let isLoopback = isLoopback(host)
         guard scheme == "https" || isLoopback else {
-            section.problem("url", "must be https://: passwords travel to this page")
+            section.problem("url", "must be https://: users send passwords to this page")
             return nil
         }
         if !page.path.hasSuffix("/"), !page.path.hasSuffix(".html") { page.append(path: "/") }

@@ -2,18 +2,19 @@ package import PetrelKit
 import PetrelSupport
 import StackStormClient
 
-/// The section `stackstorm`: one StackStorm, or a list of them.
+/// The plug-in for the section `stackstorm`, which is one StackStorm or a list of them.
 package struct StackStormPlugIn: ModulePlugIn {
     package static let section: String? = "stackstorm"
 
     let settings: [StackStormModuleSettings]
-    /// One login page serves all of them.
+    /// The one-time logins, which all instances share because there is one login page.
     private let logins: OneTimeLogins
 
     package init(_ sections: [SettingsSection]) {
         self.init(sections.map { StackStormModuleSettings($0) })
     }
 
+    /// Creates the plug-in with one module for each of the settings.
     package init(_ settings: [StackStormModuleSettings], logins: OneTimeLogins = OneTimeLogins()) {
         self.settings = settings
         self.logins = logins
@@ -31,7 +32,7 @@ package struct StackStormPlugIn: ModulePlugIn {
     package func makeModules(_ context: ModuleContext) throws -> [any BotModule] {
         try settings.enumerated().map { index, settings in
             let host = context.host(for: settings.name)
-            // The paths of the web server are shared: the first module serves them for all.
+            // All instances share the paths of the web server, which belong to the first module.
             let routes = try index == 0 ? context.web.map { try self.routes($0, host) } ?? [] : []
             return try StackStormModule(settings, host: host, on: context.loop, logins: logins, routes: routes)
         }
@@ -49,7 +50,7 @@ package struct StackStormPlugIn: ModulePlugIn {
         return webhook.routes + login.routes + page
     }
 
-    /// The command with which people ask for a login link.
+    /// The command to request a login link, for display.
     private var loginCommand: String {
         (settings.first { $0.loginPage != nil } ?? settings.first)?.loginCommand ?? ""
     }
@@ -74,10 +75,11 @@ extension StackStormPlugIn: ConfigurationReviewing {
         let names = facts.backends.map(\.name)
         guard let name = settings.defaultBackend, !names.contains(name) else { return }
         root.problem(
-            "stackstorm.default_backend", "no backend is called \(name); there is \(names.joined(separator: ", "))")
+            "stackstorm.default_backend",
+            "no backend is named \(name); the backends are \(names.joined(separator: ", "))")
     }
 
-    /// People in the map of `rbac_auth.impersonate` whom no backend would ever name like that.
+    /// Reports keys of `rbac_auth.impersonate.users` that no chat account can have.
     private func reviewPeople(
         of settings: StackStormModuleSettings, _ facts: ConfigurationFacts, _ root: SettingsSection
     ) {
@@ -85,24 +87,24 @@ extension StackStormPlugIn: ConfigurationReviewing {
             let parts = key.split(separator: "/", maxSplits: 1).map(String.init)
             let place = "stackstorm.rbac_auth.impersonate.users.\(key)"
             guard let name = parts.first, let backend = facts.backends.first(where: { $0.name == name }) else {
-                root.problem(place, "is nobody: no backend is called \(parts.first ?? "")")
+                root.problem(place, "matches no user: no backend is named \(parts.first ?? "")")
                 continue
             }
             guard parts.count == 2, backend.facts.namesChange, parts[1].unicodeScalars.first == "@" else { continue }
-            root.warn(place, "is nobody: people of \(name) are known by their ids here, not by their names")
+            root.warn(place, "matches no user: users of \(name) are identified by ID, not by name")
         }
     }
 
-    /// What logins need besides their own section.
+    /// Checks the settings of the web server that logins require.
     private func reviewPage(_ facts: ConfigurationFacts, _ root: SettingsSection) {
         guard let web = facts.web else {
-            return root.problem("web", "is required: people log in (rbac_auth.clientside) at its page")
+            return root.problem("web", "is required: users log in (rbac_auth.clientside) on its page")
         }
         guard !LoginPage.exists(in: web.pages) else { return }
         if web.namesPages {
             root.problem("web.html", "there is no login page in \(web.pages)")
         } else {
-            root.warn("web.html", "there is no login page in \(web.pages): your own web server has to have it")
+            root.warn("web.html", "there is no login page in \(web.pages): your own web server must serve it")
         }
     }
 }
@@ -138,7 +140,7 @@ extension AliasExplanation {
         case .matched(let ref, let format, let parameters):
             [("alias", ref), ("format", format)]
                 + parameters.map { ("parameter", "\($0.name) = \($0.value ?? "null")") }
-        case .verb(let verb): [("alias", "none: this is Petrel's own “\(verb)” for StackStorm")]
+        case .verb(let verb): [("alias", "none: “\(verb)” is a built-in verb")]
         case .failed(let reason): [("alias", "none: \(reason)")]
         }
     }
