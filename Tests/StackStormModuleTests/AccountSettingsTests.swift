@@ -40,19 +40,19 @@ import Testing
             "stackstorm.rbac_auth: contains impersonate and standalone; only one of them is allowed"
         ),
         (#"{"standalone": {"url": "https://a/"}}"#, "stackstorm.rbac_auth.standalone.url: unknown key"),
-    ]) func `an impossible way of logging in stops the start`(text: String, expected: String) throws {
+    ]) func `invalid login settings are reported`(text: String, expected: String) throws {
         let (_, problems) = Self.settings(["rbac_auth": try JSONValue.parse(text.utf8)])
         #expect(problems.contains { $0.hasPrefix(expected) }, "\(problems)")
     }
 
     @Test(arguments: [
         ("replay_window", 0), ("replay_window", 31_536_001), ("grace_period", 0), ("grace_period", 86_401),
-    ]) func `spans of time have bounds`(key: String, value: Int) {
+    ]) func `durations have limits`(key: String, value: Int) {
         let (_, problems) = Self.settings([key: .integer(value)])
         #expect(problems.contains { $0.hasPrefix("stackstorm.\(key): must be") }, "\(problems)")
     }
 
-    @Test func `spans of time are read as seconds`() {
+    @Test func `durations are in seconds`() {
         let (settings, problems) = Self.settings(["replay_window": 3_600, "grace_period": 30])
         #expect(problems.allSatisfy { !$0.contains("replay_window") && !$0.contains("grace_period") })
         #expect(settings.replayWindow == .seconds(3_600) && settings.gracePeriod == .seconds(30))
@@ -60,7 +60,7 @@ import Testing
         #expect(plain.replayWindow == .seconds(86_400) && plain.gracePeriod == .seconds(60))
     }
 
-    @Test func `the address of the page gets its slash`() throws {
+    @Test func `the URL of the page gets a trailing slash`() throws {
         for (url, expected) in [
             ("https://a", "https://a/"), ("https://a/petrel", "https://a/petrel/"),
             ("https://a/x.html", "https://a/x.html"),

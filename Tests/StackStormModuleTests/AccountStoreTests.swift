@@ -7,9 +7,9 @@ import Testing
 
 @testable import StackStormModule
 
-/// Sessions and the records they lie in.
+/// Sessions and their records.
 @Suite struct AccountStoreTests {
-    @Test func `one account's logins are not sent to another StackStorm`() async throws {
+    @Test func `credentials are not sent to another StackStorm`() async throws {
         let store = try TestStore()
         for port in [1, 2] {
             let accounts = Accounts(store.storage(for: "m").sealed("sessions"), logger: Bench.logger) { .now }
@@ -28,7 +28,7 @@ import Testing
         }
     }
 
-    @Test func `a login that was proven before it was ended in chat never begins`() async throws {
+    @Test func `a login that was verified before it was ended in chat does not begin`() async throws {
         let clock = Locked(Date.now)
         let accounts = Accounts(MemoryRecords(), logger: Bench.logger) { clock.value }
         let owner = Identity(backend: "a", id: "b")
@@ -45,7 +45,7 @@ import Testing
         #expect(await accounts.all().count == 1)
     }
 
-    @Test func `a logout that the store refused is told, and can be tried again`() async throws {
+    @Test func `a logout that the store rejects is reported, and can be repeated`() async throws {
         let records = StubbornRecords()
         let accounts = Accounts(records, logger: Bench.logger) { .now }
         let owner = Identity(backend: "a", id: "b")
@@ -61,13 +61,13 @@ import Testing
         #expect(try await accounts.endAll(of: owner) == false)
     }
 
-    @Test func `keys of identities never meet`() {
+    @Test func `different identities have different keys`() {
         #expect(Identity(backend: "a", id: "b:c").key != Identity(backend: "a:b", id: "c").key)
         #expect(Identity(backend: "1:a", id: "x").key != Identity(backend: "1", id: "a:x").key)
     }
 }
 
-/// Records that cannot be removed for a while.
+/// Records that cannot be removed while ``isBroken`` is true.
 private final class StubbornRecords: RecordCollection {
     let inner = MemoryRecords()
     let isBroken = Locked(true)

@@ -32,7 +32,7 @@ import Testing
         try await Bench.run(options) { bench in try await body(bench, desk) }
     }
 
-    /// Logs somebody in; their reply and what is told afterwards are taken off the backend.
+    /// Logs a user in, and removes the reply and the notification from the backend.
     private static func logIn(_ bench: Bench, _ desk: TestDesk, _ person: String = "@alice", _ proof: LoginProof)
         async throws
     {
@@ -49,7 +49,7 @@ import Testing
         #expect(told.address.place == .direct(person))
     }
 
-    @Test func `two people act under their own accounts: one may, the other may not`() async throws {
+    @Test func `users act with their own accounts and permissions`() async throws {
         try await Self.run { bench, desk in
             bench.backend.type("!st2 restart nginx on web1")
             #expect(
@@ -76,7 +76,7 @@ import Testing
         }
     }
 
-    @Test func `a token and an API key log in as well`() async throws {
+    @Test func `tokens and API keys are accepted as credentials`() async throws {
         try await Self.run { bench, desk in
             await bench.stackStorm.addAPIKey("key-of-bob", for: "bob")
             try await Self.logIn(bench, desk, "@bob", .apiKey(Secret("key-of-bob")))
@@ -92,7 +92,7 @@ import Testing
         }
     }
 
-    @Test func `what StackStorm does not accept is refused, and what it cannot say is not`() async throws {
+    @Test func `an invalid credential is refused, and one that cannot be checked is not`() async throws {
         try await Self.run { bench, desk in
             bench.backend.type("!st2session_start tulip-garden", as: "@alice", in: nil)
             _ = await bench.backend.next()
@@ -122,7 +122,7 @@ import Testing
         }
     }
 
-    @Test func `an expired login is told once with what to do, then as none`() async throws {
+    @Test func `an expired login is reported once with instructions, and then as missing`() async throws {
         let clock = Locked(Date.now)
         try await Self.run(now: { clock.value }, module: { $0.sessionTTL = 60 }) { bench, desk in
             try await Self.logIn(bench, desk, "@alice", Self.alice)
@@ -140,7 +140,7 @@ import Testing
         }
     }
 
-    @Test func `a revoked token is told once, and nobody else's login ends`() async throws {
+    @Test func `a revoked token is reported once, and other logins do not end`() async throws {
         try await Self.run { bench, desk in
             try await Self.logIn(bench, desk, "@alice", Self.alice)
             try await Self.logIn(bench, desk, "@bob", Self.bob)
@@ -157,7 +157,7 @@ import Testing
         }
     }
 
-    @Test func `people end their own logins, administrators everybody's`() async throws {
+    @Test func `users end their own logins, and administrators any`() async throws {
         try await Self.run { bench, desk in
             bench.backend.type("!st2session_end", as: "@alice", in: nil)
             #expect(await bench.text() == "You are not logged in.")
@@ -186,7 +186,7 @@ import Testing
         }
     }
 
-    @Test func `a login is for direct chats, needs a word, and the word is masked`() async throws {
+    @Test func `a login requires a direct chat and a word, which is masked`() async throws {
         try await Self.run { bench, desk in
             bench.backend.type("!st2session_start hunter2", in: "#ops")
             let reply = await bench.text()
@@ -228,7 +228,7 @@ import Testing
                         let isIn = isFirst || kind == .encrypted
                         #expect(
                             text.hasPrefix(isIn ? "core.echo started" : "You are not logged in"), "\(kind) \(isFirst)")
-                        // The result, which would else be said after the restart.
+                        // The result, which would otherwise be posted after the restart.
                         if isIn { _ = await backend.next() }
                     }
                 }
@@ -236,7 +236,7 @@ import Testing
         }
     }
 
-    @Test func `the same name on another backend is somebody else`() async throws {
+    @Test func `the same name on another backend is another user`() async throws {
         try await Bench.withSimulator { _, port in
             var settings = StackStormModuleSettings(client: try Bench.client(port: port))
             settings.access = .clientside(Self.page)
@@ -259,7 +259,7 @@ import Testing
         }
     }
 
-    @Test func `without logins the commands say so, and help does not list them`() async throws {
+    @Test func `if users do not log in, the login commands say so and help does not list them`() async throws {
         try await Bench.run { bench in
             bench.backend.type("!st2session_start tulip-garden", in: nil)
             #expect(await bench.text().hasPrefix("All users here use the bot's StackStorm account"))
@@ -267,7 +267,7 @@ import Testing
         }
     }
 
-    @Test func `whoever is bound to no account can neither log in nor run anything`() async throws {
+    @Test func `a user without a stable identity can neither log in nor run a command`() async throws {
         try await Self.run { bench, desk in
             let guest = Person(id: "ops@conference/alice", name: "@alice", isStable: false)
             for (number, text) in ["!st2session_start tulip-garden", "!st2 echo x"].enumerated() {
@@ -280,7 +280,7 @@ import Testing
         }
     }
 
-    @Test func `a login that was withdrawn while StackStorm was asked never begins`() async throws {
+    @Test func `a login that is withdrawn during its check does not begin`() async throws {
         try await Self.run { bench, desk in
             bench.backend.type("!st2session_start tulip-garden", as: "@alice", in: nil)
             _ = await bench.backend.next()
@@ -290,7 +290,7 @@ import Testing
         }
     }
 
-    @Test func `what happens to a link is in the audit, and its owner is told`() async throws {
+    @Test func `events of a link are in the audit log, and its owner is notified`() async throws {
         try await Self.run { bench, desk in
             bench.backend.type("!st2session_start tulip-garden", as: "@alice", in: nil)
             _ = await bench.backend.next()
@@ -310,7 +310,7 @@ import Testing
         }
     }
 
-    @Test func `session_start is understood with a space after the prefix, and its word is masked there too`()
+    @Test func `session_start works with a space after the prefix, and its word is masked`()
         async throws
     {
         try await Self.run { bench, _ in
@@ -325,7 +325,7 @@ import Testing
     }
 
     @Test(arguments: ["a", "tulip", "sevenxx", "a      b", "ééé"])
-    func `a word of fewer than eight characters is refused and told`(
+    func `a word of fewer than eight characters is rejected with an explanation`(
         word: String
     ) async throws {
         try await Self.run { bench, desk in
@@ -335,7 +335,7 @@ import Testing
         }
     }
 
-    @Test func `another chat account that acts as mine is told to me, once`() async throws {
+    @Test func `users are notified once of another chat account that uses their StackStorm account`() async throws {
         try await Self.run { bench, desk in
             try await Self.logIn(bench, desk, "@alice", Self.alice)
             for isFirst in [true, false] {
@@ -350,7 +350,7 @@ import Testing
         }
     }
 
-    @Test func `who declines on the page gives nobody anything, and whoever asked is told`() async throws {
+    @Test func `a login that is declined on the page does not begin, and its requester is notified`() async throws {
         try await Self.run { bench, desk in
             bench.backend.type("!st2session_start tulip-garden", as: "@mallory", in: nil)
             _ = await bench.backend.next()

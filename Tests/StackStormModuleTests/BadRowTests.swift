@@ -8,10 +8,10 @@ import Testing
 
 @testable import StackStormModule
 
-/// One bad row costs itself.
+/// Malformed events, aliases and records do not affect others.
 @Suite(.timeLimit(.minutes(10))) struct BadRowTests {
     @Test(arguments: ["NaN", "Infinity", #""\ud83d""#, "1e999"])
-    func `a value in the history that is no JSON costs itself`(value: String) async throws {
+    func `a value in the history that is not JSON does not affect others`(value: String) async throws {
         try await Bench.run { bench in
             await bench.untilFollowing()
             let replay = bench.module.results.replay
@@ -37,7 +37,7 @@ import Testing
         }
     }
 
-    @Test func `an event that holds no JSON somewhere is said all the same`() async throws {
+    @Test func `an event with a value that is not JSON is posted anyway`() async throws {
         try await Bench.run { bench in
             for (message, extra) in [
                 (#""one""#, #"{"v": NaN}"#), (#""two \ud83d""#, "{}"), (#""three""#, #"{"v": [1e999, -Infinity]}"#),
@@ -56,7 +56,7 @@ import Testing
         }
     }
 
-    @Test func `an alias of which one format cannot be read keeps the others`() async throws {
+    @Test func `an alias with an invalid format keeps its other formats`() async throws {
         var content = SimulatedContent.demo
         content.aliases += [
             SimulatedContent.alias("ops.mixed", "", action: "core.echo", formats: [42, "mixed {{ message }}"]),
@@ -70,7 +70,7 @@ import Testing
         }
     }
 
-    @Test func `a stored row that cannot be read costs itself`() async throws {
+    @Test func `a stored row that cannot be read does not affect others`() async throws {
         let store = try TestStore()
         let records = store.storage(for: "st2").records("aliases")
         let alias = Alias(
@@ -88,7 +88,7 @@ import Testing
         }
     }
 
-    @Test func `a message that is null says nothing`() async throws {
+    @Test func `a message that is null is not posted`() async throws {
         try await Bench.run { bench in
             for message in [JSONValue.null, "end"] {
                 await bench.stackStorm.publish(

@@ -11,7 +11,7 @@ import Testing
 
 @testable import StackStormModule
 
-/// A simulated StackStorm behind a real port, the module, and a backend to type on.
+/// A simulated StackStorm on a real port, the module, and a recording backend.
 struct Bench: Sendable {
     let backend: RecordingBackend
     let stackStorm: SimulatedStackStorm
@@ -32,7 +32,7 @@ struct Bench: Sendable {
         return settings
     }
 
-    /// Runs the body beside a simulator.
+    /// Runs a closure with a simulator.
     static func withSimulator<Value: Sendable>(
         _ stackStorm: SimulatedStackStorm = SimulatedStackStorm(),
         _ body: @Sendable @escaping (SimulatedStackStorm, Int) async throws -> Value
@@ -50,7 +50,7 @@ struct Bench: Sendable {
         }
     }
 
-    /// What a test may want otherwise.
+    /// The options of a test.
     struct Options: Sendable {
         var content = SimulatedContent.demo
         var store: TestStore? = nil
@@ -58,7 +58,7 @@ struct Bench: Sendable {
         var delivery = Delivery.Limits.unhurried
         var logins: (any LoginDesk)?
         var now: @Sendable () -> Date = { .now }
-        /// What is done to StackStorm before the module meets it.
+        /// A function that prepares StackStorm before the module starts.
         var prepare: @Sendable (SimulatedStackStorm) async -> Void = { _ in }
         var logger = Bench.logger
         var traits = BackendTraits(threads: true, privateReplies: true)
@@ -77,7 +77,7 @@ struct Bench: Sendable {
         try await run(options, body)
     }
 
-    /// The same, with the lines of the log as they come.
+    /// Runs a closure like ``run``, and with the lines of the log.
     static func runWatching(
         _ body: @Sendable @escaping (Bench, LogWatch) async throws -> Void
     ) async throws {
@@ -85,7 +85,7 @@ struct Bench: Sendable {
         try await run(Options(logger: watch.logger)) { bench in try await body(bench, watch) }
     }
 
-    /// Runs the body with everything up: the aliases are there, and the stream is connected.
+    /// Runs a closure after the aliases are loaded and the stream is connected.
     static func run(_ options: Options, _ body: @Sendable @escaping (Bench) async throws -> Void) async throws {
         try await withSimulator(SimulatedStackStorm(options.content)) { stackStorm, port in
             await options.prepare(stackStorm)
@@ -108,22 +108,22 @@ struct Bench: Sendable {
 
     func untilConnected() async { await stackStorm.untilHeard() }
 
-    /// Waits until the module itself has heard the stream so many times: it fetches the aliases at its start and each
-    /// time that it does. A connection that a slow machine gave up does not count.
+    /// Waits for a number of connections of the stream. The module fetches the aliases at its start and after each
+    /// connection; a connection that timed out does not count.
     func untilFollowing(times: Int = 1) async {
         await stackStorm.untilRequested("GET /api/v1/user", times: times + 1)
     }
 
-    /// Returns once every result has come, or is not expected any more.
+    /// Waits until no result is pending.
     func untilNothingIsOpen() async {
         while module.results.open.count > 0 { await stackStorm.untilRequestedAgain("GET /api/v1/executions") }
     }
 
-    /// What comes next, as text.
+    /// Returns the text of the next reply.
     func text() async -> String { await backend.next()?.reply.text ?? "" }
 }
 
-/// The lines of a log, one after the other.
+/// A sequence of the lines of a log.
 struct LogWatch: Sendable {
     let logger: Logger
     private let lines: AsyncStream<String>
@@ -134,7 +134,7 @@ struct LogWatch: Sendable {
         logger = Logger(label: "test") { _ in CollectingLogHandler { continuation.yield($0) } }
     }
 
-    /// Returns once a line holds a text.
+    /// Waits for a line that contains a text.
     func saw(_ text: String) async {
         for await line in lines where line.contains(text) { return }
     }

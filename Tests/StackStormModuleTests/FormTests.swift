@@ -10,7 +10,7 @@ import Testing
 
 @testable import StackStormModule
 
-/// Forms for aliases, buttons, and the questions of workflows.
+/// Forms for aliases, buttons, and inquiries of workflows.
 @Suite(.timeLimit(.minutes(10))) struct FormTests {
     private static func run(
         forms: Bool = true, access: AccessControl = AccessControl(), content: SimulatedContent = .demo,
@@ -24,7 +24,7 @@ import Testing
         try await Bench.run(options, body)
     }
 
-    @Test func `a form asks for what the action takes, and runs what was answered`() async throws {
+    @Test func `a form has the parameters of the action, and its answers run the alias`() async throws {
         try await Self.run { bench in
             bench.backend.type("!st2 form fleet.deploy")
             let form = try #require(await bench.backend.next()?.reply.form)
@@ -46,7 +46,7 @@ import Testing
             let started = try #require(await bench.backend.next())
             #expect(started.reply.text.hasPrefix("fleet.deploy started"))
             #expect(!started.reply.text.contains("hunter2"))
-            // What is secret cannot be run again.
+            // A line with a secret cannot be run again.
             #expect(started.reply.buttons.map(\.label) == ["Output", "Cancel"])
             let line = "deploy \"web shop\" 1.2 registry_token=hunter2 strategy=canary"
             #expect(await bench.stackStorm.started == [line: 1])
@@ -56,7 +56,7 @@ import Testing
         }
     }
 
-    @Test func `a form is decided as the line that it amounts to`() async throws {
+    @Test func `rules apply to the line of a form`() async throws {
         let rule = AccessRule(index: 0, command: "st2 deploy prod*", modules: [], limits: .nobody)
         try await Self.run(access: AccessControl(rules: [rule])) { bench in
             bench.backend.type("!st2 form deploy", values: ["service": "prod"])
@@ -74,7 +74,7 @@ import Testing
         }
     }
 
-    @Test func `what a phone makes of quotes and spaces is undone as in a line that is typed`() async throws {
+    @Test func `typographic quotes and spaces in a form are normalized as in a typed line`() async throws {
         try await Self.run { bench in
             bench.backend.type("!st2 form core.echo", values: ["message": "say “hi\u{A0}there” it’s"])
             _ = await bench.backend.next()
@@ -82,7 +82,7 @@ import Testing
         }
     }
 
-    @Test func `without an alias one is picked, and without forms all is told`() async throws {
+    @Test func `form without an alias offers a choice, and without forms the parameters are described`() async throws {
         try await Self.run { bench in
             bench.backend.type("!st2 form")
             let form = try #require(await bench.backend.next()?.reply.form)
@@ -103,7 +103,7 @@ import Testing
         }
     }
 
-    @Test func `what was started has buttons, each a line of whoever presses it`() async throws {
+    @Test func `an execution has buttons, which run lines as the user who presses them`() async throws {
         try await Self.run { bench in
             bench.backend.type("!st2 restart nginx on web1")
             let buttons = try #require(await bench.backend.next()).reply.buttons
@@ -122,7 +122,7 @@ import Testing
         }
     }
 
-    @Test func `a question of a workflow is asked where it was started, and answered there`() async throws {
+    @Test func `an inquiry is posted and answered where its workflow was started`() async throws {
         try await Self.run(forms: false) { bench in
             bench.backend.type("!st2 deploy shop 1.2", thread: "t1")
             #expect(await bench.text().hasPrefix("fleet.deploy started"))
@@ -166,7 +166,7 @@ import Testing
         }
     }
 
-    @Test func `what was said at the start follows how it goes on`() async throws {
+    @Test func `the acknowledgement shows the progress`() async throws {
         var options = Bench.Options()
         options.traits.edits = true
         options.module = { $0.gracePeriod = .seconds(1) }
@@ -193,7 +193,9 @@ import Testing
         }
     }
 
-    @Test func `a question is asked once, over restarts too, and never one of somebody else's workflow`() async throws {
+    @Test func `an inquiry is posted once, even after a restart, and only if its workflow was started from chat`()
+        async throws
+    {
         let store = try TestStore()
         try await Bench.withSimulator { stackStorm, port in
             for run in 0..<2 {
@@ -229,14 +231,14 @@ import Testing
             ("deploy {{ a }}", ["a": "1", "n": "2 3"], "deploy 1 n=\"2 3\""), ("deploy {{ a }}", [:], nil),
             ("deploy {{ a }} {{ b }}", ["a": "", "b": "1"], nil), ("deploy {{ a }}", ["a": "x=1"], nil),
         ] as [(String, [String: String], String?)])
-    func `a format is filled in so that StackStorm reads it as it was meant`(
+    func `a filled-in format is parsed by StackStorm as intended`(
         source: String, values: [String: String], line: String?
     ) throws {
         #expect(try #require(CommandTemplate(source)).line(values, others: ["n"]) == line)
     }
 
     @Test(arguments: ["(restart|bounce) {{ a }}", "x {{ a", "^go", "show {{ }}"])
-    func `what has no one way to be written is no template`(source: String) {
+    func `a regular expression is not a template`(source: String) {
         #expect(CommandTemplate(source) == nil)
     }
 

@@ -10,7 +10,7 @@ import Testing
 @testable import StackStormModule
 
 @Suite(.timeLimit(.minutes(10))) struct HealingTests {
-    @Test func `a cut stream is connected again, and results come`() async throws {
+    @Test func `an interrupted stream is reconnected, and results arrive`() async throws {
         try await Bench.run { bench in
             for _ in 0..<5 {
                 await bench.stackStorm.cutStreams()
@@ -39,7 +39,7 @@ import Testing
     }
 
     @Test(arguments: [Fault.status(500), .status(503), .html(502), .garbage, .cut])
-    func `a fault is told, and is over when it is over`(
+    func `a fault is reported, and commands work when it ends`(
         fault: Fault
     ) async throws {
         try await Bench.run { bench in
@@ -55,19 +55,19 @@ import Testing
         }
     }
 
-    @Test func `no answer is told as an unknown outcome, and nothing is repeated`() async throws {
+    @Test func `a missing response is reported as an unknown outcome, and the call is not repeated`() async throws {
         try await Bench.run {
             $0.limits.answer = .seconds(3)
         } _: { bench in
             await bench.stackStorm.setFault(.hang, for: .aliasexecution)
             bench.backend.type("!st2 echo x")
             #expect(await bench.text().contains("the command may or may not have been started"))
-            // None where the machine was too slow to send it in time.
+            // Zero if the machine was too slow to send the request before the timeout.
             #expect(await bench.stackStorm.request(count: "POST /api/v1/aliasexecution") <= 1)
         }
     }
 
-    @Test func `a silent stream is left for one that speaks`() async throws {
+    @Test func `a silent stream is replaced by a working one`() async throws {
         try await Bench.run {
             $0.limits.silence = .milliseconds(500)
             $0.limits.answer = .seconds(5)
@@ -86,7 +86,7 @@ import Testing
         }
     }
 
-    @Test func `a silent stream is kept while no other can be had`() async throws {
+    @Test func `a silent stream is kept while no other is available`() async throws {
         try await Bench.run {
             $0.limits.silence = .milliseconds(500)
         } _: { bench in
@@ -99,7 +99,7 @@ import Testing
         }
     }
 
-    @Test func `a refused connection is none`() async throws {
+    @Test func `a rejected connection does not count as connected`() async throws {
         let client = try StackStormClient(
             try Bench.client(port: 1) { $0.login = .token(Secret("t")) }, logger: Bench.logger)
         let failures = Locked<[Int]>([])
@@ -122,7 +122,7 @@ import Testing
         #expect(stream.currentHealth.lastByte == nil)
     }
 
-    @Test func `nginx in the place of a dead stream service is a failure`() async throws {
+    @Test func `a response of nginx for a dead stream service is a failure`() async throws {
         try await Bench.runWatching { bench, log in
             await bench.stackStorm.setFault(.retryAndClose, for: .stream)
             await bench.stackStorm.cutStreams()
@@ -133,7 +133,7 @@ import Testing
         }
     }
 
-    @Test func `a malformed event costs itself only`() async throws {
+    @Test func `a malformed event does not affect others`() async throws {
         try await Bench.run { bench in
             for data in [
                 "nonsense", "{}", "{\"payload\": 5}", "{\"payload\": {\"channel\": \"#ops\"}}",
@@ -146,7 +146,7 @@ import Testing
         }
     }
 
-    @Test func `announcements go where they say`() async throws {
+    @Test func `announcements go to the recipient that they name`() async throws {
         try await Bench.run { bench in
             func say(_ payload: [String: JSONValue]) async -> RecordingBackend.Sent? {
                 await bench.stackStorm.publish(payload: payload, route: "errbot")
@@ -163,7 +163,7 @@ import Testing
         }
     }
 
-    @Test func `a new alias works as soon as StackStorm says so`() async throws {
+    @Test func `a new alias works as soon as StackStorm announces it`() async throws {
         try await Bench.runWatching { bench, log in
             let alias: [String: JSONValue] = [
                 "name": "shout", "pack": "new", "action_ref": "core.echo", "formats": ["shout {{ message }}"],
@@ -197,7 +197,8 @@ import Testing
         }
     }
 
-    @Test func `without StackStorm and without a table it says so at once`() async throws {
+    @Test func `without StackStorm and without stored aliases, commands fail at once with an explanation`() async throws
+    {
         var settings = StackStormModuleSettings(client: try Bench.client(port: 1))
         settings.client.limits.connect = .milliseconds(200)
         let backend = RecordingBackend()
@@ -210,7 +211,7 @@ import Testing
         }
     }
 
-    @Test func `aliases are had page by page where all at once is refused`() async throws {
+    @Test func `aliases are fetched page by page if StackStorm rejects a single request`() async throws {
         try await Bench.run { bench in
             await bench.stackStorm.refuseUnlimited()
             let page = try await bench.client.aliases()
@@ -225,7 +226,9 @@ import Testing
         ("Bearer s3cret", ##"{"channel":"#ops"}"##, 400),
         ("Bearer s3cret", ##"{"message":"x"}"##, 400),
         ("Bearer s3cret", ##"{"channel":"#ops","message":"said"}"##, 202),
-    ]) func `the webhook takes the same payload, with its secret only`(header: String, body: String, status: Int)
+    ]) func `the webhook accepts the payload of an announcement, and requires its secret`(
+        header: String, body: String, status: Int
+    )
         async throws
     {
         let backend = RecordingBackend()

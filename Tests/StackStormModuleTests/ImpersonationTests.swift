@@ -10,7 +10,7 @@ import Testing
 
 @testable import StackStormModule
 
-/// People act as themselves without a login, where the bot's account is a service of StackStorm.
+/// Users act with their own accounts without a login, if the bot's account is a service of StackStorm.
 @Suite(.timeLimit(.minutes(10))) struct ImpersonationTests {
     private static let page = URL(string: "https://petrel.example.com/")
 
@@ -30,7 +30,7 @@ import Testing
 
     private static let map = Impersonation(users: ["test/@alice": "alice"])
 
-    @Test func `the map comes first, then the nickname, and whoever is unknown runs nothing`() async throws {
+    @Test func `the map has precedence over the nickname, and an unknown user runs nothing`() async throws {
         var both = Self.map
         both.usesNicknames = true
         try await Self.run(both) { bench in
@@ -51,7 +51,7 @@ import Testing
         }
     }
 
-    @Test func `everybody has their own rights`() async throws {
+    @Test func `users have their own permissions`() async throws {
         try await Self.run(Impersonation(users: ["test/@bob": "bob", "test/@alice": "alice"])) { bench in
             bench.backend.type("!st2 restart nginx on web1", as: "@bob")
             #expect(await bench.text().contains(#"User "bob" doesn't have required permission"#))
@@ -60,8 +60,8 @@ import Testing
         }
     }
 
-    @Test func `without nicknames only the map counts, by every byte of it`() async throws {
-        // “é” in one scalar and in two are two ids.
+    @Test func `without nicknames only the map is used, and compared by bytes`() async throws {
+        // “é” as one scalar and as two are different IDs.
         let map = Impersonation(users: ["test/@ren\u{E9}": "alice"])
         try await Self.run(map) { bench in
             for person in ["@mallory", "@ALICE", "@rene\u{301}", "@alice/x", ""] {
@@ -74,7 +74,7 @@ import Testing
         }
     }
 
-    @Test func `an identity that is bound to no account acts as nobody`() async throws {
+    @Test func `an unstable identity has no StackStorm user`() async throws {
         try await Self.run(Self.map) { bench in
             let guest = Person(id: "@alice", name: "@alice", isStable: false)
             bench.host.host.receive(ChatMessage(id: "g", sender: guest, text: "!st2 echo x"), from: "test")
@@ -82,7 +82,7 @@ import Testing
         }
     }
 
-    @Test func `a bot that is no service says so, and runs nothing as itself`() async throws {
+    @Test func `a bot account that is not a service is reported, and runs no commands itself`() async throws {
         try await Self.run(Self.map, isService: false) { bench in
             bench.backend.type("!st2 echo x", as: "@alice")
             let text = await bench.text()
@@ -91,7 +91,7 @@ import Testing
         }
     }
 
-    @Test func `there is one token for each person until it ends, and a revoked one is replaced`() async throws {
+    @Test func `each user has one token until it expires, and a revoked one is replaced`() async throws {
         let clock = Locked(Date.now)
         try await Self.run(Self.map, now: { clock.value }) { bench in
             func run() async throws {
@@ -106,7 +106,7 @@ import Testing
             #expect(await tokens() == count)
             await bench.stackStorm.expireTokens()
             try await run()
-            // Hers, and that of the bot, who reads the results.
+            // The token of the user, and that of the bot, which reads the results.
             let renewed = await tokens()
             #expect(renewed > count)
             clock.withLock { $0 += 86_400 }
@@ -115,7 +115,7 @@ import Testing
         }
     }
 
-    @Test func `forty commands at once ask for one token`() async throws {
+    @Test func `forty concurrent commands request one token`() async throws {
         try await Self.run(Self.map) { bench in
             let count = await bench.stackStorm.request(count: "POST /auth/v1/tokens")
             for number in 0..<40 { bench.backend.type("!st2 echo \(number)", as: "@alice") }
@@ -124,7 +124,7 @@ import Testing
         }
     }
 
-    @Test func `tokens survive a restart, sealed, and a map that changed drops them`() async throws {
+    @Test func `tokens survive a restart encrypted, and are dropped if the map changes`() async throws {
         let store = try TestStore()
         let stackStorm = SimulatedStackStorm()
         await stackStorm.makeService("petrel")
@@ -147,7 +147,7 @@ import Testing
         }
     }
 
-    @Test func `a login wins, and its end is told before anything runs as somebody else`() async throws {
+    @Test func `a login has precedence, and its end is reported before a command runs as another user`() async throws {
         let clock = Locked(Date.now)
         let desk = TestDesk()
         try await Self.run(Self.map, page: Self.page, logins: desk, now: { clock.value }) { bench in
@@ -179,7 +179,7 @@ import Testing
         }
     }
 
-    @Test func `a StackStorm that passes over the name gives nobody the bot's rights`() async throws {
+    @Test func `a StackStorm that ignores the user name gives no user the bot's permissions`() async throws {
         try await Bench.withSimulator { stackStorm, port in
             await stackStorm.makeService("petrel")
             await stackStorm.nickname("petrel", "U7", of: "slack")

@@ -8,9 +8,9 @@ import Testing
 
 @testable import StackStormModule
 
-/// What is judged is what runs.
+/// Access rules apply to the line that runs.
 @Suite(.timeLimit(.minutes(10))) struct JudgedTests {
-    /// Runs the body with an inquiry open, whose answers have these limits.
+    /// Runs a closure with a pending inquiry, whose answers have access limits.
     private static func asked(
         _ limits: AccessLimits, _ body: @Sendable @escaping (Bench, _ id: String) async throws -> Void
     ) async throws {
@@ -26,11 +26,11 @@ import Testing
         }
     }
 
-    /// Scalars that a Character joins to what stands beside them must not hide a verb from a rule.
+    /// Scalars that form a Character with their neighbours must not hide a verb from a rule.
     @Test(arguments: [
         "inquiry \u{0301}answer", "inquiry\u{0301} answer", "\u{0600}inquiry answer", "inquiry\u{200D} answer",
         "inquiry\r\nanswer", "inquiry\u{1F}answer", "INQUIRY answer", "inquiry\u{2028}answer", "inquiry \u{FE0F}answer",
-    ]) func `a verb is what rules see of it`(verb: String) async throws {
+    ]) func `rules apply to the verb of a line with combining scalars`(verb: String) async throws {
         var limits = AccessLimits()
         limits.users.allow = GlobList(["@alice"])
         try await Self.asked(limits) { bench, id in
@@ -41,7 +41,7 @@ import Testing
         }
     }
 
-    @Test func `the answers of a form are judged and audited as the line they amount to`() async throws {
+    @Test func `rules and the audit log use the line of the answers to a form`() async throws {
         var limits = AccessLimits()
         limits.arguments.deny = GlobList(["*approved=yes*", "*approved=true*"])
         try await Self.asked(limits) { bench, id in

@@ -10,7 +10,7 @@ import Testing
 
 @testable import StackStormModule
 
-/// What rules see of a line, and what the audit keeps of it.
+/// The parsing of lines for access rules and the audit log.
 @Suite(.timeLimit(.minutes(10))) struct LineTests {
     private static let login = SimulatedContent(
         aliases: SimulatedContent.demo.aliases + [
@@ -27,7 +27,7 @@ import Testing
             ) { _ in ["stdout": "done"] }
         ])
 
-    @Test func `a secret parameter reaches neither audit nor store nor log`() async throws {
+    @Test func `a secret parameter is not in the audit log, the store or the log`() async throws {
         let lines = Locked<[String]>([])
         let store = try TestStore()
         var logger = Logger(label: "test") { _ in CollectingLogHandler(lines) }
@@ -60,11 +60,11 @@ import Testing
         }
     }
 
-    /// What StackStorm's parser rewrites must not slip past a rule.
+    /// A line that StackStorm's parser changes must not evade a rule.
     @Test(arguments: [
         "restart nginx on web1", "res hosts=web9tart nginx on web1 hosts=web9", "restart \"nginx\" on web1",
         "restart 'nginx' on web1", "restart nginx hosts=web1", "restart other on web1 service=nginx",
-    ]) func `a rule sees what a line amounts to`(line: String) async throws {
+    ]) func `rules apply to the line that StackStorm reads`(line: String) async throws {
         var limits = AccessLimits()
         limits.arguments.deny = GlobList(["st2 restart nginx*"])
         let access = AccessControl(rules: [AccessRule(index: 0, command: "st2*", modules: [], limits: limits)])
@@ -76,12 +76,12 @@ import Testing
         }
     }
 
-    /// Formats that are expressions of their own, and parameters without a place.
+    /// Formats that are regular expressions, and parameters without a position.
     @Test(arguments: [
         "bounce x on web1 service=prod", "reboot x on web1 service=\"prod\"", "reboot \"x\" on web1 hosts=prod",
         "bounce prod on web1 batch=10", "bounce x on web1 batch=\"10\"", "bounce x on web1 batch =10",
         "bounce x on web1 batch='10'", "T-8 service=T-9",
-    ]) func `a rule sees what every format makes of a line`(line: String) async throws {
+    ]) func `rules apply to the line that StackStorm reads with any format`(line: String) async throws {
         var content = SimulatedContent.demo
         content.aliases += [
             SimulatedContent.alias(
@@ -104,7 +104,7 @@ import Testing
         ("echo a \"quoted\" text", "echo a \"quoted\" text"),
         ("echo http://x/?a=b ok", "echo http://x/?a=b ok"), ("drain web1 for 3 minutes", "drain web1 *"),
         ("restart 'web' on web1", "restart*web*on web1"),
-    ]) func `ordinary lines are allowed by the rule that names them`(line: String, allowed: String) async throws {
+    ]) func `ordinary lines are allowed by the rule that matches them`(line: String, allowed: String) async throws {
         var limits = AccessLimits()
         limits.arguments.allow = GlobList(["st2 \(allowed)"])
         let access = AccessControl(rules: [AccessRule(index: 0, command: "st2*", modules: [], limits: limits)])
@@ -114,7 +114,7 @@ import Testing
         }
     }
 
-    @Test func `help shows formats with parameters where there are rules`() async throws {
+    @Test func `help shows formats with parameters if there are rules`() async throws {
         let access = AccessControl(rules: [
             AccessRule(index: 0, command: "st2 restart*", modules: [], limits: .nobody),
             AccessRule(index: 1, command: "st2*", modules: [], limits: AccessLimits()),
@@ -129,7 +129,7 @@ import Testing
         }
     }
 
-    @Test func `pairs that StackStorm would cut out of the middle are refused without rules as well`() async throws {
+    @Test func `pairs that StackStorm would remove from the middle are rejected without rules too`() async throws {
         try await Bench.run { bench in
             bench.backend.type("!st2 res hosts=web9tart nginx on web1 hosts=web9")
             #expect(await bench.text().hasPrefix("The key=value pairs at the end also occur elsewhere in the line"))
@@ -138,7 +138,7 @@ import Testing
         }
     }
 
-    @Test func `a masked parameter is masked wherever it stands`() async throws {
+    @Test func `a secret parameter is masked at every position`() async throws {
         try await Bench.run(Bench.Options(content: Self.login)) { bench in
             bench.backend.type("!st2 login joe with hunter2 for 3 hours pw=hunter3")
             _ = await bench.backend.next()
@@ -149,7 +149,7 @@ import Testing
         }
     }
 
-    @Test func `what StackStorm has not said counts as secret`() async throws {
+    @Test func `parameters that are not known count as secret`() async throws {
         let secrets = KnownActions()
         let table = AliasTable([
             Alias(
@@ -163,7 +163,7 @@ import Testing
         #expect(secrets.masked("login joe with joe", match) == "login ••• with •••")
     }
 
-    @Test func `rerun is decided as the line that it amounts to`() async throws {
+    @Test func `rules apply to the line that rerun runs`() async throws {
         let store = try TestStore()
         let denied = AccessControl(rules: [AccessRule(index: 0, command: "st2 echo*", modules: [], limits: .nobody)])
         for policy in [Dispatcher.Policy(), Dispatcher.Policy(access: denied)] {
@@ -177,7 +177,7 @@ import Testing
                 bench.backend.type("!st2 rerun \(id)")
                 let isAllowed = policy.access.rules.isEmpty
                 #expect(await bench.text().hasPrefix(isAllowed ? "core.echo started" : "You may not run this"))
-                // The result, which would else be said after the restart.
+                // The result, which would otherwise be posted after the restart.
                 if isAllowed { _ = await bench.backend.next() }
             }
         }

@@ -10,7 +10,7 @@ import Testing
 
 @testable import StackStormModule
 
-/// What people read where a line is not what StackStorm takes.
+/// The messages for lines that StackStorm does not accept.
 @Suite(.timeLimit(.minutes(10))) struct MessageTests {
     private static let content = SimulatedContent(
         aliases: SimulatedContent.demo.aliases + [
@@ -29,7 +29,7 @@ import Testing
             ) { run in ["stdout": .string("flag is \(run.text("flag"))")] },
         ])
 
-    @Test func `pairs at the end are explained, and the line that works is shown and works`() async throws {
+    @Test func `a pair at the end of a line is explained, and the suggested line works`() async throws {
         try await Bench.run(content: Self.content) { bench in
             let address = "https://www.example.com/api?some=url&with=eq"
             bench.backend.type("!st2 bar \(address)")
@@ -42,7 +42,7 @@ import Testing
         }
     }
 
-    @Test func `a line break in place of a space is told, and a beginning is completed`() async throws {
+    @Test func `a line break in place of a space is explained, and an incomplete command is completed`() async throws {
         try await Bench.run(content: Self.content) { bench in
             bench.backend.type("!st2 echo\nmy text")
             let broken = await bench.text()
@@ -56,7 +56,7 @@ import Testing
         }
     }
 
-    @Test func `a boolean is true or false, in forms and in words`() async throws {
+    @Test func `a boolean accepts only true and false in lines, and more words in forms`() async throws {
         try await Bench.run(content: Self.content) { bench in
             bench.backend.type("!st2 typed x 5 flag=yes")
             #expect(await bench.text().hasSuffix("(flag must be true or false)"))
@@ -66,7 +66,7 @@ import Testing
         }
     }
 
-    @Test func `the verbs are in help`() async throws {
+    @Test func `help lists the verbs`() async throws {
         try await Bench.run(admins: []) { bench in
             bench.backend.type("!st2help")
             #expect(await bench.text().contains("Also: !st2 status [ID], output ID"))
@@ -75,7 +75,7 @@ import Testing
         }
     }
 
-    @Test func `status shows a room what was typed there, and all in a direct chat`() async throws {
+    @Test func `status shows the commands of the room, and all of them in a direct chat`() async throws {
         try await Bench.run { bench in
             bench.backend.type("!st2 restart nginx on \(Array(repeating: "w", count: 200).joined(separator: ","))")
             _ = await bench.text()
@@ -89,7 +89,7 @@ import Testing
         }
     }
 
-    @Test func `a refusal without a word is one sentence`() async throws {
+    @Test func `a rejection without a message is one sentence`() async throws {
         try await Bench.run { bench in
             await bench.stackStorm.setFault(.blank(400), for: .aliasexecution)
             bench.backend.type("!st2 echo x")
@@ -97,7 +97,7 @@ import Testing
         }
     }
 
-    /// What a module of these settings answers to a command while it has no table, and its status.
+    /// Returns the reply of a module to a command while it has no alias table, and its status.
     private static func answer(
         _ change: @Sendable @escaping (inout StackStormSettings) -> Void
     ) async throws -> (text: String, status: StatusLine) {
@@ -113,7 +113,7 @@ import Testing
         }
     }
 
-    @Test func `a wrong password is told with what to look at`() async throws {
+    @Test func `a wrong password is reported with the setting to check`() async throws {
         let (text, status) = try await Self.answer { $0.login = .password(name: "petrel", password: Secret("wrong")) }
         #expect(
             text == "StackStorm cannot be used: it does not accept the bot's login (Invalid or missing credentials). "
@@ -121,14 +121,14 @@ import Testing
         #expect(!status.isHealthy && status.detail.hasSuffix("look at api_auth"), "\(status.detail)")
     }
 
-    @Test func `an address without its version is told with what to look at`() async throws {
+    @Test func `a URL without its version is reported with the setting to check`() async throws {
         let (text, status) = try await Self.answer { $0.api.deleteLastPathComponent() }
         #expect(text.contains("usually ends in /v1") && text.hasSuffix("check api_url."), "\(text)")
         #expect(!text.contains("..") && status.detail.hasSuffix("look at api_url"), "\(status.detail)")
     }
 
     @Test(arguments: ["•\0", "\0", "é\0", "\u{301}", "\u{600}", "\u{FFFF}", "👨‍👩‍👧\0"])
-    func `whatever help is filtered by, it is answered`(filter: String) async throws {
+    func `help responds to any filter`(filter: String) async throws {
         try await Bench.run(content: Self.content) { bench in
             bench.backend.type("!st2help --filter \"\(filter)\"")
             let text = await bench.text()

@@ -8,15 +8,14 @@ import Testing
 
 @testable import StackStormModule
 
-/// What people are told where it is not known whether a command was started, and of results that come late or without
-/// our context.
+/// Unknown outcomes of commands, and results that arrive late or without context.
 @Suite(.timeLimit(.minutes(10))) struct OutcomeTests {
     private static func options(_ content: SimulatedContent = .demo) -> Bench.Options {
         Bench.Options(content: content, module: { $0.gracePeriod = .seconds(1) })
     }
 
     @Test(arguments: [Fault.statusAfter(503), .statusAfter(500), .statusAfter(504)])
-    func `an error after the work was done leaves the outcome open, and each person is told the truth`(
+    func `an error after the execution was started leaves the outcome unknown, and each user is told the right one`(
         fault: Fault
     ) async throws {
         try await Bench.run(Self.options()) { bench in
@@ -26,7 +25,8 @@ import Testing
             await bench.stackStorm.setFault(.status(503), for: .aliasexecution)
             for number in 0..<20 { bench.backend.type("!st2 echo lost\(number)", as: "@person\(number)") }
             var told: [String: Int] = [:]
-            // 20 results and "not started" each; those that did not overtake the answer are told that they were started.
+            // 20 results and 20 reports of "not started". A result that arrives later than the error is preceded by a
+            // report that the command was started.
             while told["result", default: 0] < 20 || told["not started", default: 0] < 20 {
                 let text = await bench.text()
                 let kind =
@@ -57,12 +57,12 @@ import Testing
         }
     }
 
-    @Test func `a result on its way is waited for`() async throws {
+    @Test func `an execution whose result is still being announced is not reported`() async throws {
         try await Bench.run(Self.options()) { bench in
             await bench.stackStorm.change { $0.delaysResults = true }
             bench.backend.type("!st2 echo slow")
             _ = await bench.backend.next()
-            // Longer than the grace period: each look asks for what is on its way.
+            // Longer than the grace period: each check finds that the result is being announced.
             let looks = await bench.stackStorm.request(count: "GET /api/v1/executions")
             await bench.stackStorm.untilRequested("GET /api/v1/executions", times: looks + 12)
             await bench.stackStorm.postDelayed()
@@ -70,7 +70,7 @@ import Testing
         }
     }
 
-    /// One alias whose line runs several times.
+    /// An alias with `match_multiple`.
     private static let multiple = SimulatedContent(
         aliases: SimulatedContent.demo.aliases + [
             SimulatedContent.alias(
@@ -82,7 +82,7 @@ import Testing
                 ])
         ], actions: SimulatedContent.demo.actions)
 
-    @Test func `results of match_multiple come to the thread`() async throws {
+    @Test func `results of match_multiple go to the thread`() async throws {
         try await Bench.run(Self.options(Self.multiple)) { bench in
             for thread in ["t1", "t2"] {
                 bench.backend.type("!st2 issue ABC-1", thread: thread)
@@ -100,7 +100,7 @@ import Testing
         }
     }
 
-    @Test func `what nobody asked for goes to the room while such a result is awaited`() async throws {
+    @Test func `an announcement without a command goes to the room while such a result is pending`() async throws {
         let release = Signal()
         var content = Self.multiple
         content.actions.removeAll { $0.ref == "core.echo" }

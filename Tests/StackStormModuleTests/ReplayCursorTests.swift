@@ -8,7 +8,7 @@ import Testing
         StackStormTime(microseconds: Int64(seconds) * 1_000_000)
     }
 
-    @Test func `it reaches the newest, and no further than what is still open`() {
+    @Test func `the cursor advances to the newest announcement, but not past an unfinished one`() {
         var cursor = ReplayCursor(time: Self.time(100))
         cursor.advance(newest: Self.time(200), open: Self.time(150), number: 1)
         #expect(cursor.time.map { $0 < Self.time(150) && $0 > Self.time(149) } == true)
@@ -18,7 +18,7 @@ import Testing
         #expect(cursor.time == Self.time(2_000))
     }
 
-    @Test func `it looks back by the overlap, but never before the store's beginning`() {
+    @Test func `the cursor reads the overlap again, but not before its floor`() {
         var cursor = ReplayCursor(time: Self.time(1_000), floor: Self.time(100))
         #expect(cursor.start == Self.time(970))
         cursor.time = Self.time(110)
@@ -26,7 +26,7 @@ import Testing
         #expect(ReplayCursor().start == nil)
     }
 
-    @Test func `what the window cuts off is behind it for good`() {
+    @Test func `announcements outside of the replay window are skipped for good`() {
         var cursor = ReplayCursor(time: Self.time(1_000), floor: Self.time(100))
         cursor.skip(to: Self.time(5_000))
         #expect(cursor.time == Self.time(5_000) && cursor.start == Self.time(5_000))
@@ -34,7 +34,7 @@ import Testing
         #expect(cursor.time == Self.time(5_000))
     }
 
-    @Test func `the ledger is forgotten only where it is never looked at again`() {
+    @Test func `ledger entries are removed only if they are no longer needed`() {
         var cursor = ReplayCursor(time: Self.time(0), floor: Self.time(0))
         for step in 1...10 { cursor.advance(newest: Self.time(step * 20), open: nil, number: Int64(step)) }
         // 60 seconds before 200: the mark before 140.
@@ -45,20 +45,20 @@ import Testing
         #expect(cursor.forgettable() == (10, 7))
         #expect(cursor.floor == Self.time(140))
         #expect(cursor.forgettable() == (10, nil))
-        // Where very much is written the ledger stays small.
+        // The size of the ledger is limited if there are many entries.
         cursor.advance(newest: Self.time(800), open: nil, number: 20_011)
         cursor.advance(newest: Self.time(900), open: nil, number: 20_012)
         #expect(cursor.forgettable() == (20_011, 11))
     }
 
-    @Test func `it goes back with StackStorm's clock, as far as the ledger tells what was said`() {
+    @Test func `the cursor follows StackStorm's clock back as far as the ledger reaches`() {
         var cursor = ReplayCursor(time: Self.time(1_000), floor: Self.time(100))
         #expect(cursor.follow(Self.time(1_500), ours: Self.time(9_000)) == .steady)
         #expect(cursor.floor == Self.time(940))
         cursor.floor = Self.time(100)
-        // A clock that is slow.
+        // A slow clock.
         #expect(cursor.follow(Self.time(1_520), ours: Self.time(9_025)) == .steady)
-        // After a quiet time the cursor is far behind: it only goes no further than the new time.
+        // Without recent announcements the cursor is far behind, and does not advance past the new time.
         #expect(cursor.follow(Self.time(1_420), ours: Self.time(9_030)) == .steady)
         #expect(cursor.time == Self.time(1_000))
         cursor.advance(newest: Self.time(1_515), open: nil, number: 1)
@@ -72,7 +72,7 @@ import Testing
             cursor.follow(Self.time(60), ours: Self.time(9_070)) == .setBackTooFar(.seconds(800), until: Self.time(860))
         )
         #expect(cursor.time == Self.time(830))
-        // By the old time again.
+        // The clock has reached the old time again.
         #expect(cursor.follow(Self.time(1_600), ours: Self.time(9_700)) == .steady)
         cursor.advance(newest: Self.time(1_590), open: nil, number: 3)
         #expect(cursor.time == Self.time(1_590))
@@ -86,7 +86,7 @@ import Testing
             ("2026-11-21T02:10:16Z", "2026-11-21T02:10:16.000000Z"),
             ("2026-11-21T02:10:16.5Z", "2026-11-21T02:10:16.500000Z"), ("yesterday", nil), ("", nil), ("Z", nil),
             ("2026-11-21T02:10:16.x5Z", nil), ("2026-13-41T02:10:16Z", nil),
-        ] as [(String, String?)]) func `times are read as StackStorm writes them`(text: String, expected: String?)
+        ] as [(String, String?)]) func `timestamps of StackStorm are parsed`(text: String, expected: String?)
     {
         #expect(StackStormTime(text)?.description == expected)
     }
@@ -96,7 +96,7 @@ import Testing
             ("Sat, 21 Nov 2026 03:27:09 GMT", "2026-11-21T03:27:09.000000Z"),
             ("Sun, 01 Jan 2023 00:00:00 GMT", "2023-01-01T00:00:00.000000Z"), ("Sat, 21 Foo 2026 03:27:09 GMT", nil),
             ("now", nil),
-        ] as [(String, String?)]) func `and as the Date header has them`(text: String, expected: String?)
+        ] as [(String, String?)]) func `dates of the Date header are parsed`(text: String, expected: String?)
     {
         #expect(StackStormTime(header: text)?.description == expected)
     }

@@ -11,13 +11,13 @@ import Testing
 
 @testable import StackStormModule
 
-/// What StackStorm announces is said, once, whatever happens to the stream and to us.
+/// Every announcement is posted once, despite interruptions of the stream and restarts.
 @Suite(.timeLimit(.minutes(10))) struct ResultTests {
     private static func announce(_ text: String, _ bench: Bench) async {
         await bench.stackStorm.publish(payload: ["channel": "#ops", "message": .string(text)], route: "errbot")
     }
 
-    /// Returns once the module has looked at StackStorm's history so often.
+    /// Waits until the module has read StackStorm's history a number of times.
     private static func untilLooked(_ bench: Bench, times: Int) async {
         await bench.stackStorm.untilRequested("GET /api/v1/executions", times: times)
     }
@@ -28,7 +28,9 @@ import Testing
         return texts
     }
 
-    @Test func `what is announced while the stream is down is said when it is back, in order and once`() async throws {
+    @Test func `announcements during an interruption of the stream are posted afterwards, in order and once`()
+        async throws
+    {
         try await Bench.run { bench in
             await Self.untilLooked(bench, times: 1)
             await Self.announce("before", bench)
@@ -43,7 +45,7 @@ import Testing
         }
     }
 
-    @Test func `the same words are said as often as they were announced`() async throws {
+    @Test func `an announcement with the same text is posted as often as it was made`() async throws {
         try await Bench.run { bench in
             await Self.untilLooked(bench, times: 1)
             for _ in 0..<3 { await Self.announce("done", bench) }
@@ -58,9 +60,9 @@ import Testing
         }
     }
 
-    /// Its hosts may disagree about the time by hours, and their clocks may be set while it runs.
+    /// The clocks of StackStorm's hosts may differ by hours, and may be set during operation.
     @Test(arguments: [[-7_200, -3_600], [7_200, 10_800], [0, 3_600]])
-    func `what was missed is said whatever StackStorm's clock says`(errors: [Int]) async throws {
+    func `missed announcements are posted for any difference of clocks`(errors: [Int]) async throws {
         var options = Bench.Options()
         options.prepare = { await $0.setClock(error: .seconds(errors[0])) }
         try await Bench.run(options) { bench in
@@ -74,7 +76,7 @@ import Testing
                 for number in 0..<3 { await Self.announce("missed \(number)", bench) }
                 await bench.stackStorm.setFault(nil, for: .stream)
                 for number in 0..<3 {
-                    // It may seem late, by the difference of the clocks.
+                    // It may be marked as late because the clocks differ.
                     #expect(await bench.text().hasSuffix("missed \(number)"))
                 }
             }
@@ -83,7 +85,7 @@ import Testing
         }
     }
 
-    @Test func `a clock of StackStorm's that is set back hides nothing, and says nothing again`() async throws {
+    @Test func `no announcement is lost or repeated if StackStorm's clock is set back`() async throws {
         let store = try TestStore()
         let past = StackStormTime(.now) - .seconds(3_600)
         try await store.storage(for: "st2").records("replay").set(
@@ -112,7 +114,7 @@ import Testing
         }
     }
 
-    @Test func `an empty store begins at the present, and a restart goes on where the last run ended`() async throws {
+    @Test func `an empty store begins at the present, and a restart continues where the last run ended`() async throws {
         let store = try TestStore()
         try await Bench.withSimulator { stackStorm, port in
             for text in ["ancient", "old"] {
@@ -134,7 +136,7 @@ import Testing
                         payload: ["channel": "#ops", "message": .string("heard \(run)")], route: "errbot")
                     let heard = await backend.next()?.reply.text
                     #expect(heard == "heard \(run)")
-                    // What is not yet noted as said would be said again by the next run, as after a crash.
+                    // An announcement that is not in the ledger yet would be posted again by the next run, as after a crash.
                     repeat {
                         _ = await store.store.written()
                     } while try await !store.store.outbox.waiting(in: nil, after: 0, through: .max, limit: 1).isEmpty
@@ -146,7 +148,7 @@ import Testing
         }
     }
 
-    @Test func `what is older than the replay window is not said, and that is told`() async throws {
+    @Test func `announcements older than the replay window are not posted, and administrators are told`() async throws {
         let store = try TestStore()
         let records = store.storage(for: "st2").records("replay")
         let past = StackStormTime(.now) - .seconds(7_200)
@@ -167,7 +169,7 @@ import Testing
         }
     }
 
-    @Test func `the replay window counts also when StackStorm was down at the start`() async throws {
+    @Test func `the replay window applies if StackStorm was down at the start`() async throws {
         let store = try TestStore()
         let past = StackStormTime(.now) - .seconds(7_200)
         try await store.storage(for: "st2").records("replay").set(
@@ -187,7 +189,7 @@ import Testing
         }
     }
 
-    @Test func `an announcement that names nobody is looked at once`() async throws {
+    @Test func `an announcement without a recipient is read once`() async throws {
         try await Bench.runWatching { bench, watch in
             await Self.untilLooked(bench, times: 1)
             await bench.stackStorm.publish(payload: ["message": "to nobody"], route: "errbot")
@@ -198,7 +200,8 @@ import Testing
         }
     }
 
-    @Test func `an end that StackStorm does not announce is reported, with its status and a link`() async throws {
+    @Test func `the end of an execution without an announcement is reported, with its status and a link`() async throws
+    {
         var options = Bench.Options()
         options.module = { $0.gracePeriod = .seconds(1) }
         try await Bench.run(options) { bench in
@@ -216,14 +219,14 @@ import Testing
         }
     }
 
-    @Test func `a result that came without our context counts, and is not reported again`() async throws {
+    @Test func `a result without context counts, and its execution is not reported`() async throws {
         var options = Bench.Options()
         options.module = { $0.gracePeriod = .seconds(1) }
         try await Bench.run(options) { bench in
             await Self.untilLooked(bench, times: 1)
             await bench.stackStorm.change { $0.passesContext = false }
             bench.backend.type("!st2 echo once")
-            // Without the context nobody knows that it belongs to a command that is not acknowledged yet.
+            // Without context it is not known that it belongs to a command that is not acknowledged yet.
             #expect(await Self.texts(2, bench).contains { $0.contains("stdout : once") })
             await bench.untilNothingIsOpen()
             await Self.announce("end", bench)
@@ -231,7 +234,7 @@ import Testing
         }
     }
 
-    @Test func `an outcome that is unknown is found out and told`() async throws {
+    @Test func `an unknown outcome is determined and reported`() async throws {
         let release = Signal()
         let wait = SimulatedAction("core.wait") { _ in
             await release.wait()
@@ -243,7 +246,7 @@ import Testing
         options.client = { $0.limits.answer = .seconds(8) }
         options.module = { $0.gracePeriod = .seconds(1) }
         try await Bench.run(options) { bench in
-            // StackStorm starts it, and its answer is lost.
+            // StackStorm starts it, and the response is lost.
             await bench.stackStorm.setFault(.hangAfter, for: .aliasexecution)
             bench.backend.type("!st2 wait")
             #expect(await bench.text().contains("the bot searches StackStorm's history for it"))
@@ -254,7 +257,7 @@ import Testing
         }
     }
 
-    @Test func `what was handed over when the process died is looked for after the restart`() async throws {
+    @Test func `a command that was sent before a crash is searched for after the restart`() async throws {
         let store = try TestStore()
         let open = store.storage(for: "st2").records(OpenExecutions.collection)
         let intent = OpenExecution(
@@ -303,7 +306,7 @@ import Testing
                     start: StackStormTime(microseconds: 1_795_276_810_000_001)))
     }
 
-    @Test func `an end that the listing does not show is found by its id, and one that is gone is given up`()
+    @Test func `an execution that is not listed is found by its ID, and one that does not exist is dropped`()
         async throws
     {
         let store = try TestStore()
@@ -313,7 +316,7 @@ import Testing
         var options = Bench.Options(store: store, logger: watch.logger)
         options.module = { $0.gracePeriod = .seconds(1) }
         options.prepare = { stackStorm in
-            // By what the store has, both started just now.
+            // According to the store, both have just started.
             let old = await stackStorm.publish(payload: [:], route: "elsewhere", age: .seconds(900))
             for (request, id) in [("r1", old), ("r2", String(repeating: "0", count: 24))] {
                 let open = OpenExecution(
@@ -335,7 +338,7 @@ import Testing
         }
     }
 
-    @Test func `what runs is listed for who started it`() async throws {
+    @Test func `running executions are listed for the user who started them`() async throws {
         try await Bench.run { bench in
             bench.backend.type("!st2 backup orders to s3")
             let id = try #require(await bench.text().split(separator: " ").last)
@@ -347,7 +350,7 @@ import Testing
         }
     }
 
-    @Test func `a listing that is refused is told in the status, and the stream still counts`() async throws {
+    @Test func `a history that is forbidden is reported in the status, and the stream still works`() async throws {
         let watch = LogWatch()
         var options = Bench.Options(logger: watch.logger)
         options.prepare = { await $0.setFault(.status(403), for: .executions) }

@@ -11,7 +11,7 @@ import Testing
 
 @testable import StackStormModule
 
-/// Where announcements go that no command of ours asked for, with two backends.
+/// The recipients of announcements without a command, with two backends.
 @Suite(.timeLimit(.minutes(10))) struct RoutingTests {
     private struct Rig: Sendable {
         let slack: RecordingBackend
@@ -28,7 +28,7 @@ import Testing
             await stackStorm.publish(payload: payload, route: "errbot")
         }
 
-        /// The dead letters, once there are so many.
+        /// Waits for a number of dead letters.
         func letters(_ count: Int) async throws -> [DeadLetter] {
             while true {
                 let letters = try await store.store.outbox.deadLetters(limit: 10)
@@ -55,7 +55,7 @@ import Testing
         }
     }
 
-    @Test func `a place that two backends could have is a dead letter that says so, never a guess`() async throws {
+    @Test func `a place that two backends can have is a dead letter with an explanation`() async throws {
         try await Self.run { rig in
             await rig.announce("#ops", "where")
             let letter = try #require(try await rig.letters(1).first)
@@ -64,7 +64,7 @@ import Testing
         }
     }
 
-    @Test func `the name of a backend before it decides`() async throws {
+    @Test func `a backend before the name of a place selects it`() async throws {
         try await Self.run { rig in
             await rig.announce("text/#ops", "one")
             #expect(await rig.text.next()?.address == Address(backend: "text", place: .room("#ops")))
@@ -75,7 +75,7 @@ import Testing
         }
     }
 
-    @Test func `where a place was seen it is, over a restart too`() async throws {
+    @Test func `a place is on the backend on which it was seen, even after a restart`() async throws {
         let store = try TestStore()
         try await Self.run(store: store) { rig in
             rig.text.type("!help", in: "#ops")
@@ -89,7 +89,9 @@ import Testing
         }
     }
 
-    @Test func `a default decides where both could be meant, and a dead letter is sent again by it`() async throws {
+    @Test func `the default backend applies to ambiguous places, and dead letters can be sent again with it`()
+        async throws
+    {
         let store = try TestStore()
         try await Self.run(store: store) { rig in
             await rig.announce("#ops", "lost")

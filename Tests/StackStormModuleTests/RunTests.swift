@@ -27,7 +27,7 @@ import Testing
         }
     }
 
-    @Test func `in a direct chat the result comes to the person`() async throws {
+    @Test func `in a direct chat the result goes to the user`() async throws {
         try await Bench.run { bench in
             bench.backend.type("!st2 echo hello", in: nil)
             _ = await bench.backend.next()
@@ -35,7 +35,7 @@ import Testing
         }
     }
 
-    @Test func `arguments keep their lines and spaces`() async throws {
+    @Test func `arguments keep their line breaks and spaces`() async throws {
         try await Bench.run { bench in
             bench.backend.type("!st2 echo one\n  two   three")
             _ = await bench.backend.next()
@@ -43,7 +43,7 @@ import Testing
         }
     }
 
-    @Test func `the acknowledgement is as the alias wants it`() async throws {
+    @Test func `the acknowledgement has the format of the alias`() async throws {
         try await Bench.run { bench in
             bench.backend.type("!st2 drain web1 for 5 minutes")
             #expect(await bench.text() == "Draining web1 for 5 minutes.")
@@ -57,7 +57,7 @@ import Testing
         }
     }
 
-    @Test func `what StackStorm refuses is said in its own words`() async throws {
+    @Test func `a rejection is reported with StackStorm's message`() async throws {
         try await Bench.run { bench in
             bench.backend.type("!st2 drain web1 for many minutes")
             let reply = await bench.backend.next()
@@ -66,7 +66,7 @@ import Testing
         }
     }
 
-    @Test func `a failed execution is announced as such`() async throws {
+    @Test func `a failed execution is announced as failed`() async throws {
         try await Bench.run { bench in
             bench.backend.type("!st2 verify backup of orders")
             _ = await bench.backend.next()
@@ -95,7 +95,7 @@ import Testing
         }
     }
 
-    @Test func `an empty prefix takes every line that no other command takes`() async throws {
+    @Test func `with an empty prefix, lines that match no other command are aliases`() async throws {
         try await Bench.run(prefix: "") { bench in
             bench.backend.type("!echo hello")
             #expect(await bench.text().hasPrefix("core.echo started"))
@@ -130,7 +130,7 @@ import Testing
         }
     }
 
-    @Test func `two instances on one StackStorm say a result once`() async throws {
+    @Test func `two instances with one StackStorm post a result once`() async throws {
         try await Bench.withSimulator { stackStorm, port in
             let backend = RecordingBackend()
             let host = try TestHost([backend])
@@ -143,14 +143,14 @@ import Testing
                 backend.type("!a echo once")
                 #expect(await backend.next()?.reply.text.hasPrefix("core.echo started") == true)
                 #expect(await backend.next()?.reply.text.contains("stdout : once") == true)
-                // What comes after it on the same streams comes after a second copy as well.
+                // A second copy would arrive before this message.
                 await stackStorm.publish(payload: ["channel": "#ops", "message": "last"], route: "errbot")
                 #expect(await backend.next()?.reply.text == "last")
             }
         }
     }
 
-    @Test func `verbs act on what was started here, for who started it`() async throws {
+    @Test func `verbs act on executions from chat, for the user who started them`() async throws {
         try await Bench.run(admins: ["@root"]) { bench in
             bench.backend.type("!st2 restart nginx on web1")
             let ack = await bench.text()
@@ -204,7 +204,8 @@ import Testing
         }
     }
 
-    @Test(arguments: ["--limit 0", "--limit x", "--pack", "--nonsense", "--offset -1"]) func `wrong help is told`(
+    @Test(arguments: ["--limit 0", "--limit x", "--pack", "--nonsense", "--offset -1"])
+    func `invalid arguments of help are reported`(
         arguments: String
     ) async throws {
         try await Bench.run { bench in

@@ -9,12 +9,12 @@ import Testing
 
 @testable import StackStormModule
 
-/// Nothing that a person writes is evaluated by StackStorm.
+/// StackStorm does not evaluate the input of users.
 @Suite(.timeLimit(.minutes(10))) struct TemplateTests {
     private static let secret = "TOP-SECRET-42"
     private static let evil = "{{ st2kv.system.petrel_secret }}"
 
-    /// A workflow, a plain action, and one whose runner is of no known kind.
+    /// A workflow, a plain action, and an action with an unknown runner.
     private static let content = SimulatedContent(
         aliases: SimulatedContent.demo.aliases + [
             SimulatedContent.alias("ops.rollout", "", action: "ops.rollout", formats: ["roll out {{ app }}"]),
@@ -38,7 +38,7 @@ import Testing
         Bench.Options(content: content, module: change)
     }
 
-    @Test func `what travels with a command holds its id and nothing that a person chose`() async throws {
+    @Test func `the context of a command contains its ID and no user input`() async throws {
         try await Bench.run(Self.options()) { bench in
             bench.backend.type("!st2 echo one", as: "@\(Self.evil)", in: "#\(Self.evil)", thread: Self.evil)
             _ = await bench.backend.next()
@@ -55,7 +55,7 @@ import Testing
         }
     }
 
-    @Test(arguments: [nil, "#ops"]) func `a whisper comes to the person by what was stored`(room: String?) async throws
+    @Test(arguments: [nil, "#ops"]) func `a whisper goes to the stored user of the command`(room: String?) async throws
     {
         try await Bench.run(Self.options()) { bench in
             bench.backend.type("!st2 echo one", as: "@\(Self.evil)", in: room)
@@ -76,7 +76,7 @@ import Testing
         "{{ st2kv('system.petrel_secret') }}", "<% st2kv('system.petrel_secret') %>", "{% if 1 %}x{% endif %}", "a{#b",
         // A prepending and a combining scalar, which a Character would join to a brace.
         "\u{0600}{{ st2kv('system.petrel_secret') }}", "{\u{0301}{ x {{ y",
-    ]) func `a value of a workflow holds no template, with rules or without`(value: String) async throws {
+    ]) func `templates in parameters of a workflow are rejected, with and without rules`(value: String) async throws {
         for rules in [[], [AccessRule(index: 0, command: "st2*", modules: [], limits: AccessLimits())]] {
             var options = Self.options()
             options.policy.access = AccessControl(rules: rules)
@@ -95,7 +95,7 @@ import Testing
         #"{"A":"\u007b\u007b st2kv('system.petrel_secret') \u007d\u007d"}"#, #"{"A":{"B":["\u003c% x %>"]}}"#,
         #"{'A':'\x7b\x7b st2kv.system.petrel_secret }}'}"#, #"{'A':'{''{ st2kv.system.petrel_secret }}'}"#,
         #"{"A":"\ud83d\u007b"}"#,
-    ]) func `an object is judged as StackStorm decodes it`(value: String) async throws {
+    ]) func `an object is checked in the form that StackStorm decodes`(value: String) async throws {
         try await Bench.run(Self.options()) { bench in
             bench.backend.type("!st2 roll out x env=\(value)")
             #expect(await bench.text().contains("contains a template"))
@@ -105,7 +105,7 @@ import Testing
         }
     }
 
-    @Test func `a plain action gets its braces`() async throws {
+    @Test func `braces in the parameters of a plain action are unchanged`() async throws {
         let rule = AccessRule(index: 0, command: "st2*", modules: [], limits: AccessLimits())
         var options = Self.options()
         options.policy.access = AccessControl(rules: [rule])
@@ -116,7 +116,7 @@ import Testing
         }
     }
 
-    @Test func `an action that became a workflow is asked about again`() async throws {
+    @Test func `the schema of an action that has become a workflow is fetched again`() async throws {
         try await Bench.run(Self.options()) { bench in
             bench.backend.type("!st2 echo {{.Names}}")
             #expect(await bench.text().hasPrefix("core.echo started"))
@@ -130,7 +130,7 @@ import Testing
         }
     }
 
-    @Test func `an action whose runner is not known may be a workflow`() async throws {
+    @Test func `an action with an unknown runner is treated as a workflow`() async throws {
         try await Bench.run(Self.options()) { bench in
             bench.backend.type("!st2 strange {{ x }}")
             #expect(await bench.text().contains("ops.strange is a workflow"))
@@ -145,7 +145,7 @@ import Testing
         }
     }
 
-    @Test func `the settings say where templates are refused, and who may write them`() async throws {
+    @Test func `the settings determine where templates are rejected and who may write them`() async throws {
         try await Bench.run(Self.options { $0.templates = .never }) { bench in
             bench.backend.type("!st2 roll out \(Self.evil)")
             _ = await bench.backend.next()
@@ -164,7 +164,7 @@ import Testing
         }
     }
 
-    @Test func `an answer to an inquiry holds no template`() async throws {
+    @Test func `templates in answers to inquiries are rejected`() async throws {
         try await Bench.run { bench in
             bench.backend.type("!st2 deploy web 2")
             _ = await bench.backend.next()
@@ -183,7 +183,7 @@ import Testing
         (#"["\u007b\u007b x"]"#, "array"), (#"{"A":"x","A":"\u007b\u007b x"}"#, "object"),
         (#"{"\u00e9":"x","e\u0301":"\u007b% x"}"#, "object"), (#"{"a":{"\u003c% x":1}}"#, "object"),
         (#"["\ud800"]"#, "array"),
-    ]) func `no escape and no repeated key hides a template`(value: String, type: String) {
+    ]) func `escapes and repeated keys do not hide a template`(value: String, type: String) {
         #expect(Templates.isFound(in: value, castTo: type) != false)
         #expect(Templates.isFound(in: #"{"a": ["x", "y\n"], "b": 1}"#, castTo: type) == false)
     }

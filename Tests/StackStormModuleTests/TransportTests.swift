@@ -41,7 +41,7 @@ import Testing
             ("https://st2.example.com/api", ["HTTPS_PROXY": "http://p:1", "NO_PROXY": "ple.com"], "p:1"),
             ("https://st2.example.com/api", ["ALL_PROXY": "http://p:1"], "p:1"),
             ("https://st2.example.com/api", [:], nil),
-        ] as [(String, [String: String], String?)]) func `the environment names the proxy`(
+        ] as [(String, [String: String], String?)]) func `the proxy is read from the environment`(
             address: String, environment: [String: String], expected: String?
         ) throws
     {
@@ -49,7 +49,7 @@ import Testing
         #expect(proxy.map { "\($0.host):\($0.port)" } == expected)
     }
 
-    @Test func `a certificate of an own authority is trusted where it is named, and nowhere else`() async throws {
+    @Test func `a certificate of a private authority is trusted only if the authority is configured`() async throws {
         try await withFolder { try await Self.trust(in: $0) }
     }
 
@@ -69,7 +69,7 @@ import Testing
         }
     }
 
-    /// A StackStorm of one answer, behind TLS.
+    /// A StackStorm with TLS that has only one response.
     private static func withServer(
         in folder: URL, _ body: @Sendable (Int, String) async throws -> Void
     ) async throws {
@@ -94,7 +94,7 @@ import Testing
         }
     }
 
-    @Test func `the environment's proxy is used, for the stream as well`() async throws {
+    @Test func `the proxy of the environment is used for the API and the stream`() async throws {
         try await withFolder { folder in
             try await Proxy.run(in: folder) { proxy in
                 try await Bench.run {
@@ -114,7 +114,7 @@ import Testing
         }
     }
 
-    @Test func `and an encrypted connection passes it as it is`() async throws {
+    @Test func `an encrypted connection passes the proxy unchanged`() async throws {
         try await withFolder { folder in
             try await Proxy.run(in: folder) { proxy in
                 try await Self.withServer(in: folder) { port, certificate in
@@ -135,7 +135,7 @@ import Testing
         }
     }
 
-    @Test func `a server that wants a certificate of ours gets it`() async throws {
+    @Test func `a client certificate is sent to a server that requires one`() async throws {
         try await withFolder { folder in
             let files = try await SelfSigned(in: folder)
             let (certificate, key) = (files.certificate, files.key)
@@ -172,7 +172,7 @@ import Testing
         }
     }
 
-    /// Answers whatever comes.
+    /// A handler that responds to every request.
     private final class SayWho: ChannelInboundHandler {
         typealias InboundIn = ByteBuffer
         typealias OutboundOut = ByteBuffer
@@ -185,7 +185,7 @@ import Testing
         }
     }
 
-    @Test func `a connection that is cut without a word of TLS leaves open what came of the request`() async throws {
+    @Test func `a TLS connection that ends without an alert leaves the outcome of a request unknown`() async throws {
         try await withFolder { folder in
             let files = try await SelfSigned(in: folder)
             let (certificate, key) = (files.certificate, files.key)
@@ -209,7 +209,7 @@ import Testing
         }
     }
 
-    /// Beneath TLS: it ends the connection without the alert that tells of an orderly end.
+    /// A handler below TLS that ends the connection without the alert `close_notify`.
     private final class Cutter: ChannelInboundHandler {
         typealias InboundIn = ByteBuffer
         private var context: ChannelHandlerContext?
@@ -235,7 +235,7 @@ import Testing
         return try StackStormClient(settings, logger: Bench.logger)
     }
 
-    @Test func `a body beyond the limit is refused, and one that stalls is given up`() async throws {
+    @Test func `a response that exceeds the limit is rejected, and one that stalls times out`() async throws {
         try await Bench.withSimulator { stackStorm, port in
             let small = try StackStormClient(
                 try Bench.client(port: port) { $0.limits.body = 1_000 }, logger: Bench.logger)
@@ -249,7 +249,7 @@ import Testing
         }
     }
 
-    @Test func `a token that StackStorm refuses for good is told, and a key works as well`() async throws {
+    @Test func `a token that StackStorm rejects is reported, and an API key works too`() async throws {
         try await Bench.withSimulator { stackStorm, port in
             let wrong = try StackStormClient(
                 try Bench.client(port: port) { $0.login = .token(Secret("hunter2")) }, logger: Bench.logger)
