@@ -136,7 +136,8 @@ import Testing
                         payload: ["channel": "#ops", "message": .string("heard \(run)")], route: "errbot")
                     let heard = await backend.next()?.reply.text
                     #expect(heard == "heard \(run)")
-                    // An announcement that is not in the ledger yet would be posted again by the next run, as after a crash.
+                    // An announcement that is not in the ledger yet would be posted again by the next run, as after a
+                    // crash.
                     repeat {
                         _ = await store.store.written()
                     } while try await !store.store.outbox.waiting(in: nil, after: 0, through: .max, limit: 1).isEmpty

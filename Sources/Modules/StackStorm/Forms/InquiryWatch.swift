@@ -60,7 +60,7 @@ actor InquiryWatch {
     private func look() async {
         do {
             let page = try await client.call(.pendingInquiries())
-            // If there are more than one page, the others are not known.
+            // If there is more than one page, the rest is not known.
             if page.count < HistoryFilter.usual { showEnds(but: Set(page.items.map(\.id))) }
             for inquiry in page.items.reversed()
             where inquiry.status == PendingInquiry.pending && !known.contains(inquiry.id) {

@@ -40,7 +40,7 @@ struct LoginAnswer: Error {
         case .alreadyOpened:
             self.init(
                 410, .ended,
-                "This link was opened before, and works only once. If that was not you, somebody else has "
+                "This link was opened before, and works only once. If that was not you, another person has "
                     + "seen it: tell an administrator. \(again)")
         case .expired: self.init(410, .ended, "This link has expired. \(again)")
         case .used: self.init(410, .ended, "This login is complete: the link does not work any more.")
