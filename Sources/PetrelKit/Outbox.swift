@@ -96,34 +96,57 @@ package final class Keeping: Sendable {
     }
 }
 
-/// Keeps what is to be said until it was said. Changes are written within milliseconds, in the order of the calls; what
-/// the store does not take at the moment waits in memory and is tried again.
-package protocol Outbox: Sendable {
-    /// Called each time that the store has come further, and each time that it took nothing.
-    func observe(_ progress: @escaping @Sendable (_ isTaking: Bool) -> Void)
-    /// The highest number that was given to a parcel.
+/// The messages that the bot has still to send, in a store. Changes are written within milliseconds, in the order of the
+/// calls; while writes are failing they are buffered in memory and retried.
+package typealias Outbox = OutboxReading & OutboxWriting & OutboxProgress & DeadLetterReviving
+
+/// Reads the messages that are pending.
+package protocol OutboxReading: Sendable {
+    /// Returns the highest number of any message, or 0 if there is none.
     func lastNumber() throws -> Int64
-    /// Where something waits.
+    /// Returns the places that have pending messages.
     func lanes() throws -> [Lane]
-    /// - Parameter receipt: written in the same transaction, to the module's space.
-    func keep(_ parcel: Parcel, _ receipt: Receipt?, of module: String) -> Keeping
-    /// Somebody waits until the store knows what became of the parcels that were sent.
-    func hurry()
-    /// So many pieces of a long text were sent.
-    func note(pieces: Int, of number: Int64, written: @escaping @Sendable () -> Void)
-    /// It was sent.
-    /// - Parameter keeping: nil for what came out of the store.
-    func remove(_ number: Int64, _ keeping: Keeping?, written: @escaping @Sendable () -> Void)
-    /// It can never be sent.
-    func bury(_ number: Int64, reason: String, written: @escaping @Sendable () -> Void)
-    /// Parcels that wait, in their order: in all lanes, or in one. Throws where there is none only because the store takes
-    /// nothing at the moment.
+    /// Returns pending messages, of all places or of one, in the order of their numbers.
+    ///
+    /// Throws if the result would be empty while writes are failing, because messages may still be in memory then.
     func waiting(in lane: Lane?, after number: Int64, through last: Int64, limit: Int) async throws -> [Parcel]
-    /// Dead letters that somebody wants to be sent again, by another process.
+}
+
+/// Writes messages, and the outcome of sending them.
+package protocol OutboxWriting: Sendable {
+    /// Adds a message, and returns the write that is pending.
+    /// - Parameter receipt: records that are written in the same transaction, for the module of that name.
+    func keep(_ parcel: Parcel, _ receipt: Receipt?, of module: String) -> Keeping
+    /// Updates the number of pieces of a long text that were sent.
+    func note(pieces: Int, of number: Int64, written: @escaping @Sendable () -> Void)
+    /// Removes a message that was sent.
+    /// - Parameter keeping: the pending write of the message; nil for a message that was read from the store.
+    func remove(_ number: Int64, _ keeping: Keeping?, written: @escaping @Sendable () -> Void)
+    /// Makes a message that can never be sent a dead letter.
+    func bury(_ number: Int64, reason: String, written: @escaping @Sendable () -> Void)
+}
+
+/// Reports and speeds up the progress of writes.
+package protocol OutboxProgress: Sendable {
+    /// Adds an observer, which is called after each transaction with true and after each failed write with false.
+    func observe(_ progress: @escaping @Sendable (_ isTaking: Bool) -> Void)
+    /// Writes the outcomes of sending now, because a caller waits for them.
+    func hurry()
+}
+
+/// Hands over dead letters that an operator wants to be sent again.
+package protocol DeadLetterReviving: Sendable {
+    /// Makes the dead letters that another process marked with ``DeadLetterManaging/retry(_:)`` pending again, and
+    /// returns them.
     func revived() async throws -> [Parcel]
+}
+
+/// Lists dead letters and decides on them.
+package protocol DeadLetterManaging: Sendable {
+    /// Returns dead letters, the oldest first.
     func deadLetters(limit: Int) async throws -> [DeadLetter]
-    /// Sends a dead letter again, or all of them. Returns how many.
+    /// Marks a dead letter, or all if `number` is nil, to be sent again. Returns the number of marked letters.
     func retry(_ number: Int64?) async throws -> Int
-    /// Drops a dead letter, or all of them. Returns how many.
+    /// Removes a dead letter, or all if `number` is nil. Returns the number of removed letters.
     func drop(_ number: Int64?) async throws -> Int
 }

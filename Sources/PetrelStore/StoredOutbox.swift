@@ -4,7 +4,7 @@ package import PetrelKit
 import PetrelSupport
 
 /// The outbox in the database.
-package final class StoredOutbox: Outbox {
+package final class StoredOutbox: Outbox, DeadLetterManaging {
     /// The state of an outbox entry.
     enum State: Int {
         /// The entry is pending.

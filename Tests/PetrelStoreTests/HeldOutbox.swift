@@ -69,9 +69,6 @@ final class HeldOutbox: Outbox {
         return parcels
     }
     func revived() async throws -> [Parcel] { try await inner.revived() }
-    func deadLetters(limit: Int) async throws -> [DeadLetter] { try await inner.deadLetters(limit: limit) }
-    func retry(_ number: Int64?) async throws -> Int { try await inner.retry(number) }
-    func drop(_ number: Int64?) async throws -> Int { try await inner.drop(number) }
 }
 
 final class FilingBackend: FileSending {
