@@ -54,21 +54,21 @@ struct ListOutbox: AsyncParsableCommand {
     }
 
     private static func text(_ letter: DeadLetter) -> String {
-        let parcel = letter.parcel
-        let text = AuditEntry.bounded(parcel.reply.text)
+        let entry = letter.entry
+        let text = AuditEntry.bounded(entry.reply.text)
         let shown = text.count > 100 ? String(text.prefix(100)) + "…" : text
-        let place = Printable.name(parcel.address.place.id)
-        let backend = parcel.address.isUndecided ? "no backend" : Printable.name(parcel.address.backend)
-        return "\(parcel.number)  \(parcel.said.formatted(.iso8601))  \(place) on \(backend): "
+        let place = Printable.name(entry.address.place.id)
+        let backend = entry.address.isUndecided ? "no backend" : Printable.name(entry.address.backend)
+        return "\(entry.number)  \(entry.said.formatted(.iso8601))  \(place) on \(backend): "
             + "\(Printable.line(letter.reason))\n    \(Printable.line(String(shown)))"
     }
 
     private static func line(_ letter: DeadLetter) throws -> String {
-        let parcel = letter.parcel
+        let entry = letter.entry
         let object: [String: JSONValue] = [
-            "number": .integer(Int(parcel.number)), "said": .string(parcel.said.formatted(.iso8601)),
-            "backend": .string(parcel.address.backend), "place": .string(parcel.address.place.id),
-            "reason": .string(letter.reason), "text": .string(parcel.reply.text), "extra": .object(parcel.reply.extra),
+            "number": .integer(Int(entry.number)), "said": .string(entry.said.formatted(.iso8601)),
+            "backend": .string(entry.address.backend), "place": .string(entry.address.place.id),
+            "reason": .string(letter.reason), "text": .string(entry.reply.text), "extra": .object(entry.reply.extra),
         ]
         return String(decoding: try JSONValue.encode(object), as: UTF8.self)
     }

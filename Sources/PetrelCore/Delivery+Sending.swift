@@ -20,25 +20,25 @@ extension Delivery {
     /// Room for how late a text is.
     static let margin = 32
 
-    /// Sends a parcel, or the next piece of one that is too long for one message.
+    /// Sends a entry, or the next piece of one that is too long for one message.
     /// - Parameter isStamped: its text says already how late it is.
     func send(_ item: inout Item, isStamped: Bool = false) async -> Outcome {
-        let reply = item.parcel.reply
+        let reply = item.entry.reply
         let address: Address
-        switch decided(item.parcel.address) {
+        switch decided(item.entry.address) {
         case .to(let found): address = found
         case .undecided(let reason): return .never(reason)
         }
         guard let backend = backends[address.backend] else { return .never("no backend is called \(address.backend)") }
         let observer = backend as? any CompletionObserving
-        if let request = reply.promises, item.parcel.pieces == 0 { observer?.promised(request) }
+        if let request = reply.promises, item.entry.pieces == 0 { observer?.promised(request) }
         guard reply.isVisible else {
             if let request = reply.settles { observer?.settled(request) }
             return .sent
         }
         do {
             let isAll = try await send(
-                &item.parcel, to: address, late: isStamped ? .zero : ContinuousClock.now - item.since, backend)
+                &item.entry, to: address, late: isStamped ? .zero : ContinuousClock.now - item.since, backend)
             meters.delivered.increment()
             item.attempts = 0
             if isAll, let request = reply.settles { observer?.settled(request) }
@@ -55,23 +55,23 @@ extension Delivery {
 
     /// What waits behind an item and may come with it, where the backend wants that.
     func companions(of item: Item) -> [Item] {
-        guard let traits = backends[item.parcel.lane.backend]?.traits, traits.mergesBursts else { return [] }
-        let room = traits.maximumLength - item.parcel.reply.text.unicodeScalars.count - 2 * Self.margin
-        return state.withLock { $0.following(item, in: item.parcel.lane, room: room) }
+        guard let traits = backends[item.entry.queue.backend]?.traits, traits.mergesBursts else { return [] }
+        let room = traits.maximumLength - item.entry.reply.text.unicodeScalars.count - 2 * Self.margin
+        return state.withLock { $0.following(item, in: item.entry.queue, room: room) }
     }
 
     /// Sends several texts as one.
     func send(_ first: inout Item, with others: [Item]) async -> Outcome {
         guard !others.isEmpty else { return await send(&first) }
         var whole = first
-        whole.parcel.reply.text = ([first] + others).map { item in
+        whole.entry.reply.text = ([first] + others).map { item in
             let late = ContinuousClock.now - item.since
-            return stamp(late, item.parcel.reply.text) + item.parcel.reply.text
+            return stamp(late, item.entry.reply.text) + item.entry.reply.text
         }.joined(separator: "\n")
         let outcome = await send(&whole, isStamped: true)
         first.attempts = whole.attempts
-        if case .sent = outcome, let observer = backends[first.parcel.lane.backend] as? any CompletionObserving {
-            for request in others.compactMap(\.parcel.reply.settles) { observer.settled(request) }
+        if case .sent = outcome, let observer = backends[first.entry.queue.backend] as? any CompletionObserving {
+            for request in others.compactMap(\.entry.reply.settles) { observer.settled(request) }
         }
         return outcome
     }
@@ -84,7 +84,7 @@ extension Delivery {
 
     private func again(_ item: inout Item, after pause: Duration?, _ problem: String) -> Outcome {
         item.attempts += 1
-        if item.parcel.reply.isConfidential, item.attempts >= limits.attempts { return .never(problem) }
+        if item.entry.reply.isConfidential, item.attempts >= limits.attempts { return .never(problem) }
         if ContinuousClock.now - item.since >= limits.patience {
             return .never("it was tried for \((ContinuousClock.now - item.since).inWords): \(problem)")
         }
@@ -93,14 +93,14 @@ extension Delivery {
 
     /// Whether that was all of it.
     private func send(
-        _ parcel: inout Parcel, to address: Address, late: Duration, _ backend: any ChatBackend
+        _ entry: inout OutboxEntry, to address: Address, late: Duration, _ backend: any ChatBackend
     ) async throws -> Bool {
-        var reply = backend.shaped(parcel.reply.readable(for: backend.traits))
+        var reply = backend.shaped(entry.reply.readable(for: backend.traits))
         let most = backend.traits.maximumLength
         let texts = MessageSplitter.split(reply.text, atMost: most > 10 * Self.margin ? most - Self.margin : most)
-        let isLast = parcel.pieces >= texts.count - 1
+        let isLast = entry.pieces >= texts.count - 1
         let stamp = stamp(late, reply.text)
-        if parcel.pieces == 0, texts.count > Self.mostPieces, backend.traits.files,
+        if entry.pieces == 0, texts.count > Self.mostPieces, backend.traits.files,
             let backend = backend as? any FileSending
         {
             // A file shows no markup of a chat.
@@ -113,14 +113,14 @@ extension Delivery {
                 logger.warning("A long text could not be sent as a file, and comes in pieces: \(failure.message)")
             }
         }
-        reply.text = (parcel.pieces == 0 ? stamp : "") + (parcel.pieces < texts.count ? texts[parcel.pieces] : "")
+        reply.text = (entry.pieces == 0 ? stamp : "") + (entry.pieces < texts.count ? texts[entry.pieces] : "")
         if !isLast {
             reply.extra = [:]
             reply.buttons = []
             reply.form = nil
         }
         _ = try await backend.send(reply, to: address)
-        parcel.pieces += 1
+        entry.pieces += 1
         return isLast
     }
 }

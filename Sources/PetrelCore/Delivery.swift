@@ -18,7 +18,7 @@ package final class Delivery: Sendable {
         /// Parcels that wait in all.
         package var total = 1_000_000
         /// Parcels of one backend that were sent while the store does not know: what may come twice after a crash.
-        package var unsure = 25
+        package var inFlight = 25
         /// Attempts for what must not be kept.
         package var attempts = 6
         /// After this time a backend that takes nothing is given up.
@@ -38,7 +38,7 @@ package final class Delivery: Sendable {
     private let clock: any Clock<Duration>
     let state: Locked<DeliveryState>
     private let router = Locked<@Sendable (String) -> Route> { .undecided("“\($0)” is no place that is known") }
-    private let undeliverable = Locked<@Sendable (Lane, String) -> Void> { _, _ in }
+    private let undeliverable = Locked<@Sendable (DeliveryQueue, String) -> Void> { _, _ in }
 
     package init(
         to backends: [any ChatBackend], outbox: any Outbox, pool: TaskPool, logger: Logger,
@@ -51,10 +51,10 @@ package final class Delivery: Sendable {
         self.limits = limits
         self.clock = clock
         meters = Meters(metrics)
-        let (last, lanes) = (try outbox.lastNumber(), try outbox.lanes())
-        state = Locked(DeliveryState(last: last, lanes: lanes, limits: limits))
+        let (last, queues) = (try outbox.lastNumber(), try outbox.queues())
+        state = Locked(DeliveryState(last: last, queues: queues, limits: limits))
         outbox.observe { [weak self] in self?.advance($0) }
-        for lane in lanes { pool.spawn { await self.work(lane) } }
+        for queue in queues { pool.spawn { await self.work(queue) } }
     }
 
     package func backend(_ name: String) -> (any ChatBackend)? { backends[name] }
@@ -76,7 +76,7 @@ package final class Delivery: Sendable {
     }
 
     /// Called once for each place that can never be reached, until something reaches it again.
-    package func onUndeliverable(_ call: @escaping @Sendable (Lane, String) -> Void) {
+    package func onUndeliverable(_ call: @escaping @Sendable (DeliveryQueue, String) -> Void) {
         undeliverable.withLock { $0 = call }
     }
 
@@ -105,35 +105,35 @@ package final class Delivery: Sendable {
     private func enqueue(_ item: Item, _ receipt: Receipt? = nil, of module: String = "") throws {
         let isIdle = try state.withLock { state in
             // In the order of the numbers, which the store goes by.
-            try state.add(item, isKeptAtOnce: receipt != nil) { outbox.keep($0, receipt, of: module) }
+            try state.add(item, isStoredAtOnce: receipt != nil) { outbox.add($0, receipt, of: module) }
         }
-        if isIdle { pool.spawn { await self.work(item.parcel.lane) } }
+        if isIdle { pool.spawn { await self.work(item.entry.queue) } }
     }
 
     /// Takes up dead letters that are to be sent again.
     package func revive() async throws {
         state.withLock { $0.beginReviving() }
         defer { state.withLock { $0.endReviving() } }
-        for parcel in try await outbox.revived() {
-            let item = Item(parcel)
+        for entry in try await outbox.takeRevived() {
+            let item = Item(entry)
             let isIdle = state.withLock { $0.takeUp(item) }
-            if isIdle { pool.spawn { await self.work(parcel.lane) } }
+            if isIdle { pool.spawn { await self.work(entry.queue) } }
         }
     }
 
     /// The store has come further.
     private func advance(_ isTaking: Bool) { go(on: state.withLock { $0.advance(isTaking: isTaking) }) }
 
-    private func go(on lanes: [Lane]) { for lane in lanes { pool.spawn { await self.work(lane) } } }
+    private func go(on queues: [DeliveryQueue]) { for queue in queues { pool.spawn { await self.work(queue) } } }
 
     /// Sends what waits in one place, until there is nothing more that may be sent now.
-    private func work(_ lane: Lane) async {
+    private func work(_ queue: DeliveryQueue) async {
         var policy = Backoff(first: .milliseconds(250), longest: .seconds(10))
         var random = SystemRandomNumberGenerator()
-        while !Task.isCancelled, let step = state.withLock({ $0.next(in: lane) }) {
+        while !Task.isCancelled, let step = state.withLock({ $0.next(in: queue) }) {
             switch step {
-            case .wait: return outbox.hurry()
-            case .load(let after, let through): await load(lane, after: after, through: through)
+            case .wait: return outbox.flush()
+            case .load(let after, let through): await load(queue, after: after, through: through)
             case .send(var item):
                 let others = companions(of: item)
                 switch await send(&item, with: others) {
@@ -146,78 +146,79 @@ package final class Delivery: Sendable {
                 case .never where !others.isEmpty:
                     // One of them is the reason.
                     for item in ([item] + others).reversed() { putBack(item, isPart: false) }
-                    state.withLock { $0.note(isHeldUp: false, in: lane) }
-                case .never(let reason): bury(item, reason)
+                    state.withLock { $0.note(isHeldUp: false, in: queue) }
+                case .never(let reason): markDead(item, reason)
                 case .later(let pause, let problem):
                     let pause = pause ?? policy.pause(using: &random)
                     log(problem, item, pause)
                     for item in ([item] + others).reversed() { putBack(item, isPart: false) }
-                    state.withLock { $0.note(isHeldUp: true, in: lane) }
+                    state.withLock { $0.note(isHeldUp: true, in: queue) }
                     guard await pool.pause(for: pause, on: clock) else { return }
                 }
             }
         }
     }
 
-    private func load(_ lane: Lane, after number: Int64, through last: Int64) async {
+    private func load(_ queue: DeliveryQueue, after number: Int64, through last: Int64) async {
         do {
-            let parcels = try await outbox.waiting(
-                in: lane, after: number, through: last, limit: limits.memory)
-            state.withLock { $0.loaded(parcels, through: parcels.last?.number ?? last, into: lane) }
+            let entries = try await outbox.pending(
+                in: queue, after: number, through: last, limit: limits.memory)
+            state.withLock { $0.loaded(entries, through: entries.last?.number ?? last, into: queue) }
         } catch {
-            logger.error("What waits for \(Printable.name(lane.place.id)) on \(lane.backend) cannot be read: \(error)")
+            logger.error(
+                "What waits for \(Printable.name(queue.place.id)) on \(queue.backend) cannot be read: \(error)")
             try? await clock.sleep(for: .seconds(1))
         }
     }
 
     private func finish(_ item: Item) {
-        let backend = item.parcel.address.backend
-        if item.isKept {
-            outbox.remove(item.parcel.number, item.keeping) { [weak self] in self?.isSure(backend) }
+        let backend = item.entry.address.backend
+        if item.isStored {
+            outbox.remove(item.entry.number, item.pendingWrite) { [weak self] in self?.isSure(backend) }
         }
-        state.withLock { $0.sent(item.parcel) }
+        state.withLock { $0.sent(item.entry) }
         item.sent?()
     }
 
     private func putBack(_ item: Item, isPart: Bool) {
         var item = item
-        let backend = item.parcel.address.backend
-        if isPart, item.isKept {
-            outbox.note(pieces: item.parcel.pieces, of: item.parcel.number) { [weak self] in self?.isSure(backend) }
-        } else if item.isKept {
+        let backend = item.entry.address.backend
+        if isPart, item.isStored {
+            outbox.update(pieces: item.entry.pieces, of: item.entry.number) { [weak self] in self?.isSure(backend) }
+        } else if item.isStored {
             go(on: state.withLock { $0.notSent(on: backend) })
-        } else if !item.parcel.reply.isConfidential, item.parcel.reply.isVisible {
-            item.isKept = true
-            item.keeping = outbox.keep(item.parcel, nil, of: "")
+        } else if !item.entry.reply.isConfidential, item.entry.reply.isVisible {
+            item.isStored = true
+            item.pendingWrite = outbox.add(item.entry, nil, of: "")
         }
         let final = item
         state.withLock { $0.putBack(final) }
     }
 
-    private func bury(_ item: Item, _ reason: String) {
-        let lane = item.parcel.lane
+    private func markDead(_ item: Item, _ reason: String) {
+        let queue = item.entry.queue
         meters.undelivered.increment()
-        logger.error("A reply to \(Printable.name(lane.place.id)) on \(lane.backend) can never be sent: \(reason)")
-        if item.parcel.reply.isConfidential || !item.parcel.reply.isVisible {
-            if item.isKept { go(on: state.withLock { $0.notSent(on: lane.backend) }) }
+        logger.error("A reply to \(Printable.name(queue.place.id)) on \(queue.backend) can never be sent: \(reason)")
+        if item.entry.reply.isConfidential || !item.entry.reply.isVisible {
+            if item.isStored { go(on: state.withLock { $0.notSent(on: queue.backend) }) }
         } else {
-            if !item.isKept { _ = outbox.keep(item.parcel, nil, of: "") }
-            outbox.bury(item.parcel.number, reason: reason) { [weak self] in
-                if item.isKept { self?.isSure(lane.backend) }
+            if !item.isStored { _ = outbox.add(item.entry, nil, of: "") }
+            outbox.markDead(item.entry.number, reason: reason) { [weak self] in
+                if item.isStored { self?.isSure(queue.backend) }
             }
         }
-        if state.withLock({ $0.died(item.parcel) }) { undeliverable.value(lane, reason) }
+        if state.withLock({ $0.died(item.entry) }) { undeliverable.value(queue, reason) }
         item.sent?()
     }
 
-    /// The store knows what became of one parcel. What waits for that is woken by ``advance(_:)``.
-    private func isSure(_ backend: String) { state.withLock { $0.unsure[backend, default: 1] -= 1 } }
+    /// The store knows what became of one entry. What waits for that is woken by ``advance(_:)``.
+    private func isSure(_ backend: String) { state.withLock { $0.inFlight[backend, default: 1] -= 1 } }
 
     private func log(_ problem: String, _ item: Item, _ pause: Duration) {
-        let lane = item.parcel.lane
+        let queue = item.entry.queue
         let wait = pause.formatted(.units(allowed: [.seconds], fractionalPart: .show(length: 1)))
         logger.warning(
-            "A reply to \(Printable.name(lane.place.id)) on \(lane.backend) was not sent: \(problem). The next attempt is in \(wait)."
+            "A reply to \(Printable.name(queue.place.id)) on \(queue.backend) was not sent: \(problem). The next attempt is in \(wait)."
         )
     }
 }

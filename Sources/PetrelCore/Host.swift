@@ -49,7 +49,7 @@ package final class Host: Sendable {
             queue: limits,
             seen: { places.remember($0, on: $1) })
         delivery.route { router.route($0, in: nil, orElse: nil) }
-        delivery.onUndeliverable { [weak self] lane, reason in self?.tellAdmins(of: lane, reason) }
+        delivery.onUndeliverable { [weak self] queue, reason in self?.tellAdmins(of: queue, reason) }
     }
 
     /// Brings back what an earlier run saw; before any backend runs.
@@ -89,15 +89,15 @@ package final class Host: Sendable {
     /// In the log, and in every room of `bot.admin_rooms`.
     package func tellAdmins(_ text: String) { tellAdmins(text, except: nil) }
 
-    private func tellAdmins(of lane: Lane, _ reason: String) {
-        let address = Address(backend: lane.backend, place: lane.place)
-        let backend = address.isUndecided ? "" : " on \(Markdown.escaped(lane.backend))"
+    private func tellAdmins(of queue: DeliveryQueue, _ reason: String) {
+        let address = Address(backend: queue.backend, place: queue.place)
+        let backend = address.isUndecided ? "" : " on \(Markdown.escaped(queue.backend))"
         tellAdmins(
-            "I cannot say anything in \(Markdown.escaped(lane.place.id))\(backend): \(Markdown.escaped(reason)). What was meant for it is kept; "
-                + "`petrel outbox list` shows it, and `petrel outbox retry` sends it again.", except: lane)
+            "I cannot say anything in \(Markdown.escaped(queue.place.id))\(backend): \(Markdown.escaped(reason)). What was meant for it is kept; "
+                + "`petrel outbox list` shows it, and `petrel outbox retry` sends it again.", except: queue)
     }
 
-    private func tellAdmins(_ text: String, except lane: Lane?) {
+    private func tellAdmins(_ text: String, except queue: DeliveryQueue?) {
         logger.warning("\(Markdown.readable(text))")
         for room in adminRooms {
             // One that nobody can decide on becomes a dead letter, which says why.
@@ -105,7 +105,7 @@ package final class Host: Sendable {
                 if case .to(let address) = router.route(room, in: nil, orElse: nil) { address } else {
                     Address.undecided(room)
                 }
-            guard Lane(backend: address.backend, place: address.place) != lane else { continue }
+            guard DeliveryQueue(backend: address.backend, place: address.place) != queue else { continue }
             delivery.answer(Reply(text, style: .markdown, kind: .error), to: address)
         }
     }

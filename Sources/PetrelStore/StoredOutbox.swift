@@ -16,60 +16,60 @@ package final class StoredOutbox: Outbox, DeadLetterManaging {
     }
 
     private let database: any DatabaseWriter
-    private let queue: WriteQueue
+    private let writes: WriteQueue
     /// The number of the last change of the state of an entry.
-    private let fates = Locked(0)
+    private let lastChange = Locked(0)
 
-    init(_ database: any DatabaseWriter, _ queue: WriteQueue) {
+    init(_ database: any DatabaseWriter, _ writes: WriteQueue) {
         self.database = database
-        self.queue = queue
+        self.writes = writes
     }
 
-    package func observe(_ progress: @escaping @Sendable (_ isTaking: Bool) -> Void) { queue.observe(progress) }
+    package func observe(_ progress: @escaping @Sendable (_ isTaking: Bool) -> Void) { writes.observe(progress) }
 
     package func lastNumber() throws -> Int64 {
         try database.read { try Int64.fetchOne($0, sql: "SELECT max(sequence) FROM outbox") ?? 0 }
     }
 
-    package func lanes() throws -> [Lane] {
+    package func queues() throws -> [DeliveryQueue] {
         try database.read { database in
             try Row.fetchAll(database, sql: "SELECT DISTINCT backend, place, direct FROM outbox WHERE state = 0")
-                .map { Lane(backend: $0[0], place: Self.place($0[1], isDirect: $0[2])) }
+                .map { DeliveryQueue(backend: $0[0], place: Self.place($0[1], isDirect: $0[2])) }
         }
     }
 
-    package func hurry() { queue.flush(through: fates.value) }
+    package func flush() { writes.flush(through: lastChange.value) }
 
-    package func keep(_ parcel: Parcel, _ receipt: Receipt?, of module: String) -> Keeping {
-        let keeping = Keeping()
-        keeping.change = queue.submit { database in
-            if keeping.isToBeWritten() { try Self.insert(parcel, in: database) }
+    package func add(_ entry: OutboxEntry, _ receipt: Receipt?, of module: String) -> PendingWrite {
+        let write = PendingWrite()
+        write.change = writes.submit { database in
+            if write.begin() { try Self.insert(entry, in: database) }
             if let entry = receipt?.entry { try StoredLedger.insert(entry, module, in: database) }
             if let record = receipt?.closes {
                 try StoredRecords.remove(record.key, of: record.collection, module, in: database)
             }
         } written: {
-            keeping.settled()
+            write.end()
         }
-        return keeping
+        return write
     }
 
-    package func note(pieces: Int, of number: Int64, written: @escaping @Sendable () -> Void) {
+    package func update(pieces: Int, of number: Int64, written: @escaping @Sendable () -> Void) {
         submit(
             {
                 try $0.execute(sql: "UPDATE outbox SET pieces = ? WHERE sequence = ?", arguments: [pieces, number])
             }, written)
     }
 
-    package func remove(_ number: Int64, _ keeping: Keeping?, written: @escaping @Sendable () -> Void) {
-        if let keeping, keeping.sent(written: written) { return note(fate: keeping.change) }
+    package func remove(_ number: Int64, _ pendingWrite: PendingWrite?, written: @escaping @Sendable () -> Void) {
+        if let pendingWrite, pendingWrite.cancel(written: written) { return note(change: pendingWrite.change) }
         submit(
             {
                 try $0.cachedStatement(sql: "DELETE FROM outbox WHERE sequence = ?").execute(arguments: [number])
             }, written)
     }
 
-    package func bury(_ number: Int64, reason: String, written: @escaping @Sendable () -> Void) {
+    package func markDead(_ number: Int64, reason: String, written: @escaping @Sendable () -> Void) {
         let time = Date.now.timeIntervalSince1970
         submit(
             {
@@ -82,33 +82,33 @@ package final class StoredOutbox: Outbox, DeadLetterManaging {
     private func submit(
         _ change: @escaping @Sendable (Database) throws -> Void, _ written: @escaping @Sendable () -> Void
     ) {
-        note(fate: queue.submit(change, written: written))
+        note(change: writes.submit(change, written: written))
     }
 
-    private func note(fate: Int) { fates.withLock { $0 = max($0, fate) } }
+    private func note(change: Int) { lastChange.withLock { $0 = max($0, change) } }
 
-    package func waiting(
-        in lane: Lane?, after number: Int64, through last: Int64, limit: Int
-    ) async throws -> [Parcel] {
-        let isComplete = await queue.written()
-        let parcels = try await queue.read { database in
-            let place = lane?.place
+    package func pending(
+        in queue: DeliveryQueue?, after number: Int64, through last: Int64, limit: Int
+    ) async throws -> [OutboxEntry] {
+        let isComplete = await writes.written()
+        let entries = try await writes.read { database in
+            let place = queue?.place
             let statement = try database.cachedStatement(
                 sql: """
                     SELECT \(Self.columns) FROM outbox WHERE state = 0 AND sequence > ?1 AND sequence <= ?6
-                    \(lane == nil ? "" : "AND backend = ?2 AND place = ?3 AND direct = ?4")
+                    \(queue == nil ? "" : "AND backend = ?2 AND place = ?3 AND direct = ?4")
                     ORDER BY sequence LIMIT ?5
                     """)
             let rows = try Row.fetchCursor(
-                statement, arguments: [number, lane?.backend, place?.id, place?.isDirect, limit, last])
-            return try Array(rows.map(Self.parcel))
+                statement, arguments: [number, queue?.backend, place?.id, place?.isDirect, limit, last])
+            return try Array(rows.map(Self.entry))
         }
-        guard isComplete || !parcels.isEmpty else { throw WritesAreFailing() }
-        return parcels
+        guard isComplete || !entries.isEmpty else { throw WritesAreFailing() }
+        return entries
     }
 
-    package func revived() async throws -> [Parcel] {
-        try await queue.perform { database in
+    package func takeRevived() async throws -> [OutboxEntry] {
+        try await writes.perform { database in
             let rows = try Row.fetchAll(
                 database, sql: "SELECT \(Self.columns) FROM outbox WHERE state = ? ORDER BY sequence",
                 arguments: [State.revived.rawValue])
@@ -116,21 +116,21 @@ package final class StoredOutbox: Outbox, DeadLetterManaging {
             try database.execute(
                 sql: "UPDATE outbox SET state = 0, reason = NULL, died = NULL WHERE state = ?",
                 arguments: [State.revived.rawValue])
-            return rows.map(Self.parcel)
+            return rows.map(Self.entry)
         }
     }
 
     package func deadLetters(limit: Int) async throws -> [DeadLetter] {
-        try await queue.read { database in
+        try await writes.read { database in
             try Row.fetchAll(
                 database, sql: "SELECT \(Self.columns), reason FROM outbox WHERE state = ? ORDER BY sequence LIMIT ?",
                 arguments: [State.dead.rawValue, limit]
-            ).map { DeadLetter(Self.parcel($0), reason: $0["reason"] ?? "") }
+            ).map { DeadLetter(Self.entry($0), reason: $0["reason"] ?? "") }
         }
     }
 
     package func retry(_ number: Int64?) async throws -> Int {
-        try await queue.perform { database in
+        try await writes.perform { database in
             try database.execute(
                 sql: "UPDATE outbox SET state = ? WHERE state = ? AND (?3 IS NULL OR sequence = ?3)",
                 arguments: [State.revived.rawValue, State.dead.rawValue, number])
@@ -139,7 +139,7 @@ package final class StoredOutbox: Outbox, DeadLetterManaging {
     }
 
     package func drop(_ number: Int64?) async throws -> Int {
-        try await queue.perform { database in
+        try await writes.perform { database in
             try database.execute(
                 sql: "DELETE FROM outbox WHERE state = ?1 AND (?2 IS NULL OR sequence = ?2)",
                 arguments: [State.dead.rawValue, number])
@@ -150,7 +150,7 @@ package final class StoredOutbox: Outbox, DeadLetterManaging {
     /// Removes dead letters that are older than `time`. Returns the number of removed entries.
     @discardableResult
     package func purge(before time: Date) async throws -> Int {
-        try await queue.perform { database in
+        try await writes.perform { database in
             try database.execute(
                 sql: "DELETE FROM outbox WHERE state = ? AND died < ?",
                 arguments: [State.dead.rawValue, time.timeIntervalSince1970])
@@ -160,7 +160,7 @@ package final class StoredOutbox: Outbox, DeadLetterManaging {
 }
 
 extension StoredOutbox {
-    /// The columns of an outbox entry, in the order that ``parcel(_:)`` expects.
+    /// The columns of an outbox entry, in the order that ``entry(_:)`` expects.
     private static let columns = """
         sequence, backend, place, direct, thread, in_reply_to, text, style, kind, private, extra, promises, settles,
         said, pieces, controls
@@ -180,8 +180,8 @@ extension StoredOutbox {
         var isEmpty: Bool { buttons == nil && form == nil && handle == nil }
     }
 
-    private static func insert(_ parcel: Parcel, in database: Database) throws {
-        let reply = parcel.reply
+    private static func insert(_ entry: OutboxEntry, in database: Database) throws {
+        let reply = entry.reply
         let extra: [UInt8]? = reply.extra.isEmpty ? nil : try JSONValue.encode(reply.extra)
         let all = Controls(reply)
         let controls: [UInt8]? = all.isEmpty ? nil : try JSONValue.encode(all)
@@ -191,17 +191,17 @@ extension StoredOutbox {
                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
                 """
         ).execute(arguments: [
-            parcel.number, parcel.address.backend, parcel.address.place.id, parcel.address.place.isDirect,
-            parcel.address.thread, parcel.address.inReplyTo, reply.text, reply.style.rawValue, reply.kind.rawValue,
-            reply.isPrivate, extra.map { Data($0) }, reply.promises, reply.settles, parcel.said.timeIntervalSince1970,
-            parcel.pieces, controls.map { Data($0) },
+            entry.number, entry.address.backend, entry.address.place.id, entry.address.place.isDirect,
+            entry.address.thread, entry.address.inReplyTo, reply.text, reply.style.rawValue, reply.kind.rawValue,
+            reply.isPrivate, extra.map { Data($0) }, reply.promises, reply.settles, entry.said.timeIntervalSince1970,
+            entry.pieces, controls.map { Data($0) },
         ])
     }
 
     private static func place(_ id: String, isDirect: Bool) -> Address.Place { isDirect ? .direct(id) : .room(id) }
 
     /// Decodes a row of ``columns``, by index: access by name would look up the name for each value.
-    private static func parcel(_ row: Row) -> Parcel {
+    private static func entry(_ row: Row) -> OutboxEntry {
         let extra = (row[10] as Data?).flatMap { try? JSONValue.parse($0) }?.object
         let controls = (row[15] as Data?).flatMap { try? JSONDecoder().decode(Controls.self, from: $0) }
         let reply = Reply(
@@ -211,7 +211,7 @@ extension StoredOutbox {
             settles: row[12])
         let address = Address(
             backend: row[1], place: place(row[2], isDirect: row[3]), thread: row[4], inReplyTo: row[5])
-        return Parcel(
+        return OutboxEntry(
             number: row[0], reply: reply, address: address, said: Date(timeIntervalSince1970: row[13]),
             pieces: row[14])
     }

@@ -25,13 +25,14 @@ import Testing
             let store = try Store(path: folder.appendingPathComponent("petrel.db").path, keys: .ephemeral())
             for (number, text) in [(1, "first"), (2, "second"), (3, "third")] as [(Int64, String)] {
                 let address = Address(backend: "text", place: .room("#ops"))
-                _ = store.outbox.keep(
-                    Parcel(number: number, reply: Reply(text), address: address, said: .now), nil, of: "")
-                store.outbox.bury(number, reason: "no such room") {}
+                _ = store.outbox.add(
+                    OutboxEntry(number: number, reply: Reply(text), address: address, said: .now), nil, of: "")
+                store.outbox.markDead(number, reason: "no such room") {}
             }
             let hostile = Address(backend: "text", place: .room("#x\u{1B}]0;PWN\u{07}"))
-            _ = store.outbox.keep(Parcel(number: 4, reply: Reply("fourth"), address: hostile, said: .now), nil, of: "")
-            store.outbox.bury(4, reason: "no such\u{1B}[2J room") {}
+            _ = store.outbox.add(
+                OutboxEntry(number: 4, reply: Reply("fourth"), address: hostile, said: .now), nil, of: "")
+            store.outbox.markDead(4, reason: "no such\u{1B}[2J room") {}
             await store.written()
             // Beside the process that holds the store.
             let list = try await Self.outbox(["list"], in: folder)

@@ -43,11 +43,11 @@ import Testing
                 store.audit.record(Self.entry("kept \(round)", age: 29 * day))
                 while try await store.audit.entries(AuditQuery()).count > round + 1 { await Task.yield() }
                 let number = Int64(1_000 + round)
-                _ = store.outbox.keep(
-                    Parcel(
+                _ = store.outbox.add(
+                    OutboxEntry(
                         number: number, reply: Reply("revived \(round)"),
                         address: Address(backend: "test", place: .room("#ops")), said: .now), nil, of: "")
-                store.outbox.bury(number, reason: "no such room") {}
+                store.outbox.markDead(number, reason: "no such room") {}
                 #expect(try await store.outbox.retry(number) == 1)
                 #expect(await backend.next()?.reply.text == "revived \(round)")
             }

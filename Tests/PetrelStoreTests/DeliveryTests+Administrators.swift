@@ -46,6 +46,6 @@ extension DeliveryTests {
                 "\(told?.reply.text ?? "")")
         }
         let letters = try await store.store.outbox.deadLetters(limit: 10)
-        #expect(letters.map(\.parcel.reply.text) == ["Look here."])
+        #expect(letters.map(\.entry.reply.text) == ["Look here."])
     }
 }

@@ -52,7 +52,7 @@ import Testing
             try Self.say(Self.numbers(100), delivery)
             #expect(await Self.texts(100, backend) == Self.numbers(100))
         }
-        #expect(try await store.outbox.waiting(in: nil, after: 0, through: .max, limit: 1).isEmpty)
+        #expect(try await store.outbox.pending(in: nil, after: 0, through: .max, limit: 1).isEmpty)
     }
 
     @Test func `a retry waits for the time that the service asks for`() async throws {
@@ -116,7 +116,7 @@ import Testing
             delivery.answer(Reply("secret", isConfidential: true), to: Address(backend: "test", place: .direct("@a")))
             await failed.wait()
         }
-        let kept = try await store.outbox.waiting(in: nil, after: 0, through: .max, limit: 10)
+        let kept = try await store.outbox.pending(in: nil, after: 0, through: .max, limit: 10)
         #expect(kept.map(\.reply.text) == ["slow"])
     }
 
@@ -125,7 +125,7 @@ import Testing
         let held = HeldOutbox(store.outbox)
         let backend = RecordingBackend()
         var limits = Delivery.Limits()
-        limits.unsure = 25
+        limits.inFlight = 25
         try await Self.with(backend, store, outbox: held, limits: limits) { delivery in
             try Self.say(Self.numbers(60), delivery)
             #expect(await Self.texts(25, backend) == Self.numbers(25))
@@ -175,10 +175,10 @@ import Testing
     @Test func `a dead letter that is retried while the store is read is sent once`() async throws {
         let store = try Store()
         for number in [1, 2] as [Int64] {
-            _ = store.outbox.keep(
-                Parcel(number: number, reply: Reply("\(number)"), address: Self.ops, said: .now), nil, of: "m")
+            _ = store.outbox.add(
+                OutboxEntry(number: number, reply: Reply("\(number)"), address: Self.ops, said: .now), nil, of: "m")
         }
-        store.outbox.bury(1, reason: "no such room") {}
+        store.outbox.markDead(1, reason: "no such room") {}
         #expect(await store.written())
         #expect(try await store.outbox.retry(1) == 1)
         let held = HeldOutbox(store.outbox)
@@ -201,20 +201,20 @@ import Testing
     @Test func `messages behind an overflow stay in order while writes are failing`() throws {
         var limits = Delivery.Limits()
         limits.memory = 2
-        var state = DeliveryState(last: 0, lanes: [], limits: limits)
+        var state = DeliveryState(last: 0, queues: [], limits: limits)
         func add(_ text: String) throws {
-            _ = try state.add(Item(Reply(text), Self.ops), isKeptAtOnce: true) { _ in Keeping() }
+            _ = try state.add(Item(Reply(text), Self.ops), isStoredAtOnce: true) { _ in PendingWrite() }
         }
         for number in 1...4 { try add("\(number)") }
         _ = state.advance(isTaking: false)
         try add("5")
-        let lane = Lane(backend: "test", place: .room("#ops"))
+        let queue = DeliveryQueue(backend: "test", place: .room("#ops"))
         for number in 1...2 {
-            let step = state.next(in: lane)
+            let step = state.next(in: queue)
             guard case .send(let item)? = step else { throw Unexpected() }
-            #expect(item.parcel.reply.text == "\(number)")
+            #expect(item.entry.reply.text == "\(number)")
         }
-        let step = state.next(in: lane)
+        let step = state.next(in: queue)
         guard case .load(let after, let through)? = step else { throw Unexpected() }
         #expect(after == 2 && through == 5)
     }
@@ -241,7 +241,7 @@ import Testing
         let told = Locked<[String]>([])
         let gone = Address(backend: "test", place: .room("#gone"))
         try await Self.with(backend, store) { delivery in
-            delivery.onUndeliverable { lane, reason in told.withLock { $0.append("\(lane.place.id): \(reason)") } }
+            delivery.onUndeliverable { queue, reason in told.withLock { $0.append("\(queue.place.id): \(reason)") } }
             for text in ["a", "b"] { try delivery.say(Reply(text), to: gone, Receipt(), of: "m") }
             try Self.say(["end"], delivery)
             #expect(await backend.next()?.reply.text == "end")
@@ -253,7 +253,7 @@ import Testing
             #expect(await Self.texts(2, backend) == ["a", "b"])
         }
         #expect(try await store.outbox.deadLetters(limit: 10).isEmpty)
-        #expect(try await store.outbox.waiting(in: nil, after: 0, through: .max, limit: 1).isEmpty)
+        #expect(try await store.outbox.pending(in: nil, after: 0, through: .max, limit: 1).isEmpty)
     }
 
     @Test func `pending texts are merged if the backend supports it`() async throws {
@@ -286,8 +286,8 @@ import Testing
                 texts.prefix(5) == ["0\n1\n2\n3\n4\n(10 min late) late", "5\n6", "private", "good", "better"])
             #expect(texts[5] + texts[6] == String(repeating: "x", count: 380) && texts[7] == "end")
         }
-        #expect(try await store.outbox.deadLetters(limit: 10).map(\.parcel.reply.text) == ["bad"])
-        #expect(try await store.outbox.waiting(in: nil, after: 0, through: .max, limit: 1).isEmpty)
+        #expect(try await store.outbox.deadLetters(limit: 10).map(\.entry.reply.text) == ["bad"])
+        #expect(try await store.outbox.pending(in: nil, after: 0, through: .max, limit: 1).isEmpty)
     }
 
     @Test func `a late message contains its delay`() async throws {
@@ -301,11 +301,11 @@ import Testing
 
     @Test func `a message from the future, before the clock was set back, is not late`() async throws {
         let store = try Store()
-        let lane = [(1, 3_600.0), (2, -600)] as [(Int64, Double)]
-        for (number, ahead) in lane {
-            let parcel = Parcel(
+        let entries = [(1, 3_600.0), (2, -600)] as [(Int64, Double)]
+        for (number, ahead) in entries {
+            let entry = OutboxEntry(
                 number: number, reply: Reply("\(number)"), address: Self.ops, said: Date(timeIntervalSinceNow: ahead))
-            _ = store.outbox.keep(parcel, nil, of: "m")
+            _ = store.outbox.add(entry, nil, of: "m")
         }
         #expect(await store.written())
         let backend = RecordingBackend()
@@ -368,7 +368,7 @@ import Testing
                 try Self.say(["after"], delivery)
                 #expect(await backend.next()?.reply.text == "after")
             }
-            #expect(try await store.outbox.waiting(in: nil, after: 0, through: .max, limit: 1).isEmpty)
+            #expect(try await store.outbox.pending(in: nil, after: 0, through: .max, limit: 1).isEmpty)
         }
     }
 }

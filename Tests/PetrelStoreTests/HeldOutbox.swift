@@ -30,11 +30,11 @@ final class HeldOutbox: Outbox {
         }
         for written in all { written() }
         // Any further write notifies the observers.
-        inner.note(pieces: 0, of: 0) {}
+        inner.update(pieces: 0, of: 0) {}
     }
 
-    func remove(_ number: Int64, _ keeping: Keeping?, written: @escaping @Sendable () -> Void) {
-        inner.remove(number, keeping) { [held, counts] in
+    func remove(_ number: Int64, _ pendingWrite: PendingWrite?, written: @escaping @Sendable () -> Void) {
+        inner.remove(number, pendingWrite) { [held, counts] in
             let count: Int? = held.withLock { held in
                 held?.append(written)
                 return held?.count
@@ -45,30 +45,30 @@ final class HeldOutbox: Outbox {
 
     func observe(_ progress: @escaping @Sendable (_ isTaking: Bool) -> Void) { inner.observe(progress) }
     func lastNumber() throws -> Int64 { try inner.lastNumber() }
-    func lanes() throws -> [Lane] { try inner.lanes() }
-    func hurry() { inner.hurry() }
-    func keep(_ parcel: Parcel, _ receipt: Receipt?, of module: String) -> Keeping {
-        inner.keep(parcel, receipt, of: module)
+    func queues() throws -> [DeliveryQueue] { try inner.queues() }
+    func flush() { inner.flush() }
+    func add(_ entry: OutboxEntry, _ receipt: Receipt?, of module: String) -> PendingWrite {
+        inner.add(entry, receipt, of: module)
     }
-    func note(pieces: Int, of number: Int64, written: @escaping @Sendable () -> Void) {
-        inner.note(pieces: pieces, of: number, written: written)
+    func update(pieces: Int, of number: Int64, written: @escaping @Sendable () -> Void) {
+        inner.update(pieces: pieces, of: number, written: written)
     }
-    func bury(_ number: Int64, reason: String, written: @escaping @Sendable () -> Void) {
-        inner.bury(number, reason: reason, written: written)
+    func markDead(_ number: Int64, reason: String, written: @escaping @Sendable () -> Void) {
+        inner.markDead(number, reason: reason, written: written)
     }
-    func waiting(
-        in lane: Lane?, after number: Int64, through last: Int64, limit: Int
-    ) async throws -> [Parcel] {
-        let parcels = try await inner.waiting(in: lane, after: number, through: last, limit: limit)
+    func pending(
+        in queue: DeliveryQueue?, after number: Int64, through last: Int64, limit: Int
+    ) async throws -> [OutboxEntry] {
+        let entries = try await inner.pending(in: queue, after: number, through: last, limit: limit)
         let signals = reading.withLock { reading in
             defer { reading = nil }
             return reading
         }
         signals?.hasBegun.open()
         await signals?.mayEnd.wait()
-        return parcels
+        return entries
     }
-    func revived() async throws -> [Parcel] { try await inner.revived() }
+    func takeRevived() async throws -> [OutboxEntry] { try await inner.takeRevived() }
 }
 
 final class FilingBackend: FileSending {

@@ -14,7 +14,7 @@ import Testing
 
     /// Announces something, as if it was received on the stream or found later.
     private static func say(_ entry: LedgerEntry, _ number: Int64, _ store: Store) {
-        _ = store.outbox.keep(WriteQueueTests.parcel(number), Receipt(entry: entry), of: "st2")
+        _ = store.outbox.add(WriteQueueTests.outboxEntry(number), Receipt(entry: entry), of: "st2")
     }
 
     @Test func `received announcements are matched one to one by content`() async throws {
@@ -67,23 +67,23 @@ import Testing
                 promises: "p", settles: "s")
             let address = Address(backend: "b", place: .direct("@bob"), thread: "t", inReplyTo: "m")
             let said = Date(timeIntervalSince1970: 1_000)
-            _ = outbox.keep(Parcel(number: 3, reply: reply, address: address, said: said), nil, of: "")
+            _ = outbox.add(OutboxEntry(number: 3, reply: reply, address: address, said: said), nil, of: "")
             for number in [4, 5, 6] as [Int64] {
-                _ = outbox.keep(WriteQueueTests.parcel(number), nil, of: "")
+                _ = outbox.add(WriteQueueTests.outboxEntry(number), nil, of: "")
             }
-            outbox.note(pieces: 2, of: 5) {}
+            outbox.update(pieces: 2, of: 5) {}
             outbox.remove(4, nil) {}
             #expect(await store.written())
             try store.close()
             let again = try Store(path: path, keys: .ephemeral())
             #expect(try again.outbox.lastNumber() == 6)
-            #expect(try Set(again.outbox.lanes().map(\.place)) == [.direct("@bob"), .room("#ops")])
-            let all = try await again.outbox.waiting(in: nil, after: 0, through: .max, limit: 10)
+            #expect(try Set(again.outbox.queues().map(\.place)) == [.direct("@bob"), .room("#ops")])
+            let all = try await again.outbox.pending(in: nil, after: 0, through: .max, limit: 10)
             #expect(all.map(\.number) == [3, 5, 6])
             #expect(all[0].reply == reply && all[0].address == address && all[0].said == said)
             #expect(all[1].pieces == 2)
-            let lane = Lane(backend: "b", place: .room("#ops"))
-            #expect(try await again.outbox.waiting(in: lane, after: 5, through: .max, limit: 10).map(\.number) == [6])
+            let queue = DeliveryQueue(backend: "b", place: .room("#ops"))
+            #expect(try await again.outbox.pending(in: queue, after: 5, through: .max, limit: 10).map(\.number) == [6])
         }
     }
 
@@ -91,17 +91,17 @@ import Testing
         let store = try Store()
         let outbox = store.outbox
         for number in 1...4 as ClosedRange<Int64> {
-            _ = outbox.keep(WriteQueueTests.parcel(number), nil, of: "")
-            if number < 4 { outbox.bury(number, reason: "no such room") {} }
+            _ = outbox.add(WriteQueueTests.outboxEntry(number), nil, of: "")
+            if number < 4 { outbox.markDead(number, reason: "no such room") {} }
         }
-        #expect(try await outbox.deadLetters(limit: 10).map(\.parcel.number) == [1, 2, 3])
+        #expect(try await outbox.deadLetters(limit: 10).map(\.entry.number) == [1, 2, 3])
         #expect(try await outbox.deadLetters(limit: 10).first?.reason == "no such room")
-        #expect(try await outbox.waiting(in: nil, after: 0, through: .max, limit: 10).map(\.number) == [4])
+        #expect(try await outbox.pending(in: nil, after: 0, through: .max, limit: 10).map(\.number) == [4])
         #expect(try await outbox.retry(2) == 1)
         #expect(try await outbox.retry(4) == 0)
-        #expect(try await outbox.revived().map(\.number) == [2])
-        #expect(try await outbox.revived().isEmpty)
-        #expect(try await outbox.waiting(in: nil, after: 0, through: .max, limit: 10).map(\.number) == [2, 4])
+        #expect(try await outbox.takeRevived().map(\.number) == [2])
+        #expect(try await outbox.takeRevived().isEmpty)
+        #expect(try await outbox.pending(in: nil, after: 0, through: .max, limit: 10).map(\.number) == [2, 4])
         #expect(try await outbox.drop(1) == 1)
         #expect(try await outbox.purge(before: .now + 1) == 1)
         #expect(try await outbox.drop(nil) == 0)

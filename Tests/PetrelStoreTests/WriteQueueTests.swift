@@ -29,8 +29,8 @@ import Testing
             backend: "b", person: "p", name: "n", room: nil, line: line, isAllowed: true, rule: nil, reason: "")
     }
 
-    static func parcel(_ number: Int64, _ text: String = "x", in room: String = "#ops") -> Parcel {
-        Parcel(number: number, reply: Reply(text), address: Address(backend: "b", place: .room(room)), said: .now)
+    static func outboxEntry(_ number: Int64, _ text: String = "x", in room: String = "#ops") -> OutboxEntry {
+        OutboxEntry(number: number, reply: Reply(text), address: Address(backend: "b", place: .room(room)), said: .now)
     }
 
     @Test func `the write-ahead log stays small and is removed on close`()
@@ -107,7 +107,8 @@ import Testing
             let entry = LedgerEntry(content: [1], source: "a")
             #expect(try await ledger.unsaid(among: [entry]) == [entry])
             try Self.fill(store, pages: 0)
-            _ = store.outbox.keep(Self.parcel(1, String(repeating: "x", count: 9_000)), Receipt(entry: entry), of: "m")
+            _ = store.outbox.add(
+                Self.outboxEntry(1, String(repeating: "x", count: 9_000)), Receipt(entry: entry), of: "m")
             #expect(await store.written() == false)
             // The entry was announced, but the ledger does not contain it yet.
             await #expect(throws: WritesAreFailing.self) { try await ledger.unsaid(among: [entry]) }
@@ -146,8 +147,8 @@ import Testing
             #expect(await store.written())
             let content: [UInt8] = [1, 2, 3]
             func say(_ number: Int64) {
-                _ = store.outbox.keep(
-                    Self.parcel(number, String(repeating: "x", count: 9_000)),
+                _ = store.outbox.add(
+                    Self.outboxEntry(number, String(repeating: "x", count: 9_000)),
                     Receipt(entry: LedgerEntry(content: content), closes: ("open", "request")), of: "st2")
             }
             try Self.fill(store, pages: 0)
@@ -155,13 +156,13 @@ import Testing
             #expect(await store.written() == false)
             // The outbox must not look empty: it includes the buffered changes.
             await #expect(throws: (any Error).self) {
-                try await store.outbox.waiting(in: nil, after: 0, through: .max, limit: 10)
+                try await store.outbox.pending(in: nil, after: 0, through: .max, limit: 10)
             }
             #expect(try await storage.records("open").value(for: "request") == [1])
             await #expect(throws: (any Error).self) { try await storage.ledger.last() }
             try Self.fill(store, pages: nil)
             #expect(await store.written())
-            #expect(try await store.outbox.waiting(in: nil, after: 0, through: .max, limit: 10).map(\.number) == [1])
+            #expect(try await store.outbox.pending(in: nil, after: 0, through: .max, limit: 10).map(\.number) == [1])
             #expect(try await storage.records("open").value(for: "request") == nil)
             #expect(try await storage.ledger.last() == 1)
         }

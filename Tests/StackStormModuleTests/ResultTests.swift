@@ -140,7 +140,7 @@ import Testing
                     // crash.
                     repeat {
                         _ = await store.store.written()
-                    } while try await !store.store.outbox.waiting(in: nil, after: 0, through: .max, limit: 1).isEmpty
+                    } while try await !store.store.outbox.pending(in: nil, after: 0, through: .max, limit: 1).isEmpty
                 }
                 await stackStorm.cutStreams()
                 await stackStorm.publish(

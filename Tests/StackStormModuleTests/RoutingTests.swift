@@ -59,7 +59,7 @@ import Testing
         try await Self.run { rig in
             await rig.announce("#ops", "where")
             let letter = try #require(try await rig.letters(1).first)
-            #expect(letter.parcel.reply.text == "where" && letter.parcel.address.place == .room("#ops"))
+            #expect(letter.entry.reply.text == "where" && letter.entry.address.place == .room("#ops"))
             #expect(letter.reason.contains("could be on slack or text: write slack/#ops"))
         }
     }
