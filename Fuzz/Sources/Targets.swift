@@ -276,7 +276,7 @@ extension JSONValue {
 
 /// A chat that takes everything and does nothing.
 private struct FuzzChat: Speaking {
-    func say(_ reply: Reply, at address: Address, _ receipt: Receipt) throws {
+    func say(_ reply: Reply, at address: Address, _ transaction: MessageTransaction) throws {
         require(!address.place.id.isEmpty, "a reply to nobody")
     }
 

@@ -7,7 +7,7 @@ import PetrelSupport
 
 /// Brings replies to backends: in order for each place, places independent of each other, and nothing is lost.
 ///
-/// What a module says of its own accord goes into the store together with its receipt, unless it was sent before the
+/// What a module says of its own accord goes into the store together with its transaction, unless it was sent before the
 /// store came to it. An answer to a command goes there when it has to wait: behind others, or because the backend did
 /// not take it.
 package final class Delivery: Sendable {
@@ -81,9 +81,9 @@ package final class Delivery: Sendable {
     }
 
     /// Says something that a module was not asked for.
-    /// - Parameter receipt: what the store writes with it, in the module's space.
-    package func say(_ reply: Reply, to address: Address, _ receipt: Receipt, of module: String) throws {
-        try enqueue(Item(reply.cleaned, address, age: receipt.age), receipt, of: module)
+    /// - Parameter transaction: what the store writes with it, in the module's space.
+    package func say(_ reply: Reply, to address: Address, _ transaction: MessageTransaction, of module: String) throws {
+        try enqueue(Item(reply.cleaned, address, age: transaction.age), transaction, of: module)
     }
 
     /// Answers a command.
@@ -102,10 +102,10 @@ package final class Delivery: Sendable {
         }
     }
 
-    private func enqueue(_ item: Item, _ receipt: Receipt? = nil, of module: String = "") throws {
+    private func enqueue(_ item: Item, _ transaction: MessageTransaction? = nil, of module: String = "") throws {
         let isIdle = try state.withLock { state in
             // In the order of the numbers, which the store goes by.
-            try state.add(item, isStoredAtOnce: receipt != nil) { outbox.add($0, receipt, of: module) }
+            try state.add(item, isStoredAtOnce: transaction != nil) { outbox.add($0, transaction, of: module) }
         }
         if isIdle { pool.spawn { await self.work(item.entry.queue) } }
     }

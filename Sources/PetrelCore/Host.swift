@@ -174,8 +174,8 @@ private struct ModuleSpeech: Speaking {
     let host: Host
     let module: String
 
-    func say(_ reply: Reply, at address: Address, _ receipt: Receipt) throws {
-        try host.delivery.say(reply, to: address, receipt, of: module)
+    func say(_ reply: Reply, at address: Address, _ transaction: MessageTransaction) throws {
+        try host.delivery.say(reply, to: address, transaction, of: module)
     }
 
     func replace(_ handle: String, with reply: Reply, on backend: String) {

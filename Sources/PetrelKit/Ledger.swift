@@ -1,5 +1,5 @@
 /// What a module has said of its own accord, so that nothing is said twice or left out when the source of it is asked
-/// again after a gap. It is written together with what is said: see ``Receipt``.
+/// again after a gap. It is written together with what is said: see ``MessageTransaction``.
 public protocol Ledger: Sendable {
     /// The number of the newest entry; 0 where there is none.
     func last() async throws -> Int64
@@ -26,7 +26,7 @@ public struct LedgerEntry: Sendable, Hashable {
 }
 
 /// What the store keeps in one step with something that is said.
-public struct Receipt: Sendable {
+public struct MessageTransaction: Sendable {
     public var entry: LedgerEntry?
     /// A record of the module's that is removed.
     public var closes: (collection: String, key: String)?

@@ -63,7 +63,7 @@ public protocol Speaking: Sendable {
     ///
     /// The message is sent once it is stored, in the order of the calls for each place; `storage.written()` waits for
     /// that. Throws when the queue of the place is full.
-    func say(_ reply: Reply, at address: Address, _ receipt: Receipt) throws
+    func say(_ reply: Reply, at address: Address, _ transaction: MessageTransaction) throws
     /// Replaces an earlier message, where the backend can do that and remembers it.
     func replace(_ handle: String, with reply: Reply, on backend: String)
     /// Tells the operators, in the log and in the rooms of `bot.admin_rooms`, in Markdown.
@@ -72,7 +72,7 @@ public protocol Speaking: Sendable {
 
 extension Speaking {
     /// Queues a message that comes with nothing else to store.
-    public func say(_ reply: Reply, at address: Address) throws { try say(reply, at: address, Receipt()) }
+    public func say(_ reply: Reply, at address: Address) throws { try say(reply, at: address, MessageTransaction()) }
 }
 
 /// Finds rooms and people by their names.

@@ -18,8 +18,8 @@ package protocol OutboxReading: Sendable {
 /// Writes messages, and the outcome of sending them.
 package protocol OutboxWriting: Sendable {
     /// Adds a message, and returns the write that is pending.
-    /// - Parameter receipt: records that are written in the same transaction, for the module of that name.
-    func add(_ entry: OutboxEntry, _ receipt: Receipt?, of module: String) -> PendingWrite
+    /// - Parameter transaction: records that are written in the same transaction, for the module of that name.
+    func add(_ entry: OutboxEntry, _ transaction: MessageTransaction?, of module: String) -> PendingWrite
     /// Updates the number of pieces of a long text that were sent.
     func update(pieces: Int, of number: Int64, written: @escaping @Sendable () -> Void)
     /// Removes a message that was sent.

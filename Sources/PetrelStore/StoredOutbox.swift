@@ -40,12 +40,12 @@ package final class StoredOutbox: Outbox, DeadLetterManaging {
 
     package func flush() { writes.flush(through: lastChange.value) }
 
-    package func add(_ entry: OutboxEntry, _ receipt: Receipt?, of module: String) -> PendingWrite {
+    package func add(_ entry: OutboxEntry, _ transaction: MessageTransaction?, of module: String) -> PendingWrite {
         let write = PendingWrite()
         write.change = writes.submit { database in
             if write.begin() { try Self.insert(entry, in: database) }
-            if let entry = receipt?.entry { try StoredLedger.insert(entry, module, in: database) }
-            if let record = receipt?.closes {
+            if let entry = transaction?.entry { try StoredLedger.insert(entry, module, in: database) }
+            if let record = transaction?.closes {
                 try StoredRecords.remove(record.key, of: record.collection, module, in: database)
             }
         } written: {

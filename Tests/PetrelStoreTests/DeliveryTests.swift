@@ -34,7 +34,7 @@ import Testing
     }
 
     private static func say(_ texts: some Sequence<String>, _ delivery: Delivery) throws {
-        for text in texts { try delivery.say(Reply(text), to: ops, Receipt(), of: "m") }
+        for text in texts { try delivery.say(Reply(text), to: ops, MessageTransaction(), of: "m") }
     }
 
     private static func numbers(_ count: Int) -> [String] { (0..<count).map { "\($0)" } }
@@ -242,7 +242,7 @@ import Testing
         let gone = Address(backend: "test", place: .room("#gone"))
         try await Self.with(backend, store) { delivery in
             delivery.onUndeliverable { queue, reason in told.withLock { $0.append("\(queue.place.id): \(reason)") } }
-            for text in ["a", "b"] { try delivery.say(Reply(text), to: gone, Receipt(), of: "m") }
+            for text in ["a", "b"] { try delivery.say(Reply(text), to: gone, MessageTransaction(), of: "m") }
             try Self.say(["end"], delivery)
             #expect(await backend.next()?.reply.text == "end")
             while try await store.outbox.deadLetters(limit: 10).count < 2 { await Task.yield() }
@@ -273,12 +273,12 @@ import Testing
         try await Self.with(backend, store) { delivery in
             func say(_ text: String, thread: String? = nil, age: Duration = .zero) throws {
                 let address = Address(backend: "test", place: .room("#ops"), thread: thread)
-                try delivery.say(Reply(text), to: address, Receipt(age: age), of: "m")
+                try delivery.say(Reply(text), to: address, MessageTransaction(age: age), of: "m")
             }
             for number in 0..<5 { try say("\(number)") }
             try say("late", age: .seconds(600))
             for number in 5..<7 { try say("\(number)", thread: "t") }
-            try delivery.say(Reply("private", isPrivate: true), to: Self.ops, Receipt(), of: "m")
+            try delivery.say(Reply("private", isPrivate: true), to: Self.ops, MessageTransaction(), of: "m")
             for text in ["good", "bad", "better", String(repeating: "x", count: 380), "end"] { try say(text) }
             allIsSaid.open()
             let texts = await Self.texts(8, backend)
@@ -293,8 +293,8 @@ import Testing
     @Test func `a late message contains its delay`() async throws {
         let backend = RecordingBackend()
         try await Self.with(backend, Store()) { delivery in
-            try delivery.say(Reply("result"), to: Self.ops, Receipt(age: .seconds(600)), of: "m")
-            try delivery.say(Reply("fresh"), to: Self.ops, Receipt(age: .seconds(3)), of: "m")
+            try delivery.say(Reply("result"), to: Self.ops, MessageTransaction(age: .seconds(600)), of: "m")
+            try delivery.say(Reply("fresh"), to: Self.ops, MessageTransaction(age: .seconds(3)), of: "m")
             #expect(await Self.texts(2, backend) == ["(10 min late) result", "fresh"])
         }
     }

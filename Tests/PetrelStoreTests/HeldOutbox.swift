@@ -47,8 +47,8 @@ final class HeldOutbox: Outbox {
     func lastNumber() throws -> Int64 { try inner.lastNumber() }
     func queues() throws -> [DeliveryQueue] { try inner.queues() }
     func flush() { inner.flush() }
-    func add(_ entry: OutboxEntry, _ receipt: Receipt?, of module: String) -> PendingWrite {
-        inner.add(entry, receipt, of: module)
+    func add(_ entry: OutboxEntry, _ transaction: MessageTransaction?, of module: String) -> PendingWrite {
+        inner.add(entry, transaction, of: module)
     }
     func update(pieces: Int, of number: Int64, written: @escaping @Sendable () -> Void) {
         inner.update(pieces: pieces, of: number, written: written)

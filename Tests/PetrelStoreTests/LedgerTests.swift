@@ -14,7 +14,7 @@ import Testing
 
     /// Announces something, as if it was received on the stream or found later.
     private static func say(_ entry: LedgerEntry, _ number: Int64, _ store: Store) {
-        _ = store.outbox.add(WriteQueueTests.outboxEntry(number), Receipt(entry: entry), of: "st2")
+        _ = store.outbox.add(WriteQueueTests.outboxEntry(number), MessageTransaction(entry: entry), of: "st2")
     }
 
     @Test func `received announcements are matched one to one by content`() async throws {

@@ -108,7 +108,7 @@ import Testing
             #expect(try await ledger.unsaid(among: [entry]) == [entry])
             try Self.fill(store, pages: 0)
             _ = store.outbox.add(
-                Self.outboxEntry(1, String(repeating: "x", count: 9_000)), Receipt(entry: entry), of: "m")
+                Self.outboxEntry(1, String(repeating: "x", count: 9_000)), MessageTransaction(entry: entry), of: "m")
             #expect(await store.written() == false)
             // The entry was announced, but the ledger does not contain it yet.
             await #expect(throws: WritesAreFailing.self) { try await ledger.unsaid(among: [entry]) }
@@ -149,7 +149,7 @@ import Testing
             func say(_ number: Int64) {
                 _ = store.outbox.add(
                     Self.outboxEntry(number, String(repeating: "x", count: 9_000)),
-                    Receipt(entry: LedgerEntry(content: content), closes: ("open", "request")), of: "st2")
+                    MessageTransaction(entry: LedgerEntry(content: content), closes: ("open", "request")), of: "st2")
             }
             try Self.fill(store, pages: 0)
             say(1)

@@ -96,9 +96,9 @@ struct Announcer: Sendable {
             let request = announced.request
             let origin = request.flatMap { origins[$0] }
             let progress = request.flatMap { open?.progress($0, isOver: true) }
-            let receipt = Receipt(
+            let transaction = MessageTransaction(
                 entry: announced.entry, closes: request.flatMap { open?.record(of: $0) }, age: announced.age)
-            let say = { try self.say(announced.announcement, origin, settles: request, receipt) }
+            let say = { try self.say(announced.announcement, origin, settles: request, transaction) }
             if let request, let open { try open.end(request, saying: say) } else { try say() }
             if let progress, let origin { chat.show(progress, on: origin.address.backend) }
         } catch let error as Refusal {
@@ -120,7 +120,7 @@ struct Announcer: Sendable {
     ///   - request: The request ID of that command.
     func say(
         _ announcement: Announcement, _ origin: Origin? = nil, settles request: String? = nil,
-        _ receipt: Receipt = Receipt()
+        _ transaction: MessageTransaction = MessageTransaction()
     ) throws {
         guard let address = address(of: announcement, origin) else {
             throw Refusal("it names neither a channel nor a user")
@@ -131,7 +131,7 @@ struct Announcer: Sendable {
         reply.isPrivate = announcement.whisper
         reply.settles = request
         received.increment()
-        try chat.say(reply, at: address, receipt)
+        try chat.say(reply, at: address, transaction)
     }
 
     /// Returns the recipient: the user for a whisper, otherwise the channel, or the user if there is no channel.

@@ -239,7 +239,7 @@ struct Tracker: Sendable {
         let progress = isEnd ? open.progress(execution.request, isOver: true) : nil
         let reply = Reply(text, style: .markdown, kind: kind, settles: isEnd ? execution.request : nil)
         do {
-            let say = { try host.chat.say(reply, at: execution.address, Receipt(closes: closes)) }
+            let say = { try host.chat.say(reply, at: execution.address, MessageTransaction(closes: closes)) }
             if isEnd { try open.end(execution.request, saying: say) } else { try say() }
             if let progress { host.chat.show(progress, on: execution.address.backend) }
         } catch {
