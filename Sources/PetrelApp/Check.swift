@@ -5,7 +5,7 @@ import PetrelStore
 
 struct Check: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Look through a configuration file, offline: every mistake with its place.")
+        abstract: "Check a configuration file offline and report every mistake.")
 
     @OptionGroup var file: ConfigOption
 

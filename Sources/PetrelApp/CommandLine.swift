@@ -28,7 +28,7 @@ struct RootCommand: AsyncParsableCommand {
     static var configuration: CommandConfiguration {
         CommandConfiguration(
             commandName: "petrel",
-            abstract: "A ChatOps bot for StackStorm: nothing is lost, every decision can be explained.",
+            abstract: "A ChatOps bot for StackStorm that loses no messages and explains its access decisions.",
             version: Bot.version + (Bot.commit.isEmpty ? "" : " (commit \(Bot.commit))"),
             subcommands: [
                 Run.self, Demo.self, Check.self, Explain.self, StoreCommand.self, OutboxCommand.self,
@@ -48,7 +48,7 @@ enum ExitStatus {
     /// Says what went wrong, in one plain sentence, and returns the code for it.
     static func of(_ error: any Error) -> ExitCode {
         guard !(error is ServiceGroupError) else {
-            say("a part of Petrel ended before its time; the log says why")
+            say("a component of Petrel ended unexpectedly; see the log")
             return software
         }
         say("\(error)")

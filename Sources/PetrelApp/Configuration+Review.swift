@@ -33,7 +33,7 @@ extension Configuration {
         return SettingsProblem(
             path: "bot.prefix",
             message: "is empty: on \(shared.joined(separator: ", ")) every message that people write to each other is "
-                + "taken as a command")
+                + "treated as a command")
     }
 
     /// What everybody may do, in one line; nil where rules say who may, or the file says that it is meant so.
@@ -43,8 +43,8 @@ extension Configuration {
         else { return nil }
         return SettingsProblem(
             path: "access_controls",
-            message: "is empty: everybody who can write to the bot on \(shared.joined(separator: ", ")) may run "
-                + "\(exposures.joined(separator: " and ")); write rules, or set \"open\": true where this is meant so")
+            message: "is empty: everyone who can write to the bot on \(shared.joined(separator: ", ")) may run "
+                + "\(exposures.joined(separator: " and ")); write rules, or set \"open\": true if this is intended")
     }
 
     /// Who else can read or write the file.
@@ -55,11 +55,11 @@ extension Configuration {
         let isOpen = mode & 0o004 != 0
         if isOpen, case .value = core.store.key, root.section("store").value("key")?.string != nil {
             root.problem(
-                "store.key", "stands in a file that everybody on this machine can read; run `chmod 600 \(path)`")
+                "store.key", "is in a file that every user of this machine can read; run `chmod 600 \(path)`")
         } else if isOpen {
-            root.warn("", "everybody on this machine can read this file; run `chmod 640 \(path)`")
+            root.warn("", "every user of this machine can read this file; run `chmod 640 \(path)`")
         }
-        if mode & 0o022 != 0 { root.warn("", "others can write this file, and with it the access rules") }
+        if mode & 0o022 != 0 { root.warn("", "other users can write this file and so change the access rules") }
     }
 
     func reviewKey(_ root: SettingsSection) {
@@ -77,10 +77,10 @@ extension Configuration {
             for outline in plugIn.outlines {
                 let naming = outline.naming ?? "it"
                 if !modules.insert(outline.name.lowercased()).inserted {
-                    root.problem(place, "\(naming) makes a second module \"\(outline.name)\"; choose another")
+                    root.problem(place, "\(naming) creates a second module \"\(outline.name)\"; choose another name")
                 }
                 for name in outline.commands where !commands.insert(Command.key(name)).inserted {
-                    root.problem(place, "\(naming) makes a second command \"\(name)\"")
+                    root.problem(place, "\(naming) creates a second command \"\(name)\"")
                 }
             }
         }
@@ -95,14 +95,15 @@ extension Configuration {
         if web.certificate == nil, !["127.0.0.1", "localhost", "::1"].contains(web.host) {
             root.warn(
                 "web.host",
-                "\(web.host) takes connections from elsewhere, and without web.tls passwords and webhook_secret travel "
-                    + "unencrypted")
+                "\(web.host) accepts connections from other hosts, and without web.tls passwords and webhook_secret "
+                    + "are sent unencrypted")
         }
         for (index, entry) in web.trustedProxies.enumerated() {
             guard let excess = TrustedProxies.excess(of: entry) else { continue }
             root.warn(
                 "web.trusted_proxies[\(index)]",
-                "\(entry) \(excess): whoever sends X-Forwarded-For chooses the address that is limited and logged")
+                "\(entry) \(excess): a client can choose the address that is limited and logged, by sending "
+                    + "X-Forwarded-For")
         }
     }
 }

@@ -104,14 +104,14 @@ package struct Configuration: Sendable {
             let kind = section.string("kind", default: name)
             guard let plugIn = catalog.backend(of: kind) else {
                 let known = catalog.backends.map { $0.kind }.sorted().joined(separator: ", ")
-                sections.problem(name, "no backend is of the kind \"\(kind)\"; there is \(known)")
+                sections.problem(name, "unknown kind of backend \"\(kind)\"; the kinds are \(known)")
                 return nil
             }
             if plugIn.facts.isSingle, !single.insert(kind).inserted {
                 sections.problem(name, "only one backend can be of the kind \"\(kind)\"")
             }
             if let key = plugIn.facts.webKey, section.contains(key), !root.contains("web") {
-                root.problem("web", "is required: backends.\(name).\(key) is for requests that come there")
+                root.problem("web", "is required: backends.\(name).\(key) needs the web server")
             }
             return ConfiguredBackend(name: name, plugIn: plugIn.init(name: name, section, options))
         }

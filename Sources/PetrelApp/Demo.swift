@@ -7,7 +7,7 @@ import PetrelSupport
 
 struct Demo: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Chat with the bot in the terminal, beside simulated services. Nothing to configure.")
+        abstract: "Chat with the bot in the terminal, with simulated services and without configuration.")
 
     @Option(help: "Seconds to wait for results after the end of standard input.")
     var linger = 10

@@ -7,23 +7,23 @@ import PetrelSupport
 
 struct Explain: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Say what a line would do, and why. Runs nothing.")
+        abstract: "Explain what a line would do and why, without running it.")
 
     @OptionGroup var file: ConfigOption
 
-    @Option(help: "Who types: an id, a @name, or both as ID/@name.")
+    @Option(help: "The person: an id, a @name, or both as ID/@name.")
     var user = "@\(NSUserName())"
 
-    @Option(help: "Where, by id or #name. Without it: a direct chat.")
+    @Option(help: "The room, by id or #name; a direct chat if omitted.")
     var room: String?
 
-    @Option(help: "On which backend, where several are configured.")
+    @Option(help: "The backend, if several are configured.")
     var backend: String?
 
-    @Flag(help: "As JSON.")
+    @Flag(help: "Print JSON.")
     var json = false
 
-    @Argument(help: "The line, with or without the prefix.")
+    @Argument(help: "The command line, with or without the prefix.")
     var line: String
 
     func run() async throws {
@@ -94,7 +94,8 @@ struct Explain: AsyncParsableCommand {
                 problems: [
                     SettingsProblem(
                         path: "backends",
-                        message: "no backend is called \"\(backend)\"; there is \(names.joined(separator: ", "))")
+                        message: "there is no backend \"\(backend)\"; the backends are \(names.joined(separator: ", "))"
+                    )
                 ])
         }
         return backend
@@ -112,7 +113,7 @@ struct Explanation {
     var more: LineExplanation?
 
     private var isAllowed: Bool { module != nil && decision.isAllowed }
-    private var reason: String { module != nil ? decision.reason : "no command is called that" }
+    private var reason: String { module != nil ? decision.reason : "unknown command" }
 
     var text: String {
         var rows = [("command", command), ("allowed", isAllowed ? "yes" : "no")]

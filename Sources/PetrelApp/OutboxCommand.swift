@@ -7,7 +7,7 @@ import PetrelSupport
 
 struct OutboxCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "outbox", abstract: "Replies that could not be delivered.",
+        commandName: "outbox", abstract: "Manage replies that could not be delivered.",
         subcommands: [ListOutbox.self, RetryOutbox.self, DropOutbox.self])
 
     /// The store as another process may use it at the same time.
@@ -18,10 +18,10 @@ struct OutboxCommand: AsyncParsableCommand {
 
 /// Which dead letters are meant.
 struct LetterOption: ParsableArguments {
-    @Argument(help: "The number of the reply, as list shows it.")
+    @Argument(help: "The number of the reply, as shown by list.")
     var number: Int64?
 
-    @Flag(help: "All of them.")
+    @Flag(help: "All replies.")
     var all = false
 
     func validate() throws {
@@ -31,14 +31,14 @@ struct LetterOption: ParsableArguments {
 
 struct ListOutbox: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "list", abstract: "Show what could not be delivered, and why, while Petrel runs or not.")
+        commandName: "list", abstract: "List undelivered replies and the reasons. Petrel may be running.")
 
     /// What fits a screen or two.
     private static let most = 200
 
     @OptionGroup var file: ConfigOption
 
-    @Flag(help: "As JSON lines, with the whole text.")
+    @Flag(help: "Print JSON lines with the whole text.")
     var json = false
 
     func run() async throws {
@@ -46,8 +46,8 @@ struct ListOutbox: AsyncParsableCommand {
             let letters = try await OutboxCommand.outbox(file).deadLetters(limit: Self.most + 1)
             for letter in letters.prefix(Self.most) { print(try json ? Self.line(letter) : Self.text(letter)) }
             guard !json else { return }
-            if letters.count > Self.most { print("There are more than \(Self.most).") }
-            if letters.isEmpty { print("Everything was delivered, or is on its way.") }
+            if letters.count > Self.most { print("Only the first \(Self.most) are shown.") }
+            if letters.isEmpty { print("There are no undelivered replies.") }
         } catch {
             throw ExitStatus.of(error)
         }
@@ -76,8 +76,8 @@ struct ListOutbox: AsyncParsableCommand {
 
 struct RetryOutbox: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "retry", abstract: "Send again what could not be delivered.",
-        discussion: "A Petrel that runs takes it up within ten seconds, any other at its start.")
+        commandName: "retry", abstract: "Retry undelivered replies.",
+        discussion: "They are sent within ten seconds if Petrel is running, otherwise at its next start.")
 
     @OptionGroup var file: ConfigOption
     @OptionGroup var letters: LetterOption
@@ -87,7 +87,8 @@ struct RetryOutbox: AsyncParsableCommand {
             let count = try await OutboxCommand.outbox(file).retry(letters.number)
             print(
                 count == 0 && letters.number != nil
-                    ? "There is no such letter." : "\(count) repl\(count == 1 ? "y" : "ies") will be sent again.")
+                    ? "There is no undelivered reply with this number."
+                    : "\(count) repl\(count == 1 ? "y" : "ies") will be sent again.")
             if count == 0, letters.number != nil { throw ExitCode(1) }
         } catch let code as ExitCode {
             throw code
@@ -99,7 +100,7 @@ struct RetryOutbox: AsyncParsableCommand {
 
 struct DropOutbox: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "drop", abstract: "Forget what could not be delivered.")
+        commandName: "drop", abstract: "Delete undelivered replies.")
 
     @OptionGroup var file: ConfigOption
     @OptionGroup var letters: LetterOption

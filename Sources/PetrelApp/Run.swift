@@ -9,7 +9,7 @@ struct Run: AsyncParsableCommand {
 
     @OptionGroup var file: ConfigOption
 
-    @Option(help: "Seconds that results are waited for after the end of standard input.")
+    @Option(help: "Seconds to wait for results after the end of standard input.")
     var linger: Int?
 
     func validate() throws {
@@ -53,14 +53,14 @@ struct Run: AsyncParsableCommand {
             host.dispatcher.update(configuration.core.policy(modules: running.moduleNames))
             log.set(level: configuration.core.logLevel, format: configuration.core.logFormat)
             host.note(
-                "The configuration was read again: access rules, administrators, prefixes, limits and the log are as it says."
+                "The configuration was reloaded: access rules, administrators, prefixes, limits and log settings are in effect."
             )
             for warning in configuration.warnings { host.warn("\(path): \(warning)") }
             let waiting = running.differences(to: configuration)
             guard !waiting.isEmpty else { return }
-            host.warn("What changed in \(waiting.joined(separator: ", ")) waits for a restart.")
+            host.warn("Changes in \(waiting.joined(separator: ", ")) require a restart.")
         } catch {
-            host.warn("The configuration was not taken over; everything stays as it was.")
+            host.warn("The configuration was not reloaded; the previous one stays in effect.")
             for problem in error.problems { host.warn("\(path): \(problem)") }
         }
     }

@@ -6,18 +6,18 @@ import PetrelStore
 
 struct StoreCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "store", abstract: "Look after the store.",
+        commandName: "store", abstract: "Maintain the store.",
         subcommands: [BackUpStore.self, CheckStore.self, RotateKey.self])
 }
 
 struct BackUpStore: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "backup", abstract: "Copy the store into a new file, while Petrel runs or not.",
-        discussion: "The key of the stored logins is not in the copy.")
+        commandName: "backup", abstract: "Copy the store into a new file. Petrel may be running.",
+        discussion: "The copy does not contain the key of the stored logins.")
 
     @OptionGroup var file: ConfigOption
 
-    @Option(help: "The file to make.")
+    @Option(help: "The file to create.")
     var to: String
 
     func run() async throws {
@@ -26,9 +26,9 @@ struct BackUpStore: AsyncParsableCommand {
             let store = try Store(readingOnly: path)
             try store.backup(to: to)
             print(
-                "\(to) holds a copy of \(path). To use it, stop Petrel, put it there, "
-                    + "and remove the files beside it whose names end in -wal and -shm. What StackStorm has announced "
-                    + "since is then said again, as far back as replay_window goes.")
+                "\(to) contains a copy of \(path). To restore it, stop Petrel, put the copy there, "
+                    + "and remove the files beside it whose names end in -wal and -shm. Announcements since the backup "
+                    + "are then repeated, as far back as replay_window goes.")
         } catch {
             throw ExitStatus.of(error)
         }
@@ -37,7 +37,7 @@ struct BackUpStore: AsyncParsableCommand {
 
 struct CheckStore: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "check", abstract: "Read the whole store and say what is in it, while Petrel runs or not.")
+        commandName: "check", abstract: "Check the whole store and count its records. Petrel may be running.")
 
     @OptionGroup var file: ConfigOption
 
@@ -57,13 +57,13 @@ struct CheckStore: AsyncParsableCommand {
 
 struct RotateKey: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "rotate-key", abstract: "Seal the stored logins with a new key, while Petrel is stopped.",
-        discussion: "Where the key is a file, the file is replaced. Where it comes from the environment, the "
-            + "configuration or systemd, --to says where the new one goes.")
+        commandName: "rotate-key", abstract: "Encrypt the stored logins with a new key. Petrel must be stopped.",
+        discussion: "If the key is in a file, the file is replaced. If it comes from the environment, the "
+            + "configuration or systemd, --to names the file for the new key.")
 
     @OptionGroup var file: ConfigOption
 
-    @Option(help: "A file that is made for the new key.")
+    @Option(help: "The file to create for the new key.")
     var to: String?
 
     func run() async throws {
@@ -82,14 +82,14 @@ struct RotateKey: AsyncParsableCommand {
                     problems: [
                         SettingsProblem(
                             path: "store.key",
-                            message: "is in no file of ours: say with --to FILE where the new one goes")
+                            message: "is not in a file that Petrel manages: name a file for the new key with --to FILE")
                     ])
             }
             let store = try Store(path: settings.path, keys: keys)
             if let news = try store.checkKey() { ExitStatus.say(news) }
             let count = try store.rotateKey(to: to)
             try store.close()
-            print("\(count) stored login\(count == 1 ? " is" : "s are") sealed with the new key.")
+            print("\(count) stored login\(count == 1 ? " is" : "s are") encrypted with the new key.")
             if let to { print("The new key is in \(to): set store.key to it before you start Petrel.") }
         } catch {
             throw ExitStatus.of(error)

@@ -28,7 +28,7 @@ struct StoreKeeping: Service {
             }
         }
         guard await store.written() else {
-            return logger.critical("The store takes nothing: what was not written is lost with this process.")
+            return logger.critical("Database writes are failing: changes that are buffered in memory are lost.")
         }
     }
 
@@ -45,7 +45,7 @@ struct StoreKeeping: Service {
             do {
                 try await work()
             } catch {
-                logger.error("The store could not be looked after: \(error)")
+                logger.error("The maintenance of the store failed: \(error)")
             }
             // Only cancellation ends a sleep early, and the loop looks for it.
             try? await clock.sleep(for: pause)

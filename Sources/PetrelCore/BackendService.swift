@@ -54,7 +54,7 @@ package final class BackendService: StatusReporting {
                 return
             } catch let failure as BackendFailure where failure.isFinal {
                 state.withLock { $0 = .failed(reason: failure.message) }
-                logger.error("The backend stopped for good: \(failure.message)")
+                logger.error("The backend failed and will not reconnect: \(failure.message)")
                 return
             } catch {
                 if Task.isCancelled { return }
@@ -75,8 +75,8 @@ package final class BackendService: StatusReporting {
         return switch state.value {
         case .running:
             [StatusLine(subject, isHealthy: true, "running")] + ((backend as? any StatusReporting)?.status() ?? [])
-        case .finished: [StatusLine(subject, isHealthy: true, "at the end of its input")]
-        case .waiting(let reason): [StatusLine(subject, isHealthy: false, "connecting again: \(reason)")]
+        case .finished: [StatusLine(subject, isHealthy: true, "end of input")]
+        case .waiting(let reason): [StatusLine(subject, isHealthy: false, "reconnecting: \(reason)")]
         case .failed(let reason): [StatusLine(subject, isHealthy: false, reason)]
         }
     }

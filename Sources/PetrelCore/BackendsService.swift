@@ -34,7 +34,7 @@ package final class BackendsService: Service {
             if case .failed(let reason) = service.currentState { "\(service.backend.name): \(reason)" } else { nil }
         }
         if failures.count == services.count, !services.isEmpty {
-            throw BackendFailure("No backend is left. \(failures.joined(separator: "; "))", isFinal: true)
+            throw BackendFailure("all backends have failed: \(failures.joined(separator: "; "))", isFinal: true)
         }
         guard let ended else { return }
         ended.open()

@@ -106,9 +106,10 @@ extension CoreSettings.Web {
 
     private static func weakness(of secret: Secret) -> String? {
         let length = secret.reveal().utf8.count
-        if length == 0 { return "is empty: every request is refused" }
+        if length == 0 { return "is empty: every request is rejected" }
         guard length < shortestSecret else { return nil }
-        return "has fewer than \(shortestSecret) characters and can be guessed; `openssl rand -base64 24` makes one"
+        return
+            "has fewer than \(shortestSecret) characters and can be guessed; generate one with `openssl rand -base64 24`"
     }
 }
 
@@ -155,12 +156,13 @@ extension SettingsSection {
         do {
             json = try JSONValue.parse(data)
         } catch {
-            throw failure("this is no JSON: \(Self.placeOfMistake(in: data))")
+            throw failure("invalid JSON: \(Self.placeOfMistake(in: data))")
         }
         guard let object = json.object else { throw failure("must be a JSON object, not \(json.typeName)") }
         if let key = DuplicateKeys(in: data).found.first {
             throw ConfigurationFailure(
-                file: file, problems: [SettingsProblem(path: key, message: "stands there twice; only one would count")])
+                file: file,
+                problems: [SettingsProblem(path: key, message: "duplicate key; only one of the values would be used")])
         }
         let context = SettingsContext(folder: folder, environment: environment)
         return (SettingsSection(object, at: "", in: context), context)
@@ -170,7 +172,7 @@ extension SettingsSection {
     private static func placeOfMistake(in data: Data) -> String {
         do {
             _ = try JSONSerialization.jsonObject(with: data)
-            return "it cannot be read"
+            return "the file cannot be parsed"
         } catch {
             let detail = (error as NSError).userInfo["NSDebugDescription"] as? String
             return detail.map { $0 + place(named: $0, in: data) } ?? "\(error)"

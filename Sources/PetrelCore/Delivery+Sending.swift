@@ -29,7 +29,7 @@ extension Delivery {
         case .to(let found): address = found
         case .undecided(let reason): return .never(reason)
         }
-        guard let backend = backends[address.backend] else { return .never("no backend is called \(address.backend)") }
+        guard let backend = backends[address.backend] else { return .never("there is no backend \(address.backend)") }
         let observer = backend as? any CompletionObserving
         if let request = reply.promises, item.entry.pieces == 0 { observer?.promised(request) }
         guard reply.isVisible else {
@@ -86,7 +86,7 @@ extension Delivery {
         item.attempts += 1
         if item.entry.reply.isConfidential, item.attempts >= limits.attempts { return .never(problem) }
         if ContinuousClock.now - item.since >= limits.patience {
-            return .never("it was tried for \((ContinuousClock.now - item.since).inWords): \(problem)")
+            return .never("no attempt succeeded within \((ContinuousClock.now - item.since).inWords): \(problem)")
         }
         return .later(after: pause, problem: problem)
     }
@@ -110,7 +110,7 @@ extension Delivery {
                 _ = try await backend.send(file: "petrel.txt", whole, to: address)
                 return true
             } catch let failure as SendFailure where failure.remedy == .never {
-                logger.warning("A long text could not be sent as a file, and comes in pieces: \(failure.message)")
+                logger.warning("Cannot send a long text as a file; sending it in pieces: \(failure.message)")
             }
         }
         reply.text = (entry.pieces == 0 ? stamp : "") + (entry.pieces < texts.count ? texts[entry.pieces] : "")

@@ -37,7 +37,7 @@ package final class Delivery: Sendable {
     private let pool: TaskPool
     private let clock: any Clock<Duration>
     let state: Locked<DeliveryState>
-    private let router = Locked<@Sendable (String) -> Route> { .undecided("“\($0)” is no place that is known") }
+    private let router = Locked<@Sendable (String) -> Route> { .undecided("“\($0)” is not a known place") }
     private let undeliverable = Locked<@Sendable (DeliveryQueue, String) -> Void> { _, _ in }
 
     package init(
@@ -166,7 +166,7 @@ package final class Delivery: Sendable {
             state.withLock { $0.loaded(entries, through: entries.last?.number ?? last, into: queue) }
         } catch {
             logger.error(
-                "What waits for \(Printable.name(queue.place.id)) on \(queue.backend) cannot be read: \(error)")
+                "Cannot read the pending messages for \(Printable.name(queue.place.id)) on \(queue.backend): \(error)")
             try? await clock.sleep(for: .seconds(1))
         }
     }
@@ -227,7 +227,7 @@ package final class Delivery: Sendable {
 struct OutboxFull: Error, CustomStringConvertible {
     var waiting: Int
 
-    var description: String { "\(waiting) replies wait to be sent already" }
+    var description: String { "the outbox is full: \(waiting) replies are pending" }
 }
 
 extension Delivery {

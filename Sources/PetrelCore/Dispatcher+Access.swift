@@ -65,13 +65,13 @@ extension Dispatcher {
         }
         // Not what follows: it may be a word that is better not repeated.
         let shown = words.count > 40 ? String(words.prefix(40)) + "…" : words
-        var reply = "I know no command “\(Markdown.escaped(shown))”."
+        var reply = "Unknown command “\(Markdown.escaped(shown))”."
         if !near.isEmpty {
             reply +=
                 " Did you mean " + near.prefix(3).map { Markdown.code("\(prefix)\($0)") }.joined(separator: " or ")
                 + "?"
         }
-        return Reply(reply + " \(Markdown.code("\(prefix)help")) lists what I can do.", style: .markdown, kind: .error)
+        return Reply(reply + " \(Markdown.code("\(prefix)help")) lists the commands.", style: .markdown, kind: .error)
     }
 
     /// Whether a text holds a letter or a digit besides the names of emoji, such as `:tada:`.

@@ -110,7 +110,7 @@ package final class Dispatcher: Sendable {
         if match.entry.command.takesNoArguments, !match.arguments.isEmpty {
             let name = "\(policy.prefixes.prefix)\(match.entry.command.name)"
             return answer(
-                Reply("\(Markdown.code(name)) takes nothing after it.", style: .markdown, kind: .error), to: message,
+                Reply("\(Markdown.code(name)) takes no arguments.", style: .markdown, kind: .error), to: message,
                 at: address)
         }
         let invocation = invocation(of: call, message, address, policy, entry)
@@ -134,9 +134,10 @@ package final class Dispatcher: Sendable {
         case .taken: return true
         case .refused(isFirst: false): completion(of: message, on: address.backend)()
         case .refused(isFirst: true):
-            log(message, address, "").notice("More than \(limits.perMinute) lines in a minute: the rest is refused.")
+            log(message, address, "").notice(
+                "More than \(limits.perMinute) lines in a minute: further lines are rejected.")
             let text =
-                "You have sent more than \(limits.perMinute) lines in a minute. What follows is not run; please wait a "
+                "You have sent more than \(limits.perMinute) lines in a minute. Further lines are ignored; please wait a "
                 + "minute."
             delivery.answer(Reply(text, kind: .error), to: address, sent: completion(of: message, on: address.backend))
         }
@@ -158,7 +159,7 @@ package final class Dispatcher: Sendable {
     package func verdict(on line: String, for invocation: Invocation) -> Verdict {
         let (message, address, policy) = (invocation.message, invocation.address, policy.value)
         guard let match = registry.table.find(CommandText(line).text), match.entry.command.name == invocation.command
-        else { return .denied(Reply("No command takes this line any more.", kind: .error)) }
+        else { return .denied(Reply("The command for this line no longer exists.", kind: .error)) }
         let call = match.parsed()
         let decision = policy.access.decide(
             call.question(by: message.sender, in: message.room, on: address.backend))
@@ -178,7 +179,7 @@ package final class Dispatcher: Sendable {
         if policy.hidesRefusals, decision.ground != .directOnly { return nil }
         var text = decision.reply
         if decision.ground == .directOnly, match.entry.command.masking != nil, !match.arguments.isEmpty {
-            text += " What you wrote here was read by others: choose another."
+            text += " Others could read the secret that you wrote here: choose another one."
         }
         return Reply(text, kind: .error, isPrivate: true)
     }
@@ -200,7 +201,7 @@ package final class Dispatcher: Sendable {
     private func refuse(_ job: Job, _ person: String) {
         meters.refused.increment()
         guard warned.withLock({ $0.insert(person).inserted }) else { return completion(of: job)() }
-        let text = "You have too many commands waiting. Please try again when some of them have ended."
+        let text = "Too many of your commands are waiting. Please try again when some of them have finished."
         let completed = completion(of: job)
         delivery.answer(Reply(text, kind: .error), to: job.address) { [warned] in
             warned.withLock { _ = $0.remove(person) }
@@ -236,8 +237,8 @@ package final class Dispatcher: Sendable {
         } catch {
             meters.failed.increment()
             let name = String(UInt32.random(in: 0x1000_0000...UInt32.max), radix: 16)
-            log(job.message, job.address, job.command).error("Error \(name): \(error)")
-            return Reply("That went wrong inside me. The log has the details under \(name).", kind: .error)
+            log(job.message, job.address, job.command).error("Internal error \(name): \(error)")
+            return Reply("Internal error \(name); see the log.", kind: .error)
         }
     }
 }

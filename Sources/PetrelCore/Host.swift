@@ -93,8 +93,8 @@ package final class Host: Sendable {
         let address = Address(backend: queue.backend, place: queue.place)
         let backend = address.isUndecided ? "" : " on \(Markdown.escaped(queue.backend))"
         tellAdmins(
-            "I cannot say anything in \(Markdown.escaped(queue.place.id))\(backend): \(Markdown.escaped(reason)). What was meant for it is kept; "
-                + "`petrel outbox list` shows it, and `petrel outbox retry` sends it again.", except: queue)
+            "Cannot deliver messages to \(Markdown.escaped(queue.place.id))\(backend): \(Markdown.escaped(reason)). They are kept: "
+                + "`petrel outbox list` shows them, and `petrel outbox retry` sends them again.", except: queue)
     }
 
     private func tellAdmins(_ text: String, except queue: DeliveryQueue?) {

@@ -27,18 +27,18 @@ package struct LineLimits: Sendable, Hashable {
             $0 + $1.key.utf8.count + $1.value.utf8.count
         }
         if size > bytes {
-            return "This line is too long: it has \(size) bytes, and \(bytes) are the most. Nothing was started; "
+            return "This line is too long: it has \(size) bytes, and the maximum is \(bytes). Nothing was started; "
                 + "please shorten it."
         }
         let names = [message.sender.id, message.sender.name, message.room?.id, message.room?.name, message.thread]
         guard names.reduce(0, { $0 + ($1?.utf8.count ?? 0) }) <= Self.nameBytes else {
             return
-                "The names of the person, the room and the thread have more than \(Self.nameBytes) bytes. Nothing was "
+                "The names of the person, the room and the thread are longer than \(Self.nameBytes) bytes. Nothing was "
                 + "started; please use shorter ones."
         }
         let count = Self.pairs(in: message.text)
         guard count > pairs else { return nil }
-        return "This line has \(count) name=value pairs, and \(pairs) are the most. Nothing was started; please write "
+        return "This line has \(count) name=value pairs, and the maximum is \(pairs). Nothing was started; please use "
             + "fewer."
     }
 

@@ -34,7 +34,7 @@ package final class ModuleService: Service {
                 if Task.isCancelled { return }
                 let pause = policy.pause(using: &random)
                 logger.error(
-                    "The module \(module.name) failed: \(error). It starts again in \(pause.formatted(.units(allowed: [.seconds], fractionalPart: .show(length: 1))))."
+                    "The module \(module.name) failed: \(error). It restarts in \(pause.formatted(.units(allowed: [.seconds], fractionalPart: .show(length: 1))))."
                 )
                 // Only cancellation ends a sleep early, and the loop looks for it.
                 try? await Task.sleep(for: pause)

@@ -46,7 +46,7 @@ final class PlaceDirectory: Sendable {
                 state.records = records
             }
         } catch {
-            logger.error("The places that were seen before cannot be read: \(error)")
+            logger.error("Cannot read the place directory: \(error)")
             state.withLock { $0.records = records }
         }
     }

@@ -16,7 +16,7 @@ struct PlaceRouter: PlaceFinding {
     func route(_ name: String, in preferred: String?, orElse own: String?) -> Route {
         if let (backend, rest) = prefixed(name) {
             return place(rest, on: backend).map { .to($0) }
-                ?? .undecided("“\(rest)” is no place on \(backend)")
+                ?? .undecided("“\(rest)” is not a place on \(backend)")
         }
         if let preferred, backends[preferred] != nil, let address = place(name, on: preferred) { return .to(address) }
         let claims = names.map { ($0, claim($0, name)) }
@@ -34,7 +34,7 @@ struct PlaceRouter: PlaceFinding {
                     + "default_backend")
         }
         guard let backend = candidates.first, let address = place(name, on: backend) else {
-            return .undecided("“\(name)” is no place on \(names.joined(separator: " or "))")
+            return .undecided("“\(name)” is not a place on \(names.joined(separator: " or "))")
         }
         return .to(address)
     }

@@ -27,7 +27,7 @@ package struct StoreSettings: Sendable {
         let folder = (path as NSString).deletingLastPathComponent
         var isFolder: ObjCBool = false
         if !FileManager.default.fileExists(atPath: folder, isDirectory: &isFolder) {
-            section.problem("path", "the folder \(folder) does not exist; make it, or set another path")
+            section.problem("path", "the folder \(folder) does not exist; create it, or set another path")
         } else if !isFolder.boolValue {
             section.problem("path", "\(folder) is not a folder")
         } else if FileManager.default.fileExists(atPath: path, isDirectory: &isFolder), isFolder.boolValue {

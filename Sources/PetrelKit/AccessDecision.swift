@@ -51,7 +51,7 @@ extension AccessDecision {
     /// One sentence. Made when it is asked for: most decisions are never read.
     public var reason: String {
         isAboutReading && ground != .unforeseeable
-            ? "\(ownReason), judged by what StackStorm makes of this line" : ownReason
+            ? "\(ownReason), judged by how the command parses this line" : ownReason
     }
 
     private var ownReason: String {
@@ -59,7 +59,7 @@ extension AccessDecision {
         let source = rule.map { "access_controls[\($0.index)] (“\($0.command)”)" }
         let deciding = source ?? "no rule matches, and access_controls_default"
         switch ground {
-        case .open: return "no access rule is configured: allowed to everybody"
+        case .open: return "no access rules are configured, so everyone is allowed"
         case .passed: return source.map { "\($0) allows it" } ?? "no rule matches, and the default allows it"
         case .user: return "\(deciding) does not allow \(subject)"
         case .room: return "\(deciding) does not allow it in \(subject)"
@@ -67,13 +67,13 @@ extension AccessDecision {
         case .group: return "\(deciding) does not allow it in rooms"
         case .unnamed:
             return
-                "\(deciding) goes by names, and that of \(subject) is not available at the moment; please try again later"
+                "\(deciding) uses names, and the name of \(subject) is not available at the moment; please try again later"
         case .arguments: return "\(deciding) does not allow these arguments"
         case .unforeseeable:
-            return "StackStorm would evaluate the {{ … }} in this line, and access rules cannot judge what comes of it"
-        case .admin: return "only an administrator may run this command"
-        case .directOnly: return "this command works in a direct chat only: write to me there"
-        case .identity: return "this command needs an identity that is bound to one account, and \(subject) is none"
+            return "the {{ … }} in this line is evaluated only when it runs, so access rules cannot judge the result"
+        case .admin: return "only administrators may run this command"
+        case .directOnly: return "this command works only in a direct chat; send it to the bot there"
+        case .identity: return "this command requires an identity that is bound to one account, and \(subject) is not"
         }
     }
 

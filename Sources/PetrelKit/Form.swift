@@ -73,7 +73,7 @@ extension Form: CustomStringConvertible {
             case .number: parts.append("a number")
             case .text, .lines: break
             }
-            if let initial = field.initial, !initial.isEmpty { parts.append("else \(initial)") }
+            if let initial = field.initial, !initial.isEmpty { parts.append("default \(initial)") }
             return "  \(field.name) (\(parts.joined(separator: "; ")))\(field.hint.map { ": \($0)" } ?? "")"
         }.joined(separator: "\n")
     }

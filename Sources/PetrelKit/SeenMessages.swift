@@ -30,7 +30,7 @@ package actor SeenMessages {
                     ? age(one.key) < age(other.key) : one.value.lexicographicallyPrecedes(other.value)
             }.map(\.key)
         } catch {
-            logger.error("What was delivered before cannot be read: \(error)")
+            logger.error("Cannot read the keys of earlier messages; repeated messages may run twice: \(error)")
             order = []
         }
         keys = Set(order)
@@ -61,7 +61,7 @@ package actor SeenMessages {
         do {
             try await records?.trim(to: Self.capacity)
         } catch {
-            logger.error("What was delivered long ago cannot be removed: \(error)")
+            logger.error("Cannot remove the keys of old messages: \(error)")
         }
     }
 }

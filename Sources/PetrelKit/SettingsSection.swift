@@ -119,7 +119,7 @@ extension SettingsSection {
         strings(key).enumerated().flatMap { index, item -> [String] in
             guard item.hasPrefix("group:") else { return [item] }
             let name = String(item.dropFirst("group:".count))
-            if context.groups[name] == nil { problem("\(key)[\(index)]", "no group is called \"\(name)\"") }
+            if context.groups[name] == nil { problem("\(key)[\(index)]", "there is no group \"\(name)\"") }
             return context.groups[name] ?? []
         }
     }
@@ -242,11 +242,11 @@ public final class SettingsContext {
                     if text.isEmpty {
                         warnings.append(
                             SettingsProblem(
-                                path: path, message: "the variable \(name) of the environment is set, but empty"))
+                                path: path, message: "the environment variable \(name) is set, but empty"))
                     }
                     return text
                 }
-                problems.append(SettingsProblem(path: path, message: "the environment has no variable \(name)"))
+                problems.append(SettingsProblem(path: path, message: "the environment variable \(name) is not set"))
                 return nil
             }
             if object.count == 1, let file = object["file"]?.string { return contents(of: file, at: path) }

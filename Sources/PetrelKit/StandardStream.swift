@@ -100,7 +100,7 @@ public final class StandardStream: Sendable {
             return state.lost
         }
         guard let lost else { return }
-        let note = lost > 0 ? "petrel: \(lost) lines were lost here: nobody read them\n" : ""
+        let note = lost > 0 ? "petrel: \(lost) lines were dropped here because the output was not read\n" : ""
         add(Array((note + text).utf8), nil)
     }
 

@@ -33,7 +33,7 @@ import Testing
 
     @Test(arguments: [
         (#"{"stackstorm": {"api_url": "http://st2.example.com/api/v1"}}"#, "stackstorm.api_url: is http:// to another"),
-        (#"{"web": {"host": "0.0.0.0"}}"#, "web.host: 0.0.0.0 takes connections from elsewhere"),
+        (#"{"web": {"host": "0.0.0.0"}}"#, "web.host: 0.0.0.0 accepts connections from other hosts"),
         (#"{"web": {"webhook_secret": "x"}}"#, "web.webhook_secret: has fewer than 16"),
         (#"{"web": {"webhook_secret": ""}}"#, "web.webhook_secret: is empty"),
         (#"{"web": {"trusted_proxies": ["0.0.0.0/0"]}}"#, "web.trusted_proxies[0]: 0.0.0.0/0 contains every address"),
@@ -43,14 +43,17 @@ import Testing
             "web.trusted_proxies[0]: 128.0.0.0/1 contains a large part of"
         ),
         (#"{"stackstorm": {"templates": "never"}}"#, "stackstorm.templates: is never: workflows evaluate"),
-        (#"{"web": {"webhook_secret": {"env": "PETREL_EMPTY"}}}"#, "PETREL_EMPTY of the environment is set, but empty"),
+        (
+            #"{"web": {"webhook_secret": {"env": "PETREL_EMPTY"}}}"#,
+            "the environment variable PETREL_EMPTY is set, but empty"
+        ),
         (
             #"{"bot": {"prefix": ""}, "backends": {"slack": {"bot_token": "xoxb-1", "app_token": "xapp-1"}}}"#,
             "bot.prefix: is empty"
         ),
         (
             #"{"backends": {"slack": {"bot_token": "xoxb-1", "app_token": "xapp-1"}}}"#,
-            "access_controls: is empty: everybody who can write to the bot on slack"
+            "access_controls: is empty: everyone who can write to the bot on slack"
         ),
     ]) func `check warns of what is probably not meant`(more: String, expected: String) async throws {
         try await withFolder { folder in

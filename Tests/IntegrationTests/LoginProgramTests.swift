@@ -103,7 +103,7 @@ import Testing
             await Self.stop(running)
 
             let rotated = try Program(["store", "rotate-key"], in: folder)
-            #expect(await rotated.end().output == "1 stored login is sealed with the new key.")
+            #expect(await rotated.end().output == "1 stored login is encrypted with the new key.")
             running = try await Self.start(folder, port: port)
             let busy = try Program(["store", "rotate-key"], in: folder)
             #expect(await busy.error(with: "is in use by another Petrel process") != nil)

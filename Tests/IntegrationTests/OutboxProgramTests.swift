@@ -53,7 +53,7 @@ import Testing
             #expect(try await Self.outbox(["list"], in: folder).output.contains("first"))
             #expect(try await Self.outbox(["drop", "--all"], in: folder).output == "2 replies were dropped.")
             let none = try await Self.outbox(["list"], in: folder).output
-            #expect(none == "Everything was delivered, or is on its way.")
+            #expect(none == "There are no undelivered replies.")
         }
     }
 

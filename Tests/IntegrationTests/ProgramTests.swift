@@ -152,7 +152,7 @@ import Testing
             let petrel = try Program(["run"], in: folder, environment: Self.environment, isReading: false)
             try petrel.closeOutput()
             petrel.type(Self.say("!version"))
-            let said = "petrel: No backend is left. text: standard output is closed"
+            let said = "petrel: all backends have failed: text: standard output is closed"
             #expect(await petrel.error(with: said) != nil)
             #expect(await petrel.exit() == 69)
         }
@@ -233,7 +233,7 @@ import Testing
             #expect(await petrel.line()?.contains("Petrel") == true)
             try Data("{".utf8).write(to: file)
             petrel.signal(SIGHUP)
-            #expect(await petrel.error(with: "was not taken over") != nil)
+            #expect(await petrel.error(with: "was not reloaded") != nil)
             petrel.type(Self.say("?version"))
             #expect(await petrel.line()?.contains("Petrel") == true)
             petrel.signal(SIGTERM)

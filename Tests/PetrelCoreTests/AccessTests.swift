@@ -240,9 +240,9 @@ import Testing
         (#"{"access_controls_default": null}"#, "access_controls_default: must not be null"),
         (
             #"{"groups": {"infra": ["@a"]}, "admins": ["group:infa"]}"#,
-            #"admins[0]: no group is called "infa"; did you mean "infra"?"#
+            #"admins[0]: there is no group "infa"; did you mean "infra"?"#
         ),
-        (#"{"groups": {"a": ["group:b"], "b": ["group:a"]}}"#, "groups.a: holds itself: a → b → a"),
+        (#"{"groups": {"a": ["group:b"], "b": ["group:a"]}}"#, "groups.a: contains itself: a → b → a"),
         (#"{"groups": ["a"]}"#, "groups: must be an object"),
     ]) func `a rule that cannot be read stops the start, and says where`(text: String, expected: String) throws {
         let (_, problems, _) = Self.settings(try JSONValue.parse(text.utf8))
@@ -298,7 +298,7 @@ import Testing
             backend.type("!bare", in: "#ops")
             #expect(await backend.next()?.reply.text.hasPrefix("You may not run this") == true)
             backend.type("!bare foo", in: "#ops")
-            #expect(await backend.next()?.reply.text == "`!bare` takes nothing after it.")
+            #expect(await backend.next()?.reply.text == "`!bare` takes no arguments.")
             backend.type("!bare", in: nil)
             #expect(await backend.next()?.reply.text == "ran")
         }
@@ -323,7 +323,7 @@ import Testing
         #expect(decide([]).isAllowed && decide(["st2 c"]).isAllowed)
         let denied = decide(["st2 c", "st2 b x"])
         #expect(!denied.isAllowed && denied.rule?.index == 1)
-        #expect(denied.reason.hasSuffix(", judged by what StackStorm makes of this line"))
+        #expect(denied.reason.hasSuffix(", judged by how the command parses this line"))
 
         let parts = try Self.access([
             "access_controls": [["command": "st2*", "allowargs": ["st2 a x b=1"], "denyargs": ["* prod"]]]

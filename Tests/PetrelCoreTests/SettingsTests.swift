@@ -52,7 +52,7 @@ import Testing
             context.problems.map(\.description) == [
                 "bot.prefix: must be a string, not a number", "bot.prefx: unknown key; did you mean \"prefix\"?",
                 "n: must be from 0 to 10, not 99", "color: must be one of \"red\", \"green\", not \"blue\"",
-                "secret: the environment has no variable MISSING", "file: the file /nowhere/absent cannot be read",
+                "secret: the environment variable MISSING is not set", "file: the file /nowhere/absent cannot be read",
                 "list: must be a list of strings, not a string", "items[1]: must be an object, not a number",
                 "items[0].a: must be a string, not a number",
             ])
@@ -71,7 +71,7 @@ import Testing
         defer { try? FileManager.default.removeItem(at: file) }
         try Data([0xEF, 0xBB, 0xBF] + Array(#"{"a": 1, "a": 2}"#.utf8)).write(to: file)
         #expect { try SettingsSection.root(ofFile: file.path, environment: [:]) } throws: {
-            "\($0)".contains("a: stands there twice")
+            "\($0)".contains("a: duplicate key")
         }
         try Data([0xEF, 0xBB, 0xBF] + Array(#"{"a": 1}"#.utf8)).write(to: file)
         #expect(try SettingsSection.root(ofFile: file.path, environment: [:]).0.keys == ["a"])

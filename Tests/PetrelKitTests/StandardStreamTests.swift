@@ -41,7 +41,7 @@ import Testing
         _ = try Self.read(filler + megabyte.utf8.count, from: pipe)
         stream.write("")
         stream.offer("goes on\n")
-        let note = "petrel: 2 lines were lost here: nobody read them\ngoes on\n"
+        let note = "petrel: 2 lines were dropped here because the output was not read\ngoes on\n"
         #expect(try Self.read(note.utf8.count, from: pipe) == note)
     }
 

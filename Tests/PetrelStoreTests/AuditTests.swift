@@ -10,7 +10,7 @@ import Testing
         AuditEntry(
             backend: "text", person: "@alice", name: "@alice", room: "#ops",
             line: line ?? "st2 echo \(number) \(String(repeating: "x", count: 1_900))", isAllowed: true, rule: nil,
-            reason: "no access rule is configured: allowed to everybody")
+            reason: "no access rules are configured, so everyone is allowed")
     }
 
     @Test func `the audit log has a maximum size, and the oldest entries are removed first`() async throws {

@@ -22,8 +22,8 @@ extension DeliveryTests {
             #expect(told?.address.place == .room("#bots"))
             #expect(
                 told?.reply.text
-                    == "I cannot say anything in #gone on test: no such room. What was meant for it is kept; "
-                    + "`petrel outbox list` shows it, and `petrel outbox retry` sends it again.")
+                    == "Cannot deliver messages to #gone on test: no such room. They are kept: "
+                    + "`petrel outbox list` shows them, and `petrel outbox retry` sends them again.")
             try module.say(Reply("end"), at: Address(backend: "test", place: .room("#bots")))
             #expect(await backend.next()?.reply.text == "end")
         }
@@ -42,7 +42,7 @@ extension DeliveryTests {
             // The report about the other room is sent to this one.
             let told = await first.next()
             #expect(
-                told?.reply.text.hasPrefix("I cannot say anything in #bots: “#bots” could be on a or b") == true,
+                told?.reply.text.hasPrefix("Cannot deliver messages to #bots: “#bots” could be on a or b") == true,
                 "\(told?.reply.text ?? "")")
         }
         let letters = try await store.store.outbox.deadLetters(limit: 10)

@@ -71,7 +71,8 @@ import Testing
                 #expect(denial["ephemeral"] == true && denial["user"] == "U2")
                 #expect(
                     denial["text"]?.string?.hasSuffix(
-                        "goes by names, and that of U2 is not available at the moment; please try again later.") == true
+                        "uses names, and the name of U2 is not available at the moment; please try again later.")
+                        == true
                 )
                 try await workspace.say("!echo hello", user: "U1")
                 #expect(try await workspace.message(after: 1)["text"] == "@alice in #ops: hello")

@@ -96,7 +96,7 @@ import Testing
             #expect(await bench.text() == "For which command? Write `!st2 form PACK.ALIAS`.")
             bench.backend.type("!st2 form fleet.deploy")
             let text = await bench.text()
-            #expect(text.contains("  service (required)\n  version (optional; else latest)"))
+            #expect(text.contains("  service (required)\n  version (optional; default latest)"))
             #expect(
                 text.contains(
                     "Write `!st2 deploy <service> <version>`; append any other parameter as name=value."))

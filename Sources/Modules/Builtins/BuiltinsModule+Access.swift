@@ -14,7 +14,7 @@ extension BuiltinsModule {
         let person = known ?? Person(id: inquiry.person, name: inquiry.person)
         let place = inquiry.room.map { "in \($0.name)" } ?? "in a direct chat"
         guard let decision = host.rules.decision(on: inquiry.line, by: person, in: inquiry.room, on: backend) else {
-            throw Refusal("No command is called that: there is nothing to decide.")
+            throw Refusal("Unknown command: there is no decision to explain.")
         }
         let who = person.id == person.name ? person.name : "\(person.name) (\(person.id))"
         let rule = decision.rule.map { "access_controls[\($0.index)] “\($0.command)”" } ?? "none"
@@ -22,7 +22,7 @@ extension BuiltinsModule {
             "\(decision.isAllowed ? "allowed" : "denied"): \(who) \(place)", "rule: \(rule)",
             "reason: \(decision.reason)",
         ]
-        if known == nil { lines.append("note: I have not seen \(who) on \(backend) yet, and went by this word alone") }
+        if known == nil { lines.append("note: \(who) has not been seen on \(backend) yet; only this name was checked") }
         return Reply(lines.joined(separator: "\n"), isPrivate: true)
     }
 
@@ -61,7 +61,7 @@ extension BuiltinsModule {
     /// `audit [--user @x] [--limit N] [--denied]`.
     func audit(_ invocation: Invocation) async throws -> Reply {
         let entries = try await host.audit.entries(try query(invocation.arguments))
-        guard !entries.isEmpty else { return Reply("The audit has nothing like that.", isPrivate: true) }
+        guard !entries.isEmpty else { return Reply("There are no matching audit entries.", isPrivate: true) }
         let lines = entries.reversed().map { entry in
             let who = entry.person == entry.name ? entry.name : "\(entry.name) (\(entry.person))"
             let place = entry.room ?? "direct chat"
@@ -87,14 +87,14 @@ extension BuiltinsModule {
             switch word {
             case "--denied": query.onlyDenied = true
             case "--user":
-                guard let user = rest.next() else { throw Refusal("--user needs a name or an id after it.") }
+                guard let user = rest.next() else { throw Refusal("--user requires a name or an id.") }
                 query.person = user
             case "--limit":
                 guard let limit = rest.next().flatMap({ Int($0) }), (1...500).contains(limit) else {
                     throw Refusal("--limit must be a whole number from 1 to 500.")
                 }
                 query.limit = limit
-            default: throw Refusal("I do not know “\(word)”. There are --user, --limit and --denied.")
+            default: throw Refusal("Unknown option “\(word)”. The options are --user, --limit and --denied.")
             }
         }
         return query

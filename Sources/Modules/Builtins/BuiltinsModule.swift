@@ -18,18 +18,19 @@ package struct BuiltinsModule: BotModule {
 
     package var commands: [Command] {
         [
-            Command("help", usage: "[command]", summary: "What I can do, or more about one command.") { help(for: $0) },
-            bare("whoami", "Who and where you are, as access rules see it.") { whoami($0) },
-            bare("status", "How my parts are.") { _ in status() },
-            bare("uptime", "Since when I run.") { _ in
-                Reply("I have been up for \(host.bot.uptime.inWords).")
+            Command("help", usage: "[command]", summary: "List the commands, or show one command.") { help(for: $0) },
+            bare("whoami", "Show your identity and your room as access rules see them.") { whoami($0) },
+            bare("status", "Show component status.") { _ in status() },
+            bare("uptime", "Show uptime.") { _ in
+                Reply("Petrel has been up for \(host.bot.uptime.inWords).")
             },
-            bare("version", "Which version I am.") { _ in Reply("Petrel \(host.bot.version)") },
+            bare("version", "Show the version.") { _ in Reply("Petrel \(host.bot.version)") },
             Command(
-                "acl", usage: "why @user #room <command line>", summary: "Whether somebody may run a line, and why.",
+                "acl", usage: "why @user #room <command line>", summary: "Explain whether a person may run a line.",
                 isAdminOnly: true, masking: { masked($0) }, handler: { try explain($0) }),
             Command(
-                "audit", usage: "[--user @user] [--limit N] [--denied]", summary: "Who ran what, and who was refused.",
+                "audit", usage: "[--user @user] [--limit N] [--denied]",
+                summary: "Show the commands that people ran or were denied.",
                 isAdminOnly: true, handler: { try await audit($0) }),
         ]
     }
@@ -58,7 +59,7 @@ package struct BuiltinsModule: BotModule {
         }
         let near = Nearness.nearest(to: wanted, among: commands.map(\.name))
         let hint = near.isEmpty ? "" : " Did you mean " + near.map { "\(prefix)\($0)" }.joined(separator: " or ") + "?"
-        return Reply("I know no command “\(wanted)”.\(hint)", kind: .error)
+        return Reply("Unknown command “\(wanted)”.\(hint)", kind: .error)
     }
 
     private func whoami(_ invocation: Invocation) -> Reply {

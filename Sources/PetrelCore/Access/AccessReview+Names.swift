@@ -40,7 +40,7 @@ extension AccessReview {
             guard withSigils.isEmpty else { return nil }
             return problem(
                 mention,
-                "is nobody: on \(backends.joined(separator: ", ")) every \(mention.kind.word) is written as an id, without \(own)"
+                "matches nobody: on \(backends.joined(separator: ", ")) every \(mention.kind.word) is written as an id, without \(own)"
             )
         }
         let hint = withSigils.isEmpty ? "" : "; did you mean “\(own)\(text)”?"
@@ -69,7 +69,7 @@ extension AccessReview {
     private func otherCase(_ mention: AccessMention, _ other: AccessMention?) -> SettingsProblem? {
         guard let other, other.text != mention.text else { return nil }
         return problem(
-            mention, "and “\(other.text)” (\(other.path)) differ in case only: names are compared with their case")
+            mention, "and “\(other.text)” (\(other.path)) differ only in case: names are case-sensitive")
     }
 
     private func problem(_ mention: AccessMention, _ message: String) -> SettingsProblem {

@@ -52,7 +52,8 @@ package struct AccessReview {
                             + "everything that it matches, and the first rule decides"))
             }
             if rule.limits.multiUserChats == false, rule.limits.directChats == false {
-                found.append(SettingsProblem(path: path, message: "allows neither rooms nor direct chats: nobody"))
+                found.append(
+                    SettingsProblem(path: path, message: "allows neither rooms nor direct chats, so it allows nobody"))
             }
             if rule.command.contains(where: { $0 == "\"" || $0 == "'" }) {
                 found.append(SettingsProblem(path: "\(path).command", message: Self.aboutQuotes))
@@ -73,7 +74,7 @@ package struct AccessReview {
     }
 
     private static let aboutQuotes =
-        "holds quotes, which fall away before StackStorm runs a line: the line without them has to be allowed as well"
+        "contains quotes, which a command may remove before it runs the line: the line without them must be allowed as well"
 
     private func review(_ limits: AccessLimits, at path: String) -> [SettingsProblem] {
         var found: [SettingsProblem] = []
@@ -81,7 +82,7 @@ package struct AccessReview {
             for pattern in list?.patterns ?? [] {
                 if let problem = changeableName(pattern, at: "\(path).\(key)") { found.append(problem) }
                 if pattern.hasPrefix("#") {
-                    found.append(SettingsProblem(path: "\(path).\(key)", message: "“\(pattern)” is a room's name"))
+                    found.append(SettingsProblem(path: "\(path).\(key)", message: "“\(pattern)” is the name of a room"))
                 }
             }
         }
@@ -102,7 +103,7 @@ package struct AccessReview {
                 found.append(
                     SettingsProblem(
                         path: "\(path).\(key)",
-                        message: "“\(pattern)” is no room: a direct chat is “@\(settings.botName)”, by bot.name"))
+                        message: "“\(pattern)” is not a room: a direct chat is “@\(settings.botName)”, after bot.name"))
             }
         }
         return found
@@ -114,11 +115,12 @@ package struct AccessReview {
         let places = changeable.sorted().joined(separator: ", ")
         guard settings.matchesNames else {
             return SettingsProblem(
-                path: path, message: "“\(pattern)” is a name, and bot.match_names is false: on \(places) it is nobody")
+                path: path,
+                message: "“\(pattern)” is a name, and bot.match_names is false: on \(places) it matches nobody")
         }
         return SettingsProblem(
             path: path,
-            message: "“\(pattern)” is a name, and on \(places) a name can become somebody else's: use the id that "
+            message: "“\(pattern)” is a name, and on \(places) another person can take a name: use the id that "
                 + "\(prefix)whoami shows, and set bot.match_names to false")
     }
 
@@ -128,7 +130,7 @@ package struct AccessReview {
         let pattern = rule.glob.pattern
         let colon = pattern.firstIndex(of: ":")
         if rule.module == nil, let colon, !pattern[..<colon].contains(" ") {
-            return "can never match: no module is called “\(pattern[..<colon])”; there is "
+            return "can never match: there is no module “\(pattern[..<colon])”; the modules are "
                 + modules.sorted().joined(separator: ", ")
         }
         return rule.glob.oddity == nil ? reason : "“\(pattern)” \(reason)"
@@ -138,13 +140,13 @@ package struct AccessReview {
         if let oddity = glob.oddity { return oddity }
         let pattern = glob.pattern
         if pattern != CommandText.line(of: CommandText.plain(pattern)) {
-            return "can never match: lines have single spaces, none at their ends, and plain quotes"
+            return "can never match: lines have single spaces, no spaces at the ends, and plain quotes"
         }
         if !prefix.isEmpty, pattern.hasPrefix(prefix) {
-            return "can never match: rules see the line without the prefix “\(prefix)”"
+            return "can never match: rules are matched against the line without the prefix “\(prefix)”"
         }
         if commands.contains(where: { $0.name.isEmpty || glob.mayMatch(command: $0.name) }) { return nil }
-        return "can never match: no command starts like that, and rules see the whole line"
+        return "can never match: no command starts like this, and rules are matched against the whole line"
     }
 
     private func isFor(_ rule: AccessRule, _ command: KnownCommand) -> Bool {

@@ -25,7 +25,7 @@ package struct AccessSettings: Sendable {
         matchesNames = bot.bool("match_names", default: true)
         admins = groups.list("admins", in: root, of: .person) ?? []
         for (index, admin) in admins.enumerated() where !Glob(admin).isLiteral {
-            root.warn("admins[\(index)]", "“\(admin)” is taken as it stands: administrators are no patterns")
+            root.warn("admins[\(index)]", "“\(admin)” is taken literally: entries of admins are not patterns")
         }
         rules = root.list(
             "access_controls", of: "rules, such as {\"command\": \"st2 apu*\", \"allowusers\": [\"@alice\"]}"
@@ -96,7 +96,7 @@ final class AccessGroups {
         }
         for name in raw.keys.sorted() {
             if let circle = Self.circle(from: name, in: raw, path: []) {
-                section.problem(name, "holds itself: \(circle.joined(separator: " → "))")
+                section.problem(name, "contains itself: \(circle.joined(separator: " → "))")
             }
             for (index, item) in raw[name, default: []].enumerated() {
                 check(item, raw, "\(name)[\(index)]", section)
@@ -140,7 +140,7 @@ final class AccessGroups {
         }
         if groups[name] == nil {
             let near = Nearness.nearest(to: name, among: groups.keys.sorted(), limit: 1).first
-            section.problem(key, "no group is called \"\(name)\"" + (near.map { "; did you mean \"\($0)\"?" } ?? ""))
+            section.problem(key, "there is no group \"\(name)\"" + (near.map { "; did you mean \"\($0)\"?" } ?? ""))
         }
     }
 

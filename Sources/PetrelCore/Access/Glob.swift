@@ -124,8 +124,8 @@ extension Glob {
     /// What about the pattern is probably a mistake; nil where nothing is.
     package var oddity: String? {
         if pattern.isEmpty { return "is empty and matches nothing" }
-        if sets.contains(where: \.isEmpty) { return "has a […] that no character is in, so that it matches nothing" }
-        if steps.contains(.open) { return "has a “[” without its “]”, which is taken as it stands" }
+        if sets.contains(where: \.isEmpty) { return "has an empty […], so it matches nothing" }
+        if steps.contains(.open) { return "has a “[” without “]”, which is taken literally" }
         return nil
     }
 }
