@@ -1,44 +1,61 @@
 import PetrelSupport
 
-/// Whether somebody may run a line, and what decided it.
+/// The decision whether a person may run a line, and its reason.
 public struct AccessDecision: Sendable, Hashable {
-    /// The part of the rule, or of the command itself, that decided.
+    /// The part of the rule, or of the command, that made the decision.
     public enum Ground: Sendable, Hashable {
-        /// No rule is configured at all.
+        /// No rules are configured.
         case open
-        /// Nothing of what applies speaks against it.
+        /// All applicable conditions are met.
         case passed
-        case user, room, direct, group, unnamed, arguments
+        /// The rule does not allow the person.
+        case user
+        /// The rule does not allow the room.
+        case room
+        /// The rule does not allow direct chats.
+        case direct
+        /// The rule does not allow rooms.
+        case group
+        /// The rule uses names, and the name of the person or the room is not available.
+        case unnamed
+        /// The rule does not allow the arguments.
+        case arguments
         /// The command is for administrators.
         case admin
         /// The command is for direct chats.
         case directOnly
-        /// What the line amounts to shows only when it runs.
+        /// The line is evaluated only when it runs, so that no rule can judge it.
         case unforeseeable
-        /// The command needs an identity that is bound to one account.
+        /// The command requires an identity that is bound to one account.
         case identity
     }
 
-    /// A rule: its place in `access_controls`, and its `command`.
+    /// A rule that matched a line.
     public struct Rule: Sendable, Hashable {
+        /// The index of the rule in `access_controls`.
         public var index: Int
+        /// The pattern of the rule, as configured.
         public var command: String
 
+        /// Creates a rule.
         public init(index: Int, command: String) {
             self.index = index
             self.command = command
         }
     }
 
+    /// True if the line may run.
     public var isAllowed: Bool
-    /// The rule that matched the line; nil where none did.
+    /// The rule that matched the line; nil if none did.
     public var rule: Rule?
+    /// The part of the rule, or of the command, that made the decision.
     public var ground: Ground
-    /// Who or where the ground speaks of: `@carol`, `#random`.
+    /// The name of the person or the room that the ground refers to, such as `@carol` or `#random`; may be empty.
     public var subject: String
-    /// Not the line as it was typed decided, but what a parser makes of it.
+    /// True if the decision is about the line as the command parses it, not as it was typed.
     public var isAboutReading = false
 
+    /// Creates a decision.
     public init(isAllowed: Bool, rule: Rule?, ground: Ground, subject: String = "") {
         self.isAllowed = isAllowed
         self.rule = rule
@@ -48,7 +65,7 @@ public struct AccessDecision: Sendable, Hashable {
 }
 
 extension AccessDecision {
-    /// One sentence. Made when it is asked for: most decisions are never read.
+    /// The reason as a clause, without a full stop. It is formatted on demand, because most reasons are never read.
     public var reason: String {
         isAboutReading && ground != .unforeseeable
             ? "\(ownReason), judged by how the command parses this line" : ownReason
@@ -77,7 +94,7 @@ extension AccessDecision {
         }
     }
 
-    /// What the person who asked is told.
+    /// The reply to the person whose line was denied.
     public var reply: String {
         switch ground {
         case .admin, .directOnly, .identity: reason.prefix(1).uppercased() + reason.dropFirst() + "."

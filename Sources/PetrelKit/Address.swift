@@ -1,30 +1,35 @@
 import PetrelSupport
 
-/// Where a reply goes: a backend, a place in it, and a thread there.
+/// The destination of a reply: a backend, a place on it, and a thread there.
 public struct Address: Hashable, Sendable, Codable {
-    /// A room or a person, by the backend's own identifier.
+    /// A room or a person, by the identifier that the backend uses.
     public enum Place: Hashable, Sendable, Codable {
+        /// A room.
         case room(String)
+        /// A direct chat with a person.
         case direct(String)
 
-        /// The bare identifier, as StackStorm gets it in `source_channel`.
+        /// The identifier of the room or the person. The StackStorm module sends it as `source_channel`.
         public var id: String {
             switch self {
             case .room(let id), .direct(let id): id
             }
         }
 
+        /// True for a direct chat.
         public var isDirect: Bool { if case .direct = self { true } else { false } }
     }
 
-    /// The instance name of the backend, which is its section in the configuration.
+    /// The name of the backend, which is also the name of its section in the configuration.
     public var backend: String
+    /// The room or the person.
     public var place: Place
-    /// The thread, where the backend has threads.
+    /// The identifier of the thread, if the backend supports threads.
     public var thread: String?
-    /// The message that is answered, where there is one.
+    /// The identifier of the message that the reply answers, if any.
     public var inReplyTo: String?
 
+    /// Creates an address.
     public init(backend: String, place: Place, thread: String? = nil, inReplyTo: String? = nil) {
         self.backend = backend
         self.place = place
@@ -34,7 +39,7 @@ public struct Address: Hashable, Sendable, Codable {
 }
 
 extension Address {
-    /// Where the answer to a message goes: its room or its sender, its thread.
+    /// Creates the address for the answer to a message: the thread and the room of the message, or its sender.
     public init(answering message: ChatMessage, from backend: String) {
         self.init(
             backend: backend, place: message.place, thread: message.thread, inReplyTo: message.id)

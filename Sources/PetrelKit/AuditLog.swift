@@ -1,27 +1,34 @@
 public import Foundation
 import PetrelSupport
 
-/// One command that somebody gave, and what was decided. Lines come with their secrets masked.
+/// A command and the decision on it.
 public struct AuditEntry: Sendable, Hashable, Codable {
+    /// The identifier of the entry. Identifiers sort in the order of time.
     public var id: UUID
+    /// The time of the decision.
     public var time: Date
+    /// The name of the backend.
     public var backend: String
-    /// The backend's own identifier, and what people call them.
+    /// The identifier of the person on the backend.
     public var person: String
+    /// The display name of the person.
     public var name: String
     /// The name of the room; nil in a direct chat.
     public var room: String?
-    /// The normalised command line.
+    /// The normalised command line, with its secrets masked.
     public var line: String
+    /// True if the command was allowed.
     public var isAllowed: Bool
-    /// The place in `access_controls` of the rule that decided; nil where none matched.
+    /// The index in `access_controls` of the rule that matched; nil if none did.
     public var rule: Int?
+    /// The reason for the decision, as a clause.
     public var reason: String
-    /// What was started in StackStorm.
+    /// The identifiers of the executions that the command started.
     public var executions: [String]
-    /// How often the same person wrote the same again within a minute, with the same decision.
+    /// The number of times that the person repeated the command within a minute, with the same decision.
     public var repeats = 0
 
+    /// Creates an entry. The identifier defaults to a new one.
     public init(
         id: UUID? = nil, time: Date = .now, backend: String, person: String, name: String, room: String?,
         line: String, isAllowed: Bool, rule: Int?, reason: String, executions: [String] = [], repeats: Int = 0
@@ -42,8 +49,8 @@ public struct AuditEntry: Sendable, Hashable, Codable {
 }
 
 extension AuditEntry {
-    /// With every text on one line and at most 2,000 bytes long, so that no entry looks like two and none fills the
-    /// store.
+    /// The entry with each text on one line and limited to 2,000 bytes, so that no entry can look like two entries or
+    /// fill the store.
     public var bounded: AuditEntry {
         var entry = self
         for part in [\AuditEntry.backend, \.person, \.name, \.line, \.reason] {
@@ -53,6 +60,7 @@ extension AuditEntry {
         return entry
     }
 
+    /// Returns a text on one line, limited to 2,000 bytes, with control characters replaced by spaces.
     public static func bounded(_ text: String) -> String {
         let longest = 2_000
         if text.utf8.count <= longest, text.utf8.allSatisfy({ (0x20..<0x7F).contains($0) }) { return text }
@@ -68,13 +76,16 @@ extension AuditEntry {
     }
 }
 
-/// Which entries are wanted, the newest first.
+/// A query for audit entries.
 public struct AuditQuery: Sendable, Hashable {
-    /// By id or by name.
+    /// The id or the name of the person; nil for all.
     public var person: String?
+    /// True to return only denied commands.
     public var onlyDenied: Bool
+    /// The maximum number of entries.
     public var limit: Int
 
+    /// Creates a query.
     public init(person: String? = nil, onlyDenied: Bool = false, limit: Int = 20) {
         self.person = person
         self.onlyDenied = onlyDenied
@@ -82,11 +93,14 @@ public struct AuditQuery: Sendable, Hashable {
     }
 }
 
-/// Who did what. Recording returns at once; what was recorded is written in its order, and before the process ends.
+/// A log of commands and decisions. Entries are written in their order, and before the process ends.
 public protocol AuditLog: Sendable {
-    /// - Returns: the id of the entry that has it: another one where it repeats that.
+    /// Queues an entry, and returns at once.
+    /// - Returns: the id of the stored entry: of an earlier one if the entry repeats it.
     @discardableResult func record(_ entry: AuditEntry) -> UUID
-    /// An execution came of the command, whose line is known better by now: with StackStorm's own secrets masked.
+    /// Adds an execution to an entry.
+    /// - Parameter line: the line with further secrets masked, which replaces that of the entry; nil to leave it.
     func started(_ execution: String, line: String?, by entry: UUID)
+    /// Returns the entries that match a query, the newest first.
     func entries(_ query: AuditQuery) async throws -> [AuditEntry]
 }

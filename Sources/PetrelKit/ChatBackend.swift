@@ -1,52 +1,60 @@
 /// A chat service. One instance is one section under `backends` in the configuration.
 ///
-/// A backend knows no module: it turns what people write into ``ChatMessage`` values and sends ``Reply`` values.
-/// Abilities that not every service has are protocols of their own: ``PlaceNaming``, ``CompletionObserving``.
+/// A backend is independent of modules: it converts messages into ``ChatMessage`` values and sends ``Reply`` values.
+/// Optional capabilities are separate protocols, such as ``PlaceNaming`` and ``CompletionObserving``.
 public protocol ChatBackend: Sendable {
     /// The name of this instance, and of its section in the configuration.
     var name: String { get }
+    /// The capabilities and limits of the service.
     var traits: BackendTraits { get }
 
-    /// Connects and hands over messages until cancelled.
+    /// Connects, and passes messages to `deliver` until cancelled.
     ///
     /// Awaiting `deliver` is the back-pressure. Throwing asks the host to connect again after a pause that grows with
     /// jitter; throwing ``BackendFailure`` with `isFinal` asks it not to. Returning means that there is nothing more
     /// to read, ever.
     func run(deliver: @escaping @Sendable (ChatMessage) async -> Void) async throws
 
-    /// Sends one reply, no longer than ``BackendTraits/maximumLength``. Called for one place after the other has
-    /// returned, so that order is kept. Throws ``SendFailure`` where the backend knows whether trying again helps.
+    /// Sends one reply, whose text is at most ``BackendTraits/maximumLength`` long.
+    ///
+    /// The host awaits each call before the next one for the same place, so that messages keep their order. Throws
+    /// ``SendFailure`` if the backend knows whether a retry can succeed.
     func send(_ reply: Reply, to address: Address) async throws -> MessageReference?
 
-    /// As it is said here, where that is another text: before it is split, or becomes a file. What a reply holds for this
-    /// service alone may say so.
+    /// Returns the reply as this service shows it, before the text is split or sent as a file. The default returns the
+    /// reply unchanged.
     func shaped(_ reply: Reply) -> Reply
 }
 
 extension ChatBackend {
+    /// Returns the reply unchanged.
     public func shaped(_ reply: Reply) -> Reply { reply }
 }
 
-/// What a backend can show.
+/// The capabilities and limits of a chat service.
 public struct BackendTraits: Sendable, Hashable {
+    /// True if the service renders CommonMark.
     public var markdown: Bool
-    /// Slack's own markup is shown; see ``Reply/Style``.
+    /// True if the service renders Slack's markup; see ``Reply/Style``.
     public var mrkdwn: Bool
+    /// True if the service has threads.
     public var threads: Bool
-    /// Replies in a room that only one person sees, or a direct chat that the bot may open.
+    /// True if the backend can send a reply in a room that only one person sees, or open a direct chat for it.
     public var privateReplies: Bool
-    /// What was said can be replaced; see ``Editing``.
+    /// True if the backend can replace a sent message; see ``Editing``.
     public var edits: Bool
+    /// True if the service renders attachments, such as the colour and the image of a result.
     public var attachments: Bool
-    /// Buttons below a reply, and forms behind them.
+    /// True if the service shows buttons below a reply, and forms that buttons open.
     public var forms: Bool
-    /// Long texts can be sent as files; see ``FileSending``.
+    /// True if the backend can send long texts as files; see ``FileSending``.
     public var files: Bool
-    /// The service slows down who says much: texts that had to wait may come as one.
+    /// True if the service limits the rate of messages, so that texts that had to wait may be sent as one message.
     public var mergesBursts: Bool
-    /// The longest text of one message, in characters.
+    /// The maximum length of the text of one message, in Unicode scalars.
     public var maximumLength: Int
 
+    /// Creates traits. By default the service has no optional capability.
     public init(
         markdown: Bool = false, mrkdwn: Bool = false, threads: Bool = false, privateReplies: Bool = false,
         edits: Bool = false,
@@ -66,103 +74,119 @@ public struct BackendTraits: Sendable, Hashable {
     }
 }
 
-/// Why a backend gave up.
+/// The error of a connection that failed.
 public struct BackendFailure: Error, CustomStringConvertible {
+    /// The reason, for the log and `!status`.
     public var message: String
-    /// Connecting again cannot help: a wrong password, a revoked token.
+    /// True if reconnecting cannot succeed, for example because of a wrong password or a revoked token.
     public var isFinal: Bool
 
+    /// Creates an error.
     public init(_ message: String, isFinal: Bool = false) {
         self.message = message
         self.isFinal = isFinal
     }
 
+    /// The message.
     public var description: String { message }
 }
 
-/// Why a backend did not take one reply. Any other error is as good as `.later(after: nil)`.
+/// The error of a reply that was not sent. Any other error is treated as `.later(after: nil)`.
 public struct SendFailure: Error, CustomStringConvertible {
+    /// The way to recover from a failure.
     public enum Remedy: Sendable, Equatable {
-        /// Trying again may help: after this time where the service says so, else after a pause that grows.
+        /// A retry may succeed: after this time if the service requested one, otherwise after a growing delay.
         case later(after: Duration?)
-        /// It cannot help: no such room, or the bot is kept out of it.
+        /// A retry cannot succeed, for example because the room does not exist or the bot is banned from it.
         case never
     }
 
+    /// The reason, for the log and for dead letters.
     public var message: String
+    /// The way to recover from the failure.
     public var remedy: Remedy
 
+    /// Creates an error.
     public init(_ message: String, _ remedy: Remedy) {
         self.message = message
         self.remedy = remedy
     }
 
+    /// The message.
     public var description: String { message }
 }
 
 /// A backend that can send a long text as a file.
 public protocol FileSending: ChatBackend {
-    /// - Parameter reply: its text is the content of the file.
+    /// Sends the text of a reply as a file.
+    /// - Parameters:
+    ///   - name: the name of the file.
+    ///   - reply: the reply whose text is the content of the file.
     func send(file name: String, _ reply: Reply, to address: Address) async throws -> MessageReference?
 }
 
-/// A backend that can show something else in the place of what it has said.
+/// A backend that can replace messages that it has sent.
 public protocol Editing: ChatBackend {
-    /// Returns at once. Of several the newest is shown in the end; where it cannot be shown, what was said stays.
-    /// - Parameter handle: the ``Reply/handle`` of what was said, or is on its way.
+    /// Replaces a message, and returns at once. Of several replacements the last one takes effect; if the replacement
+    /// fails, the message remains unchanged.
+    /// - Parameter handle: the ``Reply/handle`` of a message that was sent or is being sent.
     func replace(_ handle: String, with reply: Reply)
 }
 
-/// A backend that keeps records of its own, such as what it has seen.
+/// A backend that stores records of its own, such as the identifiers of received messages.
 public protocol RecordKeeping: ChatBackend {
-    /// Called once, before it runs.
+    /// Provides the storage. The host calls this once, before the backend runs.
     func keep(in storage: any Storage)
 }
 
-/// A backend that has to ask for names, and does that only for what is meant for the bot.
+/// A backend that has to request names from the service, and does so only for messages to the bot.
 public protocol Selecting: ChatBackend {
-    /// Called once, before it runs.
-    /// - Parameter isMeant: whether a message, whose names are not known yet, is one.
+    /// Provides the filter. The host calls this once, before the backend runs.
+    /// - Parameter isMeant: returns true if a message, whose names need not be set yet, is meant for the bot.
     func select(_ isMeant: @escaping @Sendable (ChatMessage) -> Bool)
 }
 
-/// What a backend makes of a bare name, such as `#ops`, `C42` or `ops@conference.example.com`.
+/// The interpretation of a bare name by a backend, such as `#ops`, `C42` or `ops@conference.example.com`.
 public enum PlaceClaim: Sendable, Hashable {
-    /// Only this backend has names of that form, or it knows the place.
+    /// The name belongs to this backend: only this backend uses the format, or it knows the place.
     case own(Address.Place)
-    /// It may be a place of this backend.
+    /// The name may belong to this backend.
     case possible(Address.Place)
-    /// It is none of this backend's.
+    /// The name does not belong to this backend.
     case foreign
 }
 
-/// A backend that can tell its own names from those of others, and a room's from a person's. Without it every name is
-/// possible: `@…` is a person and all else a room.
+/// A backend that can tell its names from those of other backends, and rooms from people.
+///
+/// For a backend that does not conform, every name is possible: `@…` is a person and any other name is a room.
 public protocol PlaceNaming: ChatBackend {
+    /// Returns the interpretation of a bare name.
     func claim(_ name: String) -> PlaceClaim
 }
 
-/// A backend that wants to know when all that a message asked for has been said.
+/// A backend that is notified when a message has been processed completely.
 public protocol CompletionObserving: ChatBackend {
-    /// The command of this message has ended and its replies were sent.
+    /// Called when the command of this message has ended and its replies were sent.
     func completed(_ messageID: String)
-    /// A result is still to come, under this request id.
+    /// Called when a result is expected under this request id.
     func promised(_ request: String)
-    /// The result under this request id was sent, perhaps before it was promised.
+    /// Called when the result under this request id was sent, which may be before ``promised(_:)``.
     func settled(_ request: String)
 }
 
-/// A backend whose screen log lines would spoil, so that it writes them itself.
+/// A backend that writes log lines itself, because they would corrupt its screen.
 public protocol LogWriting: ChatBackend {
-    /// Writes one line of the log; nil where the log goes its own way.
+    /// Writes one line of the log; nil to use the default output.
     var logWriter: (@Sendable (String) -> Void)? { get }
 }
 
-/// A backend where people can complete what they type.
+/// A backend that completes command lines.
 public protocol Completing: ChatBackend {
+    /// Provides the completion.
     /// - Parameters:
-    ///   - lines: every line that may be typed, without the prefix, at this moment.
-    ///   - isSecret: whether a line as it was typed holds what must not stay in a history.
+    ///   - lines: returns the lines that can be typed now, without the prefix.
+    ///   - prefix: the prefix of commands.
+    ///   - isSecret: returns true if a typed line contains a secret that must not be stored in a history.
     func complete(
         from lines: @escaping @Sendable () -> [String], prefix: String,
         isSecret: @escaping @Sendable (String) -> Bool)

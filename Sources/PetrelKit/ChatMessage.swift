@@ -1,19 +1,23 @@
-/// One message from chat, already decoded by its backend (entities, links and mentions, once).
+/// A message from a chat service. The backend has decoded its entities, links and mentions.
 public struct ChatMessage: Sendable {
-    /// Unique within the backend; what a reply names as the message it answers.
+    /// The identifier of the message, unique within the backend. Replies refer to it as ``Address/inReplyTo``.
     public var id: String
+    /// The person who sent the message.
     public var sender: Person
-    /// The room it was said in; nil in a direct chat.
+    /// The room of the message; nil in a direct chat.
     public var room: Room?
+    /// The identifier of the thread, if the message is in one.
     public var thread: String?
+    /// The text of the message.
     public var text: String
-    /// The bot was called by name, so that no prefix is needed.
+    /// True if the message addresses the bot by name, so that it needs no prefix.
     public var isAddressed: Bool
-    /// The command with its slash by which the text came, such as `/st2`; nil for what was typed with the prefix.
+    /// The slash command that sent the text, with its slash, such as `/st2`; nil for a message with the prefix.
     public var slashCommand: String?
-    /// The answers of a form whose line the text is, by the names of its fields, as text; nil for what was typed.
+    /// The values of a submitted form, by field name; nil for a typed message. The text is then ``Form/line``.
     public var values: [String: String]?
 
+    /// Creates a message.
     public init(
         id: String, sender: Person, room: Room? = nil, thread: String? = nil, text: String, isAddressed: Bool = false,
         slashCommand: String? = nil, values: [String: String]? = nil
@@ -28,8 +32,10 @@ public struct ChatMessage: Sendable {
         self.values = values
     }
 
+    /// True if the message was sent in a direct chat.
     public var isDirect: Bool { room == nil }
 
+    /// The room of the message, or its sender in a direct chat.
     public var place: Address.Place {
         room.map { .room($0.id) } ?? .direct(sender.id)
     }

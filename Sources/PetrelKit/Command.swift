@@ -1,41 +1,47 @@
 import PetrelSupport
 
-/// A command: a value with a closure.
+/// A command that people can run: its name, its properties and its handler.
 public struct Command: Sendable {
-    /// What was typed, ready to run.
+    /// A closure that runs the command and returns the answer; nil for no answer.
+    ///
+    /// A thrown ``ReplyError`` is the answer; any other error is logged, and the answer names its log entry.
     public typealias Handler = @Sendable (Invocation) async throws -> Reply?
+    /// A closure that parses arguments.
     /// - Parameters:
-    ///   - arguments: what followed the name.
-    ///   - values: the answers of a form, by the names of its fields; nil for what was typed.
+    ///   - arguments: the text after the name of the command.
+    ///   - values: the values of a form, by field name; nil for a typed line.
     public typealias Parse = @Sendable (_ arguments: String, _ values: [String: String]?) -> ParsedLine
 
-    /// The words that call it, such as `st2help` or `st2session start`. Case, `_` and space do not matter. The empty
-    /// name takes every line that no other command takes.
+    /// The words that call the command, such as `st2help` or `st2session start`. Names are compared without case, and `_`
+    /// equals a space. A command with an empty name receives every line that no other command matches.
     public var name: String
-    /// How its arguments are written, such as `[command]`.
+    /// The syntax of the arguments for `!help`, such as `[command]`.
     public var usage: String
-    /// One line for `!help`.
+    /// A one-line description for `!help`.
     public var summary: String
+    /// True if only administrators may run the command.
     public var isAdminOnly: Bool
-    /// Answered in direct chats only.
+    /// True if the command runs only in direct chats.
     public var isDirectOnly: Bool
-    /// Refused to whoever is not bound to one account, such as an occupant of an anonymous room.
+    /// True if the person must be bound to one account. An occupant of an anonymous room is not.
     public var needsStableIdentity: Bool
-    /// Anything after its name is a mistake.
+    /// True if the command rejects arguments.
     public var takesNoArguments: Bool
-    /// Whether help lists it.
+    /// True if help lists the command.
     public var isListed: Bool
-    /// Its arguments as the audit may keep them, with what is secret masked; nil where nothing is.
+    /// Returns the arguments with their secrets masked, for the audit log; nil if they contain no secrets.
     public var masking: (@Sendable (String) -> String)?
-    /// Other words that call it, which rules and the audit see as its name.
+    /// Alternative names. Access rules and the audit log see ``name`` instead.
     public var otherNames: [String]
-    /// Reads its arguments, once: what comes of that is judged, kept and run. Nil for a command that takes them as they
-    /// stand.
+    /// Parses the arguments once, before the decision; access rules, the audit log and the handler use the result. Nil
+    /// for a command that uses the arguments unparsed.
     public var parse: Parse?
-    /// The lines it takes beyond its own name, for completion and "did you mean".
+    /// Returns the lines that the command accepts besides its name, for completion and suggestions.
     public var lines: (@Sendable () -> [String])?
+    /// Runs the command.
     public var handler: Handler
 
+    /// Creates a command.
     public init(
         _ name: String, usage: String = "", summary: String, isAdminOnly: Bool = false, isDirectOnly: Bool = false,
         needsStableIdentity: Bool = false, takesNoArguments: Bool = false, isListed: Bool = true,
@@ -59,16 +65,17 @@ public struct Command: Sendable {
     }
 }
 
-/// The arguments of a command as it understood them.
+/// The parsed arguments of a command.
 public struct ParsedLine: Sendable {
-    /// What the command made of them, which its handler gets as ``Invocation/parsed``.
+    /// The result of the parser. The handler receives it as ``Invocation/parsed``.
     public var value: any Sendable
-    /// The arguments as the audit may keep them, with what is secret masked.
+    /// The arguments with their secrets masked, for the audit log.
     public var masked: String
-    /// What they amount to besides what they say, where the parser reads them otherwise than people do. Asked for only
-    /// where there are access rules.
+    /// Returns further interpretations of the arguments, if the command parses them differently from what a reader
+    /// expects. It is called only if access rules exist.
     public var readings: @Sendable () -> [LineReading]
 
+    /// Creates parsed arguments.
     public init(
         _ value: any Sendable, masked: String, readings: @escaping @Sendable () -> [LineReading] = { [] }
     ) {
@@ -78,18 +85,19 @@ public struct ParsedLine: Sendable {
     }
 }
 
-/// What a parser makes of a line.
+/// An interpretation of a line by the parser of its command.
 public enum LineReading: Sendable, Hashable {
-    /// Access rules have to allow this text as well.
+    /// Arguments that access rules must allow as well.
     case text(String)
-    /// A part of it, which no `denyargs` may match.
+    /// A part of the arguments that no `denyargs` may match.
     case part(String)
-    /// What it amounts to shows only when it runs, so that no rule can judge it.
+    /// Arguments that are evaluated only when the command runs, so that no rule can judge them.
     case unforeseeable
 }
 
 extension Command {
-    /// A name as names are compared: case, `_`, space and invisible characters do not matter.
+    /// Returns the normalised form of a name, by which names are compared: in lower case, without invisible characters,
+    /// and with each run of `_` and white space as one space.
     public static func key(_ name: some StringProtocol) -> String {
         name.lowercased().unicodeScalars.filter { !$0.isInvisible }.split { $0 == "_" || $0.isSeparator }
             .map { String(String.UnicodeScalarView($0)) }.joined(separator: " ")
@@ -98,26 +106,31 @@ extension Command {
 
 /// One call of a command.
 public struct Invocation: Sendable {
+    /// The message that called the command.
     public var message: ChatMessage
-    /// Where the answer goes.
+    /// The destination of the answer.
     public var address: Address
+    /// The traits of the backend of the message.
     public var traits: BackendTraits
-    /// The name of the command as it was registered.
+    /// The registered name of the command.
     public var command: String
-    /// What followed the name, outer white space off, line breaks and inner white space kept.
+    /// The text after the name, without white space at its ends. Line breaks and white space inside are preserved.
     public var arguments: String
-    /// What ``Command/parse`` made of the arguments; nil where the command has none.
+    /// The ``ParsedLine/value`` that ``Command/parse`` returned; nil if the command has no parser.
     public var parsed: (any Sendable)?
-    /// The whole line as access rules see it.
+    /// The whole line as access rules see it, without the prefix and with single spaces.
     public var line: String
-    /// The configured prefix; ``typed(_:)`` tells people what to type.
+    /// The configured prefix. Use ``typed(_:)`` to tell people what to type.
     public var prefix: String
+    /// True if the sender is an administrator.
     public var isAdmin: Bool
-    /// Tells the audit what was started, and the line with its secrets masked where that is known better by now.
+    /// Adds an execution to the audit entry of the call. A line that is not nil replaces the audited line, for a command
+    /// that learns only later which parts are secret.
     public var started: @Sendable (_ execution: String, _ line: String?) -> Void
-    /// Says something before the command has ended.
+    /// Sends a message to the destination of the answer before the command ends.
     public var say: @Sendable (Reply) -> Void
 
+    /// Creates an invocation.
     public init(
         message: ChatMessage, address: Address, traits: BackendTraits, command: String, arguments: String,
         parsed: (any Sendable)? = nil, line: String, prefix: String, isAdmin: Bool,
@@ -137,7 +150,8 @@ public struct Invocation: Sendable {
         self.say = say
     }
 
-    /// A line as it has to be typed where this was asked: by the slash command, where it came by that one.
+    /// Returns a line as the sender has to type it: as the slash command, if the message used it and the line begins with
+    /// its name, otherwise with the prefix.
     public func typed(_ line: String) -> String {
         if let slash = message.slashCommand?.dropFirst(), line == slash || line.hasPrefix(slash + " ") {
             return "/" + line

@@ -1,26 +1,37 @@
-/// Questions that a person answers in one go, where the backend can show them; see ``BackendTraits/forms``.
+/// A form that a person fills in, on backends that support it; see ``BackendTraits/forms``.
 public struct Form: Sendable, Hashable, Codable {
+    /// A field of a form.
     public struct Field: Sendable, Hashable, Codable {
+        /// The type of a value.
         public enum Kind: Sendable, Hashable, Codable {
+            /// One line of text.
             case text
-            /// Text of several lines.
+            /// Several lines of text.
             case lines
+            /// A whole number.
             case integer
+            /// A number.
             case number
+            /// `true` or `false`.
             case boolean
+            /// One of these values.
             case choice([String])
         }
 
-        /// What the answer is called; see ``ChatMessage/values``.
+        /// The key of the value in ``ChatMessage/values``.
         public var name: String
+        /// The label of the field.
         public var label: String
-        /// A line of explanation.
+        /// A one-line explanation.
         public var hint: String?
+        /// The type of the value.
         public var kind: Kind
+        /// True if the field must not be empty.
         public var isRequired: Bool
-        /// What is there from the beginning, as text.
+        /// The initial value, as text.
         public var initial: String?
 
+        /// Creates a field. The label defaults to the name.
         public init(
             _ name: String, label: String? = nil, hint: String? = nil, kind: Kind = .text, isRequired: Bool = false,
             initial: String? = nil
@@ -34,13 +45,16 @@ public struct Form: Sendable, Hashable, Codable {
         }
     }
 
+    /// The title of the form.
     public var title: String
+    /// The fields, in their order.
     public var fields: [Field]
-    /// What the button says that sends the answers.
+    /// The label of the button that submits the form.
     public var submit: String
-    /// The line that takes the answers, without the prefix; by itself it asks for this form.
+    /// The command line that receives the values, without the prefix. Without values it requests this form.
     public var line: String
 
+    /// Creates a form.
     public init(_ title: String, fields: [Field], submit: String, line: String) {
         self.title = title
         self.fields = fields
@@ -50,7 +64,8 @@ public struct Form: Sendable, Hashable, Codable {
 }
 
 extension Form {
-    /// With these answers in place of what was there from the beginning, but for those that are secret.
+    /// Returns the form with these values as initial values. Values of fields for which `isSecret` returns true are
+    /// left out.
     public func filled(with answers: [String: String], isSecret: (_ name: String) -> Bool) -> Form {
         var form = self
         for index in fields.indices {
@@ -62,7 +77,7 @@ extension Form {
 }
 
 extension Form: CustomStringConvertible {
-    /// One line for each question, for where forms cannot be shown.
+    /// A text with one line for each field, for backends without forms.
     public var description: String {
         fields.map { field in
             var parts = [field.isRequired ? "required" : "optional"]
@@ -79,19 +94,28 @@ extension Form: CustomStringConvertible {
     }
 }
 
-/// What a person may press below a reply: it is as if they had typed the line, which is decided as theirs.
+/// A button below a reply. It runs a command line on behalf of the person who presses it.
 public struct Button: Sendable, Hashable, Codable {
+    /// The appearance of a button.
     public enum Style: String, Sendable, Codable {
-        case normal, primary, danger
+        /// A button without emphasis.
+        case normal
+        /// The recommended action.
+        case primary
+        /// A destructive action.
+        case danger
     }
 
+    /// The label of the button.
     public var label: String
-    /// Without the prefix.
+    /// The command line, without the prefix.
     public var line: String
+    /// The appearance of the button.
     public var style: Style
-    /// Asked before it counts.
+    /// A question that the person has to confirm first, if any.
     public var question: String?
 
+    /// Creates a button.
     public init(_ label: String, line: String, style: Style = .normal, question: String? = nil) {
         self.label = label
         self.line = line

@@ -1,38 +1,48 @@
-/// What a module has said of its own accord, so that nothing is said twice or left out when the source of it is asked
-/// again after a gap. It is written together with what is said: see ``MessageTransaction``.
+/// A record of the events that a module has announced, so that none is announced twice or left out when the module
+/// reads the source of the events again after a gap.
+///
+/// An entry is stored in one transaction with the message that announces it; see ``MessageTransaction``.
 public protocol Ledger: Sendable {
-    /// The number of the newest entry; 0 where there is none.
+    /// Returns the number of the newest entry; 0 if there is none.
     func last() async throws -> Int64
-    /// Those of the entries that were never said, in their order. The others are paired: each with the entry of its
-    /// ``LedgerEntry/source``, else with the oldest one of its content that has no source yet and has it from then on.
+    /// Returns the entries that were never announced, in their order.
+    ///
+    /// Every other entry is matched with a stored one: with the one of the same ``LedgerEntry/source``, otherwise with
+    /// the oldest one of the same content that has no source yet, which is then assigned.
     func unsaid(among entries: [LedgerEntry]) async throws -> [LedgerEntry]
-    /// What could not be said, and never will be, counts as said.
+    /// Adds an entry without a message, for an event that can never be announced.
     func note(_ entry: LedgerEntry)
-    /// Removes what is as old as this entry, or older, and what never got a source up to another one.
+    /// Removes old entries.
+    /// - Parameters:
+    ///   - number: the number through which all entries are removed.
+    ///   - heard: the number through which entries without a source are removed.
     func forget(through number: Int64, heardThrough heard: Int64) async throws
 }
 
-/// One thing that was said.
+/// An event that was announced.
 public struct LedgerEntry: Sendable, Hashable {
-    /// Tells contents apart: a digest of it.
+    /// A digest of the content, by which contents are compared.
     public var content: [UInt8]
-    /// What it was called where it came from; nil where that is not known.
+    /// The identifier of the event at its source; nil if it is not known.
     public var source: String?
 
+    /// Creates an entry.
     public init(content: [UInt8], source: String? = nil) {
         self.content = content
         self.source = source
     }
 }
 
-/// What the store keeps in one step with something that is said.
+/// The changes that the store commits in one transaction with a message, so that a crash cannot separate them.
 public struct MessageTransaction: Sendable {
+    /// An entry that is added to the module's ledger, if any.
     public var entry: LedgerEntry?
-    /// A record of the module's that is removed.
+    /// A record of the module that is removed, if any.
     public var closes: (collection: String, key: String)?
-    /// How long ago this should have been said.
+    /// The age of the event that the message reports. A late message states its delay.
     public var age: Duration
 
+    /// Creates a transaction. By default it contains only the message.
     public init(entry: LedgerEntry? = nil, closes: (collection: String, key: String)? = nil, age: Duration = .zero) {
         self.entry = entry
         self.closes = closes

@@ -1,14 +1,15 @@
-/// Who sent a message, in the words of the backend that delivered it.
+/// A person on a backend.
 public struct Person: Hashable, Sendable {
-    /// The backend's own identifier, such as a Slack `U…` id or a bare JID. Access rules and StackStorm see this one.
+    /// The identifier that the backend uses, such as a Slack `U…` id or a bare JID. Access rules and modules use it.
     public var id: String
-    /// What people call them, with its sigil: `@alice`.
+    /// The display name, with its sigil: `@alice`.
     public var name: String
-    /// Whether the identifier is bound to one account. An occupant of an anonymous room is not.
+    /// True if the identifier is bound to one account. That of an occupant of an anonymous room is not.
     public var isStable: Bool
-    /// Whether the name could be had. Where it could not, no rule that goes by names can be trusted.
+    /// True if the name is available. Otherwise rules that deny names cannot be evaluated, and deny.
     public var isNamed: Bool
 
+    /// Creates a person.
     public init(id: String, name: String, isStable: Bool = true, isNamed: Bool = true) {
         self.id = id
         self.name = name
@@ -19,13 +20,14 @@ public struct Person: Hashable, Sendable {
 
 /// A room, channel or multi-user chat.
 public struct Room: Hashable, Sendable {
-    /// The backend's own identifier, such as a Slack `C…` id.
+    /// The identifier that the backend uses, such as a Slack `C…` id.
     public var id: String
-    /// What people call it, with its sigil: `#ops`.
+    /// The display name, with its sigil: `#ops`.
     public var name: String
-    /// Whether the name could be had.
+    /// True if the name is available.
     public var isNamed: Bool
 
+    /// Creates a room.
     public init(id: String, name: String, isNamed: Bool = true) {
         self.id = id
         self.name = name

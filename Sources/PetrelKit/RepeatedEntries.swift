@@ -1,23 +1,24 @@
 package import Foundation
 
-/// Finds commands that repeat the last one of the same person, so that the audit keeps one entry for all of them.
+/// Detects commands that repeat the last one of the same person, so that the audit log stores one entry for all of them.
 package struct RepeatedEntries: Sendable {
     private struct Kept {
         var entry: AuditEntry
         var count = 0
     }
 
-    /// Repeats are one entry for so long.
+    /// The time in seconds for which repeats are counted on one entry.
     private static let window: TimeInterval = 60
-    /// An entry lists the executions of all its repeats.
+    /// The maximum number of repeats of one entry, which lists the executions of all of them.
     private static let most = 100
     private static let capacity = 1_000
 
     private var last: [String: Kept] = [:]
 
+    /// Creates an empty state.
     package init() {}
 
-    /// The id of the entry that this one repeats; nil where it is to be kept itself.
+    /// Returns the id of the entry that this one repeats; nil if it has to be stored.
     package mutating func original(of entry: AuditEntry) -> UUID? {
         let person = "\(entry.backend)/\(entry.person)"
         if var kept = last[person], kept.count < Self.most, kept.entry.isRepeated(by: entry),

@@ -1,44 +1,55 @@
 public import PetrelSupport
 
-/// What the bot says.
+/// A message that the bot sends.
 public struct Reply: Sendable, Hashable, Codable {
-    /// How the text is written.
+    /// The markup of a text.
     public enum Style: String, Sendable, Codable {
-        /// Every character stands. Fenced blocks, addresses and line ends are recognised, nothing else.
+        /// Plain text. Only fenced blocks, web addresses and line breaks are recognised.
         case plain
-        /// CommonMark; text of others inside it goes through ``Markdown/escaped(_:)`` or ``Markdown/code(_:)``. A backend
-        /// without Markdown shows it readably.
+        /// CommonMark. Escape text from people and services with ``Markdown/escaped(_:)`` or ``Markdown/code(_:)``. A
+        /// backend without Markdown shows a readable form.
         case markdown
-        /// Slack's own markup. Elsewhere it is made readable.
+        /// Slack's markup. Other backends show a readable form.
         case mrkdwn
     }
 
-    /// What the reply is about, for backends that show an error otherwise than a result.
+    /// The purpose of a reply, for backends that show errors and results differently.
     public enum Kind: String, Sendable, Codable {
-        case answer, acknowledgement, result, error
+        /// The answer of a command.
+        case answer
+        /// The confirmation that a command was started.
+        case acknowledgement
+        /// The result of a command that was started earlier.
+        case result
+        /// An error.
+        case error
     }
 
-    /// The text, written in ``style``. Empty without `extra`: nothing is shown, but the promise below still counts.
+    /// The text, written in ``style``. If it is empty and there is no `extra`, nothing is shown, but ``promises`` and
+    /// ``settles`` still take effect.
     public var text: String
+    /// The markup of the text.
     public var style: Style
+    /// The purpose of the reply.
     public var kind: Kind
-    /// To be seen by the person who asked only, where the backend can do that.
+    /// True if only the person who asked should see the reply, where the backend supports that.
     public var isPrivate: Bool
-    /// Holds a secret, such as a login link: never kept, logged, or shown a preview of.
+    /// True if the reply contains a secret, such as a login link. It is never stored, logged or shown as a preview.
     public var isConfidential: Bool
-    /// StackStorm's `extra`: backend-specific parts under the backend's kind.
+    /// Backend-specific data, by the kind of the backend, such as `{"slack": {…}}`.
     public var extra: [String: JSONValue]
-    /// For backends that show them; elsewhere they are left out.
+    /// The buttons below the reply. Backends without buttons ignore them.
     public var buttons: [Button]
-    /// For backends that show it; elsewhere only the text is said. With an error: what is to be corrected.
+    /// The form that the reply offers; with an error, the form to correct. Backends without forms show only the text.
     public var form: Form?
-    /// By which something else can be shown in its place; see ``Editing``.
+    /// The name by which the reply can be replaced later; see ``Editing``.
     public var handle: String?
-    /// A result is still to come, under this request id.
+    /// The id of a request whose result is expected later.
     public var promises: String?
-    /// This is the result that was promised under this request id.
+    /// The id of the request whose result this is.
     public var settles: String?
 
+    /// Creates a reply.
     public init(
         _ text: String, style: Style = .plain, kind: Kind = .answer, isPrivate: Bool = false,
         isConfidential: Bool = false,
@@ -60,15 +71,15 @@ public struct Reply: Sendable, Hashable, Codable {
 }
 
 extension Reply {
-    /// There is something to show, or a promise that a backend may wait for.
+    /// True if the reply shows something, or announces or delivers a result.
     public var saysSomething: Bool { isVisible || promises != nil || settles != nil }
 
-    /// There is something to show.
+    /// True if the reply shows something.
     public var isVisible: Bool { !text.isEmpty || !extra.isEmpty }
 }
 
 extension Reply {
-    /// The same for a backend that does not show its notation: readable as it stands.
+    /// Returns the reply with a readable plain text, if the backend does not render its markup.
     package func readable(for traits: BackendTraits) -> Reply {
         var reply = self
         switch style {
@@ -80,39 +91,45 @@ extension Reply {
         return reply
     }
 
-    /// Adds a note to what was said: on a line of its own where a fence ends it.
+    /// Appends a note to the text: on a line of its own if the text ends with a fence.
     package mutating func append(_ note: String) { text += (TextBlock.endsWithFence(text) ? "\n" : " ") + note }
 }
 
-/// Names what a backend sent, so that it can be edited or reacted to.
+/// A reference to a message that a backend has sent.
 public struct MessageReference: Hashable, Sendable, Codable {
+    /// The identifier of the message on the service.
     public var id: String
 
+    /// Creates a reference.
     public init(id: String) {
         self.id = id
     }
 }
 
-/// An error that knows what the person who asked should read. Any other error becomes a log line with an id and a
-/// neutral reply that names the id.
+/// An error with a reply for the person who ran the command. Any other error is logged under an id, and the reply
+/// contains only the id.
 public protocol ReplyError: Error {
-    /// One plain sentence or two: what happened, and what to do.
+    /// One or two sentences that state the problem and what to do about it.
     var reply: String { get }
-    /// The form whose answers would not do, with what was answered, so that it can be corrected; nil where none was.
+    /// The form with the rejected values, so that the person can correct them; nil if no form was submitted.
     var form: Form? { get }
 }
 
 extension ReplyError {
+    /// No form.
     public var form: Form? { nil }
 }
 
-/// The plain form of ``ReplyError``: just the sentence.
+/// A ``ReplyError`` that consists only of its text.
 public struct Refusal: ReplyError, CustomStringConvertible {
+    /// The text.
     public var reply: String
 
+    /// Creates an error with a text.
     public init(_ reply: String) {
         self.reply = reply
     }
 
+    /// The text.
     public var description: String { reply }
 }

@@ -1,13 +1,12 @@
 import Foundation
 package import Logging
 
-/// The messages that were taken already, in memory and in the store: a service repeats what it believes was not
-/// acknowledged, over our restarts too.
+/// The keys of the messages that a backend has received, in memory and in the store. They detect duplicates, because a
+/// service repeats messages that it believes were not acknowledged, also after a restart of the bot.
 ///
-/// A mark is on its way into the store before the command is handed over, so that it is there before StackStorm hears of
-/// it.
+/// The write of a key is submitted before the message is delivered, so that it is stored before the command has effects.
 package actor SeenMessages {
-    /// Services repeat for minutes, or for a day; so many are kept.
+    /// The number of stored keys, enough for a day of repeats.
     private static let capacity = 20_000
     private static let trimming = 1_000
 
@@ -16,9 +15,10 @@ package actor SeenMessages {
     private var keys: Set<String>
     private var order: [String]
 
+    /// Restores the keys of an earlier run.
     /// - Parameters:
-    ///   - storage: nil where nothing outlasts the process.
-    ///   - age: a part of a key, by which older ones come first where nothing else says it.
+    ///   - storage: the storage of the backend; nil to keep the keys only in memory.
+    ///   - age: returns the part of a key by which keys that were stored at the same time are sorted.
     package init(
         _ storage: (any Storage)?, _ logger: Logger, age: @Sendable (_ key: String) -> Substring = { $0[...] }
     ) async {
@@ -36,7 +36,7 @@ package actor SeenMessages {
         keys = Set(order)
     }
 
-    /// Whether it is the first time.
+    /// Adds a key. Returns false if it is already known.
     package func isNew(_ key: String) async -> Bool {
         guard keys.insert(key).inserted else { return false }
         order.append(key)
@@ -45,10 +45,10 @@ package actor SeenMessages {
         return true
     }
 
-    /// Whether it was taken before.
+    /// Returns true if the key is known.
     package func contains(_ key: String) -> Bool { keys.contains(key) }
 
-    /// By which older ones come first.
+    /// Returns the current time as bytes that sort in the order of time.
     private static func time() -> [UInt8] {
         let microseconds = UInt64(max(Date().timeIntervalSince1970, 0) * 1_000_000)
         return withUnsafeBytes(of: microseconds.bigEndian) { Array($0) }

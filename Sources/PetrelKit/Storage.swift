@@ -1,29 +1,34 @@
-/// Durable state, one space for each module. PetrelStore implements it on SQLite; a PostgreSQL store can follow.
+/// The durable state of one module or backend.
 public protocol Storage: Sendable {
-    /// A named collection of the module's records. Naming it makes it.
+    /// Returns a collection of records. It need not exist yet.
     func records(_ collection: String) -> any RecordCollection
-    /// The same for secrets: what lies on the disk is encrypted. A record whose key was lost reads as absent.
+    /// Returns a collection of records that are encrypted on disk. A record whose key was lost reads as absent.
     func sealed(_ collection: String) -> any RecordCollection
-    /// What the module has said of its own accord.
+    /// The events that the module has announced.
     var ledger: any Ledger { get }
-    /// Returns once everything that was ``RecordCollection/put(_:for:)`` or said is in the store; false where the store
-    /// takes nothing at the moment.
+    /// Waits until all queued writes and messages are stored. Returns false if writes are failing.
     func written() async -> Bool
 }
 
-/// Small values by key. A write has reached the operating system when the call returns.
+/// A collection of small values by key.
 public protocol RecordCollection: Sendable {
+    /// Returns the value of a key; nil if there is none.
     func value(for key: String) async throws -> [UInt8]?
-    /// All records, by key.
+    /// Returns all records, sorted by key.
     func all() async throws -> [(key: String, value: [UInt8])]
+    /// Sets the value of a key. The write has reached the operating system when the call returns.
     func set(_ value: [UInt8], for key: String) async throws
-    /// Writes soon, together with what else there is to write, in the order of the calls; nil removes. What the store
-    /// does not take at the moment waits in memory and is tried again.
+    /// Queues the write of a value, or the removal of the key if the value is nil.
+    ///
+    /// Writes happen in the order of the calls and are grouped. While writes are failing they are buffered in memory and
+    /// retried.
     func put(_ value: [UInt8]?, for key: String)
-    /// Like ``put(_:for:)``, and returns once a crash of the process cannot lose it; it may come into the store later.
+    /// Queues the write of a value, and returns once a crash of the process cannot lose it. The value may reach the
+    /// database later.
     func keep(_ value: [UInt8], for key: String) async
-    /// Replaces the whole collection in one transaction.
+    /// Replaces all records in one transaction.
     func replaceAll(with records: [(key: String, value: [UInt8])]) async throws
+    /// Removes the record of a key.
     func remove(_ key: String) async throws
     /// Removes the oldest records until at most `count` are left.
     func trim(to count: Int) async throws

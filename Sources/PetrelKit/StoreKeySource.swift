@@ -1,13 +1,13 @@
 package import PetrelSupport
 
-/// Where the key of the store's secrets is.
+/// The source of the key that encrypts the secrets in the store.
 package enum StoreKeySource: Sendable {
-    /// In the configuration or the environment.
+    /// A value in the configuration or the environment.
     case value(Secret)
     /// A file that the configuration names.
     case file(String)
-    /// A credential of systemd.
+    /// A systemd credential.
     case credential(String)
-    /// The file beside the configuration; made when it is first needed.
+    /// The default file beside the configuration, which is created when it is first needed.
     case usual(String)
 }

@@ -1,34 +1,41 @@
 import PetrelSupport
 
-/// A plug-in that answers HTTP.
+/// A module or a backend that handles HTTP requests.
 public protocol WebRoutes: Sendable {
+    /// The routes, which must not change.
     var routes: [WebRoute] { get }
 }
 
-/// One method and path, and the function that answers it.
+/// A method, a path, and the closure that handles their requests.
 public struct WebRoute: Sendable {
+    /// A request method.
     public enum Method: String, Sendable {
+        /// GET.
         case get = "GET"
+        /// POST.
         case post = "POST"
     }
 
+    /// The request method.
     public var method: Method
-    /// The whole path, without parameters: `/chatops/message`.
+    /// The complete path, without parameters, such as `/chatops/message`.
     public var path: String
-    /// The longest body, in bytes; more is answered with 413 and not read.
+    /// The maximum size of a body, in bytes. A larger body is not read, and the response has the status 413.
     public var bodyLimit: Int
+    /// Handles a request.
     public var handler: @Sendable (WebRequest) async -> WebResponse
 
-    /// Looks at a request before its body is read; an answer refuses it.
+    /// Checks a request before its body is read. Returns a response to reject it; nil to accept it.
     public var refusal: @Sendable (_ head: WebRequest) -> WebResponse? = { _ in nil }
 
-    /// The same route, which refuses requests by their heads.
+    /// Returns the route with this check; see ``refusal``.
     public func refusing(_ refusal: @escaping @Sendable (_ head: WebRequest) -> WebResponse?) -> WebRoute {
         var route = self
         route.refusal = refusal
         return route
     }
 
+    /// Creates a route.
     public init(
         _ method: Method, _ path: String, bodyLimit: Int = 1 << 20,
         handler: @escaping @Sendable (WebRequest) async -> WebResponse
@@ -40,14 +47,18 @@ public struct WebRoute: Sendable {
     }
 }
 
+/// An HTTP request.
 public struct WebRequest: Sendable {
-    /// Field names in lower case.
+    /// The header fields, by their names in lower case.
     public var headers: [String: String]
+    /// The query of the URL, without the question mark; may be empty.
     public var query: String
+    /// The body.
     public var body: [UInt8]
-    /// Where it comes from, as far as proxies that are trusted say.
+    /// The IP address of the client, as reported by trusted proxies.
     public var origin: String
 
+    /// Creates a request.
     public init(headers: [String: String] = [:], query: String = "", body: [UInt8] = [], origin: String = "") {
         self.origin = origin
         self.headers = headers
@@ -56,22 +67,29 @@ public struct WebRequest: Sendable {
     }
 }
 
+/// An HTTP response.
 public struct WebResponse: Sendable {
+    /// The status code.
     public var status: Int
+    /// The header fields, by their names in lower case.
     public var headers: [String: String]
+    /// The body.
     public var body: [UInt8]
 
+    /// Creates a response.
     public init(status: Int, headers: [String: String] = [:], body: [UInt8] = []) {
         self.status = status
         self.headers = headers
         self.body = body
     }
 
+    /// Creates a plain-text response, with a line break at the end.
     public static func text(_ text: String, status: Int = 200) -> WebResponse {
         WebResponse(
             status: status, headers: ["content-type": "text/plain; charset=utf-8"], body: Array((text + "\n").utf8))
     }
 
+    /// Creates a JSON response. Throws if the value cannot be encoded.
     public static func json(_ value: some Encodable, status: Int = 200) throws -> WebResponse {
         WebResponse(
             status: status, headers: ["content-type": "application/json"], body: try JSONValue.encode(value))
