@@ -1,5 +1,5 @@
 /// CommonMark, as far as replies use it, in the notation of a chat service.
-package struct MarkdownNotation: Sendable {
+public struct MarkdownNotation: Sendable {
     /// What stands around bold text, and so on.
     private let bold: String
     private let italic: String
@@ -12,7 +12,7 @@ package struct MarkdownNotation: Sendable {
     /// - Parameters:
     ///   - escape: what stands for a text as it is.
     ///   - link: what stands for a label with an address behind it; both are plain.
-    package init(
+    public init(
         bold: String, italic: String, struck: String, keepsLanguages: Bool,
         escape: @escaping @Sendable (_ text: String) -> String,
         link: @escaping @Sendable (_ label: String, _ address: String) -> String
@@ -25,7 +25,7 @@ package struct MarkdownNotation: Sendable {
         self.link = link
     }
 
-    package func rewrite(_ markdown: String) -> String {
+    public func rewrite(_ markdown: String) -> String {
         TextBlock.blocks(of: markdown).map { block in
             switch block {
             case .lines(let lines): lines.map { line($0) }.joined(separator: "\n")

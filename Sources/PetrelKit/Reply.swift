@@ -80,7 +80,7 @@ extension Reply {
 
 extension Reply {
     /// Returns the reply with a readable plain text, if the backend does not render its markup.
-    package func readable(for traits: BackendTraits) -> Reply {
+    public func readable(for traits: BackendTraits) -> Reply {
         var reply = self
         switch style {
         case .markdown where !traits.markdown: reply.text = Markdown.readable(text)
@@ -92,7 +92,7 @@ extension Reply {
     }
 
     /// Appends a note to the text: on a line of its own if the text ends with a fence.
-    package mutating func append(_ note: String) { text += (TextBlock.endsWithFence(text) ? "\n" : " ") + note }
+    public mutating func append(_ note: String) { text += (TextBlock.endsWithFence(text) ? "\n" : " ") + note }
 }
 
 /// A reference to a message that a backend has sent.

@@ -1,11 +1,11 @@
 import Foundation
-package import Logging
+public import Logging
 
 /// The keys of the messages that a backend has received, in memory and in the store. They detect duplicates, because a
 /// service repeats messages that it believes were not acknowledged, also after a restart of the bot.
 ///
 /// The write of a key is submitted before the message is delivered, so that it is stored before the command has effects.
-package actor SeenMessages {
+public actor SeenMessages {
     /// The number of stored keys, enough for a day of repeats.
     private static let capacity = 20_000
     private static let trimming = 1_000
@@ -19,7 +19,7 @@ package actor SeenMessages {
     /// - Parameters:
     ///   - storage: the storage of the backend; nil to keep the keys only in memory.
     ///   - age: returns the part of a key by which keys that were stored at the same time are sorted.
-    package init(
+    public init(
         _ storage: (any Storage)?, _ logger: Logger, age: @Sendable (_ key: String) -> Substring = { $0[...] }
     ) async {
         self.logger = logger
@@ -37,7 +37,7 @@ package actor SeenMessages {
     }
 
     /// Adds a key. Returns false if it is already known.
-    package func isNew(_ key: String) async -> Bool {
+    public func isNew(_ key: String) async -> Bool {
         guard keys.insert(key).inserted else { return false }
         order.append(key)
         records?.put(Self.time(), for: key)
@@ -46,7 +46,7 @@ package actor SeenMessages {
     }
 
     /// Returns true if the key is known.
-    package func contains(_ key: String) -> Bool { keys.contains(key) }
+    public func contains(_ key: String) -> Bool { keys.contains(key) }
 
     /// Returns the current time as bytes that sort in the order of time.
     private static func time() -> [UInt8] {

@@ -51,7 +51,7 @@ public final class StandardStream: Sendable {
     private let tellsReadiness: Bool
     private let state = Locked(State())
 
-    package init(descriptor: CInt) {
+    public init(descriptor: CInt) {
         self.descriptor = descriptor
         var status = stat()
         let kind = fstat(descriptor, &status) == 0 ? status.st_mode & S_IFMT : 0

@@ -56,7 +56,7 @@ public enum Markdown {
     }
 
     /// A text for where Markdown is not shown: without the backslashes, else as it was written.
-    package static func readable(_ text: String) -> String {
+    public static func readable(_ text: String) -> String {
         guard text.utf8.contains(UInt8(ascii: "\\")) else { return text }
         return TextBlock.blocks(of: text).map { block in
             switch block {

@@ -1,8 +1,8 @@
 /// Splits a long text at line ends; a fence that is cut is closed and opened again.
-package enum MessageSplitter {
+public enum MessageSplitter {
     /// Pieces of at most `limit` Unicode scalars, which is what chat services count. A line that is longer than a piece is
     /// cut in it, but no grapheme is, unless it is longer than a piece itself.
-    package static func split(_ text: String, atMost limit: Int) -> [String] {
+    public static func split(_ text: String, atMost limit: Int) -> [String] {
         guard text.utf8.count > limit, text.unicodeScalars.count > limit else { return [text] }
         var pieces = MessagePieces(limit)
         for block in TextBlock.blocks(of: text) {

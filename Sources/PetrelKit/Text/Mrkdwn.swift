@@ -1,7 +1,7 @@
 /// Slack's markup (https://docs.slack.dev/messaging/formatting-message-text): three characters are escaped, and `<…>` is a
 /// link, a mention or a command. In PetrelKit, because aliases that were written for Slack speak elsewhere too.
-package enum Mrkdwn {
-    package enum Part: Equatable, Sendable {
+public enum Mrkdwn {
+    public enum Part: Equatable, Sendable {
         /// With its entities.
         case text(Substring)
         /// `<@U1|bob>` with the mark `@`, `<#C1|ops>` with `#`.
@@ -12,7 +12,7 @@ package enum Mrkdwn {
     }
 
     /// The parts of a text, in their order. A `<` that nothing closes on its line is text.
-    package static func parts(of text: String) -> [Part] {
+    public static func parts(of text: String) -> [Part] {
         let bytes = text.utf8
         var parts: [Part] = []
         var start = bytes.startIndex
@@ -55,7 +55,7 @@ package enum Mrkdwn {
     ]
 
     /// A text without the escapes of `&`, `<` and `>`.
-    package static func unescaped(_ raw: Substring) -> String {
+    public static func unescaped(_ raw: Substring) -> String {
         guard raw.utf8.contains(UInt8(ascii: "&")) else { return String(raw) }
         var text = String.UnicodeScalarView()
         var rest = raw.unicodeScalars
@@ -72,7 +72,7 @@ extension Mrkdwn {
     private static let everybody: Set<String> = ["here", "channel", "everyone", "group", "subteam"]
 
     /// The same without what calls many people at once, which stays as text.
-    package static func withoutMentions(_ text: String) -> String {
+    public static func withoutMentions(_ text: String) -> String {
         guard text.utf8.contains(UInt8(ascii: "!")) else { return text }
         return parts(of: text).map { part in
             if case .special(let name, let argument, let label) = part, everybody.contains(name) {
@@ -93,7 +93,7 @@ extension Mrkdwn {
 
     /// What Slack may be sent: `<` and `&` that are no markup of its own are escaped, and a link that passes for another
     /// shows both addresses.
-    package static func safe(_ text: String) -> String {
+    public static func safe(_ text: String) -> String {
         parts(of: text).map { part in
             switch part {
             case .text(let raw): return escaped(unescaped(raw))
@@ -108,7 +108,7 @@ extension Mrkdwn {
 
     /// For where Slack's markup is not shown: links with their addresses, mentions by their labels; `*bold*` and the like
     /// stand as they are.
-    package static func readable(_ text: String) -> String { parts(of: text).map { readable($0) }.joined() }
+    public static func readable(_ text: String) -> String { parts(of: text).map { readable($0) }.joined() }
 
     private static func readable(_ part: Part) -> String {
         switch part {
@@ -155,7 +155,7 @@ extension Mrkdwn {
     }
 
     /// A text as it has to be written to be shown as it stands.
-    package static func escaped(_ text: some StringProtocol) -> String {
+    public static func escaped(_ text: some StringProtocol) -> String {
         var escaped = ""
         escaped.reserveCapacity(text.utf8.count)
         for scalar in text.unicodeScalars {

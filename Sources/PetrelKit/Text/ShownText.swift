@@ -1,17 +1,17 @@
 import PetrelSupport
 
 /// Text as people are shown it.
-package enum ShownText {
+public enum ShownText {
     /// A text with LF as its only line end, without the control sequences of terminals (ECMA-48) and without control
     /// characters but for the tabulator; the empty text where nothing of it can be seen.
-    package static func clean(_ text: String) -> String {
+    public static func clean(_ text: String) -> String {
         if isClean(text) { return text }
         let shown = withoutControls(text)
         return shown.allSatisfy(isBlank) ? "" : String(shown)
     }
 
     /// The same of a part of a text, which may be blank.
-    package static func withoutControls(_ text: some StringProtocol) -> String.UnicodeScalarView {
+    public static func withoutControls(_ text: some StringProtocol) -> String.UnicodeScalarView {
         var shown = String.UnicodeScalarView()
         var rest = Substring(text).unicodeScalars
         while let scalar = rest.popFirst() {

@@ -1,19 +1,19 @@
 import PetrelSupport
 
 /// A part of a text: lines, or the lines within a fence.
-package enum TextBlock: Equatable, Sendable {
+public enum TextBlock: Equatable, Sendable {
     case lines([Substring])
     /// - Parameter language: such as `json`; nil where none is named.
     case code(language: Substring?, [Substring])
 
-    package static let mark = "```"
+    public static let mark = "```"
 
     /// The blocks of a text, in their order.
     ///
     /// Three backticks or more at the beginning of a line open a fence; as many at the beginning or at the end of a line
     /// close it. What is never closed is no fence. What follows the opening backticks is the first line of the block,
     /// unless it is the name of a language.
-    package static func blocks(of text: String) -> [TextBlock] {
+    public static func blocks(of text: String) -> [TextBlock] {
         let lines = text[...].textLines
         var blocks: [TextBlock] = []
         var plain: [Substring] = []
@@ -39,7 +39,7 @@ package enum TextBlock: Equatable, Sendable {
     }
 
     /// A text whose fences stand on lines of their own, for services that know no others.
-    package static func withFencesApart(_ text: String, keepsLanguages: Bool = true) -> String {
+    public static func withFencesApart(_ text: String, keepsLanguages: Bool = true) -> String {
         guard holdsMark(text) else { return text }
         return blocks(of: text).map { block in
             switch block {
@@ -52,7 +52,7 @@ package enum TextBlock: Equatable, Sendable {
     }
 
     /// A mark that nothing in the lines of a block closes.
-    package static func mark(around lines: [Substring]) -> String {
+    public static func mark(around lines: [Substring]) -> String {
         var (run, longest) = (0, 0)
         for line in lines {
             run = 0
@@ -64,24 +64,24 @@ package enum TextBlock: Equatable, Sendable {
         return longest < mark.utf8.count ? mark : String(repeating: "`", count: longest + 1)
     }
 
-    package static func holdsFence(_ text: String) -> Bool {
+    public static func holdsFence(_ text: String) -> Bool {
         holdsMark(text) && blocks(of: text).contains { if case .code = $0 { true } else { false } }
     }
 
     /// Whether a text begins with a fence, which has to stay at the beginning of a line.
-    package static func beginsWithFence(_ text: String) -> Bool {
+    public static func beginsWithFence(_ text: String) -> Bool {
         guard holdsMark(text), case .code? = blocks(of: text).first else { return false }
         return true
     }
 
     /// Whether a fence ends a text: what is added goes to a line of its own.
-    package static func endsWithFence(_ text: String) -> Bool {
+    public static func endsWithFence(_ text: String) -> Bool {
         guard holdsMark(text), case .code? = blocks(of: text).last else { return false }
         return true
     }
 
     /// Whether a line begins like a fence and none ends it: it would swallow what is written below.
-    package static func hasOpenFence(_ text: String) -> Bool {
+    public static func hasOpenFence(_ text: String) -> Bool {
         guard holdsMark(text) else { return false }
         return blocks(of: text).contains { block in
             if case .lines(let lines) = block { lines.contains { Fence($0)?.isOpening == true } } else { false }

@@ -1,9 +1,9 @@
 import PetrelSupport
 
 /// Addresses (`http://…`, `https://…`) within a text.
-package enum WebLink {
+public enum WebLink {
     /// The addresses of a text, in their order.
-    package static func ranges(in text: Substring) -> [Range<String.Index>] {
+    public static func ranges(in text: Substring) -> [Range<String.Index>] {
         let scalars = text.unicodeScalars
         var found: [Range<String.Index>] = []
         var place = scalars.startIndex
@@ -24,7 +24,7 @@ package enum WebLink {
     ///
     /// Punctuation that closes a sentence is no part of it, nor is a bracket that was opened before it; one that was opened
     /// inside is.
-    package static func end(of start: String.Index, in text: Substring.UnicodeScalarView) -> String.Index? {
+    public static func end(of start: String.Index, in text: Substring.UnicodeScalarView) -> String.Index? {
         guard text[start] == "h" || text[start] == "H" else { return nil }
         let rest = text[start...]
         let head = String(String.UnicodeScalarView(rest.prefix(8))).lowercased()
@@ -33,7 +33,7 @@ package enum WebLink {
         return body.isEmpty ? nil : body.endIndex
     }
 
-    package static func isWord(_ scalar: Unicode.Scalar) -> Bool {
+    public static func isWord(_ scalar: Unicode.Scalar) -> Bool {
         scalar.properties.isAlphabetic || scalar.properties.numericType != nil
     }
 
@@ -72,7 +72,7 @@ package enum WebLink {
 
 extension WebLink {
     /// Whether a label passes for an address other than the one behind it.
-    package static func misleads(_ label: String, about address: String) -> Bool {
+    public static func misleads(_ label: String, about address: String) -> Bool {
         let words = label.unicodeScalars.split { $0.properties.isWhitespace }
         let shown = words.filter { $0.contains("://".unicodeScalars) || namesHost(bare($0)) }.map { bare($0) }
         let real = bare(address.unicodeScalars[...])
