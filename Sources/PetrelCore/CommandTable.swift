@@ -68,7 +68,8 @@ package struct CommandTable: Sendable {
         /// The line as the audit may keep it.
         package var masked: String {
             let arguments = line?.masked ?? match.entry.command.masking?(match.arguments)
-            return arguments.map { match.entry.lines($0)[0] } ?? match.lines[0]
+            guard let arguments, !arguments.utf8.elementsEqual(match.arguments.utf8) else { return match.lines[0] }
+            return match.entry.lines(arguments)[0]
         }
     }
 

@@ -7,6 +7,8 @@ import PetrelSupport
 package final class Dispatcher: Sendable {
     package struct Policy: Sendable {
         package var prefixes: Prefixes
+        /// Counts the policies since the start.
+        fileprivate(set) var number = 0
         package var access: AccessControl
         package var limits: LineLimits
         package var unknownCommands = UnknownCommands.answer
@@ -75,7 +77,13 @@ package final class Dispatcher: Sendable {
         meters = Meters(metrics)
     }
 
-    package func update(_ policy: Policy) { self.policy.withLock { $0 = policy } }
+    package func update(_ policy: Policy) {
+        self.policy.withLock { current in
+            let number = current.number + 1
+            current = policy
+            current.number = number
+        }
+    }
 
     package var currentPolicy: Policy { policy.value }
 
@@ -87,8 +95,7 @@ package final class Dispatcher: Sendable {
         let policy = policy.value
         meters.received.increment()
         seen(message, backend)
-        let whole = CommandText(policy.limits.head(of: message.text)).text
-        guard let text = policy.prefixes.strip(whole, from: message), !text.isEmpty else {
+        guard let text = line(of: message, policy) else {
             return completion(of: message, on: backend)()
         }
         let address = Address(answering: message, from: backend)
@@ -120,11 +127,19 @@ package final class Dispatcher: Sendable {
         )
     }
 
-    /// Whether a message asks something of the bot.
-    package func isMeant(_ message: ChatMessage) -> Bool {
+    /// Returns true if a message asks something of the bot, and leaves in it what was read.
+    package func isMeant(_ message: inout ChatMessage) -> Bool {
         let policy = policy.value
-        let text = policy.prefixes.strip(CommandText(policy.limits.head(of: message.text)).text, from: message)
-        return text.map { !$0.isEmpty } ?? false
+        let line = line(of: message, policy)
+        message.reading = ChatMessage.Reading(line: line, policy: policy.number)
+        return line != nil
+    }
+
+    /// Returns the normalised line without the prefix; nil if the message is not for the bot or says nothing.
+    private func line(of message: ChatMessage, _ policy: Policy) -> String? {
+        if let reading = message.reading, reading.policy == policy.number { return reading.line }
+        let whole = CommandText(policy.limits.head(of: message.text)).text
+        return policy.prefixes.strip(whole, from: message).flatMap { $0.isEmpty ? nil : $0 }
     }
 
     /// Whether somebody may write one more line. They are told once that they may not, until they have paused.

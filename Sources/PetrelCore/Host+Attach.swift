@@ -33,7 +33,7 @@ extension Host {
 
     private func equip(_ backend: any ChatBackend, _ storage: (_ space: String) -> any Storage) {
         if let backend = backend as? any Selecting {
-            backend.select { [dispatcher] in dispatcher.isMeant($0) }
+            backend.select { [dispatcher] in dispatcher.isMeant(&$0) }
         }
         if let backend = backend as? any RecordKeeping { backend.keep(in: storage("backend \(backend.name)")) }
         if let backend = backend as? any Completing {

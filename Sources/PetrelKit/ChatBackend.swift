@@ -142,8 +142,9 @@ public protocol RecordKeeping: ChatBackend {
 /// A backend that has to request names from the service, and does so only for messages to the bot.
 public protocol Selecting: ChatBackend {
     /// Provides the filter. The host calls this once, before the backend runs.
-    /// - Parameter isMeant: returns true if a message, whose names need not be set yet, is meant for the bot.
-    func select(_ isMeant: @escaping @Sendable (ChatMessage) -> Bool)
+    /// - Parameter isMeant: returns true if a message, whose names need not be set yet, is meant for the bot. It leaves in
+    ///   the message what it has read; deliver the same value, with its names set, so that the text is read once.
+    func select(_ isMeant: @escaping @Sendable (inout ChatMessage) -> Bool)
 }
 
 /// The interpretation of a bare name by a backend, such as `#ops`, `C42` or `ops@conference.example.com`.

@@ -9,13 +9,32 @@ public struct ChatMessage: Sendable {
     /// The identifier of the thread, if the message is in one.
     public var thread: String?
     /// The text of the message.
-    public var text: String
+    public var text: String {
+        // What was read of another text does not count.
+        didSet { reading = nil }
+    }
     /// True if the message addresses the bot by name, so that it needs no prefix.
     public var isAddressed: Bool
     /// The slash command that sent the text, with its slash, such as `/st2`; nil for a message with the prefix.
     public var slashCommand: String?
     /// The values of a submitted form, by field name; nil for a typed message. The text is then ``Form/line``.
     public var values: [String: String]?
+
+    /// What the host has read of the text before the names in the message were known.
+    package var reading: Reading?
+
+    /// The result of normalising a text and stripping its prefix.
+    package struct Reading: Sendable {
+        /// The line without the prefix; nil if the message is not for the bot.
+        package var line: String?
+        /// The policy by which it was read: prefixes may change while names are looked up.
+        package var policy: Int
+
+        package init(line: String?, policy: Int) {
+            self.line = line
+            self.policy = policy
+        }
+    }
 
     /// Creates a message.
     public init(

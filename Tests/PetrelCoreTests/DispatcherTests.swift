@@ -32,6 +32,33 @@ import Testing
         }
     }
 
+    @Test func `a message is read once, and again when its text or the prefix changes`() async throws {
+        let backend = RecordingBackend()
+        let host = try TestHost([backend])
+        let echo = Command("echo", summary: "") { Reply($0.arguments) }
+        try await host.run([Module(name: "m", commands: [echo])]) {
+            func read(_ text: String) -> ChatMessage {
+                var message = ChatMessage(id: text, sender: Person(id: "U1", name: "@ann"), room: nil, text: text)
+                #expect(host.host.dispatcher.isMeant(&message) == (message.reading?.line != nil))
+                return message
+            }
+            host.host.receive(read("!echo as it is"), from: "test")
+            #expect(await backend.next()?.reply.text == "as it is")
+            var named = read("!echo @U2")
+            named.text = "!echo  @bob"
+            host.host.receive(named, from: "test")
+            #expect(await backend.next()?.reply.text == "@bob")
+            let (old, unmeant) = (read("!echo old prefix"), read("?echo new prefix"))
+            #expect(unmeant.reading?.line == nil)
+            var policy = host.host.dispatcher.currentPolicy
+            policy.prefixes = Prefixes(prefix: "?")
+            host.host.dispatcher.update(policy)
+            host.host.receive(old, from: "test")
+            host.host.receive(unmeant, from: "test")
+            #expect(await backend.next()?.reply.text == "new prefix")
+        }
+    }
+
     @Test func `what reaches a room leaves in that order`() async throws {
         let backend = RecordingBackend { _, _ in await Task.yield() }
         let module = Module(commands: [

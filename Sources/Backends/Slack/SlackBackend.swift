@@ -23,7 +23,7 @@ package final class SlackBackend: ChatBackend {
     private let prompts = SlackPrompts()
     private let sender: SlackSender
     private let storage = Locked<(any Storage)?>(nil)
-    private let isMeant = Locked<@Sendable (ChatMessage) -> Bool> { _ in true }
+    private let isMeant = Locked<@Sendable (inout ChatMessage) -> Bool> { _ in true }
     /// The queue of received envelopes; nil while the backend is not running.
     private let inlet = Locked<AsyncStream<SlackEnvelope>.Continuation?>(nil)
 
@@ -171,7 +171,9 @@ extension SlackBackend: Editing {
 
 extension SlackBackend: Selecting {
     /// Sets the filter that is applied to messages before their names are looked up.
-    package func select(_ isMeant: @escaping @Sendable (ChatMessage) -> Bool) { self.isMeant.withLock { $0 = isMeant } }
+    package func select(_ isMeant: @escaping @Sendable (inout ChatMessage) -> Bool) {
+        self.isMeant.withLock { $0 = isMeant }
+    }
 }
 
 extension SlackBackend: RecordKeeping {

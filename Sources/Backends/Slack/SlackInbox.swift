@@ -37,7 +37,7 @@ actor SlackInbox {
     /// The users, per channel, who were notified that a message arrived too late.
     private var notified: Set<String> = []
     private static let maximumNotified = 1_000
-    private let isMeant: @Sendable (ChatMessage) -> Bool
+    private let isMeant: @Sendable (inout ChatMessage) -> Bool
     private let deliver: @Sendable (ChatMessage) async -> Void
     private let seen: SeenMessages
     private let settings: SlackSettings
@@ -53,7 +53,7 @@ actor SlackInbox {
         _ identity: SlackIdentity, _ names: SlackNames, _ prompts: SlackPrompts, _ seen: SeenMessages,
         _ settings: SlackSettings, _ sender: SlackSender, on loop: EventLoopExecutor, _ logger: Logger,
         now: @escaping @Sendable () -> Double,
-        isMeant: @escaping @Sendable (ChatMessage) -> Bool,
+        isMeant: @escaping @Sendable (inout ChatMessage) -> Bool,
         _ deliver: @escaping @Sendable (ChatMessage) async -> Void
     ) {
         self.identity = identity
@@ -103,11 +103,13 @@ actor SlackInbox {
         case .event(let payload):
             guard let event = payload["event"] else { return }
             if let rename = SlackRename(event) { return await names.take(rename) }
-            guard let message = SlackMessage(event, identity), isMeant(Self.unnamed(message)) else { return }
+            guard let message = SlackMessage(event, identity) else { return }
+            var read = Self.unnamed(message)
+            guard isMeant(&read) else { return }
             // By channel and timestamp, because Slack sends two events for a mention.
             guard await seen.isNew(message.key) else { return }
             if isTooOld(message) { return await inTurn(in: message.channel) { await self.tellLate(message) } }
-            await inTurn(in: message.channel) { await self.take(message) }
+            await inTurn(in: message.channel) { [read] in await self.take(message, read) }
         case .command(let payload):
             guard let command = SlackCommand(payload) else {
                 return logger.warning("Ignored a slash command without required fields.")
@@ -140,7 +142,8 @@ actor SlackInbox {
         async let words = named(command.text)
         await deliver(
             ChatMessage(
-                id: command.id, sender: await who, room: await place, text: await words, isAddressed: true,
+                id: command.id, sender: await who, room: await place, text: await words ?? command.text.typed(),
+                isAddressed: true,
                 slashCommand: command.name))
     }
 
@@ -160,14 +163,16 @@ actor SlackInbox {
                 text: interaction.line, isAddressed: true, values: interaction.values))
     }
 
-    private func take(_ message: SlackMessage) async {
+    /// Delivers a message with its names.
+    /// - Parameter read: The message without them, as it was read.
+    private func take(_ message: SlackMessage, _ read: ChatMessage) async {
         async let place = message.isDirect ? nil : room(message.channel)
         async let who = person(message.user)
         async let words = named(message.text)
-        await deliver(
-            ChatMessage(
-                id: Self.id(of: message), sender: await who, room: await place, thread: message.thread,
-                text: await words, isAddressed: message.isAddressed))
+        var named = read
+        (named.sender, named.room, named.thread) = (await who, await place, message.thread)
+        if let words = await words { named.text = words }
+        await deliver(named)
     }
 
     /// Returns a message with IDs in place of names, which are looked up only for messages to the bot.
@@ -188,16 +193,17 @@ actor SlackInbox {
         return Room(id: id, name: "#\(name ?? id)", isNamed: name != nil)
     }
 
-    private func named(_ text: SlackText) async -> String {
+    /// Returns the text with the names of the people in it; nil if no name was found, so that it is what it was.
+    private func named(_ text: SlackText) async -> String? {
         let ids = text.unnamed.prefix(Self.mostNames)
-        guard !ids.isEmpty else { return text.typed() }
+        guard !ids.isEmpty else { return nil }
         let known = await withTaskGroup(of: (String, String?).self) { group in
             for id in ids { group.addTask { [names] in (id, await names.name(of: id)) } }
             var known: [String: String] = [:]
             for await (id, name) in group { known[id] = name }
             return known
         }
-        return text.typed { known[$0] }
+        return known.isEmpty ? nil : text.typed { known[$0] }
     }
 
     /// The launch of Slack, in seconds since 1970. An earlier value is not a timestamp of a message.

@@ -17,7 +17,7 @@ package final class XMPPBackend: ChatBackend {
     private let upload: XMPPUpload
     /// The server to which the bot was redirected, for the next connection.
     private let otherServer = Locked<ServerAddress?>(nil)
-    private let isMeant = Locked<@Sendable (ChatMessage) -> Bool> { _ in true }
+    private let isMeant = Locked<@Sendable (inout ChatMessage) -> Bool> { _ in true }
     private let storage = Locked<(any Storage)?>(nil)
     private let loop: EventLoopExecutor
     private let lastReceived = Locked(ContinuousClock.now)
@@ -369,7 +369,9 @@ extension XMPPBackend: FileSending {
 
 extension XMPPBackend: Selecting {
     /// Sets the function that returns true for messages to the bot.
-    package func select(_ isMeant: @escaping @Sendable (ChatMessage) -> Bool) { self.isMeant.withLock { $0 = isMeant } }
+    package func select(_ isMeant: @escaping @Sendable (inout ChatMessage) -> Bool) {
+        self.isMeant.withLock { $0 = isMeant }
+    }
 }
 
 extension XMPPBackend: StatusReporting {

@@ -11,7 +11,7 @@ actor XMPPInbox {
     private let seen: SeenMessages
     private let version: String
     private let logger: Logger
-    private let isMeant: @Sendable (ChatMessage) -> Bool
+    private let isMeant: @Sendable (inout ChatMessage) -> Bool
     private let deliver: @Sendable (ChatMessage) async -> Void
     /// The senders that were notified of a late message. Each is notified once per connection.
     private var notified: Set<String> = []
@@ -22,7 +22,7 @@ actor XMPPInbox {
     ///   - deliver: delivers a message to the host.
     init(
         _ settings: XMPPSettings, _ link: XMPPLink, _ rooms: XMPPRooms, _ seen: SeenMessages, version: String,
-        _ logger: Logger, isMeant: @escaping @Sendable (ChatMessage) -> Bool,
+        _ logger: Logger, isMeant: @escaping @Sendable (inout ChatMessage) -> Bool,
         _ deliver: @escaping @Sendable (ChatMessage) async -> Void
     ) {
         self.settings = settings
@@ -68,7 +68,7 @@ actor XMPPInbox {
 
     private func message(_ stanza: XMLElement) async {
         if let error = StanzaError(stanza) { return returned(stanza, error) }
-        guard !isReflection(stanza), let message = XMPPMessage(stanza), let chat = chat(message) else { return }
+        guard !isReflection(stanza), let message = XMPPMessage(stanza), var chat = chat(message) else { return }
         let mark = message.originID.map { Self.mark(of: $0, from: chat.sender) }
         guard isCurrent(message) else {
             // A server that received no acknowledgement redelivers a message that may have been processed.
@@ -82,7 +82,7 @@ actor XMPPInbox {
                     [XMLElement("received", XMPPNames.receipts, ["id": id]), XMLElement("store", XMPPNames.hints)]))
         }
         // Skips duplicates, which clients and servers send after a lost acknowledgement.
-        if let mark, isMeant(chat), await !seen.isNew(mark) { return }
+        if let mark, isMeant(&chat), await !seen.isNew(mark) { return }
         await deliver(chat)
     }
 
@@ -115,7 +115,8 @@ actor XMPPInbox {
 
     /// Notifies the sender of a direct message that it arrived too late and was not processed.
     private func notifyLate(_ message: XMPPMessage, _ chat: ChatMessage) {
-        guard message.kind == .chat, chat.sender.isStable, isMeant(chat), notified.count < Self.maximumNotified,
+        var chat = chat
+        guard message.kind == .chat, chat.sender.isStable, isMeant(&chat), notified.count < Self.maximumNotified,
             notified.insert(chat.sender.id).inserted
         else { return }
         let text =
