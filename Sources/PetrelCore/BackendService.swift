@@ -4,23 +4,30 @@ package import PetrelKit
 import PetrelSupport
 import ServiceLifecycle
 
-/// Keeps one backend connected. Its failure stays its own.
+/// A service that keeps one backend connected. A failure does not affect other backends.
 package final class BackendService: StatusReporting {
+    /// The state of a connection.
     package enum State: Sendable, Equatable {
+        /// The backend runs.
         case running
+        /// The connection was lost, and will be retried.
         case waiting(reason: String)
+        /// The backend failed and is not retried.
         case failed(reason: String)
+        /// The backend has reached the end of its input.
         case finished
     }
 
+    /// The backend.
     package let backend: any ChatBackend
     private let deliver: @Sendable (ChatMessage) async -> Void
     private let logger: Logger
     private let clock: any Clock<Duration>
     private let state = Locked(State.running)
-    /// A connection that lasted this long was a good one.
+    /// The duration after which a connection counts as successful, so that the delay before the next one is reset.
     private static let goodConnection = Duration.seconds(30)
 
+    /// Creates a service.
     package init(
         _ backend: any ChatBackend, logger: Logger, clock: any Clock<Duration> = ContinuousClock(),
         deliver: @escaping @Sendable (ChatMessage) async -> Void
@@ -33,11 +40,12 @@ package final class BackendService: StatusReporting {
         self.logger = logger
     }
 
-    /// Returns when the backend has nothing more to read or has failed for good.
+    /// Runs the backend, and reconnects it, until it ends, fails permanently, or shutdown begins.
     package func connect() async {
         await cancelWhenGracefulShutdown { await self.keepConnected() }
     }
 
+    /// The state of the connection.
     package var currentState: State { state.value }
 
     private func keepConnected() async {
@@ -64,12 +72,13 @@ package final class BackendService: StatusReporting {
                 logger.warning(
                     "The backend lost its connection: \(error). The next attempt is in \(pause.formatted(.units(allowed: [.seconds], fractionalPart: .show(length: 1))))."
                 )
-                // Only cancellation ends a sleep early, and the loop looks for it.
+                // Sleeping fails only if the task is cancelled, which the loop checks.
                 try? await clock.sleep(for: pause)
             }
         }
     }
 
+    /// Returns the status of the backend.
     package func status() -> [StatusLine] {
         let subject = "backend \(backend.name)"
         return switch state.value {

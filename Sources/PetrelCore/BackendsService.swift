@@ -2,18 +2,21 @@ import PetrelKit
 package import PetrelSupport
 import ServiceLifecycle
 
-/// All backends, side by side. Returns when every one of them is at the end of its input.
+/// A service that runs all backends concurrently.
 package final class BackendsService: Service {
     private let services: [BackendService]
     private let prepared: [Signal]
     private let executor: (any TaskExecutor)?
     private let ended: Signal?
-    /// People may be let in before a module is prepared, after this long.
+    /// The time after which backends connect even if a module is not ready.
     private static let patience = Duration.seconds(5)
 
+    /// Creates a service.
     /// - Parameters:
-    ///   - executor: where messages are read; nil: on Swift's own threads.
-    ///   - ended: opened when every backend is at the end of its input: it has to bring about the orderly end.
+    ///   - prepared: the signals of modules that backends wait for, for a limited time.
+    ///   - executor: the executor on which messages are read; nil for Swift's default executor.
+    ///   - ended: a signal that is opened when every backend has reached the end of its input. Opening it must trigger
+    ///     the shutdown.
     package init(
         _ services: [BackendService], after prepared: [Signal], on executor: (any TaskExecutor)? = nil,
         ended: Signal? = nil
@@ -24,7 +27,7 @@ package final class BackendsService: Service {
         self.executor = executor
     }
 
-    /// Throws when every backend has failed for good.
+    /// Runs the backends. Throws if all of them have failed permanently.
     package func run() async throws {
         await cancelWhenGracefulShutdown { await Signal.wait(for: self.prepared, atMost: Self.patience) }
         await withDiscardingTaskGroup { group in
@@ -38,7 +41,7 @@ package final class BackendsService: Service {
         }
         guard let ended else { return }
         ended.open()
-        // A service that returns before its turn would break the orderly end. Only cancellation ends the wait early.
+        // A service that returns before its turn would break the order of the shutdown. Only cancellation throws here.
         try? await gracefulShutdown()
     }
 }

@@ -1,12 +1,15 @@
 package import PetrelKit
 import PetrelSupport
 
-/// All commands at one moment. A value: looking a command up takes no lock.
+/// An immutable table of the commands of all modules, so that a lookup takes no lock.
 package struct CommandTable: Sendable {
+    /// A command and its module.
     package struct Entry: Sendable {
+        /// The name of the module.
         package var module: String
+        /// The command.
         package var command: Command
-        /// The name as it was registered; where it has a `_` or a space, once more with the other.
+        /// The registered name, and its variants with `_` and with spaces.
         fileprivate var names: [String]
 
         fileprivate init(_ module: String, _ command: Command, key: String) {
@@ -16,7 +19,7 @@ package struct CommandTable: Sendable {
             names = key.contains(" ") ? [command.name] + others : [command.name]
         }
 
-        /// The line as access rules see it: whatever the case of the name when it was typed.
+        /// Returns the line as access rules see it, with each variant of the name.
         fileprivate func lines(_ arguments: String) -> [String] {
             let rest = CommandText.line(of: arguments)
             if rest.isEmpty { return names }
@@ -24,10 +27,13 @@ package struct CommandTable: Sendable {
         }
     }
 
+    /// A command and its arguments in a line.
     package struct Match: Sendable {
+        /// The command.
         package var entry: Entry
+        /// The text after the name.
         package var arguments: String
-        /// The line as access rules see it, with each way to write its name.
+        /// The line as access rules see it, with each variant of the name.
         package var lines: [String]
 
         fileprivate init(_ entry: Entry, _ arguments: String) {
@@ -36,7 +42,7 @@ package struct CommandTable: Sendable {
             lines = entry.lines(arguments)
         }
 
-        /// Has the command read its arguments.
+        /// Parses the arguments.
         package func parsed(with values: [String: String]? = nil) -> Parsed {
             Parsed(match: self, line: entry.command.parse?(arguments, values))
         }
@@ -52,20 +58,23 @@ package struct CommandTable: Sendable {
         }
     }
 
-    /// A line whose command has read its arguments: what is judged, kept and run.
+    /// A line with parsed arguments, which access rules, the audit log and the handler use.
     package struct Parsed: Sendable {
+        /// The command and the arguments.
         package var match: Match
+        /// The parsed arguments; nil if the command has no parser.
         package var line: ParsedLine?
 
+        /// Creates a parsed line.
         package init(match: Match, line: ParsedLine?) {
             self.match = match
             self.line = line
         }
 
-        /// What the arguments amount to besides.
+        /// The further interpretations of the arguments.
         package var readings: [AccessControl.Reading] { match.readings(line?.readings() ?? []) }
 
-        /// The line as the audit may keep it.
+        /// The line with its secrets masked.
         package var masked: String {
             let arguments = line?.masked ?? match.entry.command.masking?(match.arguments)
             guard let arguments, !arguments.utf8.elementsEqual(match.arguments.utf8) else { return match.lines[0] }
@@ -73,10 +82,12 @@ package struct CommandTable: Sendable {
         }
     }
 
+    /// The commands, in the order of their modules.
     package private(set) var entries: [Entry] = []
     private var byName: [String: Int] = [:]
     private var longest = 0
 
+    /// Creates a table. A command whose name is taken is left out.
     package init(_ commands: [(module: String, command: Command)] = []) {
         for (module, command) in commands {
             let key = Command.key(command.name)
@@ -89,7 +100,7 @@ package struct CommandTable: Sendable {
         }
     }
 
-    /// The command with the longest name that starts the text. The name ends at white space or at the end.
+    /// Returns the command with the longest name that a text begins with. The name ends at white space or at the end.
     package func find(_ text: String) -> Match? {
         var words: [(key: String, end: String.Index)] = []
         var key = ""
@@ -105,7 +116,7 @@ package struct CommandTable: Sendable {
         }
         for word in words.reversed() {
             if let index = byName[word.key] {
-                // `status of web` may be for whoever takes every line.
+                // `status of web` may be meant for the command with the empty name.
                 let isOnlyName = text[word.end...].isBlank
                 if entries[index].command.takesNoArguments, !isOnlyName, byName[""] != nil { continue }
                 return Match(entries[index], CommandText.plain(text[word.end...]))
@@ -115,7 +126,7 @@ package struct CommandTable: Sendable {
     }
 }
 
-/// The commands of every module; publishing replaces one module's in one step.
+/// The current commands of all modules.
 package final class CommandRegistry: Sendable {
     private struct State {
         var order: [String] = []
@@ -125,11 +136,14 @@ package final class CommandRegistry: Sendable {
 
     private let state = Locked(State())
 
+    /// Creates an empty registry.
     package init() {}
 
+    /// The current table.
     package var table: CommandTable { state.withLock { $0.table } }
 
-    /// Returns the names that another module has already: those of the earlier module stay.
+    /// Replaces the commands of a module in one step. Returns the names that are left out because an earlier module has
+    /// them.
     @discardableResult
     package func publish(_ commands: [Command], from module: String) -> [String] {
         state.withLock { state in

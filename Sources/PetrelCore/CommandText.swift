@@ -1,20 +1,22 @@
 package import PetrelKit
 import PetrelSupport
 
-/// A message normalised once, into the two forms that everything else uses.
+/// The text of a message in its two normalised forms.
 package struct CommandText: Hashable, Sendable {
-    /// What runs: outer white space and invisible characters off, smart quotes and no-break spaces made plain, the inside kept.
+    /// The text that runs: without white space and invisible characters at its ends, and with typographic quotes and
+    /// no-break spaces replaced by plain ones.
     package let text: String
-    /// What access rules see: `text` with every run of white space as one space.
+    /// The line that access rules see: the text with each run of white space replaced by one space.
     package var line: String { Self.line(of: text) }
 
+    /// Normalises a text.
     package init(_ raw: some StringProtocol) {
         text = Self.plain(raw)
     }
 
     static func plain(_ raw: some StringProtocol) -> String {
         let scalars = raw.unicodeScalars.map { $0.typed }
-        // What takes up no room is not seen, and was not meant.
+        // Invisible characters were not typed on purpose.
         let isText = { (scalar: Unicode.Scalar) in !scalar.properties.isWhitespace && !scalar.isInvisible }
         guard let first = scalars.firstIndex(where: isText), let last = scalars.lastIndex(where: isText) else {
             return ""
@@ -24,7 +26,7 @@ package struct CommandText: Hashable, Sendable {
         return String(text)
     }
 
-    /// Scalar by scalar.
+    /// Returns a text with each run of white space replaced by one space, scalar by scalar.
     package static func line(of text: some StringProtocol) -> String {
         if isLine(text.utf8) { return String(text) }
         var line = String.UnicodeScalarView()
@@ -35,7 +37,7 @@ package struct CommandText: Hashable, Sendable {
         return String(line)
     }
 
-    /// Plain ASCII with single spaces inside, as most lines are: nothing to do.
+    /// Returns true for ASCII text with single spaces, such as most lines, which needs no change.
     private static func isLine(_ bytes: some Collection<UInt8>) -> Bool {
         var isAfterSpace = true
         for byte in bytes {
@@ -51,24 +53,28 @@ package struct CommandText: Hashable, Sendable {
     }
 }
 
-/// How people call the bot.
+/// The prefixes by which messages address the bot.
 package struct Prefixes: Sendable, Hashable {
+    /// The prefix of commands; may be empty.
     package var prefix: String
-    /// Other ways to call it, longest first: `petrel`, `hey bot`. Case does not count; `:`, `,` or `;` may follow.
+    /// Alternative prefixes, the longest first, such as `petrel` and `hey bot`. They are compared without case, and may be
+    /// followed by `:`, `,` or `;`.
     package var alternates: [String]
+    /// True if messages in direct chats need no prefix.
     package var isOptionalInDirectChats: Bool
 
+    /// Creates prefixes.
     package init(prefix: String = "!", alternates: [String] = [], isOptionalInDirectChats: Bool = false) {
         self.prefix = prefix
         self.alternates = alternates.filter { !$0.isEmpty }.sorted { $0.count > $1.count }
         self.isOptionalInDirectChats = isOptionalInDirectChats
     }
 
-    /// The text after the prefix, or nil when the message is not for the bot.
+    /// Returns the text after the prefix; nil if the message is not for the bot.
     package func strip(_ text: String, from message: ChatMessage) -> String? {
         if let rest = rest(afterPrefixOf: text) { return rest }
         for alternate in alternates {
-            // `petrel: !status` is `petrel: status`.
+            // `petrel: !status` has two prefixes.
             if let rest = Self.rest(of: text, after: alternate) { return self.rest(afterPrefixOf: rest) ?? rest }
         }
         let needsNone = prefix.isEmpty || message.isAddressed || (message.isDirect && isOptionalInDirectChats)
@@ -80,7 +86,7 @@ package struct Prefixes: Sendable, Hashable {
         return CommandText.plain(text[text.utf8.index(text.startIndex, offsetBy: prefix.utf8.count)...])
     }
 
-    /// What follows a name in whatever case, and one of `:`, `,` and `;`.
+    /// Returns the text after a name, which is compared without case, and an optional `:`, `,` or `;`.
     private static func rest(of text: String, after name: String) -> String? {
         let (scalars, name) = (text.unicodeScalars, name.unicodeScalars)
         guard let end = scalars.index(scalars.startIndex, offsetBy: name.count, limitedBy: scalars.endIndex),

@@ -5,23 +5,26 @@ import PetrelKit
 import PetrelSupport
 
 extension Delivery {
-    /// How one attempt ended.
+    /// The outcome of an attempt.
     enum Outcome {
+        /// The message was sent.
         case sent
-        /// One piece of a long text was.
+        /// A piece of a long text was sent.
         case partly
+        /// The attempt failed and is to be repeated.
         case later(after: Duration?, problem: String)
+        /// The message can never be sent.
         case never(String)
     }
 
-    /// A text that needs more messages than this goes as a file, where the backend can send one.
+    /// The maximum number of pieces of a text. A longer text is sent as a file, if the backend supports it.
     private static let mostPieces = 4
 
-    /// Room for how late a text is.
+    /// The number of scalars that are reserved for the delay of a late message.
     static let margin = 32
 
-    /// Sends a entry, or the next piece of one that is too long for one message.
-    /// - Parameter isStamped: its text says already how late it is.
+    /// Sends a message, or the next piece of one that is too long.
+    /// - Parameter isStamped: true if the text already states its delay.
     func send(_ item: inout Item, isStamped: Bool = false) async -> Outcome {
         let reply = item.entry.reply
         let address: Address
@@ -53,14 +56,14 @@ extension Delivery {
         }
     }
 
-    /// What waits behind an item and may come with it, where the backend wants that.
+    /// Takes the messages behind an item that can be merged with it, if the backend merges bursts.
     func companions(of item: Item) -> [Item] {
         guard let traits = backends[item.entry.queue.backend]?.traits, traits.mergesBursts else { return [] }
         let room = traits.maximumLength - item.entry.reply.text.unicodeScalars.count - 2 * Self.margin
         return state.withLock { $0.following(item, in: item.entry.queue, room: room) }
     }
 
-    /// Sends several texts as one.
+    /// Sends several texts as one message.
     func send(_ first: inout Item, with others: [Item]) async -> Outcome {
         guard !others.isEmpty else { return await send(&first) }
         var whole = first
@@ -76,7 +79,7 @@ extension Delivery {
         return outcome
     }
 
-    /// A fence has to stay at the beginning of a line.
+    /// Returns the delay of a late text, as a prefix. A fence has to remain at the beginning of a line.
     private func stamp(_ late: Duration, _ text: String) -> String {
         guard late >= limits.late, !text.isEmpty else { return "" }
         return "(\(late.inWords) late)" + (TextBlock.beginsWithFence(text) ? "\n" : " ")
@@ -91,7 +94,7 @@ extension Delivery {
         return .later(after: pause, problem: problem)
     }
 
-    /// Whether that was all of it.
+    /// Sends a text, or its next piece. Returns true if nothing is left.
     private func send(
         _ entry: inout OutboxEntry, to address: Address, late: Duration, _ backend: any ChatBackend
     ) async throws -> Bool {
@@ -103,7 +106,7 @@ extension Delivery {
         if entry.pieces == 0, texts.count > Self.mostPieces, backend.traits.files,
             let backend = backend as? any FileSending
         {
-            // A file shows no markup of a chat.
+            // A file is shown without markup.
             var whole = reply.style == .mrkdwn ? reply.readable(for: BackendTraits()) : reply
             whole.text = stamp + whole.text
             do {

@@ -5,27 +5,28 @@ package import Logging
 package import PetrelKit
 import PetrelSupport
 
-/// Brings replies to backends: in order for each place, places independent of each other, and nothing is lost.
+/// Sends messages through backends: in order for each place, independently of other places, and without losing any.
 ///
-/// What a module says of its own accord goes into the store together with its transaction, unless it was sent before the
-/// store came to it. An answer to a command goes there when it has to wait: behind others, or because the backend did
-/// not take it.
+/// A message that no command is waiting for is stored in its transaction, unless it is sent before the store writes it.
+/// An answer to a command is stored only if it has to wait: behind other messages, or because sending it failed.
 package final class Delivery: Sendable {
-    /// Bounds, which tests make small.
+    /// The limits of the delivery.
     package struct Limits: Sendable {
-        /// Parcels of one place that wait in memory. More of them wait in the store.
+        /// The maximum number of messages of one queue in memory. Further messages are only in the store.
         package var memory = 1_000
-        /// Parcels that wait in all.
+        /// The maximum number of pending messages.
         package var total = 1_000_000
-        /// Parcels of one backend that were sent while the store does not know: what may come twice after a crash.
+        /// The maximum number of in-flight messages of one backend: those that were sent, or are being sent, while the
+        /// store does not know the outcome. They may be sent twice after a crash.
         package var inFlight = 25
-        /// Attempts for what must not be kept.
+        /// The maximum number of attempts for a message that must not be stored.
         package var attempts = 6
-        /// After this time a backend that takes nothing is given up.
+        /// The time after which a message that could not be sent becomes a dead letter.
         package var patience = Duration.seconds(86_400)
-        /// From here on people are told how late it is.
+        /// The delay from which on a message states how late it is.
         package var late = Duration.seconds(60)
 
+        /// Creates the default limits.
         package init() {}
     }
 
@@ -40,6 +41,7 @@ package final class Delivery: Sendable {
     private let router = Locked<@Sendable (String) -> Route> { .undecided("“\($0)” is not a known place") }
     private let undeliverable = Locked<@Sendable (DeliveryQueue, String) -> Void> { _, _ in }
 
+    /// Creates a delivery, and resumes the messages that are pending in the outbox.
     package init(
         to backends: [any ChatBackend], outbox: any Outbox, pool: TaskPool, logger: Logger,
         metrics: any MetricsFactory, limits: Limits = Limits(), clock: any Clock<Duration> = ContinuousClock()
@@ -57,37 +59,42 @@ package final class Delivery: Sendable {
         for queue in queues { pool.spawn { await self.work(queue) } }
     }
 
+    /// Returns the backend of this name.
     package func backend(_ name: String) -> (any ChatBackend)? { backends[name] }
 
+    /// The names of the backends, sorted.
     package var names: [String] { backends.keys.sorted() }
 
-    /// Replies that wait to be sent.
+    /// The number of pending messages.
     package var depth: Int { state.withLock { $0.waiting } }
 
-    /// Those of them that are in memory.
+    /// The number of pending messages in memory.
     package var inMemory: Int { state.withLock { $0.inMemory } }
 
-    /// Looks for places of which only the name is known, each time that something is to be said there.
+    /// Sets the closure that resolves an undecided address. It is called for each attempt to send a message to it.
     package func route(_ route: @escaping @Sendable (String) -> Route) { router.withLock { $0 = route } }
 
-    /// The same reply with the address by now; nil and why where there is none.
+    /// Resolves an address if it is undecided.
     func decided(_ address: Address) -> Route {
         address.isUndecided ? router.value(address.place.id) : .to(address)
     }
 
-    /// Called once for each place that can never be reached, until something reaches it again.
+    /// Sets the closure that is called when a message becomes a dead letter: once for each queue, until a message of the
+    /// queue is sent again.
     package func onUndeliverable(_ call: @escaping @Sendable (DeliveryQueue, String) -> Void) {
         undeliverable.withLock { $0 = call }
     }
 
-    /// Says something that a module was not asked for.
-    /// - Parameter transaction: what the store writes with it, in the module's space.
+    /// Queues a message that no command is waiting for. Throws ``OutboxFull``.
+    /// - Parameters:
+    ///   - transaction: the changes that the store commits with it.
+    ///   - module: the name of the module.
     package func say(_ reply: Reply, to address: Address, _ transaction: MessageTransaction, of module: String) throws {
         try enqueue(Item(reply.cleaned, address, age: transaction.age), transaction, of: module)
     }
 
-    /// Answers a command.
-    /// - Parameter sent: called when the answer, and what was said before it, was sent or given up.
+    /// Queues the answer to a command.
+    /// - Parameter sent: a closure that is called when the answer and all messages before it were sent or given up.
     package func answer(_ reply: Reply, to address: Address, sent: (@Sendable () -> Void)? = nil) {
         let reply = reply.cleaned
         guard reply.saysSomething || sent != nil else { return }
@@ -104,13 +111,13 @@ package final class Delivery: Sendable {
 
     private func enqueue(_ item: Item, _ transaction: MessageTransaction? = nil, of module: String = "") throws {
         let isIdle = try state.withLock { state in
-            // In the order of the numbers, which the store goes by.
+            // Inside the lock, so that entries are stored in the order of their numbers.
             try state.add(item, isStoredAtOnce: transaction != nil) { outbox.add($0, transaction, of: module) }
         }
         if isIdle { pool.spawn { await self.work(item.entry.queue) } }
     }
 
-    /// Takes up dead letters that are to be sent again.
+    /// Queues the dead letters that an operator wants to be sent again.
     package func revive() async throws {
         state.withLock { $0.beginReviving() }
         defer { state.withLock { $0.endReviving() } }
@@ -121,12 +128,13 @@ package final class Delivery: Sendable {
         }
     }
 
-    /// The store has come further.
+    /// Continues the queues that waited for the store.
+    /// - Parameter isTaking: false if writes are failing.
     private func advance(_ isTaking: Bool) { go(on: state.withLock { $0.advance(isTaking: isTaking) }) }
 
     private func go(on queues: [DeliveryQueue]) { for queue in queues { pool.spawn { await self.work(queue) } } }
 
-    /// Sends what waits in one place, until there is nothing more that may be sent now.
+    /// Sends the messages of a queue, until it is empty or has to wait for the store.
     private func work(_ queue: DeliveryQueue) async {
         var policy = Backoff(first: .milliseconds(250), longest: .seconds(10))
         var random = SystemRandomNumberGenerator()
@@ -144,7 +152,7 @@ package final class Delivery: Sendable {
                     policy.succeeded()
                     putBack(item, isPart: true)
                 case .never where !others.isEmpty:
-                    // One of them is the reason.
+                    // One of the merged messages is the reason, so they are sent one by one.
                     for item in ([item] + others).reversed() { putBack(item, isPart: false) }
                     state.withLock { $0.note(isHeldUp: false, in: queue) }
                 case .never(let reason): markDead(item, reason)
@@ -174,7 +182,7 @@ package final class Delivery: Sendable {
     private func finish(_ item: Item) {
         let backend = item.entry.address.backend
         if item.isStored {
-            outbox.remove(item.entry.number, item.pendingWrite) { [weak self] in self?.isSure(backend) }
+            outbox.remove(item.entry.number, item.pendingWrite) { [weak self] in self?.isSettled(on: backend) }
         }
         state.withLock { $0.sent(item.entry) }
         item.sent?()
@@ -184,7 +192,9 @@ package final class Delivery: Sendable {
         var item = item
         let backend = item.entry.address.backend
         if isPart, item.isStored {
-            outbox.update(pieces: item.entry.pieces, of: item.entry.number) { [weak self] in self?.isSure(backend) }
+            outbox.update(pieces: item.entry.pieces, of: item.entry.number) { [weak self] in
+                self?.isSettled(on: backend)
+            }
         } else if item.isStored {
             go(on: state.withLock { $0.notSent(on: backend) })
         } else if !item.entry.reply.isConfidential, item.entry.reply.isVisible {
@@ -204,15 +214,16 @@ package final class Delivery: Sendable {
         } else {
             if !item.isStored { _ = outbox.add(item.entry, nil, of: "") }
             outbox.markDead(item.entry.number, reason: reason) { [weak self] in
-                if item.isStored { self?.isSure(queue.backend) }
+                if item.isStored { self?.isSettled(on: queue.backend) }
             }
         }
         if state.withLock({ $0.died(item.entry) }) { undeliverable.value(queue, reason) }
         item.sent?()
     }
 
-    /// The store knows what became of one entry. What waits for that is woken by ``advance(_:)``.
-    private func isSure(_ backend: String) { state.withLock { $0.inFlight[backend, default: 1] -= 1 } }
+    /// Records that the store knows the outcome of a message. Queues that wait for that are continued by
+    /// ``advance(_:)``.
+    private func isSettled(on backend: String) { state.withLock { $0.inFlight[backend, default: 1] -= 1 } }
 
     private func log(_ problem: String, _ item: Item, _ pause: Duration) {
         let queue = item.entry.queue
@@ -223,7 +234,7 @@ package final class Delivery: Sendable {
     }
 }
 
-/// Why nothing more is taken.
+/// The error of a message that is rejected because too many messages are pending.
 struct OutboxFull: Error, CustomStringConvertible {
     var waiting: Int
 

@@ -2,16 +2,18 @@ import DequeModule
 import Foundation
 import PetrelKit
 
-/// An entry as it waits in memory.
+/// A pending message in memory.
 struct Item: Sendable {
     var entry: OutboxEntry
-    /// It is in the store, or on its way there.
+    /// True if the message is in the store, or its write is pending.
     var isStored = false
-    /// Its way there; nil for what came out of it.
+    /// The pending write; nil for a message that was read from the store.
     var pendingWrite: PendingWrite?
-    /// When it was said, by a clock that does not jump.
+    /// The time of the message, by a clock that does not jump.
     var since: ContinuousClock.Instant
+    /// The number of failed attempts.
     var attempts = 0
+    /// A closure that is called when the message was sent or given up.
     var sent: (@Sendable () -> Void)?
 
     init(_ reply: Reply, _ address: Address, age: Duration = .zero) {
@@ -20,7 +22,7 @@ struct Item: Sendable {
         since = .now - age
     }
 
-    /// Out of the store.
+    /// Creates an item for a message that was read from the store.
     init(_ entry: OutboxEntry) {
         self.entry = entry
         isStored = true
@@ -29,7 +31,7 @@ struct Item: Sendable {
 }
 
 extension Item {
-    /// Whether it is only a text, which may stand below another one.
+    /// True if the message is only a text, which can be merged with another one.
     private var isPlainText: Bool {
         let reply = entry.reply
         return entry.pieces == 0 && !reply.text.isEmpty && reply.extra.isEmpty && reply.buttons.isEmpty
@@ -38,19 +40,23 @@ extension Item {
             && (reply.kind == .answer || reply.kind == .result) && !TextBlock.hasOpenFence(reply.text)
     }
 
+    /// Returns true if the message can be appended to another one.
     func mayFollow(_ first: Item) -> Bool {
         isPlainText && first.isPlainText && entry.address == first.entry.address
             && entry.reply.style == first.entry.reply.style
     }
 }
 
-/// What waits where, and what may be sent next. Pure: whoever uses it sends and stores.
+/// The pending messages by queue, and the decision which of them can be sent next. It has no side effects: its user sends
+/// and stores messages.
 struct DeliveryState: Sendable {
+    /// The next step for a queue.
     enum Step {
+        /// Send this message.
         case send(Item)
-        /// More waits in the store, after the first number and up to the second.
+        /// Load the messages after the first number, through the second, from the store.
         case load(after: Int64, through: Int64)
-        /// Whoever waits for the store is woken when it has come further.
+        /// Wait until the store has made progress; ``advance(isTaking:)`` then returns the queue.
         case wait
     }
 
@@ -59,34 +65,35 @@ struct DeliveryState: Sendable {
         /// The part of the queue that is only in the store: after the first number, up to the second.
         var stored: (after: Int64, through: Int64)?
         var isWorking = false
-        /// Something had to wait, and what waits behind it may come together, until the queue is empty.
+        /// True if an attempt failed, so that messages may be merged until the queue is empty.
         var isHeldUp = false
     }
 
     private let limits: Delivery.Limits
     private var queues: [DeliveryQueue: QueueState] = [:]
-    /// Lanes that wait for the store.
+    /// The queues that wait for the store.
     private var blocked: Set<DeliveryQueue> = []
     private var last: Int64
-    /// The highest number of an earlier run.
+    /// The highest number of the earlier run.
     private let restored: Int64
     private var isTaking = true
-    /// Whom to tell of entries that are only in the store.
+    /// The closures of messages that are only in the store, by number.
     private var callbacks: [Int64: @Sendable () -> Void] = [:]
     private(set) var waiting = 0
-    /// Of each backend: sent, and the store does not know yet.
+    /// The number of in-flight messages of each backend: sent, or being sent, while the store does not know the outcome.
     var inFlight: [String: Int] = [:]
-    /// What came out of the store and was not sent: it may be read there again.
+    /// The numbers of the messages that were read from the store and not sent, because they may be read again.
     private var present: Set<Int64> = []
-    /// While letters are revived: what was sent meanwhile may have been read as revived before.
+    /// The number of running calls that revive dead letters.
     private var revivals = 0
+    /// The numbers of the messages that ended during these calls, which may already have read them as revived.
     private var endedMeanwhile: Set<Int64> = []
-    /// Places that nothing can be sent to.
+    /// The queues whose last message became a dead letter.
     private var unreachable: Set<DeliveryQueue> = []
 
     /// - Parameters:
-    ///   - last: the highest number that the store knows.
-    ///   - queues: where something waits in the store.
+    ///   - last: the highest number in the store.
+    ///   - queues: the queues that have pending messages in the store.
     init(last: Int64, queues: [DeliveryQueue], limits: Delivery.Limits) {
         self.last = last
         restored = last
@@ -96,9 +103,11 @@ struct DeliveryState: Sendable {
         }
     }
 
-    /// Adds at the end of a queue.
-    /// - Parameter isStoredAtOnce: also where it has not to wait behind others.
-    /// - Returns: whether nobody works on the queue, so that the caller has to start that.
+    /// Adds a message at the end of its queue.
+    /// - Parameters:
+    ///   - isStoredAtOnce: true to store the message even if the queue is empty.
+    ///   - store: stores the message.
+    /// - Returns: True if the queue is idle, so that the caller has to start working on it.
     mutating func add(_ item: Item, isStoredAtOnce: Bool, store: (OutboxEntry) -> PendingWrite) throws -> Bool {
         guard waiting < limits.total else { throw OutboxFull(waiting: waiting) }
         var item = item
@@ -122,16 +131,18 @@ struct DeliveryState: Sendable {
 
     private func isIdle(_ queue: DeliveryQueue) -> Bool { queues[queue]?.isWorking != true && !blocked.contains(queue) }
 
-    /// The number after which a queue is only in the store; nil where it has room in memory.
+    /// Returns the number after which the messages of a queue are only in the store; nil if there is space in memory.
     private func storedAfter(_ queue: DeliveryQueue) -> Int64? {
-        // Whatever the disk does: it waits behind what is there already.
+        // Even while writes are failing, the message has to wait behind those that are only in the store.
         if let stored = queues[queue]?.stored { return stored.after }
         guard isTaking, let count = queues[queue]?.items.count, count >= limits.memory else { return nil }
         return queues[queue]?.items.last?.entry.number
     }
 
+    /// Begins a call that revives dead letters.
     mutating func beginReviving() { revivals += 1 }
 
+    /// Ends a call that revives dead letters.
     mutating func endReviving() {
         revivals -= 1
         guard revivals == 0 else { return }
@@ -139,8 +150,8 @@ struct DeliveryState: Sendable {
         endedMeanwhile = []
     }
 
-    /// Adds what is in the store already, whatever its number.
-    /// - Returns: as ``add(_:isStoredAtOnce:store:)`` does.
+    /// Adds a revived message, which may have any number.
+    /// - Returns: True if the queue is idle; see ``add(_:isStoredAtOnce:store:)``.
     mutating func takeUp(_ item: Item) -> Bool {
         let queue = item.entry.queue
         guard present.insert(item.entry.number).inserted else { return false }
@@ -151,7 +162,7 @@ struct DeliveryState: Sendable {
         return isIdle
     }
 
-    /// What to do next in a queue; nil when nothing waits there. The caller works on it until then.
+    /// Returns the next step for a queue; nil if it is empty. The caller works on the queue until then.
     mutating func next(in queue: DeliveryQueue) -> Step? {
         if let item = queues[queue]?.items.first {
             guard mayBeSent(item) else {
@@ -168,8 +179,8 @@ struct DeliveryState: Sendable {
         return nil
     }
 
-    /// What may be sent together with an item that was taken just now.
-    /// - Parameter room: characters that are left for it.
+    /// Takes the messages that can be merged with an item that was taken before.
+    /// - Parameter room: the number of scalars that are left in the message.
     mutating func following(_ first: Item, in queue: DeliveryQueue, room: Int) -> [Item] {
         guard queues[queue]?.isHeldUp == true else { return [] }
         var found: [Item] = []
@@ -192,7 +203,7 @@ struct DeliveryState: Sendable {
         !isTaking || !item.isStored || inFlight[item.entry.address.backend, default: 0] < limits.inFlight
     }
 
-    /// What came out of the store for a queue: all of it up to that number.
+    /// Adds messages that were read from the store: all messages of the queue through that number.
     mutating func loaded(_ entries: [OutboxEntry], through reached: Int64, into queue: DeliveryQueue) {
         guard let stored = queues[queue]?.stored else { return }
         for entry in entries where present.insert(entry.number).inserted {
@@ -201,18 +212,20 @@ struct DeliveryState: Sendable {
             queues[queue]?.items.append(item)
             if entry.number <= restored { waiting += 1 }
         }
-        // More may have come there meanwhile.
+        // Further messages may have been stored in the meantime.
         queues[queue]?.stored = reached < stored.through ? (reached, stored.through) : nil
     }
 
-    /// The store has come further.
-    /// - Returns: the queues that may go on; the caller starts that.
+    /// Records the progress of the store.
+    /// - Parameter isTaking: false if writes are failing.
+    /// - Returns: The queues that the caller has to continue.
     mutating func advance(isTaking: Bool) -> [DeliveryQueue] {
         self.isTaking = isTaking
         return wake()
     }
 
-    /// One entry is no longer in flight: it was not sent.
+    /// Records that a message is no longer in flight because it was not sent.
+    /// - Returns: The queues that the caller has to continue.
     mutating func notSent(on backend: String) -> [DeliveryQueue] {
         inFlight[backend, default: 1] -= 1
         return wake()
@@ -228,16 +241,19 @@ struct DeliveryState: Sendable {
         return Array(ready)
     }
 
+    /// The number of messages in memory.
     var inMemory: Int { queues.values.reduce(0) { $0 + $1.items.count } }
 
+    /// Puts a message that was not sent back at the head of its queue.
     mutating func putBack(_ item: Item) { queues[item.entry.queue, default: QueueState()].items.prepend(item) }
 
+    /// Removes a message that was sent.
     mutating func sent(_ entry: OutboxEntry) {
         end(entry)
         if !unreachable.isEmpty { unreachable.remove(entry.queue) }
     }
 
-    /// Returns whether it is the first in its queue since something was sent there.
+    /// Removes a message that became a dead letter. Returns true if it is the first since a message of its queue was sent.
     mutating func died(_ entry: OutboxEntry) -> Bool {
         end(entry)
         return unreachable.insert(entry.queue).inserted

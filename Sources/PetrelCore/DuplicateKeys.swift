@@ -1,12 +1,12 @@
 import Foundation
 
-/// JSON readers keep one of two equal keys and drop the other without a word, which for access rules is the wrong one
-/// half of the time.
+/// A scanner for duplicate keys in JSON. Parsers silently keep one of two equal keys, which is dangerous for access rules.
 struct DuplicateKeys {
     private let bytes: [UInt8]
     private var index = 0
     private(set) var found: [String] = []
 
+    /// Scans a document.
     /// - Parameter data: valid JSON.
     init(in data: Data) {
         bytes = Array(data)
@@ -72,7 +72,7 @@ struct DuplicateKeys {
             index += bytes[index] == UInt8(ascii: "\\") ? 2 : 1
         }
         index += 1
-        // With its escapes read: two spellings of a key are the same key.
+        // Escapes are decoded, because two spellings of a key are the same key.
         let text = Data(bytes[start..<min(index, bytes.count)])
         return (try? JSONDecoder().decode(String.self, from: text)) ?? String(decoding: text, as: UTF8.self)
     }

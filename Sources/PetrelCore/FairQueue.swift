@@ -1,7 +1,8 @@
 import DequeModule
 
-/// Bounded admission that is fair between people: each waits in a line of their own, and the lines take turns.
+/// A bounded queue of jobs that is fair between people: each person has a queue, and the queues take turns.
 package struct FairQueue<Job: Sendable>: Sendable {
+    /// The result of adding a job: it runs now, waits, or is rejected.
     package enum Admission: Equatable { case run, waits, refused }
 
     private let limit: Int
@@ -10,20 +11,23 @@ package struct FairQueue<Job: Sendable>: Sendable {
     private var running: [String: Int] = [:]
     private var waiting: [String: Deque<Job>] = [:]
     private var turns: Deque<String> = []
+    /// The number of running jobs.
     package private(set) var runningCount = 0
+    /// The number of waiting jobs.
     package private(set) var waitingCount = 0
 
+    /// Creates an empty queue.
     /// - Parameters:
-    ///   - limit: jobs that run at once.
-    ///   - personLimit: of them, for one person.
-    ///   - waitingLimit: jobs that may wait, for one person.
+    ///   - limit: the maximum number of running jobs.
+    ///   - personLimit: the maximum number of running jobs of one person.
+    ///   - waitingLimit: the maximum number of waiting jobs of one person.
     package init(limit: Int = 256, personLimit: Int = 16, waitingLimit: Int = 1_000) {
         self.limit = limit
         self.personLimit = personLimit
         self.waitingLimit = waitingLimit
     }
 
-    /// `.run`: the caller starts the job now and later calls ``finished(for:)``.
+    /// Adds a job. For `.run` the caller runs the job, and then calls ``finished(for:)``.
     package mutating func admit(_ job: Job, for person: String) -> Admission {
         if waiting[person] == nil, runningCount < limit, running[person, default: 0] < personLimit {
             start(person)
@@ -36,7 +40,7 @@ package struct FairQueue<Job: Sendable>: Sendable {
         return .waits
     }
 
-    /// Frees a place, and returns the next job that may start with the person it belongs to.
+    /// Records that a job of a person has ended, and returns the next job to run with its person.
     package mutating func finished(for person: String) -> (person: String, job: Job)? {
         runningCount -= 1
         running[person] = running[person].flatMap { $0 > 1 ? $0 - 1 : nil }

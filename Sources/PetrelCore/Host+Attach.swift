@@ -5,14 +5,16 @@ package import PetrelSupport
 extension Host {
     /// The services that run the modules and the backends of a host.
     package struct Attached: Sendable {
+        /// The services of the modules.
         package let modules: [ModuleService]
+        /// The services of the backends.
         package let backends: [BackendService]
-        /// Opened as each module becomes ready.
+        /// The signals that open when the modules are ready.
         package let readiness: [Signal]
     }
 
-    /// Connects modules and backends with each other: publishes commands, collects statuses, and hands backends what they
-    /// ask for.
+    /// Connects modules and backends with each other: publishes commands, collects status reporters, and provides the
+    /// optional capabilities of backends with their closures.
     /// - Parameter storage: returns the storage for a backend of that name.
     package func attach(
         _ modules: [any BotModule], to backends: [any ChatBackend], storage: (_ space: String) -> any Storage
@@ -45,7 +47,7 @@ extension Host {
 }
 
 extension CommandTable {
-    /// Returns everything that may be typed, without the prefix.
+    /// All lines that can be typed, without the prefix.
     fileprivate var lines: [String] {
         entries.flatMap { entry in
             (entry.command.name.isEmpty ? [] : [entry.command.name]) + (entry.command.lines?() ?? [])

@@ -3,14 +3,21 @@ package import Logging
 package import PetrelKit
 import PetrelSupport
 
-/// The house: what every module is handed, and what the command wires together.
+/// The core of the bot: it connects backends, modules, the dispatcher and the delivery.
 package final class Host: Sendable {
+    /// The commands of all modules.
     package let registry = CommandRegistry()
+    /// The delivery of messages.
     package let delivery: Delivery
+    /// The dispatcher of messages.
     package let dispatcher: Dispatcher
+    /// The tasks of commands and of the delivery.
     package let pool: TaskPool
+    /// The metrics of the bot.
     package let metrics: any MetricsFactory
+    /// The name of the bot.
     package let name: String
+    /// The version of Petrel.
     package let version: String
     private let places = PlaceDirectory()
     private let router: PlaceRouter
@@ -20,6 +27,7 @@ package final class Host: Sendable {
     let logger: Logger
     private let adminRooms: [String]
 
+    /// Creates a host. Nothing runs until its ``pool`` and the attached services run.
     package init(
         backends: [any ChatBackend], policy: Dispatcher.Policy, name: String = "petrel", version: String,
         logger: Logger,
@@ -52,15 +60,15 @@ package final class Host: Sendable {
         delivery.onUndeliverable { [weak self] queue, reason in self?.tellAdmins(of: queue, reason) }
     }
 
-    /// Brings back what an earlier run saw; before any backend runs.
+    /// Restores the place directory of the earlier run. Must be called before any backend runs.
     package func restorePlaces(from storage: any Storage) async { await places.restore(from: storage, logger) }
 
-    /// Takes one message from a backend.
+    /// Dispatches a message of a backend.
     package func receive(_ message: ChatMessage, from backend: String) {
         dispatcher.receive(message, from: backend)
     }
 
-    /// Returns what one module is handed. It is made once for each module.
+    /// Returns the interfaces for a module.
     package func access(for module: String, storage: any Storage) -> ModuleHost {
         let readiness = readiness(of: module)
         var logger = logger
@@ -72,7 +80,7 @@ package final class Host: Sendable {
             health: self, storage: storage, audit: dispatcher.audit, metrics: metrics, logger: logger)
     }
 
-    /// Returns the signal that a module opens when it can serve people.
+    /// Returns the signal that a module opens when it is ready.
     func readiness(of module: String) -> Signal {
         gates.withLock { gates in
             let gate = gates[module] ?? Signal()
@@ -81,12 +89,13 @@ package final class Host: Sendable {
         }
     }
 
-    /// Something that whoever runs the bot should read.
+    /// Logs a notice.
     package func note(_ text: String) { logger.notice("\(text)") }
 
+    /// Logs a warning.
     package func warn(_ text: String) { logger.warning("\(text)") }
 
-    /// In the log, and in every room of `bot.admin_rooms`.
+    /// Sends a text in Markdown to every room of `bot.admin_rooms`, and logs it.
     package func tellAdmins(_ text: String) { tellAdmins(text, except: nil) }
 
     private func tellAdmins(of queue: DeliveryQueue, _ reason: String) {
@@ -100,7 +109,7 @@ package final class Host: Sendable {
     private func tellAdmins(_ text: String, except queue: DeliveryQueue?) {
         logger.warning("\(Markdown.readable(text))")
         for room in adminRooms {
-            // One that nobody can decide on becomes a dead letter, which says why.
+            // A message to an undecided address becomes a dead letter that states the reason.
             let address =
                 if case .to(let address) = router.route(room, in: nil, orElse: nil) { address } else {
                     Address.undecided(room)
@@ -110,6 +119,7 @@ package final class Host: Sendable {
         }
     }
 
+    /// Adds a component to the status.
     package func report(_ reporter: any StatusReporting) { reporters.withLock { $0.append(reporter) } }
 }
 

@@ -1,14 +1,15 @@
 import PetrelKit
 
-/// How much a person may write to the bot. Looked at before any work is done.
+/// The limits for the lines of a person. They are checked before a line is processed.
 package struct LineLimits: Sendable, Hashable {
-    /// Of one line, in UTF-8.
+    /// The maximum size of a line, in bytes of UTF-8.
     package var bytes = 16_384
-    /// `name=value` words in one line.
+    /// The maximum number of `name=value` words in a line.
     package var pairs = 200
-    /// Lines of one person.
+    /// The maximum number of lines of one person in a minute.
     package var perMinute = 1_200
 
+    /// Creates the default limits.
     package init() {}
 
     init(_ section: SettingsSection) {
@@ -18,10 +19,10 @@ package struct LineLimits: Sendable, Hashable {
         section.finish()
     }
 
-    /// Of the names that come with a line, in UTF-8: of the person, the room and the thread.
+    /// The maximum total size of the names of the person, the room and the thread, in bytes of UTF-8.
     private static let nameBytes = 4_096
 
-    /// What is wrong with a message, said to the person; nil where nothing is.
+    /// Returns the reply to a message that exceeds a limit; nil if it does not.
     func objection(to message: ChatMessage) -> String? {
         let size = (message.values ?? [:]).reduce(message.text.utf8.count) {
             $0 + $1.key.utf8.count + $1.value.utf8.count
@@ -42,12 +43,12 @@ package struct LineLimits: Sendable, Hashable {
             + "fewer."
     }
 
-    /// As much of a text as tells whether it is meant for the bot.
+    /// Returns the beginning of a text, which is enough to decide whether it is meant for the bot.
     func head(of text: String) -> String {
         text.utf8.count <= bytes ? text : String(decoding: text.utf8.prefix(bytes), as: UTF8.self)
     }
 
-    /// The words that hold a `=`.
+    /// Returns the number of words that contain `=`.
     private static func pairs(in text: String) -> Int {
         var count = 0
         var isCounted = false
@@ -63,7 +64,7 @@ package struct LineLimits: Sendable, Hashable {
     }
 }
 
-/// Counts the lines of each person: so many at once, and so many in each minute after that.
+/// A token bucket for each person: it holds the lines of one minute.
 struct LineRate: Sendable {
     private struct Person {
         var left: Double
@@ -72,14 +73,16 @@ struct LineRate: Sendable {
     }
 
     enum Verdict: Equatable {
+        /// The line is within the limit.
         case taken
-        /// - isFirst: nobody has told them since they began to write too much.
+        /// The line exceeds the limit. `isFirst` is true if the person has not been notified yet.
         case refused(isFirst: Bool)
     }
 
     private static let capacity = 10_000
     private var people: [String: Person] = [:]
 
+    /// Counts a line.
     mutating func take(_ name: String, perMinute limit: Int, at now: ContinuousClock.Instant = .now) -> Verdict {
         var person = people[name] ?? Person(left: Double(limit), at: now)
         let minutes = person.at.duration(to: now) / .seconds(60)
@@ -98,7 +101,7 @@ struct LineRate: Sendable {
         return .taken
     }
 
-    /// Whoever has written nothing for a minute has all their lines again.
+    /// Removes people whose buckets are full again, because their last line is a minute old.
     private mutating func forget(_ now: ContinuousClock.Instant, _ limit: Int) {
         people = people.filter { $0.value.at.duration(to: now) < .seconds(60) }
         if people.count >= Self.capacity { people = [:] }

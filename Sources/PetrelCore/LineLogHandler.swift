@@ -3,50 +3,61 @@ package import Logging
 import PetrelKit
 import PetrelSupport
 
-/// Log lines on standard error, as text or as JSON.
+/// A log handler that writes lines to standard error, as text or as JSON.
 package struct LineLogHandler: LogHandler {
+    /// The format of log lines.
     package enum Format: String, Sendable, CaseIterable { case text, json }
 
-    /// Level and format of every logger, changed at once when the configuration is read again.
+    /// The level and the format of all loggers, which can change while they are used.
     package final class Control: Sendable {
         private let state: Locked<(level: Logger.Level, format: Format)>
         private let sink = Locked<@Sendable (String) -> Void>(LineLogHandler.standardError)
 
+        /// Creates a control.
         package init(level: Logger.Level = .info, format: Format = .text) {
             state = Locked((level, format))
         }
 
+        /// The minimum level.
         package var level: Logger.Level { state.withLock { $0.level } }
+        /// The format of lines.
         package var format: Format { state.withLock { $0.format } }
-        /// Where lines go from now on.
+        /// Sets the closure that writes lines.
         package func redirect(to sink: @escaping @Sendable (String) -> Void) { self.sink.withLock { $0 = sink } }
 
+        /// Writes a line.
         package func write(_ line: String) { sink.value(line) }
 
+        /// Sets the level and the format.
         package func set(level: Logger.Level, format: Format) { state.withLock { $0 = (level, format) } }
     }
 
+    /// The metadata of the logger.
     package var metadata: Logger.Metadata = [:]
     private let label: String
     private let control: Control
-    /// Set on one logger only; the stricter of the two counts.
+    /// The level of this logger, if it was set. The higher of the two levels applies.
     private var ownLevel: Logger.Level?
 
+    /// Creates a handler.
     package init(label: String, control: Control) {
         self.label = label
         self.control = control
     }
 
+    /// The minimum level of the logger.
     package var logLevel: Logger.Level {
         get { ownLevel.map { max($0, control.level) } ?? control.level }
         set { ownLevel = newValue }
     }
 
+    /// A value of the metadata.
     package subscript(metadataKey key: String) -> Logger.Metadata.Value? {
         get { metadata[key] }
         set { metadata[key] = newValue }
     }
 
+    /// Writes a line for an event.
     package func log(event: LogEvent) {
         let all = metadata.merging(event.metadata ?? [:]) { _, new in new }
         let now = Int64(Date.now.timeIntervalSince1970 * 1_000)
@@ -69,6 +80,7 @@ package struct LineLogHandler: LogHandler {
         }
     }
 
+    /// Writes a line to standard error.
     package static let standardError: @Sendable (String) -> Void = { line in
         StandardStream.error.offer(line)
     }

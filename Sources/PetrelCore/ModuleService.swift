@@ -4,22 +4,24 @@ package import PetrelKit
 package import PetrelSupport
 import ServiceLifecycle
 
-/// Keeps a module running. Its failure stays its own.
+/// A service that keeps a module running. A failure does not affect other modules.
 package final class ModuleService: Service {
     private let module: any BotModule
     private let readiness: Signal
     private let logger: Logger
 
-    /// - Parameter readiness: opened at the start for a module that does not prepare itself.
+    /// Creates a service.
+    /// - Parameter readiness: the signal that is opened at the start if the module does not prepare itself.
     package init(_ module: any BotModule, readiness: Signal, logger: Logger) {
         self.module = module
         self.readiness = readiness
         self.logger = logger
     }
 
+    /// Runs the module until shutdown.
     package func run() async throws {
         await cancelWhenGracefulShutdown { await self.keepRunning() }
-        // Some modules have nothing to run, and a service that returns before its turn would break the orderly end.
+        // Some modules return at once, and a service that returns before its turn would break the order of the shutdown.
         try? await gracefulShutdown()
     }
 
@@ -36,7 +38,7 @@ package final class ModuleService: Service {
                 logger.error(
                     "The module \(module.name) failed: \(error). It restarts in \(pause.formatted(.units(allowed: [.seconds], fractionalPart: .show(length: 1))))."
                 )
-                // Only cancellation ends a sleep early, and the loop looks for it.
+                // Sleeping fails only if the task is cancelled, which the loop checks.
                 try? await Task.sleep(for: pause)
             }
         }

@@ -3,7 +3,8 @@ import Logging
 import PetrelKit
 import PetrelSupport
 
-/// Who and what was seen where, for names that come without a backend or without an id. Kept in the store, and bounded.
+/// A directory of the people and rooms that the bot has seen, for names without a backend or without an id. It is stored,
+/// and limited in size.
 final class PlaceDirectory: Sendable {
     private static let capacity = 10_000
     static let collection = "places"
@@ -14,14 +15,14 @@ final class PlaceDirectory: Sendable {
     }
 
     fileprivate struct State {
-        /// The backends on which a room or a person was seen under an id or a name.
+        /// The backends on which a room or a person with this id or name was seen.
         var backends: [String: Set<String>] = [:]
         var people: [Key: Person] = [:]
         var rooms: [Key: Room] = [:]
         var records: (any RecordCollection)?
     }
 
-    /// A room or a person, as the store has it.
+    /// The stored form of a room or a person.
     fileprivate struct Stored: Codable, Hashable {
         var backend: String
         var id: String
@@ -33,7 +34,7 @@ final class PlaceDirectory: Sendable {
 
     private let state = Locked(State())
 
-    /// What an earlier run saw.
+    /// Restores the directory of the earlier run.
     func restore(from storage: any Storage, _ logger: Logger) async {
         let records = storage.records(Self.collection)
         do {
@@ -51,8 +52,9 @@ final class PlaceDirectory: Sendable {
         }
     }
 
+    /// Adds the sender and the room of a message.
     func remember(_ message: ChatMessage, on backend: String) {
-        // Whoever has no account may have another id with each message, and cannot be written to later.
+        // A person without an account may have a different id in each message, and cannot receive messages later.
         let sender = message.sender.isStable ? message.sender : nil
         var seen: [Stored] = []
         if let sender { seen.append(Stored(backend: backend, id: sender.id, name: sender.name, isRoom: false)) }
@@ -69,20 +71,22 @@ final class PlaceDirectory: Sendable {
         for stored in new { records?.put(try? JSONValue.encode(stored), for: stored.key) }
     }
 
-    /// The backends on which a room or a person of this id or name was seen.
+    /// Returns the backends on which a room or a person with this id or name was seen.
     func backends(of name: String) -> Set<String> { state.withLock { $0.backends[name] ?? [] } }
 
+    /// Returns the person with this id or name.
     func person(named name: String, on backend: String) -> Person? {
         state.withLock { $0.people[Key(backend: backend, text: name)] }
     }
 
+    /// Returns the room with this id or name.
     func room(named name: String, on backend: String) -> Room? {
         state.withLock { $0.rooms[Key(backend: backend, text: name)] }
     }
 }
 
 extension PlaceDirectory.State {
-    /// Begins anew. Returns the keys of what the store has to forget.
+    /// Removes all entries. Returns the keys of their records.
     fileprivate mutating func forget() -> Set<String> {
         let stored =
             people.map { PlaceDirectory.Stored(backend: $0.key.backend, id: $0.value.id, name: "", isRoom: false) }
@@ -91,7 +95,7 @@ extension PlaceDirectory.State {
         return Set(stored.map(\.key))
     }
 
-    /// Returns whether it is new, or is called otherwise by now.
+    /// Adds an entry. Returns true if it is new or has a new name.
     @discardableResult fileprivate mutating func add(_ stored: PlaceDirectory.Stored) -> Bool {
         let id = PlaceDirectory.Key(backend: stored.backend, text: stored.id)
         let name = PlaceDirectory.Key(backend: stored.backend, text: stored.name)

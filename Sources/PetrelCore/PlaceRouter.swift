@@ -1,18 +1,19 @@
 import PetrelKit
 
-/// Finds the place that a bare name means: `#ops`, `C42`, `@bob`, `ops@conference.example.com`, or any of these behind
-/// the name of a backend and a slash.
+/// Finds the place for a bare name: `#ops`, `C42`, `@bob`, `ops@conference.example.com`, or any of these after the name
+/// of a backend and a slash.
 struct PlaceRouter: PlaceFinding {
     let backends: [String: any ChatBackend]
     let places: PlaceDirectory
-    /// Where a name is taken to be that several backends could have.
+    /// The backend for names that several backends could have.
     let fallback: String?
 
     private var names: [String] { backends.keys.sorted() }
 
+    /// Finds the place for a name.
     /// - Parameters:
-    ///   - preferred: the backend that is meant unless the name is none of its own; nil where none is known.
-    ///   - fallback: in place of the usual one.
+    ///   - preferred: the backend to use unless the name does not belong to it.
+    ///   - own: the backend for names that several backends could have; nil for ``fallback``.
     func route(_ name: String, in preferred: String?, orElse own: String?) -> Route {
         if let (backend, rest) = prefixed(name) {
             return place(rest, on: backend).map { .to($0) }
@@ -43,9 +44,9 @@ struct PlaceRouter: PlaceFinding {
 
     func room(named name: String, on backend: String) -> Room? { places.room(named: name, on: backend) }
 
-    /// `slack/#ops`: the backend, and the name there.
+    /// Splits a name such as `slack/#ops` into the backend and the name there.
     private func prefixed(_ name: String) -> (backend: String, rest: String)? {
-        // The longest first: names of backends may hold a slash.
+        // The longest name first, because names of backends may contain a slash.
         let backend = names.sorted { $0.utf8.count > $1.utf8.count }.first { name.utf8.starts(with: ($0 + "/").utf8) }
         return backend.flatMap { backend in
             let rest = String(name.unicodeScalars.dropFirst(backend.unicodeScalars.count + 1))

@@ -2,7 +2,7 @@ package import CoreMetrics
 import PetrelKit
 import PetrelSupport
 
-/// A metrics back end that renders Prometheus text, version 0.0.4
+/// A metrics back end that renders the Prometheus text format, version 0.0.4
 /// (https://prometheus.io/docs/instrumenting/exposition_formats/).
 package final class PrometheusMetrics: MetricsFactory {
     fileprivate struct Key: Hashable {
@@ -15,28 +15,35 @@ package final class PrometheusMetrics: MetricsFactory {
     private let timers = Locked<[Key: PrometheusTimer]>([:])
     private let help: [String: String]
 
-    /// - Parameter help: the sentence for each metric, by label.
+    /// Creates a back end.
+    /// - Parameter help: the help text of each metric, by label.
     package init(help: [String: String] = [:]) {
         self.help = help
     }
 
+    /// Returns the counter with this label and these dimensions.
     package func makeCounter(label: String, dimensions: [(String, String)]) -> any CounterHandler {
         counters.withLock { $0.handler(label, dimensions) { PrometheusCounter() } }
     }
 
+    /// Returns the gauge with this label and these dimensions.
     package func makeRecorder(label: String, dimensions: [(String, String)], aggregate: Bool) -> any RecorderHandler {
         gauges.withLock { $0.handler(label, dimensions) { PrometheusGauge() } }
     }
 
+    /// Returns the histogram with this label and these dimensions.
     package func makeTimer(label: String, dimensions: [(String, String)]) -> any TimerHandler {
         timers.withLock { $0.handler(label, dimensions) { PrometheusTimer() } }
     }
 
+    /// Does nothing, because handlers are shared.
     package func destroyCounter(_ handler: any CounterHandler) {}
+    /// Does nothing, because handlers are shared.
     package func destroyRecorder(_ handler: any RecorderHandler) {}
+    /// Does nothing, because handlers are shared.
     package func destroyTimer(_ handler: any TimerHandler) {}
 
-    /// Everything, as Prometheus reads it.
+    /// Returns all metrics in the text format.
     package func render() -> String {
         var families: [String: (kind: String, lines: [String])] = [:]
         for (key, counter) in counters.value {

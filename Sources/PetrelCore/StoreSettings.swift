@@ -2,16 +2,21 @@ import Foundation
 package import PetrelKit
 import PetrelSupport
 
-/// The `store` section.
+/// The settings in the section `store`.
 package struct StoreSettings: Sendable {
+    /// The path of the database.
     package var path = "petrel.db"
+    /// The source of the key that encrypts secrets.
     package var key = StoreKeySource.usual("petrel.key")
+    /// The number of days after which audit entries, dead letters and unused secrets are removed.
     package var retentionDays = 90
-    /// Bytes of the audit that are kept.
+    /// The maximum size of the audit log, in bytes.
     package var auditBytes = 256 << 20
 
+    /// Creates the default settings.
     package init() {}
 
+    /// Reads the settings from the root of a configuration.
     package init(_ root: SettingsSection) {
         let section = root.section("store")
         path = Self.path(in: section)
@@ -21,7 +26,7 @@ package struct StoreSettings: Sendable {
         section.finish()
     }
 
-    /// Where the database is, and nothing else of the section.
+    /// Reads the path of the database.
     private static func path(in section: SettingsSection) -> String {
         let path = section.file("path") ?? section.path(of: "petrel.db")
         let folder = (path as NSString).deletingLastPathComponent
@@ -37,7 +42,7 @@ package struct StoreSettings: Sendable {
     }
 
     private static func keySource(_ store: SettingsSection) -> StoreKeySource {
-        // The file itself is read by the store, which looks at who else can read it.
+        // The store reads the file, because it also checks the permissions.
         if let file = store.value("key")?["file"]?.string {
             let path = store.path(of: file)
             if !FileManager.default.fileExists(atPath: path) { store.problem("key", "the file \(path) does not exist") }
@@ -49,7 +54,7 @@ package struct StoreSettings: Sendable {
 }
 
 extension StoreSettings {
-    /// The store of a configuration file; nothing else in the file has to be right.
+    /// Reads the settings of the store from a configuration file. Mistakes in other sections are ignored.
     package static func read(_ file: String, environment: [String: String]) throws(ConfigurationFailure)
         -> StoreSettings
     {
@@ -59,7 +64,7 @@ extension StoreSettings {
         return settings
     }
 
-    /// Where the store of a configuration file is: for what does not open anything that is sealed.
+    /// Reads the path of the database from a configuration file. Mistakes elsewhere are ignored, also in `store.key`.
     package static func path(ofFile file: String, environment: [String: String]) throws(ConfigurationFailure) -> String
     {
         let (root, context) = try SettingsSection.root(ofFile: file, environment: environment)

@@ -2,43 +2,46 @@ import PetrelKit
 import PetrelSupport
 import ServiceLifecycle
 
-/// Runs closures as tasks that end with one service, so that nothing outlives the process's orderly end.
+/// A service that runs closures as tasks, and waits for them at shutdown.
 ///
-/// At the end, what runs may finish, and may start what it needs for that, such as the delivery of its reply. What
-/// takes longer than ``patience`` is cancelled, and then finishes.
+/// During the shutdown, running jobs may finish, and may start further jobs, such as the delivery of a reply. Jobs that
+/// take longer than ``patience`` are cancelled.
 package final class TaskPool: Service {
+    /// A closure that runs as a task.
     package typealias Job = @Sendable () async -> Void
 
     private struct State {
         var running: [Int: Task<Void, Never>] = [:]
-        /// Jobs that came before the service ran.
+        /// The jobs that were started before the service ran.
         var early: [Job] = []
         var count = 0
-        /// What waits to try something again.
+        /// The pauses of jobs that wait to retry.
         var pauses: [Int: Task<Void, any Error>] = [:]
         var isRunning = false
         var isClosing = false
         var hasEnded = false
     }
 
-    /// Well below the ten seconds in which the process has to be gone.
+    /// The time for which running jobs may continue during the shutdown. Service managers kill a process after ten
+    /// seconds or more.
     private static let patience = Duration.seconds(5)
 
     private let executor: (any TaskExecutor)?
     private let state = Locked(State())
     private let isOver = Signal()
 
-    /// - Parameter executor: where the tasks run; nil: on Swift's own threads.
+    /// Creates a pool.
+    /// - Parameter executor: the executor of the tasks; nil for Swift's default executor.
     package init(on executor: (any TaskExecutor)? = nil) {
         self.executor = executor
     }
 
-    /// Starts a closure. What comes after the end is not started.
+    /// Starts a job. After the shutdown it does nothing.
     package func spawn(_ job: @escaping Job) {
         state.withLock { state in
             guard !state.hasEnded else { return }
             guard state.isRunning else { return state.early.append(job) }
-            // It cannot end before it is in the table: that takes the lock.
+            // The task cannot end before it is in the dictionary, because that requires the lock.
             state.count += 1
             let number = state.count
             state.running[number] = Task(executorPreference: executor) {
@@ -48,6 +51,7 @@ package final class TaskPool: Service {
         }
     }
 
+    /// Runs the jobs until the shutdown is complete.
     package func run() async throws {
         let early = state.withLock { state in
             defer { state.early = [] }
@@ -57,7 +61,7 @@ package final class TaskPool: Service {
         for job in early { spawn(job) }
         await withTaskCancellationHandler {
             await withGracefulShutdownHandler {
-                // Not cancelled with this one: others wait for the jobs.
+                // In a separate task, because the wait must survive the cancellation of this one.
                 await Task { await self.isOver.wait() }.value
             } onGracefulShutdown: {
                 self.close(patience: Self.patience)
@@ -67,7 +71,7 @@ package final class TaskPool: Service {
         }
     }
 
-    /// For a job that waits to try something again. False where the end comes first, and it should not.
+    /// Pauses a job before a retry. Returns false if the shutdown has begun, so that the job should end.
     func pause(for duration: Duration, on clock: any Clock<Duration>) async -> Bool {
         let (number, sleep) = state.withLock { state in
             let sleep = Task { try await clock.sleep(for: duration) }
@@ -77,7 +81,7 @@ package final class TaskPool: Service {
         }
         defer { state.withLock { _ = $0.pauses.removeValue(forKey: number) } }
         return await withTaskCancellationHandler {
-            // It throws only where it is cancelled.
+            // Sleeping fails only if it is cancelled.
             (try? await sleep.value) != nil
         } onCancel: {
             sleep.cancel()

@@ -3,10 +3,10 @@ public import PetrelSupport
 
 /// A kind of backend that a configuration can name.
 ///
-/// One value is one section under `backends`, read. The host reads every section before it makes a backend of any, so
-/// that `petrel check` finds every mistake.
+/// A value contains the settings of one section under `backends`. The host reads all sections before it creates a
+/// backend, so that `petrel check` finds every mistake.
 public protocol BackendPlugIn: Sendable {
-    /// The kind. A section names it with `"kind"`, or by its own name.
+    /// The name of the kind. A section selects it with `"kind"`, or by its own name.
     static var kind: String { get }
     /// The facts that reviewers of a configuration need.
     static var facts: BackendFacts { get }
@@ -17,6 +17,7 @@ public protocol BackendPlugIn: Sendable {
 }
 
 extension BackendPlugIn {
+    /// The default facts.
     public static var facts: BackendFacts { BackendFacts() }
 }
 
@@ -28,7 +29,7 @@ public struct BackendFacts: Sendable {
     public var isShared: Bool
     /// True if a process can have only one backend of this kind.
     public var isSingle: Bool
-    /// How people and rooms are written in access rules.
+    /// The format of the names of people and rooms in access rules.
     public var names: NameForms
     /// A warning for those who write access rules.
     public var caution: String?
@@ -49,7 +50,7 @@ public struct BackendFacts: Sendable {
     }
 }
 
-/// How the people and rooms of a backend are written in access rules.
+/// The format of the names of people and rooms in access rules.
 public struct NameForms: Sendable {
     /// The kinds of names that a rule lists.
     public enum Subject: Sendable {
@@ -77,7 +78,7 @@ public struct NameForms: Sendable {
     }
 }
 
-/// The options of the command line that plug-ins may heed.
+/// The options of the command line that plug-ins can use.
 public struct LaunchOptions: Sendable {
     /// The number of seconds to wait for results after the end of the input; nil for the configured number.
     public var linger: Int?
@@ -88,7 +89,7 @@ public struct LaunchOptions: Sendable {
     }
 }
 
-/// What the host hands to a plug-in that makes a backend.
+/// The resources that the host provides to a plug-in that creates a backend.
 public struct BackendContext: Sendable {
     /// The bot's logger.
     public var logger: Logger

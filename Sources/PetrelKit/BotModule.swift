@@ -1,22 +1,24 @@
 /// A set of commands, and the work that keeps them up to date.
 ///
-/// A ``ModulePlugIn`` makes a module from its settings and a ``ModuleHost``, through which the module does all that it
-/// does outside its commands.
+/// A ``ModulePlugIn`` creates a module from its settings and a ``ModuleHost``, which gives the module access to the
+/// rest of the bot.
 public protocol BotModule: Sendable {
     /// The name of this instance. Access rules may limit themselves to it with `name:glob`.
     var name: String { get }
     /// The commands that the module has from the start.
     var commands: [Command] { get }
-    /// True if the host should let people in only when the module has called ``CommandPublishing/ready()``, or after a
-    /// few seconds.
+    /// True if the host should connect its backends only after the module has called ``CommandPublishing/ready()``, or
+    /// after a few seconds.
     var preparesItself: Bool { get }
     /// Runs the module's own work until cancelled. When it throws, the host calls it again after a pause that grows.
     func run() async throws
 }
 
 extension BotModule {
+    /// False.
     public var preparesItself: Bool { false }
 
+    /// Returns at once.
     public func run() async throws {}
 }
 

@@ -12,8 +12,8 @@ public struct Command: Sendable {
     ///   - values: the values of a form, by field name; nil for a typed line.
     public typealias Parse = @Sendable (_ arguments: String, _ values: [String: String]?) -> ParsedLine
 
-    /// The words that call the command, such as `st2help` or `st2session start`. Names are compared without case, and `_`
-    /// equals a space. A command with an empty name receives every line that no other command matches.
+    /// The words that call the command, such as `st2help` or `st2session start`. Names are compared without case, and
+    /// `_` equals a space. A command with an empty name receives every line that no other command matches.
     public var name: String
     /// The syntax of the arguments for `!help`, such as `[command]`.
     public var usage: String
@@ -124,8 +124,8 @@ public struct Invocation: Sendable {
     public var prefix: String
     /// True if the sender is an administrator.
     public var isAdmin: Bool
-    /// Adds an execution to the audit entry of the call. A line that is not nil replaces the audited line, for a command
-    /// that learns only later which parts are secret.
+    /// Adds an execution to the audit entry of the call. A line that is not nil replaces the audited line, for a
+    /// command that learns only later which parts are secret.
     public var started: @Sendable (_ execution: String, _ line: String?) -> Void
     /// Sends a message to the destination of the answer before the command ends.
     public var say: @Sendable (Reply) -> Void
@@ -150,8 +150,8 @@ public struct Invocation: Sendable {
         self.say = say
     }
 
-    /// Returns a line as the sender has to type it: as the slash command, if the message used it and the line begins with
-    /// its name, otherwise with the prefix.
+    /// Returns a line as the sender has to type it: as the slash command, if the message used it and the line begins
+    /// with its name, otherwise with the prefix.
     public func typed(_ line: String) -> String {
         if let slash = message.slashCommand?.dropFirst(), line == slash || line.hasPrefix(slash + " ") {
             return "/" + line

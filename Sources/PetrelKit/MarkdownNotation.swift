@@ -1,17 +1,22 @@
-/// CommonMark, as far as replies use it, in the notation of a chat service.
+/// A converter from the CommonMark subset that replies use to the markup of a chat service.
 public struct MarkdownNotation: Sendable {
-    /// What stands around bold text, and so on.
+    /// The marks before and after bold text; likewise for the others.
     private let bold: String
     private let italic: String
     private let struck: String
-    /// A fence may say what language it holds.
+    /// True if a fence may name the language of its content.
     private let keepsLanguages: Bool
     private let escape: @Sendable (_ text: String) -> String
     private let link: @Sendable (_ label: String, _ address: String) -> String
 
+    /// Creates a converter.
     /// - Parameters:
-    ///   - escape: what stands for a text as it is.
-    ///   - link: what stands for a label with an address behind it; both are plain.
+    ///   - bold: the marks around bold text.
+    ///   - italic: the marks around italic text.
+    ///   - struck: the marks around struck text.
+    ///   - keepsLanguages: true if a fence may name the language of its content.
+    ///   - escape: returns the markup for a literal text.
+    ///   - link: returns the markup for a link with this label and address, which are not escaped yet.
     public init(
         bold: String, italic: String, struck: String, keepsLanguages: Bool,
         escape: @escaping @Sendable (_ text: String) -> String,
@@ -25,6 +30,7 @@ public struct MarkdownNotation: Sendable {
         self.link = link
     }
 
+    /// Returns a text in the markup of the service.
     public func rewrite(_ markdown: String) -> String {
         TextBlock.blocks(of: markdown).map { block in
             switch block {
@@ -39,7 +45,7 @@ public struct MarkdownNotation: Sendable {
         return ([opening] + lines.map { escape(Self.withoutMarks($0)) } + [TextBlock.mark]).joined(separator: "\n")
     }
 
-    /// Three backticks within a block would end it.
+    /// Replaces the backticks of a line that would end the block.
     private static func withoutMarks(_ line: Substring) -> String {
         guard line.unicodeScalars.contains(TextBlock.mark.unicodeScalars) else { return String(line) }
         var text = String.UnicodeScalarView()
@@ -47,7 +53,7 @@ public struct MarkdownNotation: Sendable {
         return String(text)
     }
 
-    /// A line that may be a heading or an item of a list.
+    /// Converts a line, which may be a heading or a list item.
     private func line(_ line: Substring) -> String {
         let text = Array(line.unicodeScalars)
         let indent = text.prefix { $0 == " " }.count
@@ -63,7 +69,8 @@ public struct MarkdownNotation: Sendable {
         return blanks + inline(rest)
     }
 
-    /// - Parameter isBold: it stands within bold text, so that no bold begins in it.
+    /// Converts the text of a line.
+    /// - Parameter isBold: true within bold text, where no further bold text can begin.
     private func inline(_ text: ArraySlice<Unicode.Scalar>, isBold: Bool = false) -> String {
         var result = ""
         var search = MarkSearch(text)
@@ -75,7 +82,7 @@ public struct MarkdownNotation: Sendable {
                 place = end
                 isInWord = false
             } else {
-                // Backticks that begin no code stand together.
+                // A run of backticks that does not begin a code span is literal as a whole.
                 let end = text[place] == "`" ? place + text[place...].prefix { $0 == "`" }.count : place + 1
                 for scalar in text[place..<end] { result += escape(String(scalar)) }
                 isInWord = WebLink.isWord(text[place])
@@ -85,8 +92,8 @@ public struct MarkdownNotation: Sendable {
         return result
     }
 
-    /// What begins here with a mark, in the other notation, and the place after it.
-    /// - Parameter isInWord: a letter or number stands right before it.
+    /// Converts the span that begins at this index, and returns it with the index after it; nil if none begins here.
+    /// - Parameter isInWord: true if a letter or a digit precedes it.
     private func span(
         at place: Int, _ search: inout MarkSearch, _ isInWord: Bool, _ isBold: Bool
     ) -> (String, end: Int)? {
@@ -97,7 +104,7 @@ public struct MarkdownNotation: Sendable {
             return (escape(String(text[place + 1])), place + 2)
         case "`":
             guard let span = CodeSpan(text[place...]) else { return nil }
-            // Code ends at its first backtick there.
+            // Chat services end a code span at the first backtick.
             let content = span.content.map { $0 == "`" ? "ˋ" : $0 }
             return ("`\(escape(Self.string(content[...])))`", span.end)
         case "_" where isInWord: return nil
@@ -129,12 +136,12 @@ public struct MarkdownNotation: Sendable {
         let inner = text[(place + length)..<end]
         guard !inner.isEmpty, inner.first != " ", inner.last != " " else { return nil }
         let next = end + length
-        // `_a_b` is a name.
+        // `_a_b` is an identifier, not emphasis.
         if mark.utf8.first == UInt8(ascii: "_"), next < text.endIndex, WebLink.isWord(text[next]) { return nil }
         return (notation + inline(inner, isBold: isBold) + notation, next)
     }
 
-    /// `[label](address)`, with or without a title after the address.
+    /// Converts `[label](address)`, with or without a title after the address.
     private func reference(at place: Int, _ search: inout MarkSearch) -> (String, end: Int)? {
         let text = search.text
         guard let middle = search.next("](", from: place + 1) else { return nil }
@@ -145,12 +152,12 @@ public struct MarkdownNotation: Sendable {
         return (shown(Markdown.plain(label), address), end)
     }
 
-    /// Both, where the label would be taken for another address.
+    /// Returns a link, or the label and the address if the label looks like another address.
     private func shown(_ label: String, _ address: String) -> String {
         WebLink.misleads(label, about: address) ? "\(escape(label)) (\(link(address, address)))" : link(label, address)
     }
 
-    /// What stands before the bracket that closes it, and the place after that. Brackets within come in pairs.
+    /// Returns the address before the closing bracket, and the index after that. Brackets inside must be balanced.
     private static func destination(_ text: ArraySlice<Unicode.Scalar>) -> (String, end: Int)? {
         var depth = 0
         var end: Int?
@@ -171,7 +178,7 @@ public struct MarkdownNotation: Sendable {
         return nil
     }
 
-    /// An address by itself holds no marks.
+    /// Returns a bare address, in which marks have no meaning, and the index after it.
     private func address(at place: Int, _ text: ArraySlice<Unicode.Scalar>) -> (String, end: Int)? {
         let rest = Self.string(text[place...])
         let scalars = rest[...].unicodeScalars
@@ -187,7 +194,7 @@ public struct MarkdownNotation: Sendable {
     }
 }
 
-/// Looks for marks in one line. What was not found once is not looked for again.
+/// A search for marks in one line. It remembers the marks that do not occur, so that the total time stays linear.
 private struct MarkSearch {
     let text: ArraySlice<Unicode.Scalar>
     private var missing: Set<String> = []
@@ -196,7 +203,7 @@ private struct MarkSearch {
         self.text = text
     }
 
-    /// The next place of a mark that no backslash stands before.
+    /// Returns the next index of a mark that is not escaped.
     mutating func next(_ mark: String, from start: Int) -> Int? {
         guard !missing.contains(mark) else { return nil }
         let wanted = Array(mark.unicodeScalars)

@@ -1,9 +1,9 @@
 public import CoreMetrics
 public import Logging
 
-/// What the host hands to a module when it is made: one small interface for each thing that a module may do.
+/// The interfaces to the rest of the bot that a module receives when it is created.
 public struct ModuleHost: Sendable {
-    /// The name of the module that this was made for.
+    /// The name of the module.
     public var module: String
     /// Publishes the module's commands.
     public var commands: any CommandPublishing
@@ -21,7 +21,7 @@ public struct ModuleHost: Sendable {
     public var health: any StatusReporting
     /// The module's own records.
     public var storage: any Storage
-    /// The audit log, for what happens without a command.
+    /// The audit log, for events that are not commands.
     public var audit: any AuditLog
     /// Makes counters, timers and gauges.
     public var metrics: any MetricsFactory
@@ -51,7 +51,7 @@ public struct ModuleHost: Sendable {
 
 /// Publishes the commands of one module.
 public protocol CommandPublishing: Sendable {
-    /// Tells the host that the module can serve people, or that it knows that it cannot for now.
+    /// Tells the host that the module is ready, or knows that it cannot be ready for now.
     func ready()
     /// Replaces the module's commands in one step.
     func publish(_ commands: [Command])
@@ -59,12 +59,12 @@ public protocol CommandPublishing: Sendable {
 
 /// Sends messages that no command is waiting for.
 public protocol Speaking: Sendable {
-    /// Queues a message, together with what the store writes in the same transaction.
+    /// Queues a message, and the changes that the store commits in the same transaction.
     ///
-    /// The message is sent once it is stored, in the order of the calls for each place; `storage.written()` waits for
-    /// that. Throws when the queue of the place is full.
+    /// Messages to one place are sent in the order of the calls; ``Storage/written()`` waits until they are stored.
+    /// Throws if the outbox is full.
     func say(_ reply: Reply, at address: Address, _ transaction: MessageTransaction) throws
-    /// Replaces an earlier message, where the backend can do that and remembers it.
+    /// Replaces an earlier message, if the backend supports that and still knows the handle.
     func replace(_ handle: String, with reply: Reply, on backend: String)
     /// Tells the operators, in the log and in the rooms of `bot.admin_rooms`, in Markdown.
     func tellAdmins(_ text: String)
@@ -92,14 +92,14 @@ public protocol PlaceFinding: Sendable {
 public enum Route: Sendable, Hashable {
     /// The name stands for this place.
     case to(Address)
-    /// The name stands for no place, or for several. Never guessed: a reply that goes nowhere is a dead letter that says
-    /// why.
+    /// The name stands for no place, or for several. Never guessed: a reply that goes nowhere is a dead letter that
+    /// says why.
     case undecided(String)
 }
 
 extension Address {
-    /// Creates the address of a name that no single backend is known to have. A message to it becomes a dead letter, and
-    /// the name is looked up again when an operator retries it.
+    /// Creates the address of a name that no single backend is known to have. A message to it becomes a dead letter,
+    /// and the name is looked up again when an operator retries it.
     public static func undecided(_ name: String) -> Address {
         Address(backend: "", place: name.utf8.first == UInt8(ascii: "@") ? .direct(name) : .room(name))
     }
@@ -133,7 +133,7 @@ public enum Verdict: Sendable {
     case denied(Reply?)
 }
 
-/// Lists the commands of every module for one person.
+/// Lists the commands of all modules for one person.
 public protocol CommandListing: Sendable {
     /// Returns the commands that the person may run from here, in the order of their names.
     func commands(for invocation: Invocation) -> [Command]

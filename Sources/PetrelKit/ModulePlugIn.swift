@@ -2,15 +2,15 @@ public import PetrelSupport
 
 /// A kind of module, with its section of the configuration.
 ///
-/// One value is everything that the configuration says to the plug-in, read: `"jobs": {…}` is one section, and a list of
-/// objects is several, for a plug-in that makes a module of each. Abilities that not every plug-in has are protocols of
-/// their own: ``ConfigurationReviewing``, ``SecretStoring``, ``LineExplaining``, ``MetricsDescribing``.
+/// A value contains all settings of the plug-in: `"jobs": {…}` is one section, and a list of objects is several, for a
+/// plug-in that creates one module for each. Optional capabilities are separate protocols: ``ConfigurationReviewing``,
+/// ``SecretStoring``, ``LineExplaining`` and ``MetricsDescribing``.
 public protocol ModulePlugIn: Sendable {
-    /// The key of the section; nil for a plug-in that needs none and is always there.
+    /// The key of the section; nil for a plug-in that is always active and has no settings.
     static var section: String? { get }
     /// Reads the sections, and reports every mistake to them.
     init(_ sections: [SettingsSection])
-    /// The modules that this configuration makes, known before anything runs.
+    /// The outlines of the modules that this configuration creates.
     var outlines: [ModuleOutline] { get }
     /// Creates the modules, in the order of the outlines.
     func makeModules(_ context: ModuleContext) throws -> [any BotModule]
@@ -24,9 +24,10 @@ public struct ModuleOutline: Sendable, Hashable {
     public var naming: String?
     /// The names of the commands that the module has from the start.
     public var commands: [String]
-    /// What everybody may do where no access rule exists: `every command of …`; nil for nothing that matters.
+    /// A phrase for the commands that everyone may run if there are no access rules, such as `every command of …`, for
+    /// a warning; nil for no warning.
     public var exposure: String?
-    /// The backend of names that several backends could have; nil for none.
+    /// The backend for names that several backends could have; nil for none.
     public var defaultBackend: String?
 
     /// Creates an outline.
@@ -42,7 +43,7 @@ public struct ModuleOutline: Sendable, Hashable {
     }
 }
 
-/// What the host hands to a plug-in that makes modules.
+/// The resources that the host provides to a plug-in that creates modules.
 public struct ModuleContext: Sendable {
     /// The event loop on which commands run, and its executor.
     public var loop: EventLoopExecutor
@@ -124,7 +125,7 @@ public protocol LineExplaining: ModulePlugIn {
     ) async throws -> LineExplanation?
 }
 
-/// What a line would do.
+/// An explanation of what a line would do.
 public struct LineExplanation: Sendable {
     /// The arguments as the command would understand them, which access rules judge.
     public var parsed: ParsedLine

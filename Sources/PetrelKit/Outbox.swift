@@ -1,5 +1,5 @@
-/// The messages that the bot has still to send, in a store. Changes are written within milliseconds, in the order of the
-/// calls; while writes are failing they are buffered in memory and retried.
+/// The messages that the bot has still to send, in a store. Changes are written within milliseconds, in the order of
+/// the calls; while writes are failing they are buffered in memory and retried.
 package typealias Outbox = OutboxReading & OutboxWriting & OutboxProgress & DeadLetterReviving
 
 /// Reads the messages that are pending.
@@ -23,7 +23,7 @@ package protocol OutboxWriting: Sendable {
     /// Updates the number of pieces of a long text that were sent.
     func update(pieces: Int, of number: Int64, written: @escaping @Sendable () -> Void)
     /// Removes a message that was sent.
-    /// - Parameter pendingWrite: the write that ``add(_:_:of:)`` returned; nil for a message that was read from the store.
+    /// - Parameter pendingWrite: the result of ``add(_:_:of:)``; nil for a message that was read from the store.
     func remove(_ number: Int64, _ pendingWrite: PendingWrite?, written: @escaping @Sendable () -> Void)
     /// Turns a message that can never be sent into a dead letter.
     func markDead(_ number: Int64, reason: String, written: @escaping @Sendable () -> Void)

@@ -1,6 +1,7 @@
 import PetrelSupport
 
-/// The write of an outbox entry that the store has not committed yet. An entry that is sent before that is never written.
+/// The write of an outbox entry that the store has not committed yet. An entry that is sent before that is never
+/// written.
 package final class PendingWrite: Sendable {
     private enum Status {
         case pending

@@ -1,6 +1,7 @@
 package import Foundation
 
-/// Detects commands that repeat the last one of the same person, so that the audit log stores one entry for all of them.
+/// Detects commands that repeat the last one of the same person, so that the audit log stores one entry for all of
+/// them.
 package struct RepeatedEntries: Sendable {
     private struct Kept {
         var entry: AuditEntry

@@ -4,7 +4,8 @@ public import Logging
 /// The keys of the messages that a backend has received, in memory and in the store. They detect duplicates, because a
 /// service repeats messages that it believes were not acknowledged, also after a restart of the bot.
 ///
-/// The write of a key is submitted before the message is delivered, so that it is stored before the command has effects.
+/// The write of a key is submitted before the message is delivered, so that it is stored before the command has
+/// effects.
 public actor SeenMessages {
     /// The number of stored keys, enough for a day of repeats.
     private static let capacity = 20_000

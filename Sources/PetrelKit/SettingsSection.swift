@@ -3,45 +3,51 @@ public import PetrelSupport
 
 /// One object of the configuration file, read key by key.
 ///
-/// Reading never stops at the first mistake: problems are collected with their JSON path, so that `petrel check` can
-/// print all of them. ``finish()`` reports the keys that nobody asked for.
+/// Reading continues after a mistake: problems are collected with their JSON paths, so that `petrel check` can report
+/// all of them, and the accessor returns its default. ``finish()`` reports the keys that were never read.
 public final class SettingsSection {
-    /// The place in the file, such as `stackstorm.api_auth`.
+    /// The JSON path of the object, such as `stackstorm.api_auth`; empty for the root.
     public let path: String
     private let object: [String: JSONValue]
     private let context: SettingsContext
     private var known: Set<String> = []
 
+    /// Creates a section.
     public init(_ object: [String: JSONValue], at path: String, in context: SettingsContext) {
         self.object = object
         self.path = path
         self.context = context
     }
 
-    /// The folder that relative paths start from: that of the configuration file.
+    /// The folder of the configuration file, which relative paths refer to.
     public var folder: URL { context.folder }
     /// The environment of the process.
     public var environment: [String: String] { context.environment }
-    /// A path, taken from that folder where it is relative.
+    /// Returns the absolute path of a file.
     public func path(of file: String) -> String { context.path(of: file) }
+    /// The keys of the object, sorted.
     public var keys: [String] { object.keys.sorted() }
 
+    /// Returns true if the key has a value other than null.
     public func contains(_ key: String) -> Bool {
         known.insert(key)
         return object[key].map { $0 != .null } ?? false
     }
 
+    /// Returns the JSON path of a key.
     public func place(of key: String) -> String { path.isEmpty ? key : "\(path).\(key)" }
 
+    /// Reports a mistake, which prevents the start. The message follows the path of the key: `must be a string`.
     public func problem(_ key: String, _ message: String) {
         context.problems.append(SettingsProblem(path: place(of: key), message: message))
     }
 
+    /// Reports a warning. An empty key stands for the section itself.
     public func warn(_ key: String, _ message: String) {
         context.warnings.append(SettingsProblem(path: key.isEmpty ? path : place(of: key), message: message))
     }
 
-    /// Reports every key that was never asked for, with the nearest one that was.
+    /// Reports each key that was never read as unknown, with the most similar known key.
     public func finish() {
         for key in keys where !known.contains(key) {
             let hint = Nearness.nearest(to: key, among: known.sorted(), limit: 1).first
@@ -51,17 +57,21 @@ public final class SettingsSection {
 }
 
 extension SettingsSection {
+    /// Returns the value of a key; nil if it is absent or null.
     public func value(_ key: String) -> JSONValue? {
         known.insert(key)
         return object[key].flatMap { $0 == .null ? nil : $0 }
     }
 
+    /// Returns a string, or the text that `{"env": "NAME"}` or `{"file": "path"}` refers to; nil if it is absent.
     public func optionalString(_ key: String) -> String? {
         value(key).flatMap { context.text($0, at: place(of: key)) }
     }
 
+    /// Returns a string; see ``optionalString(_:)``.
     public func string(_ key: String, default fallback: String) -> String { optionalString(key) ?? fallback }
 
+    /// Returns a string, or reports a problem and returns the empty string; see ``optionalString(_:)``.
     public func requiredString(_ key: String) -> String {
         guard value(key) != nil else {
             problem(key, "is required")
@@ -70,8 +80,10 @@ extension SettingsSection {
         return optionalString(key) ?? ""
     }
 
+    /// Returns a secret; see ``optionalString(_:)``.
     public func secret(_ key: String) -> Secret? { optionalString(key).map { Secret($0) } }
 
+    /// Returns a Boolean value.
     public func bool(_ key: String, default fallback: Bool) -> Bool {
         guard let value = value(key) else { return fallback }
         guard let bool = value.bool else {
@@ -81,17 +93,19 @@ extension SettingsSection {
         return bool
     }
 
+    /// Returns a Boolean value; nil if it is absent. Null is a problem.
     public func optionalBool(_ key: String) -> Bool? {
         refuseNull(key)
         return contains(key) ? bool(key, default: false) : nil
     }
 
-    /// For keys where `null` could mean "nothing" as well as "everything".
+    /// Reports null as a problem, for keys where it could be taken for "nothing" as well as for "everything".
     public func refuseNull(_ key: String) {
         known.insert(key)
         if object[key] == .null { problem(key, "must not be null; leave the key out instead") }
     }
 
+    /// Returns a whole number. A number outside the range is a problem.
     public func integer(_ key: String, default fallback: Int, in range: ClosedRange<Int>) -> Int {
         guard let value = value(key) else { return fallback }
         guard let int = value.int else {
@@ -105,6 +119,7 @@ extension SettingsSection {
         return int
     }
 
+    /// Returns a list of strings; see ``optionalString(_:)`` for each of them.
     public func strings(_ key: String, default fallback: [String] = []) -> [String] {
         guard let value = value(key) else { return fallback }
         guard let list = value.array else {
@@ -114,7 +129,7 @@ extension SettingsSection {
         return list.enumerated().compactMap { index, item in context.text(item, at: "\(place(of: key))[\(index)]") }
     }
 
-    /// A list of people, in which `group:NAME` stands for a list of `groups`.
+    /// Returns a list of people, in which each `group:NAME` is replaced by the members of the group.
     public func people(_ key: String) -> [String] {
         strings(key).enumerated().flatMap { index, item -> [String] in
             guard item.hasPrefix("group:") else { return [item] }
@@ -124,9 +139,10 @@ extension SettingsSection {
         }
     }
 
-    /// Makes the lists of `groups` known to every section of the file.
+    /// Defines the groups that ``people(_:)`` resolves in every section of the file.
     package func define(groups: [String: [String]]) { context.groups = groups }
 
+    /// Returns one of the raw values of an enumeration. Any other string is a problem.
     public func choice<Choice: RawRepresentable<String> & CaseIterable>(
         _ key: String, default fallback: Choice
     ) -> Choice {
@@ -139,6 +155,7 @@ extension SettingsSection {
         return choice
     }
 
+    /// Returns an HTTP or HTTPS URL.
     public func url(_ key: String, default fallback: String) -> URL {
         let text = string(key, default: fallback)
         guard let url = URL(string: text), let scheme = url.scheme, ["http", "https"].contains(scheme), url.host != nil
@@ -149,14 +166,15 @@ extension SettingsSection {
         return url
     }
 
-    /// A path, taken from the folder of the configuration file where it is relative.
+    /// Returns the absolute path of a file; nil if the key is absent.
     public func file(_ key: String) -> String? {
         optionalString(key).map { context.path(of: $0) }
     }
 
-    /// An object; an absent one reads as empty.
+    /// Returns an object; an empty one if the key is absent.
     public func section(_ key: String) -> SettingsSection { optionalSection(key) ?? empty(key) }
 
+    /// Returns an object; nil if the key is absent.
     public func optionalSection(_ key: String) -> SettingsSection? {
         guard let value = value(key) else { return nil }
         guard let object = value.object else {
@@ -166,14 +184,14 @@ extension SettingsSection {
         return SettingsSection(object, at: place(of: key), in: context)
     }
 
-    /// An object or a list of objects, as a list.
+    /// Returns an object, or a list of objects, as a list.
     public func sections(_ key: String) -> [SettingsSection] {
         guard case .array? = value(key) else { return optionalSection(key).map { [$0] } ?? [] }
         return list(key, of: "objects").map(\.1)
     }
 
-    /// A list of objects, with their places; anything else is a problem.
-    /// - Parameter items: what the list is of, for that problem.
+    /// Returns a list of objects with their indices. Any other value is a problem.
+    /// - Parameter items: the name of the items, for the message of that problem.
     public func list(_ key: String, of items: String) -> [(Int, SettingsSection)] {
         refuseNull(key)
         guard let value = value(key) else { return [] }
@@ -190,7 +208,7 @@ extension SettingsSection {
         }
     }
 
-    /// An item of a list that may hold other things besides objects; nil where it is none.
+    /// Returns an item of a list that may also contain other values; nil if the item is not an object.
     public func item(_ key: String, _ index: Int) -> SettingsSection? {
         guard let list = value(key)?.array, list.indices.contains(index), let object = list[index].object else {
             return nil
@@ -201,38 +219,46 @@ extension SettingsSection {
     private func empty(_ key: String) -> SettingsSection { SettingsSection([:], at: place(of: key), in: context) }
 }
 
-/// A mistake, and where it is.
+/// A mistake in a configuration, or a warning.
 public struct SettingsProblem: Hashable, Sendable, CustomStringConvertible {
+    /// The JSON path of the value; empty for the root.
     public var path: String
+    /// The message, which follows the path.
     public var message: String
 
+    /// Creates a problem.
     public init(path: String, message: String) {
         self.path = path
         self.message = message
     }
 
+    /// The path and the message.
     public var description: String { path.isEmpty ? message : "\(path): \(message)" }
 }
 
-/// What the sections of one file share: the folder, the environment, and the problems found.
+/// The state that the sections of a file share: the folder, the environment, and the problems found.
 public final class SettingsContext {
+    /// The folder of the configuration file.
     public let folder: URL
     let environment: [String: String]
+    /// The mistakes found so far.
     public internal(set) var problems: [SettingsProblem] = []
+    /// The warnings so far.
     public internal(set) var warnings: [SettingsProblem] = []
     var groups: [String: [String]] = [:]
 
+    /// Creates the state for a file in this folder.
     public init(folder: URL, environment: [String: String]) {
         self.folder = folder
         self.environment = environment
     }
 
-    /// A path of the configuration, taken from its folder where it is relative.
+    /// Returns the absolute path of a file. A relative path refers to the folder of the configuration file.
     func path(of file: String) -> String {
         file.hasPrefix("/") ? file : folder.appendingPathComponent(file).standardized.path
     }
 
-    /// A string, or what `{"env": NAME}` or `{"file": path}` stands for.
+    /// Returns a string, or the text that `{"env": "NAME"}` or `{"file": "path"}` refers to; nil after a problem.
     func text(_ value: JSONValue, at path: String) -> String? {
         switch value {
         case .string(let text): return text
@@ -265,7 +291,7 @@ public final class SettingsContext {
             problems.append(SettingsProblem(path: path, message: "the file \(whole) cannot be read"))
             return nil
         }
-        // The last line's end is not part of it; CR LF is one.
+        // Editors end a file with a line break (LF or CR LF), which is not part of the value.
         var scalars = String(decoding: data, as: UTF8.self).unicodeScalars
         if scalars.last == "\n" {
             scalars.removeLast()

@@ -1,21 +1,23 @@
 import Foundation
 import PetrelSupport
 
-/// Standard output or standard error, whole texts at a time and in order.
+/// A writer for standard output or standard error, which writes whole texts in the order of the calls.
 ///
-/// Where a text would have to wait for a reader, a thread of its own does that, not the one at hand.
+/// If a write would block because the reader is slow, a separate thread performs it.
 public final class StandardStream: Sendable {
+    /// The writer for standard output.
     public static let output = StandardStream(descriptor: STDOUT_FILENO)
+    /// The writer for standard error.
     public static let error = StandardStream(descriptor: STDERR_FILENO)
 
     private struct Piece: Sendable {
         var bytes: ArraySlice<UInt8>
-        /// Some of it is written, so that the rest has to follow.
+        /// True if a part of the text is written, so that the rest must follow.
         var hasBegun = false
         var waiter: Waiter?
     }
 
-    /// Told once: 0, or the number of the error (errno(3)).
+    /// A completion handler that is called once, with 0 or an error number (errno(3)).
     private final class Waiter: Sendable {
         private let call: Locked<(@Sendable (CInt) -> Void)?>
 
@@ -31,26 +33,29 @@ public final class StandardStream: Sendable {
     }
 
     private struct State {
-        /// What the thread has not come to yet.
+        /// The texts that the separate thread has still to write.
         var waiting: [Piece] = []
+        /// True while the separate thread runs.
         var isBehind = false
+        /// The size of the waiting texts, in bytes.
         var size = 0
-        /// Texts that were lost since one was taken.
+        /// The number of texts that were dropped since the last accepted one.
         var lost = 0
-        /// A text broke off within a line.
+        /// True if the last text ended within a line because of an error.
         var isTorn = false
     }
 
-    /// So much of what nobody waits for is kept while nobody reads.
+    /// The maximum size of waiting texts for which ``offer(_:)`` still accepts texts, in bytes.
     private static let mostOffered = 1 << 20
-    /// A pipe that is ready takes at least so much (pipe(7), `PIPE_BUF`).
+    /// The number of bytes that a pipe accepts without blocking if it is ready (pipe(7), `PIPE_BUF`).
     private static let readily = 4096
 
     private let descriptor: CInt
-    /// It tells truly whether it takes anything. A terminal does not.
+    /// True if poll(2) reports reliably that a write does not block. On a terminal it does not.
     private let tellsReadiness: Bool
     private let state = Locked(State())
 
+    /// Creates a writer for a file descriptor.
     public init(descriptor: CInt) {
         self.descriptor = descriptor
         var status = stat()
@@ -58,15 +63,19 @@ public final class StandardStream: Sendable {
         tellsReadiness = [S_IFIFO, S_IFSOCK, S_IFREG].contains(kind)
     }
 
-    /// Returns once it is written, or after a while in which nobody read it. Must not be called where others wait.
+    /// Writes a text, and blocks until it is written or the time limit has passed. Do not call this on an event loop or
+    /// in a task.
     public func write(_ text: String, within limit: Duration? = nil) {
         let isDone = DispatchSemaphore(value: 0)
         add(Array(text.utf8), Waiter { _ in isDone.signal() })
         _ = isDone.wait(timeout: limit.map { .now() + $0 / .seconds(1) } ?? .distantFuture)
     }
 
-    /// Returns 0 once it is written, or the number of the error (errno(3)) for which it never will be; it is lost then.
-    /// Cancelled, it returns `ECANCELED` at once; of what was begun by then the rest follows.
+    /// Writes a text, and returns 0 once it is written, or the number of the error (errno(3)) because of which it is
+    /// lost.
+    ///
+    /// If the task is cancelled, it returns `ECANCELED` at once; a text that is partly written is completed
+    /// nevertheless.
     public func send(_ text: String) async -> CInt {
         let own = Locked<Waiter?>(nil)
         return await withTaskCancellationHandler {
@@ -89,7 +98,8 @@ public final class StandardStream: Sendable {
         waiter.ended(ECANCELED)
     }
 
-    /// Writes it when there is a reader. Where too much waits for one already it is lost, and their number is written.
+    /// Writes a text as soon as the reader accepts it, and returns at once. If too many texts are waiting, the text is
+    /// dropped, and the number of dropped texts is written later.
     public func offer(_ text: String) {
         let lost: Int? = state.withLock { state in
             guard state.size < Self.mostOffered else {
@@ -117,7 +127,7 @@ public final class StandardStream: Sendable {
         if isFirst { Thread.detachNewThread { self.catchUp() } }
     }
 
-    /// Nil where the rest would have to wait.
+    /// Writes without blocking. Returns nil if a part of the text is left.
     private func writeReadily(_ piece: inout Piece, _ state: inout State) -> CInt? {
         if state.isTorn { piece.bytes = [UInt8(ascii: "\n")] + piece.bytes }
         state.isTorn = false
@@ -163,7 +173,7 @@ public final class StandardStream: Sendable {
         }
     }
 
-    /// 0, or why nothing more of it can ever be written.
+    /// Writes a part of a text. Returns 0, or the number of the error because of which the rest is lost.
     private func writeSome(_ piece: inout Piece, atMost limit: Int) -> CInt {
         let part = piece.bytes.prefix(limit)
         let count = part.withUnsafeBytes { Foundation.write(descriptor, $0.baseAddress, $0.count) }

@@ -20,8 +20,8 @@ public protocol RecordCollection: Sendable {
     func set(_ value: [UInt8], for key: String) async throws
     /// Queues the write of a value, or the removal of the key if the value is nil.
     ///
-    /// Writes happen in the order of the calls and are grouped. While writes are failing they are buffered in memory and
-    /// retried.
+    /// Writes happen in the order of the calls and are grouped. While writes are failing they are buffered in memory
+    /// and retried.
     func put(_ value: [UInt8]?, for key: String)
     /// Queues the write of a value, and returns once a crash of the process cannot lose it. The value may reach the
     /// database later.

@@ -1,10 +1,10 @@
-/// CommonMark (https://spec.commonmark.org), as replies use it.
+/// Helpers for CommonMark (https://spec.commonmark.org) in replies.
 public enum Markdown {
-    /// A text that is shown as it stands within Markdown: for what people and services said, inside our own words.
+    /// Returns a text with its Markdown marks escaped, so that text from people and services is shown literally.
     public static func escaped(_ text: some StringProtocol) -> String {
         var escaped = String.UnicodeScalarView()
         var isAtStart = true
-        // First what is not shown: a backslash would part it from what goes with it, and a mark may stand behind it.
+        // Control sequences are removed first, because a backslash within one would split it.
         for scalar in ShownText.withoutControls(text) {
             if isMark(scalar) || isAtStart && isMarkAtStart(scalar) { escaped.append("\\") }
             escaped.append(scalar)
@@ -13,13 +13,13 @@ public enum Markdown {
         return String(escaped)
     }
 
-    /// A text as code within a line, whatever it holds.
+    /// Returns a text as a code span, whatever characters it contains.
     public static func code(_ text: some StringProtocol) -> String {
         var line = String.UnicodeScalarView()
         for scalar in ShownText.withoutControls(text) { line.append(scalar == "\n" ? " " : scalar) }
         guard let first = line.first, let last = line.last else { return "" }
         let mark = String(repeating: "`", count: longestRun(in: line) + 1)
-        // A blank parts a backtick of the text from those around it.
+        // A space separates a backtick of the text from the delimiters.
         let pad = first == "`" || last == "`" || first == " " && last == " " ? " " : ""
         return mark + pad + String(line) + pad + mark
     }
@@ -47,7 +47,7 @@ public enum Markdown {
         }
     }
 
-    /// What a backslash takes its meaning from.
+    /// Returns true for ASCII punctuation, which a backslash can escape.
     static func isPunctuation(_ scalar: Unicode.Scalar) -> Bool {
         switch scalar.value {
         case 0x21...0x2F, 0x3A...0x40, 0x5B...0x60, 0x7B...0x7E: true
@@ -55,7 +55,7 @@ public enum Markdown {
         }
     }
 
-    /// A text for where Markdown is not shown: without the backslashes, else as it was written.
+    /// Returns a text without the backslashes of escapes, for services that do not render Markdown.
     public static func readable(_ text: String) -> String {
         guard text.utf8.contains(UInt8(ascii: "\\")) else { return text }
         return TextBlock.blocks(of: text).map { block in
@@ -68,7 +68,7 @@ public enum Markdown {
         }.joined(separator: "\n")
     }
 
-    /// The text of a label: marks stand, backslashes do not.
+    /// Returns the text of a link label without the backslashes of escapes.
     static func plain(_ text: ArraySlice<Unicode.Scalar>) -> String {
         var shown = String.UnicodeScalarView()
         var isEscaped = false
@@ -93,7 +93,7 @@ public enum Markdown {
                 shown.append(contentsOf: text[place..<span.end])
                 place = span.end
             } else if text[place] == "`" {
-                // Backticks that begin no code stand together.
+                // A run of backticks that does not begin a code span is literal as a whole.
                 let run = text[place...].prefix { $0 == "`" }
                 shown.append(contentsOf: run)
                 place = run.endIndex
@@ -109,13 +109,13 @@ public enum Markdown {
     }
 }
 
-/// Code within a line: between two runs of backticks of the same length.
+/// A code span: a text between two runs of backticks of the same length.
 struct CodeSpan {
     var content: ArraySlice<Unicode.Scalar>
-    /// The place after it.
+    /// The index after the closing backticks.
     var end: Int
 
-    /// Nil where none begins at the beginning of the text.
+    /// Parses a code span at the beginning of a text. Returns nil if there is none.
     init?(_ text: ArraySlice<Unicode.Scalar>) {
         let count = text.prefix { $0 == "`" }.count
         guard count > 0 else { return nil }

@@ -1,7 +1,7 @@
-/// Splits a long text at line ends; a fence that is cut is closed and opened again.
+/// Splits long texts at line breaks. A fence that spans several pieces is closed and reopened.
 public enum MessageSplitter {
-    /// Pieces of at most `limit` Unicode scalars, which is what chat services count. A line that is longer than a piece is
-    /// cut in it, but no grapheme is, unless it is longer than a piece itself.
+    /// Returns pieces of at most `limit` Unicode scalars, which chat services count. A line that is longer than a piece
+    /// is split, but a grapheme cluster is not, unless it is longer than a piece itself.
     public static func split(_ text: String, atMost limit: Int) -> [String] {
         guard text.utf8.count > limit, text.unicodeScalars.count > limit else { return [text] }
         var pieces = MessagePieces(limit)
@@ -23,17 +23,17 @@ private struct MessagePieces {
     private var pieces: [String] = []
     private var piece = ""
     private var length = 0
-    /// The line that opens the fence at hand, such as "```json", and the one that closes it.
+    /// The line that opens the current fence, such as "```json", and the line that closes it.
     private var fence: String?
     private var closing = TextBlock.mark
-    /// It stands in the piece at hand.
+    /// True if the current piece contains the opening line.
     private var isOpened = false
 
     init(_ limit: Int) {
         self.limit = limit
     }
 
-    /// With the end of a fence, and opening it again, set aside.
+    /// The number of scalars that are left in the piece, without those for closing and reopening the fence.
     private var room: Int {
         let mark = closing.utf8.count
         return max(limit - mark - 1 - (fence?.utf8.count ?? mark) - 1, 1)
@@ -50,12 +50,13 @@ private struct MessagePieces {
         }
     }
 
-    /// A line that is no fence in the whole must be none in its piece: something invisible stands before its backticks.
+    /// Returns a line with an invisible character before its backticks, so that it does not become a fence in its
+    /// piece.
     private static func unfenced(_ part: Substring) -> Substring {
         part.utf8.drop { $0 == 0x20 }.starts(with: TextBlock.mark.utf8) ? "\u{200B}" + part : part
     }
 
-    /// Opened together with its first line, so that no piece ends with an empty block.
+    /// Begins a fence. Its opening line is added with its first line, so that no piece ends with an empty block.
     mutating func open(_ mark: String, _ language: Substring?) {
         fence = mark + (language ?? "")
         closing = mark
@@ -63,7 +64,7 @@ private struct MessagePieces {
     }
 
     mutating func close() {
-        // An empty block needs room too.
+        // An empty block needs space for its marks, too.
         if !isOpened { add("") }
         append(closing[...], closing.utf8.count)
         fence = nil
@@ -87,7 +88,7 @@ private struct MessagePieces {
     }
 
     private mutating func cut() {
-        // Services refuse a message of nothing but white space.
+        // Services reject messages that contain only white space.
         if piece.unicodeScalars.contains(where: { !$0.properties.isWhitespace }) {
             pieces.append(fence != nil && isOpened ? piece + "\n" + closing : piece)
         }

@@ -1,17 +1,20 @@
-/// Slack's markup (https://docs.slack.dev/messaging/formatting-message-text): three characters are escaped, and `<…>` is a
-/// link, a mention or a command. In PetrelKit, because aliases that were written for Slack speak elsewhere too.
+/// A parser for Slack's markup (https://docs.slack.dev/messaging/formatting-message-text): three characters are
+/// escaped, and `<…>` is a link or a mention. It is in PetrelKit because aliases written for Slack are used on other
+/// backends, too.
 public enum Mrkdwn {
+    /// A part of a text.
     public enum Part: Equatable, Sendable {
-        /// With its entities.
+        /// A text with its entities not yet decoded.
         case text(Substring)
-        /// `<@U1|bob>` with the mark `@`, `<#C1|ops>` with `#`.
+        /// A mention: `<@U1|bob>` with the mark `@`, or `<#C1|ops>` with `#`.
         case mention(mark: Unicode.Scalar, id: String, label: String?)
-        /// `<!here>`, `<!subteam^S1|@ops>`, `<!date^1700000000^{date}|today>`: the argument is what follows the first `^`.
+        /// `<!here>`, `<!subteam^S1|@ops>` or `<!date^1700000000^{date}|today>`; the argument follows the first `^`.
         case special(name: String, argument: String?, label: String?)
+        /// `<https://example.com|label>`.
         case link(target: String, label: String?)
     }
 
-    /// The parts of a text, in their order. A `<` that nothing closes on its line is text.
+    /// Returns the parts of a text in their order. A `<` that is not closed on its line is text.
     public static func parts(of text: String) -> [Part] {
         let bytes = text.utf8
         var parts: [Part] = []
@@ -54,7 +57,7 @@ public enum Mrkdwn {
         ("&lt;", "<"), ("&gt;", ">"), ("&amp;", "&"),
     ]
 
-    /// A text without the escapes of `&`, `<` and `>`.
+    /// Returns a text with the entities of `&`, `<` and `>` decoded.
     public static func unescaped(_ raw: Substring) -> String {
         guard raw.utf8.contains(UInt8(ascii: "&")) else { return String(raw) }
         var text = String.UnicodeScalarView()
@@ -71,14 +74,14 @@ public enum Mrkdwn {
 extension Mrkdwn {
     private static let everybody: Set<String> = ["here", "channel", "everyone", "group", "subteam"]
 
-    /// The same without what calls many people at once, which stays as text.
+    /// Returns a text in which mentions of many people at once, such as `<!channel>`, are plain text.
     public static func withoutMentions(_ text: String) -> String {
         guard text.utf8.contains(UInt8(ascii: "!")) else { return text }
         return parts(of: text).map { part in
             if case .special(let name, let argument, let label) = part, everybody.contains(name) {
                 return escaped(word(name, argument, label))
             }
-            // A `<` that was text must not find an end now: `<!channel|<!here>>`.
+            // A literal `<` must not become the start of a mention: `<!channel|<!here>>`.
             if case .text(let raw) = part { return escapedOpenings(raw) }
             return source(part)
         }.joined()
@@ -91,8 +94,8 @@ extension Mrkdwn {
         }
     }
 
-    /// What Slack may be sent: `<` and `&` that are no markup of its own are escaped, and a link that passes for another
-    /// shows both addresses.
+    /// Returns a text that is safe to send to Slack: `<` and `&` that are not markup are escaped, and a link whose
+    /// label looks like another address shows both.
     public static func safe(_ text: String) -> String {
         parts(of: text).map { part in
             switch part {
@@ -106,8 +109,8 @@ extension Mrkdwn {
         }.joined()
     }
 
-    /// For where Slack's markup is not shown: links with their addresses, mentions by their labels; `*bold*` and the like
-    /// stand as they are.
+    /// Returns a readable text for services that do not render Slack's markup: links with their addresses and mentions
+    /// by their labels. Marks such as those of `*bold*` remain.
     public static func readable(_ text: String) -> String { parts(of: text).map { readable($0) }.joined() }
 
     private static func readable(_ part: Part) -> String {
@@ -118,7 +121,7 @@ extension Mrkdwn {
             return name.unicodeScalars.first == mark ? name : "\(mark)\(name)"
         case .special(let name, let argument, let label): return word(name, argument, label)
         case .link(let target, let label):
-            // No markup of Slack's: it was printed so.
+            // Not Slack's markup, but output of a program.
             guard isAddress(target) else { return "<\(target)\(label.map { "|\($0)" } ?? "")>" }
             guard let label, label != target else { return target }
             return "\(label) (\(target))"
@@ -133,7 +136,7 @@ extension Mrkdwn {
         }
     }
 
-    /// With a scheme, as Slack makes links of.
+    /// Returns true if a target has a scheme, so that Slack shows it as a link.
     private static func isAddress(_ target: String) -> Bool {
         guard let colon = target.utf8.firstIndex(of: UInt8(ascii: ":")), colon > target.startIndex else { return false }
         return target[..<colon].utf8.allSatisfy { byte in
@@ -154,7 +157,7 @@ extension Mrkdwn {
         }
     }
 
-    /// A text as it has to be written to be shown as it stands.
+    /// Returns a text with `&`, `<` and `>` escaped, so that it is shown literally.
     public static func escaped(_ text: some StringProtocol) -> String {
         var escaped = ""
         escaped.reserveCapacity(text.utf8.count)

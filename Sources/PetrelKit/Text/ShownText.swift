@@ -1,16 +1,16 @@
 import PetrelSupport
 
-/// Text as people are shown it.
+/// Filters for text that is shown to people.
 public enum ShownText {
-    /// A text with LF as its only line end, without the control sequences of terminals (ECMA-48) and without control
-    /// characters but for the tabulator; the empty text where nothing of it can be seen.
+    /// Returns a text with LF as its only line break, without terminal control sequences (ECMA-48) and without control
+    /// characters except tabs; the empty text if nothing of it is visible.
     public static func clean(_ text: String) -> String {
         if isClean(text) { return text }
         let shown = withoutControls(text)
         return shown.allSatisfy(isBlank) ? "" : String(shown)
     }
 
-    /// The same of a part of a text, which may be blank.
+    /// Does the same for a part of a text, which may be blank.
     public static func withoutControls(_ text: some StringProtocol) -> String.UnicodeScalarView {
         var shown = String.UnicodeScalarView()
         var rest = Substring(text).unicodeScalars
@@ -20,7 +20,7 @@ public enum ShownText {
             case "\r":
                 if rest.first == "\n" { rest.removeFirst() }
                 shown.append("\n")
-            // Line tabulation, form feed, next line.
+            // Vertical tab, form feed, next line.
             case "\u{0B}", "\u{0C}", "\u{85}": shown.append("\n")
             case "\n", "\t": shown.append(scalar)
             default: if scalar.properties.generalCategory != .control { shown.append(scalar) }
@@ -29,7 +29,7 @@ public enum ShownText {
         return shown
     }
 
-    /// Most texts: nothing to do.
+    /// Returns true if a text needs no change, as most texts.
     private static func isClean(_ text: String) -> Bool {
         var isVisible = false
         var last: UInt8 = 0
@@ -46,12 +46,12 @@ public enum ShownText {
         return isVisible || text.isEmpty || text.unicodeScalars.contains { !isBlank($0) }
     }
 
-    /// White space, and what takes up no room at all.
+    /// Returns true for white space and for invisible characters.
     private static func isBlank(_ scalar: Unicode.Scalar) -> Bool {
         scalar.properties.isWhitespace || scalar.properties.generalCategory == .format
     }
 
-    /// Takes off what follows an escape character, or the control sequence introducer.
+    /// Removes the rest of an escape sequence or a control sequence.
     private static func dropSequence(after opener: Unicode.Scalar, _ rest: inout Substring.UnicodeScalarView) {
         if opener == "\u{9B}" { return dropParameters(&rest) }
         guard let kind = rest.first, (0x20...0x7E).contains(kind.value) else { return }
@@ -60,20 +60,20 @@ public enum ShownText {
         case "[": dropParameters(&rest)
         case "]", "P", "X", "^", "_": dropString(&rest)
         case _ where kind.value < 0x30:
-            // Intermediate characters, then one that ends the sequence.
+            // Intermediate characters, then a final character.
             while let next = rest.first, (0x20...0x2F).contains(next.value) { rest.removeFirst() }
             if let next = rest.first, (0x30...0x7E).contains(next.value) { rest.removeFirst() }
         default: break
         }
     }
 
-    /// Of a control sequence, such as `[0;32m`.
+    /// Removes the parameters of a control sequence, such as `[0;32m`.
     private static func dropParameters(_ rest: inout Substring.UnicodeScalarView) {
         while let next = rest.first, (0x20...0x3F).contains(next.value) { rest.removeFirst() }
         if let next = rest.first, (0x40...0x7E).contains(next.value) { rest.removeFirst() }
     }
 
-    /// Of a command string, such as the title of a window. One that is not ended on its line is text.
+    /// Removes a command string, such as a window title. A string that does not end on its line is text.
     private static func dropString(_ rest: inout Substring.UnicodeScalarView) {
         var ahead = rest
         while let next = ahead.popFirst(), next != "\n", next != "\r" {
@@ -87,7 +87,7 @@ public enum ShownText {
 }
 
 extension Reply {
-    /// The same with its text as people are shown it; see ``ShownText/clean(_:)``.
+    /// The reply with its text cleaned; see ``ShownText/clean(_:)``.
     package var cleaned: Reply {
         var reply = self
         reply.text = ShownText.clean(text)

@@ -1,23 +1,25 @@
 import PetrelSupport
 
-/// A part of a text: lines, or the lines within a fence.
+/// A part of a text: lines, or the lines inside a fence.
 public enum TextBlock: Equatable, Sendable {
+    /// Lines outside of fences.
     case lines([Substring])
-    /// - Parameter language: such as `json`; nil where none is named.
+    /// A fenced block, with its language, such as `json`, if it names one.
     case code(language: Substring?, [Substring])
 
+    /// The shortest mark that opens and closes a fence.
     public static let mark = "```"
 
-    /// The blocks of a text, in their order.
+    /// Returns the blocks of a text in their order.
     ///
-    /// Three backticks or more at the beginning of a line open a fence; as many at the beginning or at the end of a line
-    /// close it. What is never closed is no fence. What follows the opening backticks is the first line of the block,
-    /// unless it is the name of a language.
+    /// Three or more backticks at the beginning of a line open a fence; as many at the beginning or at the end of a
+    /// line close it. Without a closing line it is not a fence. The text after the opening backticks is the first line
+    /// of the block, unless it is the name of a language.
     public static func blocks(of text: String) -> [TextBlock] {
         let lines = text[...].textLines
         var blocks: [TextBlock] = []
         var plain: [Substring] = []
-        // Fences of so many backticks are not closed any more.
+        // A fence with at least this number of backticks is not closed in the rest of the text.
         var unclosed = Int.max
         var next = 0
         while next < lines.count {
@@ -38,7 +40,7 @@ public enum TextBlock: Equatable, Sendable {
         return blocks
     }
 
-    /// A text whose fences stand on lines of their own, for services that know no others.
+    /// Returns a text in which the marks of fences are on lines of their own, as some services require.
     public static func withFencesApart(_ text: String, keepsLanguages: Bool = true) -> String {
         guard holdsMark(text) else { return text }
         return blocks(of: text).map { block in
@@ -51,7 +53,7 @@ public enum TextBlock: Equatable, Sendable {
         }.joined(separator: "\n")
     }
 
-    /// A mark that nothing in the lines of a block closes.
+    /// Returns a mark that is longer than any run of backticks in the lines of a block.
     public static func mark(around lines: [Substring]) -> String {
         var (run, longest) = (0, 0)
         for line in lines {
@@ -64,23 +66,24 @@ public enum TextBlock: Equatable, Sendable {
         return longest < mark.utf8.count ? mark : String(repeating: "`", count: longest + 1)
     }
 
+    /// Returns true if a text contains a fence.
     public static func holdsFence(_ text: String) -> Bool {
         holdsMark(text) && blocks(of: text).contains { if case .code = $0 { true } else { false } }
     }
 
-    /// Whether a text begins with a fence, which has to stay at the beginning of a line.
+    /// Returns true if a text begins with a fence, which must remain at the beginning of a line.
     public static func beginsWithFence(_ text: String) -> Bool {
         guard holdsMark(text), case .code? = blocks(of: text).first else { return false }
         return true
     }
 
-    /// Whether a fence ends a text: what is added goes to a line of its own.
+    /// Returns true if a text ends with a fence, so that an addition needs a line of its own.
     public static func endsWithFence(_ text: String) -> Bool {
         guard holdsMark(text), case .code? = blocks(of: text).last else { return false }
         return true
     }
 
-    /// Whether a line begins like a fence and none ends it: it would swallow what is written below.
+    /// Returns true if a text contains an opening line of a fence that is not closed, and would include following text.
     public static func hasOpenFence(_ text: String) -> Bool {
         guard holdsMark(text) else { return false }
         return blocks(of: text).contains { block in
@@ -98,12 +101,12 @@ public enum TextBlock: Equatable, Sendable {
     }
 }
 
-/// A line that begins with three backticks or more.
+/// A line that begins with three or more backticks.
 private struct Fence {
     private static let backtick = UInt8(ascii: "`")
 
     let count: Int
-    /// What follows the backticks.
+    /// The text after the backticks.
     let rest: Substring
 
     init?(_ line: Substring) {
@@ -113,10 +116,10 @@ private struct Fence {
         rest = Substring(start.dropFirst(count))
     }
 
-    /// False where the line is a block of its own, or just holds marks within its text.
+    /// False if the line is a complete block, or only contains backticks within its text.
     var isOpening: Bool { content(before: rest) == nil && !holdsMark(rest) }
 
-    /// The block that begins in this line, and the number of the line after it; nil where it is not closed.
+    /// Returns the block that begins in this line, and the number of the line after it; nil if it is not closed.
     func block(of lines: [Substring], from number: Int) -> (TextBlock, end: Int)? {
         if let content = content(before: rest) {
             return holdsMark(content) || isBlank(content) ? nil : (.code(language: nil, [content]), number + 1)
@@ -135,7 +138,7 @@ private struct Fence {
         return nil
     }
 
-    /// What stands before the backticks that end a line; nil where there are too few.
+    /// Returns the text before the backticks that end a line; nil if there are too few.
     private func content(before line: Substring) -> Substring? {
         let bytes = line.utf8
         guard let last = bytes.lastIndex(where: { $0 != 0x20 && $0 != 0x09 }) else { return nil }
@@ -156,7 +159,7 @@ private struct Fence {
     private func isBlank(_ text: Substring) -> Bool { text.utf8.allSatisfy { $0 == 0x20 || $0 == 0x09 } }
 }
 
-/// Names that stand behind the mark of a fence for what it holds.
+/// The names of languages that may follow the opening backticks of a fence.
 private enum Languages {
     private static let names: Set<String> = [
         "bash", "c", "conf", "cpp", "csharp", "css", "csv", "diff", "dockerfile", "go", "groovy", "hcl", "html", "http",

@@ -1,8 +1,8 @@
 import PetrelSupport
 
-/// Addresses (`http://…`, `https://…`) within a text.
+/// A scanner for web addresses (`http://…`, `https://…`) in texts.
 public enum WebLink {
-    /// The addresses of a text, in their order.
+    /// Returns the addresses of a text in their order.
     public static func ranges(in text: Substring) -> [Range<String.Index>] {
         let scalars = text.unicodeScalars
         var found: [Range<String.Index>] = []
@@ -20,10 +20,10 @@ public enum WebLink {
         return found
     }
 
-    /// Where the address ends that begins at a place; nil where none begins there.
+    /// Returns the end of the address that begins at an index; nil if none begins there.
     ///
-    /// Punctuation that closes a sentence is no part of it, nor is a bracket that was opened before it; one that was opened
-    /// inside is.
+    /// Punctuation at the end of a sentence is not part of the address, nor is the closing bracket of one that was
+    /// opened before it; brackets that are opened inside are.
     public static func end(of start: String.Index, in text: Substring.UnicodeScalarView) -> String.Index? {
         guard text[start] == "h" || text[start] == "H" else { return nil }
         let rest = text[start...]
@@ -33,6 +33,7 @@ public enum WebLink {
         return body.isEmpty ? nil : body.endIndex
     }
 
+    /// Returns true for letters and digits.
     public static func isWord(_ scalar: Unicode.Scalar) -> Bool {
         scalar.properties.isAlphabetic || scalar.properties.numericType != nil
     }
@@ -50,9 +51,9 @@ public enum WebLink {
         ".", ",", ";", ":", "!", "?", "'", "*", "_", "~", "…", "’", "。", "，", "、", "；", "：", "！", "？",
     ]
 
-    /// Up to a bracket that closes one from before the address, and without the punctuation that ends a sentence.
+    /// Returns the text up to a closing bracket that was opened before it, without the punctuation at its end.
     private static func withoutClosing(_ text: Substring.UnicodeScalarView) -> Substring.UnicodeScalarView {
-        // Closing brackets that are awaited.
+        // The number of open brackets, by their closing bracket.
         var awaited: [Unicode.Scalar: Int] = [:]
         var end = text.startIndex
         for place in text.indices {
@@ -71,20 +72,20 @@ public enum WebLink {
 }
 
 extension WebLink {
-    /// Whether a label passes for an address other than the one behind it.
+    /// Returns true if a label looks like an address other than the target of its link.
     public static func misleads(_ label: String, about address: String) -> Bool {
         let words = label.unicodeScalars.split { $0.properties.isWhitespace }
         let shown = words.filter { $0.contains("://".unicodeScalars) || namesHost(bare($0)) }.map { bare($0) }
         let real = bare(address.unicodeScalars[...])
         return shown.contains { word in
             guard real.utf8.starts(with: word.utf8) else { return true }
-            // The same host, with a path behind it.
+            // The same host with a path is not misleading.
             let next = real.utf8.dropFirst(word.utf8.count).first
             return next.map { ![UInt8(ascii: "/"), UInt8(ascii: "?"), UInt8(ascii: "#")].contains($0) } ?? false
         }
     }
 
-    /// In lower case, without scheme, outer punctuation and the last slash.
+    /// Returns a word in lower case, without its scheme, its outer punctuation and its last slash.
     private static func bare(_ text: Substring.UnicodeScalarView) -> String {
         var text = text
         while let first = text.first, !isWord(first) { text.removeFirst() }
@@ -96,7 +97,7 @@ extension WebLink {
         return String(whole.unicodeScalars.dropFirst(scheme.unicodeScalars.count))
     }
 
-    /// `bank.example`, `bank.example/x`, `me@bank.example`, `10.0.0.1`; not `v1.2`, not `and so on`.
+    /// Returns true for host names and IP addresses, such as `bank.example/x` and `10.0.0.1`, but not for `v1.2`.
     private static func namesHost(_ word: String) -> Bool {
         let host = word.unicodeScalars.prefix { $0 != "/" && $0 != "?" && $0 != "#" && $0 != ":" }
         let labels = host.split(separator: ".", omittingEmptySubsequences: false)
