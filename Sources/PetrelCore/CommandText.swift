@@ -57,8 +57,8 @@ package struct CommandText: Hashable, Sendable {
 package struct Prefixes: Sendable, Hashable {
     /// The prefix of commands; may be empty.
     package var prefix: String
-    /// Alternative prefixes, the longest first, such as `petrel` and `hey bot`. They are compared without case, and may be
-    /// followed by `:`, `,` or `;`.
+    /// Alternative prefixes, the longest first, such as `petrel` and `hey bot`. They are compared without case, and may
+    /// be followed by `:`, `,` or `;`.
     package var alternates: [String]
     /// True if messages in direct chats need no prefix.
     package var isOptionalInDirectChats: Bool

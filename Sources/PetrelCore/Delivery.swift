@@ -79,8 +79,8 @@ package final class Delivery: Sendable {
         address.isUndecided ? router.value(address.place.id) : .to(address)
     }
 
-    /// Sets the closure that is called when a message becomes a dead letter: once for each queue, until a message of the
-    /// queue is sent again.
+    /// Sets the closure that is called when a message becomes a dead letter: once for each queue, until a message of
+    /// the queue is sent again.
     package func onUndeliverable(_ call: @escaping @Sendable (DeliveryQueue, String) -> Void) {
         undeliverable.withLock { $0 = call }
     }

@@ -47,8 +47,8 @@ extension Item {
     }
 }
 
-/// The pending messages by queue, and the decision which of them can be sent next. It has no side effects: its user sends
-/// and stores messages.
+/// The pending messages by queue, and the decision which of them can be sent next. It has no side effects: its user
+/// sends and stores messages.
 struct DeliveryState: Sendable {
     /// The next step for a queue.
     enum Step {
@@ -80,7 +80,8 @@ struct DeliveryState: Sendable {
     /// The closures of messages that are only in the store, by number.
     private var callbacks: [Int64: @Sendable () -> Void] = [:]
     private(set) var waiting = 0
-    /// The number of in-flight messages of each backend: sent, or being sent, while the store does not know the outcome.
+    /// The number of in-flight messages of each backend: sent, or being sent, while the store does not know the
+    /// outcome.
     var inFlight: [String: Int] = [:]
     /// The numbers of the messages that were read from the store and not sent, because they may be read again.
     private var present: Set<Int64> = []
@@ -253,7 +254,8 @@ struct DeliveryState: Sendable {
         if !unreachable.isEmpty { unreachable.remove(entry.queue) }
     }
 
-    /// Removes a message that became a dead letter. Returns true if it is the first since a message of its queue was sent.
+    /// Removes a message that became a dead letter. Returns true if it is the first since a message of its queue was
+    /// sent.
     mutating func died(_ entry: OutboxEntry) -> Bool {
         end(entry)
         return unreachable.insert(entry.queue).inserted

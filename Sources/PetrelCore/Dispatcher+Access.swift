@@ -3,7 +3,7 @@ package import PetrelKit
 import PetrelSupport
 
 extension CommandTable.Parsed {
-    /// What access rules are asked.
+    /// Returns the question for the access rules.
     package func question(by person: Person, in room: Room?, on backend: String) -> AccessControl.Question {
         var question = match.question(by: person, in: room, on: backend)
         question.readings = { self.readings }
@@ -12,7 +12,7 @@ extension CommandTable.Parsed {
 }
 
 extension CommandTable.Match {
-    /// What access rules are asked of a line that is not parsed.
+    /// Returns the question for the access rules on a line that is not parsed.
     package func question(by person: Person, in room: Room?, on backend: String) -> AccessControl.Question {
         var question = AccessControl.Question(
             person: person, room: room, backend: backend, module: entry.module, lines: lines)
@@ -47,7 +47,8 @@ extension Dispatcher {
             say: { [delivery] reply in delivery.answer(reply, to: address) })
     }
 
-    /// "Did you mean", of what the person may run; nil for silence, as for a line without a letter: `!!!` asks nothing.
+    /// Returns the reply to an unknown command, with suggestions that the person may run; nil for no reply, such as to
+    /// `!!!`, which contains no letter.
     func unknown(_ text: String, _ message: ChatMessage, _ address: Address, _ policy: Policy) -> Reply? {
         guard Self.isWorded(text) else { return nil }
         let prefix = policy.prefixes.prefix
@@ -63,7 +64,7 @@ extension Dispatcher {
             case .hint, .ignore: return nil
             }
         }
-        // Not what follows: it may be a word that is better not repeated.
+        // Only the first word, because the rest may contain a secret.
         let shown = words.count > 40 ? String(words.prefix(40)) + "…" : words
         var reply = "Unknown command “\(Markdown.escaped(shown))”."
         if !near.isEmpty {
@@ -74,7 +75,7 @@ extension Dispatcher {
         return Reply(reply + " \(Markdown.code("\(prefix)help")) lists the commands.", style: .markdown, kind: .error)
     }
 
-    /// Whether a text holds a letter or a digit besides the names of emoji, such as `:tada:`.
+    /// Returns true if a text contains a letter or a digit outside of emoji names such as `:tada:`.
     private static func isWorded(_ text: String) -> Bool {
         let words = text.words.filter { word in
             !(word.utf8.count > 2 && word.utf8.first == UInt8(ascii: ":") && word.utf8.last == UInt8(ascii: ":"))
@@ -84,17 +85,17 @@ extension Dispatcher {
         }
     }
 
-    /// The commands that help lists, in order of their names.
+    /// Returns the commands that help lists, in the order of their names.
     func visible(to person: Person, in room: Room?, on backend: String) -> [Command] {
         registry.table.entries.map(\.command).filter { command in
             guard command.isListed, !command.name.isEmpty else { return false }
-            // A command that takes lines of its own is there for whoever may run one of them.
+            // A command with further lines is listed if the person may run any of them.
             return shows(command.name, to: person, in: room, on: backend)
                 || command.lines?().contains { shows($0, to: person, in: room, on: backend) } ?? false
         }.sorted { $0.name < $1.name }
     }
 
-    /// Whether help shows a line with placeholders. A command for direct chats is shown in rooms too.
+    /// Returns true if help shows a line with placeholders. Commands for direct chats are shown in rooms, too.
     func shows(_ template: String, to person: Person, in room: Room?, on backend: String) -> Bool {
         let policy = currentPolicy
         guard let match = registry.table.find(template) else { return false }
@@ -105,29 +106,31 @@ extension Dispatcher {
         return decision.isAllowed || (!policy.hidesCommands && decision.ground != .admin)
     }
 
+    /// Returns the decision on a line; nil if there is no such command.
     func decision(on line: String, by person: Person, in room: Room?, on backend: String) -> AccessDecision? {
         registry.table.find(bare(line)).map {
             currentPolicy.access.decide($0.parsed().question(by: person, in: room, on: backend))
         }
     }
 
-    /// A line without the prefix, whether it had one or not.
+    /// Returns a line without the prefix, if it has one.
     private func bare(_ line: String) -> String {
         let text = CommandText(line).text
         let nobody = ChatMessage(id: "", sender: Person(id: "", name: ""), text: text)
         return currentPolicy.prefixes.strip(text, from: nobody) ?? text
     }
 
-    /// Whether something in a line is masked wherever it is kept.
+    /// Returns true if a line contains a secret that is masked in the audit log.
     package func holdsSecrets(_ line: String) -> Bool {
         registry.table.find(bare(line)).map { $0.parsed().masked != $0.lines[0] } ?? false
     }
 
-    /// - Parameter line: with or without the prefix.
+    /// Returns a line with its secrets masked.
+    /// - Parameter line: the line, with or without the prefix.
     func masked(_ line: String) -> String {
         let bare = bare(line)
         if let match = registry.table.find(bare) { return match.parsed().masked }
-        // What is no command may be a mistyped one that has secrets.
+        // An unknown command may be a mistyped one with secrets.
         let (word, rest) = bare.firstWord
         return rest.isEmpty ? word : "\(word) …"
     }

@@ -3,20 +3,27 @@ package import Logging
 package import PetrelKit
 import PetrelSupport
 
-/// Takes messages from backends, finds the command, decides, runs it, and brings the reply back.
+/// Receives messages from backends, finds their commands, applies access rules, runs the commands and queues the
+/// replies.
 package final class Dispatcher: Sendable {
+    /// The settings of the dispatcher that can change while it runs.
     package struct Policy: Sendable {
+        /// The prefixes by which messages address the bot.
         package var prefixes: Prefixes
-        /// Counts the policies since the start.
+        /// The number of policies before this one.
         fileprivate(set) var number = 0
+        /// The access rules.
         package var access: AccessControl
+        /// The limits for the lines of a person.
         package var limits: LineLimits
+        /// The response to unknown commands in rooms.
         package var unknownCommands = UnknownCommands.answer
-        /// A refusal is not answered at all.
+        /// True if denied commands get no reply.
         package var hidesRefusals: Bool
-        /// Help shows only what the asker may run.
+        /// True if help shows only commands that the person may run.
         package var hidesCommands: Bool
 
+        /// Creates a policy.
         package init(
             prefixes: Prefixes = Prefixes(), access: AccessControl = AccessControl(),
             limits: LineLimits = LineLimits(), hidesRefusals: Bool = false, hidesCommands: Bool = true
@@ -29,15 +36,17 @@ package final class Dispatcher: Sendable {
         }
     }
 
-    /// What is said to a line in a room that no command takes. In a direct chat it is always answered.
+    /// The response to unknown commands in rooms. In direct chats, they are always answered.
     package enum UnknownCommands: String, Sendable, CaseIterable {
+        /// Answer.
         case answer
-        /// Only where a command is nearly called that.
+        /// Answer only if a command has a similar name.
         case hint
+        /// Do not answer.
         case ignore
     }
 
-    /// What a message asks for: a command that runs, or just an answer. Both wait for their turn.
+    /// A command to run, or an answer to queue. Both wait in the queue of their person.
     private struct Job: Sendable {
         var message: ChatMessage
         var address: Address
@@ -53,13 +62,16 @@ package final class Dispatcher: Sendable {
     let logger: Logger
     let audit: any AuditLog
     private let queue: Locked<FairQueue<Job>>
+    private let pressure: BackPressure
     private let policy: Locked<Policy>
     private let seen: @Sendable (ChatMessage, String) -> Void
     private let meters: Meters
     private let rate = Locked(LineRate())
-    /// Who was told that they have too much waiting, and has not been sent that yet.
+    /// The people whose warning about too many waiting commands has not been sent yet.
     private let warned = Locked<Set<String>>([])
 
+    /// Creates a dispatcher.
+    /// - Parameter seen: a closure that is called for each message.
     package init(
         _ registry: CommandRegistry, delivery: Delivery, pool: TaskPool, policy: Policy, logger: Logger,
         metrics: any MetricsFactory, audit: any AuditLog, queue: FairQueueLimits = FairQueueLimits(),
@@ -74,9 +86,11 @@ package final class Dispatcher: Sendable {
         self.seen = seen
         self.queue = Locked(
             FairQueue(limit: queue.limit, personLimit: queue.personLimit, waitingLimit: queue.waitingLimit))
+        pressure = BackPressure(limit: queue.backendLimit)
         meters = Meters(metrics)
     }
 
+    /// Replaces the policy.
     package func update(_ policy: Policy) {
         self.policy.withLock { current in
             let number = current.number + 1
@@ -85,12 +99,17 @@ package final class Dispatcher: Sendable {
         }
     }
 
+    /// The current policy.
     package var currentPolicy: Policy { policy.value }
 
-    /// Commands that run and that wait.
+    /// The numbers of running and of waiting commands.
     package var load: (running: Int, waiting: Int) { queue.withLock { ($0.runningCount, $0.waitingCount) } }
 
-    /// Takes one message. Returns at once: what it asks for runs on its own.
+    /// Waits until a backend has fewer waiting messages than ``FairQueueLimits/backendLimit``, or the current task is
+    /// cancelled.
+    func waitForCapacity(of backend: String) async { await pressure.wait(for: backend) }
+
+    /// Dispatches a message, and returns at once. Its command runs in a task of the pool.
     package func receive(_ message: ChatMessage, from backend: String) {
         let policy = policy.value
         meters.received.increment()
@@ -142,7 +161,8 @@ package final class Dispatcher: Sendable {
         return policy.prefixes.strip(whole, from: message).flatMap { $0.isEmpty ? nil : $0 }
     }
 
-    /// Whether somebody may write one more line. They are told once that they may not, until they have paused.
+    /// Counts a line of a person. Returns false if it exceeds the rate limit; the person is notified once, until they
+    /// have paused.
     private func isWithinRate(_ message: ChatMessage, _ address: Address, _ limits: LineLimits) -> Bool {
         let person = Self.person(message, on: address.backend)
         switch rate.withLock({ $0.take(person, perMinute: limits.perMinute) }) {
@@ -160,7 +180,7 @@ package final class Dispatcher: Sendable {
         return false
     }
 
-    /// Told once, to the person alone where the backend can do that.
+    /// Replies to a denied command, visible only to the person if the backend supports that.
     private func refuse(
         _ match: CommandTable.Match, _ decision: AccessDecision, _ message: ChatMessage, _ address: Address,
         _ policy: Policy
@@ -171,6 +191,7 @@ package final class Dispatcher: Sendable {
         answer(reply, to: message, at: address)
     }
 
+    /// Judges a line that a person did not type; see ``Judging/verdict(on:for:)``.
     package func verdict(on line: String, for invocation: Invocation) -> Verdict {
         let (message, address, policy) = (invocation.message, invocation.address, policy.value)
         guard let match = registry.table.find(CommandText(line).text), match.entry.command.name == invocation.command
@@ -183,14 +204,15 @@ package final class Dispatcher: Sendable {
         return .denied(refusal(match, decision, message, address, policy))
     }
 
-    /// Nil where it is not told.
+    /// Returns the reply to a denied command; nil if denials get no reply.
     private func refusal(
         _ match: CommandTable.Match, _ decision: AccessDecision, _ message: ChatMessage, _ address: Address,
         _ policy: Policy
     ) -> Reply? {
         meters.denied.increment()
         log(message, address, match.entry.command.name).notice("Denied: \(decision.reason)")
-        // Where a command belongs is no secret, and a word that was shown to a room must not stay in use.
+        // That a command works only in direct chats is not secret, and a secret that was shown to a room must be
+        // replaced.
         if policy.hidesRefusals, decision.ground != .directOnly { return nil }
         var text = decision.reply
         if decision.ground == .directOnly, match.entry.command.masking != nil, !match.arguments.isEmpty {
@@ -207,12 +229,13 @@ package final class Dispatcher: Sendable {
         let person = person(of: job)
         switch queue.withLock({ $0.admit(job, for: person) }) {
         case .run: pool.spawn { await self.run(job) }
-        case .waits: break
+        case .waits: pressure.added(job.address.backend)
         case .refused: refuse(job, person)
         }
     }
 
-    /// Said once, until it was sent: who floods the bot must not fill the queue of replies either.
+    /// Replies to a job that exceeds the limit. There is at most one unsent reply for each person, so that a flood does
+    /// not fill the queue of replies.
     private func refuse(_ job: Job, _ person: String) {
         meters.refused.increment()
         guard warned.withLock({ $0.insert(person).inserted }) else { return completion(of: job)() }
@@ -227,16 +250,17 @@ package final class Dispatcher: Sendable {
     private func run(_ first: Job) async {
         await execute(first)
         if let next = queue.withLock({ $0.finished(for: person(of: first)) }) {
+            pressure.removed(next.job.address.backend)
             pool.spawn { await self.run(next.job) }
         }
     }
 
-    /// Runs a job and puts its reply into the queue of its room. A backend that is slow to take replies holds up its
-    /// own rooms, not the commands of others.
+    /// Runs a job and queues its reply. A backend that sends slowly delays only its own replies, not the commands of
+    /// others.
     private func execute(_ job: Job) async {
         let reply = await reply(to: job)
         if !job.isAnswer { meters.duration.recordNanoseconds((ContinuousClock.now - job.received).nanoseconds) }
-        // What the command said before may still wait.
+        // Queued even if it is empty, because earlier messages of the command may still be pending.
         delivery.answer(reply ?? Reply(""), to: job.address, sent: completion(of: job))
     }
 
@@ -258,24 +282,33 @@ package final class Dispatcher: Sendable {
     }
 }
 
-/// How many commands run and wait at once.
+/// The limits for running and waiting commands.
 package struct FairQueueLimits: Sendable {
+    /// The maximum number of running commands.
     package var limit: Int
+    /// The maximum number of running commands of one person.
     package var personLimit: Int
+    /// The maximum number of waiting commands of one person. Further ones are rejected.
     package var waitingLimit: Int
+    /// The number of waiting commands from which on a backend has to wait before it delivers further messages.
+    package var backendLimit: Int
 
-    package init(limit: Int = 256, personLimit: Int = 16, waitingLimit: Int = 1_000) {
+    /// Creates limits.
+    package init(
+        limit: Int = 256, personLimit: Int = 16, waitingLimit: Int = 1_000, backendLimit: Int = 10_000
+    ) {
         self.limit = limit
         self.personLimit = personLimit
         self.waitingLimit = waitingLimit
+        self.backendLimit = backendLimit
     }
 }
 
 extension Dispatcher {
     private func person(of job: Job) -> String { Self.person(job.message, on: job.address.backend) }
 
-    /// Whose limits a message counts for: by the name where that is all there is. Another identifier can be had by coming
-    /// in again.
+    /// Returns the key for the limits of a person: the name if the identifier is not stable, because a person gets a
+    /// new one by entering the room again.
     private static func person(_ message: ChatMessage, on backend: String) -> String {
         let sender = message.sender
         return "\(backend)/\(sender.isStable ? sender.id : sender.name)"

@@ -1,6 +1,7 @@
 import Foundation
 
-/// A scanner for duplicate keys in JSON. Parsers silently keep one of two equal keys, which is dangerous for access rules.
+/// A scanner for duplicate keys in JSON. Parsers silently keep one of two equal keys, which is dangerous for access
+/// rules.
 struct DuplicateKeys {
     private let bytes: [UInt8]
     private var index = 0

@@ -20,7 +20,7 @@ extension Host {
         _ modules: [any BotModule], to backends: [any ChatBackend], storage: (_ space: String) -> any Storage
     ) -> Attached {
         let connections = backends.map { backend in
-            BackendService(backend, logger: logger) { [self] in receive($0, from: backend.name) }
+            BackendService(backend, logger: logger) { [self] in await deliver($0, from: backend.name) }
         }
         for connection in connections { report(connection) }
         for backend in backends { equip(backend, storage) }

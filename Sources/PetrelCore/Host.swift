@@ -63,7 +63,14 @@ package final class Host: Sendable {
     /// Restores the place directory of the earlier run. Must be called before any backend runs.
     package func restorePlaces(from storage: any Storage) async { await places.restore(from: storage, logger) }
 
-    /// Dispatches a message of a backend.
+    /// Dispatches a message of a backend, as soon as the backend has fewer waiting messages than
+    /// ``FairQueueLimits/backendLimit``. If the current task is cancelled meanwhile, the message is dispatched at once.
+    func deliver(_ message: ChatMessage, from backend: String) async {
+        await dispatcher.waitForCapacity(of: backend)
+        receive(message, from: backend)
+    }
+
+    /// Dispatches a message of a backend, and returns at once.
     package func receive(_ message: ChatMessage, from backend: String) {
         dispatcher.receive(message, from: backend)
     }

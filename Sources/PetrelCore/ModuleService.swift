@@ -21,7 +21,8 @@ package final class ModuleService: Service {
     /// Runs the module until shutdown.
     package func run() async throws {
         await cancelWhenGracefulShutdown { await self.keepRunning() }
-        // Some modules return at once, and a service that returns before its turn would break the order of the shutdown.
+        // Some modules return at once, and a service that returns before its turn would break the order of the
+        // shutdown.
         try? await gracefulShutdown()
     }
 

@@ -3,8 +3,8 @@ import Logging
 import PetrelKit
 import PetrelSupport
 
-/// A directory of the people and rooms that the bot has seen, for names without a backend or without an id. It is stored,
-/// and limited in size.
+/// A directory of the people and rooms that the bot has seen, for names without a backend or without an id. It is
+/// stored, and limited in size.
 final class PlaceDirectory: Sendable {
     private static let capacity = 10_000
     static let collection = "places"

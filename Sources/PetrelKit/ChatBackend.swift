@@ -10,9 +10,11 @@ public protocol ChatBackend: Sendable {
 
     /// Connects, and passes messages to `deliver` until cancelled.
     ///
-    /// Awaiting `deliver` is the back-pressure. Throwing asks the host to connect again after a pause that grows with
-    /// jitter; throwing ``BackendFailure`` with `isFinal` asks it not to. Returning means that there is nothing more
-    /// to read, ever.
+    /// `deliver` returns as soon as the message is queued. It applies back-pressure: while 10,000 messages of the
+    /// backend wait for their commands to run, it suspends, and the backend should not read further messages.
+    ///
+    /// If the method throws, the host calls it again after a growing delay with jitter; after ``BackendFailure`` with
+    /// `isFinal` it does not. If it returns, the backend has reached the end of its input.
     func run(deliver: @escaping @Sendable (ChatMessage) async -> Void) async throws
 
     /// Sends one reply, whose text is at most ``BackendTraits/maximumLength`` long.

@@ -24,7 +24,7 @@ public final class TestHost: Sendable {
     package init(
         _ backends: [any ChatBackend], policy: Dispatcher.Policy, store: TestStore? = nil, logger: Logger? = nil,
         adminRooms: [String] = [], defaultBackend: String? = nil, delivery: Delivery.Limits = Delivery.Limits(),
-        executor: (any TaskExecutor)? = nil
+        limits: FairQueueLimits = FairQueueLimits(), executor: (any TaskExecutor)? = nil
     ) throws {
         self.backends = backends
         let store = try store ?? TestStore()
@@ -35,7 +35,7 @@ public final class TestHost: Sendable {
         host = try Host(
             backends: backends, policy: policy, version: "test", logger: logger, metrics: NOOPMetricsHandler.instance,
             audit: audit, outbox: store.store.outbox, adminRooms: adminRooms, defaultBackend: defaultBackend,
-            executor: executor, delivery: delivery)
+            limits: limits, executor: executor, delivery: delivery)
     }
 
     /// Returns what a module of that name is handed.
