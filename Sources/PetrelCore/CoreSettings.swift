@@ -3,37 +3,53 @@ package import Logging
 package import PetrelKit
 package import PetrelSupport
 
-/// Everything in the configuration but the sections of plug-ins.
+/// The settings outside of the sections of plug-ins.
 package struct CoreSettings: Sendable {
+    /// The name of the bot.
     package var name = "petrel"
+    /// The prefixes by which messages address the bot.
     package var prefixes = Prefixes()
+    /// The limits for the lines of a person.
     package var limits = LineLimits()
+    /// The response to unknown commands in rooms.
     package var unknownCommands = Dispatcher.UnknownCommands.answer
+    /// The access rules.
     package var access = AccessSettings()
-    /// A refusal is not answered.
+    /// True if denied commands get no reply.
     package var hidesRefusals = false
-    /// Help shows only what the asker may run.
+    /// True if help shows only commands that the person may run.
     package var hidesCommands = true
-    /// Where those who run the bot read what it has to tell them.
+    /// The rooms in which the operators receive messages.
     package var adminRooms: [String] = []
+    /// The minimum level of log lines.
     package var logLevel = Logger.Level.info
+    /// The format of log lines.
     package var logFormat = LineLogHandler.Format.text
+    /// The settings of the store.
     package var store = StoreSettings()
-    /// Everybody may run everything where no rule says otherwise, and that is meant.
+    /// True if the absence of access rules is intended, so that there is no warning.
     package var isOpen = false
+    /// The settings of the web server; nil for no web server.
     package var web: Web?
 
+    /// The settings in the section `web`.
     package struct Web: Sendable {
+        /// The host name or the address to listen on.
         package var host: String
+        /// The port to listen on; 0 for any free port.
         package var port: Int
+        /// The path of the TLS certificate chain, in PEM.
         package var certificate: String?
+        /// The path of the private key, in PEM.
         package var key: String?
+        /// The secret of webhook requests.
         package var webhookSecret: Secret?
-        /// The folder of the login page; nil for the usual places.
+        /// The folder of the login page; nil for the default folders.
         package var html: String?
-        /// Addresses and networks whose `X-Forwarded-For` is believed.
+        /// The addresses and networks of proxies whose `X-Forwarded-For` is trusted.
         package var trustedProxies: [String]
 
+        /// Creates settings without TLS.
         package init(host: String, port: Int, trustedProxies: [String] = []) {
             self.host = host
             self.port = port
@@ -41,8 +57,10 @@ package struct CoreSettings: Sendable {
         }
     }
 
+    /// Creates the default settings.
     package init() {}
 
+    /// Reads the settings from the root of a configuration.
     package init(_ root: SettingsSection) {
         let bot = root.section("bot")
         name = bot.string("name", default: "petrel")
@@ -65,7 +83,7 @@ package struct CoreSettings: Sendable {
         web = Web(root)
     }
 
-    /// What the dispatcher goes by.
+    /// Returns the policy of the dispatcher.
     /// - Parameter modules: the names of the loaded modules.
     package func policy(modules: Set<String>) -> Dispatcher.Policy {
         var policy = Dispatcher.Policy(
@@ -77,7 +95,7 @@ package struct CoreSettings: Sendable {
 }
 
 extension CoreSettings.Web {
-    /// Nil without the section: then nothing listens.
+    /// Reads the section. Returns nil if it is absent.
     init?(_ root: SettingsSection) {
         guard let section = root.optionalSection("web") else { return nil }
         host = section.string("host", default: "127.0.0.1")
@@ -101,7 +119,7 @@ extension CoreSettings.Web {
 }
 
 extension CoreSettings.Web {
-    /// 128 bits of `openssl rand -base64` have more characters than this.
+    /// The minimum length of a secret. 128 random bits in base64 are longer.
     private static let shortestSecret = 16
 
     private static func weakness(of secret: Secret) -> String? {
@@ -113,23 +131,27 @@ extension CoreSettings.Web {
     }
 }
 
-/// A configuration that cannot be used, with every mistake in it.
+/// The error of a configuration with mistakes.
 package struct ConfigurationFailure: Error, CustomStringConvertible {
+    /// The path of the file.
     package var file: String
+    /// The mistakes.
     package var problems: [SettingsProblem]
 
+    /// Creates an error.
     package init(file: String, problems: [SettingsProblem]) {
         self.file = file
         self.problems = problems
     }
 
+    /// The mistakes, one on each line.
     package var description: String {
         problems.map { "\(file): \($0)" }.joined(separator: "\n")
     }
 }
 
 extension SettingsSection {
-    /// The root of a configuration file. Throws when the file is no JSON object.
+    /// Returns the root of a configuration file. Throws if the file does not contain a JSON object.
     package static func root(
         ofFile path: String, environment: [String: String]
     ) throws(ConfigurationFailure) -> (SettingsSection, SettingsContext) {
@@ -141,7 +163,7 @@ extension SettingsSection {
         return try root(of: data, file: path, folder: url.deletingLastPathComponent(), environment: environment)
     }
 
-    /// The same of what a file holds.
+    /// Returns the root of the contents of a configuration file.
     package static func root(
         of data: Data, file: String, folder: URL, environment: [String: String]
     ) throws(ConfigurationFailure) -> (SettingsSection, SettingsContext) {
@@ -168,7 +190,7 @@ extension SettingsSection {
         return (SettingsSection(object, at: "", in: context), context)
     }
 
-    /// Foundation's older reader says where it stumbled.
+    /// Returns the position of a syntax error, which only Foundation's older parser reports.
     private static func placeOfMistake(in data: Data) -> String {
         do {
             _ = try JSONSerialization.jsonObject(with: data)
@@ -179,7 +201,7 @@ extension SettingsSection {
         }
     }
 
-    /// Line and column for "around character N".
+    /// Returns the line and the column for an error message with "around character N".
     private static func place(named detail: String, in data: Data) -> String {
         guard let number = detail.firstMatch(of: /character (\d+)/).flatMap({ Int($0.1) }), number <= data.count else {
             return ""

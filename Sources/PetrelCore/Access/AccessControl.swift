@@ -1,31 +1,41 @@
 package import PetrelKit
 
-/// Who may run what. A value: a decision is synchronous and knows the rule that made it.
+/// The access rules, and the decisions by them. Decisions are synchronous and name the rule that applied.
 package struct AccessControl: Sendable {
-    /// What a line amounts to, as rules see it.
+    /// A further interpretation of a line, as access rules see it; see ``LineReading``.
     package enum Reading: Sendable {
+        /// A line that must be allowed as well, with each variant of its command's name.
         case lines([String])
+        /// A part of the line that no `denyargs` may match, with each variant of its command's name.
         case part([String])
+        /// A line that is evaluated only when it runs.
         case unforeseeable
     }
 
-    /// A line as rules see it, and what its command demands.
+    /// A line as access rules see it, and the requirements of its command.
     package struct Question: Sendable {
+        /// The person who wants to run the line.
         package var person: Person
-        /// Nil in a direct chat.
+        /// The room; nil in a direct chat.
         package var room: Room?
+        /// The name of the backend.
         package var backend: String
+        /// The name of the module of the command.
         package var module: String
-        /// The normalised line; where the name of the command has a `_`, also with a space in its place.
+        /// The normalised line, with each variant of its command's name.
         package var lines: [String]
-        /// What the line amounts to besides. Asked for only where there are rules.
+        /// Returns the further interpretations of the line. It is called only if there are rules.
         package var readings: @Sendable () -> [Reading] = { [] }
+        /// True if the command is for administrators.
         package var isAdminOnly = false
+        /// True if the command is for direct chats.
         package var isDirectOnly = false
+        /// True if the command requires an identity that is bound to one account.
         package var needsStableIdentity = false
-        /// A line with placeholders, as help shows it: rules about arguments do not apply, nor is it parsed.
+        /// True for a line with placeholders, as help shows it: rules about arguments do not apply to it.
         package var isTemplate = false
 
+        /// Creates a question about a command without requirements.
         package init(person: Person, room: Room?, backend: String, module: String, lines: [String]) {
             self.person = person
             self.room = room
@@ -35,16 +45,19 @@ package struct AccessControl: Sendable {
         }
     }
 
-    /// Ids, or names with `@`.
+    /// The administrators, as ids or as names with `@`.
     package var admins: Set<String>
-    /// Whether `@name` and `#name` count besides the ids.
+    /// True if names are matched besides ids.
     package var matchesNames: Bool
-    /// What a direct chat counts as: `@` and the bot's name.
+    /// The name of a direct chat in lists of rooms: `@` and the name of the bot.
     package let directRoom: String
+    /// The rules. The first rule that matches a line applies.
     package let rules: [AccessRule]
+    /// The limits for lines that no rule matches.
     package let usual: AccessLimits
     private let index: RuleIndex
 
+    /// Creates access rules.
     package init(
         admins: Set<String> = [], matchesNames: Bool = true, botName: String = "petrel", rules: [AccessRule] = [],
         usual: AccessLimits = AccessLimits()
@@ -57,15 +70,17 @@ package struct AccessControl: Sendable {
         index = RuleIndex(rules)
     }
 
+    /// Returns true if a person is an administrator.
     package func isAdmin(_ person: Person, on backend: String) -> Bool { isListed(person, on: backend, in: admins) }
 
+    /// Returns true if a list contains a person; see ``Judging/isListed(_:on:in:)``.
     package func isListed(_ person: Person, on backend: String, in people: Set<String>) -> Bool {
         guard person.isStable, !people.isEmpty else { return false }
         let names = matchesNames ? [person.id, person.name] : [person.id]
         return names.contains { people.contains($0) || people.contains("\(backend)/\($0)") }
     }
 
-    /// Every reading of a line is decided on its own, and one that is denied is enough.
+    /// Decides on a line: it is allowed if the line and all further interpretations of it are allowed.
     package func decide(_ question: Question) -> AccessDecision {
         let decision = decideAsTyped(question)
         guard decision.isAllowed, decision.ground != .open, !question.isTemplate else { return decision }
@@ -146,7 +161,7 @@ package struct AccessControl: Sendable {
         }
     }
 
-    /// A name that cannot be had may be one that is denied.
+    /// Returns true if a list denies names while the name is not available, because it may be one of them.
     private func mayBeDenied(_ lists: AccessLists, isNamed: Bool) -> Bool {
         !isNamed && matchesNames && lists.deny?.goesByNames == true
     }

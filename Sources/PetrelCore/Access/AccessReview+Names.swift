@@ -1,12 +1,12 @@
 import PetrelKit
 
 extension AccessReview {
-    /// Warns of names that are nobody's on any backend, and of names that differ in case only.
+    /// Returns warnings about names that match nobody on any backend, and about names that differ only in case.
     func reviewNames() -> [SettingsProblem] {
         guard !names.isEmpty else { return [] }
         var spellings: [String: AccessMention] = [:]
         return settings.mentions.flatMap { mention -> [SettingsProblem] in
-            // A pattern may be meant for names and ids alike.
+            // A pattern may match both names and ids.
             guard Glob(mention.text).isLiteral, !isDirectChat(mention) else { return [] }
             let key = "\(mention.kind) \(mention.text.lowercased())"
             let other = spellings[key]
@@ -19,7 +19,7 @@ extension AccessReview {
         mention.kind == .room && mention.text == "@" + settings.botName
     }
 
-    /// The text without the backend that it names, and the backends on which it counts.
+    /// Returns a name without its backend, and the backends on which it is matched.
     private func parts(_ mention: AccessMention) -> (text: String, backends: [String]) {
         let all = names.keys.sorted()
         guard let backend = all.first(where: { mention.text.hasPrefix($0 + "/") }) else { return (mention.text, all) }
@@ -31,7 +31,7 @@ extension AccessReview {
         let first = text.unicodeScalars.first
         let own = mention.kind.sigil
         let foreign = (mention.kind == .person ? AccessMention.Kind.room : .person).sigil
-        // The other sigil is told elsewhere.
+        // A name with the other sigil is reported elsewhere.
         guard first != foreign, !backends.contains(where: { names[$0]?.isID(text, mention.kind) == true }) else {
             return nil
         }

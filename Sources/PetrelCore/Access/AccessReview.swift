@@ -1,28 +1,35 @@
 package import PetrelKit
 
-/// What is probably not meant so: looked for by `petrel check`, never in the way of a start.
+/// A search for probable mistakes in access rules. They are warnings, which do not prevent the start.
 package struct AccessReview {
-    /// A command as rules can name it.
+    /// A command that exists from the start.
     package struct KnownCommand: Sendable, Hashable {
+        /// The name of the module.
         package var module: String
+        /// The name of the command.
         package var name: String
 
+        /// Creates a command.
         package init(module: String, name: String) {
             self.module = module
             self.name = name
         }
     }
 
+    /// The access rules, as configured.
     package var settings: AccessSettings
+    /// The commands that exist from the start.
     package var commands: [KnownCommand]
-    /// The backends on which somebody may take a name that was somebody else's.
+    /// The backends on which a person can take the former name of another person.
     package var changeable: [String]
-    /// All backends.
+    /// The names of all backends.
     package var backends: [String]
+    /// The prefix of commands.
     package var prefix: String
-    /// How people and rooms are written, by backend.
+    /// The formats of names, by backend.
     package var names: [String: NameForms]
 
+    /// Creates a review.
     package init(
         settings: AccessSettings, commands: [KnownCommand], changeable: [String] = [], backends: [String] = [],
         prefix: String, names: [String: NameForms] = [:]
@@ -35,6 +42,7 @@ package struct AccessReview {
         self.prefix = prefix
     }
 
+    /// Returns the warnings.
     package func warnings() -> [SettingsProblem] {
         let modules = Set(commands.map(\.module))
         let rules = settings.control(modules: modules).rules
@@ -124,7 +132,7 @@ package struct AccessReview {
                 + "\(prefix)whoami shows, and set bot.match_names to false")
     }
 
-    /// Why a rule matches no line that can ever be typed; nil where it may.
+    /// Returns the reason why a rule cannot match any line; nil if it can match one.
     private func neverMatches(_ rule: AccessRule, _ modules: Set<String>) -> String? {
         guard let reason = neverMatches(rule.glob, commands.filter { isFor(rule, $0) }) else { return nil }
         let pattern = rule.glob.pattern
@@ -155,14 +163,14 @@ package struct AccessReview {
 }
 
 extension AccessRule {
-    /// Whatever the other rule matches, this one has matched already.
+    /// Returns true if the rule matches every line that a later rule matches.
     fileprivate func hides(_ other: AccessRule) -> Bool {
         (module == nil || module == other.module) && glob.covers(other.glob)
     }
 }
 
 extension Glob {
-    /// Whether some line of this command, with whatever arguments, could match.
+    /// Returns true if a line of a command can match, with any arguments.
     fileprivate func mayMatch(command name: String) -> Bool {
         [name, Command.key(name)].contains { form in
             let line = GlobText(form, ignoringCase: true).scalars

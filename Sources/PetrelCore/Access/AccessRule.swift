@@ -1,16 +1,17 @@
-/// One entry of `access_controls`.
+/// An entry of `access_controls`.
 package struct AccessRule: Sendable {
-    /// Its place in the list.
+    /// The index in the list.
     package var index: Int
-    /// `command` as it was written.
+    /// The value of `command`.
     package var command: String
-    /// Set where the part before a colon is a loaded module.
+    /// The module before the colon in `command`, if it is loaded; nil for all modules.
     package var module: String?
-    /// Matched with the line, whatever its case.
+    /// The pattern, which is matched with the line without case.
     package var glob: Glob
-    /// Its own limits over those of `access_controls_default`.
+    /// The limits of the rule, completed by those of `access_controls_default`.
     package var limits: AccessLimits
 
+    /// Creates a rule.
     package init(
         index: Int, command: String, modules: Set<String>, limits: AccessLimits,
         usual: AccessLimits = AccessLimits()
@@ -25,18 +26,23 @@ package struct AccessRule: Sendable {
     }
 }
 
-/// Who, where and with which arguments. What is nil says nothing.
+/// The limits of a rule on people, places and arguments. A value that is nil is not limited.
 package struct AccessLimits: Sendable {
+    /// The lists `allowusers` and `denyusers`.
     package var users = AccessLists()
+    /// The lists `allowrooms` and `denyrooms`.
     package var rooms = AccessLists()
+    /// The lists `allowargs` and `denyargs`.
     package var arguments = AccessLists()
-    /// `allowprivate`.
+    /// The value of `allowprivate`.
     package var directChats: Bool?
-    /// `allowmuc`.
+    /// The value of `allowmuc`.
     package var multiUserChats: Bool?
 
+    /// Creates limits that allow everything.
     package init() {}
 
+    /// True if there are no limits.
     package var isEmpty: Bool {
         users.isEmpty && rooms.isEmpty && arguments.isEmpty && directChats == nil && multiUserChats == nil
     }
@@ -44,6 +50,7 @@ package struct AccessLimits: Sendable {
     var allowsDirect: Bool { directChats ?? true }
     var allowsRooms: Bool { multiUserChats ?? true }
 
+    /// Returns the limits, completed by default limits.
     func over(_ usual: AccessLimits) -> AccessLimits {
         var merged = AccessLimits()
         merged.users = users.over(usual.users)
@@ -55,29 +62,35 @@ package struct AccessLimits: Sendable {
     }
 }
 
-/// An allow list and a deny list. An empty allow list admits nobody.
+/// An allow list and a deny list. An empty allow list allows nothing.
 package struct AccessLists: Sendable {
+    /// The allow list; nil to allow everything.
     package var allow: GlobList?
+    /// The deny list; nil to deny nothing.
     package var deny: GlobList?
 
+    /// Creates lists.
     package init(allow: GlobList? = nil, deny: GlobList? = nil) {
         self.allow = allow
         self.deny = deny
     }
 
+    /// True if there are no lists.
     package var isEmpty: Bool { allow == nil && deny == nil }
 
     func over(_ usual: AccessLists) -> AccessLists {
         AccessLists(allow: allow ?? usual.allow, deny: deny ?? usual.deny)
     }
 
+    /// Returns true if the lists allow a person or a room.
     func admits(_ subject: AccessSubject) -> Bool {
         if let allow, !allow.matches(subject) { return false }
         if let deny, deny.matches(subject) { return false }
         return true
     }
 
-    /// - Parameter lines: ways to write the same line.
+    /// Returns true if the lists allow a line.
+    /// - Parameter lines: the variants of the line.
     func admits(_ lines: [String]) -> Bool {
         if let allow, !lines.contains(where: allow.matches) { return false }
         if let deny, lines.contains(where: deny.matches) { return false }
@@ -85,21 +98,24 @@ package struct AccessLists: Sendable {
     }
 }
 
-/// A person or a room, by all that a list may call it: the id, the name, and either with the backend before it.
+/// The names by which a list can refer to a person or a room: the id and the name, each also with the backend before
+/// it.
 struct AccessSubject {
     var id: String
-    /// Nil where names do not count.
+    /// The name; nil if names are not matched.
     var name: String?
     var backend: String
 }
 
-/// Patterns, case-sensitive; those without a wildcard are looked up.
+/// A list of case-sensitive patterns. Those without wildcards are looked up in a set.
 package struct GlobList: Sendable {
+    /// The patterns, as configured.
     package let patterns: [String]
     private let literals: Set<String>
     private let globs: [Glob]
     private let namesBackends: Bool
 
+    /// Creates a list.
     package init(_ patterns: [String]) {
         self.patterns = patterns
         namesBackends = patterns.contains { $0.utf8.contains(UInt8(ascii: "/")) }
@@ -108,7 +124,7 @@ package struct GlobList: Sendable {
         globs = all.filter { !$0.isLiteral }
     }
 
-    /// Whether some of it may be about a name with `@` or `#`.
+    /// True if a pattern may match a name with `@` or `#`.
     var goesByNames: Bool {
         patterns.contains { pattern in
             let scalars = pattern.unicodeScalars
@@ -117,6 +133,7 @@ package struct GlobList: Sendable {
         }
     }
 
+    /// The patterns.
     package var all: [Glob] { patterns.map { Glob($0) } }
 
     func matches(_ subject: AccessSubject) -> Bool {
@@ -133,12 +150,12 @@ package struct GlobList: Sendable {
     }
 }
 
-/// Finds the first rule for a line without trying each: rules hang in a tree by the text that their patterns begin
-/// with.
+/// An index that finds the first rule for a line without trying each rule: a prefix tree of the literal beginnings of
+/// the patterns.
 struct RuleIndex: Sendable {
     private struct Node: Sendable {
         var children: [UInt32: Int] = [:]
-        /// In the order of the list.
+        /// The rules of the node, in the order of the list.
         var rules: [Entry] = []
     }
 
@@ -166,7 +183,7 @@ struct RuleIndex: Sendable {
         }
     }
 
-    /// The first rule that matches, if it stands before `limit`.
+    /// Returns the index of the first rule that matches a text, if it is less than `limit`.
     func first(matching text: GlobText, module: String, before limit: Int) -> Int? {
         var best = limit
         var node = 0

@@ -1,24 +1,35 @@
 package import PetrelKit
 import PetrelSupport
 
-/// `admins`, `groups`, `access_controls` and `access_controls_default`, as the file has them.
+/// The settings `admins`, `groups`, `access_controls` and `access_controls_default`.
 package struct AccessSettings: Sendable {
+    /// An entry of `access_controls`.
     package struct Rule: Sendable {
+        /// The index in the list.
         package var index: Int
+        /// The value of `command`.
         package var command: String
+        /// The limits of the rule, without those of `access_controls_default`.
         package var limits: AccessLimits
     }
 
+    /// The administrators.
     package var admins: [String] = []
+    /// True if names are matched besides ids.
     package var matchesNames = true
+    /// The name of the bot.
     package var botName = "petrel"
+    /// The rules.
     package var rules: [Rule] = []
+    /// The limits of `access_controls_default`.
     package var usual = AccessLimits()
-    /// Everybody and every room that the lists name.
+    /// The people and rooms that the lists name.
     package var mentions: [AccessMention] = []
 
+    /// Creates settings without rules.
     package init() {}
 
+    /// Reads the settings from the root of a configuration.
     package init(_ root: SettingsSection, bot: SettingsSection, botName: String) {
         let groups = AccessGroups(root)
         self.botName = botName
@@ -43,7 +54,8 @@ package struct AccessSettings: Sendable {
         mentions = groups.mentions
     }
 
-    /// - Parameter modules: the names of the loaded modules, to which a `command` may limit itself.
+    /// Returns the access rules.
+    /// - Parameter modules: the names of the loaded modules, which a `command` may name before a colon.
     package func control(modules: Set<String> = []) -> AccessControl {
         AccessControl(
             admins: Set(admins), matchesNames: matchesNames, botName: botName,
@@ -77,11 +89,11 @@ extension AccessLimits {
     }
 }
 
-/// Named lists, which `group:NAME` puts in wherever a list is.
+/// The named lists in `groups`. In other lists, `group:NAME` stands for the members of a group.
 final class AccessGroups {
     private static let mark = "group:"
     private var members: [String: [String]] = [:]
-    /// The raw lists of `groups`, and where they stand.
+    /// The lists of `groups` as configured, and their JSON path.
     private var raw: [String: [String]] = [:]
     private var place = "groups"
     private(set) var mentions: [AccessMention] = []
@@ -102,14 +114,14 @@ final class AccessGroups {
                 check(item, raw, "\(name)[\(index)]", section)
             }
         }
-        // With a circle the start has failed already: nothing is expanded.
+        // A cycle is reported as a mistake, and would make the expansion endless.
         let hasCircle = raw.keys.contains { Self.circle(from: $0, in: raw, path: []) != nil }
         members = hasCircle ? raw : raw.mapValues { Self.expand($0, raw) }
         root.define(groups: members)
     }
 
-    /// A list of strings with its groups put in; nil where the key is absent.
-    /// - Parameter kind: what the list names; nil where it names neither people nor rooms.
+    /// Returns a list of strings with its groups expanded; nil if the key is absent.
+    /// - Parameter kind: the kind of names in the list; nil if it does not contain names.
     func list(_ key: String, in section: SettingsSection, of kind: AccessMention.Kind? = nil) -> [String]? {
         section.refuseNull(key)
         guard section.contains(key) else { return nil }
@@ -119,7 +131,7 @@ final class AccessGroups {
         return items.flatMap { item in Self.name(in: item).map { members[$0, default: []] } ?? [item] }
     }
 
-    /// Remembers whom a list names; those of a group where the group has them.
+    /// Records the names in a list. Those of a group are recorded with the path in the group.
     private func note(_ items: [String], _ kind: AccessMention.Kind, at place: String, passing: Set<String> = []) {
         for (index, item) in items.enumerated() {
             if let group = Self.name(in: item) {

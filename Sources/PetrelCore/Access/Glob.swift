@@ -1,21 +1,22 @@
 import Foundation
 
-/// A pattern as Python's `fnmatch` reads it: `*`, `?`, `[seq]`, `[!seq]`, no escape character; a `[` without its `]` is
-/// an ordinary character.
+/// A pattern with the syntax of Python's `fnmatch`: `*`, `?`, `[seq]` and `[!seq]`, without an escape character. A `[`
+/// without `]` is literal.
 package struct Glob: Sendable, Hashable {
     /// The pattern as it was written.
     package let pattern: String
-    /// One for each step: a scalar value, or one of the marks below.
+    /// The steps of the pattern: each is the value of a Unicode scalar, or one of the constants below.
     private let steps: [UInt32]
     private let sets: [ScalarSet]
-    /// What every text that it matches holds.
+    /// The sketch of the scalars that every matching text contains.
     private let needs: ScalarSketch
 
     private static let run: UInt32 = 0xFFFF_FFFF
     private static let any: UInt32 = 0xFFFF_FFFE
-    /// With the number of a set in the lower bits.
+    /// The flag of a set, whose index is in the lower bits.
     private static let set: UInt32 = 0x8000_0000
 
+    /// Parses a pattern. Every text is a valid pattern.
     package init(_ pattern: String, ignoringCase: Bool = false) {
         self.pattern = pattern
         let scalars = GlobText(pattern, ignoringCase: ignoringCase).scalars
@@ -44,12 +45,13 @@ package struct Glob: Sendable, Hashable {
         needs = ScalarSketch(steps) { $0 < Self.set }
     }
 
-    /// No wildcard: it matches itself only.
+    /// True if the pattern has no wildcards.
     package var isLiteral: Bool { steps.allSatisfy { $0 < Self.set } }
 
-    /// The text that everything it matches begins with.
+    /// The literal beginning of the pattern.
     var beginning: ArraySlice<UInt32> { steps.prefix { $0 < Self.set } }
 
+    /// Returns true if the whole text matches.
     package func matches(_ text: GlobText) -> Bool {
         needs.isWithin(text.sketch)
             && text.scalars.withUnsafeBufferPointer { text in
@@ -57,7 +59,7 @@ package struct Glob: Sendable, Hashable {
             }
     }
 
-    /// Only the last `*` is ever gone back to, so that the time is at most the product of both lengths.
+    /// Matches with backtracking to the last `*` only, so that the time is at most the product of both lengths.
     private func matches(_ text: UnsafeBufferPointer<UInt32>, _ steps: UnsafeBufferPointer<UInt32>) -> Bool {
         var step = 0
         var position = 0
@@ -92,9 +94,9 @@ package struct Glob: Sendable, Hashable {
 }
 
 extension Glob {
-    /// Everything that the other pattern matches, this one matches too. False means that it could not be shown.
+    /// Returns true if the pattern provably matches every text that another pattern matches.
     package func covers(_ other: Glob) -> Bool {
-        // One row of "the rest of `other` from here is covered by the rest of mine from there" after the other.
+        // Dynamic programming: each row states which rests of this pattern cover a rest of the other one.
         var row = [Bool](repeating: false, count: steps.count + 1)
         for theirs in (0...other.steps.count).reversed() {
             var new = [Bool](repeating: false, count: steps.count + 1)
@@ -121,7 +123,7 @@ extension Glob {
         return sets[Int(step & ~Self.set)].covers(other.sets[Int(their & ~Self.set)])
     }
 
-    /// What about the pattern is probably a mistake; nil where nothing is.
+    /// A description of a probable mistake in the pattern; nil if there is none.
     package var oddity: String? {
         if pattern.isEmpty { return "is empty and matches nothing" }
         if sets.contains(where: \.isEmpty) { return "has an empty […], so it matches nothing" }
@@ -130,11 +132,12 @@ extension Glob {
     }
 }
 
-/// A text ready to be matched: decoded once, composed (NFC) so that an accent counts the same however it was typed.
+/// A text that is prepared for matching: decoded, and in Unicode Normalization Form C, so that equivalent texts match.
 package struct GlobText: Sendable {
     let scalars: [UInt32]
     fileprivate let sketch: ScalarSketch
 
+    /// Prepares a text.
     package init(_ text: String, ignoringCase: Bool = false) {
         let cased = ignoringCase ? text.lowercased() : text
         let isPlain = cased.utf8.allSatisfy { $0 < 0x80 }
@@ -146,13 +149,13 @@ package struct GlobText: Sendable {
     }
 }
 
-/// Which characters and which neighbours there are, roughly: one bit for many of them. Tells in no time that a text lacks
-/// one.
+/// A Bloom filter of the scalars of a text and of its pairs of adjacent scalars. It quickly excludes most texts that do
+/// not match.
 private struct ScalarSketch: Sendable, Hashable {
     private var single: UInt64 = 0
     private var pairs: UInt64 = 0
 
-    /// - Parameter counts: which of them are characters of the text.
+    /// - Parameter counts: returns true for values that are scalars of the text.
     init(_ scalars: [UInt32], where counts: (UInt32) -> Bool) {
         var last: UInt32?
         for scalar in scalars {
@@ -171,12 +174,12 @@ private struct ScalarSketch: Sendable, Hashable {
     func isWithin(_ other: ScalarSketch) -> Bool { single & ~other.single == 0 && pairs & ~other.pairs == 0 }
 }
 
-/// What stands between `[` and `]`.
+/// The content of `[…]`.
 private struct ScalarSet: Sendable, Hashable {
     private var ranges: [ClosedRange<UInt32>] = []
     private var isNegated = false
 
-    /// Where the set that starts after a `[` ends: a `]` that is not its first character.
+    /// Returns the index of the `]` that ends a set, which is not its first character; nil if there is none.
     static func end(in scalars: [UInt32], from start: Int) -> Int? {
         var index = start
         if index < scalars.count, scalars[index] == .exclamation { index += 1 }
@@ -207,7 +210,7 @@ private struct ScalarSet: Sendable, Hashable {
 
     func covers(_ other: ScalarSet) -> Bool {
         guard !other.isNegated else { return other == self }
-        // Small sets only: a larger one is not looked through, and counts as not covered.
+        // The limit bounds the time. A larger set counts as not covered.
         let count = other.ranges.reduce(0) { $0 + $1.count }
         return count <= 512 && other.ranges.allSatisfy { $0.allSatisfy(contains) }
     }
