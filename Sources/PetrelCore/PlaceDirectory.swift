@@ -39,8 +39,17 @@ final class PlaceDirectory: Sendable {
         let records = storage.records(Self.collection)
         do {
             try await records.trim(to: Self.capacity)
-            let all = try await records.all().compactMap {
-                try? JSONDecoder().decode(Stored.self, from: Data($0.value))
+            var problems: [String] = []
+            let all = try await records.all().compactMap { record -> Stored? in
+                do {
+                    return try JSONDecoder().decode(Stored.self, from: Data(record.value))
+                } catch {
+                    problems.append("\(Printable.name(record.key)): \(JSONValue.reason(of: error))")
+                    return nil
+                }
+            }
+            if let first = problems.first {
+                logger.error("Cannot read \(problems.count) entries of the place directory, such as \(first)")
             }
             state.withLock { state in
                 for stored in all { state.add(stored) }

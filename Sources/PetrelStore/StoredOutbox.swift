@@ -1,5 +1,6 @@
 package import Foundation
 import GRDB
+import Logging
 package import PetrelKit
 import PetrelSupport
 
@@ -101,7 +102,7 @@ package final class StoredOutbox: Outbox, DeadLetterManaging {
                     """)
             let rows = try Row.fetchCursor(
                 statement, arguments: [number, queue?.backend, place?.id, place?.isDirect, limit, last])
-            return try Array(rows.map(Self.entry))
+            return try Array(rows.map { self.entry($0) })
         }
         guard isComplete || !entries.isEmpty else { throw WritesAreFailing() }
         return entries
@@ -116,7 +117,7 @@ package final class StoredOutbox: Outbox, DeadLetterManaging {
             try database.execute(
                 sql: "UPDATE outbox SET state = 0, reason = NULL, died = NULL WHERE state = ?",
                 arguments: [State.revived.rawValue])
-            return rows.map(Self.entry)
+            return rows.map { self.entry($0) }
         }
     }
 
@@ -125,7 +126,7 @@ package final class StoredOutbox: Outbox, DeadLetterManaging {
             try Row.fetchAll(
                 database, sql: "SELECT \(Self.columns), reason FROM outbox WHERE state = ? ORDER BY sequence LIMIT ?",
                 arguments: [State.dead.rawValue, limit]
-            ).map { DeadLetter(Self.entry($0), reason: $0["reason"] ?? "") }
+            ).map { DeadLetter(self.entry($0), reason: $0["reason"] ?? "") }
         }
     }
 
@@ -201,18 +202,38 @@ extension StoredOutbox {
     private static func place(_ id: String, isDirect: Bool) -> Address.Place { isDirect ? .direct(id) : .room(id) }
 
     /// Decodes a row of ``columns``, by index: access by name would look up the name for each value.
-    private static func entry(_ row: Row) -> OutboxEntry {
-        let extra = (row[10] as Data?).flatMap { try? JSONValue.parse($0) }?.object
-        let controls = (row[15] as Data?).flatMap { try? JSONDecoder().decode(Controls.self, from: $0) }
+    ///
+    /// A part of a reply that cannot be decoded is logged and left out, so that its text is sent nevertheless.
+    private func entry(_ row: Row) -> OutboxEntry {
+        let extra = decode(row, 10, "extra") { data in
+            guard let object = try JSONValue.parse(data).object else { throw CocoaError(.coderReadCorrupt) }
+            return object
+        }
+        let controls = decode(row, 15, "buttons and form") { try JSONDecoder().decode(Controls.self, from: $0) }
         let reply = Reply(
             row[6], style: Reply.Style(rawValue: row[7]) ?? .plain, kind: Reply.Kind(rawValue: row[8]) ?? .answer,
             isPrivate: row[9], extra: extra ?? [:], buttons: controls?.buttons ?? [],
             form: controls?.form, handle: controls?.handle, promises: row[11],
             settles: row[12])
         let address = Address(
-            backend: row[1], place: place(row[2], isDirect: row[3]), thread: row[4], inReplyTo: row[5])
+            backend: row[1], place: Self.place(row[2], isDirect: row[3]), thread: row[4], inReplyTo: row[5])
         return OutboxEntry(
             number: row[0], reply: reply, address: address, said: Date(timeIntervalSince1970: row[13]),
             pieces: row[14])
+    }
+
+    private func decode<Value>(
+        _ row: Row, _ column: Int, _ part: String, _ parse: (Data) throws -> Value
+    ) -> Value? {
+        guard let data = row[column] as Data? else { return nil }
+        do {
+            return try parse(data)
+        } catch {
+            let number: Int64 = row[0]
+            writes.logger?.error(
+                "Cannot read the \(part) of the stored message \(number), which is sent without: \(JSONValue.reason(of: error))"
+            )
+            return nil
+        }
     }
 }

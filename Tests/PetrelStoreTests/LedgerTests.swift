@@ -1,5 +1,6 @@
 import Foundation
 import GRDB
+import Logging
 import PetrelKit
 import PetrelSupport
 import PetrelTesting
@@ -85,6 +86,22 @@ import Testing
             let queue = DeliveryQueue(backend: "b", place: .room("#ops"))
             #expect(try await again.outbox.pending(in: queue, after: 5, through: .max, limit: 10).map(\.number) == [6])
         }
+    }
+
+    @Test func `a stored reply with invalid buttons is logged and keeps its text`() async throws {
+        let store = try Store()
+        let lines = Locked<[String]>([])
+        store.tell(Logger(label: "test") { _ in CollectingLogHandler(lines) })
+        let reply = Reply("text", extra: ["slack": ["color": "good"]], buttons: [Button("Again", line: "again")])
+        let address = Address(backend: "b", place: .room("#ops"))
+        _ = store.outbox.add(OutboxEntry(number: 7, reply: reply, address: address, said: .now), nil, of: "")
+        #expect(await store.written())
+        try await store.database.write {
+            try $0.execute(sql: "UPDATE outbox SET controls = ?", arguments: [Data("{\"buttons\": 1}".utf8)])
+        }
+        let read = try await store.outbox.pending(in: nil, after: 0, through: .max, limit: 10).map(\.reply)
+        #expect(read == [Reply("text", extra: ["slack": ["color": "good"]])])
+        #expect(lines.value.filter { $0.contains("buttons and form of the stored message 7") }.count == 1)
     }
 
     @Test func `dead letters are listed, retried, dropped, and removed by age`() async throws {

@@ -2,6 +2,7 @@ import Foundation
 import Logging
 import PetrelKit
 import PetrelStore
+import PetrelSupport
 import PetrelTesting
 import Testing
 
@@ -33,5 +34,22 @@ import Testing
         let next = PlaceDirectory()
         await next.restore(from: storage, Self.logger)
         #expect(next.backends(of: "u11999") == ["xmpp"] && next.backends(of: "u1").isEmpty)
+    }
+
+    @Test func `an invalid record is logged and does not affect the others`() async throws {
+        let store = try Store()
+        let storage = store.storage(for: "places")
+        let directory = PlaceDirectory()
+        await directory.restore(from: storage, Self.logger)
+        directory.remember(Self.message("alice", isStable: true), on: "xmpp")
+        for key in ["a", "b"] {
+            try await storage.records(PlaceDirectory.collection).set(Array("{}".utf8), for: key)
+        }
+        let lines = Locked<[String]>([])
+        let next = PlaceDirectory()
+        await next.restore(from: storage, Logger(label: "test") { _ in CollectingLogHandler(lines) })
+        #expect(next.backends(of: "@alice") == ["xmpp"])
+        #expect(lines.value.count == 1)
+        #expect(lines.value.first?.hasPrefix("Cannot read 2 entries of the place directory, such as a: ") == true)
     }
 }
