@@ -9,18 +9,23 @@ import PetrelWeb
 package import ServiceLifecycle
 import UnixSignals
 
-/// A bot, built from its configuration, ready to run.
+/// A bot that was built from a configuration.
 package struct Bot: Sendable {
+    /// The version of Petrel.
     package static let version = "0.1.0"
     /// The commit that the program was built from; empty where the build did not say.
     package static let commit = String(cString: petrel_commit())
 
+    /// The services of the bot.
     package let group: ServiceGroup
+    /// The core of the bot.
     package let host: Host
+    /// The store.
     package let store: Store
-    /// Opened when every backend is at the end of its input.
+    /// A signal that is opened when every backend has reached the end of its input.
     package let ended: Signal
 
+    /// Runs the bot until a signal arrives or every backend has ended.
     package func run() async throws {
         await host.restorePlaces(from: store.storage(for: "host"))
         let end = Task { [group, ended] in
@@ -33,19 +38,19 @@ package struct Bot: Sendable {
 }
 
 extension Bot {
-    /// The parts that are made before anything runs.
+    /// The parts that are created before the services.
     private struct Parts {
         var host: Host
         var backends: [any ChatBackend]
         var modules: [any BotModule]
     }
 
-    /// Builds a bot. Nothing runs yet.
+    /// Builds a bot, without running it.
     /// - Parameters:
-    ///   - store: opened by the caller, who knows whether it is to last.
+    ///   - store: the store, in a file or in memory.
     ///   - loop: the event loop on which commands run.
-    ///   - reload: called at every SIGHUP; nil where the configuration has no file.
-    ///   - listening: called with the port of the web server once it accepts connections.
+    ///   - reload: a closure that is called at each SIGHUP; nil if the configuration is not in a file.
+    ///   - listening: a closure that is called with the port of the web server once it accepts connections.
     package static func build(
         _ configuration: Configuration, store: Store, log: LineLogHandler.Control,
         on loop: EventLoopExecutor = EventLoopExecutor(), catalog: Catalog = .current,
@@ -141,7 +146,7 @@ extension Bot {
         .init(service: service, successTerminationBehavior: atEnd, failureTerminationBehavior: atFailure)
     }
 
-    /// The commands of a configuration, without anything that runs.
+    /// Returns the commands of a configuration, without running anything.
     static func commands(of configuration: Configuration) throws -> CommandTable {
         let store = try Store()
         let host = try Host(
@@ -152,7 +157,7 @@ extension Bot {
     }
 }
 
-/// A plug-in could not make what its settings ask for: a certificate cannot be read, for example.
+/// The error of a plug-in that cannot create a backend or a module, for example because a certificate cannot be read.
 struct PlugInFailure: Error, CustomStringConvertible {
     var cause: any Error
     var description: String { "\(cause)" }
@@ -167,6 +172,6 @@ struct PlugInFailure: Error, CustomStringConvertible {
 }
 
 extension Logger {
-    /// For libraries whose news are said in our own words, or are none.
+    /// A logger for libraries whose messages duplicate those of Petrel.
     static let silent = Logger(label: "silent") { _ in SwiftLogNoOpLogHandler() }
 }

@@ -1,6 +1,6 @@
 public import PetrelKit
 
-/// The plug-ins that a program is made of.
+/// The plug-ins of a program.
 public struct Catalog: Sendable {
     /// The kinds of backends that a configuration can name.
     public var backends: [any BackendPlugIn.Type]
@@ -18,14 +18,15 @@ public struct Catalog: Sendable {
         self.demo = demo
     }
 
-    /// The catalog of the program that runs.
+    /// The catalog of the running program.
     @TaskLocal static var current = Catalog(backends: [], modules: [])
 
+    /// Returns the plug-in for a kind of backend.
     func backend(of kind: String) -> (any BackendPlugIn.Type)? {
         backends.first { $0.kind.utf8.elementsEqual(kind.utf8) }
     }
 
-    /// The help of every metric, by its Prometheus name.
+    /// The help text of each metric, by its Prometheus name.
     var metricsHelp: [String: String] {
         modules.compactMap { $0 as? any MetricsDescribing.Type }.reduce(into: Help.metrics) { help, plugIn in
             help.merge(plugIn.metricsHelp) { own, _ in own }

@@ -3,6 +3,7 @@ import Foundation
 import PetrelCore
 import PetrelStore
 
+/// The command `petrel check`.
 struct Check: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Check a configuration file offline and report every mistake.")

@@ -7,12 +7,14 @@ import PetrelSupport
 import PetrelWeb
 import ServiceLifecycle
 
-/// The command line of a program made of plug-ins.
+/// The command line of a program with plug-ins.
 public enum PetrelProgram {
     /// Runs the command line until it ends, and exits the process.
-    /// - Parameter commands: subcommands of the program's own, beside Petrel's.
+    /// - Parameters:
+    ///   - catalog: the plug-ins of the program.
+    ///   - commands: additional subcommands.
     public static func main(_ catalog: Catalog, commands: [any ParsableCommand.Type] = []) async {
-        // A closed descriptor would be given to the next file that is opened, and output be written to that.
+        // The next file that is opened would get the number of a closed descriptor, and output would be written to it.
         for descriptor in STDIN_FILENO...STDERR_FILENO where fcntl(descriptor, F_GETFD) < 0 {
             _ = open("/dev/null", O_RDWR)
         }
@@ -22,7 +24,9 @@ public enum PetrelProgram {
     }
 }
 
+/// The command `petrel`.
 struct RootCommand: AsyncParsableCommand {
+    /// The additional subcommands.
     @TaskLocal static var others: [any ParsableCommand.Type] = []
 
     static var configuration: CommandConfiguration {
@@ -36,16 +40,16 @@ struct RootCommand: AsyncParsableCommand {
     }
 }
 
-/// How the process ends, in the words of sysexits.h.
+/// The exit codes of the process, as in sysexits(3).
 enum ExitStatus {
-    /// A port or a store is held by another program.
+    /// `EX_UNAVAILABLE`: another program uses a port or the store.
     static let unavailable = ExitCode(69)
-    /// An error inside.
+    /// `EX_SOFTWARE`: an internal error.
     static let software = ExitCode(70)
-    /// The configuration cannot be used.
+    /// `EX_CONFIG`: a mistake in the configuration.
     static let configuration = ExitCode(78)
 
-    /// Says what went wrong, in one plain sentence, and returns the code for it.
+    /// Prints an error, and returns the exit code for it.
     static func of(_ error: any Error) -> ExitCode {
         guard !(error is ServiceGroupError) else {
             say("a component of Petrel ended unexpectedly; see the log")
@@ -60,16 +64,18 @@ enum ExitStatus {
         }
     }
 
+    /// Prints a line to standard error.
     static func say(_ text: String) {
         StandardStream.error.write("petrel: \(Printable.text(text))\n", within: .seconds(2))
     }
 }
 
+/// The option for the configuration file.
 struct ConfigOption: ParsableArguments {
     @Option(help: "The configuration file.")
     var config = "config.json"
 
-    /// Where the store is. Nothing else in the file has to be right for that.
+    /// The path of the store. Mistakes elsewhere in the file are ignored.
     var storePath: String {
         get throws { try StoreSettings.path(ofFile: config, environment: ProcessInfo.processInfo.environment) }
     }

@@ -6,7 +6,7 @@ import PetrelSupport
 import PetrelWeb
 
 extension Configuration {
-    /// Warns of what is allowed, and probably not intended.
+    /// Returns warnings about settings that are valid but probably not intended.
     func review() -> [SettingsProblem] {
         let commands = outlines.flatMap { outline in
             outline.commands.map { AccessReview.KnownCommand(module: outline.name, name: $0) }
@@ -18,7 +18,7 @@ extension Configuration {
         return review.warnings() + cautions + [openness, emptyPrefix].compactMap(\.self)
     }
 
-    /// The warnings of backends to those who write access rules.
+    /// The warnings of backends about access rules.
     private var cautions: [SettingsProblem] {
         guard !core.access.rules.isEmpty else { return [] }
         return backends.compactMap { backend in
@@ -26,6 +26,7 @@ extension Configuration {
         }
     }
 
+    /// The backends to which several people write.
     private var shared: [String] { backends.filter(\.facts.isShared).map(\.name) }
 
     private var emptyPrefix: SettingsProblem? {
@@ -36,7 +37,7 @@ extension Configuration {
                 + "treated as a command")
     }
 
-    /// What everybody may do, in one line; nil where rules say who may, or the file says that it is meant so.
+    /// The warning about missing access rules; nil if there are rules, or if the configuration is marked as open.
     private var openness: SettingsProblem? {
         let exposures = outlines.compactMap(\.exposure)
         guard !shared.isEmpty, !exposures.isEmpty, !core.isOpen, core.access.rules.isEmpty, core.access.usual.isEmpty
@@ -47,7 +48,7 @@ extension Configuration {
                 + "\(exposures.joined(separator: " and ")); write rules, or set \"open\": true if this is intended")
     }
 
-    /// Who else can read or write the file.
+    /// Checks which other users can read or write the file.
     func reviewFile(_ path: String, _ root: SettingsSection) {
         guard let mode = try? FileManager.default.attributesOfItem(atPath: path)[.posixPermissions] as? Int else {
             return
@@ -62,13 +63,14 @@ extension Configuration {
         if mode & 0o022 != 0 { root.warn("", "other users can write this file and so change the access rules") }
     }
 
+    /// Checks the format of the store's key.
     func reviewKey(_ root: SettingsSection) {
         guard case .value(let text) = core.store.key, StoreKey(text) == nil else { return }
         root.problem("store.key", "must be 32 bytes in base64, as `openssl rand -base64 32` prints them")
     }
 
-    /// Two modules of one name would take each other's commands, records and secrets; two commands of one name would
-    /// hide each other.
+    /// Checks that names are unique: modules of the same name would share commands, records and secrets, and commands
+    /// of the same name would hide each other.
     func reviewNames(_ root: SettingsSection) {
         var modules: Set<String> = []
         var commands: Set<String> = []
@@ -86,7 +88,7 @@ extension Configuration {
         }
     }
 
-    /// What others on the network could read or forge.
+    /// Checks for settings that let others on the network read or forge requests.
     func reviewWeb(_ root: SettingsSection) {
         guard let web = core.web else { return }
         if TrustedProxies(web.trustedProxies) == nil {

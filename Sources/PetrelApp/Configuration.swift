@@ -5,11 +5,14 @@ import PetrelStore
 import PetrelSupport
 import PetrelWeb
 
-/// One entry of `backends`.
+/// An entry of `backends`.
 package struct ConfiguredBackend: Sendable {
+    /// The name of the backend.
     package var name: String
+    /// The settings of the backend.
     package var plugIn: any BackendPlugIn
 
+    /// Creates an entry.
     package init(name: String, plugIn: any BackendPlugIn) {
         self.name = name
         self.plugIn = plugIn
@@ -18,18 +21,24 @@ package struct ConfiguredBackend: Sendable {
     var facts: BackendFacts { type(of: plugIn).facts }
 }
 
-/// A configuration file, read as a whole.
+/// A complete configuration.
 package struct Configuration: Sendable {
+    /// The settings outside of the sections of plug-ins.
     package var core: CoreSettings
+    /// The backends.
     package var backends: [ConfiguredBackend]
+    /// The settings of the module plug-ins.
     package var modules: [any ModulePlugIn]
+    /// The warnings about probable mistakes.
     package var warnings: [SettingsProblem] = []
+    /// The environment of the process.
     package var environment: [String: String] = [:]
     /// The folder of static pages.
     package var pages = "html"
-    /// The sections that are read at the start only.
+    /// The sections that take effect only at the start.
     private var fixed: [String: JSONValue] = [:]
 
+    /// Creates a configuration.
     package init(core: CoreSettings, backends: [ConfiguredBackend], modules: [any ModulePlugIn]) {
         self.core = core
         self.backends = backends
@@ -48,7 +57,7 @@ package struct Configuration: Sendable {
         return configuration
     }
 
-    /// Reads the bytes of a file.
+    /// Reads the contents of a file.
     package static func read(
         _ data: Data, file: String, folder: URL, environment: [String: String], _ catalog: Catalog
     ) throws(ConfigurationFailure) -> Configuration {
@@ -58,7 +67,7 @@ package struct Configuration: Sendable {
         return configuration
     }
 
-    /// Reads an object that stands in no file.
+    /// Reads an object that does not come from a file.
     static func read(
         _ object: [String: JSONValue], _ catalog: Catalog, options: LaunchOptions = LaunchOptions()
     ) throws(ConfigurationFailure) -> Configuration {
@@ -117,7 +126,8 @@ package struct Configuration: Sendable {
         }
     }
 
-    /// As configured, else beside the configuration, else where an installation has it.
+    /// Returns the configured folder of static pages, otherwise the one beside the configuration, otherwise the one of
+    /// the installation.
     private static func pages(_ core: CoreSettings, _ root: SettingsSection) -> String {
         if let folder = core.web?.html { return folder }
         let program = Bundle.main.executableURL?.resolvingSymlinksInPath().deletingLastPathComponent()
@@ -128,8 +138,8 @@ package struct Configuration: Sendable {
         } ?? beside
     }
 
-    /// The sections that are read at the start only. Groups are resolved at the start too, for the sections that name
-    /// one.
+    /// Returns the sections that take effect only at the start. A section that names a group is stored with the groups,
+    /// because their members are also resolved at the start.
     private func fixed(_ root: SettingsSection, _ catalog: Catalog) -> [String: JSONValue] {
         let keys = ["backends", "store", "web"] + catalog.modules.compactMap { $0.section }
         return keys.reduce(into: [:]) { fixed, key in
@@ -145,29 +155,30 @@ extension Configuration {
         ConfigurationFacts(backends: backends.map { ($0.name, $0.facts) }, web: web)
     }
 
-    /// The web server's settings as plug-ins see them.
+    /// The settings of the web server for plug-ins.
     var web: WebFacts? {
         core.web.map { WebFacts(webhookSecret: $0.webhookSecret, pages: pages, namesPages: $0.html != nil) }
     }
 
+    /// The outlines of all modules.
     var outlines: [ModuleOutline] { modules.flatMap(\.outlines) }
 
-    /// What the dispatcher goes by.
+    /// The policy of the dispatcher.
     var policy: Dispatcher.Policy { core.policy(modules: moduleNames) }
 
+    /// The names of all modules.
     var moduleNames: Set<String> { Set(outlines.map(\.name)) }
 
-    /// The backend of names that several backends could have, where it is not known which module asks; nil where
-    /// modules differ.
+    /// The backend for names that several backends could have, if the module is not known; nil if modules differ in it.
     var defaultBackend: String? {
         let all = Set(outlines.compactMap(\.defaultBackend))
         return all.count == 1 ? all.first : nil
     }
 
-    /// True if a module keeps secrets in the store.
+    /// True if a module stores secrets.
     var needsKey: Bool { modules.contains { ($0 as? any SecretStoring)?.storesSecrets == true } }
 
-    /// The sections that differ and are read at the start only.
+    /// Returns the sections that differ from another configuration and take effect only at the start.
     func differences(to other: Configuration) -> [String] {
         var names = Set(fixed.keys).union(other.fixed.keys).filter { fixed[$0] != other.fixed[$0] }
         if core.adminRooms != other.core.adminRooms { names.insert("bot.admin_rooms") }
@@ -177,7 +188,7 @@ extension Configuration {
 }
 
 extension JSONValue {
-    /// True if a string in it stands for a list of `groups`.
+    /// True if the value contains a reference to a group.
     fileprivate var mentionsGroup: Bool {
         switch self {
         case .string(let text): text.utf8.starts(with: "group:".utf8)

@@ -5,6 +5,7 @@ import PetrelKit
 import PetrelStore
 import PetrelSupport
 
+/// The command `petrel demo`.
 struct Demo: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Chat with the bot in the terminal, with simulated services and without configuration.")
@@ -27,7 +28,7 @@ struct Demo: AsyncParsableCommand {
         }
     }
 
-    /// Runs the parts one within the other, and the body within all of them.
+    /// Runs the parts nested in each other, and the body inside all of them.
     private static func with(
         _ parts: ArraySlice<any DemoPart.Type>, _ options: LaunchOptions, _ sections: [String: JSONValue],
         _ body: @escaping @Sendable ([String: JSONValue]) async throws -> Void

@@ -5,6 +5,7 @@ import PetrelKit
 import PetrelStore
 import PetrelSupport
 
+/// The command `petrel explain`.
 struct Explain: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Explain what a line would do and why, without running it.")
@@ -38,7 +39,7 @@ struct Explain: AsyncParsableCommand {
 
     private func explanation(_ configuration: Configuration) async throws -> Explanation {
         let core = configuration.core
-        // `U7/@bob` says both.
+        // `U7/@bob` contains both an id and a name.
         let parts = user.components(separatedBy: "/@")
         let person = parts.count == 2 ? Person(id: parts[0], name: "@" + parts[1]) : Person(id: user, name: user)
         let (room, named) = prefixed(room, configuration)
@@ -62,7 +63,7 @@ struct Explain: AsyncParsableCommand {
             module: match?.entry.module, name: match?.entry.command.name, more: explanation)
     }
 
-    /// What the plug-in of the command says about the line.
+    /// Returns the explanation of the plug-in to which the command belongs.
     private func explained(
         _ match: CommandTable.Match?, _ configuration: Configuration
     ) async throws -> LineExplanation? {
@@ -71,13 +72,13 @@ struct Explain: AsyncParsableCommand {
         let plugIn = configuration.modules.first { $0.outlines.contains { $0.name == module } }
         guard let plugIn = plugIn as? any LineExplaining else { return nil }
         let path = configuration.core.store.path
-        // A first run has no store yet.
+        // There is no store before the first start.
         let store = FileManager.default.fileExists(atPath: path) ? try Store(readingOnly: path) : nil
         return try await plugIn.explain(
             match.arguments, of: match.entry.command.name, in: module, storage: store?.storage(for: module))
     }
 
-    /// `slack/#ops`: the room, and its backend.
+    /// Splits a room such as `slack/#ops` into the room and its backend.
     private func prefixed(_ room: String?, _ configuration: Configuration) -> (room: String?, backend: String?) {
         guard let room, let name = configuration.backends.map(\.name).first(where: { room.hasPrefix($0 + "/") }) else {
             return (room, nil)
@@ -102,14 +103,14 @@ struct Explain: AsyncParsableCommand {
     }
 }
 
-/// What `petrel explain` prints.
+/// The output of `petrel explain`.
 struct Explanation {
     var command: String
     var decision: AccessDecision
-    /// The module and the name of the command; nil where no command has that name.
+    /// The module and the name of the command; nil for an unknown command.
     var module: String?
     var name: String?
-    /// What the module's plug-in says.
+    /// The explanation of the module's plug-in.
     var more: LineExplanation?
 
     private var isAllowed: Bool { module != nil && decision.isAllowed }

@@ -1,7 +1,7 @@
 import ServiceLifecycle
 import UnixSignals
 
-/// Calls a closure at every SIGHUP.
+/// A service that calls a closure at each SIGHUP.
 struct HangupService: Service {
     let reload: @Sendable () -> Void
 

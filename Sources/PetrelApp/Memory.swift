@@ -2,16 +2,16 @@
     import CMalloc
 #endif
 
-/// How the process uses memory.
+/// Settings of the memory allocator (glibc).
 enum Memory {
-    /// One pool for all threads: with many of them, what one has freed is of no use to the others.
+    /// Limits the allocator to one arena, because memory that is freed in one arena cannot be used by others.
     static func setUp() {
         #if canImport(CMalloc)
             mallopt(M_ARENA_MAX, 1)
         #endif
     }
 
-    /// Gives back to the system what a burst has left free.
+    /// Returns free memory to the system, for example after a burst.
     static func trim() {
         #if canImport(CMalloc)
             malloc_trim(0)

@@ -3,7 +3,7 @@ import PetrelCore
 import PetrelKit
 import PetrelSupport
 
-/// What each metric says, for Prometheus.
+/// The help texts of metrics, for Prometheus.
 enum Help {
     static let metrics = [
         "petrel_messages_received_total": "Messages received from backends.",
@@ -17,8 +17,9 @@ enum Help {
     ]
 }
 
-/// Numbers that are read when Prometheus asks.
+/// The gauges, which are read when Prometheus requests them.
 enum Gauges {
+    /// Sets all gauges to their current values.
     static func update(_ metrics: any MetricsFactory, host: Host, reporters: [any GaugeReporting]) {
         func set(_ name: String, _ labels: [(String, String)], _ value: Double) {
             Gauge(label: name, dimensions: labels, factory: metrics).record(value)

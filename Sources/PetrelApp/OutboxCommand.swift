@@ -5,18 +5,19 @@ import PetrelKit
 import PetrelStore
 import PetrelSupport
 
+/// The command `petrel outbox`.
 struct OutboxCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "outbox", abstract: "Manage replies that could not be delivered.",
         subcommands: [ListOutbox.self, RetryOutbox.self, DropOutbox.self])
 
-    /// The store as another process may use it at the same time.
+    /// Opens the outbox, which another process may use at the same time.
     static func outbox(_ file: ConfigOption) throws -> StoredOutbox {
         try Store(beside: file.storePath).outbox
     }
 }
 
-/// Which dead letters are meant.
+/// The selection of dead letters.
 struct LetterOption: ParsableArguments {
     @Argument(help: "The number of the reply, as shown by list.")
     var number: Int64?
@@ -29,11 +30,12 @@ struct LetterOption: ParsableArguments {
     }
 }
 
+/// The command `petrel outbox list`.
 struct ListOutbox: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "list", abstract: "List undelivered replies and the reasons. Petrel may be running.")
 
-    /// What fits a screen or two.
+    /// The maximum number of listed replies.
     private static let most = 200
 
     @OptionGroup var file: ConfigOption
@@ -74,6 +76,7 @@ struct ListOutbox: AsyncParsableCommand {
     }
 }
 
+/// The command `petrel outbox retry`.
 struct RetryOutbox: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "retry", abstract: "Retry undelivered replies.",
@@ -98,6 +101,7 @@ struct RetryOutbox: AsyncParsableCommand {
     }
 }
 
+/// The command `petrel outbox drop`.
 struct DropOutbox: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "drop", abstract: "Delete undelivered replies.")

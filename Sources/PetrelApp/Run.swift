@@ -4,6 +4,7 @@ import PetrelKit
 import PetrelStore
 import PetrelSupport
 
+/// The command `petrel run`.
 struct Run: AsyncParsableCommand {
     static let configuration = CommandConfiguration(abstract: "Run the bot.")
 
@@ -36,20 +37,20 @@ struct Run: AsyncParsableCommand {
             }
             try await bot.run()
             try store.close()
-            // What was logged last.
+            // Wait for the last log lines.
             StandardStream.error.write("", within: .seconds(2))
         } catch {
             throw ExitStatus.of(error)
         }
     }
 
-    /// Takes over what can change while running. A bad file changes nothing.
+    /// Reloads the settings that can change while the bot runs. A file with mistakes changes nothing.
     private static func reload(
         _ path: String, _ catalog: Catalog, over running: Configuration, _ host: Host, _ log: LineLogHandler.Control
     ) {
         do {
             let configuration = try Configuration.read(path, catalog)
-            // Rules are for the modules that run, not for those that a restart would bring.
+            // Rules apply to the running modules, not to those after a restart.
             host.dispatcher.update(configuration.core.policy(modules: running.moduleNames))
             log.set(level: configuration.core.logLevel, format: configuration.core.logFormat)
             host.note(

@@ -4,12 +4,14 @@ import PetrelCore
 import PetrelKit
 import PetrelStore
 
+/// The command `petrel store`.
 struct StoreCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "store", abstract: "Maintain the store.",
         subcommands: [BackUpStore.self, CheckStore.self, RotateKey.self])
 }
 
+/// The command `petrel store backup`.
 struct BackUpStore: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "backup", abstract: "Copy the store into a new file. Petrel may be running.",
@@ -35,6 +37,7 @@ struct BackUpStore: AsyncParsableCommand {
     }
 }
 
+/// The command `petrel store check`.
 struct CheckStore: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "check", abstract: "Check the whole store and count its records. Petrel may be running.")
@@ -55,6 +58,7 @@ struct CheckStore: AsyncParsableCommand {
     }
 }
 
+/// The command `petrel store rotate-key`.
 struct RotateKey: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "rotate-key", abstract: "Encrypt the stored logins with a new key. Petrel must be stopped.",

@@ -4,13 +4,14 @@ import PetrelCore
 import PetrelStore
 import ServiceLifecycle
 
-/// Removes from the store what is older than the retention allows, takes up what `petrel outbox retry` revived, and
-/// writes the last words at the end.
+/// A service that removes records after their retention period, sends the dead letters that `petrel outbox retry` has
+/// revived, and flushes the store at shutdown.
 struct StoreKeeping: Service {
     private static let purging = Duration.seconds(3_600)
     private static let reviving = Duration.seconds(10)
     private static let trimming = Duration.seconds(15)
-    /// Entries that are kept where StackStorm's history, which tells what may be forgotten, cannot be had.
+    /// The maximum number of ledger entries. Usually modules remove entries earlier, unless the source of their events
+    /// is not available.
     private static let ledger: Int64 = 500_000
 
     let store: Store
@@ -47,7 +48,7 @@ struct StoreKeeping: Service {
             } catch {
                 logger.error("The maintenance of the store failed: \(error)")
             }
-            // Only cancellation ends a sleep early, and the loop looks for it.
+            // Sleeping fails only if the task is cancelled, which the loop checks.
             try? await clock.sleep(for: pause)
         }
     }

@@ -2,16 +2,18 @@ public import Foundation
 public import PetrelKit
 import PetrelSupport
 
-/// An audit for tests, gone with the process.
+/// An audit log in memory.
 public final class MemoryAudit: AuditLog {
     private let kept = Locked<[AuditEntry]>([])
     private let repeated = Locked(RepeatedEntries())
 
+    /// Creates an empty log.
     public init() {}
 
-    /// In the order in which they happened.
+    /// The entries, in the order of their times.
     public var all: [AuditEntry] { kept.value }
 
+    /// Adds an entry, or counts it as a repeat of an earlier one. Returns the id of the stored entry.
     @discardableResult public func record(_ entry: AuditEntry) -> UUID {
         let entry = entry.bounded
         let original = repeated.withLock { $0.original(of: entry) }
@@ -25,6 +27,7 @@ public final class MemoryAudit: AuditLog {
         return original ?? entry.id
     }
 
+    /// Adds an execution to an entry, and replaces its line unless the new one is nil.
     public func started(_ execution: String, line: String?, by entry: UUID) {
         kept.withLock { kept in
             guard let index = kept.firstIndex(where: { $0.id == entry }) else { return }
@@ -33,6 +36,7 @@ public final class MemoryAudit: AuditLog {
         }
     }
 
+    /// Returns the entries that match a query, the newest first.
     public func entries(_ query: AuditQuery) async throws -> [AuditEntry] {
         let wanted = all.reversed().filter { entry in
             (query.person.map { [entry.person, entry.name].contains($0) } ?? true)

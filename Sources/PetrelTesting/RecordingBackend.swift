@@ -1,18 +1,21 @@
 public import PetrelKit
 import PetrelSupport
 
-/// A backend for tests: messages go in by hand, replies are kept.
+/// A backend for tests: the test sends messages with ``type(_:as:in:thread:values:)`` and reads replies with
+/// ``next(within:at:line:)``.
 public final class RecordingBackend: ChatBackend, CompletionObserving, Editing {
-    /// One reply, and where it went.
+    /// A reply and its destination.
     public struct Sent: Sendable, Hashable {
+        /// The reply.
         public var reply: Reply
+        /// The destination.
         public var address: Address
     }
 
-    /// What is done instead of taking a reply, such as throwing.
+    /// A closure that is called before a reply is accepted. It may wait, or throw an error to reject the reply.
     public typealias Obstacle = @Sendable (Reply, Address) async throws -> Void
 
-    /// The first so many sends fail, with the error of the closure.
+    /// Returns an obstacle that rejects a number of replies with the error of the closure.
     public static func failing(_ times: Int, with error: @Sendable @escaping () -> any Error) -> Obstacle {
         let left = Locked(times)
         return { _, _ in
@@ -24,18 +27,32 @@ public final class RecordingBackend: ChatBackend, CompletionObserving, Editing {
         }
     }
 
+    /// The time for which a test waits for an expected event: long enough for a busy machine, and short enough that a
+    /// missing event does not block the test run.
+    public static let patience = Duration.seconds(60)
+
+    /// The name of the backend.
     public let name: String
+    /// The traits of the backend.
     public let traits: BackendTraits
     private let obstacle: Obstacle
+    private let onTimeout: @Sendable (String) -> Void
     private let incoming: (stream: AsyncStream<ChatMessage>, continuation: AsyncStream<ChatMessage>.Continuation)
     private let outgoing: (stream: AsyncStream<Sent>, continuation: AsyncStream<Sent>.Continuation)
     private let ended: (stream: AsyncStream<String>, continuation: AsyncStream<String>.Continuation)
     private let count = Locked(0)
 
+    /// Creates a backend.
+    /// - Parameters:
+    ///   - obstacle: a closure that is called before each reply is accepted.
+    ///   - onTimeout: a closure that is called with a message if an expected event is missing, for example to record an
+    ///     issue of the test. By default the message is written to standard error.
     public init(
         name: String = "test", traits: BackendTraits = BackendTraits(threads: true, privateReplies: true),
-        obstacle: @escaping Obstacle = { _, _ in }
+        obstacle: @escaping Obstacle = { _, _ in },
+        onTimeout: @escaping @Sendable (_ message: String) -> Void = { StandardStream.error.offer("\($0)\n") }
     ) {
+        self.onTimeout = onTimeout
         self.name = name
         self.traits = traits
         self.obstacle = obstacle
@@ -44,17 +61,19 @@ public final class RecordingBackend: ChatBackend, CompletionObserving, Editing {
         ended = AsyncStream.makeStream()
     }
 
+    /// Delivers the messages of the test.
     public func run(deliver: @escaping @Sendable (ChatMessage) async -> Void) async throws {
         for await message in incoming.stream { await deliver(message) }
     }
 
+    /// Records a reply, unless the obstacle throws.
     public func send(_ reply: Reply, to address: Address) async throws -> MessageReference? {
         try await obstacle(reply, address)
         outgoing.continuation.yield(Sent(reply: reply, address: address))
         return nil
     }
 
-    /// Comes as a reply with the handle, to nowhere.
+    /// Records a replacement as a reply with the handle, to a room with an empty name, if the traits include edits.
     public func replace(_ handle: String, with reply: Reply) {
         var reply = reply
         reply.handle = handle
@@ -63,12 +82,15 @@ public final class RecordingBackend: ChatBackend, CompletionObserving, Editing {
         }
     }
 
+    /// Records that a message was processed.
     public func completed(_ messageID: String) { ended.continuation.yield(messageID) }
 
+    /// Does nothing.
     public func promised(_ request: String) {}
+    /// Does nothing.
     public func settled(_ request: String) {}
 
-    /// Says something as a person, or sends a form; returns the id of the message.
+    /// Sends a message as a person, or submits a form. Returns the id of the message.
     @discardableResult
     public func type(
         _ text: String, as person: String = "@alice", in room: String? = "#ops", thread: String? = nil,
@@ -85,31 +107,45 @@ public final class RecordingBackend: ChatBackend, CompletionObserving, Editing {
         return id
     }
 
-    /// The next reply. Waits for it, but not for ever: nil after ``patience``.
-    public func next() async -> Sent? { await first(of: outgoing.stream) }
+    /// Waits for the next reply.
+    /// - Parameter limit: the time limit. Then the missing reply is reported to `onTimeout`, and the result is nil.
+    public func next(
+        within limit: Duration = patience, at file: StaticString = #fileID, line: UInt = #line
+    ) async -> Sent? {
+        await first(of: outgoing.stream, "reply", limit, "\(file):\(line)")
+    }
 
-    /// The next message whose command has ended. Waits for it as ``next()`` does.
-    public func nextCompleted() async -> String? { await first(of: ended.stream) }
+    /// Waits until the next message was processed, and returns its id.
+    /// - Parameter limit: the time limit. Then the missing event is reported to `onTimeout`, and the result is nil.
+    public func nextCompleted(
+        within limit: Duration = patience, at file: StaticString = #fileID, line: UInt = #line
+    ) async -> String? {
+        await first(of: ended.stream, "processed message", limit, "\(file):\(line)")
+    }
 
-    /// Long enough for a busy machine, and short enough that a reply that never comes is not the end of the run.
-    public static let patience = Duration.seconds(60)
-
-    private func first<Element: Sendable>(of stream: AsyncStream<Element>) async -> Element? {
-        await withTaskGroup(of: Element?.self) { group in
+    private func first<Element: Sendable>(
+        of stream: AsyncStream<Element>, _ event: String, _ limit: Duration, _ place: String
+    ) async -> Element? {
+        let isLate = Locked(false)
+        let element: Element? = await withTaskGroup(of: Element?.self) { group in
             group.addTask {
                 for await element in stream { return element }
                 return nil
             }
             group.addTask {
-                // Cancelled once the element is there.
-                try? await Task.sleep(for: Self.patience)
+                // The group cancels the sleep as soon as the element is there.
+                if (try? await Task.sleep(for: limit)) != nil { isLate.withLock { $0 = true } }
                 return nil
             }
             defer { group.cancelAll() }
             return await group.next() ?? nil
         }
+        if element == nil, isLate.value {
+            onTimeout("\(place): the backend \(name) got no \(event) within \(limit), after \(count.value) messages.")
+        }
+        return element
     }
 
-    /// The end of the input.
+    /// Ends the input.
     public func finish() { incoming.continuation.finish() }
 }

@@ -1,6 +1,6 @@
 public import Foundation
 
-/// A folder of a test's own, gone afterwards.
+/// Creates a temporary folder, calls a closure with it, and removes the folder.
 public func withFolder(_ body: (URL) async throws -> Void) async throws {
     let folder = FileManager.default.temporaryDirectory.appendingPathComponent("petrel-\(UUID())")
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)

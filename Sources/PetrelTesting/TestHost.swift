@@ -5,15 +5,16 @@ public import PetrelKit
 import PetrelStore
 import PetrelSupport
 
-/// The real host around recording backends, for the length of a test.
+/// The host of the bot, with modules and backends of a test.
 public final class TestHost: Sendable {
     package let host: Host
     private let backends: [any ChatBackend]
     private let store: TestStore
     private let logger: Logger
-    /// What was done, as it happens.
+    /// The audit log.
     public let audit = MemoryAudit()
 
+    /// Creates a host. Without a store it uses a new one in memory, and without a logger it logs nothing.
     public convenience init(
         _ backends: [any ChatBackend], admins: Set<String> = [], store: TestStore? = nil, logger: Logger? = nil
     ) throws {
@@ -21,6 +22,7 @@ public final class TestHost: Sendable {
             backends, policy: Dispatcher.Policy(access: AccessControl(admins: admins)), store: store, logger: logger)
     }
 
+    /// Creates a host with a policy and limits.
     package init(
         _ backends: [any ChatBackend], policy: Dispatcher.Policy, store: TestStore? = nil, logger: Logger? = nil,
         adminRooms: [String] = [], defaultBackend: String? = nil, delivery: Delivery.Limits = Delivery.Limits(),
@@ -38,19 +40,19 @@ public final class TestHost: Sendable {
             limits: limits, executor: executor, delivery: delivery)
     }
 
-    /// Returns what a module of that name is handed.
+    /// Returns the interfaces for a module.
     public func access(for module: String) -> ModuleHost {
         host.access(for: module, storage: store.storage(for: module))
     }
 
-    /// Makes, prepares and runs modules, and runs the backends, until the body returns.
+    /// Creates modules, and runs them and the backends until the body returns.
     public func run<Value: Sendable>(
         _ modules: (TestHost) throws -> [any BotModule], _ body: @Sendable () async throws -> Value
     ) async throws -> Value {
         try await run(try modules(self), body)
     }
 
-    /// Prepares and runs modules, and runs the backends, until the body returns.
+    /// Runs modules, waits until they are ready, and runs the backends until the body returns.
     public func run<Value: Sendable>(
         _ modules: [any BotModule], _ body: @Sendable () async throws -> Value
     ) async throws -> Value {
@@ -64,7 +66,7 @@ public final class TestHost: Sendable {
             defer { group.cancelAll() }
             return try await body()
         }
-        // Another host may go on with the same store.
+        // Another host may continue with the same store.
         await store.store.written()
         return value
     }

@@ -1,19 +1,20 @@
 public import PetrelKit
 package import PetrelStore
 
-/// A store for tests, gone with the process. Two hosts, one after the other, may share it as if one was restarted.
+/// A store in memory. Two consecutive hosts can share it to simulate a restart.
 public final class TestStore: Sendable {
     package let store: Store
 
+    /// Creates an empty store.
     public init() throws {
         store = try Store()
     }
 
-    /// Takes over a store that was opened elsewhere.
+    /// Wraps a store that was opened elsewhere.
     package init(_ store: Store) {
         self.store = store
     }
 
-    /// The space of one module.
+    /// Returns the storage of a module.
     public func storage(for module: String) -> any Storage { store.storage(for: module) }
 }

@@ -2,7 +2,7 @@ import Foundation
 import PetrelKit
 
 extension BuiltinsModule {
-    /// `acl why @user #room <command line>`.
+    /// Runs `acl why @user #room <command line>`.
     func explain(_ invocation: Invocation) throws -> Reply {
         let backend = invocation.address.backend
         guard let inquiry = inquiry(invocation.arguments, on: backend) else {
@@ -50,7 +50,7 @@ extension BuiltinsModule {
         return rest.text.isEmpty ? nil : inquiry
     }
 
-    /// The arguments of `acl` as the audit may keep them: the line inside may have secrets of its own.
+    /// Returns the arguments of `acl` with the secrets of the line in them masked.
     func masked(_ arguments: String) -> String {
         guard let inquiry = inquiry(arguments, on: nil) else {
             return arguments.split(maxSplits: 1, whereSeparator: \.isWhitespace).first.map { "\($0) …" } ?? ""
@@ -58,7 +58,7 @@ extension BuiltinsModule {
         return (inquiry.head + [host.rules.masked(inquiry.line)]).joined(separator: " ")
     }
 
-    /// `audit [--user @x] [--limit N] [--denied]`.
+    /// Runs `audit [--user @x] [--limit N] [--denied]`.
     func audit(_ invocation: Invocation) async throws -> Reply {
         let entries = try await host.audit.entries(try query(invocation.arguments))
         guard !entries.isEmpty else { return Reply("There are no matching audit entries.", isPrivate: true) }
@@ -77,7 +77,7 @@ extension BuiltinsModule {
 
     private func query(_ arguments: String) throws -> AuditQuery {
         var query = AuditQuery()
-        // `--limit=5` is `--limit 5`, and what a phone makes of two dashes is two dashes.
+        // `--limit=5` equals `--limit 5`, and phones replace two hyphens by a dash.
         let plain = arguments.split(separator: " ").map { word in
             let word = word.replacing("—", with: "--")
             return word.hasPrefix("--") ? word.replacing("=", with: " ", maxReplacements: 1) : word
@@ -101,7 +101,7 @@ extension BuiltinsModule {
     }
 }
 
-/// A text, word by word.
+/// A text that is read word by word.
 private struct Words {
     private var rest: Substring
 
@@ -109,7 +109,7 @@ private struct Words {
         rest = text[...].drop(while: \.isWhitespace)
     }
 
-    /// What follows the words that were taken.
+    /// The text after the words that were read.
     var text: String { String(rest) }
 
     func peek() -> String? {

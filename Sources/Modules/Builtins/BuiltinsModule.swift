@@ -3,19 +3,22 @@ import PetrelSupport
 
 /// The commands of the bot itself.
 package struct BuiltinsModule: BotModule {
+    /// `builtins`.
     package let name = "builtins"
     let host: ModuleHost
 
+    /// Creates the module.
     package init(_ host: ModuleHost) {
         self.host = host
     }
 
-    /// Those that take nothing after their name.
+    /// The names of the commands without arguments.
     package static let bareNames: Set = ["whoami", "status", "uptime", "version"]
 
-    /// What no other module's command may be called.
+    /// The names of the commands, which no other module can use.
     package static let names = ["help", "whoami", "status", "uptime", "version", "acl", "audit"]
 
+    /// The commands.
     package var commands: [Command] {
         [
             Command("help", usage: "[command]", summary: "List the commands, or show one command.") { help(for: $0) },

@@ -1,6 +1,6 @@
 package import PetrelKit
 
-/// The commands of the bot itself, which are always there.
+/// The plug-in for the commands of the bot itself, which is always active.
 package struct BuiltinsPlugIn: ModulePlugIn {
     package static let section: String? = nil
 
