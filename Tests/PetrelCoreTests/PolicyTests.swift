@@ -78,4 +78,13 @@ import Testing
         #expect(pieces.allSatisfy { $0.hasPrefix("```\n") && $0.hasSuffix("\n```") && $0.count <= 100 })
         #expect(pieces.joined().unicodeScalars.count { $0 == "x" } == 300)
     }
+
+    @Test(arguments: [72, 300, 3_000]) func `no run of backticks makes a piece longer than a message`(limit: Int) {
+        let run = String(repeating: "`", count: limit * 2 / 3)
+        let text = "before\n```\(String(repeating: "s", count: limit))\nls -l \(run) x\n\(run)y\n```\nafter \(run)"
+        let pieces = MessageSplitter.split(text, atMost: limit)
+        #expect(pieces.allSatisfy { $0.unicodeScalars.count <= limit })
+        #expect(pieces.joined().unicodeScalars.count { $0 == "`" } >= limit * 2 / 3 * 3)
+        #expect(pieces.contains { $0.contains("y") } && pieces.last?.contains("`") == true)
+    }
 }

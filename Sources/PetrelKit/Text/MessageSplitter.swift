@@ -9,12 +9,37 @@ public enum MessageSplitter {
             switch block {
             case .lines(let lines): for line in lines { pieces.add(line) }
             case .code(let language, let lines):
-                pieces.open(TextBlock.mark(around: lines), language)
+                let (mark, lines) = fence(around: lines, limit)
+                // A name that takes up the piece is none of a language.
+                pieces.open(mark, language.flatMap { $0.utf8.count <= limit / 8 ? $0 : nil })
                 for line in lines { pieces.add(line) }
                 pieces.close()
             }
         }
         return pieces.finish()
+    }
+
+    /// Returns the mark around the lines of a block, and the lines. A mark has to be longer than any run of backticks
+    /// inside; where that would take up the pieces, the runs are interrupted by invisible characters instead.
+    private static func fence(around lines: [Substring], _ limit: Int) -> (mark: String, lines: [Substring]) {
+        let mark = TextBlock.mark(around: lines)
+        guard mark.utf8.count > max(limit / 8, TextBlock.mark.utf8.count) else { return (mark, lines) }
+        return (TextBlock.mark, lines.map { interrupted($0)[...] })
+    }
+
+    /// Returns a line with an invisible character after every two backticks in a row.
+    private static func interrupted(_ line: Substring) -> String {
+        var text = String.UnicodeScalarView()
+        var run = 0
+        for scalar in line.unicodeScalars {
+            run = scalar == "`" ? run + 1 : 0
+            if run == 3 {
+                text.append("\u{200B}")
+                run = 1
+            }
+            text.append(scalar)
+        }
+        return String(text)
     }
 }
 
