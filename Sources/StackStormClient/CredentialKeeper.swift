@@ -1,7 +1,7 @@
-package import PetrelSupport
+public import PetrelSupport
 
 /// A credential, which is sent as a header of a request.
-package struct Credential: Sendable, Hashable {
+public struct Credential: Sendable, Hashable {
     /// The name of the header.
     package var header: String
     /// The value of the header.
@@ -14,10 +14,10 @@ package struct Credential: Sendable, Hashable {
     }
 
     /// Returns the credential of a token (`X-Auth-Token`).
-    package static func token(_ value: Secret) -> Credential { Credential(header: "X-Auth-Token", value: value) }
+    public static func token(_ value: Secret) -> Credential { Credential(header: "X-Auth-Token", value: value) }
 
     /// Returns the credential of an API key (`St2-Api-Key`).
-    package static func apiKey(_ value: Secret) -> Credential { Credential(header: "St2-Api-Key", value: value) }
+    public static func apiKey(_ value: Secret) -> Credential { Credential(header: "St2-Api-Key", value: value) }
 
     var field: (String, String) { (header, value.reveal()) }
 }

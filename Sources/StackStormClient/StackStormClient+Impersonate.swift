@@ -2,7 +2,7 @@ import Foundation
 import PetrelSupport
 
 /// A user whose token a service account can request.
-package enum Impersonated: Sendable, Equatable {
+public enum Impersonated: Sendable, Equatable {
     /// The user with a name.
     case user(String)
     /// The user with a nickname for an origin, such as `slack`.
@@ -23,7 +23,7 @@ extension StackStormClient {
     /// - Throws: ``StackStormError`` with the code `notFound` if there is no such user. An error with a
     ///   ``StackStormError/setting`` if the bot's account is not a service, or if StackStorm returned a token of
     ///   another user.
-    package func impersonate(_ person: Impersonated) async throws -> ProvenAccount {
+    public func impersonate(_ person: Impersonated) async throws -> ProvenAccount {
         guard case .password(let name, let password)? = settings.login else {
             throw StackStormError(.unauthorized, "tokens of other users require a login with a user name and password")
                 .pointing(at: "api_auth")

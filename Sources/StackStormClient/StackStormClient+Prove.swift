@@ -1,14 +1,14 @@
-package import Foundation
+public import Foundation
 import PetrelSupport
 
 /// An account that was authenticated, with its credential.
-package struct ProvenAccount: Sendable {
+public struct ProvenAccount: Sendable {
     /// The name of the user.
-    package var user: String
+    public var user: String
     /// The credential for further calls.
-    package var credential: Credential
+    public var credential: Credential
     /// The expiry of the credential, or nil if it is not known or does not expire.
-    package var expiry: Date?
+    public var expiry: Date?
 }
 
 extension StackStormClient {
@@ -18,7 +18,7 @@ extension StackStormClient {
     /// `GET /user`.
     ///
     /// - Throws: ``StackStormError`` with the code `unauthorized` if StackStorm does not accept the login.
-    package func prove(_ login: StackStormSettings.Login) async throws -> ProvenAccount {
+    public func prove(_ login: StackStormSettings.Login) async throws -> ProvenAccount {
         switch login {
         case .password(let name, let password):
             // A user name with a colon would be split at it (RFC 7617).
@@ -30,12 +30,12 @@ extension StackStormClient {
             return ProvenAccount(
                 user: token.user, credential: .token(token.token),
                 expiry: asked + TimeInterval(settings.tokenLifetime))
-        case .token(let token): return try await account(of: .token(token))
-        case .apiKey(let key): return try await account(of: .apiKey(key))
+        case .token(let token): return try await proven(.token(token))
+        case .apiKey(let key): return try await proven(.apiKey(key))
         }
     }
 
-    private func account(of credential: Credential) async throws -> ProvenAccount {
+    private func proven(_ credential: Credential) async throws -> ProvenAccount {
         let value = credential.value.reveal().utf8
         // Other values cannot be sent in a header.
         guard (1...4_096).contains(value.count), value.allSatisfy({ (0x21...0x7E).contains($0) }) else {

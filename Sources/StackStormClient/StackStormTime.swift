@@ -1,23 +1,23 @@
-package import Foundation
+public import Foundation
 import PetrelSupport
 
 /// A point in time by StackStorm's clock, with a resolution of one microsecond.
-package struct StackStormTime: Hashable, Comparable, Sendable, Codable, CustomStringConvertible {
+public struct StackStormTime: Hashable, Comparable, Sendable, Codable, CustomStringConvertible {
     /// The number of microseconds since 1970-01-01T00:00:00Z.
-    package var microseconds: Int64
+    public var microseconds: Int64
 
     /// Creates a time from the number of microseconds since 1970.
-    package init(microseconds: Int64) {
+    public init(microseconds: Int64) {
         self.microseconds = microseconds
     }
 
     /// Creates a time from a date, rounded to microseconds.
-    package init(_ date: Date) {
+    public init(_ date: Date) {
         microseconds = Int64((date.timeIntervalSince1970 * 1_000_000).rounded())
     }
 
     /// Parses a time such as `2026-11-21T02:10:16.498577Z`, with or without the fraction. Returns nil for other texts.
-    package init?(_ text: String) {
+    public init?(_ text: String) {
         let parts = text.dropLast().split(separator: ".", maxSplits: 1, omittingEmptySubsequences: false)
         guard text.hasSuffix("Z"), let whole = parts.first, let seconds = UTCTime.seconds(whole) else { return nil }
         let digits = parts.count > 1 ? parts[1].prefix(6) : ""
@@ -27,45 +27,45 @@ package struct StackStormTime: Hashable, Comparable, Sendable, Codable, CustomSt
     }
 
     /// Parses a `Date` header (RFC 9110, section 5.6.7), which has whole seconds. Returns nil for other texts.
-    package init?(header: String) {
+    public init?(header: String) {
         guard let seconds = UTCTime.seconds(header: header) else { return nil }
         self.init(microseconds: seconds * 1_000_000)
     }
 
     /// The time as a date.
-    package var date: Date { Date(timeIntervalSince1970: Double(microseconds) / 1_000_000) }
+    public var date: Date { Date(timeIntervalSince1970: Double(microseconds) / 1_000_000) }
 
     /// The time as text for StackStorm's filters, such as `2026-11-21T02:10:16.498577Z`.
-    package var description: String {
+    public var description: String {
         let (seconds, fraction) = (microseconds / 1_000_000, microseconds % 1_000_000)
         return "\(UTCTime.text(seconds)).\(UTCTime.digits(fraction, 6))Z"
     }
 
     /// Returns true if the left time is earlier.
-    package static func < (left: StackStormTime, right: StackStormTime) -> Bool {
+    public static func < (left: StackStormTime, right: StackStormTime) -> Bool {
         left.microseconds < right.microseconds
     }
 
     /// Subtracts a duration, rounded to microseconds.
-    package static func - (time: StackStormTime, duration: Duration) -> StackStormTime {
+    public static func - (time: StackStormTime, duration: Duration) -> StackStormTime {
         StackStormTime(microseconds: time.microseconds - Int64((duration / .microseconds(1)).rounded()))
     }
 
     /// Adds a duration, rounded to microseconds.
-    package static func + (time: StackStormTime, duration: Duration) -> StackStormTime { time - (.zero - duration) }
+    public static func + (time: StackStormTime, duration: Duration) -> StackStormTime { time - (.zero - duration) }
 
     /// Returns the duration between two times.
-    package static func - (left: StackStormTime, right: StackStormTime) -> Duration {
+    public static func - (left: StackStormTime, right: StackStormTime) -> Duration {
         .microseconds(left.microseconds - right.microseconds)
     }
 
     /// Decodes a number of microseconds since 1970.
-    package init(from decoder: any Decoder) throws {
+    public init(from decoder: any Decoder) throws {
         microseconds = try decoder.singleValueContainer().decode(Int64.self)
     }
 
     /// Encodes the number of microseconds since 1970.
-    package func encode(to encoder: any Encoder) throws {
+    public func encode(to encoder: any Encoder) throws {
         var container = encoder.singleValueContainer()
         try container.encode(microseconds)
     }
