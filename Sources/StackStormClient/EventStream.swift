@@ -1,6 +1,6 @@
 import Foundation
 import Logging
-package import PetrelSupport
+public import PetrelSupport
 
 /// A reader of StackStorm's event stream (`GET /stream`) that reconnects after errors and replaces silent connections.
 ///
@@ -8,25 +8,25 @@ package import PetrelSupport
 /// heartbeat. Silence therefore does not prove that a connection is dead. After 40 s without a byte
 /// (``StackStormSettings/Limits/silence``), a second connection is opened, and it replaces the first one when it has
 /// received data. ``EventStreamState`` makes these decisions.
-package final class EventStream: Sendable {
+public final class EventStream: Sendable {
     /// The state of the stream.
-    package struct Health: Sendable, Equatable {
+    public struct Health: Sendable, Equatable {
         /// True while a connection is open.
-        package var isConnected = false
+        public var isConnected = false
         /// The number of connections that were used since the start.
-        package var connections = 0
+        public var connections = 0
         /// The number of events that were skipped because of their size.
-        package var oversized = 0
+        public var oversized = 0
         /// The number of silent connections that were replaced.
-        package var renewals = 0
+        public var renewals = 0
         /// The time of the last byte that was received and handled, or nil before the first connection.
-        package var lastByte: ContinuousClock.Instant?
+        public var lastByte: ContinuousClock.Instant?
         /// The current problem, or nil if there is none.
-        package var problem: String?
+        public var problem: String?
     }
 
     /// A signal that opens when the first attempt to connect has succeeded or failed.
-    package let attempted = Signal()
+    public let attempted = Signal()
 
     private let client: StackStormClient
     private let events: [String]
@@ -39,7 +39,7 @@ package final class EventStream: Sendable {
     ///   - client: The client whose settings and login are used.
     ///   - events: The names of the events to receive. They can contain `*`, such as `st2.announcement__*`.
     ///   - pauses: A function that returns the pause after a number of successive failures.
-    package init(
+    public init(
         _ client: StackStormClient, events: [String],
         pauses: @escaping @Sendable (Int) -> Duration = EventStream.growing
     ) {
@@ -49,10 +49,10 @@ package final class EventStream: Sendable {
     }
 
     /// The current state.
-    package var currentHealth: Health { health.value }
+    public var currentHealth: Health { health.value }
 
     /// An exponential backoff with jitter, from at most 500 ms to at most 30 s.
-    package static let growing: @Sendable (Int) -> Duration = { failures in
+    public static let growing: @Sendable (Int) -> Duration = { failures in
         .milliseconds(min(500 << min(max(failures - 1, 0), 6), 30_000)) * Double.random(in: 0.5...1)
     }
 
@@ -63,7 +63,7 @@ package final class EventStream: Sendable {
     ///     that time were missed, unless the previous connection has received them.
     ///   - handle: A closure that is called with each event, one after the other. It is not called again for an event
     ///     that two overlapping connections have received.
-    package func run(
+    public func run(
         connected: @escaping @Sendable (StackStormTime?) async -> Void,
         handle: @escaping @Sendable (ServerSentEvent) async -> Void
     ) async {
