@@ -118,11 +118,11 @@ extension Endpoint where Value == Alias {
 }
 
 /// The response of `POST /actionalias/match`.
-package struct ServerMatch: Sendable {
+public struct ServerMatch: Sendable {
     /// The alias that matches the command.
-    package var alias: Alias
-    /// The representation that matches the command.
-    package var representation: String
+    public var alias: Alias
+    /// The representation that matches the command, as ``AliasRun/format`` takes it.
+    public var representation: String
 }
 
 extension Endpoint where Value == ServerMatch {

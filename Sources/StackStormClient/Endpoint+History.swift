@@ -107,7 +107,7 @@ package struct HistoryFilter: Sendable {
         self.isNewestFirst = isNewestFirst
     }
 
-    fileprivate var query: [(name: String, value: String)] {
+    var query: [(name: String, value: String)] {
         [
             ("timestamp_gt", after?.description), ("timestamp_lt", before?.description),
             (isNewestFirst ? "sort_desc" : "sort_asc", "start_timestamp"), ("offset", offset == 0 ? nil : "\(offset)"),

@@ -7,7 +7,7 @@ extension EventStreamState {
         /// Events handled since a second connection is being opened; nil if there is none.
         var handled: [ServerSentEvent]?
 
-        /// Whether the previous connection delivered the same event while both were open.
+        /// Returns true if the previous connection delivered the same event while both were open.
         mutating func repeats(_ event: ServerSentEvent) -> Bool {
             guard !repeated.isEmpty else { return false }
             guard let index = repeated.firstIndex(of: event) else {

@@ -127,7 +127,7 @@ extension EventStreamState {
         }
     }
 
-    /// Whether a proxy told the client to come back, in the place of StackStorm.
+    /// True if a proxy told the client to come back, in the place of StackStorm.
     private static func isDown(_ items: [ServerSentEventParser.Item]) -> Bool {
         if case .retry? = items.first { true } else { false }
     }

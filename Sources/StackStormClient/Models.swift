@@ -100,7 +100,10 @@ public struct Execution: Sendable, Decodable, Hashable {
     public var isFinished: Bool { status.map(Self.isFinal) ?? false }
 
     /// The start, or nil if it is missing or cannot be read.
-    package var start: StackStormTime? { start_timestamp.flatMap { StackStormTime($0) } }
+    public var start: StackStormTime? { start_timestamp.flatMap { StackStormTime($0) } }
+
+    /// The end, or nil if it is missing or cannot be read.
+    public var end: StackStormTime? { end_timestamp.flatMap { StackStormTime($0) } }
 
     /// Returns true if a status is final: `succeeded`, `failed`, `timeout`, `canceled` or `abandoned`.
     package static func isFinal(_ status: String) -> Bool { final.contains(status) }

@@ -193,20 +193,30 @@ extension StackStormClient {
     /// - Throws: ``StackStormError`` with the code `unauthorized` if StackStorm does not accept the login.
     public func account() async throws -> Account { try await call(.user()) }
 
+    /// Returns the account of a credential (`GET /user`).
+    ///
+    /// - Throws: ``StackStormError`` with the code `unauthorized` if StackStorm does not accept the credential.
+    public func account(of credential: Credential) async throws -> Account {
+        try await call(.user(), as: credential)
+    }
+
     /// Returns all action aliases (`GET /actionalias`).
     ///
-    /// They are requested at once if StackStorm allows that, and otherwise page by page.
-    package func aliases() async throws -> Page<Alias> {
-        try await all { try .aliases(offset: $0, limit: $1) }
+    /// They are requested at once if StackStorm allows that, and otherwise page by page. Aliases that cannot be read
+    /// are listed in ``Page/malformed``.
+    ///
+    /// - Parameter credential: The credential of the account that sends the requests, or nil for the client's own.
+    public func aliases(as credential: Credential? = nil) async throws -> Page<Alias> {
+        try await all(as: credential) { try .aliases(offset: $0, limit: $1) }
     }
 
     /// Returns the references of all action aliases that an account may see, such as `packs.pack_install`.
-    package func aliasRefs(as credential: Credential) async throws -> Set<String> {
+    public func aliasRefs(as credential: Credential) async throws -> Set<String> {
         Set(try await all(as: credential) { try .aliasRefs(offset: $0, limit: $1) }.items)
     }
 
     /// Returns the schemas of all actions (`GET /actions`).
-    package func actions() async throws -> [ActionSchema] {
+    public func actions() async throws -> [ActionSchema] {
         try await all { try .actions(offset: $0, limit: $1) }.items
     }
 
