@@ -140,7 +140,7 @@ package final class Delivery: Sendable {
         var random = SystemRandomNumberGenerator()
         while !Task.isCancelled, let step = state.withLock({ $0.next(in: queue) }) {
             switch step {
-            case .wait: return outbox.flush()
+            case .wait: return await settle()
             case .load(let after, let through): await load(queue, after: after, through: through)
             case .send(var item):
                 let others = companions(of: item)
@@ -165,6 +165,16 @@ package final class Delivery: Sendable {
                 }
             }
         }
+        if state.withLock({ $0.hasBlockedQueues }) { await settle() }
+    }
+
+    /// Waits until the store has made progress, and continues the queues that waited for it.
+    ///
+    /// A job must not end before that: at shutdown the pool ends as soon as no job is running, and the remaining messages
+    /// would wait for the next start.
+    private func settle() async {
+        await outbox.flush()
+        go(on: state.withLock { $0.wake() })
     }
 
     private func load(_ queue: DeliveryQueue, after number: Int64, through last: Int64) async {

@@ -232,7 +232,11 @@ struct DeliveryState: Sendable {
         return wake()
     }
 
-    private mutating func wake() -> [DeliveryQueue] {
+    /// True if queues wait for the store.
+    var hasBlockedQueues: Bool { !blocked.isEmpty }
+
+    /// Returns the queues that waited for the store and can continue. The caller has to continue them.
+    mutating func wake() -> [DeliveryQueue] {
         if blocked.isEmpty { return [] }
         let ready = blocked.filter { queue in queues[queue]?.items.first.map { mayBeSent($0) } ?? true }
         for queue in ready {

@@ -33,8 +33,8 @@ package protocol OutboxWriting: Sendable {
 package protocol OutboxProgress: Sendable {
     /// Adds an observer, which is called after each transaction with true and after each failed write with false.
     func observe(_ progress: @escaping @Sendable (_ isTaking: Bool) -> Void)
-    /// Writes the outcomes of sending now, because a caller waits for them.
-    func flush()
+    /// Writes the outcomes of sending now, and returns once they are stored or writes are failing.
+    func flush() async
 }
 
 /// Hands over dead letters that an operator wants to be sent again.

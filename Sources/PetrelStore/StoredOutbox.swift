@@ -39,7 +39,7 @@ package final class StoredOutbox: Outbox, DeadLetterManaging {
         }
     }
 
-    package func flush() { writes.flush(through: lastChange.value) }
+    package func flush() async { await writes.written(through: lastChange.value) }
 
     package func add(_ entry: OutboxEntry, _ transaction: MessageTransaction?, of module: String) -> PendingWrite {
         let write = PendingWrite()

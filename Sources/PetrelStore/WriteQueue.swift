@@ -160,11 +160,25 @@ final class WriteQueue: Sendable {
     /// - Returns: False if writes are failing.
     func written(triesAgain: Bool = false) async -> Bool {
         if begin(through: .max, evenInTrouble: triesAgain) { work() }
-        return await withCheckedContinuation { continuation in
+        return await completed(through: .max)
+    }
+
+    /// Writes the changes up to this one now, and waits until they are in the database.
+    ///
+    /// - Returns: False if writes are failing.
+    @discardableResult
+    func written(through number: Int) async -> Bool {
+        flush(through: number)
+        return await completed(through: number)
+    }
+
+    private func completed(through number: Int) async -> Bool {
+        await withCheckedContinuation { continuation in
             let result: Bool? = state.withLock { state in
-                if state.settled == state.submitted { return true }
+                let number = min(number, state.submitted)
+                if state.settled >= number { return true }
                 if state.problem != nil, !state.isWorking { return false }
-                state.waiters.append((state.submitted, continuation))
+                state.waiters.append((number, continuation))
                 return nil
             }
             if let result { continuation.resume(returning: result) }

@@ -46,7 +46,7 @@ final class HeldOutbox: Outbox {
     func observe(_ progress: @escaping @Sendable (_ isTaking: Bool) -> Void) { inner.observe(progress) }
     func lastNumber() throws -> Int64 { try inner.lastNumber() }
     func queues() throws -> [DeliveryQueue] { try inner.queues() }
-    func flush() { inner.flush() }
+    func flush() async { await inner.flush() }
     func add(_ entry: OutboxEntry, _ transaction: MessageTransaction?, of module: String) -> PendingWrite {
         inner.add(entry, transaction, of: module)
     }
