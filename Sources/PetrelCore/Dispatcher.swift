@@ -248,10 +248,14 @@ package final class Dispatcher: Sendable {
     }
 
     private func run(_ first: Job) async {
-        await execute(first)
-        if let next = queue.withLock({ $0.finished(for: person(of: first)) }) {
+        var job = first
+        while true {
+            await execute(job)
+            guard let next = queue.withLock({ $0.finished(for: person(of: job)) }) else { return }
             pressure.removed(next.job.address.backend)
-            pool.spawn { await self.run(next.job) }
+            // The pool cancels only tasks that run. A waiting command that started in a new one could hang the shutdown.
+            guard Task.isCancelled else { return pool.spawn { await self.run(next.job) } }
+            job = next.job
         }
     }
 
