@@ -81,7 +81,7 @@ function showLimits() {
     return;
   }
   const time = seconds > 60 ? `${Math.ceil(seconds / 60)} minutes` : `${seconds} seconds`;
-  const tries = page.tries_left === 1 ? "one try" : `${page.tries_left} tries`;
+  const tries = page.tries_left === 1 ? "one attempt" : `${page.tries_left} attempts`;
   limits.textContent = proven ? `${time} left.` : `${time} and ${tries} left.`;
 }
 

@@ -8,14 +8,14 @@ import PetrelSupport
 /// The command `petrel explain`.
 struct Explain: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Explain what a line would do and why, without running it.")
+        abstract: "Explain how a command line is matched and authorized, without running it.")
 
     @OptionGroup var file: ConfigOption
 
-    @Option(help: "The person: an id, a @name, or both as ID/@name.")
+    @Option(help: "The user: an ID, a @name, or both as ID/@name.")
     var user = "@\(NSUserName())"
 
-    @Option(help: "The room, by id or #name; a direct chat if omitted.")
+    @Option(help: "The room: an ID or #name; a direct chat if omitted.")
     var room: String?
 
     @Option(help: "The backend, if several are configured.")

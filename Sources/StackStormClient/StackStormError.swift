@@ -79,7 +79,7 @@ public struct StackStormError: Error, CustomStringConvertible, Hashable {
     }
 
     /// The message with the setting to check, for a status line.
-    package var diagnosis: String { clause + (setting.map { "; look at \($0)" } ?? "") }
+    package var diagnosis: String { clause + (setting.map { "; check \($0)" } ?? "") }
 
     /// Returns the first line without URLs, because internal host names should not be shown in chat.
     private static func withoutAddresses(_ text: String) -> String {

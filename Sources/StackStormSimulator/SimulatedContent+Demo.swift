@@ -16,7 +16,7 @@ extension SimulatedContent {
     package static let demo = SimulatedContent(aliases: demoAliases, actions: demoActions)
 
     private static let demoAliases: [JSONValue] = [
-        alias("core.echo", "Say something back.", action: "core.echo", formats: ["echo {{ message }}"]),
+        alias("core.echo", "Echo a message.", action: "core.echo", formats: ["echo {{ message }}"]),
         alias(
             "fleet.status", "Show the status of a service on its hosts.", action: "fleet.status",
             formats: [.object(["display": "status of <service>", "representation": ["status of {{ service }}"]])],
@@ -44,7 +44,7 @@ extension SimulatedContent {
             "backup.run", "Back up a database.", action: "backup.run",
             formats: ["backup {{ database }} to {{ target=s3 }}"]),
         alias(
-            "backup.verify", "Restore the last backup and compare.", action: "backup.verify",
+            "backup.verify", "Restore the latest backup and verify it.", action: "backup.verify",
             formats: ["verify backup of {{ database }}"]),
         alias(
             "backup.purge", "Remove old backups.", action: "backup.run", formats: ["purge backups of {{ database }}"],

@@ -18,7 +18,7 @@ import Testing
 
 @testable import PetrelApp
 
-/// The whole of Petrel behind nginx, a simulated StackStorm, and a real browser.
+/// A complete Petrel behind nginx, with a simulated StackStorm and a real browser.
 @Suite(.timeLimit(.minutes(10)), .serialized) struct LoginPageTests {
     private static func fill(
         _ browser: Browser, word: String = "tulip-garden", _ user: String = "alice", _ password: String? = nil
@@ -35,7 +35,7 @@ import Testing
         try await browser.click("#agree")
     }
 
-    /// What a scenario should show, and what was seen.
+    /// The expected and the actual text of a scenario.
     private struct Row {
         var scenario: String
         var expected: String
@@ -54,7 +54,7 @@ import Testing
         let output = LoginHouse.output
         try await LoginHouse.run { house in
             try await Browser.run(in: house.folder) { browser in
-                // By password; the link is gone from address bar and history.
+                // By password; the link is removed from the address bar and the history.
                 var link = try await house.link()
                 try await browser.go(to: link)
                 note("the link is opened", "@alice on test", try await browser.see("#who"))
@@ -83,7 +83,7 @@ import Testing
                 note("then the alias runs in chat", "stdout : hello", await house.told())
                 #expect(await house.stackStorm.asker(of: "POST /api/v1/aliasexecution") == "alice")
 
-                // By token, for somebody whose rights differ.
+                // By token, for a user with other permissions.
                 let client = try StackStormClient(
                     try LoginHouse.stackStorm(house.stackStormPort),
                     logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
@@ -120,30 +120,30 @@ import Testing
                 note("API key", "now run in StackStorm as alice", try await browser.see("#outcome"))
                 _ = await house.told()
 
-                // Wrong, three times.
+                // A wrong word, three times.
                 link = try await house.link("@dave")
                 try await browser.go(to: link)
                 _ = try await browser.see("#who")
                 try await Self.fill(browser, word: "hyacinth")
                 note(
-                    "wrong word", "That is not the word that you chose in chat. 2 tries are left.",
+                    "wrong word", "That is not the word that you chose in chat. 2 attempts are left.",
                     try await browser.see("#error"))
                 try await browser.capture("5-wrong-word", into: output)
-                for left in ["One try is left.", "this link"] {
+                for left in ["One attempt is left.", "this link"] {
                     try await browser.type("hyacinth", into: "#word")
                     try await browser.click("#submit")
                     if left.hasPrefix("One") { #expect(try await browser.see("#error").hasSuffix(left)) }
                 }
-                note("wrong word three times", "this link does not work any more", try await browser.see("#outcome"))
+                note("wrong word three times", "this link is no longer valid", try await browser.see("#outcome"))
                 try await browser.capture("6-ended", into: output)
-                note("it is told in chat", "withdrawn after too many wrong tries", await house.told())
+                note("it is told in chat", "withdrawn after too many failed attempts", await house.told())
 
-                // A wrong password costs a try, no more.
+                // A wrong password counts as one failed attempt.
                 try await browser.go(to: try await house.link("@dan"))
                 _ = try await browser.see("#who")
                 try await Self.fill(browser, "alice", "wrong-password")
                 note(
-                    "wrong password", "StackStorm does not accept this user name and password. 2 tries are left.",
+                    "wrong password", "StackStorm does not accept this user name and password. 2 attempts are left.",
                     try await browser.see("#error"))
                 try await browser.type("password-of-alice", into: "#password")
                 try await browser.click("#submit")
@@ -152,7 +152,7 @@ import Testing
                     "then the right one", "now run in StackStorm as alice", try await browser.see("#outcome"))
                 _ = await house.told()
 
-                // Opened twice: the second sees so, the first goes on, and the login stands.
+                // Opened twice: the second browser sees an error, and the first can still log in.
                 link = try await house.link("@erin")
                 let first = try await browser.tab()
                 try await browser.go(to: link)
@@ -176,7 +176,7 @@ import Testing
                 note("who logged in with the used link", "core.echo started", await house.told())
                 note("the login of the used link stands", "stdout : still", await house.told())
 
-                // A preview of the link: only a GET, and the fragment never arrives.
+                // A link preview sends only a GET request, without the fragment.
                 link = try await house.link("@frank")
                 let preview = try await house.web.execute(HTTPClientRequest(url: link), timeout: .minutes(2))
                 #expect(preview.status == .ok)
@@ -195,7 +195,7 @@ import Testing
                 try await Self.fill(browser)
                 note("expired while open", "This link has expired", try await browser.see("#outcome"))
 
-                // StackStorm down: nothing is used up.
+                // StackStorm is down: neither the link nor an attempt is used up.
                 try await browser.go(to: try await house.link("@heidi"))
                 _ = try await browser.see("#who")
                 await house.stackStorm.setFault(.status(503), for: .tokens)
@@ -210,7 +210,7 @@ import Testing
                 )
                 _ = await house.told()
 
-                // Two tabs with a link each.
+                // Two tabs with one link each.
                 let (one, two) = (try await house.link("@ivan"), try await house.link("@judy"))
                 try await browser.show(first)
                 try await browser.go(to: one)
@@ -232,7 +232,7 @@ import Testing
                     "two tabs: the second", "now run in StackStorm as bob", try await browser.see("#outcome"))
                 #expect(await house.heard()?.address.place == .direct("@judy"))
 
-                // Somebody was sent the link and the word of another.
+                // The user received the link and the word of another user.
                 try await browser.go(to: try await house.link("@mallory"))
                 _ = try await browser.see("#who")
                 try await Self.fill(browser)
@@ -257,7 +257,7 @@ import Testing
         try Self.write(rows.value)
     }
 
-    /// The table, for people, beside the screenshots.
+    /// Writes the table of results next to the screenshots.
     private static func write(_ rows: [Row]) throws {
         let lines =
             ["| scenario | expected | seen | |", "|---|---|---|---|"]

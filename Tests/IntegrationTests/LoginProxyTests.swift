@@ -19,7 +19,7 @@ import Testing
 @testable import PetrelApp
 
 @Suite(.timeLimit(.minutes(10))) struct LoginProxyTests {
-    @Test func `nginx hides what is not for people, speaks modern TLS only, and passes on who asks`() async throws {
+    @Test func `nginx hides internal routes, accepts only modern TLS, and forwards the client's address`() async throws {
         try await LoginHouse.run { house in
             func get(_ path: String) async throws -> HTTPClientResponse {
                 try await house.web.execute(HTTPClientRequest(url: house.page + path), timeout: .minutes(2))
@@ -37,7 +37,7 @@ import Testing
                         "\(path) \(name)")
                 }
                 #expect(answer.headers.first(name: "server") == "nginx")
-                // Served by Petrel itself, it is the same.
+                // Petrel itself serves the same page.
                 let own = try await house.web.execute(
                     HTTPClientRequest(url: "http://127.0.0.1:\(house.petrelPort)/\(path)"), timeout: .minutes(2))
                 #expect(own.status == .ok)
@@ -79,7 +79,7 @@ import Testing
                 house.log.value.contains { $0.contains("was opened from 127.0.0.1") },
                 "the invented address is not believed")
 
-            // A thousand guesses at once, on the page that was just opened.
+            // A thousand concurrent guesses on the page that was just opened.
             let json = try JSONValue.parse(try await opened.body.collect(upTo: 1 << 16).readableBytesView)
             let cookie = opened.headers.first(name: "set-cookie")?.split(separator: ";").first ?? ""
             var guess = HTTPClientRequest(url: house.page + "login/authenticate")
@@ -103,7 +103,7 @@ import Testing
                 return try await group.reduce(into: [:]) { $0[$1, default: 0] += 1 }
             }
             #expect(statuses[403] == 3 && Set(statuses.keys).isSubset(of: [403, 410, 429]), "\(statuses)")
-            #expect(await house.told().contains("withdrawn after too many wrong tries"))
+            #expect(await house.told().contains("withdrawn after too many failed attempts"))
 
             for (version, works) in [(TLSVersion.tlsv11, false), (.tlsv12, true), (.tlsv13, true)] {
                 var tls = TLSConfiguration.makeClientConfiguration()

@@ -4,7 +4,7 @@ import Testing
 
 @testable import PetrelCore
 
-/// What `petrel check` warns of.
+/// Warnings of `petrel check` about access rules.
 @Suite struct AccessReviewTests {
     private static func warnings(
         _ json: JSONValue, changeable: [String] = [], names: [String: NameForms] = [:]
@@ -34,11 +34,11 @@ import Testing
     @Test(arguments: [
         "*", "st2*", "st2 apu*", "whoami", "builtins:*", "st2session start *", "st2session_*", "s[t]2*", "*apu*",
     ])
-    func `check leaves sound rules alone`(command: String) {
+    func `check does not warn about valid rules`(command: String) {
         #expect(Self.warnings(["access_controls": [["command": .string(command), "allowusers": ["@a"]]]]).isEmpty)
     }
 
-    @Test func `check finds what is hidden, and names that can change hands`() {
+    @Test func `check warns about unreachable rules and names that can be reassigned`() {
         let hidden = Self.warnings([
             "access_controls": [["command": "st2 a*"], ["command": "st2 apu?"], ["command": "st2*"]]
         ])
@@ -61,17 +61,17 @@ import Testing
     }
 
     @Test(arguments: [
-        ("denyusers", "bob", "is neither a name, which begins with @, nor an id"),
+        ("denyusers", "bob", "is neither a name, which begins with @, nor an ID"),
         ("allowrooms", "ops", "did you mean “#ops”?"),
         ("allowusers", "text/bob", "did you mean “@bob”?"),
-    ]) func `check finds names that are nobody's`(key: String, entry: String, expected: String) {
+    ]) func `check warns about names that match no user or room`(key: String, entry: String, expected: String) {
         let found = Self.warnings(
             ["access_controls": [["command": "st2*", .init(key): [.string(entry)]]]], names: ["text": NameForms()])
         #expect(found.count == 1 && found[0].hasPrefix("access_controls[0].\(key)[0]: “\(entry)”"), "\(found)")
         #expect(found.allSatisfy { $0.contains(expected) })
     }
 
-    @Test func `names of groups and administrators are found where they stand, and once`() {
+    @Test func `names in groups and admins are reported once, with their location`() {
         let found = Self.warnings(
             [
                 "admins": ["root", "group:infra"], "groups": ["infra": ["bob", "@Ann"]],
@@ -87,7 +87,7 @@ import Testing
         #expect(found.last?.contains("differ only in case") == true)
     }
 
-    @Test func `ids and patterns are left alone`() {
+    @Test func `check does not warn about ids and patterns`() {
         let slack = NameForms(areLowercase: true) { text, _ in
             text.unicodeScalars.allSatisfy { ("0"..."Z").contains($0) }
         }

@@ -261,7 +261,7 @@ import Testing
                 "slash", ["command": "/st2", "text": "form core.echo", "user": "U1", "channel": "C2"])
             let late = try await house.workspace.message()
             #expect(
-                late["text"] == "Enter the parameters of core.echo: Say something back."
+                late["text"] == "Enter the parameters of core.echo: Echo a message."
                     && Self.labels(late) == ["Run…"])
         }
     }

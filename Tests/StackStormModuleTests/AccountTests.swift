@@ -299,7 +299,7 @@ import Testing
                 await request.happened(event, "192.0.2.1")
             }
             #expect(await bench.text().hasPrefix("Your login link was opened a second time."))
-            #expect(await bench.text().hasPrefix("Your login link was withdrawn after too many wrong tries."))
+            #expect(await bench.text().hasPrefix("Your login link was withdrawn after too many failed attempts."))
             #expect(bench.host.audit.all.map(\.isAllowed) == [true, true, false, false, false, false])
             #expect(
                 bench.host.audit.all.dropFirst().allSatisfy { $0.reason.contains("192.0.2.1") && $0.name == "@alice" })

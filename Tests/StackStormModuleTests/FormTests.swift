@@ -93,7 +93,7 @@ import Testing
         }
         try await Self.run(forms: false) { bench in
             bench.backend.type("!st2 form")
-            #expect(await bench.text() == "For which command? Write `!st2 form PACK.ALIAS`.")
+            #expect(await bench.text() == "An alias is missing. Write `!st2 form PACK.ALIAS`.")
             bench.backend.type("!st2 form fleet.deploy")
             let text = await bench.text()
             #expect(text.contains("  service (required)\n  version (optional; default latest)"))

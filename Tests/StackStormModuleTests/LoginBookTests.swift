@@ -63,7 +63,7 @@ import Testing
         var (book, page, _) = try Self.opened()
         for left in [2, 1, 0] {
             guard case .wrongWord(_, left) = try Self.begin(&book, page, word: "rose") else {
-                Issue.record("\(left) tries should be left")
+                Issue.record("\(left) attempts should be left")
                 return
             }
         }
@@ -145,7 +145,7 @@ import Testing
         }
     }
 
-    @Test func `failed tries count over all links of a user and expire after an hour`() throws {
+    @Test func `failed attempts count over all links of a user and expire after an hour`() throws {
         var book = LoginBook()
         for _ in 0..<3 {
             let page = try Self.open(&book, try Self.prepare(&book))

@@ -282,7 +282,7 @@ import Testing
         #expect(desk.routes.values.allSatisfy { $0.bodyLimit == 8_192 })
     }
 
-    @Test func `three failed tries end the link and are reported in chat once`() async throws {
+    @Test func `three failed attempts end the link and are reported in chat once`() async throws {
         let desk = try Desk()
         let page = try await desk.open(try desk.prepare())
         for left in [2, 1] {
@@ -296,7 +296,7 @@ import Testing
         #expect(desk.checked.value == 0)
     }
 
-    @Test func `a thousand concurrent guesses are three tries`() async throws {
+    @Test func `a thousand concurrent guesses count as three attempts`() async throws {
         let desk = try Desk()
         let page = try await desk.open(try desk.prepare { _ in .refused("no") })
         let statuses = try await withThrowingTaskGroup(of: Int.self) { group in

@@ -118,13 +118,13 @@ import Testing
         #expect(
             text == "StackStorm cannot be used: it does not accept the bot's login (Invalid or missing credentials). "
                 + "Nothing was started; an administrator has to check api_auth.")
-        #expect(!status.isHealthy && status.detail.hasSuffix("look at api_auth"), "\(status.detail)")
+        #expect(!status.isHealthy && status.detail.hasSuffix("check api_auth"), "\(status.detail)")
     }
 
     @Test func `a URL without its version is reported with the setting to check`() async throws {
         let (text, status) = try await Self.answer { $0.api.deleteLastPathComponent() }
         #expect(text.contains("usually ends in /v1") && text.hasSuffix("check api_url."), "\(text)")
-        #expect(!text.contains("..") && status.detail.hasSuffix("look at api_url"), "\(status.detail)")
+        #expect(!text.contains("..") && status.detail.hasSuffix("check api_url"), "\(status.detail)")
     }
 
     @Test(arguments: ["•\0", "\0", "é\0", "\u{301}", "\u{600}", "\u{FFFF}", "👨‍👩‍👧\0"])

@@ -29,11 +29,11 @@ package struct BuiltinsModule: BotModule {
             },
             bare("version", "Show the version.") { _ in Reply("Petrel \(host.bot.version)") },
             Command(
-                "acl", usage: "why @user #room <command line>", summary: "Explain whether a person may run a line.",
+                "acl", usage: "why @user #room <command line>", summary: "Explain whether a user may run a command.",
                 isAdminOnly: true, masking: { masked($0) }, handler: { try explain($0) }),
             Command(
                 "audit", usage: "[--user @user] [--limit N] [--denied]",
-                summary: "Show the commands that people ran or were denied.",
+                summary: "Show the audit log: commands that ran or were denied.",
                 isAdminOnly: true, handler: { try await audit($0) }),
         ]
     }

@@ -52,7 +52,7 @@ package struct ChatopsWebhook: WebRoutes {
         logger.log(
             level: isFirst ? .notice : .debug,
             "A message from \(request.origin) was rejected: the webhook secret is missing or wrong.")
-        return .text("The header Authorization must be Bearer and web.webhook_secret.", status: 403)
+        return .text("The Authorization header must be `Bearer` followed by web.webhook_secret.", status: 403)
     }
 
     private func answer(_ request: WebRequest) async -> WebResponse {

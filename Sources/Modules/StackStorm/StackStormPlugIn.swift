@@ -113,12 +113,12 @@ extension StackStormPlugIn: MetricsDescribing {
     package static let metricsHelp = [
         "petrel_announcements_total": "StackStorm announcements by outcome.",
         "petrel_stackstorm_calls_total": "StackStorm API calls by outcome.",
-        "petrel_stackstorm_call_seconds": "Duration of StackStorm API calls.",
-        "petrel_stream_age_seconds": "Seconds since the last byte of StackStorm's event stream; -1 before the first.",
-        "petrel_stream_reconnects": "Reconnections of StackStorm's event stream.",
+        "petrel_stackstorm_call_seconds": "Duration of StackStorm API calls, in seconds.",
+        "petrel_stream_age_seconds": "Seconds since the last byte was received on the event stream; -1 if none was received.",
+        "petrel_stream_reconnects": "Number of event stream reconnections.",
         "petrel_results_open": "Executions started from chat whose results are pending.",
         "petrel_results_replayed": "Announcements replayed from execution history.",
-        "petrel_aliases": "Action aliases of the last sync.",
+        "petrel_aliases": "Action aliases loaded by the last synchronization.",
     ]
 }
 

@@ -40,13 +40,13 @@ extension AccessReview {
             guard withSigils.isEmpty else { return nil }
             return problem(
                 mention,
-                "matches nobody: on \(backends.joined(separator: ", ")) every \(mention.kind.word) is written as an id, without \(own)"
+                "matches no \(mention.kind.word): on \(backends.joined(separator: ", ")) every \(mention.kind.word) is written as an ID, without \(own)"
             )
         }
         let hint = withSigils.isEmpty ? "" : "; did you mean “\(own)\(text)”?"
         return problem(
             mention,
-            "is neither a name, which begins with \(own), nor an id, and matches no \(mention.kind.word)\(hint)")
+            "is neither a name, which begins with \(own), nor an ID, and matches no \(mention.kind.word)\(hint)")
     }
 
     private func capitals(_ mention: AccessMention) -> SettingsProblem? {

@@ -61,7 +61,7 @@ package struct AccessReview {
             }
             if rule.limits.multiUserChats == false, rule.limits.directChats == false {
                 found.append(
-                    SettingsProblem(path: path, message: "allows neither rooms nor direct chats, so it allows nobody"))
+                    SettingsProblem(path: path, message: "allows neither rooms nor direct chats, so it allows no one"))
             }
             if rule.command.contains(where: { $0 == "\"" || $0 == "'" }) {
                 found.append(SettingsProblem(path: "\(path).command", message: Self.aboutQuotes))
@@ -75,7 +75,7 @@ package struct AccessReview {
             found.append(
                 SettingsProblem(
                     path: "admins[\(index)]",
-                    message: "“\(admin)” counts on every backend; write it as “\(backends[0])/\(admin)” for one"))
+                    message: "“\(admin)” applies to every backend; write “\(backends[0])/\(admin)” to restrict it to one"))
         }
         found += reviewNames()
         return found
@@ -124,11 +124,11 @@ package struct AccessReview {
         guard settings.matchesNames else {
             return SettingsProblem(
                 path: path,
-                message: "“\(pattern)” is a name, and bot.match_names is false: on \(places) it matches nobody")
+                message: "“\(pattern)” is a name, and bot.match_names is false: on \(places) it matches no user")
         }
         return SettingsProblem(
             path: path,
-            message: "“\(pattern)” is a name, and on \(places) another person can take a name: use the id that "
+            message: "“\(pattern)” is a name, and on \(places) another person can take a name: use the ID that "
                 + "\(prefix)whoami shows, and set bot.match_names to false")
     }
 

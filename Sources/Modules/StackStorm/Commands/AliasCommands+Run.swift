@@ -9,7 +9,7 @@ extension AliasCommands {
     func run(_ invocation: Invocation) async throws -> Reply? {
         guard let call = invocation.parsed as? StackStormCall else { throw Refusal(catalog.starting) }
         if case .empty = call.kind {
-            return Reply("A command for StackStorm is missing. \(helpHint(invocation))", style: .markdown, kind: .error)
+            return Reply("The StackStorm command is missing. \(helpHint(invocation))", style: .markdown, kind: .error)
         }
         let caller = try await callers.caller(invocation)
         if CommandStream(invocation.arguments).isCutElsewhere {

@@ -33,7 +33,7 @@ struct Forms: Sendable {
 
     private func pick(_ table: AliasTable, _ invocation: Invocation) throws -> Reply {
         guard invocation.traits.forms else {
-            throw Refusal("For which command? Write `\(invocation.typed(ownLine("form PACK.ALIAS")))`.")
+            throw Refusal("An alias is missing. Write `\(invocation.typed(ownLine("form PACK.ALIAS")))`.")
         }
         let refs = table.aliases.filter { $0.enabled && isShown($0, to: invocation) }.map(\.ref)
         guard !refs.isEmpty else { throw Refusal("There is no command that you may run from here.") }

@@ -36,23 +36,23 @@ struct LoginAnswer: Error {
         case .unknown:
             self.init(
                 404, .ended,
-                "This link is not valid any more: it was replaced, withdrawn, or the bot was restarted. \(again)")
+                "This link is no longer valid: it was replaced, withdrawn, or the bot was restarted. \(again)")
         case .alreadyOpened:
             self.init(
                 410, .ended,
                 "This link was opened before, and works only once. If that was not you, another person has "
                     + "seen it: tell an administrator. \(again)")
         case .expired: self.init(410, .ended, "This link has expired. \(again)")
-        case .used: self.init(410, .ended, "This login is complete: the link does not work any more.")
-        case .tooManyTries: self.init(410, .ended, "There were too many wrong tries with this link. \(again)")
+        case .used: self.init(410, .ended, "This login is complete: the link is no longer valid.")
+        case .tooManyTries: self.init(410, .ended, "There were too many failed attempts with this link. \(again)")
         case .notThisPage:
             self.init(403, .foreign, "This page did not open the link, or its cookie is gone. \(again)")
         case .unconfirmed:
             self.init(409, .busy, "This login is already verified. Confirm or cancel it on the page.")
         case .unproven: self.init(409, .busy, "There is nothing to confirm. Log in on this page first.")
         case .declined:
-            self.init(410, .ended, "This login was cancelled: the link does not work any more. \(again)")
-        case .busy: self.init(409, .busy, "The last try is still being checked. Please wait a moment.")
+            self.init(410, .ended, "This login was cancelled: the link is no longer valid. \(again)")
+        case .busy: self.init(409, .busy, "The previous attempt is still being verified. Please wait a moment.")
         }
     }
 

@@ -208,9 +208,9 @@ package struct LoginRoutes: WebRoutes {
 
     private func refused(_ text: String, _ left: Int) -> LoginAnswer {
         if left == 0 {
-            return LoginAnswer(403, .ended, "\(text) That was the last try: this link does not work any more.")
+            return LoginAnswer(403, .ended, "\(text) That was the last attempt: this link is no longer valid.")
         }
-        return LoginAnswer(403, .refused, "\(text) \(left == 1 ? "One try is" : "\(left) tries are") left.")
+        return LoginAnswer(403, .refused, "\(text) \(left == 1 ? "One attempt is" : "\(left) attempts are") left.")
             .with(["tries_left": .integer(left)])
     }
 

@@ -110,7 +110,7 @@ extension Logins {
     private func cancelLogin(_ invocation: Invocation) async throws -> Reply {
         let wanted = invocation.arguments.lowercased()
         let list = "`\(invocation.prefix)\(settings.commandName("session_list"))` lists them."
-        guard !wanted.isEmpty else { throw Refusal("Which login? \(list)") }
+        guard !wanted.isEmpty else { throw Refusal("A login ID is missing. \(list)") }
         let found = await accounts.all().filter { session in
             session.id.uuidString.lowercased() == wanted || session.name.lowercased() == wanted
                 || (wanted.count >= 6 && session.id.uuidString.lowercased().hasPrefix(wanted))

@@ -51,7 +51,7 @@ final class Logins: Sendable {
             case .openedAgain: "the login link was opened again, from \(origin)"
             case .wrongWord: "a wrong word was entered on the login page, from \(origin)"
             case .refusedProof: "StackStorm rejected the credential from the login page, from \(origin)"
-            case .withdrawn: "the login link was withdrawn after too many wrong tries, the last from \(origin)"
+            case .withdrawn: "the login link was withdrawn after too many failed attempts, the last from \(origin)"
             }
         host.logger.notice("\(asker.person.name) on \(asker.owner.backend): \(what).")
         record(what, isAllowed: event == .opened, asker)
@@ -63,7 +63,7 @@ final class Logins: Sendable {
                     + "If you did not open it first, tell an administrator.", at: asker.address)
         case .withdrawn:
             await tell(
-                "Your login link was withdrawn after too many wrong tries. If that was not you, another person has seen the "
+                "Your login link was withdrawn after too many failed attempts. If that was not you, another person has seen the "
                     + "link: tell an administrator. \(hint(asker.prefix))", at: asker.address)
         }
     }

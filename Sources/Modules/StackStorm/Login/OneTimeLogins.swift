@@ -32,7 +32,7 @@ package final class OneTimeLogins: LoginDesk {
         case .failure(.full):
             throw Refusal("Too many logins are open at the moment. Please try again in some minutes.")
         case .failure(.wait(let time)):
-            throw Refusal("There were too many wrong tries. Please wait \(time.inWords) before you try again.")
+            throw Refusal("There were too many failed attempts. Please wait \(time.inWords) before you try again.")
         }
     }
 
