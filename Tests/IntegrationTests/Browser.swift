@@ -9,7 +9,7 @@ import PetrelSupport
 import PetrelTesting
 import Testing
 
-/// Chromium, driven over WebDriver (W3C) and, for what that lacks, the DevTools protocol.
+/// Chromium, controlled over WebDriver (W3C), and over the DevTools protocol for functions that WebDriver lacks.
 struct Browser: Sendable {
     private static let elementKey = "element-6066-11e4-a52e-4f735466cecf"
 
@@ -47,7 +47,7 @@ struct Browser: Sendable {
         } catch {
             result = .failure(error)
         }
-        // It takes over our signal mask, in which TERM is blocked.
+        // The child inherits the signal mask, in which TERM is blocked.
         driver.signal(SIGKILL)
         _ = await driver.end()
         try await client.shutdown()
@@ -138,7 +138,7 @@ struct Browser: Sendable {
         try await post("/goog/cdp/execute", ["cmd": .string(command), "params": parameters])
     }
 
-    /// The whole page, at the width of a desk and of a phone, light and dark.
+    /// Takes screenshots of the whole page at desktop and phone width, in light and dark mode.
     func capture(_ name: String, into folder: URL) async throws {
         for (device, width, height, scale) in [("desktop", 1_280, 860, 1), ("phone", 390, 844, 2)] {
             for scheme in ["light", "dark"] {
@@ -158,7 +158,7 @@ struct Browser: Sendable {
         }
     }
 
-    /// What the page's script cannot see, and this page's anti-forgery token.
+    /// The cookie, which the page's script cannot read, and the page's anti-forgery token.
     func pageSecrets(under page: String) async throws -> [String] {
         let place: JSONValue = ["urls": [.string(page + "login/open")]]
         let cookies = try await tools("Network.getCookies", place)["cookies"]?.array ?? []
@@ -168,7 +168,7 @@ struct Browser: Sendable {
 
     func forgetCookies() async throws { _ = try await tools("Network.clearBrowserCookies", .object([:])) }
 
-    /// Everything that the accessibility tree calls a field or a button and gives no name.
+    /// Returns the fields and buttons that have no name in the accessibility tree.
     func namelessControls() async throws -> [String] {
         let tree = try await tools("Accessibility.getFullAXTree", .object([:]))
         return (tree["nodes"]?.array ?? []).compactMap { node in

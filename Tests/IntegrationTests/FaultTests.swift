@@ -2,9 +2,9 @@ import FaultSuite
 import Foundation
 import Testing
 
-/// A little of what `make faults` does.
+/// A short version of `make faults`.
 @Suite(.serialized, .timeLimit(.minutes(10))) struct FaultTests {
-    @Test(arguments: FaultSuite.scenarios.map(\.name)) func `nothing is lost, and nothing runs twice`(
+    @Test(arguments: FaultSuite.scenarios.map(\.name)) func `no message is lost, and no command runs twice`(
         name: String
     ) async throws {
         let scenario = try #require(FaultSuite.scenarios.first { $0.name == name })

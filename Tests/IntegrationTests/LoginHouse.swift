@@ -19,7 +19,7 @@ import Testing
 
 @testable import PetrelApp
 
-/// The whole of Petrel behind nginx, beside a simulated StackStorm.
+/// A complete Petrel behind nginx, with a simulated StackStorm.
 struct LoginHouse: Sendable {
     let folder: URL
     let backend: RecordingBackend
@@ -28,12 +28,12 @@ struct LoginHouse: Sendable {
     let page: String
     let petrelPort: Int
     let stackStormPort: Int
-    /// Added to the time by which links expire.
+    /// The time that is added to the clock by which links expire.
     let later: Locked<Duration>
     let log: Locked<[String]>
     let secrets: Locked<Set<String>>
 
-    /// Asks for a login in chat; returns the link.
+    /// Requests a login in chat, and returns the link.
     func link(_ person: String = "@alice", word: String = "tulip-garden") async throws -> String {
         secrets.withLock { $0.formUnion([word]) }
         backend.type("!st2session_start \(word)", as: person, in: nil)
@@ -45,7 +45,7 @@ struct LoginHouse: Sendable {
 
     func told() async -> String { await heard()?.reply.text ?? "" }
 
-    /// What is said next, but for the word to others who have used the same account of StackStorm.
+    /// Returns the next message, except notifications to other users of the same StackStorm account.
     func heard() async -> RecordingBackend.Sent? {
         while let sent = await backend.next() {
             if !sent.reply.text.contains(" is now logged in to StackStorm as ") { return sent }
@@ -58,14 +58,14 @@ extension LoginHouse {
     static let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
         .deletingLastPathComponent()
 
-    /// Passwords that nothing else is called.
+    /// Passwords that do not occur in other texts, so that they can be searched for.
     static let users = [
         SimulatedStackStorm.User(name: "petrel", password: "password-of-petrel"),
         SimulatedStackStorm.User(name: "alice", password: "password-of-alice"),
         SimulatedStackStorm.User(name: "bob", password: "password-of-bob", forbidden: ["fleet.restart", "backup.run"]),
     ]
 
-    /// Where the screenshots and the table are to be looked at after the test.
+    /// The folder for the screenshots and the table, which are reviewed after the test.
     static let output = root.appendingPathComponent(".build/login-page")
 
     static func run(_ body: @Sendable @escaping (LoginHouse) async throws -> Void) async throws {
@@ -160,7 +160,7 @@ extension LoginHouse {
         return configuration
     }
 
-    /// Logs, store and audit hold none of the secrets that were used.
+    /// Checks that the logs, the store and the audit log contain none of the secrets.
     private static func expectNoSecrets(_ house: LoginHouse) throws {
         var secrets = house.secrets.value.filter { !$0.isEmpty }
         secrets.formUnion(users.map(\.password) + ["key-of-alice", "wrong-password", "hyacinth"])
@@ -175,7 +175,7 @@ extension LoginHouse {
     }
 }
 
-/// A backend that exists already, as a plug-in.
+/// A plug-in whose backend is created beforehand.
 struct RecordingPlugIn: BackendPlugIn {
     static let kind = "recording"
     private let backend: RecordingBackend

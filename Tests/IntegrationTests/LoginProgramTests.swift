@@ -9,7 +9,7 @@ import Testing
     import FoundationNetworking
 #endif
 
-/// Logins in the program as people run it: over restarts, with its key.
+/// Logins across restarts of the program, and with its key.
 @Suite(.timeLimit(.minutes(10)), .serialized) struct LoginProgramTests {
     private struct Running {
         let petrel: Program
@@ -69,7 +69,7 @@ import Testing
         return (try JSONValue.parse(data), String(cookie.prefix { $0 != ";" }))
     }
 
-    /// What the page does, without a browser.
+    /// Sends the requests of the login page without a browser.
     private static func logIn(_ running: Running) async throws {
         let link = try await say(running, "!st2session_start tulip-garden").split(separator: "#")[1]
         let (opened, cookie) = try await post(running, "/login/open", ["link": .string(String(link))])
@@ -90,7 +90,7 @@ import Testing
         #expect(await running.petrel.end().status == 0)
     }
 
-    @Test func `a login survives a restart and a new key, and a lost key costs only the login`() async throws {
+    @Test func `a login survives a restart and a key rotation, and a lost key affects only the login`() async throws {
         let simulator = try Program(["simulate", "--port", "0"])
         let address = try #require(await simulator.line())
         let stackStorm = try #require(URL(string: address)?.port)

@@ -34,7 +34,7 @@ import Testing
                 OutboxEntry(number: 4, reply: Reply("fourth"), address: hostile, said: .now), nil, of: "")
             store.outbox.markDead(4, reason: "no such\u{1B}[2J room") {}
             await store.written()
-            // Beside the process that holds the store.
+            // While another process has the store open.
             let list = try await Self.outbox(["list"], in: folder)
             #expect(list.status == 0 && list.output.contains("#ops on text: no such room\n    second"))
             #expect(list.output.contains("PWN") && !list.output.utf8.contains(0x1B), "\(list.output)")
@@ -57,7 +57,7 @@ import Testing
         }
     }
 
-    @Test func `what only looks at the store needs nothing of StackStorm`() async throws {
+    @Test func `commands that only read the store do not need StackStorm's settings`() async throws {
         try await withFolder { folder in
             let config = Self.config.replacingOccurrences(
                 of: #"{"token": "t"}"#, with: #"{"token": {"env": "PETREL_NOT_THERE"}}"#)
@@ -71,7 +71,7 @@ import Testing
         }
     }
 
-    @Test func `a reader that stalls does not keep the bot from ending, and gets the rest from the next`() async throws
+    @Test func `a stalled reader does not prevent the exit, and the next process sends the rest`() async throws
     {
         try await withFolder { folder in
             try Data(Self.config.utf8).write(to: folder.appendingPathComponent("config.json"))
@@ -79,7 +79,7 @@ import Testing
             for number in 0..<900 {
                 stalled.type("{\"id\": \"\(number)\", \"from\": \"@alice\", \"room\": \"#ops\", \"text\": \"!help\"}")
             }
-            // Refused, and said on standard error: all before has been taken.
+            // The line is rejected on standard error, so all lines before it were read.
             stalled.type("{\"id\": \"last\", \"from\": \"@bob\", \"room\": \"#ops\", \"text\": \"!audit\"}")
             #expect(await stalled.error(with: "Denied") != nil)
             stalled.signal(SIGTERM)
@@ -88,7 +88,7 @@ import Testing
             let next = try Program(["run", "--config", "config.json"], in: folder)
             try next.closeInput()
             let lines = (first + "\n" + (await next.end().output)).split(separator: "\n")
-            // The line that was being written at the end may be cut, and comes again.
+            // The line that was being written at the exit may be incomplete; it is sent again.
             let answered = lines.compactMap { try? JSONValue.parse($0.utf8)["in_reply_to"]?.string }
             #expect(answered.count == 901 && Set(answered).count == 901)
         }

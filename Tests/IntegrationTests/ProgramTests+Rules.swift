@@ -5,9 +5,9 @@ import PetrelSupport
 import PetrelTesting
 import Testing
 
-/// What `check` and `explain` say of a configuration and of access rules, and what a reload keeps.
+/// The output of `check` and `explain` about access rules, and the effect of a reload.
 extension ProgramTests {
-    @Test func `check names every mistake and its place`() async throws {
+    @Test func `check reports every error and its location`() async throws {
         try await withFolder { folder in
             let data = try Self.configuration(port: 1) { object in
                 object["bot"] = ["prefx": "?"]
@@ -24,7 +24,7 @@ extension ProgramTests {
         }
     }
 
-    @Test func `explain says which alias, which format, which parameters`() async throws {
+    @Test func `explain reports the alias, the format and the parameters`() async throws {
         let (simulator, port) = try await Self.simulator()
         try await withFolder { folder in
             try Self.configuration(port: port).write(to: folder.appendingPathComponent("config.json"))
@@ -48,7 +48,7 @@ extension ProgramTests {
         _ = await simulator.end()
     }
 
-    @Test func `explain and check say what access rules do, and where they are wrong`() async throws {
+    @Test func `explain reports the deciding rule, and check reports invalid rules`() async throws {
         try await withFolder { folder in
             let file = folder.appendingPathComponent("config.json")
             let rules: JSONValue = [
@@ -84,7 +84,7 @@ extension ProgramTests {
         }
     }
 
-    @Test func `a reload keeps the rules of the modules that run, and says what waits for a restart`() async throws {
+    @Test func `a reload keeps the rules of running modules and names the settings that require a restart`() async throws {
         try await withFolder { folder in
             func configure(_ prefix: String, _ more: [String: JSONValue] = [:]) throws {
                 try Self.configuration(port: 1) { object in
@@ -114,7 +114,7 @@ extension ProgramTests {
         (#"{"plugin_prefix": "builtins"}"#, "creates a second module \"builtins\""),
         (#"{"rbac_auth": {"clientside": {"url": "http://127.0.0.1:1/"}}}"#, "web: is required: users log in"),
         (#"{"rbac_auth": {"clientside": {"url": "http://127.evil.example.com/"}}}"#, "url: must be https://"),
-    ]) func `check finds what would only show later`(section: String, expected: String) async throws {
+    ]) func `check reports problems that would otherwise appear only at run time`(section: String, expected: String) async throws {
         try await withFolder { folder in
             try Self.configuration(port: 1) { object in
                 let more = (try? JSONValue.parse(section.utf8))?.object ?? [:]
@@ -125,7 +125,7 @@ extension ProgramTests {
         }
     }
 
-    @Test func `explain decides without StackStorm, and knows no command where there is none`() async throws {
+    @Test func `explain works without StackStorm and reports unknown commands`() async throws {
         try await withFolder { folder in
             try Self.configuration(port: 1) { $0["access_controls"] = [["command": "st2 drain*", "allowusers": []]] }
                 .write(to: folder.appendingPathComponent("config.json"))

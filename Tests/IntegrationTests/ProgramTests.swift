@@ -49,7 +49,7 @@ import Testing
         return ##"{"id":"\##(id ?? "\(number)")","from":"@alice","room":"#ops","text":"\##(text)","thread":"t1"}"##
     }
 
-    @Test func `the demo answers two lines, waits for the result, and ends`() async throws {
+    @Test func `the demo answers two lines, waits for the result, and exits`() async throws {
         let demo = try Program(["demo"])
         demo.type("!st2help")
         demo.type("!st2 echo hello")
@@ -60,7 +60,7 @@ import Testing
         #expect(output.contains("stdout : hello"))
     }
 
-    @Test func `the same lines through JSON and a StackStorm in another process`() async throws {
+    @Test func `JSON lines work with a StackStorm in another process`() async throws {
         let (simulator, port) = try await Self.simulator()
         try await withFolder { folder in
             let petrel = try Self.run(in: folder, try Self.configuration(port: port))
@@ -79,7 +79,7 @@ import Testing
         #expect(await simulator.end().status == 0)
     }
 
-    @Test(arguments: [SIGTERM, SIGINT]) func `a signal ends it with 0, even while StackStorm hangs`(signal: Int32)
+    @Test(arguments: [SIGTERM, SIGINT]) func `a signal ends the program with status 0, even while StackStorm hangs`(signal: Int32)
         async throws
     {
         let (simulator, port) = try await Self.simulator()
@@ -108,7 +108,7 @@ import Testing
         _ = try await URLSession.shared.data(for: request)
     }
 
-    @Test func `it starts without StackStorm, says so, and heals`() async throws {
+    @Test func `the program starts without StackStorm, reports it, and recovers`() async throws {
         let (first, port) = try await Self.simulator()
         first.signal(SIGTERM)
         _ = await first.end()
@@ -134,7 +134,7 @@ import Testing
         }
     }
 
-    @Test func `the end of the terminal is the end of its input`() async throws {
+    @Test func `the program ends when its terminal is closed`() async throws {
         var (master, terminal): (CInt, CInt) = (-1, -1)
         #expect(openpty(&master, &terminal, nil, nil, nil) == 0)
         // The program must not hold the other end itself.
@@ -146,7 +146,7 @@ import Testing
         #expect(await demo.exit() == 0)
     }
 
-    @Test func `a reader that is gone is told in one sentence`() async throws {
+    @Test func `a closed standard output is reported in one sentence`() async throws {
         try await withFolder { folder in
             try Self.configuration(port: 1).write(to: folder.appendingPathComponent("config.json"))
             let petrel = try Program(["run"], in: folder, environment: Self.environment, isReading: false)
@@ -158,7 +158,7 @@ import Testing
         }
     }
 
-    @Test func `the end of the input and a signal at once are an orderly end`() async throws {
+    @Test func `the end of the input and a simultaneous signal cause a normal exit`() async throws {
         try await withFolder { folder in
             for _ in 0..<10 {
                 let petrel = try Self.run(in: folder, try Self.configuration(port: 1))
@@ -171,7 +171,7 @@ import Testing
         }
     }
 
-    @Test func `an id that comes again runs once, and a line that is no message is answered`() async throws {
+    @Test func `a repeated id runs once, and an invalid line is answered`() async throws {
         let (simulator, port) = try await Self.simulator()
         try await withFolder { folder in
             let petrel = try Self.run(in: folder, try Self.configuration(port: port))
@@ -208,7 +208,7 @@ import Testing
         }
     }
 
-    @Test func `a port in use is told with its place`() async throws {
+    @Test func `a port that is in use is reported with its key`() async throws {
         let (simulator, port) = try await Self.simulator()
         try await withFolder { folder in
             let data = try Self.configuration(port: port) { $0["web"] = ["port": .integer(port)] }
@@ -220,7 +220,7 @@ import Testing
         _ = await simulator.end()
     }
 
-    @Test func `SIGHUP takes over what can change, and a bad file changes nothing`() async throws {
+    @Test func `SIGHUP reloads the settings that can change, and an invalid file changes nothing`() async throws {
         try await withFolder { folder in
             let petrel = try Self.run(in: folder, try Self.configuration(port: 1))
             petrel.type(Self.say("!version"))
@@ -241,7 +241,7 @@ import Testing
         }
     }
 
-    @Test func `health and metrics are as their readers want them`() async throws {
+    @Test func `health and metrics have the format that their clients expect`() async throws {
         let (simulator, port) = try await Self.simulator()
         try await withFolder { folder in
             let data = try Self.configuration(port: port) { object in
@@ -273,7 +273,7 @@ import Testing
         try await URLSession.shared.data(from: try #require(URL(string: address))).0
     }
 
-    /// Debian's `promtool` is installed by `make test`; without it this fails, and says so.
+    /// `make test` installs Debian's `promtool`; without it, this test fails with a message.
     private static func checkWithPromtool(_ metrics: Data) async throws {
         let promtool = Process()
         promtool.executableURL = URL(fileURLWithPath: "/usr/bin/promtool")

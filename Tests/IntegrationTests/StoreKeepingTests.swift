@@ -20,7 +20,7 @@ import Testing
             rule: nil, reason: "")
     }
 
-    @Test func `what is older than the retention goes, and what is revived is sent, time after time`() async throws {
+    @Test func `each maintenance run removes expired records and sends revived messages`() async throws {
         try await withFolder { folder in
             try await Self.keep(Store(path: folder.appendingPathComponent("petrel.db").path, keys: .ephemeral()))
         }

@@ -39,7 +39,7 @@ import Testing
         "st2 apu “start” web",
     ]
 
-    /// How the example reads, in words: nothing is taken from the code under test.
+    /// The expected decisions of the example, written without the code under test.
     private static func reads(_ user: String, _ room: String?, _ line: Int) -> Bool {
         switch line {
         case 0: room == nil
@@ -57,7 +57,7 @@ import Testing
         Command(name, summary: "") { Reply("ran \($0.command): \($0.arguments)") }
     }
 
-    @Test func `the documented example decides as it reads: 3 users, 4 rooms, 6 lines`() async throws {
+    @Test func `the documented example has the documented effect: 3 users, 4 rooms, 6 lines`() async throws {
         let policy = Dispatcher.Policy(access: try Self.access(Self.example))
         let backend = RecordingBackend()
         let modules = [
@@ -86,7 +86,7 @@ import Testing
     @Test(arguments: [
         "st2  bench1 x", "st2\tbench1 x", "st2\nbench1 x", "ST2 bench1 x", "st2 \u{1C} bench1 x", "st2\u{2003}bench1 x",
         "st2\r\nbench1\u{85}x", " st2 bench1 x ",
-    ]) func `denyargs cannot be dodged with white space or case`(line: String) async throws {
+    ]) func `denyargs cannot be bypassed with white space or case`(line: String) async throws {
         let access = try Self.access(["access_controls": [["command": "st2*", "denyargs": ["st2 bench1 *"]]]])
         let backend = RecordingBackend()
         try await TestHost([backend], policy: .init(access: access)).run([
@@ -97,7 +97,7 @@ import Testing
         }
     }
 
-    @Test func `the whole text is judged, and the whole text runs`() async throws {
+    @Test func `the whole text is evaluated, and the whole text runs`() async throws {
         let access = try Self.access([
             "access_controls": [["command": "st2*", "allowargs": ["st2 bench1 list", "st2 bench1 list *"]]]
         ])
@@ -112,7 +112,7 @@ import Testing
         }
     }
 
-    @Test func `the name of a command counts with _ and with a space`() throws {
+    @Test func `a command name matches with _ and with a space`() throws {
         let table = CommandTable([("st2", Command("st2session_start", summary: "") { _ in nil })])
         for rule in ["st2session_start*", "st2session start*", "ST2SESSION_*"] {
             let access = try Self.access(["access_controls": [["command": .string(rule), "allowusers": []]]])
@@ -131,7 +131,7 @@ import Testing
         access.decide(.init(person: person, room: room, backend: "slack", module: module, lines: [line]))
     }
 
-    @Test func `people and rooms count by id, by name, and with their backend`() throws {
+    @Test func `users and rooms match by id, by name, and with their backend`() throws {
         for (key, entry) in [
             ("allowusers", "U1"), ("allowusers", "@bob"), ("allowusers", "slack/@bob"), ("allowusers", "sl*/U?"),
             ("allowrooms", "C1"), ("allowrooms", "#ops"), ("allowrooms", "slack/C1"),
@@ -149,7 +149,7 @@ import Testing
         #expect(!Self.decide(byID, "st2 x").isAllowed)
     }
 
-    @Test func `a direct chat is the room of the bot's name`() throws {
+    @Test func `a direct chat is the room with the bot's name`() throws {
         let rooms = try Self.access(["access_controls": [["command": "*", "allowrooms": ["#ops"]]]])
         #expect(!Self.decide(rooms, "st2 x", in: nil).isAllowed)
         let direct = try Self.access(["access_controls": [["command": "*", "allowrooms": ["@petrel"]]]])
@@ -163,7 +163,7 @@ import Testing
         #expect(Self.decide(denied, "st2 x").isAllowed && !Self.decide(denied, "st2 x", in: nil).isAllowed)
     }
 
-    @Test func `the first rule decides, the default is merged under it, and an empty list denies`() throws {
+    @Test func `the first rule decides, the default supplies missing keys, and an empty list denies`() throws {
         let access = try Self.access([
             "access_controls": [
                 ["command": "builtins:*", "allowusers": []], ["command": "st2 a*", "allowusers": ["@bob"]],
@@ -183,7 +183,7 @@ import Testing
         #expect(Self.decide(try Self.access([:]), "anything").ground == .open)
     }
 
-    @Test func `administrators and accounts need an identity that is bound to one`() throws {
+    @Test func `administrators' commands and logins require an identity that is bound to an account`() throws {
         let access = try Self.access(["admins": ["group:a"], "groups": ["a": ["@bob"]]])
         var question = AccessControl.Question(
             person: Person(id: "room@host/bob", name: "@bob", isStable: false), room: nil, backend: "xmpp", module: "m",
@@ -244,12 +244,12 @@ import Testing
         ),
         (#"{"groups": {"a": ["group:b"], "b": ["group:a"]}}"#, "groups.a: contains itself: a → b → a"),
         (#"{"groups": ["a"]}"#, "groups: must be an object"),
-    ]) func `a rule that cannot be read stops the start, and says where`(text: String, expected: String) throws {
+    ]) func `a malformed rule prevents the start and is reported with its location`(text: String, expected: String) throws {
         let (_, problems, _) = Self.settings(try JSONValue.parse(text.utf8))
         #expect(problems.contains { $0.description.hasPrefix(expected) }, "\(problems)")
     }
 
-    @Test func `help and suggestions show what the asker may run`() async throws {
+    @Test func `help and suggestions show only commands that the user may run`() async throws {
         let access = try Self.access([
             "access_controls": [
                 ["command": "st2 open*"], ["command": "st2*", "allowusers": ["@admin"]],
@@ -290,7 +290,7 @@ import Testing
         }
     }
 
-    @Test func `a command that takes nothing is not run with something`() async throws {
+    @Test func `a command without parameters is not run with arguments`() async throws {
         let backend = RecordingBackend()
         let bare = Command("bare", summary: "", takesNoArguments: true) { _ in Reply("ran") }
         let access = try Self.access(["access_controls": [["command": "bare", "allowrooms": ["@petrel"]]]])
@@ -304,13 +304,13 @@ import Testing
         }
     }
 
-    @Test func `administrators can be those of one backend`() throws {
+    @Test func `administrators can be restricted to one backend`() throws {
         let access = try Self.access(["admins": ["xmpp/@root"]])
         let root = Person(id: "@root", name: "@root")
         #expect(access.isAdmin(root, on: "xmpp") && !access.isAdmin(root, on: "text"))
     }
 
-    @Test func `every reading of a line has to be allowed`() throws {
+    @Test func `every reading of a line must be allowed`() throws {
         let access = try Self.access([
             "access_controls": [["command": "st2 a*"], ["command": "st2 b*", "allowusers": []], ["command": "*"]]
         ])
@@ -336,10 +336,10 @@ import Testing
         #expect(parts.decide(question).ground == .arguments)
         question.readings = { [.unforeseeable] }
         #expect(parts.decide(question).ground == .unforeseeable)
-        #expect(try Self.access([:]).decide(question).isAllowed, "without rules nobody looks")
+        #expect(try Self.access([:]).decide(question).isAllowed, "without rules every command is allowed")
     }
 
-    @Test func `an argument that is secret is masked in the audit, and whoever shows it in a room is told`()
+    @Test func `a secret argument is masked in the audit log, and a user who types it in a room is warned`()
         async throws
     {
         let backend = RecordingBackend()

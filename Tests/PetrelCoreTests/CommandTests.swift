@@ -26,14 +26,14 @@ import Testing
             ("hey bot, status", "status"), ("petrel: !status", "status"), ("!\u{200B}status", "status"),
             ("petrel:\u{200B} status", "status"), ("!\u{301}status", "\u{301}status"),
             ("petrels status", nil), ("status", nil), ("petrel", ""),
-        ] as [(String, String?)]) func `is called by its prefix or by name`(text: String, rest: String?)
+        ] as [(String, String?)]) func `the bot is addressed by its prefix or its name`(text: String, rest: String?)
     {
         let message = ChatMessage(
             id: "1", sender: Person(id: "u", name: "@u"), room: Room(id: "r", name: "#r"), text: text)
         #expect(Self.prefixes.strip(text, from: message) == rest)
     }
 
-    @Test func `needs no prefix in a direct chat, or when mentioned`() {
+    @Test func `the prefix is optional in a direct chat and after a mention`() {
         let direct = ChatMessage(id: "1", sender: Person(id: "u", name: "@u"), text: "status")
         #expect(Self.prefixes.strip("status", from: direct) == "status")
         #expect(Prefixes().strip("status", from: direct) == nil)
@@ -57,7 +57,7 @@ import Testing
             ("help st2", "help", "st2"),
             ("st2_pack list", nil, ""),
             ("helpme", nil, ""), ("", nil, ""),
-        ] as [(String, String?, String)]) func `the longest name wins, and ends at white space`(
+        ] as [(String, String?, String)]) func `the longest command name matches, and it ends at white space`(
             text: String, name: String?, arguments: String
         )
     {
@@ -66,7 +66,7 @@ import Testing
         if name != nil { #expect(match?.arguments == arguments) }
     }
 
-    @Test func `the empty name takes what no other takes`() {
+    @Test func `the command with the empty name matches all other lines`() {
         let table = CommandTable([("a", Self.command("")), ("b", Self.command("help"))])
         #expect(table.find("pack list")?.entry.command.name == "")
         #expect(table.find("pack list")?.arguments == "pack list")
@@ -84,7 +84,7 @@ import Testing
         #expect(registry.publish([Self.command("c")], from: "n") == ["c"])
     }
 
-    @Test func `near names are offered`() {
+    @Test func `similar names are suggested`() {
         #expect(Nearness.nearest(to: "uptmie", among: ["uptime", "status", "help"]) == ["uptime"])
         #expect(Nearness.nearest(to: "zzz", among: ["uptime", "status"]).isEmpty)
         #expect(Nearness.nearest(to: String(repeating: "x", count: 100_000), among: ["x"]).isEmpty)

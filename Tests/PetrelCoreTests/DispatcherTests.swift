@@ -13,7 +13,7 @@ import Testing
 
     private struct Surprise: Error {}
 
-    @Test func `a command that hangs holds up nobody else, in the same room or elsewhere`() async throws {
+    @Test func `a command that hangs does not delay other users, in the same room or elsewhere`() async throws {
         let backend = RecordingBackend()
         let release = Signal()
         let module = Module(commands: [
@@ -59,7 +59,7 @@ import Testing
         }
     }
 
-    @Test func `what reaches a room leaves in that order`() async throws {
+    @Test func `messages to a room are sent in order`() async throws {
         let backend = RecordingBackend { _, _ in await Task.yield() }
         let module = Module(commands: [
             Command("count", summary: "") { invocation in
@@ -74,7 +74,7 @@ import Testing
         }
     }
 
-    @Test func `a send that fails is repeated, and the order is kept`() async throws {
+    @Test func `a failed message is sent again, and the order is preserved`() async throws {
         let backend = RecordingBackend(obstacle: RecordingBackend.failing(3) { Surprise() })
         let module = Module(commands: [
             Command("two", summary: "") { invocation in
@@ -89,7 +89,7 @@ import Testing
         }
     }
 
-    @Test func `an error with words for people is said, any other is a log line with an id`() async throws {
+    @Test func `an error with a reply is shown, and any other is logged with an ID`() async throws {
         let backend = RecordingBackend()
         let module = Module(commands: [
             Command("refuse", summary: "") { _ in throw Refusal("Not today.") },
@@ -105,7 +105,7 @@ import Testing
         }
     }
 
-    @Test func `every message is completed once, whatever became of it`() async throws {
+    @Test func `every message is completed once, regardless of its outcome`() async throws {
         let backend = RecordingBackend()
         let module = Module(commands: [
             Command("ok", summary: "") { _ in Reply("ok") }, Command("quiet", summary: "") { _ in nil },
@@ -119,7 +119,7 @@ import Testing
         }
     }
 
-    @Test func `administrators only means administrators only`() async throws {
+    @Test func `only administrators may run administrators' commands`() async throws {
         let backend = RecordingBackend()
         let module = Module(commands: [Command("admin", summary: "", isAdminOnly: true) { _ in Reply("done") }])
         try await TestHost([backend], admins: ["@root"]).run([module]) {
@@ -130,7 +130,7 @@ import Testing
         }
     }
 
-    @Test func `one backend's failure stays its own`() async throws {
+    @Test func `a failed backend does not affect others`() async throws {
         struct Broken: ChatBackend {
             let name = "broken"
             let traits = BackendTraits()
@@ -145,7 +145,7 @@ import Testing
         }
     }
 
-    @Test func `an unknown command gets near ones`() async throws {
+    @Test func `the answer to an unknown command suggests similar ones`() async throws {
         let backend = RecordingBackend()
         let module = Module(commands: [Command("uptime", summary: "") { _ in nil }])
         try await TestHost([backend]).run([module]) {
@@ -157,7 +157,7 @@ import Testing
     @Test(arguments: [
         (Dispatcher.UnknownCommands.answer, ["!deploy web": true, "!hepl": true]),
         (.hint, ["!deploy web": false, "!hepl": true]), (.ignore, ["!deploy web": false, "!hepl": false]),
-    ]) func `lines that no command takes are answered as the settings say, and only where they hold a word`(
+    ]) func `unknown commands are answered according to the settings, and only if they contain a word`(
         policy: Dispatcher.UnknownCommands, answers: [String: Bool]
     ) async throws {
         var settings = Dispatcher.Policy()
@@ -174,14 +174,14 @@ import Testing
                 backend.type("!help")
                 #expect(await backend.next()?.reply.text == "helped")
             }
-            // A direct chat is with the bot alone.
+            // In a direct chat, every line is for the bot.
             backend.type("!deploy web", in: nil)
             #expect(await backend.next()?.reply.text.hasPrefix("Unknown command") == true)
         }
     }
 
     @Test(arguments: ["\u{200B}!help", "\u{FEFF}\u{2060} ! \u{200B}help\u{200B}"])
-    func `invisible characters around prefix and command are taken off`(line: String) async throws {
+    func `invisible characters around the prefix and the command are removed`(line: String) async throws {
         let backend = RecordingBackend()
         try await TestHost([backend]).run([UnknownModule()]) {
             backend.type(line)

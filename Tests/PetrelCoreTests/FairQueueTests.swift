@@ -3,7 +3,7 @@ import Testing
 @testable import PetrelCore
 
 @Suite struct FairQueueTests {
-    @Test func `takes turns between people`() {
+    @Test func `alternates between users`() {
         var queue = FairQueue<String>(limit: 1, personLimit: 1, waitingLimit: 10)
         #expect(queue.admit("a1", for: "a") == .run)
         for job in ["a2", "a3"] { #expect(queue.admit(job, for: "a") == .waits) }
@@ -16,7 +16,7 @@ import Testing
         #expect(queue.waitingCount == 0)
     }
 
-    @Test func `one person cannot take every place`() {
+    @Test func `one user cannot occupy every slot`() {
         var queue = FairQueue<Int>(limit: 4, personLimit: 2, waitingLimit: 10)
         #expect((0..<5).map { queue.admit($0, for: "a") } == [.run, .run, .waits, .waits, .waits])
         #expect(queue.admit(9, for: "b") == .run)
@@ -24,13 +24,13 @@ import Testing
         #expect(queue.finished(for: "a")?.job == 2)
     }
 
-    @Test func `refuses only who waits for too much`() {
+    @Test func `rejects only users with too many waiting commands`() {
         var queue = FairQueue<Int>(limit: 1, personLimit: 1, waitingLimit: 2)
         #expect((0..<4).map { queue.admit($0, for: "a") } == [.run, .waits, .waits, .refused])
         #expect(queue.admit(9, for: "b") == .waits)
     }
 
-    @Test func `loses nobody over a long mix`() {
+    @Test func `loses no command in a long random sequence`() {
         var queue = FairQueue<Int>(limit: 3, personLimit: 2, waitingLimit: 1_000)
         var random = SystemRandomNumberGenerator()
         var running: [(person: String, job: Int)] = []

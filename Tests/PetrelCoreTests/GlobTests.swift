@@ -7,7 +7,7 @@ import Testing
 @Suite struct GlobTests {
     private static func matches(_ pattern: String, _ text: String) -> Bool { Glob(pattern).matches(GlobText(text)) }
 
-    /// What Python's `fnmatch.fnmatchcase` answers.
+    /// Results of Python's `fnmatch.fnmatchcase`.
     @Test(arguments: [
         ("", "", true), ("", "a", false), ("*", "", true), ("*", "a\nb/c", true), ("?", "a", true), ("?", "", false),
         ("?", "é", true), ("a*c", "abbbc", true), ("a*c", "abbbd", false), ("a*b*c", "a b b c", true),
@@ -17,11 +17,11 @@ import Testing
         ("[z-a]", "m", false), ("[!z-a]", "m", true), ("[a-]", "-", true), ("[-a]", "-", true), ("[!]", "[!]", true),
         ("x[", "x[", true), ("[a-c-e]", "-", true), ("[a-c-e]", "d", false), ("a\\*", "a\\b", true), ("A", "a", false),
         ("@b?b", "@bob", true), ("#ops*", "#ops-eu", true), ("[é-ü]", "ö", true),
-    ]) func `globs are fnmatch's`(pattern: String, text: String, expected: Bool) {
+    ]) func `globs match like fnmatch`(pattern: String, text: String, expected: Bool) {
         #expect(Self.matches(pattern, text) == expected)
     }
 
-    @Test func `an accent counts the same however it was typed`() {
+    @Test func `composed and decomposed accents are equal`() {
         #expect(Self.matches("caf\u{E9}*", "cafe\u{301} noir"))
         #expect(Self.matches("cafe\u{301}", "caf\u{E9}"))
     }
@@ -36,12 +36,12 @@ import Testing
         ("a*b", "a*c*b", true),
         ("a?", "a*", false), ("a*", "a?", true), ("*", "", true), ("", "*", false), ("[!a]", "[!a]", true),
         ("*x*", "y*x*z", true), ("a*a", "a", false),
-    ]) func `a glob knows what another one can never add`(mine: String, other: String, expected: Bool) {
+    ]) func `a glob determines whether it covers another one`(mine: String, other: String, expected: Bool) {
         #expect(Glob(mine).covers(Glob(other)) == expected)
     }
 
-    /// Whatever is said to be covered must be: tried with all short texts.
-    @Test func `covering never promises too much`() {
+    /// Checks with all short texts that a glob matches every text of a glob that it covers.
+    @Test func `a glob that covers another matches everything that the other matches`() {
         let patterns = [
             "", "a", "*", "?", "a*", "*a", "a*b", "[ab]", "[!a]", "?*", "*?", "a?b", "*a*", "[ab]*", "**", "[!b]?",
         ]
@@ -56,7 +56,7 @@ import Testing
         }
     }
 
-    @Test func `an index finds the rule that a search from the top finds`() {
+    @Test func `the index finds the same rule as a linear search`() {
         var random = SystemRandomNumberGenerator()
         let words = ["st2", "apu", "ops", "*", "?", "s*", "[a-o]pu", "x"]
         for _ in 0..<200 {

@@ -6,7 +6,7 @@ import Testing
 
 @testable import PetrelCore
 
-/// What a person may write, looked at before any work.
+/// Limits that are checked before a line is processed.
 @Suite(.timeLimit(.minutes(10))) struct LimitTests {
     private struct Module: BotModule {
         let name = "test"
@@ -38,13 +38,13 @@ import Testing
         String(repeating: "x", count: 230_000), String(repeating: " k=v", count: 50_000),
         String(repeating: "é", count: 10_000), String(repeating: "\u{301}", count: 20_000),
         String(repeating: "\r\n", count: 20_000) + "x", (0..<9_000).map { " k\($0)=v" }.joined(),
-    ]) func `a line that is too long is refused before any work, and said so`(rest: String) async throws {
+    ]) func `a line that is too long is rejected before it is processed, with a reply`(rest: String) async throws {
         try await Self.run { backend, module, host in
             backend.type("!echo \(rest)")
             let reply = await backend.next()?.reply
             #expect(reply?.text.hasPrefix("This line is too long: it has \("!echo \(rest)".utf8.count) bytes") == true)
             #expect(reply?.kind == .error)
-            // Nobody is told who did not mean the bot.
+            // A sender who did not address the bot gets no reply.
             backend.type("hello \(rest)")
             backend.type("!echo short")
             #expect(await backend.next()?.reply.text == "ran 5")
@@ -53,7 +53,7 @@ import Testing
         }
     }
 
-    @Test func `as many pairs as are allowed run, and one more does not`() async throws {
+    @Test func `the permitted number of pairs runs, and one more does not`() async throws {
         try await Self.run { backend, _, _ in
             let pairs = (0..<200).map { " k\($0)=v" }.joined()
             backend.type("!echo\(pairs)")
@@ -63,7 +63,7 @@ import Testing
         }
     }
 
-    @Test func `names that are too long are refused as well`() async throws {
+    @Test func `names that are too long are rejected as well`() async throws {
         try await Self.run { backend, _, _ in
             backend.type("!echo short", thread: String(repeating: "t", count: 5_000))
             #expect(
@@ -81,7 +81,7 @@ import Testing
         }
     }
 
-    @Test func `who writes too many lines is told once, and others are not held up`() async throws {
+    @Test func `a user who sends too many lines is told once, and others are not delayed`() async throws {
         try await Self.run({ $0.perMinute = 10 }) { backend, module, host in
             for number in 0..<50 { backend.type("!echo \(number)") }
             backend.type("!echo other", as: "@bob")
@@ -93,7 +93,7 @@ import Testing
         }
     }
 
-    @Test func `lines come back with time`() {
+    @Test func `the number of permitted lines recovers with time`() {
         var rate = LineRate()
         let start = ContinuousClock.now
         for _ in 0..<10 { #expect(rate.take("a", perMinute: 10, at: start) == .taken) }
@@ -101,12 +101,12 @@ import Testing
         #expect(rate.take("a", perMinute: 10, at: start) == .refused(isFirst: false))
         #expect(rate.take("b", perMinute: 10, at: start) == .taken)
         #expect(rate.take("a", perMinute: 10, at: start + .seconds(7)) == .taken)
-        // They were told, and have not paused.
+        // The user was told and has not paused.
         #expect(rate.take("a", perMinute: 10, at: start + .seconds(7)) == .refused(isFirst: false))
         for _ in 0..<10 { #expect(rate.take("a", perMinute: 10, at: start + .seconds(70)) == .taken) }
     }
 
-    @Test func `the audit keeps one entry for what is repeated`() async throws {
+    @Test func `the audit log has one entry for repeated commands`() async throws {
         try await Self.run { backend, _, host in
             for _ in 0..<5 { backend.type("!echo same") }
             backend.type("!echo other")

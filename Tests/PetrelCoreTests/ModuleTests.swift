@@ -6,7 +6,7 @@ import Testing
 @Suite(.timeLimit(.minutes(5))) struct ModuleTests {
     private struct Failure: Error {}
 
-    /// A module whose own work fails twice.
+    /// A module whose background task fails twice.
     private struct Failing: BotModule {
         let name = "failing"
         let runs = Locked(0)
@@ -27,7 +27,7 @@ import Testing
         }
     }
 
-    @Test func `a module whose work fails is started again, and its commands stay`() async throws {
+    @Test func `a module that fails is restarted, and its commands remain available`() async throws {
         let backend = RecordingBackend()
         let module = Failing()
         try await TestHost([backend]).run([module]) {

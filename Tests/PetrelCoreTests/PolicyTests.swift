@@ -7,7 +7,7 @@ import Testing
 @testable import PetrelCore
 
 @Suite struct PolicyTests {
-    @Test func `pauses grow, stay within bounds, and start anew after a success`() {
+    @Test func `pauses grow up to a limit and are reset after a success`() {
         var random = SystemRandomNumberGenerator()
         var policy = Backoff(first: .seconds(1), longest: .seconds(10))
         let nominal: [Double] = [1, 2, 4, 8, 10, 10]
@@ -19,7 +19,7 @@ import Testing
         #expect(policy.pause(using: &random) <= .seconds(1))
     }
 
-    @Test(arguments: [20, 50, 1_000]) func `long texts are cut at lines, and fences are closed and opened`(limit: Int) {
+    @Test(arguments: [20, 50, 1_000]) func `long texts are split at lines, and fences are closed and reopened`(limit: Int) {
         let code = (0..<50).map { "line \($0)" }.joined(separator: "\n")
         let pieces = MessageSplitter.split("before\n```\n\(code)\n```\nafter", atMost: limit)
         #expect(pieces.allSatisfy { $0.count <= limit })
@@ -28,21 +28,21 @@ import Testing
         for number in 0..<50 { #expect(text.contains("line \(number)")) }
     }
 
-    @Test func `a fence that is opened again is of the same language`() {
+    @Test func `a reopened fence has the same language`() {
         let code = (0..<50).map { "line \($0)" }.joined(separator: "\n")
         let pieces = MessageSplitter.split("```json\n\(code)\n```", atMost: 100)
         #expect(pieces.count > 4)
         #expect(pieces.allSatisfy { $0.hasPrefix("```json\n") && $0.hasSuffix("\n```") && $0.count <= 100 })
     }
 
-    @Test func `no grapheme is cut`() {
+    @Test func `graphemes are not split`() {
         let family = String(repeating: "👨‍👩‍👧‍👦", count: 40)
         let pieces = MessageSplitter.split(family, atMost: 20)
         #expect(pieces.joined() == family)
         #expect(pieces.allSatisfy { $0.count <= 20 })
     }
 
-    @Test func `secrets never print`() {
+    @Test func `secrets are never printed`() {
         let secret = Secret("hunter2")
         var dumped = ""
         dump(secret, to: &dumped)
@@ -53,7 +53,7 @@ import Testing
         #expect(!Secret("").matches(""))
     }
 
-    @Test func `metrics are Prometheus text`() {
+    @Test func `metrics have the Prometheus text format`() {
         let metrics = PrometheusMetrics(help: ["a_total": "How often."])
         metrics.makeCounter(label: "a_total", dimensions: [("who", "x\"y\\\n")]).increment(by: 3)
         metrics.makeTimer(label: "t_seconds", dimensions: []).recordNanoseconds(2_000_000)
@@ -72,7 +72,7 @@ import Testing
         #expect(pieces.allSatisfy { $0.unicodeScalars.count <= 500 && $0.hasPrefix("line of output") })
     }
 
-    @Test func `a fence on one line that is too long keeps its text`() {
+    @Test func `a fence whose line is too long keeps its text`() {
         let word = String(repeating: "x", count: 300)
         let pieces = MessageSplitter.split("```\(word)```", atMost: 100)
         #expect(pieces.allSatisfy { $0.hasPrefix("```\n") && $0.hasSuffix("\n```") && $0.count <= 100 })

@@ -30,7 +30,7 @@ import Testing
         #expect(context.problems.isEmpty)
     }
 
-    @Test func `collects every mistake with its place`() {
+    @Test func `collects every error with its location`() {
         let (root, context) = Self.section([
             "bot": ["prefx": "!", "prefix": 5], "n": 99, "color": "blue", "secret": ["env": "MISSING"],
             "file": ["file": "absent"], "list": "x", "items": [["a": 1], 7],
@@ -62,11 +62,11 @@ import Testing
         (#"{"a": 1, "b": 2, "a": 3}"#, ["a"]), (#"{"a": {"x": [1, {"y": 1, "y": 2}]}}"#, ["a.x[1].y"]),
         (#"{"a": "\"a\": 1, }", "b": [], "c": {}, "d": [{}, {"e": null}]}"#, []), (#"{"\u0061": 1, "a": 2}"#, ["a"]),
         (" {\n\"a\" : [ ] , \"b\" : { \"a\" : -1.5e3 , \"b\" : true } } ", []),
-    ]) func `a key that stands twice is found`(text: String, expected: [String]) {
+    ]) func `duplicate keys are reported`(text: String, expected: [String]) {
         #expect(DuplicateKeys(in: Data(text.utf8)).found == expected)
     }
 
-    @Test func `a byte order mark hides nothing, and only UTF-8 is read`() throws {
+    @Test func `a byte order mark is ignored, and only UTF-8 is accepted`() throws {
         let file = FileManager.default.temporaryDirectory.appendingPathComponent("\(UUID()).json")
         defer { try? FileManager.default.removeItem(at: file) }
         try Data([0xEF, 0xBB, 0xBF] + Array(#"{"a": 1, "a": 2}"#.utf8)).write(to: file)
@@ -82,7 +82,7 @@ import Testing
     }
 
     @Test(arguments: ["", "[1]", "{\"a\": 1, \"a\": 2}", "{\"a\": }", "{\"a\": 1"])
-    func `what is no JSON object is refused`(text: String)
+    func `a value that is not a JSON object is rejected`(text: String)
         throws
     {
         let file = FileManager.default.temporaryDirectory.appendingPathComponent("\(UUID()).json")

@@ -10,7 +10,7 @@ import Testing
         ("\u{9B}1mbold", "bold"), ("\u{1B}]0;title\u{07}x", "x"), ("\u{1B}]8;;https://a\u{1B}\\b", "b"),
         ("\u{1B}]never ended\nnext", "never ended\nnext"), ("\u{1B}(Bx", "x"), ("a\u{0}\u{8}\u{7F}b", "ab"),
         (" \n \n", ""), ("\u{3000}\u{200B}\r\n", ""), ("", ""), ("grüße 🚀", "grüße 🚀"), ("a\u{0C}b", "a\nb"),
-    ]) func `text is shown without what only terminals understand`(raw: String, shown: String) {
+    ]) func `terminal control sequences are removed from text`(raw: String, shown: String) {
         #expect(ShownText.clean(raw) == shown)
     }
 
@@ -20,7 +20,7 @@ import Testing
             ("```json\n{}\n```", ["json"], ["{}"]), ("```web1\nup\n```", [nil], ["web1\nup"]),
             ("```foo\nbar```", [nil], ["foo\nbar"]), ("````\n```\n````", [nil], ["```"]),
         ] as [(String, [String?], [String])])
-    func `a fence is what is closed`(text: String, languages: [String?], codes: [String]) {
+    func `a fence must be closed`(text: String, languages: [String?], codes: [String]) {
         let blocks = TextBlock.blocks(of: text)
         let found = blocks.compactMap { block -> (String?, String)? in
             guard case .code(let language, let lines) = block else { return nil }
@@ -30,7 +30,7 @@ import Testing
     }
 
     @Test(arguments: ["```\nopen", "a ```b``` c", "``````", "```a``` and ```b```", "``` ```"])
-    func `what is not closed is text`(text: String) {
+    func `an unclosed fence is text`(text: String) {
         #expect(TextBlock.blocks(of: text) == [.lines(text[...].textLines)])
     }
 
@@ -43,7 +43,7 @@ import Testing
             ("https://en.example/Foo_(bar)", ["https://en.example/Foo_(bar)"]), ("<https://a.b/c>", ["https://a.b/c"]),
             ("HTTP://A.B/?!", ["HTTP://A.B/"]), ("xhttps://a.b https://", []),
             ("[https://bank.example](https://evil.example/x)", ["https://bank.example", "https://evil.example/x"]),
-        ] as [(String, [String])]) func `closing punctuation is no part of an address`(
+        ] as [(String, [String])]) func `closing punctuation is not part of an address`(
             text: String, addresses: [String]
         )
     {
@@ -57,12 +57,12 @@ import Testing
         ("see bank.example now", "https://evil.example", true), ("bank.example", "https://bank.example/login", false),
         ("the runbook", "https://evil.example", false), ("https://a.b/c/", "https://a.b/c", false),
         ("v1.2", "https://a.b", false),
-    ]) func `a label that passes for another address is told apart`(label: String, address: String, misleads: Bool) {
+    ]) func `a label that looks like another address is detected`(label: String, address: String, misleads: Bool) {
         #expect(WebLink.misleads(label, about: address) == misleads)
     }
 
     @Test(arguments: ["claen *.log on *web*", "a`b``c", "- x\n# y\n+ z", "[a](https://b) <c> & \\d_e_", "```\nx\n```"])
-    func `what is escaped stands`(text: String) {
+    func `escaped characters are preserved`(text: String) {
         #expect(Markdown.readable(Markdown.escaped(text)) == text)
     }
 }

@@ -4,7 +4,7 @@ import PetrelTesting
 import Testing
 
 @Suite(.timeLimit(.minutes(10))) struct StandardStreamTests {
-    /// A pipe that nobody reads yet, filled up.
+    /// Returns a full pipe that is not read yet.
     private static func full() throws -> (stream: StandardStream, pipe: Pipe, filler: Int) {
         let pipe = Pipe()
         let descriptor = pipe.fileHandleForWriting.fileDescriptor
@@ -26,7 +26,7 @@ import Testing
         return String(decoding: bytes, as: UTF8.self)
     }
 
-    @Test func `what is offered to nobody holds up nobody, and comes in order once somebody reads`() throws {
+    @Test func `text that is not read does not block the writer, and arrives in order later`() throws {
         let (stream, pipe, filler) = try Self.full()
         let long = String(repeating: "x", count: 100_000)
         for text in ["one\n", long, "two\n"] { stream.offer(text) }
@@ -34,7 +34,7 @@ import Testing
         #expect(try Self.read(100_008, from: pipe) == "one\n" + long + "two\n")
     }
 
-    @Test func `what is too much for a reader who never comes is counted`() throws {
+    @Test func `lines beyond the buffer's capacity are dropped and counted`() throws {
         let (stream, pipe, filler) = try Self.full()
         let megabyte = String(repeating: "y", count: 1 << 20)
         for text in [megabyte, "lost\n", "lost too\n"] { stream.offer(text) }
@@ -45,7 +45,7 @@ import Testing
         #expect(try Self.read(note.utf8.count, from: pipe) == note)
     }
 
-    @Test func `who no longer waits is told so, and nothing of it is written`() async throws {
+    @Test func `a cancelled write fails, and none of it is written`() async throws {
         let (stream, pipe, filler) = try Self.full()
         stream.offer("first\n")
         let task = Task { await stream.send("taken back\n") }
@@ -57,7 +57,7 @@ import Testing
         #expect(try Self.read(11, from: pipe) == "first\nlast\n")
     }
 
-    @Test func `who waits hears when it is written, and why it cannot be`() async throws {
+    @Test func `a write reports its completion or the reason of its failure`() async throws {
         let (stream, pipe, filler) = try Self.full()
         async let code = stream.send("late\n")
         _ = try Self.read(filler, from: pipe)
@@ -69,7 +69,7 @@ import Testing
         #expect(full == ENOSPC)
     }
 
-    @Test func `what breaks off is ended before the next begins`() async throws {
+    @Test func `an incomplete line is completed before the next one begins`() async throws {
         signal(SIGPIPE, SIG_IGN)
         try await withFolder { folder in
             let path = folder.appendingPathComponent("fifo").path
@@ -92,7 +92,7 @@ import Testing
         }
     }
 
-    @Test func `a terminal that nobody reads holds up nobody`() async throws {
+    @Test func `a terminal that is not read blocks no writer`() async throws {
         var (master, terminal): (CInt, CInt) = (-1, -1)
         #expect(openpty(&master, &terminal, nil, nil, nil) == 0)
         let stream = StandardStream(descriptor: terminal)
