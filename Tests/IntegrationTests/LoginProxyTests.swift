@@ -19,7 +19,7 @@ import Testing
 @testable import PetrelApp
 
 @Suite(.timeLimit(.minutes(10))) struct LoginProxyTests {
-    @Test func `nginx hides internal routes, accepts only modern TLS, and forwards the client's address`() async throws {
+    @Test func `nginx hides internal routes, requires modern TLS, and forwards client addresses`() async throws {
         try await LoginHouse.run { house in
             func get(_ path: String) async throws -> HTTPClientResponse {
                 try await house.web.execute(HTTPClientRequest(url: house.page + path), timeout: .minutes(2))

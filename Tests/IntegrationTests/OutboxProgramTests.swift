@@ -71,8 +71,7 @@ import Testing
         }
     }
 
-    @Test func `a stalled reader does not prevent the exit, and the next process sends the rest`() async throws
-    {
+    @Test func `a stalled reader does not prevent the exit, and the next process sends the rest`() async throws {
         try await withFolder { folder in
             try Data(Self.config.utf8).write(to: folder.appendingPathComponent("config.json"))
             let stalled = try Program(["run", "--config", "config.json"], in: folder, isReading: false)

@@ -84,7 +84,7 @@ extension ProgramTests {
         }
     }
 
-    @Test func `a reload keeps the rules of running modules and names the settings that require a restart`() async throws {
+    @Test func `a reload keeps the rules of modules and names settings that require a restart`() async throws {
         try await withFolder { folder in
             func configure(_ prefix: String, _ more: [String: JSONValue] = [:]) throws {
                 try Self.configuration(port: 1) { object in
@@ -114,7 +114,7 @@ extension ProgramTests {
         (#"{"plugin_prefix": "builtins"}"#, "creates a second module \"builtins\""),
         (#"{"rbac_auth": {"clientside": {"url": "http://127.0.0.1:1/"}}}"#, "web: is required: users log in"),
         (#"{"rbac_auth": {"clientside": {"url": "http://127.evil.example.com/"}}}"#, "url: must be https://"),
-    ]) func `check reports problems that would otherwise appear only at run time`(section: String, expected: String) async throws {
+    ]) func `check reports problems that would appear at run time`(section: String, expected: String) async throws {
         try await withFolder { folder in
             try Self.configuration(port: 1) { object in
                 let more = (try? JSONValue.parse(section.utf8))?.object ?? [:]

@@ -244,7 +244,7 @@ import Testing
         ),
         (#"{"groups": {"a": ["group:b"], "b": ["group:a"]}}"#, "groups.a: contains itself: a → b → a"),
         (#"{"groups": ["a"]}"#, "groups: must be an object"),
-    ]) func `a malformed rule prevents the start and is reported with its location`(text: String, expected: String) throws {
+    ]) func `a malformed rule is an error with its location`(text: String, expected: String) throws {
         let (_, problems, _) = Self.settings(try JSONValue.parse(text.utf8))
         #expect(problems.contains { $0.description.hasPrefix(expected) }, "\(problems)")
     }

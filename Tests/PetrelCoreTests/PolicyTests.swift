@@ -19,7 +19,7 @@ import Testing
         #expect(policy.pause(using: &random) <= .seconds(1))
     }
 
-    @Test(arguments: [20, 50, 1_000]) func `long texts are split at lines, and fences are closed and reopened`(limit: Int) {
+    @Test(arguments: [20, 50, 1_000]) func `long texts are split at lines, and fences are reopened`(limit: Int) {
         let code = (0..<50).map { "line \($0)" }.joined(separator: "\n")
         let pieces = MessageSplitter.split("before\n```\n\(code)\n```\nafter", atMost: limit)
         #expect(pieces.allSatisfy { $0.count <= limit })

@@ -75,7 +75,8 @@ package struct AccessReview {
             found.append(
                 SettingsProblem(
                     path: "admins[\(index)]",
-                    message: "“\(admin)” applies to every backend; write “\(backends[0])/\(admin)” to restrict it to one"))
+                    message:
+                        "“\(admin)” applies to every backend; write “\(backends[0])/\(admin)” to restrict it to one"))
         }
         found += reviewNames()
         return found

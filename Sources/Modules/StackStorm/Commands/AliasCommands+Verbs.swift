@@ -51,7 +51,8 @@ extension AliasCommands {
     /// the user is not an administrator.
     private func own(_ call: VerbCall, _ invocation: Invocation) async throws -> StartedExecution {
         guard let id = call.argument else {
-            throw Refusal("The execution ID is missing. Write `\(invocation.typed(ownLine("\(call.verb.rawValue) ID")))`.")
+            throw Refusal(
+                "The execution ID is missing. Write `\(invocation.typed(ownLine("\(call.verb.rawValue) ID")))`.")
         }
         guard let started = try await results.started.find(id) else {
             // A line such as `status of` may be the beginning of an alias command.
