@@ -277,7 +277,7 @@ extension JSONValue {
 /// A chat that takes everything and does nothing.
 private struct FuzzChat: Speaking {
     func say(_ reply: Reply, at address: Address, _ transaction: MessageTransaction) throws {
-        require(!address.place.id.isEmpty, "a reply to nobody")
+        require(!address.place.id.isEmpty, "a reply without a recipient")
     }
 
     func replace(_ handle: String, with reply: Reply, on backend: String) {}
@@ -285,7 +285,7 @@ private struct FuzzChat: Speaking {
     func tellAdmins(_ text: String) {}
 }
 
-/// Places of one backend, on which nobody was seen.
+/// Places of one backend on which no user or room has been seen.
 private struct FuzzPlaces: PlaceFinding {
     func route(_ name: String, in backend: String?, orElse fallback: String?) -> Route {
         .to(Address(backend: "fuzz", place: name.hasPrefix("@") ? .direct(name) : .room(name)))

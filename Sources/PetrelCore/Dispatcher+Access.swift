@@ -116,8 +116,8 @@ extension Dispatcher {
     /// Returns a line without the prefix, if it has one.
     private func bare(_ line: String) -> String {
         let text = CommandText(line).text
-        let nobody = ChatMessage(id: "", sender: Person(id: "", name: ""), text: text)
-        return currentPolicy.prefixes.strip(text, from: nobody) ?? text
+        let message = ChatMessage(id: "", sender: Person(id: "", name: ""), text: text)
+        return currentPolicy.prefixes.strip(text, from: message) ?? text
     }
 
     /// Returns true if a line contains a secret that is masked in the audit log.

@@ -166,8 +166,9 @@ extension Host: Judging {
 
 extension Host: StatusReporting {
     package func status() -> [StatusLine] {
-        let load = dispatcher.load
-        let detail = "\(load.running) running, \(load.waiting) waiting, \(delivery.depth) replies to send"
+        let (load, depth) = (dispatcher.load, delivery.depth)
+        let detail =
+            "\(load.running) running, \(load.waiting) waiting, \(depth) repl\(depth == 1 ? "y" : "ies") to send"
         return reporters.value.flatMap { $0.status() } + [StatusLine("commands", isHealthy: true, detail)]
     }
 }

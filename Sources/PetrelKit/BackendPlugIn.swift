@@ -31,7 +31,7 @@ public struct BackendFacts: Sendable {
     public var isSingle: Bool
     /// The format of the names of people and rooms in access rules.
     public var names: NameForms
-    /// A warning for those who write access rules.
+    /// A warning for authors of access rules.
     public var caution: String?
     /// The key of the section that needs the web server, because the service sends requests to it.
     public var webKey: String?

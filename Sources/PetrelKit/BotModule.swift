@@ -1,4 +1,4 @@
-/// A set of commands, and the work that keeps them up to date.
+/// A set of commands, and the background work that keeps them up to date.
 ///
 /// A ``ModulePlugIn`` creates a module from its settings and a ``ModuleHost``, which gives the module access to the
 /// rest of the bot.
@@ -10,12 +10,12 @@ public protocol BotModule: Sendable {
     /// True if the host should connect its backends only after the module has called ``CommandPublishing/ready()``, or
     /// after a few seconds.
     var preparesItself: Bool { get }
-    /// Runs the module's own work until cancelled. When it throws, the host calls it again after a pause that grows.
+    /// Runs the module's own work until cancelled. If it throws, the host calls it again after an increasing pause.
     func run() async throws
 }
 
 extension BotModule {
-    /// False.
+    /// Returns false.
     public var preparesItself: Bool { false }
 
     /// Returns at once.
@@ -24,13 +24,13 @@ extension BotModule {
 
 /// A part of the bot that can report its status.
 public protocol StatusReporting: Sendable {
-    /// Returns the status now, a line for each part.
+    /// Returns the current status, with one line for each part.
     func status() -> [StatusLine]
 }
 
-/// A part of the bot with numbers that are read when Prometheus asks for them.
+/// A part of the bot with gauges that are read when Prometheus requests them.
 public protocol GaugeReporting: Sendable {
-    /// Returns each gauge: its Prometheus name, its labels, and the value now.
+    /// Returns each gauge: its Prometheus name, its labels, and its current value.
     func gauges() -> [(name: String, labels: [(String, String)], value: Double)]
 }
 
@@ -40,7 +40,7 @@ public struct StatusLine: Sendable, Hashable, Codable {
     public var subject: String
     /// True if the part works.
     public var isHealthy: Bool
-    /// The facts, or the fault and since when it lasts.
+    /// The facts, or the problem and its duration.
     public var detail: String
 
     /// Creates a line.

@@ -10,7 +10,7 @@ public struct ChatMessage: Sendable {
     public var thread: String?
     /// The text of the message.
     public var text: String {
-        // What was read of another text does not count.
+        // The result of reading another text is not valid for this one.
         didSet { reading = nil }
     }
     /// True if the message addresses the bot by name, so that it needs no prefix.
@@ -20,14 +20,14 @@ public struct ChatMessage: Sendable {
     /// The values of a submitted form, by field name; nil for a typed message. The text is then ``Form/line``.
     public var values: [String: String]?
 
-    /// What the host has read of the text before the names in the message were known.
+    /// The result of reading the text before the names in the message were looked up.
     package var reading: Reading?
 
     /// The result of normalising a text and stripping its prefix.
     package struct Reading: Sendable {
         /// The line without the prefix; nil if the message is not for the bot.
         package var line: String?
-        /// The policy by which it was read: prefixes may change while names are looked up.
+        /// The policy that was used: prefixes may change while names are looked up.
         package var policy: Int
 
         package init(line: String?, policy: Int) {

@@ -11,7 +11,7 @@ public struct ModuleHost: Sendable {
     public var chat: any Speaking
     /// Finds rooms and people by their names.
     public var places: any PlaceFinding
-    /// Decides by the access rules.
+    /// Evaluates lines against the access rules.
     public var rules: any Judging
     /// Lists the commands of every module.
     public var help: any CommandListing
@@ -51,7 +51,7 @@ public struct ModuleHost: Sendable {
 
 /// Publishes the commands of one module.
 public protocol CommandPublishing: Sendable {
-    /// Tells the host that the module is ready, or knows that it cannot be ready for now.
+    /// Tells the host that the module is ready, or that it cannot become ready at the moment.
     func ready()
     /// Replaces the module's commands in one step.
     func publish(_ commands: [Command])
@@ -92,8 +92,8 @@ public protocol PlaceFinding: Sendable {
 public enum Route: Sendable, Hashable {
     /// The name stands for this place.
     case to(Address)
-    /// The name stands for no place, or for several. Never guessed: a reply that goes nowhere is a dead letter that
-    /// says why.
+    /// The name stands for no place, or for several. The host does not guess: the reply becomes a dead letter with the
+    /// reason.
     case undecided(String)
 }
 
@@ -108,28 +108,28 @@ extension Address {
     public var isUndecided: Bool { backend.isEmpty }
 }
 
-/// Decides by the access rules.
+/// Evaluates lines against the access rules.
 public protocol Judging: Sendable {
     /// Returns the decision on a line without the prefix; nil if no command has that name.
     func decision(on line: String, by person: Person, in room: Room?, on backend: String) -> AccessDecision?
-    /// Judges a line that a person did not type but asked for otherwise, such as with a form, as if they had typed it:
-    /// by the rules, and in the audit where it is denied.
+    /// Evaluates a line that a person did not type but requested otherwise, such as with a form, as if it had been
+    /// typed: against the rules, and with an entry in the audit log if it is denied.
     func verdict(on line: String, for invocation: Invocation) -> Verdict
-    /// Returns whether a list of people names a person: by id, or by `@name` where names count, with or without the
-    /// backend before it. A person without a stable identity is in no list.
+    /// Returns whether a list of people contains a person: by id, or by `@name` if names are permitted, with or without
+    /// the backend before it. A person without a stable identity is in no list.
     func isListed(_ person: Person, on backend: String, in people: Set<String>) -> Bool
-    /// Returns a line as the audit may keep it.
+    /// Returns a line with its secrets masked, for the audit log.
     func masked(_ line: String) -> String
 }
 
-/// The result of judging a line.
+/// The result of evaluating a line.
 public enum Verdict: Sendable {
     /// The line belongs to the same command and may run.
     /// - arguments: the command's arguments, as they would come from a line that was typed.
-    /// - parsed: the value that ``Command/parse`` returned for them, which is what was judged.
+    /// - parsed: the value that ``Command/parse`` returned for them, which is what the rules evaluated.
     case allowed(arguments: String, parsed: (any Sendable)?)
     /// The line may not run.
-    /// - Parameter: the refusal for the person; nil where refusals are not told.
+    /// - Parameter: the refusal for the person; nil if refusals are not reported.
     case denied(Reply?)
 }
 
@@ -137,7 +137,7 @@ public enum Verdict: Sendable {
 public protocol CommandListing: Sendable {
     /// Returns the commands that the person may run from here, in the order of their names.
     func commands(for invocation: Invocation) -> [Command]
-    /// Returns whether help shows a line with placeholders to the person. Rules about arguments do not count.
+    /// Returns whether help shows a line with placeholders to the person. Rules about arguments are ignored.
     func shows(_ template: String, to invocation: Invocation) -> Bool
 }
 

@@ -114,9 +114,9 @@ public protocol MetricsDescribing: ModulePlugIn {
     static var metricsHelp: [String: String] { get }
 }
 
-/// A plug-in that can say what a line would do, for `petrel explain`.
+/// A plug-in that can explain what a line would do, for `petrel explain`.
 public protocol LineExplaining: ModulePlugIn {
-    /// Explains a line without running it; nil for a command about which there is nothing to say.
+    /// Explains a line without running it. Returns nil if there is no explanation for the command.
     /// - Parameters:
     ///   - arguments: the part of the line after the command's name.
     ///   - storage: the module's records, opened read-only; nil where there are none.
@@ -127,7 +127,7 @@ public protocol LineExplaining: ModulePlugIn {
 
 /// An explanation of what a line would do.
 public struct LineExplanation: Sendable {
-    /// The arguments as the command would understand them, which access rules judge.
+    /// The arguments as the command would parse them; access rules evaluate this form.
     public var parsed: ParsedLine
     /// The explanation for people, a label and a text for each line.
     public var rows: [(label: String, text: String)]

@@ -33,7 +33,7 @@ final class Journal: Sendable {
     private let path: String
     private let descriptor: Int32
     private let state: Locked<State>
-    /// Where the file is written: no event loop waits for a disk.
+    /// The queue on which the file is written, so that no event loop waits for the disk.
     private let thread = DispatchQueue(label: "petrel.journal")
 
     /// Opens a journal and truncates it.

@@ -323,7 +323,7 @@ import Testing
         #expect(decide([]).isAllowed && decide(["st2 c"]).isAllowed)
         let denied = decide(["st2 c", "st2 b x"])
         #expect(!denied.isAllowed && denied.rule?.index == 1)
-        #expect(denied.reason.hasSuffix(", judged by how the command parses this line"))
+        #expect(denied.reason.hasSuffix(", evaluated as the command parses this line"))
 
         let parts = try Self.access([
             "access_controls": [["command": "st2*", "allowargs": ["st2 a x b=1"], "denyargs": ["* prod"]]]

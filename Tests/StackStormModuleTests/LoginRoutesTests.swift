@@ -243,7 +243,9 @@ import Testing
         ("no cookie", 403), ("another cookie", 403), ("no token", 403), ("another token", 403), ("another page", 404),
         ("out of order", 404), ("wrong origin", 403), ("no word", 400), ("huge word", 400), ("no proof", 400),
         ("two proofs", 400), ("no password", 400), ("huge password", 400), ("no JSON", 400),
-    ]) func `an invalid login request is rejected and does not count as a try`(what: String, status: Int) async throws {
+    ]) func `an invalid login request is rejected and does not count as an attempt`(what: String, status: Int)
+        async throws
+    {
         let desk = try Desk()
         let page = try await desk.open(try desk.prepare())
         var body = page.body

@@ -2,12 +2,12 @@ import Foundation
 import PetrelKit
 
 extension BuiltinsModule {
-    /// Runs `acl why @user #room <command line>`.
+    /// Runs `acl why @user [#room] <command line>`.
     func explain(_ invocation: Invocation) throws -> Reply {
         let backend = invocation.address.backend
         guard let inquiry = inquiry(invocation.arguments, on: backend) else {
             throw Refusal(
-                "Write `\(invocation.prefix)acl why @user #room <command line>`, or leave out the room for a direct chat."
+                "Write `\(invocation.prefix)acl why @user [#room] <command line>`. Omit the room for a direct chat."
             )
         }
         let known = host.places.person(named: inquiry.person, on: backend)
@@ -87,7 +87,7 @@ extension BuiltinsModule {
             switch word {
             case "--denied": query.onlyDenied = true
             case "--user":
-                guard let user = rest.next() else { throw Refusal("--user requires a name or an id.") }
+                guard let user = rest.next() else { throw Refusal("--user requires a name or an ID.") }
                 query.person = user
             case "--limit":
                 guard let limit = rest.next().flatMap({ Int($0) }), (1...500).contains(limit) else {

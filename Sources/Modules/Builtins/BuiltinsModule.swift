@@ -29,7 +29,7 @@ package struct BuiltinsModule: BotModule {
             },
             bare("version", "Show the version.") { _ in Reply("Petrel \(host.bot.version)") },
             Command(
-                "acl", usage: "why @user #room <command line>", summary: "Explain whether a user may run a command.",
+                "acl", usage: "why @user [#room] <command line>", summary: "Explain whether a user may run a command.",
                 isAdminOnly: true, masking: { masked($0) }, handler: { try explain($0) }),
             Command(
                 "audit", usage: "[--user @user] [--limit N] [--denied]",

@@ -129,9 +129,10 @@ extension StackStormModule: StatusReporting {
     private func streamStatus(_ health: EventStream.Health) -> StatusLine {
         let heard = health.lastByte.map { "last data \($0.duration(to: .now).inWords) ago" } ?? "no data yet"
         let problem = health.problem.map { "; \($0)" } ?? ""
+        let reconnects = max(health.connections - 1, 0)
         return StatusLine(
             "\(name) stream", isHealthy: health.isConnected,
-            "\(heard), \(max(health.connections - 1, 0)) reconnects\(problem)")
+            "\(heard), \(reconnects) reconnect\(reconnects == 1 ? "" : "s")\(problem)")
     }
 }
 

@@ -1,7 +1,8 @@
 import PetrelKit
 
 extension AccessReview {
-    /// Returns warnings about names that match nobody on any backend, and about names that differ only in case.
+    /// Returns warnings about names that match no user or room on any backend, and about names that differ only in
+    /// case.
     func reviewNames() -> [SettingsProblem] {
         guard !names.isEmpty else { return [] }
         var spellings: [String: AccessMention] = [:]
