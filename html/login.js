@@ -126,7 +126,7 @@ async function send(event) {
   const way = form.elements.way.value;
   const empty = firstEmpty(way);
   if (empty) {
-    complain(`Please fill in: ${form.querySelector(`label[for="${empty}"]`).textContent}.`, empty);
+    complain(`${form.querySelector(`label[for="${empty}"]`).textContent} is required.`, empty);
     return;
   }
   error.hidden = true;

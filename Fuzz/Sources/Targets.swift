@@ -137,14 +137,14 @@ private let fuzzCatalog = Catalog(
     backends: [SlackPlugIn.self, TextPlugIn.self, XMPPPlugIn.self],
     modules: [BuiltinsPlugIn.self, StackStormPlugIn.self])
 
-/// Every mistake is reported, and none stops the process.
+/// Every error is reported, and none terminates the process.
 func fuzzSettings(_ bytes: [UInt8]) {
     do {
         _ = try Configuration.read(
             Data(bytes), file: "fuzz.json", folder: URL(fileURLWithPath: "/"), environment: [:], fuzzCatalog)
     } catch {
         require(!error.problems.isEmpty, "a refusal without a reason")
-        for problem in error.problems { require(!problem.message.isEmpty, "a mistake without a message: \(problem)") }
+        for problem in error.problems { require(!problem.message.isEmpty, "an error without a message: \(problem)") }
     }
 }
 

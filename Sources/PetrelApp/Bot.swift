@@ -13,7 +13,7 @@ import UnixSignals
 package struct Bot: Sendable {
     /// The version of Petrel.
     package static let version = "0.1.0"
-    /// The commit that the program was built from; empty where the build did not say.
+    /// The commit that the program was built from; empty if it was not known at build time.
     package static let commit = String(cString: petrel_commit())
 
     /// The services of the bot.

@@ -46,7 +46,7 @@ enum ExitStatus {
     static let unavailable = ExitCode(69)
     /// `EX_SOFTWARE`: an internal error.
     static let software = ExitCode(70)
-    /// `EX_CONFIG`: a mistake in the configuration.
+    /// `EX_CONFIG`: an error in the configuration.
     static let configuration = ExitCode(78)
 
     /// Prints an error, and returns the exit code for it.
@@ -75,7 +75,7 @@ struct ConfigOption: ParsableArguments {
     @Option(help: "The configuration file.")
     var config = "config.json"
 
-    /// The path of the store. Mistakes elsewhere in the file are ignored.
+    /// The path of the store. Errors elsewhere in the file are ignored.
     var storePath: String {
         get throws { try StoreSettings.path(ofFile: config, environment: ProcessInfo.processInfo.environment) }
     }

@@ -29,7 +29,7 @@ package struct Configuration: Sendable {
     package var backends: [ConfiguredBackend]
     /// The settings of the module plug-ins.
     package var modules: [any ModulePlugIn]
-    /// The warnings about probable mistakes.
+    /// The warnings about probable errors.
     package var warnings: [SettingsProblem] = []
     /// The environment of the process.
     package var environment: [String: String] = [:]
@@ -45,7 +45,7 @@ package struct Configuration: Sendable {
         self.modules = modules
     }
 
-    /// Reads a file. Throws ``ConfigurationFailure`` with every mistake in it.
+    /// Reads a file. Throws ``ConfigurationFailure`` with every error in it.
     static func read(
         _ path: String, _ catalog: Catalog = .current, options: LaunchOptions = LaunchOptions()
     ) throws(ConfigurationFailure) -> Configuration {

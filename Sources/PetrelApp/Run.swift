@@ -44,7 +44,7 @@ struct Run: AsyncParsableCommand {
         }
     }
 
-    /// Reloads the settings that can change while the bot runs. A file with mistakes changes nothing.
+    /// Reloads the settings that can change while the bot runs. A file with errors changes nothing.
     private static func reload(
         _ path: String, _ catalog: Catalog, over running: Configuration, _ host: Host, _ log: LineLogHandler.Control
     ) {

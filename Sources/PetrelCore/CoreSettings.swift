@@ -131,11 +131,11 @@ extension CoreSettings.Web {
     }
 }
 
-/// The error of a configuration with mistakes.
+/// The error for an invalid configuration.
 package struct ConfigurationFailure: Error, CustomStringConvertible {
     /// The path of the file.
     package var file: String
-    /// The mistakes.
+    /// The problems.
     package var problems: [SettingsProblem]
 
     /// Creates an error.
@@ -144,7 +144,7 @@ package struct ConfigurationFailure: Error, CustomStringConvertible {
         self.problems = problems
     }
 
-    /// The mistakes, one on each line.
+    /// The problems, one on each line.
     package var description: String {
         problems.map { "\(file): \($0)" }.joined(separator: "\n")
     }

@@ -146,7 +146,7 @@ package final class Dispatcher: Sendable {
         )
     }
 
-    /// Returns true if a message asks something of the bot, and leaves in it what was read.
+    /// Returns true if a message contains a line for the bot, and stores the result of reading in the message.
     package func isMeant(_ message: inout ChatMessage) -> Bool {
         let policy = policy.value
         let line = line(of: message, policy)
@@ -154,7 +154,7 @@ package final class Dispatcher: Sendable {
         return line != nil
     }
 
-    /// Returns the normalised line without the prefix; nil if the message is not for the bot or says nothing.
+    /// Returns the normalised line without the prefix; nil if the message is not for the bot or is empty.
     private func line(of message: ChatMessage, _ policy: Policy) -> String? {
         if let reading = message.reading, reading.policy == policy.number { return reading.line }
         let whole = CommandText(policy.limits.head(of: message.text)).text
@@ -191,7 +191,7 @@ package final class Dispatcher: Sendable {
         answer(reply, to: message, at: address)
     }
 
-    /// Judges a line that a person did not type; see ``Judging/verdict(on:for:)``.
+    /// Evaluates a line that a person did not type; see ``Judging/verdict(on:for:)``.
     package func verdict(on line: String, for invocation: Invocation) -> Verdict {
         let (message, address, policy) = (invocation.message, invocation.address, policy.value)
         guard let match = registry.table.find(CommandText(line).text), match.entry.command.name == invocation.command
@@ -210,7 +210,7 @@ package final class Dispatcher: Sendable {
         _ policy: Policy
     ) -> Reply? {
         meters.denied.increment()
-        log(message, address, match.entry.command.name).notice("Denied: \(decision.reason)")
+        log(message, address, match.entry.command.name).notice("Denied a command: \(decision.reason).")
         // That a command works only in direct chats is not secret, and a secret that was shown to a room must be
         // replaced.
         if policy.hidesRefusals, decision.ground != .directOnly { return nil }

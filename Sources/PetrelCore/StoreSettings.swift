@@ -54,7 +54,7 @@ package struct StoreSettings: Sendable {
 }
 
 extension StoreSettings {
-    /// Reads the settings of the store from a configuration file. Mistakes in other sections are ignored.
+    /// Reads the settings of the store from a configuration file. Errors in other sections are ignored.
     package static func read(_ file: String, environment: [String: String]) throws(ConfigurationFailure)
         -> StoreSettings
     {
@@ -64,7 +64,7 @@ extension StoreSettings {
         return settings
     }
 
-    /// Reads the path of the database from a configuration file. Mistakes elsewhere are ignored, also in `store.key`.
+    /// Reads the path of the database from a configuration file. Errors elsewhere are ignored, also in `store.key`.
     package static func path(ofFile file: String, environment: [String: String]) throws(ConfigurationFailure) -> String
     {
         let (root, context) = try SettingsSection.root(ofFile: file, environment: environment)

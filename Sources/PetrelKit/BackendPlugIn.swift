@@ -4,13 +4,13 @@ public import PetrelSupport
 /// A kind of backend that a configuration can name.
 ///
 /// A value contains the settings of one section under `backends`. The host reads all sections before it creates a
-/// backend, so that `petrel check` finds every mistake.
+/// backend, so that `petrel check` finds every error.
 public protocol BackendPlugIn: Sendable {
     /// The name of the kind. A section selects it with `"kind"`, or by its own name.
     static var kind: String { get }
     /// The facts that reviewers of a configuration need.
     static var facts: BackendFacts { get }
-    /// Reads a section of `backends`, and reports every mistake to it.
+    /// Reads a section of `backends`, and reports every error to it.
     init(name: String, _ section: SettingsSection, _ options: LaunchOptions)
     /// Creates the backend.
     func makeBackend(_ context: BackendContext) throws -> any ChatBackend

@@ -8,7 +8,7 @@ public import PetrelSupport
 public protocol ModulePlugIn: Sendable {
     /// The key of the section; nil for a plug-in that is always active and has no settings.
     static var section: String? { get }
-    /// Reads the sections, and reports every mistake to them.
+    /// Reads the sections, and reports every error to them.
     init(_ sections: [SettingsSection])
     /// The outlines of the modules that this configuration creates.
     var outlines: [ModuleOutline] { get }
@@ -98,7 +98,7 @@ public struct ConfigurationFacts: Sendable {
 
 /// A plug-in that checks its settings against the rest of the configuration.
 public protocol ConfigurationReviewing: ModulePlugIn {
-    /// Reports mistakes and warnings to the root of the configuration.
+    /// Reports errors and warnings to the root of the configuration.
     func review(_ facts: ConfigurationFacts, _ root: SettingsSection)
 }
 

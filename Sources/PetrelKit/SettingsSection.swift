@@ -3,7 +3,7 @@ public import PetrelSupport
 
 /// One object of the configuration file, read key by key.
 ///
-/// Reading continues after a mistake: problems are collected with their JSON paths, so that `petrel check` can report
+/// Reading continues after an error: problems are collected with their JSON paths, so that `petrel check` can report
 /// all of them, and the accessor returns its default. ``finish()`` reports the keys that were never read.
 public final class SettingsSection {
     /// The JSON path of the object, such as `stackstorm.api_auth`; empty for the root.
@@ -37,7 +37,7 @@ public final class SettingsSection {
     /// Returns the JSON path of a key.
     public func place(of key: String) -> String { path.isEmpty ? key : "\(path).\(key)" }
 
-    /// Reports a mistake, which prevents the start. The message follows the path of the key: `must be a string`.
+    /// Reports an error, which prevents the start. The message follows the path of the key: `must be a string`.
     public func problem(_ key: String, _ message: String) {
         context.problems.append(SettingsProblem(path: place(of: key), message: message))
     }
@@ -219,7 +219,7 @@ extension SettingsSection {
     private func empty(_ key: String) -> SettingsSection { SettingsSection([:], at: place(of: key), in: context) }
 }
 
-/// A mistake in a configuration, or a warning.
+/// An error in a configuration, or a warning.
 public struct SettingsProblem: Hashable, Sendable, CustomStringConvertible {
     /// The JSON path of the value; empty for the root.
     public var path: String
@@ -241,7 +241,7 @@ public final class SettingsContext {
     /// The folder of the configuration file.
     public let folder: URL
     let environment: [String: String]
-    /// The mistakes found so far.
+    /// The errors found so far.
     public internal(set) var problems: [SettingsProblem] = []
     /// The warnings so far.
     public internal(set) var warnings: [SettingsProblem] = []

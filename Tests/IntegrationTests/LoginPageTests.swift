@@ -67,7 +67,7 @@ import Testing
                 house.secrets.withLock { $0.formUnion(inside) }
                 try await browser.click("#submit")
                 note(
-                    "nothing is filled in", "Please fill in: The word you chose in chat.",
+                    "nothing is filled in", "The word you chose in chat is required.",
                     try await browser.see("#error"))
                 try await Self.fill(browser)
                 note("both accounts are named: StackStorm's", "alice", try await browser.see("#confirm-account"))

@@ -117,7 +117,7 @@ import Testing
             petrel.type(Self.say("!st2 echo x"))
             #expect(await petrel.line()?.contains("StackStorm cannot be reached") == true)
             petrel.type(Self.say("!status"))
-            #expect(await petrel.line()?.contains("BAD  st2 api") == true)
+            #expect(await petrel.line()?.contains("FAIL st2 api") == true)
             let second = try Program(["simulate", "--port", "\(port)"])
             #expect(await second.line() != nil)
             var text = ""

@@ -80,7 +80,7 @@ package struct BuiltinsModule: BotModule {
     }
 
     private func status() -> Reply {
-        let lines = host.health.status().map { "\($0.isHealthy ? "ok  " : "BAD ") \($0.subject): \($0.detail)" }
+        let lines = host.health.status().map { "\($0.isHealthy ? "ok  " : "FAIL") \($0.subject): \($0.detail)" }
         return Reply(
             (lines + ["Petrel \(host.bot.version), up for \(host.bot.uptime.inWords)"]).joined(separator: "\n"))
     }

@@ -1,6 +1,6 @@
 package import PetrelKit
 
-/// A search for probable mistakes in access rules. They are warnings, which do not prevent the start.
+/// A search for probable errors in access rules. They are reported as warnings, which do not prevent the start.
 package struct AccessReview {
     /// A command that exists from the start.
     package struct KnownCommand: Sendable, Hashable {

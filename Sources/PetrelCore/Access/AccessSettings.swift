@@ -114,7 +114,7 @@ final class AccessGroups {
                 check(item, raw, "\(name)[\(index)]", section)
             }
         }
-        // A cycle is reported as a mistake, and would make the expansion endless.
+        // A cycle is reported as an error; it would make the expansion endless.
         let hasCircle = raw.keys.contains { Self.circle(from: $0, in: raw, path: []) != nil }
         members = hasCircle ? raw : raw.mapValues { Self.expand($0, raw) }
         root.define(groups: members)

@@ -123,7 +123,7 @@ extension Glob {
         return sets[Int(step & ~Self.set)].covers(other.sets[Int(their & ~Self.set)])
     }
 
-    /// A description of a probable mistake in the pattern; nil if there is none.
+    /// A description of a probable error in the pattern; nil if there is none.
     package var oddity: String? {
         if pattern.isEmpty { return "is empty and matches nothing" }
         if sets.contains(where: \.isEmpty) { return "has an empty […], so it matches nothing" }

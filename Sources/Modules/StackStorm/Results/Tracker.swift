@@ -77,7 +77,7 @@ struct Tracker: Sendable {
         for group in grouped(due.filter { $0.execution.id != nil }) { await lookAfter(group) }
     }
 
-    // MARK: Has it ended?
+    // MARK: Ended executions
 
     /// Groups executions by start time, so that one query finds all executions of a group.
     private func grouped(_ entries: [OpenExecutions.Entry]) -> [[OpenExecutions.Entry]] {
