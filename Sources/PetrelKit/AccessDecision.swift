@@ -24,7 +24,7 @@ public struct AccessDecision: Sendable, Hashable {
         case admin
         /// The command is for direct chats.
         case directOnly
-        /// The line is evaluated only when it runs, so that no rule can evaluate it.
+        /// The line is expanded only when it runs, so that rules cannot evaluate it.
         case unforeseeable
         /// The command requires an identity that is bound to one account.
         case identity
@@ -87,7 +87,7 @@ extension AccessDecision {
                 "\(deciding) uses names, and the name of \(subject) is not available at the moment; please try again later"
         case .arguments: return "\(deciding) does not allow these arguments"
         case .unforeseeable:
-            return "the {{ … }} in this line is evaluated only when it runs, so access rules cannot evaluate the result"
+            return "the {{ … }} in this line is expanded only when it runs, so access rules cannot evaluate the result"
         case .admin: return "only administrators may run this command"
         case .directOnly: return "this command works only in a direct chat; send it to the bot there"
         case .identity: return "this command requires an identity that is bound to one account, and \(subject) is not"

@@ -91,7 +91,7 @@ public enum LineReading: Sendable, Hashable {
     case text(String)
     /// A part of the arguments that no `denyargs` may match.
     case part(String)
-    /// Arguments that are evaluated only when the command runs, so that no rule can evaluate them.
+    /// Arguments that are expanded only when the command runs, so that rules cannot evaluate them.
     case unforeseeable
 }
 

@@ -1,27 +1,27 @@
 /// The decisions of ``EventStream``: which connection is read, when another one is opened, and when it takes over.
 ///
-/// This is a pure value: it is told what happened and when, and returns what to do. Connections are numbered in the
+/// This is a pure value: it receives events with their times, and returns actions. Connections are numbered in the
 /// order in which they are opened. Events of connections that are closed are ignored.
 struct EventStreamState: Sendable {
     typealias Instant = ContinuousClock.Instant
 
-    /// Something that happened.
+    /// An input of the state machine.
     enum Event: Sendable, Equatable {
         /// ``EventStreamState/deadline`` may have passed. The first one opens the first connection.
         case time
-        /// The head of the response has come.
+        /// The head of the response has arrived.
         /// - time: the time of the response, by StackStorm's clock.
         case answered(Int, time: StackStormTime?)
-        /// A chunk of the body has come, and completes these items. The connection reads nothing more until it may.
+        /// A chunk of the body has arrived, and completes these items. The connection reads nothing more until it may.
         case received(Int, [ServerSentEventParser.Item])
         /// The events of the last ``Action/handle(_:from:)`` have been handled.
         case handled(Int)
-        /// The connection has ended, or could not be made.
+        /// The connection has ended, or could not be established.
         case ended(Int, StackStormError)
         case cancelled
     }
 
-    /// Something to do. Actions are carried out one after the other, before the next event is taken.
+    /// An output of the state machine. Actions are performed in order, before the next event is processed.
     enum Action: Sendable, Equatable {
         case open(Int)
         /// Stops reading. The connection may deliver a chunk that it has read, and then reports its end.
@@ -29,7 +29,7 @@ struct EventStreamState: Sendable {
         /// Allows the connection to read the next chunk.
         case read(Int)
         case handle([ServerSentEvent], from: Int)
-        /// Reports a new connection in charge, with the time of its response by StackStorm's clock.
+        /// Reports a new active connection, with the time of its response by StackStorm's clock.
         case connected(StackStormTime?)
         /// Reports that the attempt to connect has succeeded or failed.
         case attempted

@@ -82,7 +82,7 @@ extension EventStreamState {
         return Opening(number: count, deadline: now + limits.answer)
     }
 
-    /// Puts a connection in charge.
+    /// Makes a connection the active one.
     ///
     /// - Parameter handled: The events of the previous connection that this one may deliver as well.
     private mutating func follow(_ opening: Opening, after handled: [ServerSentEvent] = [], _ now: Instant) -> [Action]
@@ -104,7 +104,7 @@ extension EventStreamState {
         return []
     }
 
-    /// Waits before the next attempt. The pauses grow until a connection is made.
+    /// Waits before the next attempt. The pauses grow until a connection is established.
     mutating func fail(_ error: StackStormError, wasConnected: Bool, _ now: Instant) -> [Action] {
         // A response of a proxy for a dead stream service does not count as a connection.
         failures = wasConnected && error.code != .serverFailure ? 0 : failures + 1
@@ -127,7 +127,7 @@ extension EventStreamState {
         }
     }
 
-    /// True if a proxy told the client to come back, in the place of StackStorm.
+    /// True if a proxy, instead of StackStorm, asked the client to retry later.
     private static func isDown(_ items: [ServerSentEventParser.Item]) -> Bool {
         if case .retry? = items.first { true } else { false }
     }

@@ -16,8 +16,8 @@ extension StackStormClient {
     /// - Parameters:
     ///   - id: The ID of the inquiry, which is also the ID of its execution.
     ///   - credential: The credential of the account that asks, or nil for the client's own.
-    /// - Throws: ``StackStormError`` with the code `notFound` if there is no such execution, and `refused` if it is no
-    ///   inquiry or has a response already.
+    /// - Throws: ``StackStormError`` with the code `notFound` if there is no such execution, and `refused` if it is
+    ///   not an inquiry or already has a response.
     public func inquiry(_ id: String, as credential: Credential? = nil) async throws -> Inquiry {
         try await call(.inquiry(id), as: credential)
     }

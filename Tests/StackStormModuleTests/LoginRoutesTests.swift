@@ -204,7 +204,7 @@ import Testing
 
     @Test(arguments: [
         ("wrong origin", 403), ("no origin", 403), ("null origin", 403), ("cross-site fetch", 403),
-        ("form content type", 415), ("no content type", 415), ("empty body", 400), ("no JSON", 400), ("a list", 400),
+        ("form content type", 415), ("no content type", 415), ("empty body", 400), ("not JSON", 400), ("a list", 400),
         ("link missing", 400), ("link a number", 400), ("link too long", 400), ("link of nobody", 404),
     ]) func `an invalid request to open is rejected and does not use up the link`(what: String, status: Int)
         async throws
@@ -228,7 +228,7 @@ import Testing
             case "form content type": request.headers["content-type"] = "application/x-www-form-urlencoded"
             case "no content type": request.headers["content-type"] = nil
             case "empty body": request.body = []
-            case "no JSON": request.body = Array("link=\(link)".utf8)
+            case "not JSON": request.body = Array("link=\(link)".utf8)
             case "a list": request.body = Array("[\"\(link)\"]".utf8)
             default: break
             }
@@ -242,7 +242,7 @@ import Testing
     @Test(arguments: [
         ("no cookie", 403), ("another cookie", 403), ("no token", 403), ("another token", 403), ("another page", 404),
         ("out of order", 404), ("wrong origin", 403), ("no word", 400), ("huge word", 400), ("no proof", 400),
-        ("two proofs", 400), ("no password", 400), ("huge password", 400), ("no JSON", 400),
+        ("two proofs", 400), ("no password", 400), ("huge password", 400), ("not JSON", 400),
     ]) func `an invalid login request is rejected and does not count as an attempt`(what: String, status: Int)
         async throws
     {
@@ -269,7 +269,7 @@ import Testing
             case "another page": request.headers["cookie"] = "__Host-petrel_login_0123456789abcdef=x"
             case "out of order": request.headers["cookie"] = "__Host-petrel_login_0123456789abcdef=x"
             case "wrong origin": request.headers["origin"] = "https://evil.example.com"
-            case "no JSON": request.body = [0xFF, 0xFE]
+            case "not JSON": request.body = [0xFF, 0xFE]
             default: break
             }
         }

@@ -8,7 +8,7 @@ package struct AccessControl: Sendable {
         case lines([String])
         /// A part of the line that no `denyargs` may match, with each variant of its command's name.
         case part([String])
-        /// A line that is evaluated only when it runs.
+        /// A line that is expanded only when it runs.
         case unforeseeable
     }
 

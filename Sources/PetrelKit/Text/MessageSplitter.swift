@@ -10,7 +10,7 @@ public enum MessageSplitter {
             case .lines(let lines): for line in lines { pieces.add(line) }
             case .code(let language, let lines):
                 let (mark, lines) = fence(around: lines, limit)
-                // A name that takes up the piece is none of a language.
+                // A name that fills the piece is not the name of a language.
                 pieces.open(mark, language.flatMap { $0.utf8.count <= limit / 8 ? $0 : nil })
                 for line in lines { pieces.add(line) }
                 pieces.close()
