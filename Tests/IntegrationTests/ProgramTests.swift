@@ -228,7 +228,7 @@ import Testing
             let file = folder.appendingPathComponent("config.json")
             try Self.configuration(port: 1) { $0["bot"] = ["prefix": "?"] }.write(to: file)
             petrel.signal(SIGHUP)
-            #expect(await petrel.error(with: "was read again") != nil)
+            #expect(await petrel.error(with: "was reloaded") != nil)
             petrel.type(Self.say("?version"))
             #expect(await petrel.line()?.contains("Petrel") == true)
             try Data("{".utf8).write(to: file)

@@ -351,7 +351,9 @@ import Testing
 
     @Test func `a full disk neither loses nor repeats a message`() async throws {
         try await WriteQueueTests.withStore { store, _ in
-            let backend = RecordingBackend()
+            // A message that is sent before it is written needs no space on the disk.
+            let isFull = Signal()
+            let backend = RecordingBackend { reply, _ in if reply.text != "before" { await isFull.wait() } }
             try await Self.with(backend, store) { delivery in
                 try Self.say(["before"], delivery)
                 #expect(await backend.next()?.reply.text == "before")
@@ -359,9 +361,10 @@ import Testing
                 try WriteQueueTests.fill(store, pages: 0)
                 let long = Self.numbers(200).map { $0 + String(repeating: " ", count: 400) }
                 try Self.say(long, delivery)
-                // The texts do not fit on the disk. A later retry may still find some space.
+                // The texts do not fit on the disk.
                 let isWritten = await store.written()
                 #expect(!isWritten)
+                isFull.open()
                 #expect(await Self.texts(200, backend) == long)
                 try WriteQueueTests.fill(store, pages: nil)
                 #expect(await store.written())
