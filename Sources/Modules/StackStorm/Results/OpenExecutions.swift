@@ -59,10 +59,32 @@ final class OpenExecutions: Sendable {
 
     private struct State {
         var entries: [String: Entry] = [:]
+        /// The requests that did not travel with their executions, by the channel in StackStorm: every announcement asks.
+        var orphans: [String: Set<String>] = [:]
         /// The executions of notify rules whose announcements had no context. They name the executions that were
         /// announced.
         var parents: [String] = []
         var knownParents: Set<String> = []
+
+        mutating func insert(_ entry: Entry) {
+            entries[entry.execution.request] = entry
+            if let channel = Self.orphanChannel(of: entry) {
+                orphans[channel, default: []].insert(entry.execution.request)
+            }
+        }
+
+        mutating func remove(_ request: String) -> Entry? {
+            guard let entry = entries.removeValue(forKey: request) else { return nil }
+            if let channel = Self.orphanChannel(of: entry) {
+                orphans[channel]?.remove(request)
+                if orphans[channel]?.isEmpty == true { orphans[channel] = nil }
+            }
+            return entry
+        }
+
+        private static func orphanChannel(of entry: Entry) -> String? {
+            entry.execution.isOrphan == true ? Templates.disarmed(entry.execution.address.place.id) : nil
+        }
     }
 
     private let state = Locked(State())
@@ -89,8 +111,8 @@ final class OpenExecutions: Sendable {
                 for var execution in all {
                     execution.id = known[execution.request]?.id
                     execution.start = known[execution.request]?.start
-                    state.entries[execution.request] = Entry(
-                        execution: execution, due: execution.id == nil ? .now : due, isWatched: false)
+                    state.insert(
+                        Entry(execution: execution, due: execution.id == nil ? .now : due, isWatched: false))
                 }
             }
         } catch {
@@ -102,7 +124,7 @@ final class OpenExecutions: Sendable {
     func intend(_ execution: OpenExecution, due: ContinuousClock.Instant) async {
         let isTracked = state.withLock { state in
             guard state.entries.count < Self.capacity else { return false }
-            state.entries[execution.request] = Entry(execution: execution, due: due, isWatched: true)
+            state.insert(Entry(execution: execution, due: due, isWatched: true))
             return true
         }
         guard isTracked else {
@@ -148,7 +170,7 @@ final class OpenExecutions: Sendable {
 
     /// Stops tracking a command.
     func close(_ request: String) {
-        if state.withLock({ $0.entries.removeValue(forKey: request) }) != nil { records.put(nil, for: request) }
+        if state.withLock({ $0.remove(request) }) != nil { records.put(nil, for: request) }
     }
 
     /// Returns the record that the store removes together with posting the result, or nil if the command is not
@@ -160,11 +182,11 @@ final class OpenExecutions: Sendable {
     /// Stops tracking a command and posts its result. Tracking stops first, so that a user who has read the result is
     /// not told that the command is still running. It continues if posting fails.
     func end(_ request: String, saying say: () throws -> Void) rethrows {
-        let entry = state.withLock { $0.entries.removeValue(forKey: request) }
+        let entry = state.withLock { $0.remove(request) }
         do {
             try say()
         } catch {
-            state.withLock { $0.entries[request] = entry }
+            if let entry { state.withLock { $0.insert(entry) } }
             throw error
         }
     }
@@ -212,12 +234,7 @@ final class OpenExecutions: Sendable {
     ///
     /// - Parameter channel: The name of the channel in StackStorm.
     func awaitsOrphan(in channel: String) -> Bool {
-        state.withLock { state in
-            state.entries.values.contains { entry in
-                entry.execution.isOrphan == true
-                    && Templates.disarmed(entry.execution.address.place.id) == channel
-            }
-        }
+        state.withLock { $0.orphans[channel] != nil }
     }
 
     /// Returns the request ID of a pending execution.
