@@ -11,7 +11,8 @@ import PetrelSupport
 /// A pool of HTTP/1.1 connections to one server without a proxy, with one request at a time on each (RFC 9112).
 ///
 /// The latency of commands depends on these calls. A call costs one write and one read on the event loop of the
-/// command.
+/// command. With AsyncHTTPClient in its place, which serves proxies, the request leaves 1.28 times as late and a command
+/// takes 1.36 times the CPU (`make bench-peer`, medians of three rounds in one run).
 final class DirectConnections: Sendable {
     struct Limits: Sendable {
         /// The time limit from the call to the last byte of the response.

@@ -9,6 +9,9 @@ import PetrelKit
 import PetrelSupport
 
 /// A client that opens WebSockets to `ws://` and `wss://` addresses.
+///
+/// It reads the answer to the handshake itself, because NIO's upgrader loses a first frame that comes in the same segment
+/// as the answer.
 struct WebSocketClient: Sendable {
     /// The reason why a WebSocket could not be opened.
     struct Failure: Error, CustomStringConvertible, Sendable {
