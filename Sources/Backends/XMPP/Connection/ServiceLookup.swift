@@ -29,6 +29,9 @@ struct ServerAddress: Sendable, Hashable {
 }
 
 /// Finds the servers of a domain with DNS SRV records (RFC 6120, section 3.2; XEP-0368).
+///
+/// It asks the resolver of the C library, which heeds the configuration of the machine: none of the packages that Petrel
+/// depends on looks up SRV records.
 struct ServiceLookup: Sendable {
     struct Failure: Error, CustomStringConvertible {
         var description: String
