@@ -103,6 +103,7 @@ extension SimulatedStackStorm {
         execution["result"] = result
         executions[id] = execution
         if outputs[id] == nil, let text = result["stdout"]?.string { outputs[id] = text }
+        noteChange()
         guard announces, notice.alias["result"]?["enabled"]?.bool ?? true else { return }
         announce(execution, notice)
     }

@@ -87,6 +87,7 @@ extension SimulatedStackStorm {
         execution["status"] = "pending"
         save(execution, id)
         inquiries[id] = false
+        noteChange()
         return id
     }
 }

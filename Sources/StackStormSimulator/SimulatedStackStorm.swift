@@ -66,6 +66,8 @@ package actor SimulatedStackStorm {
     nonisolated let webClockError = Locked(0.0)
     private var silent: [AsyncStream<[UInt8]>.Continuation] = []
     private var hanging: [CheckedContinuation<Void, Never>] = []
+    private var changes = 0
+    private var changeWaiters: [CheckedContinuation<Void, Never>] = []
     private var expectations: [(path: String, times: Int, waiter: CheckedContinuation<Void, Never>)] = []
     private var opened: [CheckedContinuation<Void, Never>] = []
     private var count = 0
@@ -199,6 +201,19 @@ package actor SimulatedStackStorm {
     /// Waits for the next request to a path.
     package func untilRequestedAgain(_ path: String) async {
         await untilRequested(path, times: request(count: path) + 1)
+    }
+
+    /// Waits until executions have ended and inquiries have begun more often than `count`, and returns how often that
+    /// was.
+    package func changes(after count: Int) async -> Int {
+        if changes <= count { await withCheckedContinuation { changeWaiters.append($0) } }
+        return changes
+    }
+
+    func noteChange() {
+        changes += 1
+        for waiter in changeWaiters { waiter.resume() }
+        changeWaiters = []
     }
 
     func note(_ request: SimulatedRequest) {

@@ -8,8 +8,13 @@ struct ChatCommand: Sendable {
     struct NoResult: Error {}
 
     let client: StackStormClient
+    /// Returns once StackStorm has changed more often than a count, with the new count.
+    private let nextChange: @Sendable (_ after: Int) async -> Int
 
-    init(port: Int, user: String, password: String) throws {
+    init(
+        port: Int, user: String, password: String, nextChange: @escaping @Sendable (_ after: Int) async -> Int
+    ) throws {
+        self.nextChange = nextChange
         let base = "http://127.0.0.1:\(port)"
         guard let auth = URL(string: "\(base)/auth/v1"), let api = URL(string: "\(base)/api/v1"),
             let stream = URL(string: "\(base)/stream/v1")
@@ -50,20 +55,22 @@ struct ChatCommand: Sendable {
 
     /// Waits for the first inquiry and responds to it.
     func approve() async throws {
+        var seen = 0
         while true {
             if let inquiry = try await client.inquiries().first {
                 return try await client.answer(inquiry: inquiry.id, with: ["approved": true])
             }
-            try await Task.sleep(for: .milliseconds(50))
+            seen = await nextChange(seen)
         }
     }
 
     /// Waits until an execution has finished.
     func end(of id: String) async throws -> Execution {
+        var seen = 0
         while true {
             let execution = try await client.execution(id)
             if execution.isFinished { return execution }
-            try await Task.sleep(for: .milliseconds(50))
+            seen = await nextChange(seen)
         }
     }
 }

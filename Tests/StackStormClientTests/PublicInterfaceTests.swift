@@ -19,7 +19,8 @@ import Testing
             }
             defer { group.cancelAll() }
             for await port in ports {
-                return try await body(ChatCommand(port: port, user: user, password: password))
+                return try await body(
+                    ChatCommand(port: port, user: user, password: password) { await stackStorm.changes(after: $0) })
             }
             throw CancellationError()
         }
