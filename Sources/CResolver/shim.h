@@ -14,7 +14,7 @@ typedef struct {
 } petrel_service;
 
 // Looks up the SRV records of a name (RFC 2782) with the system's name server or, if `port` is not 0, with a name server
-// on loopback. Returns the number of records, 0 if there are none, and -1 if there is no answer.
+// on loopback. Returns the number of records, 0 if none exist, and -1 if there is no answer.
 static inline int petrel_find_services(const char *name, unsigned short port, petrel_service *found, int most) {
     struct __res_state state;
     memset(&state, 0, sizeof state);

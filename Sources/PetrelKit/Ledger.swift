@@ -3,7 +3,7 @@
 ///
 /// An entry is stored in one transaction with the message that announces it; see ``MessageTransaction``.
 public protocol Ledger: Sendable {
-    /// Returns the number of the newest entry; 0 if there is none.
+    /// Returns the number of the newest entry; 0 if none exists.
     func last() async throws -> Int64
     /// Returns the entries that were never announced, in their order.
     ///

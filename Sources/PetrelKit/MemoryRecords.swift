@@ -7,7 +7,7 @@ public final class MemoryRecords: RecordCollection {
     /// Creates an empty collection.
     public init() {}
 
-    /// Returns the value of a key; nil if there is none.
+    /// Returns the value of a key; nil if none exists.
     public func value(for key: String) async throws -> [UInt8]? { state.withLock { $0.first { $0.key == key }?.value } }
 
     /// Returns all records, sorted by key.

@@ -4,7 +4,7 @@ package typealias Outbox = OutboxReading & OutboxWriting & OutboxProgress & Dead
 
 /// Reads the messages that are pending.
 package protocol OutboxReading: Sendable {
-    /// Returns the highest number of any message, or 0 if there is none.
+    /// Returns the highest number of any message, or 0 if none exists.
     func lastNumber() throws -> Int64
     /// Returns the queues that have pending messages.
     func queues() throws -> [DeliveryQueue]

@@ -12,7 +12,7 @@ public protocol Storage: Sendable {
 
 /// A collection of small values by key.
 public protocol RecordCollection: Sendable {
-    /// Returns the value of a key; nil if there is none.
+    /// Returns the value of a key; nil if none exists.
     func value(for key: String) async throws -> [UInt8]?
     /// Returns all records, sorted by key.
     func all() async throws -> [(key: String, value: [UInt8])]

@@ -40,7 +40,7 @@ extension Store {
     package struct Findings: Sendable {
         /// The number of rows of each table, in the order of the table names.
         package var rows: [(table: String, count: Int)] = []
-        /// The problems in the words of SQLite; empty if there are none.
+        /// The problems in the words of SQLite; empty if none exist.
         package var problems: [String] = []
     }
 

@@ -5,7 +5,7 @@ import PetrelKit
 extension Store {
     /// Completes an interrupted rotation and checks that the key decrypts the stored secrets.
     ///
-    /// - Returns: A warning for the operator, or nil if there is none.
+    /// - Returns: A warning for the operator, or nil if none exists.
     /// - Throws: ``StoreFailure`` if there is a key that cannot be used.
     package func checkKey() throws -> String? {
         try finishRotation()
@@ -27,7 +27,7 @@ extension Store {
             ? nil : (news + ["No other data is affected; these users have to log in again."]).joined(separator: " ")
     }
 
-    /// Creates a key if there is none. Throws if there is no usable key and none can be created.
+    /// Creates a key if none exists. Throws if there is no usable key and none can be created.
     package func needKey() throws { _ = try keys.needed() }
 
     /// Encrypts all secrets with a new key.

@@ -80,7 +80,7 @@ package final class KeyRing: Sendable {
         }
     }
 
-    /// Returns the key, or nil if there is none yet. Throws if there is one that cannot be used.
+    /// Returns the key, or nil if none exists yet. Throws if there is one that cannot be used.
     package func existing() throws(StoreFailure) -> StoreKey? {
         if let key = loaded.value { return key }
         let key: StoreKey?
@@ -94,7 +94,7 @@ package final class KeyRing: Sendable {
         return key
     }
 
-    /// Returns the key, and creates it if there is none yet.
+    /// Returns the key, and creates it if none exists yet.
     func needed() throws(StoreFailure) -> StoreKey {
         if let key = try existing() { return key }
         guard case .usual(let path) = source else {

@@ -13,7 +13,7 @@ package struct TrustedProxies: Sendable {
         self.networks = networks.compactMap { $0 }
     }
 
-    /// Returns a warning about an entry that contains too many addresses, or nil if there is none.
+    /// Returns a warning about an entry that contains too many addresses, or nil if none exists.
     ///
     /// An entry is too large if it is larger than the largest private networks, 10.0.0.0/8 (RFC 1918) and fc00::/7
     /// (RFC 4193).

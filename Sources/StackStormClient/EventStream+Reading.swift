@@ -4,7 +4,7 @@ extension EventStreamState {
         var number: Int
         /// Events that the previous connection delivered as well.
         var repeated: [ServerSentEvent] = []
-        /// Events handled since a second connection is being opened; nil if there is none.
+        /// Events handled since a second connection is being opened; nil if none exists.
         var handled: [ServerSentEvent]?
 
         /// Returns true if the previous connection delivered the same event while both were open.

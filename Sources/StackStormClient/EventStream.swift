@@ -21,7 +21,7 @@ public final class EventStream: Sendable {
         public var renewals = 0
         /// The time of the last byte that was received and handled, or nil before the first connection.
         public var lastByte: ContinuousClock.Instant?
-        /// The current problem, or nil if there is none.
+        /// The current problem, or nil if none exists.
         public var problem: String?
     }
 

@@ -30,7 +30,7 @@ final class SlackEdits: Sendable {
             entries[handle] = entry
         }
 
-        /// Returns the next update of a message; nil if there is none. The caller sends updates until it receives nil.
+        /// Returns the next update of a message; nil if none exists. The caller sends updates until it receives nil.
         mutating func next(_ handle: String, isWorking: Bool) -> (Reply, channel: String, time: String)? {
             guard var entry = entries[handle], entry.isWorking == isWorking else { return nil }
             defer { entries[handle] = entry }

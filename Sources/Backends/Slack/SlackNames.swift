@@ -86,10 +86,10 @@ actor SlackNames {
         entries[id] = entry
     }
 
-    /// Returns the ID of a channel that the bot is a member of, by its name without `#`; nil if there is none.
+    /// Returns the ID of a channel that the bot is a member of, by its name without `#`; nil if none exists.
     func channel(named name: String) async throws -> String? { try await channels.id(of: name) }
 
-    /// Returns the ID of a user, by the name without `@`; nil if there is none.
+    /// Returns the ID of a user, by the name without `@`; nil if none exists.
     func person(named name: String) async throws -> String? { try await people.id(of: name) }
 
     private static func ask(

@@ -82,7 +82,7 @@ final class SlackPrompts: Sendable {
         }
     }
 
-    /// Removes and returns a trigger; nil if there is none. Slack rejects a trigger that has expired.
+    /// Removes and returns a trigger; nil if none exists. Slack rejects a trigger that has expired.
     func takeTrigger(_ id: String?) -> String? {
         guard let id else { return nil }
         return entries.withLock { entries in

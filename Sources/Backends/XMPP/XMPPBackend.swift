@@ -312,7 +312,7 @@ package final class XMPPBackend: ChatBackend {
         throw SendFailure("the room \(room) did not reflect the message", .later(after: nil))
     }
 
-    /// Returns the visit of the occupant with this nick, or nil if there is none.
+    /// Returns the visit of the occupant with this nick, or nil if none exists.
     func visit(of nick: String, in room: JID) -> Int? { rooms.room(room)?.occupant(nick)?.visit }
 
     /// Returns the address for a private message: an account, or an occupant's current nick. Throws ``SendFailure`` if

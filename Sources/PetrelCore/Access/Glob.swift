@@ -123,7 +123,7 @@ extension Glob {
         return sets[Int(step & ~Self.set)].covers(other.sets[Int(their & ~Self.set)])
     }
 
-    /// A description of a probable error in the pattern; nil if there is none.
+    /// A description of a probable error in the pattern; nil if none exists.
     package var oddity: String? {
         if pattern.isEmpty { return "is empty and matches nothing" }
         if sets.contains(where: \.isEmpty) { return "has an empty […], so it matches nothing" }
@@ -179,7 +179,7 @@ private struct ScalarSet: Sendable, Hashable {
     private var ranges: [ClosedRange<UInt32>] = []
     private var isNegated = false
 
-    /// Returns the index of the `]` that ends a set, which is not its first character; nil if there is none.
+    /// Returns the index of the `]` that ends a set, which is not its first character; nil if none exists.
     static func end(in scalars: [UInt32], from start: Int) -> Int? {
         var index = start
         if index < scalars.count, scalars[index] == .exclamation { index += 1 }

@@ -115,7 +115,7 @@ struct CodeSpan {
     /// The index after the closing backticks.
     var end: Int
 
-    /// Parses a code span at the beginning of a text. Returns nil if there is none.
+    /// Parses a code span at the beginning of a text. Returns nil if none exists.
     init?(_ text: ArraySlice<Unicode.Scalar>) {
         let count = text.prefix { $0 == "`" }.count
         guard count > 0 else { return nil }

@@ -218,7 +218,7 @@ extension RegexNode {
 }
 
 extension String {
-    /// The text after flags such as `(?i)` at its start, or nil if there are none.
+    /// The text after flags such as `(?i)` at its start, or nil if none exist.
     fileprivate var afterGlobalFlags: String? {
         let scalars = unicodeScalars
         guard scalars.starts(with: "(?".unicodeScalars), let end = scalars.firstIndex(of: ")") else { return nil }

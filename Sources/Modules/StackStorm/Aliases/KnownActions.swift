@@ -81,7 +81,7 @@ extension KnownActions {
     func evaluates(_ action: String) -> Bool? { runners[action].map { !Self.plainRunners.contains($0) } }
 
     /// Returns the parameter of a command that contains a template, or may contain one after StackStorm has decoded it,
-    /// or nil if there is none. A line that only StackStorm can parse is checked as a whole.
+    /// or nil if none exists. A line that only StackStorm can parse is checked as a whole.
     func templated(_ line: String, _ match: AliasMatcher.Match) -> String? {
         let action = match.alias.actionRef
         for parameter in match.parameters {

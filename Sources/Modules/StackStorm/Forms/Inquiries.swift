@@ -79,7 +79,7 @@ struct Inquiries: Sendable {
         return isHere || invocation.isAdmin
     }
 
-    /// Returns a pending inquiry of an execution that was started from chat. Throws ``Refusal`` if there is none.
+    /// Returns a pending inquiry of an execution that was started from chat. Throws ``Refusal`` if none exists.
     private func find(_ id: String, _ invocation: Invocation) async throws -> (PendingInquiry, StartedExecution) {
         let inquiry: PendingInquiry
         do {

@@ -7,7 +7,7 @@ struct InquiryCall: Equatable, Sendable {
     enum Kind: Equatable, Sendable {
         case list
         case show(String)
-        /// The answers are those of the line and of a form. `isGiven` is false if there are none.
+        /// The answers are those of the line and of a form. `isGiven` is false if none exist.
         case answer(String, answers: [String: String], isGiven: Bool)
         /// An answer to the inquiry with this ID that contains text other than `name=value`.
         case malformed(String)

@@ -224,7 +224,7 @@ final class OpenExecutions: Sendable {
         }
     }
 
-    /// The time until the next search; nil if there is none.
+    /// The time until the next search; nil if none exists.
     var untilNextSearch: Duration? {
         let due = state.withLock { state in state.entries.values.lazy.filter(\.isSearched).map(\.due).min() }
         return due.map { max(ContinuousClock.now.duration(to: $0), .milliseconds(10)) }
