@@ -21,7 +21,7 @@ struct XMPPConnector: Sendable {
     let domain: String
     let tls: TLSConfiguration
 
-    /// Connects to the first address that is reachable. Throws ``Failure`` if no address is reachable, and ``StreamFailure`` if a
+    /// Connects to the first address that is reachable. Throws ``Failure`` if no address is, and ``StreamFailure`` if a
     /// server redirects the bot.
     func open(_ addresses: [ServerAddress]) async throws -> XMPPChannel {
         var problems: [String] = []
