@@ -276,7 +276,9 @@ extension JSONValue {
 
 /// A chat that takes everything and does nothing.
 private struct FuzzChat: Speaking {
-    func say(_ reply: Reply, at address: Address, _ transaction: MessageTransaction) throws {
+    func say(
+        _ reply: Reply, at address: Address, _ marks: DeliveryMarks, _ transaction: MessageTransaction
+    ) throws {
         require(!address.place.id.isEmpty, "a reply without a recipient")
     }
 

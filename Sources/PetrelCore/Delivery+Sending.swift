@@ -26,7 +26,7 @@ extension Delivery {
     /// Sends a message, or the next piece of one that is too long.
     /// - Parameter isStamped: true if the text already states its delay.
     func send(_ item: inout Item, isStamped: Bool = false) async -> Outcome {
-        let reply = item.entry.reply
+        let marks = item.entry.marks
         let address: Address
         switch decided(item.entry.address) {
         case .to(let found): address = found
@@ -34,9 +34,9 @@ extension Delivery {
         }
         guard let backend = backends[address.backend] else { return .never("there is no backend \(address.backend)") }
         let observer = backend as? any CompletionObserving
-        if let request = reply.promises, item.entry.pieces == 0 { observer?.promised(request) }
-        guard reply.isVisible else {
-            if let request = reply.settles { observer?.settled(request) }
+        if let request = marks.promises, item.entry.pieces == 0 { observer?.promised(request) }
+        guard item.entry.reply.isVisible else {
+            if let request = marks.settles { observer?.settled(request) }
             return .sent
         }
         do {
@@ -44,7 +44,7 @@ extension Delivery {
                 &item.entry, to: address, late: isStamped ? .zero : ContinuousClock.now - item.since, backend)
             meters.delivered.increment()
             item.attempts = 0
-            if isAll, let request = reply.settles { observer?.settled(request) }
+            if isAll, let request = marks.settles { observer?.settled(request) }
             return isAll ? .sent : .partly
         } catch let failure as SendFailure {
             switch failure.remedy {
@@ -74,7 +74,7 @@ extension Delivery {
         let outcome = await send(&whole, isStamped: true)
         first.attempts = whole.attempts
         if case .sent = outcome, let observer = backends[first.entry.queue.backend] as? any CompletionObserving {
-            for request in others.compactMap(\.entry.reply.settles) { observer.settled(request) }
+            for request in others.compactMap(\.entry.marks.settles) { observer.settled(request) }
         }
         return outcome
     }
@@ -98,7 +98,7 @@ extension Delivery {
     private func send(
         _ entry: inout OutboxEntry, to address: Address, late: Duration, _ backend: any ChatBackend
     ) async throws -> Bool {
-        var reply = backend.shaped(entry.reply.readable(for: backend.traits))
+        var reply = Self.shaped(entry.reply, for: backend)
         let most = backend.traits.maximumLength
         let texts = MessageSplitter.split(reply.text, atMost: most > 10 * Self.margin ? most - Self.margin : most)
         let isLast = entry.pieces >= texts.count - 1
@@ -122,7 +122,11 @@ extension Delivery {
             reply.buttons = []
             reply.form = nil
         }
-        _ = try await backend.send(reply, to: address)
+        let message = try await backend.send(reply, to: address)
+        // A message in several pieces cannot be replaced as one.
+        if let handle = entry.marks.handle, let message, texts.count <= 1, let backend = backend as? any Editing {
+            edits.remember(handle, message, at: address, on: backend)
+        }
         entry.pieces += 1
         return isLast
     }

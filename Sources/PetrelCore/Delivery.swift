@@ -37,6 +37,7 @@ package final class Delivery: Sendable {
     let meters: Meters
     private let pool: TaskPool
     private let clock: any Clock<Duration>
+    let edits: Edits
     let state: Locked<DeliveryState>
     private let router = Locked<@Sendable (String) -> Route> { .undecided("“\($0)” is not a known place") }
     private let undeliverable = Locked<@Sendable (DeliveryQueue, String) -> Void> { _, _ in }
@@ -52,6 +53,7 @@ package final class Delivery: Sendable {
         self.logger = logger
         self.limits = limits
         self.clock = clock
+        edits = Edits(pool, clock, logger)
         meters = Meters(metrics)
         let (last, queues) = (try outbox.lastNumber(), try outbox.queues())
         state = Locked(DeliveryState(last: last, queues: queues, limits: limits))
@@ -89,16 +91,22 @@ package final class Delivery: Sendable {
     /// - Parameters:
     ///   - transaction: the changes that the store commits with it.
     ///   - module: the name of the module.
-    package func say(_ reply: Reply, to address: Address, _ transaction: MessageTransaction, of module: String) throws {
-        try enqueue(Item(reply.cleaned, address, age: transaction.age), transaction, of: module)
+    package func say(
+        _ reply: Reply, to address: Address, marks: DeliveryMarks = DeliveryMarks(),
+        _ transaction: MessageTransaction, of module: String
+    ) throws {
+        try enqueue(Item(reply.cleaned, address, marks, age: transaction.age), transaction, of: module)
     }
 
     /// Queues the answer to a command.
     /// - Parameter sent: a closure that is called when the answer and all messages before it were sent or given up.
-    package func answer(_ reply: Reply, to address: Address, sent: (@Sendable () -> Void)? = nil) {
+    package func answer(
+        _ reply: Reply, to address: Address, _ marks: DeliveryMarks = DeliveryMarks(),
+        sent: (@Sendable () -> Void)? = nil
+    ) {
         let reply = reply.cleaned
-        guard reply.saysSomething || sent != nil else { return }
-        var item = Item(reply, address)
+        guard reply.isVisible || marks.concernsResult || sent != nil else { return }
+        var item = Item(reply, address, marks)
         item.sent = sent
         do {
             try enqueue(item)
@@ -107,6 +115,17 @@ package final class Delivery: Sendable {
             logger.critical("A reply to \(Printable.name(address.place.id)) on \(address.backend) was lost: \(error)")
             sent?()
         }
+    }
+
+    /// Replaces a message that was sent or is being sent; see ``Speaking/replace(_:with:on:)``.
+    package func replace(_ handle: String, with reply: Reply, on backend: String) {
+        guard let backend = backends[backend] as? any Editing else { return }
+        edits.replace(handle, with: Self.shaped(reply.cleaned, for: backend), on: backend)
+    }
+
+    /// Returns a reply as a backend shows it.
+    static func shaped(_ reply: Reply, for backend: any ChatBackend) -> Reply {
+        backend.shaped(reply.readable(for: backend.traits))
     }
 
     private func enqueue(_ item: Item, _ transaction: MessageTransaction? = nil, of module: String = "") throws {

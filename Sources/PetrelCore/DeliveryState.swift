@@ -16,9 +16,10 @@ struct Item: Sendable {
     /// A closure that is called when the message was sent or given up.
     var sent: (@Sendable () -> Void)?
 
-    init(_ reply: Reply, _ address: Address, age: Duration = .zero) {
+    init(_ reply: Reply, _ address: Address, _ marks: DeliveryMarks = DeliveryMarks(), age: Duration = .zero) {
         let seconds = age / .seconds(1)
-        entry = OutboxEntry(number: 0, reply: reply, address: address, said: Date(timeIntervalSinceNow: -seconds))
+        entry = OutboxEntry(
+            number: 0, reply: reply, address: address, marks: marks, said: Date(timeIntervalSinceNow: -seconds))
         since = .now - age
     }
 
@@ -35,8 +36,8 @@ extension Item {
     private var isPlainText: Bool {
         let reply = entry.reply
         return entry.pieces == 0 && !reply.text.isEmpty && reply.extra.isEmpty && reply.buttons.isEmpty
-            && reply.form == nil && reply.handle == nil && !reply.isPrivate && !reply.isConfidential
-            && reply.promises == nil
+            && reply.form == nil && entry.marks.handle == nil && !reply.isPrivate && !reply.isConfidential
+            && entry.marks.promises == nil
             && (reply.kind == .answer || reply.kind == .result) && !TextBlock.hasOpenFence(reply.text)
     }
 

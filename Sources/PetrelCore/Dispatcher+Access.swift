@@ -44,7 +44,7 @@ extension Dispatcher {
             line: call.match.lines[0],
             prefix: policy.prefixes.prefix, isAdmin: policy.access.isAdmin(message.sender, on: address.backend),
             started: { [audit] execution, line in audit.started(execution, line: line, by: entry) },
-            say: { [delivery] reply in delivery.answer(reply, to: address) })
+            send: { [delivery] reply, marks in delivery.answer(reply, to: address, marks) })
     }
 
     /// Returns the reply to an unknown command, with suggestions that the person may run; nil for no reply, such as to

@@ -192,13 +192,14 @@ private struct ModuleSpeech: Speaking {
     let host: Host
     let module: String
 
-    func say(_ reply: Reply, at address: Address, _ transaction: MessageTransaction) throws {
-        try host.delivery.say(reply, to: address, transaction, of: module)
+    func say(
+        _ reply: Reply, at address: Address, _ marks: DeliveryMarks, _ transaction: MessageTransaction
+    ) throws {
+        try host.delivery.say(reply, to: address, marks: marks, transaction, of: module)
     }
 
     func replace(_ handle: String, with reply: Reply, on backend: String) {
-        guard let editing = host.delivery.backend(backend) as? any Editing else { return }
-        editing.replace(handle, with: reply.cleaned.readable(for: editing.traits))
+        host.delivery.replace(handle, with: reply, on: backend)
     }
 
     func tellAdmins(_ text: String) { host.tellAdmins(text) }

@@ -21,6 +21,7 @@ public protocol ChatBackend: Sendable {
     ///
     /// The host awaits each call before the next one for the same place, so that messages keep their order. Throws
     /// ``SendFailure`` if the backend knows whether a retry can succeed.
+    /// - Returns: A reference by which the message can be replaced; nil if it cannot.
     func send(_ reply: Reply, to address: Address) async throws -> MessageReference?
 
     /// Returns the reply as this service shows it, before the text is split or sent as a file. The default returns the
@@ -129,10 +130,13 @@ public protocol FileSending: ChatBackend {
 
 /// A backend that can replace messages that it has sent.
 public protocol Editing: ChatBackend {
-    /// Replaces a message, and returns at once. Of several replacements the last one takes effect; if the replacement
-    /// fails, the message remains unchanged.
-    /// - Parameter handle: the ``Reply/handle`` of a message that was sent or is being sent.
-    func replace(_ handle: String, with reply: Reply)
+    /// Replaces the content of a message. The host does not replace one message twice at the same time.
+    ///
+    /// Throws ``SendFailure``; the message then remains unchanged.
+    /// - Parameters:
+    ///   - message: the result of ``ChatBackend/send(_:to:)``.
+    ///   - address: the address that the message was sent to.
+    func replace(_ message: MessageReference, at address: Address, with reply: Reply) async throws
 }
 
 /// A backend that stores records of its own, such as the identifiers of received messages.

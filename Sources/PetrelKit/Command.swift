@@ -128,14 +128,14 @@ public struct Invocation: Sendable {
     /// command that learns only later which parts are secret.
     public var started: @Sendable (_ execution: String, _ line: String?) -> Void
     /// Sends a message to the destination of the answer before the command ends.
-    public var say: @Sendable (Reply) -> Void
+    public var send: @Sendable (Reply, DeliveryMarks) -> Void
 
     /// Creates an invocation.
     public init(
         message: ChatMessage, address: Address, traits: BackendTraits, command: String, arguments: String,
         parsed: (any Sendable)? = nil, line: String, prefix: String, isAdmin: Bool,
         started: @escaping @Sendable (_ execution: String, _ line: String?) -> Void,
-        say: @escaping @Sendable (Reply) -> Void
+        send: @escaping @Sendable (Reply, DeliveryMarks) -> Void
     ) {
         self.message = message
         self.address = address
@@ -147,8 +147,11 @@ public struct Invocation: Sendable {
         self.prefix = prefix
         self.isAdmin = isAdmin
         self.started = started
-        self.say = say
+        self.send = send
     }
+
+    /// Sends a message to the destination of the answer before the command ends.
+    public func say(_ reply: Reply, _ marks: DeliveryMarks = DeliveryMarks()) { send(reply, marks) }
 
     /// Returns a line as the sender has to type it: as the slash command, if the message used it and the line begins
     /// with its name, otherwise with the prefix.

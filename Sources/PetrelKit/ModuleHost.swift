@@ -63,8 +63,13 @@ public protocol Speaking: Sendable {
     ///
     /// Messages to one place are sent in the order of the calls; ``Storage/written()`` waits until they are stored.
     /// Throws if the outbox is full.
-    func say(_ reply: Reply, at address: Address, _ transaction: MessageTransaction) throws
-    /// Replaces an earlier message, if the backend supports that and still knows the handle.
+    func say(
+        _ reply: Reply, at address: Address, _ marks: DeliveryMarks, _ transaction: MessageTransaction) throws
+    /// Replaces a message that was sent or is being sent, and returns at once.
+    ///
+    /// Of several replacements the last one takes effect. Nothing happens if the backend cannot replace messages, if
+    /// the message was sent before the bot was started, or if 1,000 newer messages have a handle.
+    /// - Parameter handle: the ``DeliveryMarks/handle`` of the message.
     func replace(_ handle: String, with reply: Reply, on backend: String)
     /// Tells the operators, in the log and in the rooms of `bot.admin_rooms`, in Markdown.
     func tellAdmins(_ text: String)
@@ -72,7 +77,9 @@ public protocol Speaking: Sendable {
 
 extension Speaking {
     /// Queues a message that comes with nothing else to store.
-    public func say(_ reply: Reply, at address: Address) throws { try say(reply, at: address, MessageTransaction()) }
+    public func say(_ reply: Reply, at address: Address, _ marks: DeliveryMarks = DeliveryMarks()) throws {
+        try say(reply, at: address, marks, MessageTransaction())
+    }
 }
 
 /// Finds rooms and people by their names.

@@ -8,16 +8,22 @@ package struct OutboxEntry: Sendable {
     package var reply: Reply
     /// The destination. It may be undecided until the message is sent.
     package var address: Address
+    /// What delivery does beyond sending the content.
+    package var marks: DeliveryMarks
     /// The time at which the message was queued, or, for a report of an earlier event, should have been.
     package var said: Date
     /// The number of pieces of a long text that were sent.
     package var pieces: Int
 
     /// Creates an entry.
-    package init(number: Int64, reply: Reply, address: Address, said: Date, pieces: Int = 0) {
+    package init(
+        number: Int64, reply: Reply, address: Address, marks: DeliveryMarks = DeliveryMarks(), said: Date,
+        pieces: Int = 0
+    ) {
         self.number = number
         self.reply = reply
         self.address = address
+        self.marks = marks
         self.said = said
         self.pieces = pieces
     }

@@ -25,8 +25,7 @@ public struct Reply: Sendable, Hashable, Codable {
         case error
     }
 
-    /// The text, written in ``style``. If it is empty and there is no `extra`, nothing is shown, but ``promises`` and
-    /// ``settles`` still take effect.
+    /// The text, written in ``style``. If it is empty and there is no `extra`, nothing is shown.
     public var text: String
     /// The markup of the text.
     public var style: Style
@@ -42,19 +41,12 @@ public struct Reply: Sendable, Hashable, Codable {
     public var buttons: [Button]
     /// The form that the reply offers; with an error, the form to correct. Backends without forms show only the text.
     public var form: Form?
-    /// The name by which the reply can be replaced later; see ``Editing``.
-    public var handle: String?
-    /// The id of a request whose result is expected later.
-    public var promises: String?
-    /// The id of the request whose result this is.
-    public var settles: String?
 
     /// Creates a reply.
     public init(
         _ text: String, style: Style = .plain, kind: Kind = .answer, isPrivate: Bool = false,
         isConfidential: Bool = false,
-        extra: [String: JSONValue] = [:], buttons: [Button] = [], form: Form? = nil, handle: String? = nil,
-        promises: String? = nil, settles: String? = nil
+        extra: [String: JSONValue] = [:], buttons: [Button] = [], form: Form? = nil
     ) {
         self.text = text
         self.style = style
@@ -64,16 +56,10 @@ public struct Reply: Sendable, Hashable, Codable {
         self.extra = extra
         self.buttons = buttons
         self.form = form
-        self.handle = handle
-        self.promises = promises
-        self.settles = settles
     }
 }
 
 extension Reply {
-    /// True if the reply shows something, or announces or delivers a result.
-    public var saysSomething: Bool { isVisible || promises != nil || settles != nil }
-
     /// True if the reply shows something.
     public var isVisible: Bool { !text.isEmpty || !extra.isEmpty }
 }
@@ -97,7 +83,7 @@ extension Reply {
 
 /// A reference to a message that a backend has sent.
 public struct MessageReference: Hashable, Sendable, Codable {
-    /// The identifier of the message on the service.
+    /// The identifier of the message, in a form that the backend chooses; see ``Editing``.
     public var id: String
 
     /// Creates a reference.

@@ -167,15 +167,15 @@ extension StoredOutbox {
         said, pieces, controls
         """
 
-    /// The interactive parts of a reply, which most replies do not have.
+    /// The interactive parts of a message, which most messages do not have.
     private struct Controls: Codable, Equatable {
         var buttons: [Button]?
         var form: Form?
         var handle: String?
 
-        init(_ reply: Reply) {
-            buttons = reply.buttons.isEmpty ? nil : reply.buttons
-            (form, handle) = (reply.form, reply.handle)
+        init(_ entry: OutboxEntry) {
+            buttons = entry.reply.buttons.isEmpty ? nil : entry.reply.buttons
+            (form, handle) = (entry.reply.form, entry.marks.handle)
         }
 
         var isEmpty: Bool { buttons == nil && form == nil && handle == nil }
@@ -184,7 +184,7 @@ extension StoredOutbox {
     private static func insert(_ entry: OutboxEntry, in database: Database) throws {
         let reply = entry.reply
         let extra: [UInt8]? = reply.extra.isEmpty ? nil : try JSONValue.encode(reply.extra)
-        let all = Controls(reply)
+        let all = Controls(entry)
         let controls: [UInt8]? = all.isEmpty ? nil : try JSONValue.encode(all)
         try database.cachedStatement(
             sql: """
@@ -194,8 +194,8 @@ extension StoredOutbox {
         ).execute(arguments: [
             entry.number, entry.address.backend, entry.address.place.id, entry.address.place.isDirect,
             entry.address.thread, entry.address.inReplyTo, reply.text, reply.style.rawValue, reply.kind.rawValue,
-            reply.isPrivate, extra.map { Data($0) }, reply.promises, reply.settles, entry.said.timeIntervalSince1970,
-            entry.pieces, controls.map { Data($0) },
+            reply.isPrivate, extra.map { Data($0) }, entry.marks.promises, entry.marks.settles,
+            entry.said.timeIntervalSince1970, entry.pieces, controls.map { Data($0) },
         ])
     }
 
@@ -213,13 +213,13 @@ extension StoredOutbox {
         let reply = Reply(
             row[6], style: Reply.Style(rawValue: row[7]) ?? .plain, kind: Reply.Kind(rawValue: row[8]) ?? .answer,
             isPrivate: row[9], extra: extra ?? [:], buttons: controls?.buttons ?? [],
-            form: controls?.form, handle: controls?.handle, promises: row[11],
-            settles: row[12])
+            form: controls?.form)
+        let marks = DeliveryMarks(handle: controls?.handle, promises: row[11], settles: row[12])
         let address = Address(
             backend: row[1], place: Self.place(row[2], isDirect: row[3]), thread: row[4], inReplyTo: row[5])
         return OutboxEntry(
-            number: row[0], reply: reply, address: address, said: Date(timeIntervalSince1970: row[13]),
-            pieces: row[14])
+            number: row[0], reply: reply, address: address, marks: marks,
+            said: Date(timeIntervalSince1970: row[13]), pieces: row[14])
     }
 
     private func decode<Value>(

@@ -10,6 +10,10 @@ public final class RecordingBackend: ChatBackend, CompletionObserving, Editing {
         public var reply: Reply
         /// The destination.
         public var address: Address
+        /// The message: a new one, or the one whose content the reply replaces.
+        public var message: MessageReference
+        /// True if the reply replaces the content of a message.
+        public var isReplacement = false
     }
 
     /// A closure that is called before a reply is accepted. It may wait, or throw an error to reject the reply.
@@ -40,6 +44,9 @@ public final class RecordingBackend: ChatBackend, CompletionObserving, Editing {
     private let incoming: (stream: AsyncStream<ChatMessage>, continuation: AsyncStream<ChatMessage>.Continuation)
     private let outgoing: (stream: AsyncStream<Sent>, continuation: AsyncStream<Sent>.Continuation)
     private let ended: (stream: AsyncStream<String>, continuation: AsyncStream<String>.Continuation)
+    private let settlements: (stream: AsyncStream<String>, continuation: AsyncStream<String>.Continuation)
+    private let promises = Locked<[String]>([])
+    private let sent = Locked(0)
     private let count = Locked(0)
 
     /// Creates a backend.
@@ -59,6 +66,7 @@ public final class RecordingBackend: ChatBackend, CompletionObserving, Editing {
         incoming = AsyncStream.makeStream()
         outgoing = AsyncStream.makeStream()
         ended = AsyncStream.makeStream()
+        settlements = AsyncStream.makeStream()
     }
 
     /// Delivers the messages of the test.
@@ -69,26 +77,28 @@ public final class RecordingBackend: ChatBackend, CompletionObserving, Editing {
     /// Records a reply, unless the obstacle throws.
     public func send(_ reply: Reply, to address: Address) async throws -> MessageReference? {
         try await obstacle(reply, address)
-        outgoing.continuation.yield(Sent(reply: reply, address: address))
-        return nil
+        let message = MessageReference(id: "m\(sent.withLock { $0 += 1; return $0 })")
+        outgoing.continuation.yield(Sent(reply: reply, address: address, message: message))
+        return traits.edits ? message : nil
     }
 
-    /// Records a replacement as a reply with the handle, to a room with an empty name, if the traits include edits.
-    public func replace(_ handle: String, with reply: Reply) {
-        var reply = reply
-        reply.handle = handle
-        if traits.edits {
-            outgoing.continuation.yield(Sent(reply: reply, address: Address(backend: name, place: .room(""))))
-        }
+    /// Records the replacement of a message, unless the obstacle throws.
+    public func replace(_ message: MessageReference, at address: Address, with reply: Reply) async throws {
+        try await obstacle(reply, address)
+        outgoing.continuation.yield(Sent(reply: reply, address: address, message: message, isReplacement: true))
     }
 
     /// Records that a message was processed.
     public func completed(_ messageID: String) { ended.continuation.yield(messageID) }
 
-    /// Does nothing.
-    public func promised(_ request: String) {}
-    /// Does nothing.
-    public func settled(_ request: String) {}
+    /// Records that a result is expected.
+    public func promised(_ request: String) { promises.withLock { $0.append(request) } }
+
+    /// Records that a result was sent.
+    public func settled(_ request: String) { settlements.continuation.yield(request) }
+
+    /// The ids of the requests whose results were announced, in order.
+    public var promised: [String] { promises.value }
 
     /// Sends a message as a person, or submits a form. Returns the id of the message.
     @discardableResult
@@ -121,6 +131,14 @@ public final class RecordingBackend: ChatBackend, CompletionObserving, Editing {
         within limit: Duration = patience, at file: StaticString = #fileID, line: UInt = #line
     ) async -> String? {
         await first(of: ended.stream, "processed message", limit, "\(file):\(line)")
+    }
+
+    /// Waits until the next result was sent, and returns the id of its request.
+    /// - Parameter limit: the time limit. Then the missing event is reported to `onTimeout`, and the result is nil.
+    public func nextSettled(
+        within limit: Duration = patience, at file: StaticString = #fileID, line: UInt = #line
+    ) async -> String? {
+        await first(of: settlements.stream, "result", limit, "\(file):\(line)")
     }
 
     private func first<Element: Sendable>(

@@ -13,10 +13,10 @@ import Testing
 @Suite(.timeLimit(.minutes(10))) struct DeliveryTests {
     private struct Refused: Error {}
 
-    private static let ops = Address(backend: "test", place: .room("#ops"))
+    static let ops = Address(backend: "test", place: .room("#ops"))
     private static let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
 
-    private static func with(
+    static func with(
         _ backend: any ChatBackend, _ store: Store, outbox: (any Outbox)? = nil,
         limits: Delivery.Limits = Delivery.Limits(), clock: any Clock<Duration> = HastyClock(),
         _ body: @Sendable (Delivery) async throws -> Void

@@ -64,11 +64,12 @@ import Testing
         try await WriteQueueTests.withStore { store, path in
             let outbox = store.outbox
             let reply = Reply(
-                "text", style: .markdown, kind: .result, isPrivate: true, extra: ["slack": ["color": "good"]],
-                promises: "p", settles: "s")
+                "text", style: .markdown, kind: .result, isPrivate: true, extra: ["slack": ["color": "good"]])
+            let marks = DeliveryMarks(handle: "h", promises: "p", settles: "s")
             let address = Address(backend: "b", place: .direct("@bob"), thread: "t", inReplyTo: "m")
             let said = Date(timeIntervalSince1970: 1_000)
-            _ = outbox.add(OutboxEntry(number: 3, reply: reply, address: address, said: said), nil, of: "")
+            _ = outbox.add(
+                OutboxEntry(number: 3, reply: reply, address: address, marks: marks, said: said), nil, of: "")
             for number in [4, 5, 6] as [Int64] {
                 _ = outbox.add(WriteQueueTests.outboxEntry(number), nil, of: "")
             }
@@ -81,7 +82,7 @@ import Testing
             #expect(try Set(again.outbox.queues().map(\.place)) == [.direct("@bob"), .room("#ops")])
             let all = try await again.outbox.pending(in: nil, after: 0, through: .max, limit: 10)
             #expect(all.map(\.number) == [3, 5, 6])
-            #expect(all[0].reply == reply && all[0].address == address && all[0].said == said)
+            #expect(all[0].reply == reply && all[0].marks == marks && all[0].address == address && all[0].said == said)
             #expect(all[1].pieces == 2)
             let queue = DeliveryQueue(backend: "b", place: .room("#ops"))
             #expect(try await again.outbox.pending(in: queue, after: 5, through: .max, limit: 10).map(\.number) == [6])

@@ -172,24 +172,23 @@ import Testing
         options.module = { $0.gracePeriod = .seconds(1) }
         try await Bench.run(options) { bench in
             bench.backend.type("!st2 deploy shop")
-            let start = try #require(await bench.backend.next()?.reply)
-            let handle = try #require(start.handle)
+            let start = try #require(await bench.backend.next())
             var id: Substring?
-            var progress: Reply?
+            var progress: RecordingBackend.Sent?
             while id == nil || progress == nil {
-                let reply = try #require(await bench.backend.next()?.reply)
-                if reply.text.contains("(running for ") {
-                    progress = reply
+                let sent = try #require(await bench.backend.next())
+                if sent.reply.text.contains("(running for ") {
+                    progress = sent
                 } else if id == nil {
-                    id = reply.text.firstMatch(of: /inquiry answer (\w+) approved/)?.1
+                    id = sent.reply.text.firstMatch(of: /inquiry answer (\w+) approved/)?.1
                 }
             }
-            #expect(progress?.handle == handle)
-            #expect(progress?.text.hasPrefix(start.text + " (running for ") == true)
+            #expect(progress?.message == start.message && progress?.address == start.address)
+            #expect(progress?.reply.text.hasPrefix(start.reply.text + " (running for ") == true)
             bench.backend.type("!st2 inquiry answer \(id ?? "") approved=yes")
-            var end: Reply?
-            while end?.text.contains("(ended after ") != true { end = await bench.backend.next()?.reply }
-            #expect(end?.handle == handle)
+            var end: RecordingBackend.Sent?
+            while end?.reply.text.contains("(ended after ") != true { end = await bench.backend.next() }
+            #expect(end?.message == start.message && end?.isReplacement == true)
         }
     }
 

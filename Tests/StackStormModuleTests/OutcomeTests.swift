@@ -91,7 +91,7 @@ import Testing
                 let result = await bench.backend.next()
                 #expect(result?.reply.text.contains("stdout : ABC-1") == true)
                 #expect(result?.address.thread == thread)
-                #expect(result?.reply.settles != nil)
+                #expect(await bench.backend.nextSettled() != nil)
             }
             await bench.untilNothingIsOpen()
             await bench.stackStorm.publish(payload: ["channel": "#ops", "message": "to all"], route: "errbot")

@@ -23,7 +23,8 @@ import Testing
             let result = await bench.backend.next()
             #expect(result?.reply.text.contains("stdout : hello") == true)
             #expect(result?.address == Address(backend: "test", place: .room("#ops"), thread: "t1", inReplyTo: id))
-            #expect(ack?.reply.promises != nil && ack?.reply.promises == result?.reply.settles)
+            let settled = await bench.backend.nextSettled()
+            #expect(settled != nil && bench.backend.promised == [settled])
         }
     }
 

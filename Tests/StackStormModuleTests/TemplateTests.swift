@@ -60,7 +60,8 @@ import Testing
         try await Bench.run(Self.options()) { bench in
             bench.backend.type("!st2 echo one", as: "@\(Self.evil)", in: room)
             _ = await bench.backend.next()
-            let request = try #require(await bench.backend.next()?.reply.settles)
+            _ = await bench.backend.next()
+            let request = try #require(await bench.backend.nextSettled())
             await bench.stackStorm.publish(
                 payload: [
                     "user": .string(Templates.disarmed("@\(Self.evil)")), "channel": "#ops", "whisper": true,

@@ -150,7 +150,7 @@ package final class SlackBackend: ChatBackend {
 
     /// Sends a reply as a message, an ephemeral message, an answer to a slash command, a reaction or a form. Throws
     /// ``SendFailure``.
-    /// - Returns: the timestamp of the message; nil if Slack returns none.
+    /// - Returns: the channel and the timestamp of the message; nil if Slack cannot update it.
     package func send(_ reply: Reply, to address: Address) async throws -> MessageReference? {
         try await sender.send(reply, to: address)
     }
@@ -165,8 +165,10 @@ extension SlackBackend: FileSending {
 }
 
 extension SlackBackend: Editing {
-    /// Replaces a sent message with `chat.update`. Returns immediately; if the update fails, the old message stays.
-    package func replace(_ handle: String, with reply: Reply) { sender.replace(handle, with: reply) }
+    /// Replaces a sent message with `chat.update`. Throws ``SendFailure``.
+    package func replace(_ message: MessageReference, at address: Address, with reply: Reply) async throws {
+        try await sender.replace(message, with: reply)
+    }
 }
 
 extension SlackBackend: Selecting {

@@ -29,9 +29,9 @@ final class SlackPrompts: Sendable {
     private static let uses = 5
     private static let lifetime = Duration.seconds(1_740)
 
-    private let entries = Locked(Newest<Entry>(capacity))
+    private let entries = Locked(Newest<String, Entry>(capacity))
     /// Forms with rejected values that could not be reopened in time.
-    private let forms = Locked(Newest<Form>(formCapacity))
+    private let forms = Locked(Newest<String, Form>(formCapacity))
 
     /// Adds the response URL and the trigger of a slash command or an interaction.
     func add(_ id: String, url: URL?, trigger: String, _ kind: Kind) {

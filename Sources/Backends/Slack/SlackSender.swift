@@ -13,7 +13,6 @@ final class SlackSender: Sendable {
     private let api: SlackAPI
     private let names: SlackNames
     private let prompts: SlackPrompts
-    private let edits: SlackEdits
     private let logger: Logger
 
     init(
@@ -25,7 +24,6 @@ final class SlackSender: Sendable {
         self.api = api
         self.names = names
         self.prompts = prompts
-        edits = SlackEdits(on: loop, logger)
         self.logger = logger
     }
 
@@ -241,10 +239,8 @@ final class SlackSender: Sendable {
             arguments["user"] = .string(person)
         }
         let answer = try await api.call(method, arguments)
-        if let handle = reply.handle, let channel = answer["channel"]?.string, let time = answer["ts"]?.string {
-            edits.remember(handle, channel: channel, time: time, show: show)
-        }
-        return answer["ts"]?.string.map { MessageReference(id: $0) }
+        guard let channel = answer["channel"]?.string, let time = answer["ts"]?.string else { return nil }
+        return MessageReference(id: "\(channel)/\(time)")
     }
 
     /// Uploads a file (https://docs.slack.dev/messaging/working-with-files#upload) in three steps: requests an upload
@@ -286,15 +282,19 @@ final class SlackSender: Sendable {
 }
 
 extension SlackSender {
-    /// Replaces a sent message, or does so once it is sent.
-    func replace(_ handle: String, with reply: Reply) { edits.replace(handle, with: reply, show: show) }
-
-    private func show(_ reply: Reply, channel: String, time: String) async throws {
+    /// Replaces a sent message. Throws ``SendFailure``.
+    /// - Parameter message: the channel and the timestamp, separated by a slash, as `C42/1700000000.000100`.
+    func replace(_ message: MessageReference, with reply: Reply) async throws {
+        let parts = message.id.utf8.split(separator: UInt8(ascii: "/")).compactMap { String($0) }
+        guard parts.count == 2 else { throw SendFailure("“\(message.id)” is not a message", .never) }
         var arguments = SlackContent.arguments(reply)
-        arguments["channel"] = .string(channel)
-        arguments["ts"] = .string(time)
+        arguments["channel"] = .string(parts[0])
+        arguments["ts"] = .string(parts[1])
         // Without the key, Slack keeps the old blocks.
         if arguments["blocks"] == nil { arguments["blocks"] = .array([]) }
-        try await api.call("chat.update", arguments)
+        _ = try await noting {
+            try await api.call("chat.update", arguments)
+            return nil
+        }
     }
 }

@@ -78,16 +78,16 @@ extension AliasCommands {
             let isMasked = known != invocation.arguments
             remember(answer.execution.id, start, match, invocation, known, request)
             var reply = acknowledgement(of: alias, answer) ?? Reply("")
-            reply.promises = alias.announcesResult ? request : nil
+            var marks = DeliveryMarks(promises: alias.announcesResult ? request : nil)
             if !reply.text.isEmpty {
                 reply.buttons = forms.buttons(for: answer.execution.id, isMasked: isMasked, invocation)
                 // Reserves space for the progress, which is appended later.
                 if invocation.traits.edits, reply.text.unicodeScalars.count + 100 < invocation.traits.maximumLength {
-                    reply.handle = request
+                    marks.handle = request
                     results.open.acknowledged(request, with: reply)
                 }
             }
-            invocation.say(reply)
+            invocation.say(reply, marks)
             results.sayOvertaken(request)
         } catch let error as OutcomeUnknown {
             // A result proves that the execution was started.
@@ -125,7 +125,7 @@ extension AliasCommands {
             if match.alias.announcesResult {
                 await results.intend(request, line, match.alias, invocation, isOrphan: true)
                 results.followUp(request, match.alias, execution.id, execution.start)
-                invocation.say(Reply("", promises: request))
+                invocation.say(Reply(""), DeliveryMarks(promises: request))
             }
             remember(execution.id, execution.start, match, invocation, line, request)
         }

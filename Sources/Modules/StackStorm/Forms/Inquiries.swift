@@ -69,7 +69,7 @@ struct Inquiries: Sendable {
     }
 
     /// Returns the handle by which the message of an inquiry is replaced.
-    private static func handle(of inquiry: String) -> String { "inquiry \(inquiry)" }
+    static func handle(of inquiry: String) -> String { "inquiry \(inquiry)" }
 
     /// Returns true if an execution was started in this conversation or by the user, or the user is an administrator.
     private func concerns(_ started: StartedExecution, _ invocation: Invocation) -> Bool {
@@ -96,9 +96,12 @@ struct Inquiries: Sendable {
         return (inquiry, started)
     }
 
-    private func show(_ id: String, _ invocation: Invocation) async throws -> Reply {
+    private func show(_ id: String, _ invocation: Invocation) async throws -> Reply? {
         let (inquiry, started) = try await find(id, invocation)
-        return Self.question(inquiry, of: started, settings, typed: invocation.typed)
+        invocation.say(
+            Self.question(inquiry, of: started, settings, typed: invocation.typed),
+            DeliveryMarks(handle: Self.handle(of: id)))
+        return nil
     }
 
     private static func form(for inquiry: PendingInquiry, _ settings: StackStormModuleSettings) -> Form {
@@ -117,8 +120,7 @@ struct Inquiries: Sendable {
         let time = inquiry.ttl.map { ", for \(Duration.seconds($0 * 60).inWords)" } ?? ""
         return Reply(
             "\(started.alias) (\(started.line)) waits for an answer\(time):\n\(form.description)\n"
-                + "Answer with `\(typed("\(form.line) \(example)"))`.", form: form,
-            handle: handle(of: inquiry.id))
+                + "Answer with `\(typed("\(form.line) \(example)"))`.", form: form)
     }
 
     /// Sends an answer with the permissions of the user.

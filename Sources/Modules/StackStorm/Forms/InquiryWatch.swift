@@ -22,7 +22,7 @@ actor InquiryWatch {
     /// The inquiries that were posted or are ignored.
     private var known: Set<String> = []
     /// The pending inquiries that this process has posted.
-    private var asked: [String: (started: StartedExecution, reply: Reply)] = [:]
+    private var asked: [String: StartedExecution] = [:]
     private var isRefused = false
 
     /// - Parameters:
@@ -74,8 +74,9 @@ actor InquiryWatch {
                 records.put([], for: inquiry.id)
                 var reply = question(inquiry, started)
                 reply.kind = .result
-                try host.chat.say(reply, at: started.address)
-                if asked.count < Self.kept { asked[inquiry.id] = (started, reply) }
+                try host.chat.say(
+                    reply, at: started.address, DeliveryMarks(handle: Inquiries.handle(of: inquiry.id)))
+                if asked.count < Self.kept { asked[inquiry.id] = started }
             }
             isRefused = false
             if known.count > Self.kept { try await forget() }
@@ -94,12 +95,11 @@ actor InquiryWatch {
 
     /// Replaces the messages of inquiries that were answered elsewhere, or whose workflows have ended.
     private func showEnds(but waiting: Set<String>) {
-        for (id, (started, question)) in asked where !waiting.contains(id) {
+        for (id, started) in asked where !waiting.contains(id) {
             asked[id] = nil
             let reply = Reply(
-                "\(started.alias) (\(started.line)) no longer waits for an answer.", kind: .result,
-                handle: question.handle)
-            host.chat.show(reply, on: started.address.backend)
+                "\(started.alias) (\(started.line)) no longer waits for an answer.", kind: .result)
+            host.chat.replace(Inquiries.handle(of: id), with: reply, on: started.address.backend)
         }
     }
 

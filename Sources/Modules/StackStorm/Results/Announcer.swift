@@ -100,7 +100,9 @@ struct Announcer: Sendable {
                 entry: announced.entry, closes: request.flatMap { open?.record(of: $0) }, age: announced.age)
             let say = { try self.say(announced.announcement, origin, settles: request, transaction) }
             if let request, let open { try open.end(request, saying: say) } else { try say() }
-            if let progress, let origin { chat.show(progress, on: origin.address.backend) }
+            if let progress, let origin, let request {
+                chat.replace(request, with: progress, on: origin.address.backend)
+            }
         } catch let error as Refusal {
             unusable.increment()
             // Otherwise each comparison with the history would find it again.
@@ -129,9 +131,8 @@ struct Announcer: Sendable {
         let isText = announcement.message.string != nil
         var reply = (isText ? writer : ResultWriter()).reply(announcement.text, .result, extra: announcement.extra)
         reply.isPrivate = announcement.whisper
-        reply.settles = request
         received.increment()
-        try chat.say(reply, at: address, transaction)
+        try chat.say(reply, at: address, DeliveryMarks(settles: request), transaction)
     }
 
     /// Returns the recipient: the user for a whisper, otherwise the channel, or the user if there is no channel.

@@ -48,7 +48,7 @@ final class OpenExecutions: Sendable {
         var ended: ContinuousClock.Instant?
         /// True if this process has sent the command. The caller then reports the response, or that there was none.
         var isWatched: Bool
-        /// The acknowledgement, if the backend can replace it; see ``Reply/handle``.
+        /// The acknowledgement, if the backend can replace it; see ``DeliveryMarks/handle``.
         var acknowledgement: Reply?
 
         /// True if it is not known whether the execution was started, and no caller waits for the response.
@@ -164,7 +164,6 @@ final class OpenExecutions: Sendable {
         let age = entry.since.duration(to: .now)
         reply.append(isOver ? "(ended after \(age.inWords))" : "(running for \(age.inWords))")
         if isOver { reply.buttons.removeAll { $0.style == .danger } }
-        reply.promises = nil
         return reply
     }
 
@@ -285,12 +284,5 @@ final class OpenExecutions: Sendable {
             }
             return state.parents
         }
-    }
-}
-
-extension Speaking {
-    /// Replaces the message with the same handle.
-    func show(_ reply: Reply, on backend: String) {
-        if let handle = reply.handle { replace(handle, with: reply, on: backend) }
     }
 }

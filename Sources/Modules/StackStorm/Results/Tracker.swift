@@ -129,7 +129,7 @@ struct Tracker: Sendable {
 
     private func showProgress(of execution: OpenExecution, isOver: Bool) {
         guard let progress = open.progress(execution.request, isOver: isOver) else { return }
-        host.chat.show(progress, on: execution.address.backend)
+        host.chat.replace(execution.request, with: progress, on: execution.address.backend)
     }
 
     /// Stops tracking an execution without a report.
@@ -237,11 +237,12 @@ struct Tracker: Sendable {
     ) {
         let closes = isEnd ? open.record(of: execution.request) : nil
         let progress = isEnd ? open.progress(execution.request, isOver: true) : nil
-        let reply = Reply(text, style: .markdown, kind: kind, settles: isEnd ? execution.request : nil)
+        let reply = Reply(text, style: .markdown, kind: kind)
+        let marks = DeliveryMarks(settles: isEnd ? execution.request : nil)
         do {
-            let say = { try host.chat.say(reply, at: execution.address, MessageTransaction(closes: closes)) }
+            let say = { try host.chat.say(reply, at: execution.address, marks, MessageTransaction(closes: closes)) }
             if isEnd { try open.end(execution.request, saying: say) } else { try say() }
-            if let progress { host.chat.show(progress, on: execution.address.backend) }
+            if let progress { host.chat.replace(execution.request, with: progress, on: execution.address.backend) }
         } catch {
             host.logger.error("Cannot post the outcome of \(execution.alias): \(error)")
         }

@@ -1,13 +1,15 @@
 /// A dictionary of limited capacity that removes the oldest keys first.
-struct Newest<Value: Sendable>: Sendable {
-    private var values: [String: Value] = [:]
-    private var order: [String] = []
+public struct Newest<Key: Hashable & Sendable, Value: Sendable>: Sendable {
+    private var values: [Key: Value] = [:]
+    private var order: [Key] = []
     private let capacity: Int
 
-    init(_ capacity: Int) { self.capacity = capacity }
+    /// Creates an empty dictionary.
+    /// - Parameter capacity: the maximum number of keys.
+    public init(_ capacity: Int) { self.capacity = capacity }
 
     /// The value of a key. Changing a value does not change the age of its key; setting nil has no effect.
-    subscript(_ key: String) -> Value? {
+    public subscript(_ key: Key) -> Value? {
         get { values[key] }
         set {
             guard let newValue else { return }

@@ -1,0 +1,90 @@
+import PetrelKit
+import PetrelSupport
+import PetrelTesting
+import Testing
+
+@testable import PetrelCore
+@testable import PetrelStore
+
+/// Tests of replacing messages that were sent or are being sent.
+@Suite(.timeLimit(.minutes(10))) struct EditsTests {
+    private static let traits = BackendTraits(edits: true, maximumLength: 200)
+    private static let marks = DeliveryMarks(handle: "h")
+
+    private static func say(_ text: String, _ delivery: Delivery) throws {
+        try delivery.say(Reply(text), to: DeliveryTests.ops, marks: marks, MessageTransaction(), of: "m")
+    }
+
+    @Test func `of several replacements before the message is sent, only the last takes effect`() async throws {
+        let sending = Signal()
+        let mayEnd = Signal()
+        let backend = RecordingBackend(traits: Self.traits) { reply, _ in
+            guard reply.text == "start" else { return }
+            sending.open()
+            await mayEnd.wait()
+        }
+        try await DeliveryTests.with(backend, Store()) { delivery in
+            try Self.say("start", delivery)
+            await sending.wait()
+            for text in ["one", "two", "three"] { delivery.replace("h", with: Reply(text), on: "test") }
+            mayEnd.open()
+            let start = await backend.next()
+            let end = await backend.next()
+            #expect(start?.reply.text == "start" && start?.isReplacement == false)
+            #expect(end?.reply.text == "three" && end?.isReplacement == true)
+            #expect(end?.message == start?.message && end?.address == DeliveryTests.ops)
+            delivery.replace("h", with: Reply("four"), on: "test")
+            #expect(await backend.next()?.reply.text == "four")
+        }
+    }
+
+    @Test(arguments: [
+        (SendFailure.Remedy.later(after: .seconds(37)), 2, ["start", "one"]),
+        (.later(after: nil), 3, ["start", "two"]),
+        (.never, 1, ["start", "two"]),
+    ])
+    func `a replacement is retried only if that can help`(
+        remedy: SendFailure.Remedy, failures: Int, texts: [String]
+    ) async throws {
+        let clock = HastyClock()
+        let left = Locked(failures)
+        let gaveUp = Signal()
+        let backend = RecordingBackend(traits: Self.traits) { reply, _ in
+            guard reply.text == "one", left.value > 0 else { return }
+            left.withLock { $0 -= 1 }
+            if left.value == 0 { gaveUp.open() }
+            throw SendFailure("refused", remedy)
+        }
+        try await DeliveryTests.with(backend, Store(), clock: clock) { delivery in
+            try Self.say("start", delivery)
+            var got = [await backend.next()?.reply.text ?? ""]
+            delivery.replace("h", with: Reply("one"), on: "test")
+            await gaveUp.wait()
+            if texts[1] == "two" { delivery.replace("h", with: Reply("two"), on: "test") }
+            got.append(await backend.next()?.reply.text ?? "")
+            #expect(got == texts)
+        }
+        if case .later(let pause?) = remedy {
+            #expect(clock.sleeps.value.contains { $0 > .seconds(30) && $0 <= pause })
+        }
+    }
+
+    @Test func `a message in several pieces, one without a handle and one of another run are left alone`()
+        async throws
+    {
+        let backend = RecordingBackend(traits: Self.traits)
+        try await DeliveryTests.with(backend, Store()) { delivery in
+            let long = Array(repeating: "0123456789 0123456789", count: 20).joined(separator: "\n")
+            try Self.say(long, delivery)
+            var pieces = ""
+            while pieces.unicodeScalars.count < long.unicodeScalars.count {
+                pieces += try #require(await backend.next()).reply.text + "\n"
+            }
+            delivery.replace("h", with: Reply("short"), on: "test")
+            delivery.replace("unknown", with: Reply("short"), on: "test")
+            delivery.replace("h", with: Reply("short"), on: "no such backend")
+            try delivery.say(Reply("last"), to: DeliveryTests.ops, MessageTransaction(), of: "m")
+            #expect(await backend.next()?.reply.text == "last")
+        }
+    }
+}
