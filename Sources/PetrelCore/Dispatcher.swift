@@ -84,8 +84,7 @@ package final class Dispatcher: Sendable {
         self.logger = logger
         self.audit = audit
         self.seen = seen
-        self.queue = Locked(
-            FairQueue(limit: queue.limit, personLimit: queue.personLimit, waitingLimit: queue.waitingLimit))
+        self.queue = Locked(FairQueue(queue))
         pressure = BackPressure(limit: queue.backendLimit)
         meters = Meters(metrics)
     }
@@ -142,8 +141,10 @@ package final class Dispatcher: Sendable {
         let invocation = invocation(of: call, message, address, policy, entry)
         let handler = match.entry.command.handler
         admit(
-            Job(message: message, address: address, command: match.entry.command.name) { try await handler(invocation) }
-        )
+            Job(message: message, address: address, command: match.entry.command.name) {
+                try await handler(invocation)
+            },
+            in: match.entry.module)
     }
 
     /// Returns true if a message contains a line for the bot, and stores the result of reading in the message.
@@ -225,12 +226,12 @@ package final class Dispatcher: Sendable {
         admit(Job(message: message, address: address, command: "", isAnswer: true) { reply })
     }
 
-    private func admit(_ job: Job) {
-        let person = person(of: job)
-        switch queue.withLock({ $0.admit(job, for: person) }) {
-        case .run: pool.spawn { await self.run(job) }
+    private func admit(_ job: Job, in module: String = "") {
+        let entry = FairQueue.Entry(job, for: person(of: job), in: module)
+        switch queue.withLock({ $0.admit(entry) }) {
+        case .run: pool.spawn { await self.run(entry) }
         case .waits: pressure.added(job.address.backend)
-        case .refused: refuse(job, person)
+        case .refused: refuse(job, entry.person)
         }
     }
 
@@ -247,15 +248,16 @@ package final class Dispatcher: Sendable {
         }
     }
 
-    private func run(_ first: Job) async {
-        var job = first
-        while true {
-            await execute(job)
-            guard let next = queue.withLock({ $0.finished(for: person(of: job)) }) else { return }
-            pressure.removed(next.job.address.backend)
-            // The pool cancels only tasks that run. A waiting command that started in a new one could hang the shutdown.
-            guard Task.isCancelled else { return pool.spawn { await self.run(next.job) } }
-            job = next.job
+    private func run(_ first: FairQueue<Job>.Entry) async {
+        var entries = [first]
+        while let entry = entries.popLast() {
+            await execute(entry.job)
+            for next in queue.withLock({ $0.finished(entry) }) {
+                pressure.removed(next.job.address.backend)
+                // The pool cancels only tasks that run. A waiting command that started in a new one could hang the
+                // shutdown.
+                if Task.isCancelled { entries.append(next) } else { pool.spawn { await self.run(next) } }
+            }
         }
     }
 
@@ -270,6 +272,9 @@ package final class Dispatcher: Sendable {
 
     private func reply(to job: Job) async -> Reply? {
         do {
+            if Task.isCancelled, !job.isAnswer {
+                throw Refusal("Petrel is stopping, so this command was not started. Please send it again later.")
+            }
             let reply = try await job.work()
             if !job.isAnswer { meters.succeeded.increment() }
             return reply
@@ -283,28 +288,6 @@ package final class Dispatcher: Sendable {
             log(job.message, job.address, job.command).error("Internal error \(name): \(error)")
             return Reply("Internal error \(name); see the log.", kind: .error)
         }
-    }
-}
-
-/// The limits for running and waiting commands.
-package struct FairQueueLimits: Sendable {
-    /// The maximum number of running commands.
-    package var limit: Int
-    /// The maximum number of running commands of one person.
-    package var personLimit: Int
-    /// The maximum number of waiting commands of one person. Further ones are rejected.
-    package var waitingLimit: Int
-    /// The number of waiting commands from which on a backend has to wait before it delivers further messages.
-    package var backendLimit: Int
-
-    /// Creates limits.
-    package init(
-        limit: Int = 256, personLimit: Int = 16, waitingLimit: Int = 1_000, backendLimit: Int = 10_000
-    ) {
-        self.limit = limit
-        self.personLimit = personLimit
-        self.waitingLimit = waitingLimit
-        self.backendLimit = backendLimit
     }
 }
 

@@ -101,6 +101,32 @@ import Testing
         _ = await simulator.end()
     }
 
+    @Test func `a signal ends the program while commands run and others wait for them`() async throws {
+        let (simulator, port) = try await Self.simulator()
+        try await withFolder { folder in
+            let petrel = try Self.run(in: folder, try Self.configuration(port: port))
+            petrel.type(Self.say("!uptime"))
+            #expect(await petrel.line() != nil)
+            try await Self.control(port, ["fault": ["aliasexecution": "hang"]])
+            for number in 0..<2_000 {
+                let who = ##""from":"@p\##(number % 40)","room":"#r\##(number % 50)""##
+                petrel.type(##"{"id":"load \##(number)",\##(who),"text":"!st2 echo \##(number)"}"##)
+            }
+            // Its answer shows that the lines before it were read.
+            petrel.type(Self.say("!version"))
+            var text = ""
+            while !text.contains("Petrel ") { text = try #require(await petrel.line()) }
+            let start = ContinuousClock.now
+            petrel.signal(SIGTERM)
+            let (status, output) = await petrel.end()
+            #expect(status == 0)
+            #expect(output.contains("Petrel is stopping, so this command was not started."))
+            #expect(ContinuousClock.now - start < .seconds(30))
+        }
+        simulator.signal(SIGTERM)
+        _ = await simulator.end()
+    }
+
     private static func control(_ port: Int, _ json: JSONValue) async throws {
         var request = URLRequest(url: try #require(URL(string: "http://127.0.0.1:\(port)/_ctl")))
         request.httpMethod = "POST"

@@ -62,6 +62,30 @@ import Testing
         #expect(await texts.next(isolation: #isolation) == "end")
     }
 
+    @Test func `a backend stops during a verification that the server does not answer`() async throws {
+        let room = "ops@conference.localhost"
+        let isAsked = Signal()
+        let script: ScriptedServer.Script = { conversation in
+            try await conversation.login()
+            try await conversation.hear("to='\(room)/petrel'")
+            try await conversation.say(
+                "<presence from='\(room)/petrel'><x xmlns='\(XMPPNames.mucUser)'><status code='110'/></x></presence>")
+            try await conversation.hear(XMPPNames.ping)
+            isAsked.open()
+            #expect(try await conversation.end().contains("</stream:stream>"))
+        }
+        try await ScriptedServer.run([script]) { server in
+            let backend = try server.backend { settings in
+                settings.patience = .seconds(3_600)
+                settings.verifying = .milliseconds(10)
+                settings.rooms = [XMPPSettings.RoomSettings(jid: try #require(JID(room)), password: nil)]
+            }
+            let running = Task { try await backend.run { _ in } }
+            await isAsked.wait()
+            #expect(await Self.stop(running) < .seconds(120))
+        }
+    }
+
     @Test func `cancelling the discovery of an upload service stops it at the current service`() async throws {
         let link = XMPPLink()
         var texts = link.connect().makeAsyncIterator()
