@@ -58,6 +58,8 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-collections", exact: "1.6.0"),
         .package(url: "https://github.com/apple/swift-crypto", exact: "4.5.2"),
         .package(url: "https://github.com/groue/GRDB.swift", exact: "7.10.0"),
+        .package(url: "https://github.com/swiftlang/swift-subprocess", exact: "1.0.2"),
+        .package(url: "https://github.com/apple/swift-system", exact: "1.8.1"),
     ],
     targets: [
         target(
@@ -147,6 +149,15 @@ let package = Package(
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "DequeModule", package: "swift-collections"),
             ]),
+        target(
+            "PlugInProtocol", nil,
+            [
+                "PetrelKit", "PetrelSupport", log, .product(name: "DequeModule", package: "swift-collections"),
+                .product(name: "Subprocess", package: "swift-subprocess"),
+                .product(name: "SystemPackage", package: "swift-system"),
+            ]),
+        target("ProcessBackend", "Backends/Process", ["PlugInProtocol", "PetrelKit", "PetrelSupport", log]),
+        target("ProcessModule", "Modules/Process", ["PlugInProtocol", "PetrelKit", "PetrelSupport", log]),
         target("BuiltinsModule", "Modules/Builtins", ["PetrelKit", "PetrelSupport", log]),
         target("PetrelTesting", nil, ["PetrelKit", "PetrelSupport", "PetrelCore", "PetrelStore", log, metrics]),
         target(
@@ -159,8 +170,8 @@ let package = Package(
         .executableTarget(
             name: "petrel",
             dependencies: [
-                "PetrelApp", "SlackBackend", "TextBackend", "XMPPBackend", "BuiltinsModule", "StackStormModule",
-                "StackStormSimulator",
+                "PetrelApp", "SlackBackend", "TextBackend", "XMPPBackend", "ProcessBackend", "BuiltinsModule",
+                "ProcessModule", "StackStormModule", "StackStormSimulator",
             ],
             swiftSettings: settings),
         tests(
@@ -264,6 +275,12 @@ let package = Package(
                 .product(name: "NIOPosix", package: "swift-nio"),
             ]),
         tests("PetrelCoreTests", ["PetrelCore", "PetrelKit", "PetrelSupport", "PetrelTesting", metrics]),
+        tests(
+            "ProcessPlugInTests",
+            [
+                "PlugInProtocol", "ProcessBackend", "ProcessModule", "PetrelKit", "PetrelSupport", "PetrelCore",
+                "PetrelStore", "PetrelTesting", log,
+            ], exclude: ["fake_plugin.py"]),
         tests("PetrelSupportTests", ["PetrelSupport"]),
         tests("PetrelKitTests", ["PetrelKit", "PetrelSupport", "PetrelTesting"]),
     ]

@@ -83,6 +83,15 @@ extension SettingsSection {
     /// Returns a secret; see ``optionalString(_:)``.
     public func secret(_ key: String) -> Secret? { optionalString(key).map { Secret($0) } }
 
+    /// Returns a value of any form, in which each `{"env": "NAME"}` and `{"file": "path"}` is replaced by the text that
+    /// it refers to; nil if it is absent.
+    /// - Returns: The value, and the texts that were inserted, which are secret.
+    public func resolved(_ key: String) -> (value: JSONValue?, secrets: [Secret]) {
+        var secrets: [Secret] = []
+        let value = value(key).map { context.resolved($0, at: place(of: key), &secrets) }
+        return (value, secrets)
+    }
+
     /// Returns a Boolean value.
     public func bool(_ key: String, default fallback: Bool) -> Bool {
         guard let value = value(key) else { return fallback }
@@ -282,6 +291,23 @@ public final class SettingsContext {
         default:
             problems.append(SettingsProblem(path: path, message: "must be a string, not \(value.typeName)"))
             return nil
+        }
+    }
+
+    func resolved(_ value: JSONValue, at path: String, _ secrets: inout [Secret]) -> JSONValue {
+        switch value {
+        case .array(let items):
+            return .array(items.enumerated().map { resolved($1, at: "\(path)[\($0)]", &secrets) })
+        case .object(let object):
+            if object.count == 1, object["env"]?.string != nil || object["file"]?.string != nil {
+                guard let text = text(value, at: path) else { return .null }
+                secrets.append(Secret(text))
+                return .string(text)
+            }
+            return .object(
+                Dictionary(
+                    uniqueKeysWithValues: object.map { ($0, resolved($1, at: "\(path).\($0)", &secrets)) }))
+        default: return value
         }
     }
 

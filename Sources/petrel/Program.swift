@@ -1,5 +1,7 @@
 import BuiltinsModule
 import PetrelApp
+import ProcessBackend
+import ProcessModule
 import SlackBackend
 import StackStormModule
 import StackStormSimulator
@@ -10,8 +12,9 @@ import XMPPBackend
 enum Program {
     static func main() async {
         let catalog = Catalog(
-            backends: [SlackPlugIn.self, TextPlugIn.self, XMPPPlugIn.self],
-            modules: [BuiltinsPlugIn.self, StackStormPlugIn.self], demo: [TextDemo.self, SimulatorDemo.self])
+            backends: [SlackPlugIn.self, TextPlugIn.self, XMPPPlugIn.self, ProcessBackendPlugIn.self],
+            modules: [BuiltinsPlugIn.self, StackStormPlugIn.self, ProcessModulePlugIn.self],
+            demo: [TextDemo.self, SimulatorDemo.self])
         await PetrelProgram.main(catalog, commands: [Simulate.self])
     }
 }

@@ -1,0 +1,101 @@
+import PetrelKit
+import PetrelSupport
+import PlugInProtocol
+
+/// A command that a program declares.
+struct CommandDeclaration: Sendable {
+    private static let most = 1_000
+
+    var name: String
+    var summary: String
+    var usage: String
+    var grammar: ArgumentGrammar?
+    var timeout: Duration
+    private var isAdminOnly: Bool
+    private var isDirectOnly: Bool
+    private var needsStableIdentity: Bool
+    private var isListed: Bool
+    private var otherNames: [String]
+    private var lines: [String]
+
+    /// Reads the commands of a program. Throws an ``RPCError`` that names the command that is wrong.
+    static func list(_ value: JSONValue?, timeout: Duration) throws(RPCError) -> [CommandDeclaration] {
+        let members = try Members(["commands": value ?? .array([])])
+        var names: Set<String> = []
+        var declarations: [CommandDeclaration] = []
+        for value in try members.list("commands", atMost: most) {
+            let declaration = try CommandDeclaration(try Members(value, "commands"), timeout)
+            for name in [declaration.name] + declaration.otherNames {
+                guard names.insert(Command.key(name)).inserted else {
+                    throw .parameters("there are two commands “\(name)”")
+                }
+            }
+            declarations.append(declaration)
+        }
+        return declarations
+    }
+
+    private init(_ members: Members, _ timeout: Duration) throws(RPCError) {
+        name = try Self.name(try members.string("name"))
+        summary = Self.line(try members.string("summary"), atMost: 200)
+        grammar = try ArgumentGrammar(members)
+        usage = Self.line(try members.optionalString("usage") ?? grammar?.usage ?? "", atMost: 200)
+        isAdminOnly = try members.bool("admin_only")
+        isDirectOnly = try members.bool("direct_only")
+        needsStableIdentity = try members.bool("stable_identity")
+        isListed = try members.bool("listed", default: true)
+        otherNames = []
+        for other in try members.strings("other_names", atMost: 20) { otherNames.append(try Self.name(other)) }
+        lines = try members.strings("lines", atMost: 1_000).map { Self.line($0, atMost: 200) }
+        let seconds = try members.integer("timeout")
+        guard (1...3_600).contains(seconds ?? 1) else { throw .parameters("`timeout` must be from 1 to 3,600") }
+        self.timeout = seconds.map { .seconds($0) } ?? timeout
+    }
+
+    /// Checks a name, and returns it with single spaces.
+    private static func name(_ text: String) throws(RPCError) -> String {
+        let words = text.unicodeScalars.split { $0.properties.isWhitespace }
+        let name = words.map { String(String.UnicodeScalarView($0)) }.joined(separator: " ")
+        guard (1...100).contains(name.unicodeScalars.count), name.unicodeScalars.allSatisfy(isPlain) else {
+            throw .parameters(
+                "“\(line(text, atMost: 40))” is not a name for a command: use letters, digits, `_` and `-`")
+        }
+        return name
+    }
+
+    private static func isPlain(_ scalar: Unicode.Scalar) -> Bool {
+        scalar.properties.isAlphabetic || "0123456789 _-".unicodeScalars.contains(scalar)
+    }
+
+    private static func line(_ text: String, atMost limit: Int) -> String {
+        Printable.line(String(String.UnicodeScalarView(text.unicodeScalars.prefix(limit))))
+    }
+
+    /// Returns the command with this handler.
+    func command(_ handler: @escaping Command.Handler) -> Command {
+        let lines = lines.map { "\(name) \($0)" }
+        var command = Command(
+            name, usage: usage, summary: summary, isAdminOnly: isAdminOnly, isDirectOnly: isDirectOnly,
+            needsStableIdentity: needsStableIdentity, isListed: isListed, otherNames: otherNames,
+            handler: handler)
+        if !lines.isEmpty { command.lines = { lines } }
+        if let grammar {
+            command.parse = { arguments, values in Self.parsed(grammar, arguments, values) }
+            if grammar.hasSecrets { command.masking = { Self.parsed(grammar, $0, nil).masked } }
+        }
+        return command
+    }
+
+    /// Parses a line. Access rules evaluate the values as well, because quotation marks and names may hide them.
+    private static func parsed(
+        _ grammar: ArgumentGrammar, _ arguments: String, _ form: [String: String]?
+    ) -> ParsedLine {
+        let values = grammar.parse(arguments, form)
+        // A line that does not fit may contain a secret anywhere.
+        let masked = values.problem == nil ? values.masked : "•••"
+        return ParsedLine(values, masked: grammar.hasSecrets || form != nil ? masked : arguments) {
+            let texts = values.texts
+            return [.text(texts.joined(separator: " "))] + texts.map { .part($0) }
+        }
+    }
+}

@@ -1,0 +1,142 @@
+import Foundation
+import Logging
+import PetrelKit
+import PetrelSupport
+import PetrelTesting
+import PlugInProtocol
+import ProcessModule
+import Testing
+
+@Suite(.timeLimit(.minutes(10))) struct ModuleTests {
+    @Test func `commands of a program are parsed, answered and audited`() async throws {
+        try await FakePlugIn.run { backend, host in
+            #expect(await backend.ask("echo 'a b' 3") == #"{"count": 3, "text": "a b"}"#)
+            #expect(await backend.ask("echo x pin=1234") == #"{"pin": "1234", "text": "x"}"#)
+            #expect(host.audit.all.last?.line == "echo text=x pin=•••")
+            #expect(await backend.ask("echo") == "`text` is missing. Usage: !echo <text> [count] [pin]")
+            #expect(host.audit.all.last?.line == "echo •••")
+            #expect(await backend.ask("echo refuse") == "No.")
+            #expect(await backend.ask("raw  two  words ") == "two  words")
+        }
+    }
+
+    @Test(arguments: [
+        "e\u{301}\u{200D}👩‍👩‍👧", "a\r\nb", String(repeating: "x", count: 16_000), #"{"jsonrpc": "2.0"}"#,
+        #"\n"\"#, "a\u{2028}b", "tab\there", "=", "a\u{0}b",
+    ])
+    func `odd text reaches the program unchanged`(text: String) async throws {
+        try await FakePlugIn.run { backend, _ in
+            let hex = text.utf8.map { "0\(String($0, radix: 16))".suffix(2) }.joined().prefix(1_000)
+            #expect(await backend.ask("hex \(text)") == hex)
+        }
+    }
+
+    @Test func `the program gets only the environment that it is given`() async throws {
+        let launch = FakePlugIn.launch("module", environment: ["CITY": "Oslo"])
+        try await FakePlugIn.run(launch) { backend, _ in
+            let names = await backend.ask("echo environment").split(separator: " ")
+            let own = ProcessInfo.processInfo.environment.keys
+            #expect(names.contains("CITY") && names.contains("PATH") && own.contains("HOME"))
+            #expect(!names.contains("HOME") && !names.contains("USER"))
+        }
+    }
+
+    @Test(arguments: [
+        ("die", "The plug-in fake ended before it answered. The command may have had an effect."),
+        ("half", "The plug-in fake ended before it answered."), ("flood", "The plug-in fake ended before it answered."),
+        ("junk", "The plug-in fake ended before it answered."), ("child", "The plug-in fake ended before it answered."),
+        ("ids", "done"), ("utf8", "done"), ("many", "done"), ("requests", "done"), ("error", "done"),
+    ])
+    func `a program that misbehaves is restarted if necessary, and others are answered`(
+        what: String, reply: String
+    ) async throws {
+        try await FakePlugIn.run { backend, _ in
+            #expect(await backend.ask("do \(what)").hasPrefix(reply))
+            #expect(await backend.ask("other") == "here")
+            if reply != "done" { await backend.untilReady() }
+            #expect(await backend.ask("raw again") == "again")
+        }
+    }
+
+    @Test(arguments: ["hang", "stop", "deaf"])
+    func `a program that hangs is given up for the command, and then restarted`(what: String) async throws {
+        var limits = FakePlugIn.limits
+        limits.pingInterval = .seconds(2)
+        limits.ping = .seconds(2)
+        limits.kill = .seconds(1)
+        let launch = FakePlugIn.launch("module", timeout: .seconds(1))
+        try await FakePlugIn.run(launch, limits: limits) { backend, _ in
+            backend.type("!do \(what)")
+            #expect(await backend.ask("other") == "here")
+            let reply = await backend.next()?.reply.text
+            #expect(reply == "The plug-in fake did not answer within 1 s. The command may still have an effect.")
+            await backend.untilReady()
+            #expect(await backend.ask("raw again") == "again")
+        }
+    }
+
+    @Test func `while the program does not run, its commands say so`() async throws {
+        try await FakePlugIn.run { backend, host in
+            _ = await backend.ask("do die")
+            let reply = await backend.ask("raw x")
+            #expect(reply.contains("The plug-in fake") && reply.contains("restarted automatically"))
+            await backend.untilReady()
+            #expect(await backend.ask("raw again") == "again")
+        }
+    }
+
+    @Test(arguments: [
+        ("refuse", "refuses to start: The settings lack a city."), ("die-at-start", "ended with status 7"),
+        ("old", "does not speak protocol version 1"), ("many", "wrote a line of more than 1048576 bytes"),
+    ])
+    func `a program that cannot start is reported`(fault: String, reason: String) async throws {
+        let isLogged = Signal()
+        let logger = Logger(label: "test") { _ in
+            CollectingLogHandler { line in if line.contains(reason) { isLogged.open() } }
+        }
+        try await FakePlugIn.run(FakePlugIn.launch("module", [fault]), logger: logger, startsWell: false) {
+            backend, _ in
+            #expect(await backend.ask("other") == "here")
+            await Signal.wait(for: isLogged, atMost: .seconds(60))
+            #expect(isLogged.isOpen)
+        }
+    }
+
+    @Test func `a program that does not exist is reported`() async throws {
+        let isLogged = Signal()
+        let logger = Logger(label: "test") { _ in
+            CollectingLogHandler { line in if line.contains("could not be started") { isLogged.open() } }
+        }
+        let launch = PlugInLaunch(name: "fake", command: ["/no/such/program"], folder: "/")
+        try await FakePlugIn.run(launch, logger: logger, startsWell: false) { _, _ in
+            await Signal.wait(for: isLogged, atMost: .seconds(60))
+            #expect(isLogged.isOpen)
+        }
+    }
+
+    @Test func `standard error is logged without secrets and control characters`() async throws {
+        let lines = Locked<[String]>([])
+        let isLogged = Signal()
+        let logger = Logger(label: "test") { _ in
+            CollectingLogHandler { line in
+                lines.withLock { $0.append(line) }
+                if line.contains("red") { isLogged.open() }
+            }
+        }
+        let launch = FakePlugIn.launch("module", secrets: [Secret("sesame")])
+        try await FakePlugIn.run(launch, logger: logger) { backend, _ in
+            #expect(await backend.ask("do error") == "done")
+            await Signal.wait(for: isLogged, atMost: .seconds(60))
+        }
+        let text = lines.value.joined(separator: "\n")
+        #expect(text.contains("fake: the token is •••") && !text.contains("sesame") && !text.contains("\u{1B}"))
+    }
+
+    @Test(arguments: [[], ["deaf"]]) func `the program ends with the bot`(faults: [String]) async throws {
+        let start = ContinuousClock.now
+        try await FakePlugIn.run(FakePlugIn.launch("module", faults)) { backend, _ in
+            #expect(await backend.ask("raw x") == "x")
+        }
+        #expect(ContinuousClock.now - start < .seconds(60))
+    }
+}
