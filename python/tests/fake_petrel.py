@@ -47,7 +47,11 @@ class FakePetrel:
         self.reader = threading.Thread(target=self.read, daemon=True)
         self.reader.start()
         if self.greet:
-            self.greeting = self.result("hello", **self.hello())
+            try:
+                self.greeting = self.result("hello", **self.hello())
+            except BaseException as error:
+                self.__exit__(type(error))
+                raise
         return self
 
     def __exit__(self, kind, *_):
@@ -86,6 +90,10 @@ class FakePetrel:
                 self.receive(line)
             except Exception as error:
                 self.problems.append(f"{type(error).__name__}: {error} in {line[:2000]!r}")
+        with self.lock:
+            pending, self.pending = self.pending, {}
+        for future in pending.values():
+            future.set_exception(EOFError("The plug-in has closed its output."))
 
     def receive(self, line):
         assert line.endswith(b"\n") and len(line) <= 1_048_576
