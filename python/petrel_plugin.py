@@ -23,7 +23,7 @@ GRACE = 0.5  # seconds that running calls have to end after `shutdown`
 
 
 class PetrelError(Exception):
-    """An error response, of Petrel or to Petrel."""
+    """An error response of Petrel, or one to Petrel."""
 
     def __init__(self, code, message, data=None):
         super().__init__(message)
@@ -156,6 +156,8 @@ class Plugin:
                 rest = rest[os.write(self._output, rest):]
 
     def _respond(self, identifier, result):
+        if identifier is None and "result" in result:
+            return  # A notification is not answered.
         try:
             self._write({"id": identifier, **result})
         except OSError:
@@ -200,10 +202,10 @@ class Plugin:
                 raise PetrelError(-32602, "The parameters must be an object.")
             if job := self._methods[method](identifier, params):
                 self._jobs.put_nowait((identifier, job))
-        except queue.Full:
-            self._calls.pop(params.get("call"), None)
-            self._fail(identifier, 3, "Too many requests are pending.")
-        except PetrelError as error:
+        except (PetrelError, queue.Full) as error:
+            if isinstance(error, queue.Full):
+                self._calls.pop(params.get("call"), None)
+                error = PetrelError(3, "Too many requests are pending.")
             if identifier is not None:
                 self._fail(identifier, error.code, error.message)
 
@@ -232,7 +234,7 @@ class Plugin:
 
     def _ready(self):
         if "error" in outcome(self._hooks["ready"]) and self._is_open:
-            os._exit(1)
+            os._exit(1)  # Petrel restarts the plug-in.
 
     def _stop(self, identifier):
         for call in list(self._calls.values()):
@@ -326,26 +328,22 @@ class Module(Plugin):
 
 
 class Records:
-    """The records of a module, which Petrel stores: JSON values by key. With `sealed` they are encrypted on disk."""
+    """Collections of JSON values by key, which Petrel stores. With `sealed`, they are encrypted on disk."""
 
     def __init__(self, request):
         self._request = request
 
     def get(self, collection, key, default=None, sealed=False):
-        """Returns a value, or the default if the key does not exist."""
         value = self._request("records.get", collection=collection, key=key, sealed=sealed)["value"]
         return default if value is None else value
 
     def set(self, collection, key, value, sealed=False):
-        """Stores a value."""
         self._request("records.set", collection=collection, key=key, value=value, sealed=sealed)
 
     def remove(self, collection, key, sealed=False):
-        """Removes a key, if it exists."""
         self._request("records.remove", collection=collection, key=key, sealed=sealed)
 
     def all(self, collection, sealed=False):
-        """Returns the values of a collection by key."""
         return self._request("records.all", collection=collection, sealed=sealed)["records"]
 
 

@@ -165,7 +165,8 @@ class MessageTests(unittest.TestCase):
     def test_unknown_methods(self):
         for method in ("dance", "send", "records.get"):
             self.assertEqual(self.petrel.error(method, is_valid=False)["code"], -32601)
-        self.petrel.send({"method": "dance", "params": {}}, is_valid=False)
+        for method in ("dance", "ping", "invoke"):
+            self.petrel.send({"method": method, "params": {}}, is_valid=False)
         self.petrel.result("ping")
         self.assertTrue(self.petrel.strays.empty())
 
