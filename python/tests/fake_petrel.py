@@ -1,5 +1,5 @@
 """A stand-in for Petrel that runs a plug-in and validates every line in both directions."""
-import json, pathlib, queue, subprocess, sys, tempfile, threading
+import contextlib, json, pathlib, queue, subprocess, sys, tempfile, threading
 from concurrent.futures import Future
 import jsonschema
 
@@ -57,10 +57,8 @@ class FakePetrel:
     def __exit__(self, kind, *_):
         if self.errors.closed:
             return
-        try:
+        with self.lock, contextlib.suppress(BrokenPipeError):
             self.process.stdin.close()
-        except BrokenPipeError:
-            pass
         try:
             self.status = self.process.wait(LIMIT)
         except subprocess.TimeoutExpired:
@@ -144,7 +142,9 @@ class FakePetrel:
         if is_valid:
             validate(message, "petrelToPlugin")
         with self.lock:
-            self.write(json.dumps(message).encode() + b"\n")
+            # The plug-in may have sent a request just before its end.
+            if "method" in message or not self.process.stdin.closed:
+                self.write(json.dumps(message).encode() + b"\n")
 
     def start(self, method, is_valid=True, **params):
         """Sends a request and returns the future of its response."""
