@@ -5,6 +5,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from petrel_plugin import Module, PetrelError, Refusal
 
 module = Module(version="0.3")
+asking, failed = [], threading.Event()
 
 
 @module.on_start
@@ -39,6 +40,16 @@ def wait(call):
     call.say("waiting")
     call.cancelled.wait()
     return "cancelled"
+
+
+@module.command("ask")
+def ask(call):
+    asking.append(call)
+    try:
+        call.say("asking")
+    except ConnectionError:
+        failed.set()
+        raise
 
 
 @module.command("hang")
@@ -129,3 +140,5 @@ def publish(call):
 
 module.run()
 print("run() has returned")
+if asking and failed.wait(60):
+    print("The request failed.")
