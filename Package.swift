@@ -279,8 +279,8 @@ let package = Package(
             "ProcessPlugInTests",
             [
                 "PlugInProtocol", "ProcessBackend", "ProcessModule", "PetrelKit", "PetrelSupport", "PetrelCore",
-                "PetrelStore", "PetrelTesting", log,
-            ], exclude: ["fake_plugin.py"]),
+                "PetrelStore", "PetrelTesting", "FaultSuite", log,
+            ], exclude: ["fake_plugin.py", "check_transcript.py"]),
         tests("PetrelSupportTests", ["PetrelSupport"]),
         tests("PetrelKitTests", ["PetrelKit", "PetrelSupport", "PetrelTesting"]),
     ]

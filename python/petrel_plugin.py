@@ -344,7 +344,12 @@ class Records:
         self._request("records.remove", collection=collection, key=key, sealed=sealed)
 
     def all(self, collection, sealed=False):
-        return self._request("records.all", collection=collection, sealed=sealed)["records"]
+        found, page = {}, {"next": None}
+        while "next" in page:
+            after = {"after": page["next"]} if page["next"] is not None else {}
+            page = self._request("records.all", collection=collection, sealed=sealed, **after)
+            found.update(page["records"])
+        return found
 
 
 class Backend(Plugin):

@@ -11,6 +11,7 @@ extension Wire {
         if reply.style != .plain { object["style"] = .string(reply.style.rawValue) }
         if reply.kind != .answer { object["kind"] = .string(reply.kind.rawValue) }
         if reply.isPrivate { object["private"] = true }
+        if reply.isConfidential { object["confidential"] = true }
         if !reply.extra.isEmpty { object["extra"] = .object(reply.extra) }
         if !reply.buttons.isEmpty { object["buttons"] = .array(reply.buttons.map(json)) }
         object["form"] = reply.form.map(json)
@@ -80,6 +81,7 @@ extension Wire {
         reply.style = try object.choice("style") ?? .plain
         reply.kind = try object.choice("kind") ?? .answer
         reply.isPrivate = try object.bool("private")
+        reply.isConfidential = try object.bool("confidential")
         if let extra = object["extra"] { reply.extra = try Members(extra, "reply.extra").object }
         reply.buttons = try object.list("buttons", atMost: 25).map { value throws(RPCError) in
             let button = try Members(value, "reply.buttons")

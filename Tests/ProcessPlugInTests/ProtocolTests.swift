@@ -71,7 +71,8 @@ import Testing
                 Form.Field("d", kind: .number), Form.Field("e", kind: .boolean), Form.Field("f"),
             ], submit: "Go", line: "do it")
         let reply = Reply(
-            "text", style: .markdown, kind: .error, isPrivate: true, extra: ["slack": ["color": "good"]],
+            "text", style: .markdown, kind: .error, isPrivate: true, isConfidential: true,
+            extra: ["slack": ["color": "good"]],
             buttons: [Button("b", line: "l", style: .danger, question: "q?"), Button("c", line: "m")], form: form)
         #expect(try Wire.reply(Wire.json(reply)) == reply)
         #expect(try Wire.reply(["text": ""]) == Reply(""))

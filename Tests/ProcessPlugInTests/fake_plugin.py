@@ -13,9 +13,16 @@ import time
 ROLE, FAULTS = sys.argv[1], sys.argv[2:]
 out = os.fdopen(1, "wb", buffering=0)
 requests = 0
+transcript = open(os.environ["TRANSCRIPT"], "a") if "TRANSCRIPT" in os.environ else None
+
+
+def note(sender, line):
+    if transcript:
+        print(sender, line.strip(), file=transcript, flush=True)
 
 
 def write(message):
+    note("plugin", json.dumps(dict(message, jsonrpc="2.0")))
     data = json.dumps(dict(message, jsonrpc="2.0")).encode() + b"\n"
     while data:
         data = data[out.write(data):]
@@ -86,6 +93,22 @@ def misbehave(what):
     if what == "requests":
         for _ in range(5_000):
             request("records.get", {"collection": "a", "key": "b"})
+    if what == "everything":
+        reply = {"text": "a form", "style": "markdown", "buttons": [{"label": "Go", "line": "raw go"}], "form": {
+            "title": "T", "line": "echo", "fields": [{"name": "text", "type": "choice", "choices": ["a", "b"]}]}}
+        request("say", {"to": {"name": "#ops"}, "reply": reply, "handle": "h"})
+        request("replace", {"backend": "test", "handle": "h", "reply": {"text": "replaced"}})
+        request("records.set", {"collection": "a", "key": "k", "value": [1, None, "x"]})
+        request("records.set", {"collection": "a", "key": "s", "value": {"pin": 1}, "sealed": True})
+        request("records.get", {"collection": "a", "key": "k"})
+        request("records.get", {"collection": "a", "key": "none"})
+        request("records.all", {"collection": "a", "sealed": True})
+        request("records.remove", {"collection": "a", "key": "k"})
+        request("tell_admins", {"text": "*hello*"})
+        request("commands", {"commands": [{"name": "do", "summary": "Misbehave."}]})
+        write({"method": "status", "params": {"lines": [{"subject": "s", "healthy": False, "detail": "d"}]}})
+        write({"method": "gauges", "params": {"gauges": [{"name": "g", "value": 1.5, "labels": {"a": "b"}}]}})
+        write({"method": "log", "params": {"level": "warning", "message": "hello"}})
     if what == "error":
         sys.stderr.write("the token is sesame\r\n\x1b[31mred\x1b[0m\n")
         sys.stderr.flush()
@@ -129,6 +152,7 @@ def send(params):
 
 
 for line in sys.stdin.buffer:
+    note("petrel", line.decode())
     message = json.loads(line)
     method = message.get("method")
     if method == "hello":

@@ -5,6 +5,7 @@ import PlugInProtocol
 /// Answers the requests that a module's program sends, other than `commands`.
 final class ModuleRequests: Sendable {
     private static let mostBytes = 65_536
+    private static let mostBytesOfPage = 1 << 19
     private static let mostRecords = 10_000
 
     private struct State: Sendable {
@@ -46,9 +47,7 @@ final class ModuleRequests: Sendable {
         case "records.set": try await set(members)
         case "records.remove": try await records(members).remove(try key(members))
         case "records.all":
-            let all = try await records(members).all()
-            let values = try all.map { ($0.key, try JSONValue.parse($0.value)) }
-            return ["records": .object(Dictionary(uniqueKeysWithValues: values))]
+            return try await page(members)
         default: throw RPCError(-32601, "the method \(Printable.line(String(method.prefix(40)))) does not exist")
         }
         return [:]
@@ -110,6 +109,24 @@ extension ModuleRequests {
         let key = try members.string("key")
         guard (1...256).contains(key.utf8.count) else { throw .parameters("`key` must have 1 to 256 bytes") }
         return key
+    }
+
+    /// Returns the records after a key, up to the size of a page.
+    private func page(_ members: Members) async throws -> JSONValue {
+        let after = try members.optionalString("after")
+        var page: [String: JSONValue] = [:]
+        var bytes = 0
+        var last: String?
+        for (key, value) in try await records(members).all() {
+            if let after, key.utf8.lexicographicallyPrecedes(after.utf8) || key.utf8.elementsEqual(after.utf8) {
+                continue
+            }
+            bytes += key.utf8.count + value.count
+            if let last, bytes > Self.mostBytesOfPage { return ["records": .object(page), "next": .string(last)] }
+            page[key] = try JSONValue.parse(value)
+            last = key
+        }
+        return ["records": .object(page)]
     }
 
     private func set(_ members: Members) async throws {
