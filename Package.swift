@@ -235,8 +235,8 @@ let package = Package(
         .executableTarget(
             name: "petrel-bench",
             dependencies: [
-                "PetrelCore", "PetrelKit", "PetrelSupport", "PetrelTesting", "StackStormClient", "StackStormModule",
-                log,
+                "PetrelCore", "PetrelKit", "PetrelSupport", "PetrelTesting", "PlugInProtocol", "ProcessModule",
+                "StackStormClient", "StackStormModule", log,
             ],
             path: "Benchmarks/Sources", swiftSettings: settings),
         target(

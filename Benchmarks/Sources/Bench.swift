@@ -17,6 +17,7 @@ struct Bench {
         var results = matcherResults() + parserResults() + accessResults()
         results += try await lineResults()
         results += try await dispatcherResults()
+        results += try await processResults()
         var missed = 0
         for result in results {
             let threshold = thresholds[result.name]
@@ -162,7 +163,7 @@ extension Bench {
         ]
     }
 
-    private struct Echo: BotModule {
+    struct Echo: BotModule {
         let name = "echo"
         var commands: [Command] { [Command("echo", summary: "") { Reply($0.arguments) }] }
     }
