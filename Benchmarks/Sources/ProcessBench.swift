@@ -9,9 +9,9 @@ extension Bench {
     static func processResults() async throws -> [Measure] {
         let script = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
             .appendingPathComponent("../echo.py").standardized.path
-        let launch = PlugInLaunch(name: "echo", command: ["python3", script], folder: "/")
+        let launch = PlugInLaunch(name: "program", command: ["python3", script], folder: "/")
         let backend = RecordingBackend()
-        return try await TestHost([backend]).run({ [ProcessModule(launch, $0.access(for: "echo")), Echo()] }) {
+        return try await TestHost([backend]).run({ [ProcessModule(launch, $0.access(for: "program")), Echo()] }) {
             var results: [Measure] = []
             for (name, command) in [("a program", "process-echo"), ("Swift", "echo")] {
                 results.append(
