@@ -9,7 +9,10 @@ extension Configuration {
     /// Returns warnings about settings that are valid but probably not intended.
     func review() -> [SettingsProblem] {
         let commands = outlines.flatMap { outline in
-            outline.commands.map { AccessReview.KnownCommand(module: outline.name, name: $0) }
+            // An empty name stands for any command.
+            (outline.commands + (outline.addsCommands ? [""] : [])).map {
+                AccessReview.KnownCommand(module: outline.name, name: $0)
+            }
         }
         let review = AccessReview(
             settings: core.access, commands: commands, changeable: backends.filter(\.facts.namesChange).map(\.name),

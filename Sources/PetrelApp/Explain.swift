@@ -60,7 +60,8 @@ struct Explain: AsyncParsableCommand {
         }
         return Explanation(
             command: question.lines[0], decision: configuration.policy.access.decide(question),
-            module: match?.entry.module, name: match?.entry.command.name, more: explanation)
+            module: match?.entry.module, name: match?.entry.command.name, more: explanation,
+            mayBeAdded: configuration.outlines.contains(where: \.addsCommands))
     }
 
     /// Returns the explanation of the plug-in to which the command belongs.
@@ -113,8 +114,15 @@ struct Explanation {
     /// The explanation of the module's plug-in.
     var more: LineExplanation?
 
+    /// True if modules can have commands that only the running bot knows.
+    var mayBeAdded = false
+
     private var isAllowed: Bool { module != nil && decision.isAllowed }
-    private var reason: String { module != nil ? decision.reason : "unknown command" }
+    private var reason: String {
+        if module != nil { return decision.reason }
+        let hint = ": only the running bot knows the commands of plug-ins that are programs; ask it with `!acl why`"
+        return "unknown command" + (mayBeAdded ? hint : "")
+    }
 
     var text: String {
         var rows = [("command", command), ("allowed", isAllowed ? "yes" : "no")]

@@ -24,6 +24,9 @@ public struct ModuleOutline: Sendable, Hashable {
     public var naming: String?
     /// The names of the commands that the module has from the start.
     public var commands: [String]
+    /// True if the names of further commands are known only while the module runs, so that no rule can be called one
+    /// that never matches.
+    public var addsCommands: Bool
     /// A phrase for the commands that everyone may run if there are no access rules, such as `every command of …`, for
     /// a warning; nil for no warning.
     public var exposure: String?
@@ -32,12 +35,13 @@ public struct ModuleOutline: Sendable, Hashable {
 
     /// Creates an outline.
     public init(
-        _ name: String, naming: String? = nil, commands: [String], exposure: String? = nil,
-        defaultBackend: String? = nil
+        _ name: String, naming: String? = nil, commands: [String], addsCommands: Bool = false,
+        exposure: String? = nil, defaultBackend: String? = nil
     ) {
         self.name = name
         self.naming = naming
         self.commands = commands
+        self.addsCommands = addsCommands
         self.exposure = exposure
         self.defaultBackend = defaultBackend
     }

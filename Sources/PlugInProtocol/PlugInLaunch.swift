@@ -61,9 +61,20 @@ package struct PlugInLaunch: Sendable {
         timeout = .seconds(section.integer("timeout", default: 60, in: 1...3_600))
         if let program = command.first, program.utf8.contains(UInt8(ascii: "/")) {
             command[0] = section.path(of: program)
-            if !FileManager.default.isExecutableFile(atPath: command[0]) {
-                section.warn("command[0]", "the file \(command[0]) does not exist or is not executable")
+            if !FileManager.default.fileExists(atPath: command[0]) {
+                section.warn("command[0]", "the file \(command[0]) does not exist")
+            } else if !FileManager.default.isExecutableFile(atPath: command[0]) {
+                section.warn("command[0]", "the file \(command[0]) is not executable; run `chmod +x \(command[0])`")
             }
+        } else if let program = command.first, !program.isEmpty, !Self.isInPath(program, section.environment) {
+            section.warn("command[0]", "the program \(program) is not in PATH")
+        }
+    }
+
+    private static func isInPath(_ program: String, _ environment: [String: String]) -> Bool {
+        let folders = environment["PATH"] ?? ProcessInfo.processInfo.environment["PATH"] ?? ""
+        return folders.utf8.split(separator: UInt8(ascii: ":")).contains {
+            FileManager.default.isExecutableFile(atPath: "\(Substring($0))/\(program)")
         }
     }
 

@@ -42,6 +42,8 @@ package final class PlugInProcess: Sendable {
     private let gate: LogGate
     private let receive: Receive
     private let failure = Locked<PlugInFailure?>(nil)
+    /// Opens when the plug-in has not answered a call in time.
+    private let suspicion = Locked(Signal())
     /// True if the task of the run was cancelled.
     private let isStopping = Locked(false)
     /// Opens when the conversation has to end.
@@ -119,7 +121,8 @@ package final class PlugInProcess: Sendable {
             failure.withLock { $0 = $0 ?? PlugInFailure(Self.text(result.terminationStatus)) }
         } catch let error as SubprocessError {
             peer.close("could not be started")
-            throw PlugInFailure("could not be started: \(error)")
+            let reason = "\(error)".trimmingCharacters(in: CharacterSet(charactersIn: ". "))
+            throw PlugInFailure("could not be started: \(reason)")
         }
     }
 
@@ -156,10 +159,7 @@ package final class PlugInProcess: Sendable {
             }
             try await ready(result)
             queue.start()
-            while true {
-                try await Task.sleep(for: limits.pingInterval)
-                _ = try await peer.call("ping", [:], within: limits.ping)
-            }
+            try await watch()
         } catch let error as RPCError where error.code == RPCError.refusal {
             end(PlugInFailure("refuses to start: \(launch.masked(error.message))", isFinal: true))
         } catch let error as RPCError {
@@ -175,6 +175,23 @@ package final class PlugInProcess: Sendable {
             isOver.open()
         }
     }
+
+    /// Pings the plug-in at an interval, and at once when it has not answered a call in time.
+    private func watch() async throws {
+        while true {
+            let suspicion = Signal()
+            self.suspicion.withLock { $0 = suspicion }
+            await Signal.wait(for: suspicion, atMost: limits.pingInterval)
+            try Task.checkCancellation()
+            _ = try await peer.call("ping", [:], within: limits.ping)
+        }
+    }
+
+    /// Notes that the plug-in has not answered a call in time.
+    package func suspect() { suspicion.value.open() }
+
+    /// False from a call that was not answered in time until the plug-in answers a ping.
+    package var isResponsive: Bool { !suspicion.value.isOpen }
 
     /// Fails overdue calls.
     private func tick() async {

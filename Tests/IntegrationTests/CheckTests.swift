@@ -31,9 +31,25 @@ import Testing
         return await (try Program(["check"], in: folder, environment: ["PETREL_EMPTY": ""])).end()
     }
 
+    @Test func `no rule is called useless while a program may add commands`() async throws {
+        try await withFolder { folder in
+            let modules: JSONValue = ["m": ["command": ["sh"]]]
+            let rules: JSONValue = [
+                ["command": "freeze*", "allowusers": ["@a"]], ["command": "m:thaw"], ["command": "*"],
+            ]
+            let (status, output) = try await Self.check(["modules": modules, "access_controls": rules], in: folder)
+            #expect(status == 0)
+            #expect(!output.contains("never"))
+            let explain = try Program(["explain", "--user", "@a", "freeze now"], in: folder)
+            #expect(await explain.end().output.contains("only the running bot knows the commands"))
+        }
+    }
+
     @Test(arguments: [
         (#"{"stackstorm": {"api_url": "http://st2.example.com/api/v1"}}"#, "stackstorm.api_url: is http:// to another"),
         (#"{"web": {"host": "0.0.0.0"}}"#, "web.host: 0.0.0.0 accepts connections from other hosts"),
+        (#"{"modules": {"m": {"command": ["./none"]}}}"#, "modules.m.command[0]: the file"),
+        (#"{"modules": {"m": {"command": ["no-such-program"]}}}"#, "is not in PATH"),
         (#"{"web": {"webhook_secret": "x"}}"#, "web.webhook_secret: has fewer than 16"),
         (#"{"web": {"webhook_secret": ""}}"#, "web.webhook_secret: is empty"),
         (#"{"web": {"trusted_proxies": ["0.0.0.0/0"]}}"#, "web.trusted_proxies[0]: 0.0.0.0/0 contains every address"),

@@ -37,10 +37,11 @@ enum FakePlugIn {
     /// Runs a module with the program, beside another module.
     static func run(
         _ launch: PlugInLaunch = launch("module"), limits: PlugInProcess.Limits = limits, logger: Logger? = nil,
-        startsWell: Bool = true, _ body: @Sendable (RecordingBackend, TestHost) async throws -> Void
+        startsWell: Bool = true, store: TestStore? = nil,
+        _ body: @Sendable (RecordingBackend, TestHost) async throws -> Void
     ) async throws {
         let backend = RecordingBackend { Issue.record("\($0)") }
-        let host = try TestHost([backend], admins: ["@alice"], logger: logger)
+        let host = try TestHost([backend], admins: ["@alice"], store: store, logger: logger)
         try await host.run({ [ProcessModule(launch, $0.access(for: "fake"), limits: limits), Other()] }) {
             if startsWell { await backend.untilReady() }
             try await body(backend, host)

@@ -102,6 +102,36 @@ import Testing
         }
     }
 
+    @Test func `the commands of the latest run are known from the start`() async throws {
+        let store = try TestStore()
+        try await FakePlugIn.run(store: store) { backend, _ in #expect(await backend.ask("raw x") == "x") }
+        let launch = FakePlugIn.launch("module", ["die-at-start"])
+        try await FakePlugIn.run(launch, startsWell: false, store: store) { backend, _ in
+            let reply = await backend.ask("raw x")
+            #expect(reply.hasPrefix("The plug-in fake ") && reply.contains("restarted automatically"))
+        }
+    }
+
+    @Test(arguments: [
+        ("ech x pin=1234", "echo •••"), ("raw x pin=1234 y", "raw x pin=••• y"), ("raw pin=\"12 34\" y", "raw pin=•••"),
+        ("do pin=", "do pin=•••"),
+    ])
+    func `a secret in a line for another command is masked`(line: String, audited: String) async throws {
+        try await FakePlugIn.run { backend, host in
+            _ = await backend.ask(line)
+            #expect(host.audit.all.last?.line == audited || host.audit.all.isEmpty)
+            #expect(host.audit.all.last?.line.contains("34") != true)
+        }
+    }
+
+    @Test func `the values of a form are audited and judged`() async throws {
+        try await FakePlugIn.run { backend, host in
+            backend.type("!do", values: ["b": "2", "pin": "1234", "a": "1"])
+            _ = await backend.next()
+            #expect(host.audit.all.last?.line == "do a=1 b=2 pin=•••")
+        }
+    }
+
     @Test func `a program that does not exist is reported`() async throws {
         let isLogged = Signal()
         let logger = Logger(label: "test") { _ in

@@ -44,9 +44,10 @@ def show(call):
 
 
 @oncall.command("oncall set", summary="Set who is on call.", arguments=[
-    {"name": "person"}, {"name": "phone"}, {"name": "pin", "secret": True}])
+    {"name": "person"}, {"name": "phone"}, {"name": "pin", "secret": True},
+    {"name": "urgency", "type": "choice", "choices": ["all alerts", "critical alerts"]}, {"name": "notes"}])
 def change(call):
-    given = call.values or call.arguments
+    given = call.arguments
     if not given:
         if not call.traits.forms:
             return f"Please type: {call.prefix}oncall set PERSON [PHONE] pin=PIN"

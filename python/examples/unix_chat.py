@@ -25,7 +25,7 @@ MAXIMUM_LINE = 65_536  # bytes
 NAME = re.compile(r"[a-z0-9_-]{1,64}")
 
 chat = Backend(traits={"maximum_length": 10_000}, version="1.0",
-               names={"room_prefixes": ["#"], "person_prefixes": ["@"], "stable_ids": False})
+               names={"room_prefixes": ["#"], "person_prefixes": ["@"]})
 clients = {}  # the nicks that were used on each connection
 lock = threading.Lock()  # for `clients`
 writing = threading.Lock()

@@ -5,7 +5,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from petrel_plugin import Backend, NotSent
 
 backend = Backend(traits={"markdown": True, "maximum_length": 4000}, version="1.2",
-                  names={"room_prefixes": ["#"], "person_prefixes": ["@"], "stable_ids": True})
+                  names={"room_prefixes": ["#"], "person_prefixes": ["@"]})
 
 
 @backend.on_ready

@@ -16,7 +16,7 @@ class BackendTests(unittest.TestCase):
             self.assertEqual(petrel.greeting, {
                 "protocol": 1, "version": "1.2", "completion": True,
                 "traits": {"edits": True, "files": True, "markdown": True, "maximum_length": 4000},
-                "names": {"room_prefixes": ["#"], "person_prefixes": ["@"], "stable_ids": True}})
+                "names": {"room_prefixes": ["#"], "person_prefixes": ["@"]}})
             self.assertEqual(petrel.notified(), {"jsonrpc": "2.0", "method": "connected", "params": {"detail": "here"}})
 
     def test_a_message_is_sent(self):

@@ -45,9 +45,9 @@ class OnCallTests(unittest.TestCase):
             self.assertEqual(form["line"], "oncall set")
             self.assertEqual([field["name"] for field in form["fields"]], ["person", "phone", "urgency", "notes", "pin"])
             values = {"person": "Ada", "phone": "", "urgency": "critical alerts", "notes": "back\r\nat 5"}
-            self.assertEqual(petrel.invoke("oncall set", arguments={}, values=values), {
+            self.assertEqual(petrel.invoke("oncall set", arguments=values, values=values), {
                 "text": "Ada is on call for critical alerts.\nback\r\nat 5"})
-            self.assertEqual(petrel.error("invoke", **petrel.call("oncall set", values={"phone": "5"}))["code"], 1)
+            self.assertEqual(petrel.error("invoke", **petrel.call("oncall set", arguments={"phone": "5"}, values={"phone": "5"}))["code"], 1)
 
     def test_the_text_tells_what_to_type_without_forms(self):
         with self.module() as petrel:

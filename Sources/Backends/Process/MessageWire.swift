@@ -14,10 +14,11 @@ enum MessageWire {
         let person = Person(
             id: id, name: try sender.optionalString("name") ?? id, isStable: try sender.bool("stable", default: true),
             isNamed: sender["name"] != nil)
+        let values = try members.stringMap("values")
         return ChatMessage(
             id: message, sender: person, room: try room(members["room"]), thread: try members.optionalString("thread"),
-            text: try members.string("text"), isAddressed: try members.bool("addressed"),
-            slashCommand: try members.optionalString("slash_command"), values: try members.stringMap("values"))
+            text: try members.string("text"), isAddressed: try members.bool("addressed", default: values != nil),
+            slashCommand: try members.optionalString("slash_command"), values: values)
     }
 
     private static func room(_ value: JSONValue?) throws(RPCError) -> Room? {

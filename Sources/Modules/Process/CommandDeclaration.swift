@@ -17,6 +17,8 @@ struct CommandDeclaration: Sendable {
     private var isListed: Bool
     private var otherNames: [String]
     private var lines: [String]
+    /// The names of the secret arguments of all commands: a mistyped line may reach another command.
+    private var secrets: Set<String> = []
 
     /// Reads the commands of a program. Throws an ``RPCError`` that names the command that is wrong.
     static func list(_ value: JSONValue?, timeout: Duration) throws(RPCError) -> [CommandDeclaration] {
@@ -24,7 +26,12 @@ struct CommandDeclaration: Sendable {
         var names: Set<String> = []
         var declarations: [CommandDeclaration] = []
         for value in try members.list("commands", atMost: most) {
-            let declaration = try CommandDeclaration(try Members(value, "commands"), timeout)
+            let declaration: CommandDeclaration
+            do { declaration = try CommandDeclaration(try Members(value, "commands"), timeout) } catch {
+                let name =
+                    value["name"]?.string.map { "“\(line($0, atMost: 40))”" } ?? "number \(declarations.count + 1)"
+                throw .parameters("command \(name): \(error.message)")
+            }
             for name in [declaration.name] + declaration.otherNames {
                 guard names.insert(Command.key(name)).inserted else {
                     throw .parameters("there are two commands “\(name)”")
@@ -32,6 +39,8 @@ struct CommandDeclaration: Sendable {
             }
             declarations.append(declaration)
         }
+        let secrets = Set(declarations.flatMap { $0.grammar?.arguments.filter(\.isSecret).map(\.name) ?? [] })
+        for index in declarations.indices { declarations[index].secrets = secrets }
         return declarations
     }
 
@@ -79,21 +88,29 @@ struct CommandDeclaration: Sendable {
             needsStableIdentity: needsStableIdentity, isListed: isListed, otherNames: otherNames,
             handler: handler)
         if !lines.isEmpty { command.lines = { lines } }
-        if let grammar {
-            command.parse = { arguments, values in Self.parsed(grammar, arguments, values) }
-            if grammar.hasSecrets { command.masking = { Self.parsed(grammar, $0, nil).masked } }
+        let masking = SecretMask(secrets)
+        command.parse = { [grammar] arguments, values in Self.parsed(grammar, masking, arguments, values) }
+        if !secrets.isEmpty {
+            command.masking = { [grammar] in Self.parsed(grammar, masking, $0, nil).masked }
         }
         return command
     }
 
     /// Parses a line. Access rules evaluate the values as well, because quotation marks and names may hide them.
     private static func parsed(
-        _ grammar: ArgumentGrammar, _ arguments: String, _ form: [String: String]?
+        _ grammar: ArgumentGrammar?, _ mask: SecretMask, _ arguments: String, _ form: [String: String]?
     ) -> ParsedLine {
+        guard let grammar else {
+            let pairs = (form ?? [:]).sorted { $0.key < $1.key }
+            let masked = [mask.masked(arguments)] + pairs.map { mask.masked(name: $0.key, $0.value) }
+            return ParsedLine(0, masked: masked.filter { !$0.isEmpty }.joined(separator: " ")) {
+                pairs.map { .part($0.value) }
+            }
+        }
         let values = grammar.parse(arguments, form)
         // A line that does not fit may contain a secret anywhere.
-        let masked = values.problem == nil ? values.masked : "•••"
-        return ParsedLine(values, masked: grammar.hasSecrets || form != nil ? masked : arguments) {
+        let masked = values.problem != nil && grammar.hasSecrets ? "•••" : values.masked
+        return ParsedLine(values, masked: grammar.hasSecrets || form != nil ? masked : mask.masked(arguments)) {
             let texts = values.texts
             return [.text(texts.joined(separator: " "))] + texts.map { .part($0) }
         }

@@ -144,20 +144,23 @@ extension ModuleRequests {
 }
 
 extension ModuleRequests {
-    /// Receives a notification. Returns false for one of another method.
-    func receive(_ method: String, _ params: JSONValue) -> Bool {
+    /// Receives a notification. Returns false for one of another method. Throws for one that is invalid as a whole.
+    func receive(_ method: String, _ params: JSONValue) throws(RPCError) -> Bool {
         switch method {
         case "status":
-            let lines = (params["lines"]?.array ?? []).prefix(20).compactMap { line -> StatusLine? in
-                guard let subject = line["subject"]?.string, let detail = line["detail"]?.string else { return nil }
-                return StatusLine(
-                    "\(host.module) \(Self.short(subject))", isHealthy: line["healthy"]?.bool ?? true,
-                    Self.short(detail))
+            var lines: [StatusLine] = []
+            for value in try Members(params).list("lines", atMost: 20) {
+                let line = try Members(value, "lines")
+                lines.append(
+                    StatusLine(
+                        "\(host.module) \(Self.short(try line.string("subject")))",
+                        isHealthy: try line.bool("healthy", default: true), Self.short(try line.string("detail"))))
             }
-            state.withLock { $0.lines = lines }
+            state.withLock { [lines] in $0.lines = lines }
         case "gauges":
-            let gauges = (params["gauges"]?.array ?? []).prefix(100).compactMap(gauge)
-            state.withLock { $0.gauges = gauges }
+            var gauges: [(name: String, labels: [(String, String)], value: Double)] = []
+            for value in try Members(params).list("gauges", atMost: 100) { gauges.append(try gauge(value)) }
+            state.withLock { [gauges] in $0.gauges = gauges }
         default: return false
         }
         return true
@@ -167,13 +170,16 @@ extension ModuleRequests {
         Printable.line(String(String.UnicodeScalarView(text.unicodeScalars.prefix(200))))
     }
 
-    /// Reads a gauge; nil if its name or value is invalid.
-    private func gauge(_ value: JSONValue) -> (name: String, labels: [(String, String)], value: Double)? {
-        guard let members = try? Members(value), let name = members["name"]?.string, Self.isMetricName(name),
-            let number = try? members.number("value")
-        else { return nil }
-        let labels = (try? members.stringMap("labels")) ?? [:]
-        guard labels.count <= 10, labels.keys.allSatisfy(Self.isMetricName) else { return nil }
+    private func gauge(
+        _ value: JSONValue
+    ) throws(RPCError) -> (name: String, labels: [(String, String)], value: Double) {
+        let members = try Members(value, "gauges")
+        let name = try members.string("name")
+        let labels = try members.stringMap("labels") ?? [:]
+        guard Self.isMetricName(name), labels.count <= 10, labels.keys.allSatisfy(Self.isMetricName) else {
+            throw .parameters("`gauges.name` and at most 10 labels must each be 1 to 64 of a-z, 0-9 and `_`")
+        }
+        guard let number = try members.number("value") else { throw .parameters("`gauges.value` is missing") }
         let own = labels.filter { $0.key != "plugin" }.sorted { $0.key < $1.key }.map { ($0.key, Self.short($0.value)) }
         return ("petrel_plugin_\(name)", [("plugin", host.module)] + own, number)
     }

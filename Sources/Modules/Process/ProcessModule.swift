@@ -19,9 +19,10 @@ package final class ProcessModule: BotModule {
     private let state = Locked(State())
 
     private struct State: Sendable {
-        var peer: RPCPeer?
+        var process: PlugInProcess?
         /// The reason for which the program does not run.
         var problem = "has not started yet"
+        var isFirstRun = true
         var version: String?
     }
 
@@ -37,7 +38,11 @@ package final class ProcessModule: BotModule {
     }
 
     /// Starts the program and serves it until it ends. Throws ``PlugInFailure``, after which the host restarts it.
+    ///
+    /// The commands of the latest run are known from the start, so that they are answered, and the backends do not
+    /// wait, if the program starts slowly or not at all.
     package func run() async throws {
+        await recall()
         let process = PlugInProcess(launch, keepsOrder: true, limits: limits, logger: host.logger) { method, params in
             if method == "commands" {
                 try self.publish(params["commands"])
@@ -45,17 +50,17 @@ package final class ProcessModule: BotModule {
             }
             return try await self.service.answer(method, params)
         } receive: { method, params in
-            if !self.service.receive(method, params) { PlugInLog.write(method, params, self.launch, self.host.logger) }
+            self.receive(method, params)
         }
         do {
             try await process.run(hello: hello) { result in
-                try self.open(process.peer, result)
+                try self.open(process, result)
                 self.host.commands.ready()
             }
         } catch {
             let reason = (error as? PlugInFailure)?.reason ?? "is stopping"
             state.withLock { state in
-                state.peer = nil
+                state.process = nil
                 state.problem = reason
             }
             service.forget()
@@ -74,28 +79,63 @@ package final class ProcessModule: BotModule {
         ]
     }
 
-    private func open(_ peer: RPCPeer, _ result: JSONValue) throws {
-        state.withLock { state in
-            state.peer = peer
-            state.version = result["version"]?.string.map { String($0.prefix(40)) }
+    private func open(_ process: PlugInProcess, _ result: JSONValue) throws {
+        do {
+            try publish(result["commands"])
+        } catch {
+            throw PlugInFailure("declares its commands incorrectly: \(launch.masked(error.message))")
         }
-        try publish(result["commands"])
+        let version = result["version"]?.string.map { Printable.line(String($0.unicodeScalars.prefix(40))) }
+        state.withLock { state in
+            state.process = process
+            state.version = version
+        }
+        host.logger.info("The plug-in \(name) runs\(version.map { ", version \($0)" } ?? "").")
     }
 
     private func publish(_ value: JSONValue?) throws(RPCError) {
         let declared = try CommandDeclaration.list(value, timeout: launch.timeout)
         host.commands.publish(
             declared.map { declaration in declaration.command { try await self.run(declaration, $0) } })
+        let bytes: [UInt8]? = try? JSONValue.encode(value ?? .array([]))
+        if let bytes { declarations.put(bytes, for: Self.key) }
+    }
+
+    /// The record of the declared commands. A program cannot name this collection.
+    private var declarations: any RecordCollection { host.storage.records("Declarations") }
+    private static let key = "commands"
+
+    /// Publishes the commands of the latest run.
+    private func recall() async {
+        guard state.withLock({ $0.isFirstRun }) else { return }
+        state.withLock { $0.isFirstRun = false }
+        do {
+            guard let bytes = try await declarations.value(for: Self.key) else { return }
+            try publish(try JSONValue.parse(bytes))
+            host.commands.ready()
+        } catch {
+            host.logger.warning("Cannot read the commands that the plug-in \(name) had before: \(error)")
+        }
+    }
+
+    private func receive(_ method: String, _ params: JSONValue) {
+        do {
+            if try service.receive(method, params) { return }
+            PlugInLog.write(method, params, launch, host.logger)
+        } catch {
+            host.logger.warning("The plug-in \(name) sent an invalid `\(method)`: \(launch.masked(error.message))")
+        }
     }
 
     /// Runs a command.
     private func run(_ declaration: CommandDeclaration, _ invocation: Invocation) async throws -> Reply? {
         let values = invocation.parsed as? ArgumentGrammar.Values
         if let problem = values?.problem {
-            throw Refusal("\(problem) Usage: \(invocation.typed("\(declaration.name) \(declaration.usage)"))")
+            let usage = declaration.usage.isEmpty ? declaration.name : "\(declaration.name) \(declaration.usage)"
+            throw Refusal("\(problem) Usage: \(invocation.typed(usage))")
         }
-        let (peer, problem) = state.withLock { ($0.peer, $0.problem) }
-        guard let peer else { throw Self.unavailable(name, problem) }
+        let (process, problem) = state.withLock { ($0.process, $0.problem) }
+        guard let peer = process?.peer else { throw Self.unavailable(name, problem) }
         let call = calls.begin(invocation)
         defer { calls.end(call) }
         do {
@@ -109,6 +149,7 @@ package final class ProcessModule: BotModule {
         } catch RPCPeer.Failure.unavailable(let reason) {
             throw Self.unavailable(name, reason)
         } catch let failure as RPCPeer.Failure {
+            if case .late = failure { process?.suspect() }
             peer.notify("cancel", ["call": .string(call)])
             throw Refusal(Self.text(of: failure, name))
         } catch {
@@ -133,18 +174,21 @@ package final class ProcessModule: BotModule {
 extension ProcessModule: StatusReporting {
     /// Returns a line about the program, and the lines that it has reported.
     package func status() -> [StatusLine] {
-        let (isRunning, problem, version) = state.withLock { ($0.peer != nil, $0.problem, $0.version) }
-        let detail = version.map { "running, version \(Printable.line($0))" } ?? "running"
-        return [
-            StatusLine("plug-in \(name)", isHealthy: isRunning, isRunning ? detail : "the plug-in \(problem)")
-        ] + (isRunning ? service.lines : [])
+        let (process, problem, version) = state.withLock { ($0.process, $0.problem, $0.version) }
+        let subject = "plug-in \(name)"
+        guard let process else { return [StatusLine(subject, isHealthy: false, "the plug-in \(problem)")] }
+        guard process.isResponsive else {
+            return [StatusLine(subject, isHealthy: false, "the plug-in does not answer")]
+        }
+        return [StatusLine(subject, isHealthy: true, version.map { "running, version \($0)" } ?? "running")]
+            + service.lines
     }
 }
 
 extension ProcessModule: GaugeReporting {
     /// Returns the gauges that the program has reported, and whether it runs.
     package func gauges() -> [(name: String, labels: [(String, String)], value: Double)] {
-        let isRunning = state.withLock { $0.peer != nil }
+        let isRunning = state.withLock { $0.process != nil }
         return [("petrel_plugin_running", [("plugin", name)], isRunning ? 1 : 0)] + (isRunning ? service.gauges : [])
     }
 }

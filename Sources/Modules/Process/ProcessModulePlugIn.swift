@@ -26,7 +26,10 @@ package struct ProcessModulePlugIn: ModulePlugIn {
     }
 
     package var outlines: [ModuleOutline] {
-        launches.map { ModuleOutline($0.name, commands: [], exposure: "every command of the module “\($0.name)”") }
+        launches.map {
+            ModuleOutline(
+                $0.name, commands: [], addsCommands: true, exposure: "every command of the module “\($0.name)”")
+        }
     }
 
     package func makeModules(_ context: ModuleContext) throws -> [any BotModule] {
