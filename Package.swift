@@ -143,6 +143,14 @@ let package = Package(
                 .product(name: "NIOTLS", package: "swift-nio"),
             ]),
         target(
+            "IRCBackend", "Backends/IRC",
+            [
+                "PetrelKit", "PetrelSupport", log, nio,
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOSSL", package: "swift-nio-ssl"),
+                .product(name: "NIOTLS", package: "swift-nio"),
+            ]),
+        target(
             "StackStormModule", "Modules/StackStorm",
             [
                 "PetrelKit", "PetrelSupport", "StackStormClient", log, metrics,
@@ -204,6 +212,14 @@ let package = Package(
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),
             ], exclude: ["person.py"]),
+        tests(
+            "IRCBackendTests",
+            [
+                "IRCBackend", "PetrelKit", "PetrelSupport", "PetrelCore", "PetrelTesting", "FaultSuite",
+                "StackStormModule", "StackStormClient", "StackStormSimulator", log, nio,
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOSSL", package: "swift-nio-ssl"),
+            ]),
         tests(
             "SlackBackendTests",
             [
