@@ -178,8 +178,8 @@ let package = Package(
         .executableTarget(
             name: "petrel",
             dependencies: [
-                "PetrelApp", "SlackBackend", "TextBackend", "XMPPBackend", "ProcessBackend", "BuiltinsModule",
-                "ProcessModule", "StackStormModule", "StackStormSimulator",
+                "PetrelApp", "IRCBackend", "SlackBackend", "TextBackend", "XMPPBackend", "ProcessBackend",
+                "BuiltinsModule", "ProcessModule", "StackStormModule", "StackStormSimulator",
             ],
             swiftSettings: settings),
         tests(

@@ -1,4 +1,5 @@
 import BuiltinsModule
+import IRCBackend
 import PetrelApp
 import ProcessBackend
 import ProcessModule
@@ -12,7 +13,9 @@ import XMPPBackend
 enum Program {
     static func main() async {
         let catalog = Catalog(
-            backends: [SlackPlugIn.self, TextPlugIn.self, XMPPPlugIn.self, ProcessBackendPlugIn.self],
+            backends: [
+                IRCPlugIn.self, ProcessBackendPlugIn.self, SlackPlugIn.self, TextPlugIn.self, XMPPPlugIn.self,
+            ],
             modules: [BuiltinsPlugIn.self, StackStormPlugIn.self, ProcessModulePlugIn.self],
             demo: [TextDemo.self, SimulatorDemo.self])
         await PetrelProgram.main(catalog, commands: [Simulate.self])
