@@ -270,7 +270,7 @@ let package = Package(
             name: "petrel-fuzz",
             dependencies: [
                 "PetrelKit", "PetrelSupport", "PetrelCore", "PetrelApp", "StackStormClient", "StackStormModule",
-                "BuiltinsModule", "SlackBackend", "TextBackend", "XMPPBackend", log, metrics,
+                "BuiltinsModule", "IRCBackend", "SlackBackend", "TextBackend", "XMPPBackend", log, metrics,
             ],
             path: "Fuzz/Sources", swiftSettings: settings),
         tests(

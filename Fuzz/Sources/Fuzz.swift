@@ -18,6 +18,8 @@ enum FuzzTarget: String, CaseIterable {
     case stanzas
     /// The SCRAM client.
     case scram
+    /// The parser, the writer, the splitter and the session of IRC.
+    case irc
 
     func run(_ bytes: [UInt8]) {
         switch self {
@@ -29,6 +31,7 @@ enum FuzzTarget: String, CaseIterable {
         case .results: fuzzResults(bytes)
         case .stanzas: fuzzStanzas(bytes)
         case .scram: fuzzSCRAM(bytes)
+        case .irc: fuzzIRC(bytes)
         }
     }
 }

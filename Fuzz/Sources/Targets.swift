@@ -1,6 +1,7 @@
 import BuiltinsModule
 import CoreMetrics
 import Foundation
+import IRCBackend
 import Logging
 import PetrelApp
 import PetrelKit
@@ -134,7 +135,7 @@ private let fuzzAccess: AccessControl = {
 }()
 
 private let fuzzCatalog = Catalog(
-    backends: [SlackPlugIn.self, TextPlugIn.self, XMPPPlugIn.self],
+    backends: [IRCPlugIn.self, SlackPlugIn.self, TextPlugIn.self, XMPPPlugIn.self],
     modules: [BuiltinsPlugIn.self, StackStormPlugIn.self])
 
 /// Every error is reported, and none terminates the process.
