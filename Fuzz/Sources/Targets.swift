@@ -78,7 +78,7 @@ private func checkCall(_ parsed: CommandTable.Parsed) {
         require(
             call.table.matcher.match(line) == .one(match),
             "\(line) runs a different alias than the one that was evaluated")
-        let written = match.compiled?.written(in: CommandStream(line)) ?? match.parameters
+        let written = match.capture?.written ?? match.parameters
         let secrets = written.filter { $0.name != "host" }.compactMap(\.value).filter { !$0.isEmpty }
         // Only for visible characters: white space is collapsed afterwards, so that other text may equal the secret.
         for secret in secrets
@@ -121,8 +121,8 @@ private let fuzzTable = CommandTable([
         command: Command(
             "", summary: "",
             parse: { line, values in
-                let call = StackStormCall(line, values, in: fuzzAliasTable)
-                return ParsedLine(call, masked: call.masked(line, fuzzActions)) { call.readings(of: line) }
+                let call = StackStormCall(line, values, in: fuzzAliasTable, fuzzActions)
+                return ParsedLine(call, masked: call.masked) { call.readings }
             },
             handler: { _ in nil })
     )

@@ -12,7 +12,7 @@ import Testing
 
 /// The parsing of lines for access rules and the audit log.
 @Suite(.timeLimit(.minutes(10))) struct LineTests {
-    private static let login = SimulatedContent(
+    static let login = SimulatedContent(
         aliases: SimulatedContent.demo.aliases + [
             SimulatedContent.alias(
                 "vault.login", "", action: "vault.login",

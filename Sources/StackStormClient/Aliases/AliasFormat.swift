@@ -30,6 +30,9 @@ package struct AliasFormat: Sendable {
         package var value: String?
     }
 
+    /// A closure that is called with the representation each time a command is matched against it, for tests.
+    package typealias Observer = @Sendable (_ source: String) -> Void
+
     /// The representation.
     package let source: String
     /// The regular expression that StackStorm builds from the representation.
@@ -38,10 +41,12 @@ package struct AliasFormat: Sendable {
     let prefix: [UInt32]
     private let regex: Regex
     private let defaults: [CommandStream.Pair]
+    private let tried: Observer?
 
     /// Compiles a representation. Throws ``Failure/invalid(_:)`` or ``Failure/unsupported(_:)``.
-    package init(_ source: String) throws(Failure) {
+    package init(_ source: String, tried: Observer? = nil) throws(Failure) {
         self.source = source
+        self.tried = tried
         let scalars = source.unicodeScalars.map(\.value)
         defaults = Self.optionalValue.allMatches(in: scalars).map { match in
             CommandStream.Pair(
@@ -68,59 +73,23 @@ package struct AliasFormat: Sendable {
     /// Returns the parameters of a command, in order. Throws ``Failure/mismatch(_:)`` if the command does not match.
     package func parameters(of stream: CommandStream) throws(Failure) -> [Parameter] {
         var memory = Regex.Memory()
-        return try parameters(of: stream, memory: &memory)
+        return try match(stream, memory: &memory).parameters
     }
 
-    /// Returns all named values in a command, including those that are overridden by a later value.
-    package func written(in stream: CommandStream) -> [Parameter] {
-        var memory = Regex.Memory()
-        let match = regex.firstMatch(in: stream.scalars, memory: &memory)
-        let captured = regex.names.enumerated().compactMap { number, name -> Parameter? in
-            guard let name, let match, match[2 * number] >= 0 else { return nil }
-            return Parameter(name: name, value: stream.scalars.text(of: number, in: match))
-        }
-        return captured + stream.pairs.map { Parameter(name: $0.key, value: $0.value) }
-    }
-
-    /// Returns a command as StackStorm interprets it.
-    ///
-    /// Each parameter of the format is replaced with its effective value, without quotes. Other parameters follow as
-    /// `name=value`. Default values are left out.
-    ///
-    /// - Returns: The whole command, and its part without the other parameters, or nil if the command does not match.
-    package func reading(of stream: CommandStream) -> (whole: String, part: String)? {
-        var memory = Regex.Memory()
-        guard let match = regex.firstMatch(in: stream.scalars, memory: &memory),
-            let parameters = try? parameters(of: stream)
-        else { return nil }
-        let spans = regex.names.enumerated().compactMap { number, name -> (name: String, range: Range<Int>)? in
-            guard let name, match[2 * number] >= 0 else { return nil }
-            return (name, match[2 * number]..<match[2 * number + 1])
-        }.sorted { $0.range.lowerBound < $1.range.lowerBound }
-        var part: [UInt32] = []
-        var done = 0
-        for span in spans where span.range.lowerBound >= done {
-            var before = stream.scalars[done..<span.range.lowerBound]
-            if before.last.map(Self.isQuote) == true { before.removeLast() }
-            part += before
-            part += (parameters.first { $0.name == span.name }?.value ?? "").unicodeScalars.map(\.value)
-            done = span.range.upperBound
-            if done < stream.scalars.count, Self.isQuote(stream.scalars[done]) { done += 1 }
-        }
-        part += stream.scalars[done...]
-        let placed = Set(spans.map(\.name))
-        var others: [String: String] = [:]
-        for pair in stream.pairs where !placed.contains(pair.key) { others[pair.key] = pair.value }
-        let rest = others.sorted { $0.key < $1.key }.map { " \($0.key)=\($0.value)" }.joined()
-        return (part.text + rest, part.text)
-    }
-
-    private static func isQuote(_ value: UInt32) -> Bool { value == 0x22 || value == 0x27 }
-
-    func parameters(of stream: CommandStream, memory: inout Regex.Memory) throws(Failure) -> [Parameter] {
+    /// Matches a command. Throws ``Failure/mismatch(_:)`` if the command does not match.
+    func match(_ stream: CommandStream, memory: inout Regex.Memory) throws(Failure) -> AliasCapture {
+        tried?(source)
         guard let match = regex.firstMatch(in: stream.scalars, memory: &memory) else {
             throw .mismatch("Command \"\(stream.command)\" doesn't match format string \"\(source)\"")
         }
+        let spans = regex.names.enumerated().compactMap { number, name -> AliasCapture.Span? in
+            guard let name, match[2 * number] >= 0 else { return nil }
+            return AliasCapture.Span(name: name, range: match[2 * number]..<match[2 * number + 1])
+        }
+        return AliasCapture(stream: stream, spans: spans, parameters: try parameters(of: stream, match))
+    }
+
+    private func parameters(of stream: CommandStream, _ match: [Int]) throws(Failure) -> [Parameter] {
         var parameters: [Parameter] = []
         func set(_ name: String, _ value: String?) {
             if let index = parameters.firstIndex(where: { $0.name.utf8.elementsEqual(name.utf8) }) {

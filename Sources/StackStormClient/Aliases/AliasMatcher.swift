@@ -11,23 +11,22 @@ package struct AliasMatcher: Sendable {
         package var representation: String
         /// The parameters of the command.
         package var parameters: [AliasFormat.Parameter]
-        /// The compiled representation, or nil if only StackStorm can match it.
-        package var compiled: AliasFormat?
+        /// The command and the places of the values in it, or nil if only StackStorm can match the representation.
+        package var capture: AliasCapture?
 
         /// Creates a match.
         package init(
             alias: Alias, format: Alias.Format, representation: String, parameters: [AliasFormat.Parameter],
-            compiled: AliasFormat? = nil
+            capture: AliasCapture? = nil
         ) {
             self.alias = alias
             self.format = format
             self.representation = representation
             self.parameters = parameters
-            self.compiled = compiled
+            self.capture = capture
         }
 
-        /// Compares two matches. The compiled representations are ignored, because they follow from the
-        /// representations.
+        /// Compares two matches. The places of the values are ignored, because they follow from the command.
         package static func == (left: Match, right: Match) -> Bool {
             left.alias == right.alias && left.format == right.format && left.representation == right.representation
                 && left.parameters == right.parameters
@@ -79,22 +78,26 @@ package struct AliasMatcher: Sendable {
     /// - Parameters:
     ///   - aliases: All aliases. Disabled ones do not match.
     ///   - last: An earlier matcher, whose compiled formats are reused.
-    package init(_ aliases: [Alias] = [], reusing last: AliasMatcher? = nil) {
+    ///   - tried: A closure that is called each time a command is matched against a format, for tests.
+    package init(
+        _ aliases: [Alias] = [], reusing last: AliasMatcher? = nil, tried: AliasFormat.Observer? = nil
+    ) {
         self.aliases = aliases
         let compiled = (last?.candidates ?? []).map { ($0.compiled.source, $0.compiled) }
         let known = Dictionary(compiled) { first, _ in first }
         for (index, alias) in aliases.enumerated() where alias.enabled {
             for format in alias.formats {
-                for pattern in format.patterns { add(pattern, of: format, index, known[pattern]) }
+                for pattern in format.patterns { add(pattern, of: format, index, known[pattern], tried) }
             }
         }
     }
 
     private mutating func add(
-        _ pattern: String, of format: Alias.Format, _ alias: Int, _ known: AliasFormat?
+        _ pattern: String, of format: Alias.Format, _ alias: Int, _ known: AliasFormat?,
+        _ tried: AliasFormat.Observer?
     ) {
         do {
-            let compiled = if let known { known } else { try AliasFormat(pattern) }
+            let compiled = if let known { known } else { try AliasFormat(pattern, tried: tried) }
             let length = compiled.prefix.count
             while lengths.count <= length { lengths.append(false) }
             lengths[length] = true
@@ -118,11 +121,11 @@ package struct AliasMatcher: Sendable {
         var matches: [Match] = []
         for index in candidates(for: stream.scalars) {
             let candidate = candidates[index]
-            guard let parameters = try? candidate.compiled.parameters(of: stream, memory: &memory) else { continue }
+            guard let capture = try? candidate.compiled.match(stream, memory: &memory) else { continue }
             matches.append(
                 Match(
                     alias: aliases[candidate.alias], format: candidate.format,
-                    representation: candidate.compiled.source, parameters: parameters, compiled: candidate.compiled))
+                    representation: candidate.compiled.source, parameters: capture.parameters, capture: capture))
         }
         for isMultiple in [false, true] {
             let pass = matches.filter { match in

@@ -2,7 +2,7 @@ import PetrelSupport
 
 /// A command that is split as StackStorm's parser does before it tries formats: the `key=value` pairs at its end, and
 /// the rest, padded with a space on both sides.
-package struct CommandStream {
+package struct CommandStream: Sendable {
     /// A `key=value` pair.
     package struct Pair: Equatable, Sendable {
         /// The key.

@@ -73,8 +73,8 @@ final class AliasCatalog: Sendable {
         guard let table = table.value else {
             return ParsedLine(StackStormCall?.none, masked: line.isEmpty ? "" : "…")
         }
-        let call = StackStormCall(line, values, in: table)
-        return ParsedLine(Optional(call), masked: call.masked(line, actions.value)) { call.readings(of: line) }
+        let call = StackStormCall(line, values, in: table, actions.value)
+        return ParsedLine(Optional(call), masked: call.masked) { call.readings }
     }
 
     /// Returns true if help shows a format to a user.

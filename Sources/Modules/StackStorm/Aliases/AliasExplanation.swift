@@ -39,7 +39,7 @@ extension StackStormModuleSettings {
         }
         let table = AliasTable(aliases)
         let call = StackStormCall(line, in: table)
-        return (explain(line, call, table), ParsedLine(call, masked: line) { call.readings(of: line) })
+        return (explain(line, call, table), ParsedLine(call, masked: line) { call.readings })
     }
 
     private func explain(_ line: String, _ call: StackStormCall, _ table: AliasTable) -> AliasExplanation {

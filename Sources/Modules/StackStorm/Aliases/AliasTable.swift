@@ -14,8 +14,9 @@ struct AliasTable: Sendable {
     /// The leading fixed words of the display formats: the first word, the first two words, and so on.
     private let beginnings: Set<String>
 
-    init(_ aliases: [Alias], reusing last: AliasTable? = nil) {
-        matcher = AliasMatcher(aliases, reusing: last?.matcher)
+    /// - Parameter tried: A closure that is called each time a line is matched against a format, for tests.
+    init(_ aliases: [Alias], reusing last: AliasTable? = nil, tried: AliasFormat.Observer? = nil) {
+        matcher = AliasMatcher(aliases, reusing: last?.matcher, tried: tried)
         disabled = AliasMatcher(
             aliases.filter { !$0.enabled }.map { alias in
                 var alias = alias

@@ -88,7 +88,7 @@ extension KnownActions {
             guard let value = parameter.value else { continue }
             if Templates.isFound(in: value, castTo: types[action]?[parameter.name]) ?? true { return parameter.name }
         }
-        let isWhole = match.compiled == nil || match.format.matchesMultiple
+        let isWhole = match.capture == nil || match.format.matchesMultiple
         return isWhole && Templates.isFound(in: line, castTo: nil) ?? true ? "the line" : nil
     }
 }
@@ -102,7 +102,7 @@ extension KnownActions {
         let action = match.alias.actionRef
         guard match.parameters.contains(where: { isSecret($0.name, of: action) }) else { return line }
         // A value that a later pair replaces is secret too.
-        let written = match.compiled?.written(in: CommandStream(line)) ?? match.parameters
+        let written = match.capture?.written ?? match.parameters
         let values = written.filter { isSecret($0.name, of: action) }.compactMap(\.value).filter { !$0.isEmpty }
         return Self.masking(values, in: line) ?? "\(match.representation) \(Self.mask)"
     }

@@ -12,33 +12,33 @@ extension AliasCommands {
             return Reply("The StackStorm command is missing. \(helpHint(invocation))", style: .markdown, kind: .error)
         }
         let caller = try await callers.caller(invocation)
-        if CommandStream(invocation.arguments).isCutElsewhere {
+        if call.isCutElsewhere {
             throw Refusal(
                 "The key=value pairs at the end also occur elsewhere in the line, where StackStorm would remove them too. "
                     + "Nothing was started; please write the command differently.")
         }
         switch call.kind {
-        case .alias(let match): return try await start(match, caller, invocation)
+        case .alias(let match): return try await start(match, call, caller, invocation)
         case .ambiguous(let matches): throw Refusal(ambiguity(matches, invocation))
         case .verb(let verb): return try await run(verb, caller, invocation)
-        case .unknown(let verb): return try await askServer(invocation, caller, call.table, orElse: verb)
+        case .unknown(let verb): return try await askServer(call, caller, invocation, orElse: verb)
         case .none, .empty: return notFound(invocation, call.table)
         }
     }
 
     /// Lets StackStorm match a line, because an alias has a pattern that only StackStorm can match.
     private func askServer(
-        _ invocation: Invocation, _ caller: Caller, _ table: AliasTable, orElse verb: VerbCall?
+        _ call: StackStormCall, _ caller: Caller, _ invocation: Invocation, orElse verb: VerbCall?
     ) async throws -> Reply? {
         let found: ServerMatch
         do {
             found = try await callers.call(.match(invocation.arguments), as: caller, invocation)
         } catch let error as StackStormError {
             host.logger.info("StackStorm found no matching alias: \(error.code).")
-            guard let verb else { return notFound(invocation, table) }
+            guard let verb else { return notFound(invocation, call.table) }
             return try await run(verb, caller, invocation)
         }
-        guard CommandStream(invocation.arguments).pairs.isEmpty else {
+        guard call.stream.pairs.isEmpty else {
             throw Refusal(
                 "Only StackStorm can match this command, so it is not known which values the key=value pairs replace. "
                     + "Nothing was started; please write the values at their positions.")
@@ -48,21 +48,21 @@ extension AliasCommands {
             alias: found.alias,
             format: format ?? Alias.Format(display: nil, representations: [found.representation]),
             representation: found.representation, parameters: [])
-        return try await start(match, caller, invocation)
+        return try await start(match, call, caller, invocation)
     }
 
     private func start(
-        _ match: AliasMatcher.Match, _ caller: Caller, _ invocation: Invocation
+        _ match: AliasMatcher.Match, _ call: StackStormCall, _ caller: Caller, _ invocation: Invocation
     ) async throws -> Reply? {
-        try await refuseTemplates(in: match, caller, invocation)
-        if match.format.matchesMultiple { return try await startAll(match, caller, invocation) }
+        let hasLearned = try await refuseTemplates(in: match, caller, invocation)
+        if match.format.matchesMultiple { return try await startAll(match, call, caller, invocation) }
         let alias = match.alias
         let request = RequestID.make(for: settings.name)
         let run = AliasRun(
             name: alias.name, format: match.representation, command: invocation.arguments,
             user: invocation.message.sender.id, channel: invocation.address.place.id, route: settings.routes.first,
             context: RequestID.context(request))
-        let line = masked(match, invocation)
+        let line = hasLearned ? masked(match, call) : call.masked
         await results.intend(request, line, match.alias, invocation)
         results.overtaken.begin(request)
         do {
@@ -74,7 +74,7 @@ extension AliasCommands {
             results.followUp(request, alias, answer.execution.id, start)
             catalog.actions.withLock { $0.learn(answer.execution, of: alias.actionRef) }
             // The response may have revealed that a parameter is secret.
-            let known = isNew ? masked(match, invocation) : line
+            let known = masked(match, call)
             let isMasked = known != invocation.arguments
             remember(answer.execution.id, start, match, invocation, known, request)
             var reply = acknowledgement(of: alias, answer) ?? Reply("")
@@ -106,10 +106,10 @@ extension AliasCommands {
     ///
     /// `match_and_execute` does not accept a `source_context`. ``Orphans`` assigns the results to the commands.
     private func startAll(
-        _ match: AliasMatcher.Match, _ caller: Caller, _ invocation: Invocation
+        _ match: AliasMatcher.Match, _ call: StackStormCall, _ caller: Caller, _ invocation: Invocation
     ) async throws -> Reply? {
-        let call = results.orphans.begin(in: invocation.address.place)
-        defer { call.open() }
+        let isOver = results.orphans.begin(in: invocation.address.place)
+        defer { isOver.open() }
         // Without a context the executions cannot be found in the history.
         let answers = try await certain(isFollowed: false) {
             try await callers.call(
@@ -120,7 +120,7 @@ extension AliasCommands {
         for answer in answers {
             let execution = answer.execution
             catalog.actions.withLock { $0.learn(execution, of: match.alias.actionRef) }
-            let line = masked(match, invocation)
+            let line = masked(match, call)
             let request = RequestID.make(for: settings.name)
             if match.alias.announcesResult {
                 await results.intend(request, line, match.alias, invocation, isOrphan: true)
@@ -156,11 +156,10 @@ extension AliasCommands {
         }
     }
 
-    /// Returns the line with secrets masked. A match by StackStorm has no parameters that could be masked.
-    private func masked(_ match: AliasMatcher.Match, _ invocation: Invocation) -> String {
-        match.compiled == nil
-            ? catalog.table.value?.knownBeginning(of: invocation.arguments) ?? "…"
-            : catalog.actions.value.masked(invocation.arguments, match)
+    /// Returns the line with the secrets masked that are known now, after a response of StackStorm. A match by StackStorm
+    /// has no parameters that could be masked.
+    private func masked(_ match: AliasMatcher.Match, _ call: StackStormCall) -> String {
+        match.capture == nil ? call.masked : catalog.actions.value.masked(call.stream.command, match)
     }
 
     /// Stores and logs a started execution.

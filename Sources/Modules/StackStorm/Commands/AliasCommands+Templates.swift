@@ -5,15 +5,19 @@ import StackStormClient
 
 extension AliasCommands {
     /// Throws ``Refusal`` if StackStorm would evaluate a template that the user wrote, unless the settings permit it.
-    func refuseTemplates(in match: AliasMatcher.Match, _ caller: Caller, _ invocation: Invocation) async throws {
-        guard TemplateGuard(settings, host).applies(to: invocation) else { return }
+    ///
+    /// - Returns: True if the schema of the action was fetched, which may have revealed secret parameters.
+    func refuseTemplates(
+        in match: AliasMatcher.Match, _ caller: Caller, _ invocation: Invocation
+    ) async throws -> Bool {
+        guard TemplateGuard(settings, host).applies(to: invocation) else { return false }
         // Without the types of the parameters the check is conservative. Few lines fail it.
-        guard let suspect = KnownActions().templated(invocation.arguments, match) else { return }
+        guard let suspect = KnownActions().templated(invocation.arguments, match) else { return false }
         let ref = match.alias.actionRef
-        let isKnown = await learn(ref, caller, invocation)
-        if settings.templates == .workflows, isKnown, catalog.actions.value.evaluates(ref) == false { return }
+        let isKnown = try await learn(ref, caller, invocation)
+        if settings.templates == .workflows, isKnown, catalog.actions.value.evaluates(ref) == false { return isKnown }
         guard let place = isKnown ? catalog.actions.value.templated(invocation.arguments, match) : suspect else {
-            return
+            return isKnown
         }
         throw Refusal(
             "\(place) contains a template ({{ … }}, {% … %} or <% … %>), or text that may become one, and \(reason(ref)). "
@@ -31,7 +35,7 @@ extension AliasCommands {
     /// Fetches the current schema of an action: an update of its pack may have changed its runner or its types.
     ///
     /// - Returns: False if StackStorm does not provide it.
-    private func learn(_ ref: String, _ caller: Caller, _ invocation: Invocation) async -> Bool {
+    private func learn(_ ref: String, _ caller: Caller, _ invocation: Invocation) async throws -> Bool {
         do {
             let schema = try await callers.call(.action(ref), as: caller, invocation)
             catalog.actions.withLock { $0.learn(schema) }
