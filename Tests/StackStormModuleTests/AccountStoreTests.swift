@@ -1,4 +1,5 @@
 import Foundation
+import Logging
 import PetrelKit
 import PetrelSupport
 import PetrelTesting
@@ -26,6 +27,24 @@ import Testing
                     credential: .token(Secret("t")), stackStorm: "here", since: .now, until: .now + 60))
             #expect(await accounts.all().count == 1)
         }
+    }
+
+    @Test func `stored links and tokens that cannot be read are logged once each`() async throws {
+        let lines = Locked<[String]>([])
+        let logger = Logger(label: "test") { _ in CollectingLogHandler(lines) }
+        let links = MemoryRecords()
+        try await links.set(Array("{\"half".utf8), for: "here b")
+        try await links.set(Array("[]".utf8), for: "here c")
+        await Accounts(MemoryRecords(), links: links, logger: logger) { .now }.restore(for: "here")
+        #expect(lines.value.filter { $0.contains("accounts that have used one StackStorm account") }.count == 1)
+        let tokens = MemoryRecords()
+        try await tokens.set(Array("{\"half".utf8), for: "a b")
+        let client = try StackStormClient(Bench.client(port: 1), logger: Bench.logger)
+        for _ in 0..<2 {
+            await ImpersonatedTokens(client, tokens, for: "here", logger: logger) { .now }.restore()
+        }
+        #expect(lines.value.filter { $0.contains("A stored token of a user cannot be read") }.count == 1)
+        #expect(lines.value.count == 2, "\(lines.value)")
     }
 
     @Test func `a login that was verified before it was ended in chat does not begin`() async throws {

@@ -79,8 +79,15 @@ actor Accounts {
     private func restoreLinks() async {
         do {
             for (key, value) in try await linkRecords.all() {
-                // Without the record its owners are not notified of other logins. That is no reason to fail.
-                links[key] = (try? JSONDecoder().decode([Link].self, from: Data(value))) ?? []
+                do {
+                    links[key] = try JSONDecoder().decode([Link].self, from: Data(value))
+                } catch {
+                    logger.error(
+                        """
+                        The stored list of chat accounts that have used one StackStorm account cannot be read and was \
+                        skipped; they are not notified of other logins: \(JSONValue.reason(of: error))
+                        """)
+                }
             }
         } catch is CancellationError {
             return

@@ -32,17 +32,25 @@ actor ImpersonatedTokens {
     func restore() async {
         do {
             for (key, value) in try await records.all() {
-                if let session = try? Session(unsealed: value), session.stackStorm == stackStorm, session.until > now()
-                {
-                    sessions[session.owner] = session
-                } else {
+                guard let session = restored(value), session.stackStorm == stackStorm, session.until > now() else {
                     records.put(nil, for: key)
+                    continue
                 }
+                sessions[session.owner] = session
             }
         } catch is CancellationError {
             return
         } catch {
             logger.error("Cannot read the stored tokens of users; StackStorm issues new ones: \(error)")
+        }
+    }
+
+    private func restored(_ record: [UInt8]) -> Session? {
+        do {
+            return try Session(unsealed: record)
+        } catch {
+            logger.error("A stored token of a user cannot be read and was removed; StackStorm issues a new one.")
+            return nil
         }
     }
 
