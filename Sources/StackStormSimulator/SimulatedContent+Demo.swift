@@ -72,14 +72,15 @@ extension SimulatedContent {
                 try await run.pause(.milliseconds(400))
                 await run.write("\(host): started, healthy\n")
             }
-            return SimulatedFailure.shell(stdout: "\(run.text("service")) restarted on \(hosts.count) hosts.")
+            let count = hosts.count == 1 ? "1 host" : "\(hosts.count) hosts"
+            return SimulatedFailure.shell(stdout: "\(run.text("service")) restarted on \(count).")
         },
         SimulatedAction(
             "fleet.drain",
             parameters: ["host": text, "minutes": .object(["type": "integer", "default": 15])]
         ) { run in
-            SimulatedFailure.shell(
-                stdout: "\(run.text("host")) takes no new connections for \(run.text("minutes")) minutes.")
+            let minutes = run.text("minutes") == "1" ? "1 minute" : "\(run.text("minutes")) minutes"
+            return SimulatedFailure.shell(stdout: "\(run.text("host")) takes no new connections for \(minutes).")
         },
         SimulatedAction(
             "fleet.deploy",

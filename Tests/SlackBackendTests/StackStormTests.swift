@@ -61,7 +61,7 @@ import Testing
             #expect(
                 messages[1]["text"]?.string?.firstMatch(of: /^Restarting nginx\. \S+ \(ended after \d+ s\)$/) != nil)
             #expect(Self.labels(messages[1]) == ["Output", "Re-run"])
-            #expect(messages[2]["text"] == "nginx restarted on 1 hosts.")
+            #expect(messages[2]["text"] == "nginx restarted on 1 host.")
             #expect(messages[1...2].allSatisfy { $0["thread_ts"] == "1.5" && $0["channel"] == "C1" })
             // StackStorm receives IDs for authorization, and no other text that a user can choose.
             let execution = try #require(await house.stackStorm.lastExecution(of: "fleet.restart"))
@@ -155,7 +155,7 @@ import Testing
             try await house.workspace.order("submit", ["user": "U1", "values": ["service": "nginx", "hosts": "web2"]])
             let texts = try await house.workspace.messages(2)
             #expect(texts[0]["text"]?.string?.hasPrefix("Restarting nginx.") == true && texts[0]["channel"] == "C2")
-            #expect(texts[1]["text"] == "nginx restarted on 1 hosts.")
+            #expect(texts[1]["text"] == "nginx restarted on 1 host.")
             #expect(await house.stackStorm.started == ["restart nginx on web2": 1])
         }
     }
@@ -181,7 +181,7 @@ import Testing
             }
             try await house.workspace.order("submit", ["user": "U1", "values": ["service": "nginx"]])
             let texts = try await house.workspace.messages(2)
-            #expect(texts[1]["text"] == "nginx restarted on 1 hosts." && texts[1]["channel"] == "C2")
+            #expect(texts[1]["text"] == "nginx restarted on 1 host." && texts[1]["channel"] == "C2")
             #expect(await house.stackStorm.started == ["restart nginx on web2 batch=3": 1])
         }
     }
@@ -201,7 +201,7 @@ import Testing
             let blocks = try await house.workspace.views()[0]["blocks"]?.array ?? []
             #expect(blocks.compactMap { $0["element"]?["initial_value"]?.string } == ["x\" on 'y", "web2", "1"])
             try await house.workspace.order("submit", ["user": "U1", "values": ["service": "nginx"]])
-            #expect(try await house.workspace.message(after: 2)["text"] == "nginx restarted on 1 hosts.")
+            #expect(try await house.workspace.message(after: 2)["text"] == "nginx restarted on 1 host.")
         }
     }
 

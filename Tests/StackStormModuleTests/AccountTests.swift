@@ -59,7 +59,7 @@ import Testing
             try await Self.logIn(bench, desk, "@bob", Self.bob)
             bench.backend.type("!st2 restart nginx on web1", as: "@alice")
             #expect(await bench.text().hasPrefix("Restarting nginx."))
-            #expect(await bench.text() == "nginx restarted on 1 hosts.")
+            #expect(await bench.text() == "nginx restarted on 1 host.")
             #expect(await bench.stackStorm.asker(of: "POST /api/v1/aliasexecution") == "alice")
             bench.backend.type("!st2 restart nginx on web1", as: "@bob")
             #expect(

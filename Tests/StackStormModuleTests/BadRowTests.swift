@@ -82,7 +82,7 @@ import Testing
         var options = Bench.Options(store: store, logger: watch.logger)
         options.prepare = { await $0.setFault(.status(503), for: .actionalias) }
         try await Bench.run(options) { bench in
-            await watch.saw("Loaded 1 aliases from the last run.")
+            await watch.saw("Loaded 1 alias from the last run.")
             bench.backend.type("!st2 echo kept")
             #expect(await bench.text().hasPrefix("core.echo started"))
         }

@@ -54,7 +54,7 @@ import Testing
             bench.backend.type("!st2 restart nginx on web9")
             let ack = await bench.text()
             #expect(ack.hasPrefix("Restarting nginx. http://"))
-            #expect(await bench.text() == "nginx restarted on 1 hosts.")
+            #expect(await bench.text() == "nginx restarted on 1 host.")
         }
     }
 
@@ -156,7 +156,7 @@ import Testing
             bench.backend.type("!st2 restart nginx on web1")
             let ack = await bench.text()
             let id = try Self.executionID(in: ack)
-            #expect(await bench.text() == "nginx restarted on 1 hosts.")
+            #expect(await bench.text() == "nginx restarted on 1 host.")
             bench.backend.type("!st2 status \(id)")
             let status = await bench.text()
             #expect(status.hasPrefix("fleet.restart is succeeded: restart nginx on web1"))
@@ -171,7 +171,7 @@ import Testing
             bench.backend.type("!st2 rerun \(id)")
             #expect(await bench.text().hasPrefix("Restarting nginx."))
             let again = await bench.text()
-            #expect(again == "nginx restarted on 1 hosts.")
+            #expect(again == "nginx restarted on 1 host.")
             bench.backend.type("!st2 status 000000000000000000000000")
             #expect(await bench.text().hasPrefix("Unknown execution"))
             bench.backend.type("!st2 reload")

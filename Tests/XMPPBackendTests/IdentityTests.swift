@@ -59,7 +59,7 @@ import Testing
                 await isReady.wait()
                 try await conversation.say(Self.presence("nick1"))
                 try await conversation.say(Self.message("!st2 restart nginx on web1", from: "nick1"))
-                try await Self.hear("nginx restarted on 1 hosts.", in: &conversation)
+                try await Self.hear("nginx restarted on 1 host.", in: &conversation)
                 let id = try #require(await fixture.stackStorm.lastExecution(of: "fleet.restart")?["id"]?.string)
                 // The occupant owns it during the visit.
                 try await conversation.say(Self.message("!st2 status \(id)", from: "nick1"))

@@ -52,7 +52,7 @@ import Testing
             try alice.say("!st2 restart nginx on web1", ["thread": "t1"])
             let started = try await alice.heard("Restarting nginx.")
             #expect(started["kind"] == "groupchat" && started["thread"] == "t1")
-            #expect(try await alice.heard("nginx restarted on 1 hosts.")["thread"] == "t1")
+            #expect(try await alice.heard("nginx restarted on 1 host.")["thread"] == "t1")
             // The room shows accounts, so StackStorm receives the account.
             let execution = try #require(await fixture.stackStorm.lastExecution(of: "fleet.restart"))
             #expect(execution["context"]?["api_user"] == "alice@localhost")

@@ -123,7 +123,7 @@ extension StackStormModule: StatusReporting {
         let problem = trouble.map { "; \($0.diagnosis)" } ?? ""
         return StatusLine(
             "\(name) api", isHealthy: trouble == nil && sync.lastSuccess != nil,
-            "\(count) aliases\(account), \(age)\(problem)")
+            "\(AliasTable.count(count))\(account), \(age)\(problem)")
     }
 
     private func streamStatus(_ health: EventStream.Health) -> StatusLine {

@@ -42,7 +42,7 @@ actor AliasSync {
             known = aliases
             isStored = true
             table.withLock { $0 = AliasTable(aliases) }
-            host.logger.info("Loaded \(aliases.count) aliases from the last run.")
+            host.logger.info("Loaded \(AliasTable.count(aliases.count)) from the last run.")
         } catch {
             host.logger.error("Cannot read the aliases of the last run: \(error)")
         }
@@ -86,7 +86,7 @@ actor AliasSync {
                 "The alias name “\(name)” is used by \(refs.joined(separator: " and ")): StackStorm runs only one of them."
             )
         }
-        host.logger.info("Loaded \(aliases.count) aliases from StackStorm.")
+        host.logger.info("Loaded \(AliasTable.count(aliases.count)) from StackStorm.")
     }
 
     /// Stores the aliases for the next start. If that fails, the next sync repeats it.

@@ -55,6 +55,9 @@ struct AliasTable: Sendable {
 
     var aliases: [Alias] { matcher.aliases }
 
+    /// Returns a number of aliases in words, such as `1 alias`.
+    static func count(_ number: Int) -> String { number == 1 ? "1 alias" : "\(number) aliases" }
+
     /// The display formats of the enabled aliases, without the prefix.
     var displays: [String] {
         aliases.filter(\.enabled).flatMap { $0.formats.compactMap(\.display) }

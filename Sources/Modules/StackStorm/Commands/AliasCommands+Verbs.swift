@@ -13,7 +13,7 @@ extension AliasCommands {
             return try await self.help(for: help)
         case .reload:
             try await catalog.reload()
-            return Reply("Loaded \(catalog.table.value?.aliases.count ?? 0) aliases from StackStorm.")
+            return Reply("Loaded \(AliasTable.count(catalog.table.value?.aliases.count ?? 0)) from StackStorm.")
         case .form:
             return try await forms.form(call.argument, caller, invocation) { try await run(line: $0, invocation) }
         case .inquiry:
