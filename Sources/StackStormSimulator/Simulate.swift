@@ -14,6 +14,12 @@ package struct Simulate: AsyncParsableCommand {
 
     package init() {}
 
+    package func validate() throws {
+        guard (0...65_535).contains(port) else {
+            throw ValidationError("--port must be a whole number from 0 to 65535.")
+        }
+    }
+
     package func run() async throws {
         try await Simulator(SimulatedStackStorm(.demo), port: port, logger: .silent) { port in
             print("http://127.0.0.1:\(port)")

@@ -267,6 +267,14 @@ import Testing
         }
     }
 
+    @Test(arguments: ["99999", "-1", "65536"]) func `simulate rejects a port that does not exist`(
+        port: String
+    ) async throws {
+        let program = try Program(["simulate", "--port=\(port)"])
+        #expect(await program.error(with: "--port must be a whole number from 0 to 65535.") != nil)
+        #expect(await program.end().status != 0)
+    }
+
     @Test func `health and metrics have the format that their clients expect`() async throws {
         let (simulator, port) = try await Self.simulator()
         try await withFolder { folder in
