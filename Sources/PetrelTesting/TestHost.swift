@@ -1,4 +1,4 @@
-import CoreMetrics
+package import CoreMetrics
 public import Logging
 package import PetrelCore
 public import PetrelKit
@@ -26,7 +26,8 @@ public final class TestHost: Sendable {
     package init(
         _ backends: [any ChatBackend], policy: Dispatcher.Policy, store: TestStore? = nil, logger: Logger? = nil,
         adminRooms: [String] = [], defaultBackend: String? = nil, delivery: Delivery.Limits = Delivery.Limits(),
-        limits: FairQueueLimits = FairQueueLimits(), executor: (any TaskExecutor)? = nil
+        limits: FairQueueLimits = FairQueueLimits(), executor: (any TaskExecutor)? = nil,
+        metrics: any MetricsFactory = NOOPMetricsHandler.instance
     ) throws {
         self.backends = backends
         let store = try store ?? TestStore()
@@ -35,8 +36,8 @@ public final class TestHost: Sendable {
         self.logger = logger
         store.store.tell(logger)
         host = try Host(
-            backends: backends, policy: policy, version: "test", logger: logger, metrics: NOOPMetricsHandler.instance,
-            audit: audit, outbox: store.store.outbox, adminRooms: adminRooms, defaultBackend: defaultBackend,
+            backends: backends, policy: policy, version: "test", logger: logger, metrics: metrics, audit: audit,
+            outbox: store.store.outbox, adminRooms: adminRooms, defaultBackend: defaultBackend,
             limits: limits, executor: executor, delivery: delivery)
     }
 

@@ -295,6 +295,8 @@ import Testing
             let text = String(decoding: metrics, as: UTF8.self)
             #expect(text.contains("petrel_commands_total{outcome=\"succeeded\"} 1\n"))
             #expect(text.contains("petrel_stream_age_seconds{instance=\"st2\"}"))
+            #expect(text.contains("# TYPE petrel_stream_reconnects_total counter\n"))
+            #expect(text.contains("# TYPE petrel_results_replayed_total counter\n"))
             try await Self.checkWithPromtool(metrics)
             petrel.signal(SIGTERM)
             #expect(await petrel.end().status == 0)

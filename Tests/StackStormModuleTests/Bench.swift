@@ -61,6 +61,7 @@ struct Bench: Sendable {
         /// A function that prepares StackStorm before the module starts.
         var prepare: @Sendable (SimulatedStackStorm) async -> Void = { _ in }
         var logger = Bench.logger
+        var metrics = PrometheusMetrics()
         var traits = BackendTraits(threads: true, privateReplies: true)
         var client: @Sendable (inout StackStormSettings) -> Void = { _ in }
         var module: @Sendable (inout StackStormModuleSettings) -> Void = { _ in }
@@ -94,7 +95,7 @@ struct Bench: Sendable {
             let backend = RecordingBackend(traits: options.traits)
             let host = try TestHost(
                 [backend], policy: options.policy, store: options.store, logger: options.logger,
-                delivery: options.delivery)
+                delivery: options.delivery, metrics: options.metrics)
             let module = try host.module(settings, logins: options.logins, now: options.now)
             let bench = Bench(
                 backend: backend, stackStorm: stackStorm, module: module,

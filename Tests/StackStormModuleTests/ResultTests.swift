@@ -45,6 +45,32 @@ import Testing
         }
     }
 
+    @Test func `reconnections, replays and announcements are counted`() async throws {
+        let metrics = PrometheusMetrics()
+        try await Bench.run(Bench.Options(metrics: metrics)) { bench in
+            await Self.untilLooked(bench, times: 1)
+            await bench.untilFollowing()
+            let counters = ["petrel_stream_reconnects_total", "petrel_results_replayed_total"]
+            for name in counters {
+                #expect(metrics.render().contains("# TYPE \(name) counter\n\(name){instance=\"st2\"} 0\n"))
+            }
+            let heard = await bench.stackStorm.request(count: "GET /api/v1/user")
+            await bench.stackStorm.setFault(.status(500), for: .stream)
+            await bench.stackStorm.cutStreams()
+            await Self.announce("gap", bench)
+            await bench.stackStorm.setFault(nil, for: .stream)
+            #expect(await bench.text() == "gap")
+            await bench.stackStorm.untilRequested("GET /api/v1/user", times: heard + 1)
+            await bench.stackStorm.publish("st2.announcement__errbot", ["payload": ["channel": "#ops"]])
+            await Self.announce("end", bench)
+            #expect(await bench.text() == "end")
+            let text = metrics.render()
+            for name in counters { #expect(text.contains("\(name){instance=\"st2\"} 1\n"), "\(text)") }
+            #expect(text.contains("petrel_announcements_total{outcome=\"invalid\"} 1\n"), "\(text)")
+            #expect(text.contains("petrel_announcements_total{outcome=\"posted\"}"), "\(text)")
+        }
+    }
+
     @Test func `an announcement with the same text is posted as often as it was made`() async throws {
         try await Bench.run { bench in
             await Self.untilLooked(bench, times: 1)

@@ -1,3 +1,4 @@
+import CoreMetrics
 package import Foundation
 import Logging
 package import PetrelKit
@@ -17,6 +18,7 @@ package final class StackStormModule: BotModule, WebRoutes {
     private let logins: Logins
     private let aliases: AliasCommands
     private let stream: EventStream
+    private let reconnects: Counter
 
     /// Creates the module.
     ///
@@ -42,6 +44,8 @@ package final class StackStormModule: BotModule, WebRoutes {
         let stream = EventStream(
             client, events: settings.routes.map { "\(Announcer.eventPrefix)\($0)" } + ["st2.actionalias__*"])
         self.stream = stream
+        reconnects = Counter(
+            label: "petrel_stream_reconnects_total", dimensions: [("instance", settings.name)], factory: host.metrics)
         catalog = AliasCatalog(client, settings, host)
         results = Results(client, settings, host) { stream.currentHealth.isConnected }
         callers = Callers(client, settings, host, now: now)
@@ -77,6 +81,7 @@ package final class StackStormModule: BotModule, WebRoutes {
     /// Reads the event stream until cancelled.
     private func listen(_ changes: AsyncStream<Void>.Continuation) async {
         await stream.run { time in
+            if self.stream.currentHealth.connections > 1 { self.reconnects.increment() }
             // Changes of aliases were missed while the stream was not connected.
             changes.yield()
             self.results.connected(at: time)
@@ -143,9 +148,7 @@ extension StackStormModule: GaugeReporting {
         let age = health.lastByte.map { $0.duration(to: .now) / .seconds(1) } ?? -1
         return [
             ("petrel_stream_age_seconds", labels, age),
-            ("petrel_stream_reconnects", labels, Double(max(health.connections - 1, 0))),
             ("petrel_results_open", labels, Double(results.open.count)),
-            ("petrel_results_replayed", labels, Double(results.replay.health.value.replayed)),
             ("petrel_aliases", labels, Double(catalog.table.value?.aliases.count ?? 0)),
         ]
     }

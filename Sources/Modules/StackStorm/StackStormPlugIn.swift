@@ -116,9 +116,9 @@ extension StackStormPlugIn: MetricsDescribing {
         "petrel_stackstorm_call_seconds": "Duration of StackStorm API calls, in seconds.",
         "petrel_stream_age_seconds":
             "Seconds since the last byte was received on the event stream; -1 if none was received.",
-        "petrel_stream_reconnects": "Number of event stream reconnections.",
+        "petrel_stream_reconnects_total": "Number of event stream reconnections.",
         "petrel_results_open": "Executions started from chat whose results are pending.",
-        "petrel_results_replayed": "Announcements replayed from execution history.",
+        "petrel_results_replayed_total": "Announcements replayed from execution history.",
         "petrel_aliases": "Action aliases loaded by the last synchronization.",
     ]
 }

@@ -26,8 +26,8 @@ struct Announcer: Sendable {
     private let replayed = RecentlyReplayed()
     /// Called if an announcement could not be posted and has to be fetched again.
     private let missed: @Sendable () -> Void
-    private let received: Counter
-    private let unusable: Counter
+    private let posted: Counter
+    private let invalid: Counter
 
     init(
         chat: any Speaking, places: any PlaceFinding, ledger: any Ledger, metrics: any MetricsFactory, logger: Logger,
@@ -52,8 +52,8 @@ struct Announcer: Sendable {
         func counter(_ outcome: String) -> Counter {
             Counter(label: "petrel_announcements_total", dimensions: [("outcome", outcome)], factory: metrics)
         }
-        received = counter("said")
-        unusable = counter("unusable")
+        posted = counter("posted")
+        invalid = counter("invalid")
     }
 
     /// Posts the announcement of an event. A malformed event is logged and skipped.
@@ -61,7 +61,7 @@ struct Announcer: Sendable {
         // StackStorm can send invalid JSON such as NaN; the rest of the event is used.
         let json = JSONReader.value(event.data) ?? LenientJSON.read(event.data)?.value
         guard let payload = json?["payload"], let announcement = Announcement(json: payload) else {
-            unusable.increment()
+            invalid.increment()
             let reason = json == nil ? "it is not JSON" : "it has no `payload` with a `message`"
             return logger.error(
                 "An announcement \(event.name) of \(event.data.count) bytes was skipped: \(reason).")
@@ -104,7 +104,7 @@ struct Announcer: Sendable {
                 chat.replace(request, with: progress, on: origin.address.backend)
             }
         } catch let error as Refusal {
-            unusable.increment()
+            invalid.increment()
             // Otherwise each comparison with the history would find it again.
             ledger.note(announced.entry)
             logger.error("An announcement cannot be posted: \(error)")
@@ -131,8 +131,8 @@ struct Announcer: Sendable {
         let isText = announcement.message.string != nil
         var reply = (isText ? writer : ResultWriter()).reply(announcement.text, .result, extra: announcement.extra)
         reply.isPrivate = announcement.whisper
-        received.increment()
         try chat.say(reply, at: address, DeliveryMarks(settles: request), transaction)
+        posted.increment()
     }
 
     /// Returns the recipient: the user for a whisper, otherwise the channel, or the user if there is no channel.

@@ -1,3 +1,4 @@
+import CoreMetrics
 import Foundation
 import Logging
 import PetrelKit
@@ -49,6 +50,7 @@ actor Replay {
     /// they were found.
     private var pending: [String: ContinuousClock.Instant] = [:]
     nonisolated let health = Locked(Health())
+    private let replayed: Counter
 
     init(
         _ client: StackStormClient, _ settings: StackStormModuleSettings, host: ModuleHost, announcer: Announcer,
@@ -63,6 +65,8 @@ actor Replay {
         self.occasions = occasions
         self.isListening = isListening
         records = host.storage.records("replay")
+        replayed = Counter(
+            label: "petrel_results_replayed_total", dimensions: [("instance", settings.name)], factory: host.metrics)
     }
 
     nonisolated func note(_ occasion: Occasion) { occasions.note(occasion) }
@@ -268,6 +272,7 @@ actor Replay {
         let mayStillCome = connectedAt.map { end > $0 - .seconds(10) } ?? true
         announcer.replay(announced, mayStillCome: mayStillCome)
         health.withLock { $0.replayed += 1 }
+        replayed.increment()
     }
 }
 
