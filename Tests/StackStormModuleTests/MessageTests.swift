@@ -29,6 +29,18 @@ import Testing
             ) { run in ["stdout": .string("flag is \(run.text("flag"))")] },
         ])
 
+    @Test func `explain says why no aliases are known`() async throws {
+        let settings = StackStormModuleSettings(client: try Bench.client(port: 1))
+        guard case .failed(let reason) = try await settings.explain("echo x", storage: nil).alias else {
+            Issue.record("aliases were found")
+            return
+        }
+        #expect(
+            reason
+                == "no aliases are stored from an earlier run, and they cannot be fetched from StackStorm: no connection"
+        )
+    }
+
     @Test func `a pair at the end of a line is explained, and the suggested line works`() async throws {
         try await Bench.run(content: Self.content) { bench in
             let address = "https://www.example.com/api?some=url&with=eq"

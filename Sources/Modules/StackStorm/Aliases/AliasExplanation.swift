@@ -33,9 +33,9 @@ extension StackStormModuleSettings {
         do {
             aliases = try await lastAliases(storage)
         } catch let error as StackStormError {
-            return (
-                .failed("no aliases are stored from an earlier run, and \(error.reply)"), ParsedLine((), masked: line)
-            )
+            let reason =
+                "no aliases are stored from an earlier run, and they cannot be fetched from StackStorm: \(error.diagnosis)"
+            return (.failed(reason), ParsedLine((), masked: line))
         }
         let table = AliasTable(aliases)
         let call = StackStormCall(line, in: table)
