@@ -41,6 +41,16 @@ import Testing
         )
     }
 
+    @Test func `an invalid number in help is rejected as in the other commands`() async throws {
+        try await Bench.run { bench in
+            for (option, least) in [("--limit 0", 1), ("limit 0", 1), ("--limit=x", 1), ("--offset -1", 0)] {
+                bench.backend.type("!st2help \(option)")
+                let name = option.contains("limit") ? "limit" : "offset"
+                #expect(await bench.text() == "--\(name) must be a whole number of at least \(least).")
+            }
+        }
+    }
+
     @Test func `a pair at the end of a line is explained, and the suggested line works`() async throws {
         try await Bench.run(content: Self.content) { bench in
             let address = "https://www.example.com/api?some=url&with=eq"

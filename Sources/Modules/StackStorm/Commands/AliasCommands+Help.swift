@@ -52,14 +52,14 @@ struct HelpRequest: Equatable {
     }
 
     private static func value(of key: Substring, _ words: inout ArraySlice<Substring>) throws -> String {
-        guard let value = words.popFirst() else { throw Refusal("\(key) requires a value.") }
+        guard let value = words.popFirst() else { throw Refusal("--\(key) requires a value.") }
         return String(value)
     }
 
     private static func number(_ key: Substring, _ words: inout ArraySlice<Substring>, from least: Int) throws -> Int {
         let text = try value(of: key, &words)
         guard let number = Int(text), number >= least else {
-            throw Refusal("\(key) must be a whole number of at least \(least), not “\(text)”.")
+            throw Refusal("--\(key) must be a whole number of at least \(least).")
         }
         return number
     }
