@@ -17,13 +17,15 @@ actor Orphans {
     private let client: StackStormClient
     private let open: OpenExecutions
     private let logger: Logger
-    private let waiting: (stream: AsyncStream<Announced>, continuation: AsyncStream<Announced>.Continuation)
+    private let arrivals: (stream: AsyncStream<Void>, continuation: AsyncStream<Void>.Continuation)
+    /// The held announcements. The first one is being looked up.
+    private nonisolated let held = Locked<[Announced]>([])
 
     init(_ client: StackStormClient, open: OpenExecutions, logger: Logger) {
         self.client = client
         self.open = open
         self.logger = logger
-        waiting = AsyncStream.makeStream()
+        arrivals = AsyncStream.makeStream()
     }
 
     /// The calls of `match_and_execute` without a response, by the channel in StackStorm.
@@ -50,16 +52,30 @@ actor Orphans {
         guard announced.request == nil, let channel = announced.announcement.channel,
             open.awaitsOrphan(in: channel) || !outstanding(in: channel).isEmpty
         else { return false }
-        waiting.continuation.yield(announced)
+        // It may be both on the stream and, while it is held, in the history.
+        let isNew = held.withLock { held in
+            guard let index = held.firstIndex(where: { $0.isTheSame(as: announced) }) else {
+                held.append(announced)
+                return true
+            }
+            held[index].source = held[index].source ?? announced.source
+            held[index].parent = held[index].parent ?? announced.parent
+            return false
+        }
+        if isNew { arrivals.continuation.yield() }
         return true
     }
 
     /// Passes on the queued announcements in order, with the request IDs that were found, until cancelled.
     func run(_ handBack: @Sendable (Announced) -> Void) async {
-        for await announced in waiting.stream {
+        for await _ in arrivals.stream {
+            guard let announced = held.value.first else { continue }
             for call in outstanding(in: announced.announcement.channel ?? "") { await call.wait() }
-            var found = announced
-            found.request = await request(of: announced)
+            let request = await request(of: announced)
+            // The announcement remains in the history, and the next run of the bot posts it.
+            guard !Task.isCancelled else { return }
+            var found = held.withLock { $0.removeFirst() }
+            found.request = request
             handBack(found)
         }
     }
@@ -69,13 +85,19 @@ actor Orphans {
     private func request(of announced: Announced) async -> String? {
         var parent = announced.parent
         for attempt in 0..<Self.attempts {
-            // Only cancellation ends the sleep early, and then the call fails.
+            // Only cancellation ends the sleep early, and then the call throws.
             if attempt > 0 { try? await Task.sleep(for: Self.pause * (1 << attempt)) }
             do {
-                if parent == nil { parent = try await self.parent(of: announced) }
-                guard let parent else { continue }
+                if parent == nil, announced.source == nil {
+                    guard let run = try await run(of: announced) else { continue }
+                    parent = run.parent
+                }
+                // An announcement without a parent is not a result.
+                guard let parent else { return nil }
                 let run = try await client.call(.execution(parent))
                 return run.parameters?["execution_id"]?.string.flatMap { open.request(ofExecution: $0) }
+            } catch is CancellationError {
+                return nil
             } catch {
                 logger.info("Cannot determine the command of an announcement yet: \(error)")
             }
@@ -83,14 +105,14 @@ actor Orphans {
         return nil
     }
 
-    /// Returns the parent of an announcement from the history, or nil if the history does not contain it yet.
-    private func parent(of announced: Announced) async throws -> String? {
+    /// Returns an announcement from the history, or nil if the history does not contain it yet.
+    private func run(of announced: Announced) async throws -> AnnouncementRun? {
         let page = try await client.call(.announcements(HistoryFilter(limit: Self.newest, isNewestFirst: true)))
         let same = page.items.first { Announced($0).content == announced.content && isNew($0) }
         guard let same else { return nil }
         taken.append(same.id)
         if taken.count > Self.newest { taken.removeFirst() }
-        return same.parent
+        return same
     }
 
     /// The announcements that were assigned: two results can have the same content.

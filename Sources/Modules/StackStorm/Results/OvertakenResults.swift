@@ -31,7 +31,7 @@ final class OvertakenResults: Sendable {
 extension Announced {
     /// Returns true if one announcement is from the stream and the other from the history, or both are the same
     /// execution.
-    fileprivate func isTheSame(as other: Announced) -> Bool {
+    func isTheSame(as other: Announced) -> Bool {
         content == other.content && (source == other.source ? source != nil : source == nil || other.source == nil)
     }
 }
