@@ -282,6 +282,11 @@ package final class Dispatcher: Sendable {
             meters.failed.increment()
             log(job.message, job.address, job.command).info("\(error)")
             return Reply(error.reply, kind: .error, form: error.form)
+        } catch is CancellationError where Task.isCancelled {
+            meters.failed.increment()
+            return Reply(
+                "Petrel is stopping, so this command did not finish. Please check its effect before you send it again.",
+                kind: .error)
         } catch {
             meters.failed.increment()
             let name = String(UInt32.random(in: 0x1000_0000...UInt32.max), radix: 16)

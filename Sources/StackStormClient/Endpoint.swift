@@ -52,6 +52,9 @@ package struct Endpoint<Value: Sendable>: Sendable {
         return path + "?" + query.map { "\(Self.encoded($0.name))=\(Self.encoded($0.value))" }.joined(separator: "&")
     }
 
+    /// True if a call changes nothing in StackStorm, so that its outcome does not matter to a caller that was cancelled.
+    var isSafe: Bool { method == "GET" || path == "/actionalias/match" }
+
     private static func encoded(_ text: String) -> String {
         text.addingPercentEncoding(withAllowedCharacters: .stackStormQuery) ?? ""
     }

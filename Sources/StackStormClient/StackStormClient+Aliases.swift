@@ -1,5 +1,7 @@
-/// Aliases and their executions. All calls throw ``StackStormError``, and `CancellationError` when the task is
-/// cancelled.
+/// Aliases and their executions. All calls throw ``StackStormError``.
+///
+/// When the task is cancelled, they throw `CancellationError`. A call that runs an alias throws ``StackStormError`` with
+/// the code `noAnswer` instead if its request may have been sent.
 extension StackStormClient {
     /// Returns one alias (`GET /actionalias/{ref or id}`).
     ///

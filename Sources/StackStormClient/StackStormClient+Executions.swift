@@ -37,8 +37,11 @@ public struct ExecutionFilter: Sendable, Hashable {
     }
 }
 
-/// Executions. All calls throw ``StackStormError``, and `CancellationError` when the task is cancelled. IDs with
-/// other characters than letters, digits, `.`, `-` and `_` are reported as `notFound` without a request.
+/// Executions. All calls throw ``StackStormError``. IDs with other characters than letters, digits, `.`, `-` and `_` are
+/// reported as `notFound` without a request.
+///
+/// When the task is cancelled, they throw `CancellationError`. ``cancel(_:as:)`` throws ``StackStormError`` with the code
+/// `noAnswer` instead if its request may have been sent.
 extension StackStormClient {
     /// Returns an execution (`GET /executions/{id}`). A result of more than 64 KiB is left out.
     ///

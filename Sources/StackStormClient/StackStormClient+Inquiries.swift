@@ -1,7 +1,9 @@
 public import PetrelSupport
 
-/// Inquiries: executions of `core.ask` that wait for a response. All calls throw ``StackStormError``, and
-/// `CancellationError` when the task is cancelled.
+/// Inquiries: executions of `core.ask` that wait for a response. All calls throw ``StackStormError``.
+///
+/// When the task is cancelled, they throw `CancellationError`. ``answer(inquiry:with:as:)`` throws ``StackStormError`` with
+/// the code `noAnswer` instead if its request may have been sent.
 extension StackStormClient {
     /// Returns the inquiries that wait for a response (`GET /inquiries`).
     ///

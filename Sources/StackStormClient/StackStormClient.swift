@@ -8,8 +8,8 @@ public import PetrelSupport
 public final class StackStormClient: Sendable {
     /// A closure that is called after each call of the API.
     ///
-    /// Its parameters are the outcome, which is `ok` or the raw value of a ``StackStormError/Code``, and the duration
-    /// of the call.
+    /// Its parameters are the outcome, which is `ok`, `cancelled` or the raw value of a ``StackStormError/Code``, and the
+    /// duration of the call.
     public typealias Observer = @Sendable (_ outcome: String, _ duration: Duration) -> Void
 
     /// The settings of the client.
@@ -62,6 +62,8 @@ public final class StackStormClient: Sendable {
                 try await transport.send(endpoint, headers: [("Authorization", "Basic \(basic)")]))
         } catch let error as StackStormError where error.status == 400 {
             throw refusal(error, of: person)
+        } catch let error as StackStormError where error.isCancellation {
+            throw CancellationError()
         } catch let error as StackStormError where error.leavesOutcomeOpen {
             // The call that needs the token was not sent, so its outcome is not unknown.
             throw StackStormError(.unreachable, "cannot log in: \(error.message)", cause: error.cause)
@@ -78,7 +80,8 @@ public final class StackStormClient: Sendable {
     ///   - credential: The credential of another account, or nil to use the login in the settings. A call with another
     ///     credential is never repeated.
     /// - Returns: The decoded response.
-    /// - Throws: ``StackStormError``, or `CancellationError` if the task is cancelled.
+    /// - Throws: ``StackStormError``. If the task is cancelled, `CancellationError`, or ``StackStormError`` with the code
+    ///   `noAnswer` if the request may have been sent and may change something in StackStorm.
     package func call<Value>(_ endpoint: Endpoint<Value>, as credential: Credential? = nil) async throws -> Value {
         let start = ContinuousClock.now
         do {
@@ -91,6 +94,10 @@ public final class StackStormClient: Sendable {
             observer("ok", ContinuousClock.now - start)
             noteSuccess()
             return value
+        } catch let error where error is CancellationError || (error as? StackStormError)?.isCancellation == true {
+            // The end of the caller says nothing about StackStorm.
+            observer("cancelled", ContinuousClock.now - start)
+            throw endpoint.isSafe ? CancellationError() : error
         } catch {
             noteFailure(error)
             let code = (error as? StackStormError)?.code.rawValue ?? "error"

@@ -64,6 +64,9 @@ public struct StackStormError: Error, CustomStringConvertible, Hashable {
         }
     }
 
+    /// True if there was no response and the current task is cancelled, so that it would not have waited for one.
+    var isCancellation: Bool { code == .noAnswer && Task.isCancelled }
+
     /// Returns the error with the configuration key to check.
     package func pointing(at setting: String) -> StackStormError {
         var error = self

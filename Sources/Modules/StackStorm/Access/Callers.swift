@@ -53,6 +53,8 @@ struct Callers: Sendable {
     private func clear(_ collection: String) async {
         do {
             try await host.storage.sealed(collection).replaceAll(with: [])
+        } catch is CancellationError {
+            return
         } catch {
             host.logger.error("Cannot remove the stored logins of an earlier configuration: \(error)")
         }

@@ -52,6 +52,8 @@ final class AliasCatalog: Sendable {
             let schemas = try await client.actions().filter { wanted.contains($0.ref) }
             requested.withLock { $0 = wanted }
             actions.withLock { actions in for schema in schemas { actions.learn(schema) } }
+        } catch is CancellationError {
+            return
         } catch {
             host.logger.notice(
                 """

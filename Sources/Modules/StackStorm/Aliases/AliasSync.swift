@@ -43,6 +43,8 @@ actor AliasSync {
             isStored = true
             table.withLock { $0 = AliasTable(aliases) }
             host.logger.info("Loaded \(AliasTable.count(aliases.count)) from the last run.")
+        } catch is CancellationError {
+            return
         } catch {
             host.logger.error("Cannot read the aliases of the last run: \(error)")
         }
@@ -94,6 +96,8 @@ actor AliasSync {
         do {
             try await records.replaceAll(with: aliases.map { ($0.ref, try JSONValue.encode($0)) })
             isStored = true
+        } catch is CancellationError {
+            return
         } catch {
             host.logger.error("Cannot store the aliases for the next start: \(error)")
         }

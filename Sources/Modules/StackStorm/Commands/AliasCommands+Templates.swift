@@ -40,6 +40,8 @@ extension AliasCommands {
             let schema = try await callers.call(.action(ref), as: caller, invocation)
             catalog.actions.withLock { $0.learn(schema) }
             return true
+        } catch let error as CancellationError {
+            throw error
         } catch {
             host.logger.notice("Cannot fetch the schema of the action \(ref): \(error)")
             return false

@@ -47,6 +47,8 @@ actor InquiryWatch {
     func run() async {
         do {
             known = Set(try await records.all().map(\.key))
+        } catch is CancellationError {
+            return
         } catch {
             host.logger.error("Cannot read which inquiries were posted before: \(error)")
         }
@@ -85,6 +87,8 @@ actor InquiryWatch {
             host.logger.warning(
                 "StackStorm does not permit the bot to list executions; inquiries are not posted in chat: \(error)"
             )
+        } catch is CancellationError {
+            return
         } catch {
             host.logger.info("Cannot list the pending inquiries yet: \(error)")
         }

@@ -89,6 +89,8 @@ final class Logins: Sendable {
             host.logger.error("StackStorm does not issue tokens for users: \(error). Check user_token_ttl.")
             return .undecided(
                 "StackStorm does not issue tokens with the configured lifetime. An administrator has to check the log.")
+        } catch is CancellationError {
+            return .undecided("The verification was interrupted. Try again, or request a new link in chat.")
         } catch {
             host.logger.warning("Cannot verify a login: \(error)")
             return .undecided("StackStorm cannot be reached at the moment. This page is still valid: try again.")

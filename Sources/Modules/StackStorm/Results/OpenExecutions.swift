@@ -115,6 +115,8 @@ final class OpenExecutions: Sendable {
                         Entry(execution: execution, due: execution.id == nil ? .now : due, isWatched: false))
                 }
             }
+        } catch is CancellationError {
+            return
         } catch {
             logger.error("Cannot read the pending executions: \(error)")
         }

@@ -42,6 +42,8 @@ struct OutcomeSearch: Sendable {
             open.looked(execution.request, next: .now + unit * Self.pauses[entry.looks])
         } catch let error as StackStormError where error.code == .forbidden {
             giveUp(execution, error)
+        } catch is CancellationError {
+            return
         } catch {
             guard entry.since.duration(to: .now) < Self.patience else { return giveUp(execution, error) }
             open.postpone(execution.request, until: .now + min(Self.retrying, unit))

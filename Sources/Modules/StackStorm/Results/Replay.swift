@@ -158,6 +158,8 @@ actor Replay {
             cursor = try await records.value(for: Self.key).map {
                 try JSONDecoder().decode(ReplayCursor.self, from: Data($0))
             }
+        } catch is CancellationError {
+            return
         } catch {
             host.logger.error("Cannot read the position in StackStorm's execution history: \(error)")
         }

@@ -107,6 +107,8 @@ final class Results: Sendable {
     func trim() async {
         do {
             try await started.trim()
+        } catch is CancellationError {
+            return
         } catch {
             host.logger.error("Cannot remove old executions from the store: \(error)")
         }

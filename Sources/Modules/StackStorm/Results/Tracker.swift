@@ -121,6 +121,7 @@ struct Tracker: Sendable {
             }
             if !silent.isEmpty { try await report(silent) }
         } catch {
+            if Task.isCancelled { return }
             // The executions stay tracked, because nothing is known about their state.
             host.logger.info("Cannot determine the status of \(group.count) executions yet: \(error)")
             for entry in group { open.postpone(entry.execution.request, until: .now + pause(entry)) }
