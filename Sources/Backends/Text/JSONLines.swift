@@ -17,44 +17,59 @@ final class JSONLines: TextScreen {
         return String(decoding: object.finish(), as: UTF8.self)
     }
 
-    private let logger: Logger
+    private let reader: LineReader
+    private let output: StandardStream
 
-    init(logger: Logger) {
-        self.logger = logger
+    init(from input: CInt, to output: StandardStream, logger: Logger) {
+        self.output = output
+        let desk = Desk(output: output, logger: logger)
+        reader = LineReader(input) { desk.outcome(of: $0) }
     }
 
-    private let recent = Locked(RecentIDs())
-
     func messages() -> AsyncStream<ChatMessage> {
-        let count = Locked(0)
-        return LineReader.messages { [self] line in
+        AsyncStream { [reader] in await reader.next() }
+    }
+
+    /// Converts input lines, and reports those that are not processed.
+    private final class Desk: Sendable {
+        private let output: StandardStream
+        private let logger: Logger
+        private let recent = Locked(RecentIDs())
+        private let count = Locked(0)
+
+        init(output: StandardStream, logger: Logger) {
+            self.output = output
+            self.logger = logger
+        }
+
+        func outcome(of line: String) -> LineReader.Outcome {
             let number = count.withLock { count in
                 count += 1
                 return count
             }
             if line.unicodeScalars.allSatisfy(\.properties.isWhitespace) { return .nothing }
             do {
-                return take(try Self.message(line), line, number)
+                return take(try JSONLines.message(line), line, number)
             } catch {
                 logger.error("Line \(number) of the input is not a valid message: \(error).")
                 say("\(error)", of: line, number)
                 return .nothing
             }
         }
-    }
 
-    /// Returns the message, or `.nothing` and reports an error if its ID is a duplicate.
-    private func take(_ message: ChatMessage, _ line: String, _ number: Int) -> LineReader.Outcome {
-        if recent.withLock({ $0.insert(message.id) }) { return .message(message) }
-        logger.notice(
-            "Line \(number) of the input was ignored: it repeats the ID \(Printable.name(message.id)).")
-        say("duplicate id: a message with this id was already processed", of: line, number)
-        return .nothing
-    }
+        /// Returns the message, or `.nothing` and reports an error if its ID is a duplicate.
+        private func take(_ message: ChatMessage, _ line: String, _ number: Int) -> LineReader.Outcome {
+            if recent.withLock({ $0.insert(message.id) }) { return .message(message) }
+            logger.notice(
+                "Line \(number) of the input was ignored: it repeats the ID \(Printable.name(message.id)).")
+            say("duplicate id: a message with this id was already processed", of: line, number)
+            return .nothing
+        }
 
-    /// Writes an error line. Blocks; called on the thread that reads the input, which may wait.
-    private func say(_ fault: String, of line: String, _ number: Int) {
-        StandardStream.output.write(Self.fault(fault, in: line, number) + "\n")
+        /// Writes an error line. Blocks; called on the thread that reads the input, which may wait.
+        private func say(_ fault: String, of line: String, _ number: Int) {
+            output.write(JSONLines.fault(fault, in: line, number) + "\n")
+        }
     }
 
     /// Returns the output line for an input line that is not processed, with `error` instead of `text`.
@@ -92,7 +107,7 @@ final class JSONLines: TextScreen {
     }
 
     func show(_ reply: Reply, at address: Address) async -> CInt {
-        await StandardStream.output.send(Self.line(reply, at: address) + "\n")
+        await output.send(Self.line(reply, at: address) + "\n")
     }
 }
 

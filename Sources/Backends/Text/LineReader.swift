@@ -2,9 +2,9 @@ import Foundation
 import PetrelKit
 import PetrelSupport
 
-/// Reads lines from standard input on a dedicated thread and converts them to messages. The thread stays at most 256
-/// messages ahead of the consumer.
-enum LineReader {
+/// Reads lines on a dedicated thread and converts them to messages. The thread stays at most 256 messages ahead of the
+/// reader, and continues where it was if the backend runs again.
+final class LineReader: Sendable {
     /// The result of converting one line.
     enum Outcome: Sendable {
         case message(ChatMessage)
@@ -14,47 +14,64 @@ enum LineReader {
 
     private static let ahead = 256
 
-    /// Returns the messages until `convert` returns `.end` or the input ends.
-    static func messages(_ convert: @escaping @Sendable (String) -> Outcome) -> AsyncStream<ChatMessage> {
+    private let descriptor: CInt
+    private let convert: @Sendable (String) -> Outcome
+    private let messages = Mailbox<ChatMessage>()
+    private let room = DispatchSemaphore(value: 0)
+    private let hasBegun = Locked(false)
+
+    /// Creates a reader. It does not read before the first call of ``next()``.
+    /// - Parameter convert: converts a line; called on the thread of the reader, which may wait.
+    init(_ descriptor: CInt, _ convert: @escaping @Sendable (String) -> Outcome) {
+        self.descriptor = descriptor
+        self.convert = convert
         // Signaled in a loop: releasing a semaphore whose value is below its initial value terminates the process.
-        let room = DispatchSemaphore(value: 0)
-        for _ in 0..<ahead { room.signal() }
-        let isOver = Locked(false)
-        let (stream, continuation) = AsyncStream.makeStream(of: ChatMessage.self)
-        continuation.onTermination = { _ in
-            isOver.withLock { $0 = true }
-            room.signal()
+        for _ in 0..<Self.ahead { room.signal() }
+    }
+
+    /// Returns the next message; nil after `convert` returned `.end`, at the end of the input, or if the task is
+    /// cancelled.
+    func next() async -> ChatMessage? {
+        begin()
+        guard let message = await messages.next() else { return nil }
+        room.signal()
+        return message
+    }
+
+    private func begin() {
+        let isFirst = hasBegun.withLock { hasBegun in
+            defer { hasBegun = true }
+            return !hasBegun
         }
-        Thread.detachNewThread {
-            var input = LineBuffer()
-            reading: while !isOver.value, let line = input.next() {
+        guard isFirst else { return }
+        Thread.detachNewThread { [self] in
+            var input = LineBuffer(descriptor: descriptor)
+            reading: while let line = input.next() {
                 switch convert(line) {
                 case .nothing: continue
                 case .end: break reading
                 case .message(let message):
                     room.wait()
-                    continuation.yield(message)
+                    messages.put(message)
                 }
             }
-            continuation.finish()
-        }
-        return AsyncStream {
-            for await message in stream {
-                room.signal()
-                return message
-            }
-            return nil
+            messages.finish()
         }
     }
 }
 
-/// Splits standard input into lines. Truncates lines that are longer than 1 MiB.
+/// Splits the bytes of a file descriptor into lines. Truncates lines that are longer than 1 MiB.
 private struct LineBuffer {
     private static let longest = 1 << 20
 
+    let descriptor: CInt
     private var buffer: [UInt8] = []
     private var start = 0
     private var isAtEnd = false
+
+    init(descriptor: CInt) {
+        self.descriptor = descriptor
+    }
 
     mutating func next() -> String? {
         var line: [UInt8] = []
@@ -73,8 +90,8 @@ private struct LineBuffer {
         start = 0
         buffer = [UInt8](repeating: 0, count: isAtEnd ? 0 : 1 << 16)
         guard !isAtEnd else { return false }
-        var count = read(STDIN_FILENO, &buffer, buffer.count)
-        while count < 0, errno == EINTR { count = read(STDIN_FILENO, &buffer, buffer.count) }
+        var count = read(descriptor, &buffer, buffer.count)
+        while count < 0, errno == EINTR { count = read(descriptor, &buffer, buffer.count) }
         buffer.removeLast(buffer.count - max(count, 0))
         isAtEnd = count <= 0
         return !isAtEnd

@@ -4,19 +4,18 @@ import PetrelSupport
 
 /// A screen for pipes: reads one command per line and writes replies as plain text.
 final class PlainLines: TextScreen {
-    private let place: Locked<TextPlace>
+    private let reader: LineReader
+    private let output: StandardStream
 
-    init(place: TextPlace) {
-        self.place = Locked(place)
-    }
-
-    func messages() -> AsyncStream<ChatMessage> {
-        LineReader.messages { [place] line in
+    init(place: TextPlace, from input: CInt, to output: StandardStream) {
+        self.output = output
+        let place = Locked(place)
+        reader = LineReader(input) { line in
             place.withLock { place in
                 switch place.take(line) {
                 case .quit: return .end
                 case .note(let note):
-                    StandardStream.output.write(note + "\n")
+                    output.write(note + "\n")
                     return .nothing
                 case .message: return .message(place.message(line))
                 }
@@ -24,9 +23,13 @@ final class PlainLines: TextScreen {
         }
     }
 
+    func messages() -> AsyncStream<ChatMessage> {
+        AsyncStream { [reader] in await reader.next() }
+    }
+
     func show(_ reply: Reply, at address: Address) async -> CInt {
         let place = Printable.line(address.place.id + (address.thread.map { "/\($0)" } ?? ""))
         let text = Printable.text(reply.text)
-        return await StandardStream.output.send(reply.kind == .result ? "\(place) » \(text)\n" : text + "\n")
+        return await output.send(reply.kind == .result ? "\(place) » \(text)\n" : text + "\n")
     }
 }

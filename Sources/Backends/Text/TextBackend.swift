@@ -15,7 +15,13 @@ package final class TextBackend: ChatBackend, CompletionObserving, Completing, L
     private let open = PendingRequests()
 
     /// Creates a backend. Uses the interactive terminal if the format is `terminal` and standard input is a terminal.
-    package init(name: String, settings: TextSettings, logger: Logger) {
+    /// - Parameters:
+    ///   - input: the file descriptor from which the other formats are read.
+    ///   - output: the writer for the other formats.
+    package init(
+        name: String, settings: TextSettings, logger: Logger, from input: CInt = STDIN_FILENO,
+        to output: StandardStream = .output
+    ) {
         self.name = name
         self.settings = settings
         self.logger = logger
@@ -23,9 +29,9 @@ package final class TextBackend: ChatBackend, CompletionObserving, Completing, L
         traits = BackendTraits(threads: true, privateReplies: true, maximumLength: isTerminal ? 20_000 : 1_000_000)
         let place = TextPlace(user: settings.user, room: settings.room)
         switch settings.format {
-        case .jsonl: screen = JSONLines(logger: logger)
+        case .jsonl: screen = JSONLines(from: input, to: output, logger: logger)
         case .terminal where isTerminal: screen = Terminal(place: place, history: settings.history)
-        case .terminal: screen = PlainLines(place: place)
+        case .terminal: screen = PlainLines(place: place, from: input, to: output)
         }
     }
 
