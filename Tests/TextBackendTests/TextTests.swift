@@ -52,9 +52,11 @@ import Testing
         let address = Address(backend: "text", place: .room("#ops"), thread: "t1", inReplyTo: "1")
         #expect(
             JSONLines.line(reply, at: address)
-                == ##"{"extra":{"slack":{"color":"good"}},"in_reply_to":"1","room":"#ops","text":"two\nlines","thread":"t1","to":null}"##
+                == ##"{"extra":{"slack":{"color":"good"}},"in_reply_to":"1","private":false,"room":"#ops","text":"two\nlines","thread":"t1","to":null}"##
         )
         let direct = JSONLines.line(Reply("x"), at: Address(backend: "text", place: .direct("@alice")))
+        let secret = Reply("x", isPrivate: true)
+        #expect(JSONLines.line(secret, at: address).contains(#""private":true"#))
         #expect(direct.contains(#""room":null"#) && direct.contains(#""to":"@alice""#))
     }
 

@@ -10,6 +10,7 @@ final class JSONLines: TextScreen {
         func text(_ value: String?) -> JSONValue { value.map { .string($0) } ?? .null }
         object.set("extra", .object(reply.extra))
         object.set("in_reply_to", text(address.inReplyTo))
+        object.set("private", .bool(reply.isPrivate || reply.isConfidential))
         object.set("room", address.place.isDirect ? .null : .string(address.place.id))
         object.set("text", reply.text)
         object.set("thread", text(address.thread))
