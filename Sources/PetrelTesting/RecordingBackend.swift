@@ -41,7 +41,7 @@ public final class RecordingBackend: ChatBackend, CompletionObserving, Editing {
     public let traits: BackendTraits
     private let obstacle: Obstacle
     private let onTimeout: @Sendable (String) -> Void
-    private let incoming: (stream: AsyncStream<ChatMessage>, continuation: AsyncStream<ChatMessage>.Continuation)
+    private let incoming = Mailbox<ChatMessage>()
     private let outgoing: (stream: AsyncStream<Sent>, continuation: AsyncStream<Sent>.Continuation)
     private let ended: (stream: AsyncStream<String>, continuation: AsyncStream<String>.Continuation)
     private let settlements: (stream: AsyncStream<String>, continuation: AsyncStream<String>.Continuation)
@@ -63,15 +63,14 @@ public final class RecordingBackend: ChatBackend, CompletionObserving, Editing {
         self.name = name
         self.traits = traits
         self.obstacle = obstacle
-        incoming = AsyncStream.makeStream()
         outgoing = AsyncStream.makeStream()
         ended = AsyncStream.makeStream()
         settlements = AsyncStream.makeStream()
     }
 
-    /// Delivers the messages of the test.
+    /// Delivers the messages of the test. May be called again after it was cancelled.
     public func run(deliver: @escaping @Sendable (ChatMessage) async -> Void) async throws {
-        for await message in incoming.stream { await deliver(message) }
+        while let message = await incoming.next() { await deliver(message) }
     }
 
     /// Records a reply, unless the obstacle throws.
@@ -82,8 +81,12 @@ public final class RecordingBackend: ChatBackend, CompletionObserving, Editing {
         return traits.edits ? message : nil
     }
 
-    /// Records the replacement of a message, unless the obstacle throws.
+    /// Records the replacement of a message, unless the obstacle throws. Throws ``SendFailure`` if it was never sent.
     public func replace(_ message: MessageReference, at address: Address, with reply: Reply) async throws {
+        guard let number = Int(message.id.dropFirst()), message.id == "m\(number)", 1...max(sent.value, 1) ~= number
+        else {
+            throw SendFailure("no message has the id \(message.id)", .never)
+        }
         try await obstacle(reply, address)
         outgoing.continuation.yield(Sent(reply: reply, address: address, message: message, isReplacement: true))
     }
@@ -110,7 +113,7 @@ public final class RecordingBackend: ChatBackend, CompletionObserving, Editing {
             count += 1
             return "\(count)"
         }
-        incoming.continuation.yield(
+        incoming.put(
             ChatMessage(
                 id: id, sender: Person(id: person, name: person), room: room.map { Room(id: $0, name: $0) },
                 thread: thread, text: text, values: values))
@@ -165,5 +168,5 @@ public final class RecordingBackend: ChatBackend, CompletionObserving, Editing {
     }
 
     /// Ends the input.
-    public func finish() { incoming.continuation.finish() }
+    public func finish() { incoming.finish() }
 }
