@@ -202,7 +202,7 @@ let package = Package(
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),
             ]),
-        tests("TextBackendTests", ["TextBackend", "PetrelKit", "PetrelSupport"]),
+        tests("TextBackendTests", ["TextBackend", "PetrelKit", "PetrelSupport", "PetrelTesting", log]),
         tests(
             "XMPPBackendTests",
             [
@@ -259,7 +259,7 @@ let package = Package(
             "FaultSuite", "../Faults/Suite",
             [
                 "PetrelKit", "PetrelSupport", "PetrelCore", "PetrelTesting", "StackStormClient", "StackStormModule",
-                "StackStormSimulator", log, lifecycle,
+                "StackStormSimulator", log, lifecycle, nio, .product(name: "NIOPosix", package: "swift-nio"),
             ]),
         .executableTarget(
             name: "petrel-faults",

@@ -1,0 +1,118 @@
+import Foundation
+import Logging
+import PetrelKit
+import PetrelSupport
+import PetrelTesting
+import Testing
+
+@testable import TextBackend
+
+@Suite(.timeLimit(.minutes(10))) struct TextConformanceTests {
+    static let recorder = ConformanceRecorder("text")
+
+    @Test(arguments: BackendConformance.cases) func `the text backend conforms`(item: ConformanceCase) async throws {
+        let skip = try await Self.recorder.check(item) { body in
+            let stage = TextStage()
+            defer { stage.close() }
+            try await body(stage)
+        }
+        if let skip { try Test.cancel("\(skip)") }
+    }
+}
+
+/// A program that chats with the text backend in JSON lines, over pipes.
+final class TextStage: ConformanceStage {
+    let abilities: Set<ConformanceAbility> = [
+        .rooms, .direct, .people, .threads, .privateReplies, .redelivery, .naming, .restarting,
+    ]
+    let rooms = ["#ops", "#dev", "#sec"]
+    let people = ["@alice", "@bob"]
+    let backend: any ChatBackend
+    private let input = Pipe()
+    private let output = Pipe()
+    private let lines = Mailbox<String>()
+    private let said = Locked<[(line: String, person: String)]>([])
+
+    init() {
+        var settings = TextSettings()
+        settings.format = .jsonl
+        backend = TextBackend(
+            name: "text", settings: settings, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() },
+            from: input.fileHandleForReading.fileDescriptor,
+            to: StandardStream(descriptor: output.fileHandleForWriting.fileDescriptor))
+        Thread.detachNewThread { [output, lines] in
+            var buffer = Data()
+            while true {
+                let data = output.fileHandleForReading.availableData
+                if data.isEmpty { return }
+                buffer.append(data)
+                while let end = buffer.firstIndex(of: 10) {
+                    lines.put(String(decoding: buffer[buffer.startIndex..<end], as: UTF8.self))
+                    buffer = Data(buffer[(end + 1)...])
+                }
+            }
+        }
+    }
+
+    func close() {
+        do {
+            try input.fileHandleForWriting.close()
+            try output.fileHandleForWriting.close()
+        } catch {
+            Issue.record(error)
+        }
+    }
+
+    func untilConnected() async throws {}
+
+    func say(_ text: String, as person: String, in room: String?, thread: String?) async throws -> String {
+        let (id, line) = try said.withLock { said in
+            let id = "\(said.count)"
+            let message: JSONValue = [
+                "id": .string(id), "from": .string(person), "room": room.map { .string($0) } ?? .null,
+                "thread": thread.map { .string($0) } ?? .null, "text": .string(text),
+            ]
+            let bytes: [UInt8] = try JSONValue.encode(message)
+            let line = String(decoding: bytes, as: UTF8.self)
+            said.append((line, person))
+            return (id, line)
+        }
+        try write(line)
+        return id
+    }
+
+    func redeliver(_ message: String) async throws {
+        guard let number = Int(message) else { return }
+        try write(said.withLock { $0[number].line })
+    }
+
+    private func write(_ line: String) throws {
+        try input.fileHandleForWriting.write(contentsOf: Data((line + "\n").utf8))
+    }
+
+    func next(within limit: Duration) async throws -> ConformanceShown? {
+        try await withThrowingTaskGroup(of: ConformanceShown?.self) { group in
+            group.addTask { try await self.nextShown() }
+            group.addTask {
+                try await Task.sleep(for: limit)
+                return nil
+            }
+            defer { group.cancelAll() }
+            return try await group.next() ?? nil
+        }
+    }
+
+    private func nextShown() async throws -> ConformanceShown? {
+        while let line = await lines.next() {
+            let json = try JSONValue.parse(line.utf8)
+            // A line that was rejected, such as a duplicate.
+            guard let text = json["text"]?.string else { continue }
+            let asker = json["in_reply_to"]?.string.flatMap { Int($0) }.map { id in said.withLock { $0[id].person } }
+            let place = json["room"]?.string.map { Address.Place.room($0) } ?? .direct(json["to"]?.string ?? "")
+            let isPrivate = !place.isDirect && json["private"]?.bool == true
+            return ConformanceShown(
+                text, at: place, thread: json["thread"]?.string, reader: isPrivate ? asker ?? "unknown" : nil)
+        }
+        return nil
+    }
+}
