@@ -179,9 +179,15 @@ let package = Package(
             name: "petrel",
             dependencies: [
                 "PetrelApp", "IRCBackend", "SlackBackend", "TextBackend", "XMPPBackend", "ProcessBackend",
-                "BuiltinsModule", "ProcessModule", "StackStormModule", "StackStormSimulator",
+                "BuiltinsModule", "ProcessModule", "PlugInConformance", "StackStormModule", "StackStormSimulator",
             ],
             swiftSettings: settings),
+        target(
+            "PlugInConformance", nil,
+            [
+                "PetrelTesting", "PlugInProtocol", "ProcessBackend", "ProcessModule", "PetrelKit", "PetrelSupport", log,
+                argumentParser,
+            ]),
         tests(
             "StackStormClientTests",
             [
@@ -294,9 +300,10 @@ let package = Package(
         tests(
             "ProcessPlugInTests",
             [
-                "PlugInProtocol", "ProcessBackend", "ProcessModule", "PetrelKit", "PetrelSupport", "PetrelCore",
+                "PlugInConformance", "PlugInProtocol", "ProcessBackend", "ProcessModule", "PetrelKit", "PetrelSupport",
+                "PetrelCore",
                 "PetrelStore", "PetrelTesting", "FaultSuite", log,
-            ], exclude: ["fake_plugin.py", "check_transcript.py"]),
+            ], exclude: ["fake_plugin.py", "memory_chat.py", "check_transcript.py"]),
         tests("PetrelSupportTests", ["PetrelSupport"]),
         tests("PetrelKitTests", ["PetrelKit", "PetrelSupport", "PetrelTesting"]),
     ]

@@ -44,6 +44,9 @@ package final class PlugInProcess: Sendable {
     private let failure = Locked<PlugInFailure?>(nil)
     /// Opens when the plug-in has not answered a call in time.
     private let suspicion = Locked(Signal())
+    /// The number of lines that were not valid messages.
+    package var faultCount: Int { faults.value }
+    private let faults = Locked(0)
     /// True if the task of the run was cancelled.
     private let isStopping = Locked(false)
     /// Opens when the conversation has to end.
@@ -213,15 +216,15 @@ extension PlugInProcess {
     private func read(_ output: SubprocessOutputSequence) async {
         var lines = LineSplitter(limit: limits.line)
         var throttle = Throttle(burst: limits.bytesAtOnce, perSecond: limits.bytesPerSecond)
-        var faults = 0
+        var inRow = 0
         do {
             for try await buffer in output {
                 let pause = throttle.take(Double(buffer.count), at: .now)
                 if pause > .zero { await pauseReading(for: pause) }
                 for line in lines.feed(buffer.withUnsafeBytes { Array($0) }) {
                     if isOver.isOpen && failure.value != nil { break }
-                    faults = take(line) ? 0 : faults + 1
-                    if faults >= limits.faults { end(PlugInFailure("wrote \(faults) invalid messages in a row")) }
+                    inRow = take(line) ? 0 : inRow + 1
+                    if inRow >= limits.faults { end(PlugInFailure("wrote \(inRow) invalid messages in a row")) }
                 }
             }
         } catch {
@@ -247,6 +250,7 @@ extension PlugInProcess {
             if method != "log" || gate.opens() { receive(method, params) }
         case .response(let number, let result): queue.settle(number, result)
         case .fault(let reason):
+            faults.withLock { $0 += 1 }
             logger.debug("The plug-in \(launch.name) wrote an invalid message: \(reason)")
             return false
         }

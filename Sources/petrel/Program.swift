@@ -1,6 +1,7 @@
 import BuiltinsModule
 import IRCBackend
 import PetrelApp
+import PlugInConformance
 import ProcessBackend
 import ProcessModule
 import SlackBackend
@@ -18,6 +19,6 @@ enum Program {
             ],
             modules: [BuiltinsPlugIn.self, StackStormPlugIn.self, ProcessModulePlugIn.self],
             demo: [TextDemo.self, SimulatorDemo.self])
-        await PetrelProgram.main(catalog, commands: [Simulate.self])
+        await PetrelProgram.main(catalog, commands: [PlugInCommand.self, Simulate.self])
     }
 }

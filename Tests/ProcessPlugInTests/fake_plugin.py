@@ -175,7 +175,7 @@ for line in sys.stdin.buffer:
         answer = {"result": {}}
     if "id" in message and method:
         write(dict(answer, id=message["id"]))
-    if method == "hello" and ROLE == "module":
+    if method == "hello" and ROLE == "module" and "quiet" not in FAULTS:
         request("say", {"to": {"backend": "test", "room": "#ops"}, "reply": {"text": "ready"}})
     if method == "hello" and ROLE == "backend":
         request("deliver", {"id": f"ready {time.time()}", "text": "ready", "from": {"id": "~bob", "name": "@bob"}})

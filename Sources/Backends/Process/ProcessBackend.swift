@@ -1,6 +1,6 @@
 package import Logging
 package import PetrelKit
-import PetrelSupport
+package import PetrelSupport
 package import PlugInProtocol
 
 /// A backend that is a program. One run of the backend is one run of the program.
@@ -11,6 +11,7 @@ package final class ProcessBackend: ChatBackend {
     private let limits: PlugInProcess.Limits
     private let version: String
     private let logger: Logger
+    private let rehearsal: Rehearsal?
     private let state = Locked(State())
     private let storage = Locked<(any Storage)?>(nil)
 
@@ -24,10 +25,16 @@ package final class ProcessBackend: ChatBackend {
         var detail = "running"
     }
 
+    /// Receives the notifications `test.…` of a program that stands in for its service; see docs/PluginProtocol.md.
+    package typealias Rehearsal = @Sendable (_ method: String, _ params: JSONValue) -> Void
+
     /// Creates a backend.
+    /// - Parameter rehearsal: A closure for a test of the program; nil for its use.
     package init(
-        _ launch: PlugInLaunch, version: String, limits: PlugInProcess.Limits = PlugInProcess.Limits(), logger: Logger
+        _ launch: PlugInLaunch, version: String, limits: PlugInProcess.Limits = PlugInProcess.Limits(), logger: Logger,
+        rehearsal: Rehearsal? = nil
     ) {
+        self.rehearsal = rehearsal
         name = launch.name
         self.launch = launch
         self.version = version
@@ -67,10 +74,12 @@ package final class ProcessBackend: ChatBackend {
     }
 
     private var hello: [String: JSONValue] {
-        [
+        var hello: [String: JSONValue] = [
             "protocol": 1, "petrel": .string(version), "role": "backend", "name": .string(name),
             "settings": launch.settings,
         ]
+        if rehearsal != nil { hello["test"] = true }
+        return hello
     }
 
     private func open(_ peer: RPCPeer, _ result: JSONValue) throws {
@@ -103,8 +112,20 @@ package final class ProcessBackend: ChatBackend {
                 return logger.warning("The plug-in \(name) lost its connection: \(reason)")
             }
             process?.end(PlugInFailure("gave up: \(reason)", isFinal: true))
+        case let method where method.utf8.starts(with: "test.".utf8): rehearsal?(method, params)
         default: PlugInLog.write(method, params, launch, logger)
         }
+    }
+
+    /// True while the program runs and is connected to its service.
+    package var isConnected: Bool { state.withLock { $0.peer != nil && $0.problem == nil } }
+
+    /// Sends a request of a test, also while the service is disconnected. Throws ``SendFailure``.
+    package func rehearse(_ method: String, _ params: JSONValue) async throws -> JSONValue {
+        guard let peer = state.withLock({ $0.peer }) else {
+            throw SendFailure("the plug-in \(name) is not running", .later(after: nil))
+        }
+        return try await peer.call(method, params, within: launch.timeout)
     }
 
     /// Tells the program that a message was processed.
