@@ -70,7 +70,7 @@ package final class BackendService: StatusReporting {
                 let pause = policy.pause(using: &random)
                 state.withLock { $0 = .waiting(reason: "\(error)") }
                 logger.warning(
-                    "The backend lost its connection: \(error). The next attempt is in \(pause.formatted(.units(allowed: [.seconds], fractionalPart: .show(length: 1))))."
+                    "The backend lost its connection: \(error). The next attempt is in \(pause.inSeconds)."
                 )
                 // Sleeping fails only if the task is cancelled, which the loop checks.
                 try? await clock.sleep(for: pause)

@@ -256,9 +256,8 @@ package final class Delivery: Sendable {
 
     private func log(_ problem: String, _ item: Item, _ pause: Duration) {
         let queue = item.entry.queue
-        let wait = pause.formatted(.units(allowed: [.seconds], fractionalPart: .show(length: 1)))
         logger.warning(
-            "A reply to \(Printable.name(queue.place.id)) on \(queue.backend) was not sent: \(problem). The next attempt is in \(wait)."
+            "A reply to \(Printable.name(queue.place.id)) on \(queue.backend) was not sent: \(problem). The next attempt is in \(pause.inSeconds)."
         )
     }
 }

@@ -9,10 +9,16 @@ package final class ModuleService: Service {
     private let module: any BotModule
     private let readiness: Signal
     private let logger: Logger
+    private let clock: any Clock<Duration>
+    /// The duration of a run after which the module counts as working, so that the delay before the next run is reset.
+    private static let goodRun = Duration.seconds(30)
 
     /// Creates a service.
     /// - Parameter readiness: the signal that is opened at the start if the module does not prepare itself.
-    package init(_ module: any BotModule, readiness: Signal, logger: Logger) {
+    package init(
+        _ module: any BotModule, readiness: Signal, logger: Logger, clock: any Clock<Duration> = ContinuousClock()
+    ) {
+        self.clock = clock
         self.module = module
         self.readiness = readiness
         self.logger = logger
@@ -31,17 +37,18 @@ package final class ModuleService: Service {
         var policy = Backoff()
         var random = SystemRandomNumberGenerator()
         while !Task.isCancelled {
-            do {
-                return try await module.run()
-            } catch {
-                if Task.isCancelled { return }
-                let pause = policy.pause(using: &random)
-                logger.error(
-                    "The module \(module.name) failed: \(error). It restarts in \(pause.formatted(.units(allowed: [.seconds], fractionalPart: .show(length: 1))))."
-                )
-                // Sleeping fails only if the task is cancelled, which the loop checks.
-                try? await Task.sleep(for: pause)
+            var failure: (any Error)?
+            let duration = await clock.measure {
+                do { try await module.run() } catch { failure = error }
             }
+            guard let failure, !Task.isCancelled else { return }
+            if duration >= Self.goodRun { policy.succeeded() }
+            let pause = policy.pause(using: &random)
+            logger.error(
+                "The module \(module.name) failed: \(failure). It restarts in \(pause.inSeconds)."
+            )
+            // Sleeping fails only if the task is cancelled, which the loop checks.
+            try? await clock.sleep(for: pause)
         }
     }
 }

@@ -19,6 +19,16 @@ extension Duration {
         }
     }
 
+    /// The duration in seconds with one decimal place, such as `0.5 s` or `10.0 s`, for the log.
+    ///
+    /// The last digit is rounded. The text does not depend on the locale. A negative duration is `0.0 s`.
+    public var inSeconds: String {
+        let tenth: Int64 = 100_000_000
+        let (whole, rest) = max(nanoseconds, 0).quotientAndRemainder(dividingBy: tenth)
+        let tenths = whole + (rest >= tenth / 2 ? 1 : 0)
+        return "\(tenths / 10).\(tenths % 10) s"
+    }
+
     private static func words(_ many: Int64, _ unit: String, _ few: Int64, _ part: String) -> String {
         few == 0 ? "\(many) \(unit)" : "\(many) \(unit) \(few) \(part)"
     }

@@ -1,24 +1,28 @@
 import PetrelKit
 public import PetrelSupport
 
-/// A clock whose sleeps return at once. It records their durations.
+/// A clock whose sleeps return at once. It records their durations, and a test can advance it.
 public final class HastyClock: Clock {
     /// An instant of the continuous clock.
     public typealias Instant = ContinuousClock.Instant
 
     /// The durations of all sleeps.
     public let sleeps = Locked<[Duration]>([])
-    /// The current instant of the continuous clock.
-    public var now: Instant { .now }
+    private let ahead = Locked(Duration.zero)
+    /// The current instant of the continuous clock, later by the time that the clock was advanced.
+    public var now: Instant { .now + ahead.value }
     /// Zero.
     public var minimumResolution: Duration { .zero }
 
     /// Creates a clock.
     public init() {}
 
+    /// Advances the clock.
+    public func advance(by duration: Duration) { ahead.withLock { $0 += duration } }
+
     /// Records the duration, and returns after a yield. Throws if the task is cancelled.
     public func sleep(until deadline: Instant, tolerance: Duration?) async throws {
-        sleeps.withLock { $0.append(ContinuousClock.now.duration(to: deadline)) }
+        sleeps.withLock { $0.append(now.duration(to: deadline)) }
         try Task.checkCancellation()
         await Task.yield()
     }
