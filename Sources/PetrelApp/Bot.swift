@@ -13,8 +13,12 @@ import UnixSignals
 package struct Bot: Sendable {
     /// The version of Petrel.
     package static let version = "0.1.0"
-    /// The commit that the program was built from; empty if it was not known at build time.
-    package static let commit = String(cString: petrel_commit())
+    /// The commit that the program was built from, with `-dirty` if the tree had changes; `unknown` if the build was not
+    /// told.
+    package static let commit: String = {
+        let commit = String(cString: petrel_commit())
+        return commit.isEmpty ? "unknown" : commit
+    }()
 
     /// The services of the bot.
     package let group: ServiceGroup
@@ -66,8 +70,8 @@ extension Bot {
         }
         let host = parts.host
         host.report(store)
-        let attached = host.attach(parts.modules, to: parts.backends) { store.storage(for: $0) }
         let ended = Signal()
+        let attached = host.attach(parts.modules, to: parts.backends, on: loop, ended: ended) { store.storage(for: $0) }
         var services = [
             service(
                 StoreKeeping(
@@ -77,10 +81,9 @@ extension Bot {
         services += attached.modules.map { service($0, atEnd: .ignore) }
         services.append(
             service(
-                BackendsService(attached.backends, after: attached.readiness, on: loop, ended: ended),
-                atEnd: .gracefullyShutdownGroup, atFailure: .gracefullyShutdownGroup))
+                attached.backends, atEnd: .gracefullyShutdownGroup, atFailure: .gracefullyShutdownGroup))
         if let web = configuration.core.web {
-            let server = webServer(web, parts, metrics, logger, listening)
+            let server = webServer(web, host, attached.routes, metrics, logger, listening)
             services.append(service(server, atFailure: .gracefullyShutdownGroup))
         }
         if let reload { services.append(service(HangupService { reload(host) })) }
@@ -94,7 +97,7 @@ extension Bot {
         of configuration: Configuration, _ store: Store, _ logger: Logger, _ metrics: any MetricsFactory,
         _ loop: EventLoopExecutor
     ) throws -> Parts {
-        let context = BackendContext(logger: logger, loop: loop, version: version)
+        let context = BackendContext(logger: logger, loop: loop, version: version, metrics: metrics)
         let backends = try configuration.backends.map { backend in
             try PlugInFailure.wrapping { try backend.plugIn.makeBackend(context) }
         }
@@ -119,19 +122,17 @@ extension Bot {
     }
 
     private static func webServer(
-        _ web: CoreSettings.Web, _ parts: Parts, _ metrics: PrometheusMetrics, _ logger: Logger,
+        _ web: CoreSettings.Web, _ host: Host, _ routes: [WebRoute], _ metrics: PrometheusMetrics, _ logger: Logger,
         _ listening: @escaping @Sendable (Int) -> Void
     ) -> WebServer {
-        let (host, modules) = (parts.host, parts.modules)
         let health = HealthRoutes(health: host, version: version) {
-            Gauges.update(metrics, host: host, reporters: modules.compactMap { $0 as? any GaugeReporting })
+            host.recordGauges()
             return metrics.render()
         }
-        let plugIns = modules.compactMap { $0 as? any WebRoutes } + parts.backends.compactMap { $0 as? any WebRoutes }
         let tls = web.certificate.flatMap { certificate in web.key.map { (certificate, $0) } }
         return WebServer(
             WebServer.Settings(host: web.host, port: web.port, tls: tls, proxies: TrustedProxies(web.trustedProxies)),
-            routes: health.routes + plugIns.flatMap(\.routes), logger: logger,
+            routes: health.routes + routes, logger: logger,
             listening: { port in
                 logger.info("The web server listens on \(web.host) port \(port).")
                 listening(port)

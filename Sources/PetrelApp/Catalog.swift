@@ -1,7 +1,11 @@
 public import PetrelKit
 
-/// The plug-ins of a program.
+/// The plug-ins of a program, and the name and the abstract that its command line shows.
 public struct Catalog: Sendable {
+    /// The name of the program, which precedes its error messages.
+    public var name: String
+    /// The sentence that introduces the program in its help.
+    public var abstract: String
     /// The kinds of backends that a configuration can name.
     public var backends: [any BackendPlugIn.Type]
     /// The kinds of modules.
@@ -11,8 +15,12 @@ public struct Catalog: Sendable {
 
     /// Creates a catalog.
     public init(
+        name: String = "petrel",
+        abstract: String = "A ChatOps bot that loses no messages and explains its access decisions.",
         backends: [any BackendPlugIn.Type], modules: [any ModulePlugIn.Type], demo: [any DemoPart.Type] = []
     ) {
+        self.name = name
+        self.abstract = abstract
         self.backends = backends
         self.modules = modules
         self.demo = demo
@@ -28,7 +36,10 @@ public struct Catalog: Sendable {
 
     /// The help text of each metric, by its Prometheus name.
     var metricsHelp: [String: String] {
-        modules.compactMap { $0 as? any MetricsDescribing.Type }.reduce(into: Help.metrics) { help, plugIn in
+        let plugIns =
+            modules.compactMap { $0 as? any MetricsDescribing.Type }
+            + backends.compactMap { $0 as? any MetricsDescribing.Type }
+        return plugIns.reduce(into: Help.metrics) { help, plugIn in
             help.merge(plugIn.metricsHelp) { own, _ in own }
         }
     }

@@ -1,8 +1,3 @@
-import CoreMetrics
-import PetrelCore
-import PetrelKit
-import PetrelSupport
-
 /// The help texts of metrics, for Prometheus.
 enum Help {
     static let metrics = [
@@ -15,19 +10,4 @@ enum Help {
         "petrel_commands_waiting": "Commands waiting to run.",
         "petrel_replies_waiting": "Replies waiting to be sent.",
     ]
-}
-
-/// The gauges, which are read when Prometheus requests them.
-enum Gauges {
-    /// Sets all gauges to their current values.
-    static func update(_ metrics: any MetricsFactory, host: Host, reporters: [any GaugeReporting]) {
-        func set(_ name: String, _ labels: [(String, String)], _ value: Double) {
-            Gauge(label: name, dimensions: labels, factory: metrics).record(value)
-        }
-        let load = host.dispatcher.load
-        set("petrel_commands_running", [], Double(load.running))
-        set("petrel_commands_waiting", [], Double(load.waiting))
-        set("petrel_replies_waiting", [], Double(host.delivery.depth))
-        for gauge in reporters.flatMap({ $0.gauges() }) { set(gauge.name, gauge.labels, gauge.value) }
-    }
 }

@@ -7,17 +7,23 @@ extension Host {
     package struct Attached: Sendable {
         /// The services of the modules.
         package let modules: [ModuleService]
-        /// The services of the backends.
-        package let backends: [BackendService]
+        /// The service of the backends, which connect once the modules are ready.
+        package let backends: BackendsService
         /// The signals that open when the modules are ready.
         package let readiness: [Signal]
+        /// The web routes of the modules and the backends.
+        package let routes: [WebRoute]
     }
 
-    /// Connects modules and backends with each other: publishes commands, collects status reporters, and provides the
-    /// optional capabilities of backends with their closures.
-    /// - Parameter storage: returns the storage for a backend of that name.
+    /// Connects modules and backends with each other: publishes commands, collects status reporters, gauges and web
+    /// routes, and provides the optional capabilities of backends with their closures.
+    /// - Parameters:
+    ///   - executor: the executor on which messages are read; nil for Swift's default executor.
+    ///   - ended: a signal that is opened when every backend has reached the end of its input; see ``BackendsService``.
+    ///   - storage: returns the storage for a backend of that name.
     package func attach(
-        _ modules: [any BotModule], to backends: [any ChatBackend], storage: (_ space: String) -> any Storage
+        _ modules: [any BotModule], to backends: [any ChatBackend], on executor: (any TaskExecutor)? = nil,
+        ended: Signal? = nil, storage: (_ space: String) -> any Storage
     ) -> Attached {
         let connections = backends.map { backend in
             BackendService(backend, logger: logger) { [self] in await deliver($0, from: backend.name) }
@@ -29,8 +35,12 @@ extension Host {
             if let reporter = module as? any StatusReporting { report(reporter) }
             return ModuleService(module, readiness: readiness(of: module.name), logger: logger)
         }
+        let parts: [any Sendable] = modules + backends
+        for case let part as any GaugeReporting in parts { measure(part) }
+        let gates = modules.map { readiness(of: $0.name) }
         return Attached(
-            modules: services, backends: connections, readiness: modules.map { readiness(of: $0.name) })
+            modules: services, backends: BackendsService(connections, after: gates, on: executor, ended: ended),
+            readiness: gates, routes: parts.compactMap { $0 as? any WebRoutes }.flatMap(\.routes))
     }
 
     private func equip(_ backend: any ChatBackend, _ storage: (_ space: String) -> any Storage) {

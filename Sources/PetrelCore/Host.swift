@@ -23,6 +23,7 @@ package final class Host: Sendable {
     private let router: PlaceRouter
     private let started = ContinuousClock.now
     private let reporters = Locked<[any StatusReporting]>([])
+    private let gaugeReporters = Locked<[any GaugeReporting]>([])
     private let gates = Locked<[String: Signal]>([:])
     let logger: Logger
     private let adminRooms: [String]
@@ -128,6 +129,27 @@ package final class Host: Sendable {
 
     /// Adds a component to the status.
     package func report(_ reporter: any StatusReporting) { reporters.withLock { $0.append(reporter) } }
+
+    /// Adds a part with gauges.
+    func measure(_ reporter: any GaugeReporting) { gaugeReporters.withLock { $0.append(reporter) } }
+}
+
+extension Host: GaugeReporting {
+    package func gauges() -> [(name: String, labels: [(String, String)], value: Double)] {
+        let load = dispatcher.load
+        return [
+            ("petrel_commands_running", [], Double(load.running)),
+            ("petrel_commands_waiting", [], Double(load.waiting)),
+            ("petrel_replies_waiting", [], Double(delivery.depth)),
+        ] + gaugeReporters.value.flatMap { $0.gauges() }
+    }
+
+    /// Sets the gauges of the bot, its modules and its backends to their current values.
+    package func recordGauges() {
+        for gauge in gauges() {
+            Gauge(label: gauge.name, dimensions: gauge.labels, factory: metrics).record(gauge.value)
+        }
+    }
 }
 
 extension Host: BotDescribing {

@@ -1,10 +1,12 @@
+public import CoreMetrics
 public import Logging
 public import PetrelSupport
 
 /// A kind of backend that a configuration can name.
 ///
 /// A value contains the settings of one section under `backends`. The host reads all sections before it creates a
-/// backend, so that `petrel check` finds every error.
+/// backend, so that `petrel check` finds every error. A plug-in with metrics of its own conforms to
+/// ``MetricsDescribing``.
 public protocol BackendPlugIn: Sendable {
     /// The name of the kind. A section selects it with `"kind"`, or by its own name.
     static var kind: String { get }
@@ -97,11 +99,17 @@ public struct BackendContext: Sendable {
     public var loop: EventLoopExecutor
     /// The version of Petrel.
     public var version: String
+    /// Makes counters, timers and gauges.
+    public var metrics: any MetricsFactory
 
-    /// Creates a context.
-    public init(logger: Logger, loop: EventLoopExecutor, version: String) {
+    /// Creates a context. Without a factory, metrics are discarded.
+    public init(
+        logger: Logger, loop: EventLoopExecutor, version: String,
+        metrics: any MetricsFactory = NOOPMetricsHandler.instance
+    ) {
         self.logger = logger
         self.loop = loop
         self.version = version
+        self.metrics = metrics
     }
 }

@@ -28,7 +28,7 @@ public protocol StatusReporting: Sendable {
     func status() -> [StatusLine]
 }
 
-/// A part of the bot with gauges that are read when Prometheus requests them.
+/// A module or a backend with gauges that are read when Prometheus requests them.
 public protocol GaugeReporting: Sendable {
     /// Returns each gauge: its Prometheus name, its labels, and its current value.
     func gauges() -> [(name: String, labels: [(String, String)], value: Double)]

@@ -112,8 +112,8 @@ public protocol SecretStoring: ModulePlugIn {
     var storesSecrets: Bool { get }
 }
 
-/// A plug-in with metrics of its own.
-public protocol MetricsDescribing: ModulePlugIn {
+/// A plug-in, of a backend or of modules, with metrics of its own.
+public protocol MetricsDescribing: Sendable {
     /// The help text of each metric, by its Prometheus name.
     static var metricsHelp: [String: String] { get }
 }

@@ -11,6 +11,7 @@ public final class TestHost: Sendable {
     private let backends: [any ChatBackend]
     private let store: TestStore
     private let logger: Logger
+    private let routes = Locked<[WebRoute]>([])
     /// The audit log.
     public let audit = MemoryAudit()
 
@@ -59,11 +60,12 @@ public final class TestHost: Sendable {
     ) async throws -> Value {
         await host.restorePlaces(from: store.storage(for: "host"))
         let attached = host.attach(modules, to: backends) { store.storage(for: $0) }
+        routes.withLock { $0 = attached.routes }
         let value = try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await self.host.pool.run() }
             for service in attached.modules { group.addTask { try await service.run() } }
             for gate in attached.readiness { await gate.wait() }
-            for backend in attached.backends { group.addTask { await backend.connect() } }
+            group.addTask { try await attached.backends.run() }
             defer { group.cancelAll() }
             return try await body()
         }
@@ -71,4 +73,21 @@ public final class TestHost: Sendable {
         await store.store.written()
         return value
     }
+}
+
+extension TestHost {
+    /// Sends a request to a route of a running module or backend, as the web server does. The response has the status
+    /// 404 if no route has this method and path.
+    public func request(
+        _ method: WebRoute.Method, _ path: String, _ request: WebRequest = WebRequest()
+    ) async -> WebResponse {
+        let route = routes.value.first { $0.method == method && $0.path.utf8.elementsEqual(path.utf8) }
+        guard let route else { return WebResponse(status: 404) }
+        if let refusal = route.refusal(request) { return refusal }
+        guard request.body.count <= route.bodyLimit else { return WebResponse(status: 413) }
+        return await route.handler(request)
+    }
+
+    /// Returns the current gauges of the bot, and of the running modules and backends, as `/metrics` reports them.
+    public func gauges() -> [(name: String, labels: [(String, String)], value: Double)] { host.gauges() }
 }
