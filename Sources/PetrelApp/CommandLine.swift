@@ -24,19 +24,25 @@ public enum PetrelProgram {
     }
 }
 
-/// The command `petrel`.
+/// The command of the program, such as `petrel`.
 struct RootCommand: AsyncParsableCommand {
     /// The additional subcommands.
     @TaskLocal static var others: [any ParsableCommand.Type] = []
 
     static var configuration: CommandConfiguration {
         CommandConfiguration(
-            commandName: "petrel",
-            abstract: "A ChatOps bot for StackStorm that loses no messages and explains its access decisions.",
-            version: Bot.version + (Bot.commit.isEmpty ? "" : " (commit \(Bot.commit))"),
+            commandName: Catalog.current.name, abstract: Catalog.current.abstract,
+            version: "\(Bot.version) (commit \(Bot.commit))",
             subcommands: [
                 Run.self, Demo.self, Check.self, Explain.self, StoreCommand.self, OutboxCommand.self,
             ] + others)
+    }
+}
+
+extension LaunchOptions {
+    /// Throws an error for the user if an option is out of range.
+    func validate() throws {
+        if let linger, linger < 0 { throw ValidationError("--linger must be 0 or more seconds.") }
     }
 }
 
@@ -52,7 +58,7 @@ enum ExitStatus {
     /// Prints an error, and returns the exit code for it.
     static func of(_ error: any Error) -> ExitCode {
         guard !(error is ServiceGroupError) else {
-            say("a component of Petrel ended unexpectedly; see the log")
+            say("a component ended unexpectedly; see the log")
             return software
         }
         say("\(error)")
@@ -66,7 +72,7 @@ enum ExitStatus {
 
     /// Prints a line to standard error.
     static func say(_ text: String) {
-        StandardStream.error.write("petrel: \(Printable.text(text))\n", within: .seconds(2))
+        StandardStream.error.write("\(Catalog.current.name): \(Printable.text(text))\n", within: .seconds(2))
     }
 }
 

@@ -13,6 +13,8 @@ struct Demo: AsyncParsableCommand {
     @Option(help: "Seconds to wait for results after the end of standard input.")
     var linger = 10
 
+    func validate() throws { try LaunchOptions(linger: linger).validate() }
+
     func run() async throws {
         do {
             let catalog = Catalog.current

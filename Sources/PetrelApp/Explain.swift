@@ -27,11 +27,20 @@ struct Explain: AsyncParsableCommand {
     @Argument(help: "The command line, with or without the prefix.")
     var line: String
 
+    func validate() throws {
+        if line.unicodeScalars.allSatisfy(\.properties.isWhitespace) { throw Self.missing }
+    }
+
+    /// The error of a line without a command, such as one that is only the prefix.
+    private static let missing = ValidationError("The command line is empty: give the line to explain.")
+
     func run() async throws {
         do {
             let configuration = try Configuration.read(file.config)
             let explanation = try await explanation(configuration)
             print(json ? explanation.json : explanation.text)
+        } catch let error as ValidationError {
+            throw error
         } catch {
             throw ExitStatus.of(error)
         }
@@ -47,6 +56,7 @@ struct Explain: AsyncParsableCommand {
         let whole = CommandText(line).text
         let message = ChatMessage(id: "", sender: person, room: place, text: line)
         let text = core.prefixes.strip(whole, from: message) ?? whole
+        guard !CommandText.line(of: text).isEmpty else { throw Self.missing }
         let match = try Bot.commands(of: configuration).find(text)
         let on = try backend == nil ? named ?? chosenBackend(configuration) : chosenBackend(configuration)
         var question =

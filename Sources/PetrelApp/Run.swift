@@ -13,9 +13,7 @@ struct Run: AsyncParsableCommand {
     @Option(help: "Seconds to wait for results after the end of standard input.")
     var linger: Int?
 
-    func validate() throws {
-        if let linger, linger < 0 { throw ValidationError("--linger must be 0 or more seconds.") }
-    }
+    func validate() throws { try LaunchOptions(linger: linger).validate() }
 
     func run() async throws {
         Memory.setUp()

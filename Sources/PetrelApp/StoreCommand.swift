@@ -29,8 +29,8 @@ struct BackUpStore: AsyncParsableCommand {
             try store.backup(to: to)
             print(
                 "\(to) contains a copy of \(path). To restore it, stop Petrel, put the copy there, "
-                    + "and remove the files beside it whose names end in -wal and -shm. Announcements since the backup "
-                    + "are then repeated, as far back as replay_window goes.")
+                    + "and remove the files beside it whose names end in -wal and -shm. The copy does "
+                    + "not contain what happened since the backup, so some messages may be posted again.")
         } catch {
             throw ExitStatus.of(error)
         }

@@ -9,7 +9,7 @@ public struct Address: Hashable, Sendable, Codable {
         /// A direct chat with a person.
         case direct(String)
 
-        /// The identifier of the room or the person. The StackStorm module sends it as `source_channel`.
+        /// The identifier of the room or the person.
         public var id: String {
             switch self {
             case .room(let id), .direct(let id): id

@@ -7,7 +7,7 @@ import PetrelSupport
 /// A caller waits only for one write to the journal file. The database transaction follows later and combines several
 /// records.
 ///
-/// SQLite alone would do, and more slowly: every command stores its intent before StackStorm is called, and with a
+/// SQLite alone would do, and more slowly: a command stores its intent before it calls another service, and with a
 /// transaction in place of the journal the request leaves 1.24 times as late and a command takes 1.18 times the CPU
 /// (`make bench-peer`, medians of three rounds in one run).
 final class Journal: Sendable {

@@ -3,8 +3,8 @@ import NIOPosix
 
 /// A task executor that runs jobs on one event loop.
 ///
-/// The host passes the same executor to everything that takes part in a command: backends, modules and the StackStorm
-/// client. A command is then processed on one thread, from the message to the request and from the response to the
+/// The host passes the same executor to everything that takes part in a command: backends, modules and their clients of
+/// other services. A command is then processed on one thread, from the message to the request and from the response to the
 /// reply, without a switch to another thread. Do not run blocking work or long computations, such as decoding thousands
 /// of aliases, on this executor. Tasks without this executor run on the threads of Swift's global executor.
 public final class EventLoopExecutor: TaskExecutor {

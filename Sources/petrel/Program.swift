@@ -14,6 +14,7 @@ import XMPPBackend
 enum Program {
     static func main() async {
         let catalog = Catalog(
+            abstract: "A ChatOps bot for StackStorm that loses no messages and explains its access decisions.",
             backends: [
                 IRCPlugIn.self, ProcessBackendPlugIn.self, SlackPlugIn.self, TextPlugIn.self, XMPPPlugIn.self,
             ],

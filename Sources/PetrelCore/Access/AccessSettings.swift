@@ -39,7 +39,7 @@ package struct AccessSettings: Sendable {
             root.warn("admins[\(index)]", "“\(admin)” is taken literally: entries of admins are not patterns")
         }
         rules = root.list(
-            "access_controls", of: "rules, such as {\"command\": \"st2 apu*\", \"allowusers\": [\"@alice\"]}"
+            "access_controls", of: "rules, such as {\"command\": \"deploy*\", \"allowusers\": [\"@alice\"]}"
         )
         .compactMap { index, section in
             let rule = Rule(section, index, groups)
