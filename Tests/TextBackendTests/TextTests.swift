@@ -19,7 +19,8 @@ import Testing
         #expect(place.take("/quit") == .quit)
     }
 
-    @Test(arguments: ["/as", "/as bob", "/room ops", "/nonsense"]) func `an invalid slash command changes nothing`(
+    @Test(arguments: ["/as", "/as bob", "/room ops", "/nonsense", "/quit now", "/exit 1"])
+    func `an invalid slash command changes nothing`(
         line: String
     ) {
         var place = TextPlace(user: "@you", room: "#ops")
@@ -29,6 +30,15 @@ import Testing
             return
         }
         #expect(place == before)
+    }
+
+    @Test func `the end of an interactive input states what it waits for`() {
+        #expect(
+            TextBackend.waitNotice(for: 1, within: .seconds(10))
+                == "Waiting up to 10 s for 1 result; press Ctrl-C to quit now.")
+        #expect(TextBackend.waitNotice(for: 2, within: .seconds(90))?.contains("1 min for 2 results;") == true)
+        #expect(TextBackend.waitNotice(for: 0, within: .seconds(10)) == nil)
+        #expect(TextBackend.waitNotice(for: 1, within: .zero) == nil)
     }
 
     @Test func `a JSON line is a message`() throws {

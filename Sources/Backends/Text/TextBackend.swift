@@ -37,9 +37,11 @@ package final class TextBackend: ChatBackend, CompletionObserving, Completing, L
 
     /// Opened when standard output is closed.
     private let outputClosed = Signal()
+    /// The error number (errno(3)) of the last reply, or 0 if it was written.
+    private let lastError = Locked<CInt>(0)
 
     /// Delivers messages until the input ends, then waits up to ``TextSettings/linger`` for pending results. Throws a
-    /// final ``BackendFailure`` if standard output is closed.
+    /// final ``BackendFailure`` if standard output is closed, or if the last reply could not be written.
     package func run(deliver: @escaping @Sendable (ChatMessage) async -> Void) async throws {
         await withTaskGroup(of: Void.self) { group in
             group.addTask { await self.converse(deliver) }
@@ -48,30 +50,57 @@ package final class TextBackend: ChatBackend, CompletionObserving, Completing, L
             group.cancelAll()
         }
         screen.close()
-        guard outputClosed.isOpen, !Task.isCancelled else { return }
-        throw BackendFailure(
-            "standard output is closed; unsent messages are kept for the next run", isFinal: true)
+        guard !Task.isCancelled else { return }
+        guard !outputClosed.isOpen else {
+            throw BackendFailure(
+                "standard output is closed; unsent messages are kept for the next run", isFinal: true)
+        }
+        // EIO is a closed terminal, which also ends the input and is not a failure.
+        let code = lastError.value
+        guard code == 0 || code == EIO else {
+            throw BackendFailure(
+                "cannot write to standard output: \(Self.text(of: code)); the last replies were not written",
+                isFinal: true)
+        }
     }
+
+    private static func text(of code: CInt) -> String { String(cString: strerror(code)) }
 
     private func converse(_ deliver: @escaping @Sendable (ChatMessage) async -> Void) async {
         for await message in screen.messages() {
             open.asked("message \(message.id)")
             await deliver(message)
         }
+        announceWait()
         await open.settled(within: settings.linger)
+    }
+
+    /// States in an interactive terminal that results are awaited.
+    private func announceWait() {
+        guard let terminal = screen as? Terminal,
+            let notice = Self.waitNotice(for: open.count, within: settings.linger)
+        else { return }
+        terminal.print(notice)
+    }
+
+    /// Returns the notice that results are awaited at the end of the input; nil if nothing is awaited.
+    static func waitNotice(for count: Int, within linger: Duration) -> String? {
+        guard count > 0, linger > .zero else { return nil }
+        return "Waiting up to \(linger.inWords) for \(count) result\(count == 1 ? "" : "s"); press Ctrl-C to quit now."
     }
 
     /// Writes a reply. Always returns nil: messages have no reference here. Throws ``SendFailure`` if the write fails.
     package func send(_ reply: Reply, to address: Address) async throws -> MessageReference? {
         let code = await screen.show(reply, at: address)
+        // A cancelled write says nothing about the output.
+        if code != ECANCELED { lastError.withLock { $0 = code } }
         guard code != 0 else { return nil }
         // Output is gone for good, so waiting for results is pointless.
         if [EPIPE, EBADF, EIO].contains(code) { open.giveUp() }
-        // EIO is a closed terminal, which also ends the input and is not a failure.
         if code == EPIPE || code == EBADF { outputClosed.open() }
         // The outbox keeps the reply for the next process.
         throw SendFailure(
-            "cannot write to standard output: \(String(cString: strerror(code)))", .later(after: .seconds(10)))
+            "cannot write to standard output: \(Self.text(of: code))", .later(after: .seconds(10)))
     }
 
     /// Records that a message was processed and its replies were sent.
@@ -152,6 +181,9 @@ final class PendingRequests: Sendable {
         }
         waiter?.resume()
     }
+
+    /// The number of open requests.
+    var count: Int { state.value.open }
 
     /// Waits until no request is open, the time is over, or the task is cancelled.
     func settled(within limit: Duration) async {

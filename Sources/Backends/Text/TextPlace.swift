@@ -43,7 +43,7 @@ struct TextPlace: Sendable, Equatable {
         case "/dm": (room, thread) = (nil, nil)
         case "/thread": thread = argument
         case "/help": return .note(Self.help)
-        case "/quit", "/exit": return .quit
+        case "/quit", "/exit": return argument == nil ? .quit : .note("\(command) takes no arguments.")
         default: return .note("Unknown command \(command). Commands: /as, /room, /dm, /thread, /help, /quit.")
         }
         return .note(description)
