@@ -280,7 +280,10 @@ package final class Dispatcher: Sendable {
             return reply
         } catch let error as any ReplyError {
             meters.failed.increment()
-            log(job.message, job.address, job.command).info("\(error)")
+            // The reply may contain what the person wrote.
+            let logger = log(job.message, job.address, job.command)
+            logger.info("A command ended with an error reply (\(type(of: error))).")
+            logger.debug("The error reply: \(error)")
             return Reply(error.reply, kind: .error, form: error.form)
         } catch is CancellationError where Task.isCancelled {
             meters.failed.increment()

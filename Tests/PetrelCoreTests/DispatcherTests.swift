@@ -1,3 +1,4 @@
+import Logging
 import PetrelKit
 import PetrelSupport
 import PetrelTesting
@@ -29,6 +30,23 @@ import Testing
             #expect(await backend.next()?.reply.text == "fast is done")
             release.open()
             for _ in 0..<10 { #expect(await backend.next()?.reply.text == "slow is done") }
+        }
+    }
+
+    @Test func `the text of an error reply is logged only at debug`() async throws {
+        let lines = Locked<[String]>([])
+        var logger = Logger(label: "test") { _ in CollectingLogHandler(lines) }
+        let fail = Command("fail", summary: "") { throw Refusal("no such color: \($0.arguments)") }
+        for (level, isShown) in [(Logger.Level.info, false), (.debug, true)] {
+            logger.logLevel = level
+            lines.withLock { $0 = [] }
+            let backend = RecordingBackend()
+            try await TestHost([backend], logger: logger).run([Module(commands: [fail])]) {
+                backend.type("!fail mauve")
+                #expect(await backend.next()?.reply.text == "no such color: mauve")
+            }
+            #expect(lines.value.contains { $0.contains("A command ended with an error reply (Refusal).") })
+            #expect(lines.value.contains { $0.contains("mauve") } == isShown)
         }
     }
 
