@@ -1,6 +1,8 @@
+import FaultSuite
 import Logging
 import PetrelKit
 import PetrelSupport
+import PetrelTesting
 import Testing
 
 @testable import XMPPBackend
@@ -83,6 +85,31 @@ import Testing
             let running = Task { try await backend.run { _ in } }
             await isAsked.wait()
             #expect(await Self.stop(running) < .seconds(120))
+        }
+    }
+
+    @Test func `a private message whose delivery is unknown at shutdown is kept for the next run`() async throws {
+        let isAsked = Signal()
+        let script: ScriptedServer.Script = { conversation in
+            try await conversation.login()
+            try await conversation.say(
+                "<message type='chat' from='alice@localhost/a' id='m1'><body>!say hello</body></message>")
+            try await conversation.hear("<body>hello</body>")
+            // The request after the message, which remains unanswered.
+            try await conversation.hear("to='alice@localhost' type='get'")
+            isAsked.open()
+            _ = try await conversation.end()
+        }
+        try await ScriptedServer.run([script]) { server in
+            let backend = try server.backend { $0.patience = .seconds(3_600) }
+            let store = try TestStore()
+            let start = ContinuousClock.now
+            try await TestHost.unhurried(backend, store: store).run([Say()]) { await isAsked.wait() }
+            #expect(start.duration(to: .now) < .seconds(120))
+            let next = RecordingBackend(name: "xmpp")
+            try await TestHost.unhurried(next, store: store).run([Say()]) {
+                #expect(await next.next()?.reply.text == "hello")
+            }
         }
     }
 

@@ -291,7 +291,7 @@ package final class XMPPBackend: ChatBackend {
         defer { link.confirmations.forget(id) }
         try await link.send(message)
         guard isRoom else {
-            await link.waitForErrors(from: target, within: settings.patience)
+            try await link.waitForErrors(from: target, within: settings.patience)
             if let problem = outcome.value ?? nil { throw problem.failure(of: target, isRoom: false) }
             return
         }

@@ -229,9 +229,19 @@ final class XMPPLink: Sendable {
 
     /// Waits until an error for a preceding message to this address would have arrived. Stanzas between two entities
     /// keep their order (RFC 6120, section 10.1), so the response to a request arrives after such an error.
-    func waitForErrors(from target: JID, within patience: Duration) async {
-        // The response itself, or its absence, says nothing about the message.
-        _ = try? await ask(target.bare, "get", XMLElement("query", XMPPNames.info), within: patience)
+    ///
+    /// Throws ``SendFailure`` if the task was cancelled meanwhile.
+    func waitForErrors(from target: JID, within patience: Duration) async throws {
+        do {
+            _ = try await ask(target.bare, "get", XMLElement("query", XMPPNames.info), within: patience)
+        } catch is StanzaError {
+            // The response itself says nothing about the message.
+        } catch is Unanswered {
+            // Neither does its absence.
+        } catch is CancellationError {
+            throw SendFailure(
+                "the bot is stopping, and it is unknown whether the message was delivered", .later(after: nil))
+        }
     }
 
     private func settle(_ id: String, _ result: Result<XMLElement, any Error>) {
