@@ -26,8 +26,18 @@ struct SealedRecords: RecordCollection {
                 arguments: [module, collection]
             ).map(SealedRow.init)
         }
-        // Damaged records are left out; `Store.checkKey()` reports them.
-        return rows.compactMap { row in (try? opened(row)).flatMap { value in value.map { (row.key, $0) } } }
+        return rows.compactMap { row in
+            do {
+                return try opened(row).map { (row.key, $0) }
+            } catch {
+                // The others are readable nevertheless. The key may name a person, so the log does not contain it.
+                queue.warnOnce(
+                    of: row.place,
+                    "A record of \(module) in \(collection), from \(row.time.formatted(.iso8601)), is damaged and was "
+                        + "left out: \(error)")
+                return nil
+            }
+        }
     }
 
     /// Decrypts a record, or returns nil if it is encrypted with another key.

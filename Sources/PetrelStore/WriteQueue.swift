@@ -50,8 +50,12 @@ final class WriteQueue: Sendable {
         var waiters: [(number: Int, continuation: CheckedContinuation<Bool, Never>)] = []
         var observers: [@Sendable (_ isTaking: Bool) -> Void] = []
         var logger: Logger?
+        /// The subjects of warnings that were logged.
+        var warned: Set<String> = []
     }
 
+    /// The maximum number of subjects that are remembered, so that each is logged once.
+    private static let mostWarned = 1_000
     /// The maximum number of changes that are buffered in memory while writes are failing.
     static let capacity = 200_000
 
@@ -83,6 +87,15 @@ final class WriteQueue: Sendable {
     func tell(_ logger: Logger) { state.withLock { $0.logger = logger } }
 
     var logger: Logger? { state.value.logger }
+
+    /// Logs a warning, unless one about the same subject was logged. Further subjects than ``mostWarned`` are not logged.
+    func warnOnce(of subject: String, _ text: String) {
+        let logger: Logger? = state.withLock { state in
+            guard state.warned.count < Self.mostWarned, state.warned.insert(subject).inserted else { return nil }
+            return state.logger
+        }
+        logger?.warning("\(text)")
+    }
 
     /// Adds an observer, which is called after each transaction with true and after each failed write with false.
     func observe(_ observer: @escaping @Sendable (_ isTaking: Bool) -> Void) {

@@ -1,5 +1,6 @@
 import Foundation
 import GRDB
+import Logging
 import PetrelKit
 import PetrelSupport
 import PetrelTesting
@@ -170,7 +171,11 @@ import Testing
             let store = try Self.store(in: folder)
             for person in ["alice", "bob"] { try await Self.records(store).set(Self.token, for: person) }
             try await store.database.write { try $0.execute(sql: "UPDATE secret SET sealed = x'00' WHERE key = 'bob'") }
-            #expect(try await Self.records(store).all().map(\.key) == ["alice"])
+            let lines = Locked<[String]>([])
+            store.tell(Logger(label: "test") { _ in CollectingLogHandler(lines) })
+            for _ in 0..<3 { #expect(try await Self.records(store).all().map(\.key) == ["alice"]) }
+            #expect(lines.value.count { $0.contains("A record of m in sessions") && $0.contains("is damaged") } == 1)
+            #expect(!lines.value.joined().contains("bob"))
             #expect(try store.checkKey()?.hasPrefix("Stored logins that are damaged: 1.") == true)
             #expect(try store.rotateKey(to: nil) == 1)
             #expect(try store.checkKey() == nil)
