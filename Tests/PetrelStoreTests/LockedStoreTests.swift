@@ -43,32 +43,66 @@ import Testing
     }
 
     @Test func `commands and announcements go on while the database is locked`() async throws {
+        try await Self.run { store, backend, access in
+            let isOver = Signal()
+            await Self.occupy(store.database, until: isOver)
+            try await Self.converse(backend, access)
+            isOver.open()
+            #expect(await access.storage.written())
+        }
+    }
+
+    @Test func `commands and announcements go on while another program holds the write lock`() async throws {
+        try await Self.run { store, backend, access in
+            let hasFailed = Signal()
+            store.queue.observe { isTaking in if !isTaking { hasFailed.open() } }
+            var configuration = Configuration()
+            // The transaction remains open between two accesses.
+            configuration.allowsUnsafeTransactions = true
+            let other = try DatabaseQueue(path: store.database.path, configuration: configuration)
+            try await other.writeWithoutTransaction { try $0.execute(sql: "BEGIN IMMEDIATE") }
+            try await Self.converse(backend, access)
+            // Writes wait for the lock for a second, and are then reported as failing.
+            await hasFailed.wait()
+            #expect(store.status().first?.isHealthy == false)
+            backend.type("!keep 9")
+            #expect(await backend.next()?.reply.text == "kept 9")
+            try await other.writeWithoutTransaction { try $0.execute(sql: "COMMIT") }
+            #expect(await store.written())
+            #expect(store.status().isEmpty)
+        }
+    }
+
+    /// Runs a host with a store in a file, and checks that the last record is in the store at the end.
+    private static func run(
+        _ body: @Sendable (Store, RecordingBackend, ModuleHost) async throws -> Void
+    ) async throws {
         try await withFolder { folder in
             let loop = EventLoopExecutor()
             let path = folder.appendingPathComponent("petrel.db").path
             let store = try Store(path: path, keys: .ephemeral(), later: loop.after)
             let backend = RecordingBackend()
             let host = try TestHost([backend], policy: Dispatcher.Policy(), store: TestStore(store), executor: loop)
-            let isOver = Signal()
             let access = host.access(for: "keeper")
             try await host.run([Keeper(host: access)]) {
-                await Self.occupy(store.database, until: isOver)
-                for number in 0..<100 {
-                    backend.type("!echo \(number)")
-                    #expect(await backend.next()?.reply.text == "\(number)")
-                }
-                for number in 0..<10 {
-                    backend.type("!keep \(number)")
-                    #expect(await backend.next()?.reply.text == "kept \(number)")
-                }
-                try access.chat.say(Reply("unasked"), at: Address(backend: "test", place: .room("#ops")))
-                #expect(await backend.next()?.reply.text == "unasked")
-                isOver.open()
-                #expect(await access.storage.written())
+                try await body(store, backend, access)
                 let kept = try await access.storage.records("kept").value(for: "last")
                 #expect(kept.map { String(decoding: $0, as: UTF8.self) } == "9")
             }
             try store.close()
         }
+    }
+
+    private static func converse(_ backend: RecordingBackend, _ access: ModuleHost) async throws {
+        for number in 0..<100 {
+            backend.type("!echo \(number)")
+            #expect(await backend.next()?.reply.text == "\(number)")
+        }
+        for number in 0..<10 {
+            backend.type("!keep \(number)")
+            #expect(await backend.next()?.reply.text == "kept \(number)")
+        }
+        try access.chat.say(Reply("unasked"), at: Address(backend: "test", place: .room("#ops")))
+        #expect(await backend.next()?.reply.text == "unasked")
     }
 }

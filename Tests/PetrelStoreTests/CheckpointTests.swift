@@ -1,0 +1,77 @@
+import Foundation
+import GRDB
+import PetrelKit
+import PetrelTesting
+import Testing
+
+@testable import PetrelStore
+
+/// The size of the write-ahead log while another program reads.
+@Suite(.timeLimit(.minutes(10))) struct CheckpointTests {
+    private static let value = [UInt8](repeating: 7, count: 1 << 20)
+    /// The limit from which the writer runs checkpoints itself, and some transactions.
+    private static let most = 32 << 20
+
+    /// A connection that reads like `petrel outbox list`, in transactions that a test begins and ends.
+    private struct Reader {
+        let database: DatabaseQueue
+
+        init(_ path: String) throws {
+            var configuration = Configuration()
+            configuration.readonly = true
+            configuration.allowsUnsafeTransactions = true
+            database = try DatabaseQueue(path: path, configuration: configuration)
+        }
+
+        func begin() async throws {
+            try await database.writeWithoutTransaction { database in
+                try database.execute(sql: "BEGIN")
+                // The snapshot is taken by the first statement.
+                _ = try Int.fetchOne(database, sql: "SELECT count(*) FROM outbox")
+            }
+        }
+
+        func end() async throws { try await database.writeWithoutTransaction { try $0.execute(sql: "COMMIT") } }
+    }
+
+    private static func size(_ path: String) throws -> Int {
+        try #require(try FileManager.default.attributesOfItem(atPath: path + "-wal")[.size] as? Int)
+    }
+
+    private static func write(_ count: Int, _ store: Store) async {
+        let records = store.storage(for: "m").records("c")
+        for number in 0..<count {
+            records.put(value, for: "\(number % 10)")
+            #expect(await store.written())
+        }
+    }
+
+    @Test func `the log stays small while another program reads now and then`() async throws {
+        try await WriteQueueTests.withStore { store, path in
+            let reader = try Reader(path)
+            for _ in 0..<30 {
+                try await reader.begin()
+                await Self.write(1, store)
+                try await reader.end()
+                await Self.write(3, store)
+                #expect(try Self.size(path) < Self.most)
+            }
+            try reader.database.close()
+            try store.close()
+        }
+    }
+
+    @Test func `a log that grew during a long read shrinks after it`() async throws {
+        try await WriteQueueTests.withStore { store, path in
+            let reader = try Reader(path)
+            try await reader.begin()
+            await Self.write(60, store)
+            #expect(try Self.size(path) > Self.most, "the reader did not hold the log")
+            try await reader.end()
+            await Self.write(20, store)
+            #expect(try Self.size(path) < Self.most)
+            try reader.database.close()
+            try store.close()
+        }
+    }
+}
