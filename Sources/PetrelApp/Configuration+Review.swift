@@ -83,6 +83,8 @@ extension Configuration {
                 let naming = outline.naming ?? "it"
                 if !modules.insert(outline.name.lowercased()).inserted {
                     root.problem(place, "\(naming) creates a second module \"\(outline.name)\"; choose another name")
+                    // Each of its commands would be reported as well, for the same reason.
+                    continue
                 }
                 for name in outline.commands where !commands.insert(Command.key(name)).inserted {
                     root.problem(place, "\(naming) creates a second command \"\(name)\"")

@@ -201,9 +201,10 @@ extension SettingsSection {
         }
     }
 
-    /// Returns the line and the column for an error message with "around character N".
+    /// Returns the line and the column for an error message with "around character N" or "end of file".
     private static func place(named detail: String, in data: Data) -> String {
-        guard let number = detail.firstMatch(of: /character (\d+)/).flatMap({ Int($0.1) }), number <= data.count else {
+        let named = detail.firstMatch(of: /character (\d+)/).flatMap { Int($0.1) }
+        guard let number = named ?? (detail.contains("end of file") ? data.count : nil), number <= data.count else {
             return ""
         }
         let before = data.prefix(number)

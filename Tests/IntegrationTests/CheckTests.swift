@@ -117,6 +117,17 @@ import Testing
         }
     }
 
+    @Test func `a second module of the same name is reported once, without its commands`() async throws {
+        try await withFolder { folder in
+            let one = try #require(Self.base["stackstorm"])
+            let (status, output) = try await Self.check(["stackstorm": [one, one]], in: folder)
+            #expect(status == 1)
+            let lines = output.split(separator: "\n")
+            #expect(lines.count { $0.contains("creates a second") } == 1, "\(output)")
+            #expect(output.contains("creates a second module"), "\(output)")
+        }
+    }
+
     @Test func `check and run report a store in a folder that does not exist`() async throws {
         try await withFolder { folder in
             let (status, output) = try await Self.check(["store": ["path": "no/such/petrel.db"]], in: folder)

@@ -30,6 +30,18 @@ import Testing
         #expect(context.problems.isEmpty)
     }
 
+    @Test(arguments: [
+        ("", "(line 1, column 1)"), (#"{"bot": {"prefix": "!""#, "(line 1, column 23)"),
+        ("{\n  \"admins\": [\n", "(line 3, column 1)"), ("{\n  \"admins\": x}", "(line 2, column 13)"),
+    ]) func `a syntax error has a line and a column, also at the end of the file`(text: String, place: String) {
+        #expect {
+            _ = try SettingsSection.root(
+                of: Data(text.utf8), file: "c.json", folder: URL(fileURLWithPath: "/"), environment: [:])
+        } throws: {
+            "\($0)".contains("invalid JSON") && "\($0)".hasSuffix(place)
+        }
+    }
+
     @Test func `collects every error with its location`() {
         let (root, context) = Self.section([
             "bot": ["prefx": "!", "prefix": 5], "n": 99, "color": "blue", "secret": ["env": "MISSING"],
