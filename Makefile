@@ -1,6 +1,6 @@
 # Developer commands. Each target installs the packages that it needs.
 .DEFAULT_GOAL := help
-export PETREL_COMMIT := $(shell git rev-parse --short=12 HEAD 2>/dev/null)
+export PETREL_COMMIT := $(shell git describe --always --dirty --exclude='*' --abbrev=12 2>/dev/null)
 .PHONY: help setup build release demo test test-unit test-robust test-xmpp lint format bench bench-peer soak faults clean
 
 help: ## List the targets

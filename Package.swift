@@ -19,7 +19,8 @@ let nio: Target.Dependency = .product(name: "NIOCore", package: "swift-nio")
 let argumentParser: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
 let httpTypes: Target.Dependency = .product(name: "HTTPTypes", package: "swift-http-types")
 
-// Scripts/release sets it. Part of the environment, and not asked of git, because SwiftPM caches this manifest.
+// Set by the Makefile and by Scripts/commit; empty in a plain `swift build`. Part of the environment, and not asked of
+// git, because SwiftPM caches this manifest.
 let commit = Context.environment["PETREL_COMMIT"] ?? ""
 
 func target(_ name: String, _ path: String? = nil, _ dependencies: [Target.Dependency]) -> Target {
@@ -27,10 +28,12 @@ func target(_ name: String, _ path: String? = nil, _ dependencies: [Target.Depen
 }
 
 func tests(
-    _ name: String, _ dependencies: [Target.Dependency], exclude: [String] = [], resources: [Resource] = []
+    _ name: String, _ dependencies: [Target.Dependency], exclude: [String] = [], resources: [Resource] = [],
+    packageAccess: Bool = true
 ) -> Target {
     .testTarget(
-        name: name, dependencies: dependencies, exclude: exclude, resources: resources, swiftSettings: settings)
+        name: name, dependencies: dependencies, exclude: exclude, resources: resources, packageAccess: packageAccess,
+        swiftSettings: settings)
 }
 
 let package = Package(
@@ -285,7 +288,8 @@ let package = Package(
                 "petrel", "PetrelApp", "FaultSuite", "PetrelKit", "PetrelSupport", "PetrelCore", "PetrelStore",
                 "PetrelWeb",
                 "PetrelTesting",
-                "StackStormClient", "StackStormModule", "StackStormSimulator", nio, log, lifecycle,
+                "StackStormClient", "StackStormModule", "StackStormSimulator", nio, log, metrics, lifecycle,
+                argumentParser,
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),
@@ -295,7 +299,7 @@ let package = Package(
             [
                 "PetrelKit", "PetrelSupport", "PetrelTesting", log, nio,
                 .product(name: "NIOPosix", package: "swift-nio"),
-            ]),
+            ], packageAccess: false),
         tests("PetrelCoreTests", ["PetrelCore", "PetrelKit", "PetrelSupport", "PetrelTesting", metrics]),
         tests(
             "ProcessPlugInTests",
