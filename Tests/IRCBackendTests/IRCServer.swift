@@ -115,9 +115,18 @@ final class IRCPerson: Sendable {
         return person
     }
 
-    func join(_ name: String) async throws {
-        try await send("JOIN \(name)")
+    func join(_ name: String, key: String = "") async throws {
+        try await send(key.isEmpty ? "JOIN \(name)" : "JOIN \(name) \(key)")
+        _ = try await names(of: name)
+    }
+
+    /// Returns the names in the server's next list, so that no list stays for a later request.
+    private func names(of name: String) async throws -> [String] {
+        let names = try await told("353") { $0[2] == name }
         _ = try await told("366") { $0[1] == name }
+        return (names.parameters.last ?? "").words.map { word in
+            String(word.unicodeScalars.drop { "~&@%+".unicodeScalars.contains($0) })
+        }
     }
 
     func send(_ lines: String...) async throws {
@@ -144,12 +153,7 @@ final class IRCPerson: Sendable {
     func saw(_ nick: String, in name: String = "#ops") async throws {
         while true {
             try await send("NAMES \(name)")
-            let names = try await told("353") { $0[2] == name }
-            _ = try await told("366") { $0[1] == name }
-            let nicks = (names.parameters.last ?? "").words.map { word in
-                String(word.unicodeScalars.drop { "~&@%+".unicodeScalars.contains($0) })
-            }
-            if nicks.contains(nick) { return }
+            if try await names(of: name).contains(nick) { return }
             _ = try await told("JOIN") { $0.source?.nick == nick }
         }
     }

@@ -66,8 +66,7 @@ import Testing
             }, password: "word"
         ) { server in
             let alice = try await IRCPerson.connect("alice", port: server.port, channel: nil, password: "word")
-            try await alice.send("JOIN #locked open")
-            _ = try await alice.told("366")
+            try await alice.join("#locked", key: "open")
             try await alice.saw("petrel", in: "#locked")
         }
     }
