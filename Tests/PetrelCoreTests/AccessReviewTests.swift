@@ -60,6 +60,14 @@ import Testing
         #expect(rooms.contains { $0.contains("“#ops” is the name of a room") })
     }
 
+    @Test func `check does not warn about a name that is the ID as well`() {
+        let forms = NameForms { text, subject in subject == .room && text.hasPrefix("#") }
+        let found = Self.warnings(
+            ["access_controls": [["command": "*", "allowusers": ["@bob"], "allowrooms": ["#ops"]]]],
+            changeable: ["irc"], names: ["irc": forms])
+        #expect(found.count == 1 && found[0].contains("“@bob” is a name"), "\(found)")
+    }
+
     @Test(arguments: [
         ("denyusers", "bob", "is neither a name, which begins with @, nor an ID"),
         ("allowrooms", "ops", "did you mean “#ops”?"),

@@ -70,7 +70,7 @@ package struct AccessReview {
         }
         found += review(settings.usual, at: "access_controls_default")
         for (index, admin) in settings.admins.enumerated() {
-            if let problem = changeableName(admin, at: "admins[\(index)]") { found.append(problem) }
+            if let problem = changeableName(admin, .person, at: "admins[\(index)]") { found.append(problem) }
             guard backends.count > 1, !backends.contains(where: { admin.hasPrefix($0 + "/") }) else { continue }
             found.append(
                 SettingsProblem(
@@ -89,7 +89,7 @@ package struct AccessReview {
         var found: [SettingsProblem] = []
         for (key, list) in [("allowusers", limits.users.allow), ("denyusers", limits.users.deny)] {
             for pattern in list?.patterns ?? [] {
-                if let problem = changeableName(pattern, at: "\(path).\(key)") { found.append(problem) }
+                if let problem = changeableName(pattern, .person, at: "\(path).\(key)") { found.append(problem) }
                 if pattern.hasPrefix("#") {
                     found.append(SettingsProblem(path: "\(path).\(key)", message: "“\(pattern)” is the name of a room"))
                 }
@@ -107,7 +107,7 @@ package struct AccessReview {
         }
         for (key, list) in [("allowrooms", limits.rooms.allow), ("denyrooms", limits.rooms.deny)] {
             for pattern in list?.patterns ?? [] {
-                if let problem = changeableName(pattern, at: "\(path).\(key)") { found.append(problem) }
+                if let problem = changeableName(pattern, .room, at: "\(path).\(key)") { found.append(problem) }
                 guard pattern.hasPrefix("@"), !Glob(pattern).matches(GlobText("@" + settings.botName)) else { continue }
                 found.append(
                     SettingsProblem(
@@ -118,8 +118,12 @@ package struct AccessReview {
         return found
     }
 
-    private func changeableName(_ pattern: String, at path: String) -> SettingsProblem? {
+    private func changeableName(
+        _ pattern: String, _ kind: AccessMention.Kind, at path: String
+    ) -> SettingsProblem? {
         let isBot = Glob(pattern).matches(GlobText("@" + settings.botName))
+        // Where a name is the ID as well, such as `#ops` on IRC, no other ID could be used instead.
+        let changeable = changeable.filter { names[$0]?.isID(pattern, kind) != true }
         guard !changeable.isEmpty, !isBot, let sigil = pattern.first, "@#".contains(sigil) else { return nil }
         let places = changeable.sorted().joined(separator: ", ")
         guard settings.matchesNames else {
