@@ -1,3 +1,4 @@
+import PetrelKit
 import PetrelSupport
 
 @testable import IRCBackend
