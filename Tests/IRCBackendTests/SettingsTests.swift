@@ -131,6 +131,7 @@ import Testing
         let facts = IRCPlugIn.facts
         #expect(facts.namesChange && facts.caution?.contains("nick") == true)
         #expect(facts.names.isID("alice", .person) && !facts.names.isID("@alice", .person))
+        #expect(!facts.names.isID("Alice", .person) && !facts.names.isID("#Ops", .room))
         #expect(facts.names.isID("#ops", .room) && !facts.names.isID("ops", .room))
     }
 }

@@ -8,10 +8,8 @@ package struct IRCPlugIn: BackendPlugIn {
     package static let facts = BackendFacts(
         namesChange: true,
         names: NameForms(areLowercase: true) { text, subject in
-            switch subject {
-            case .person: IRCIdentity.isAccount(text)
-            case .room: IRCSettings.isChannel(text)
-            }
+            guard !text.unicodeScalars.contains(where: \.properties.isUppercase) else { return false }
+            return subject == .person ? IRCIdentity.isAccount(text) : IRCSettings.isChannel(text)
         },
         caution: "people without an account on the IRC network are identified by their nick, and anyone may take a "
             + "nick: access rules for people are effective only for accounts, on networks that show them")
