@@ -83,11 +83,16 @@ struct IRCConnection: Sendable {
 
     /// Pings the server when it is silent. Throws ``BackendFailure`` after two pings without an answer.
     private func watch() async throws {
+        var unanswered = 0
         while true {
             try await Task.sleep(for: silence)
-            let silent = link.lastHeard.duration(to: .now)
-            if silent >= silence * 3 { throw BackendFailure("the server does not respond to pings") }
-            if silent >= silence { link.ping() }
+            guard link.lastHeard.duration(to: .now) >= silence else {
+                unanswered = 0
+                continue
+            }
+            if unanswered == 2 { throw BackendFailure("the server does not respond to pings") }
+            link.ping()
+            unanswered += 1
         }
     }
 }
