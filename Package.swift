@@ -44,6 +44,7 @@ let package = Package(
         .library(name: "PetrelSupport", targets: ["PetrelSupport"]),
         .library(name: "PetrelKit", targets: ["PetrelKit"]),
         .library(name: "PetrelApp", targets: ["PetrelApp"]),
+        .library(name: "PetrelPlugIns", targets: ["PetrelPlugIns"]),
         .library(name: "PetrelTesting", targets: ["PetrelTesting"]),
         .library(name: "StackStormClient", targets: ["StackStormClient"]),
     ],
@@ -178,13 +179,13 @@ let package = Package(
                 "CBuildInfo", .target(name: "CMalloc", condition: .when(platforms: [.linux])),
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"), argumentParser,
             ]),
-        .executableTarget(
-            name: "petrel",
-            dependencies: [
+        target(
+            "PetrelPlugIns", nil,
+            [
                 "PetrelApp", "IRCBackend", "SlackBackend", "TextBackend", "XMPPBackend", "ProcessBackend",
                 "BuiltinsModule", "ProcessModule", "PlugInConformance", "StackStormModule", "StackStormSimulator",
-            ],
-            swiftSettings: settings),
+            ]),
+        .executableTarget(name: "petrel", dependencies: ["PetrelApp", "PetrelPlugIns"], swiftSettings: settings),
         target(
             "PlugInConformance", nil,
             [

@@ -1,6 +1,7 @@
+public import ArgumentParser
 public import PetrelKit
 
-/// The plug-ins of a program, and the name and the abstract that its command line shows.
+/// The plug-ins of a program, its additional subcommands, and the name and the abstract that its command line shows.
 public struct Catalog: Sendable {
     /// The name of the program, which precedes its error messages.
     public var name: String
@@ -10,20 +11,24 @@ public struct Catalog: Sendable {
     public var backends: [any BackendPlugIn.Type]
     /// The kinds of modules.
     public var modules: [any ModulePlugIn.Type]
-    /// The parts that `petrel demo` runs beside the bot.
+    /// The parts that `petrel demo` runs beside the bot. Without parts, the program has no demo.
     public var demo: [any DemoPart.Type]
+    /// The subcommands of the program besides those of ``PetrelProgram``.
+    public var commands: [any ParsableCommand.Type]
 
     /// Creates a catalog.
     public init(
         name: String = "petrel",
         abstract: String = "A ChatOps bot that loses no messages and explains its access decisions.",
-        backends: [any BackendPlugIn.Type], modules: [any ModulePlugIn.Type], demo: [any DemoPart.Type] = []
+        backends: [any BackendPlugIn.Type], modules: [any ModulePlugIn.Type], demo: [any DemoPart.Type] = [],
+        commands: [any ParsableCommand.Type] = []
     ) {
         self.name = name
         self.abstract = abstract
         self.backends = backends
         self.modules = modules
         self.demo = demo
+        self.commands = commands
     }
 
     /// The catalog of the running program.

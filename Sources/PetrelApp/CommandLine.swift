@@ -1,4 +1,4 @@
-public import ArgumentParser
+import ArgumentParser
 import Foundation
 import PetrelCore
 import PetrelKit
@@ -11,31 +11,38 @@ import ServiceLifecycle
 public enum PetrelProgram {
     /// Runs the command line until it ends, and exits the process.
     /// - Parameters:
-    ///   - catalog: the plug-ins of the program.
-    ///   - commands: additional subcommands.
-    public static func main(_ catalog: Catalog, commands: [any ParsableCommand.Type] = []) async {
+    ///   - catalog: the plug-ins of the program, and its additional subcommands.
+    ///   - name: the name of the program; nil for that of the catalog.
+    ///   - abstract: a one-line description of the program; nil for that of the catalog.
+    public static func main(_ catalog: Catalog, name: String? = nil, abstract: String? = nil) async {
+        var catalog = catalog
+        catalog.name = name ?? catalog.name
+        catalog.abstract = abstract ?? catalog.abstract
         // The next file that is opened would get the number of a closed descriptor, and output would be written to it.
         for descriptor in STDIN_FILENO...STDERR_FILENO where fcntl(descriptor, F_GETFD) < 0 {
             _ = open("/dev/null", O_RDWR)
         }
-        await RootCommand.$others.withValue(commands) {
-            await Catalog.$current.withValue(catalog) { await RootCommand.main() }
-        }
+        await Catalog.$current.withValue(catalog) { await RootCommand.main() }
     }
 }
 
 /// The command of the program, such as `petrel`.
 struct RootCommand: AsyncParsableCommand {
-    /// The additional subcommands.
-    @TaskLocal static var others: [any ParsableCommand.Type] = []
-
     static var configuration: CommandConfiguration {
-        CommandConfiguration(
-            commandName: Catalog.current.name, abstract: Catalog.current.abstract,
-            version: "\(Bot.version) (commit \(Bot.commit))",
-            subcommands: [
-                Run.self, Demo.self, Check.self, Explain.self, StoreCommand.self, OutboxCommand.self,
-            ] + others)
+        let catalog = Catalog.current
+        let all: [any ParsableCommand.Type] = [
+            Run.self, Demo.self, Check.self, Explain.self, StoreCommand.self, OutboxCommand.self,
+        ]
+        return CommandConfiguration(
+            commandName: catalog.name, abstract: catalog.abstract, version: "\(Bot.version) (commit \(Bot.commit))",
+            subcommands: all.filter { $0 != Demo.self || !catalog.demo.isEmpty } + catalog.commands)
+    }
+}
+
+extension LaunchOptions {
+    /// Throws an error for the user if an option is out of range.
+    func validate() throws {
+        if let linger, linger < 0 { throw ValidationError("--linger must be 0 or more seconds.") }
     }
 }
 
@@ -72,7 +79,20 @@ enum ExitStatus {
 
     /// Prints a line to standard error.
     static func say(_ text: String) {
-        StandardStream.error.write("\(Catalog.current.name): \(Printable.text(text))\n", within: .seconds(2))
+        let catalog = Catalog.current
+        let all: [any ParsableCommand.Type] = [
+            Run.self, Demo.self, Check.self, Explain.self, StoreCommand.self, OutboxCommand.self,
+        ]
+        return CommandConfiguration(
+            commandName: catalog.name, abstract: catalog.abstract, version: "\(Bot.version) (commit \(Bot.commit))",
+            subcommands: all.filter { $0 != Demo.self || !catalog.demo.isEmpty } + catalog.commands)
+    }
+}
+
+extension LaunchOptions {
+    /// Throws an error for the user if an option is out of range.
+    func validate() throws {
+        if let linger, linger < 0 { throw ValidationError("--linger must be 0 or more seconds.") }
     }
 }
 
