@@ -106,7 +106,10 @@ package struct Configuration: Sendable {
         _ root: SettingsSection, _ catalog: Catalog, _ options: LaunchOptions
     ) -> [ConfiguredBackend] {
         let sections = root.section("backends")
-        if sections.keys.isEmpty { root.problem("backends", "at least one is required, such as {\"text\": {}}") }
+        if sections.keys.isEmpty {
+            let kind = catalog.backend(of: "text") ?? catalog.backends.first
+            root.problem("backends", "at least one is required, such as {\"\(kind?.kind ?? "text")\": {}}")
+        }
         var single: Set<String> = []
         return sections.keys.compactMap { name in
             guard let section = sections.optionalSection(name) else { return nil }
