@@ -19,8 +19,8 @@ public protocol ChatBackend: Sendable {
 
     /// Sends one reply, whose text is at most ``BackendTraits/maximumLength`` long.
     ///
-    /// The host awaits each call before the next one for the same place, so that messages keep their order. Throws
-    /// ``SendFailure`` if the backend knows whether a retry can succeed.
+    /// The host awaits each call before the next one for the same place, so that messages keep their order, and sets no
+    /// time limit. Throws ``SendFailure`` if the backend knows whether a retry can succeed.
     /// - Returns: A reference by which the message can be replaced; nil if it cannot.
     func send(_ reply: Reply, to address: Address) async throws -> MessageReference?
 
@@ -165,7 +165,8 @@ public enum PlaceClaim: Sendable, Hashable {
 
 /// A backend that can tell its names from those of other backends, and rooms from people.
 ///
-/// For a backend that does not conform, every name is possible: `@…` is a person and any other name is a room.
+/// For a backend that does not conform, every name is possible: `@…` is a person and any other name is a room, and the
+/// whole name is the identifier of the place.
 public protocol PlaceNaming: ChatBackend {
     /// Returns the interpretation of a bare name.
     func claim(_ name: String) -> PlaceClaim

@@ -6,7 +6,8 @@ public import PetrelSupport
 /// plug-in that creates one module for each. Optional capabilities are separate protocols: ``ConfigurationReviewing``,
 /// ``SecretStoring``, ``LineExplaining`` and ``MetricsDescribing``.
 public protocol ModulePlugIn: Sendable {
-    /// The key of the section; nil for a plug-in that is always active and has no settings.
+    /// The key of the section; nil for a plug-in that is always active and has no settings. Without its section, the
+    /// plug-in is not created.
     static var section: String? { get }
     /// Reads the sections, and reports every error to them.
     init(_ sections: [SettingsSection])
