@@ -34,10 +34,10 @@ test-xmpp: setup ## Run the XMPP tests with Prosody and ejabberd
 	@Scripts/test-xmpp
 
 lint: ## Check the code format
-	@swift format lint --strict --recursive --parallel Sources Tests Benchmarks Faults Fuzz/Sources Package.swift
+	@swift format lint --strict --recursive --parallel Sources Tests Benchmarks Faults Fuzz/Sources Examples Package.swift
 
 format: ## Format the code
-	@swift format --in-place --recursive --parallel Sources Tests Benchmarks Faults Fuzz/Sources Package.swift
+	@swift format --in-place --recursive --parallel Sources Tests Benchmarks Faults Fuzz/Sources Examples Package.swift
 
 bench: setup ## Run the benchmarks and compare them with the thresholds
 	@Scripts/bench
