@@ -28,6 +28,32 @@ import Testing
         #expect(count > 3)
     }
 
+    @Test func `every code block of the page about a bot of one's own is in a file of the example`() throws {
+        let root = URL(fileURLWithPath: #filePath).appendingPathComponent("../../..").standardizedFileURL
+        let example = root.appendingPathComponent("Examples/OwnBot")
+        var files = ["Package.swift", "config.json", "README.md"].map { example.appendingPathComponent($0) }
+        for folder in ["Sources", "Tests"] {
+            let all = FileManager.default.enumerator(
+                at: example.appendingPathComponent(folder), includingPropertiesForKeys: nil)
+            files += try #require(all).compactMap { $0 as? URL }.filter { $0.pathExtension == "swift" }
+        }
+        let contents = try files.map { try String(contentsOf: $0, encoding: .utf8) }
+        let page = root.appendingPathComponent("Sources/PetrelKit/PetrelKit.docc/MakeYourOwnPetrel.md")
+        let blocks = Self.blocks(of: try String(contentsOf: page, encoding: .utf8))
+        for block in blocks {
+            #expect(contents.contains { $0.contains(block) }, "the page shows code that no file contains:\n\(block)")
+        }
+        #expect(blocks.count > 10)
+    }
+
+    /// Returns the content of every fenced block, whatever its language.
+    private static func blocks(of page: String) -> [String] {
+        let parts = ("\n" + page).components(separatedBy: "\n```")
+        return stride(from: 1, to: parts.count, by: 2).map { index in
+            String(parts[index].drop { $0 != "\n" }.dropFirst())
+        }
+    }
+
     @Test func `the tutorial's backend and module answer over TCP, also after the connection was cut`() async throws {
         let server = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
             .bind(host: "127.0.0.1", port: 0) { channel in
