@@ -171,6 +171,7 @@ let package = Package(
         target("ProcessBackend", "Backends/Process", ["PlugInProtocol", "PetrelKit", "PetrelSupport", log]),
         target("ProcessModule", "Modules/Process", ["PlugInProtocol", "PetrelKit", "PetrelSupport", log]),
         target("BuiltinsModule", "Modules/Builtins", ["PetrelKit", "PetrelSupport", log]),
+        .target(name: "PlugInTemplates", resources: [.embedInCode("Files")], swiftSettings: settings),
         target("PetrelTesting", nil, ["PetrelKit", "PetrelSupport", "PetrelCore", "PetrelStore", log, metrics]),
         target(
             "PetrelApp", nil,
@@ -309,6 +310,7 @@ let package = Package(
                 "PetrelCore",
                 "PetrelStore", "PetrelTesting", "FaultSuite", log,
             ], exclude: ["fake_plugin.py", "memory_chat.py", "check_transcript.py"]),
+        tests("PlugInTemplatesTests", ["PlugInTemplates"]),
         tests("PetrelSupportTests", ["PetrelSupport"]),
         tests("PetrelKitTests", ["PetrelKit", "PetrelSupport", "PetrelTesting"]),
     ]

@@ -1,0 +1,1 @@
+../../../python/petrel_plugin.py
