@@ -176,8 +176,8 @@ let package = Package(
         target(
             "PetrelApp", nil,
             [
-                "PetrelKit", "PetrelSupport", "PetrelCore", "PetrelStore", "PetrelWeb", log, metrics, lifecycle,
-                "CBuildInfo", .target(name: "CMalloc", condition: .when(platforms: [.linux])),
+                "PetrelKit", "PetrelSupport", "PetrelCore", "PetrelStore", "PetrelWeb", "PlugInTemplates", log, metrics,
+                lifecycle, "CBuildInfo", .target(name: "CMalloc", condition: .when(platforms: [.linux])),
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"), argumentParser,
             ]),
         target(
@@ -287,7 +287,8 @@ let package = Package(
         tests(
             "IntegrationTests",
             [
-                "petrel", "PetrelApp", "FaultSuite", "PetrelKit", "PetrelSupport", "PetrelCore", "PetrelStore",
+                "petrel", "PetrelApp", "PlugInTemplates", "FaultSuite", "PetrelKit", "PetrelSupport", "PetrelCore",
+                "PetrelStore",
                 "PetrelWeb",
                 "PetrelTesting",
                 "StackStormClient", "StackStormModule", "StackStormSimulator", nio, log, metrics, lifecycle,

@@ -31,25 +31,11 @@ struct RootCommand: AsyncParsableCommand {
     static var configuration: CommandConfiguration {
         let catalog = Catalog.current
         let all: [any ParsableCommand.Type] = [
-            Run.self, Demo.self, Check.self, Explain.self, StoreCommand.self, OutboxCommand.self,
+            Run.self, Demo.self, Check.self, Explain.self, StoreCommand.self, OutboxCommand.self, NewCommand.self,
         ]
         return CommandConfiguration(
             commandName: catalog.name, abstract: catalog.abstract, version: "\(Bot.version) (commit \(Bot.commit))",
             subcommands: all.filter { $0 != Demo.self || !catalog.demo.isEmpty } + catalog.commands)
-    }
-}
-
-extension LaunchOptions {
-    /// Throws an error for the user if an option is out of range.
-    func validate() throws {
-        if let linger, linger < 0 { throw ValidationError("--linger must be 0 or more seconds.") }
-    }
-}
-
-extension LaunchOptions {
-    /// Throws an error for the user if an option is out of range.
-    func validate() throws {
-        if let linger, linger < 0 { throw ValidationError("--linger must be 0 or more seconds.") }
     }
 }
 
@@ -59,6 +45,8 @@ enum ExitStatus {
     static let unavailable = ExitCode(69)
     /// `EX_SOFTWARE`: an internal error.
     static let software = ExitCode(70)
+    /// `EX_CANTCREAT`: a file or a folder cannot be created.
+    static let cannotCreate = ExitCode(73)
     /// `EX_CONFIG`: an error in the configuration.
     static let configuration = ExitCode(78)
 
@@ -81,7 +69,7 @@ enum ExitStatus {
     static func say(_ text: String) {
         let catalog = Catalog.current
         let all: [any ParsableCommand.Type] = [
-            Run.self, Demo.self, Check.self, Explain.self, StoreCommand.self, OutboxCommand.self,
+            Run.self, Demo.self, Check.self, Explain.self, StoreCommand.self, OutboxCommand.self, NewCommand.self,
         ]
         return CommandConfiguration(
             commandName: catalog.name, abstract: catalog.abstract, version: "\(Bot.version) (commit \(Bot.commit))",
