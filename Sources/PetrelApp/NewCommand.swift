@@ -26,12 +26,20 @@ struct NewCommand: ParsableCommand {
     @Option(help: "The folder in which to create the folder of the plug-in.")
     var to = "."
 
+    @Option(
+        help: """
+            The package Petrel on which a package in Swift depends: a path or a URL (default: the checkout that contains \
+            this program).
+            """)
+    var petrel: String?
+
     func validate() throws {
         guard let name = PlugInName(name) else {
             throw ValidationError(
                 "'\(Printable.line(name))' is not a name for a plug-in: use 1 to \(PlugInName.maximumLength) of a-z, "
                     + "0-9, _ and -, beginning with a letter.")
         }
+        if language == .swift { _ = try package }
         guard let obstacle = name.obstacle(in: language) ?? Catalog.current.use(of: name.text, for: kind) else {
             return
         }
@@ -40,7 +48,8 @@ struct NewCommand: ParsableCommand {
 
     func run() throws {
         guard let name = PlugInName(name) else { return }
-        let template = PlugInTemplate(kind, in: language, named: name)
+        let template = try PlugInTemplate(
+            kind, in: language, named: name, petrel: language == .swift ? package : .path(""))
         let folder = NewFolder(name: name.text, parent: to)
         let files = template.files
         do {
@@ -52,27 +61,51 @@ struct NewCommand: ParsableCommand {
         print("Created \(Printable.line(folder.path)):")
         for file in files { print("  \(file.path)") }
         print("\nNext, test it, check its configuration, and run the bot:")
-        for command in nextCommands(template, in: folder.path) { print("  \(Printable.line(command))") }
-        print("\nThen \(hint(template, in: folder.path))")
+        for command in template.commands(in: folder.path, program: CommandLine.arguments.first ?? "petrel") {
+            print("  \(Printable.line(command.map(Self.quoted).joined(separator: " ")))")
+        }
+        print("\nThen \(hint(in: folder.path))")
     }
 
-    private func nextCommands(_ template: PlugInTemplate, in folder: String) -> [String] {
-        let test = template.testCommand
-        let config = folder + "/config.json"
-        let program = CommandLine.arguments.first ?? "petrel"
-        return [
-            test.dropLast() + [folder + "/" + (test.last ?? "")], [program, "check", "--config", config],
-            [program, "run", "--config", config],
-        ].map { $0.map(Self.quoted).joined(separator: " ") }
-    }
-
-    private func hint(_ template: PlugInTemplate, in folder: String) -> String {
+    private func hint(in folder: String) -> String {
         switch (kind, language) {
         case (.module, _): "type:\n  !\(name) tea 2"
-        case (.backend, .python): "chat with it in another terminal:\n  python3 \(Self.quoted(folder + "/client.py"))"
+        case (.backend, .python), (.backend, .swift):
+            "chat with it in another terminal:\n  python3 \(Self.quoted(folder + "/client.py"))"
         case (.backend, .sh):
             "chat with it in another terminal:\n  echo '!help' >\(Self.quoted(folder + "/chat/in"))\n"
                 + "  cat \(Self.quoted(folder + "/chat/out"))"
+        }
+    }
+
+    /// The package on which a package in Swift depends.
+    private var package: PetrelPackage {
+        get throws {
+            if let petrel, petrel.contains("://") || petrel.hasPrefix("git@") { return .url(petrel) }
+            guard let path = petrel.map({ URL(fileURLWithPath: $0) }) ?? Self.ownCheckout else {
+                throw ValidationError(
+                    "This program is not in a checkout of Petrel; name the package with --petrel PATH or --petrel URL.")
+            }
+            guard Self.isCheckout(path) else {
+                throw ValidationError("'\(Printable.line(path.path))' is not a checkout of Petrel.")
+            }
+            return .path(path.standardizedFileURL.resolvingSymlinksInPath().path)
+        }
+    }
+
+    /// The checkout that contains the running program; nil if the program was installed elsewhere.
+    private static var ownCheckout: URL? {
+        guard var folder = Bundle.main.executableURL?.resolvingSymlinksInPath() else { return nil }
+        while folder.pathComponents.count > 1 {
+            folder.deleteLastPathComponent()
+            if isCheckout(folder) { return folder }
+        }
+        return nil
+    }
+
+    private static func isCheckout(_ folder: URL) -> Bool {
+        ["Package.swift", "Sources/PetrelKit", "Sources/petrel"].allSatisfy {
+            FileManager.default.fileExists(atPath: folder.appendingPathComponent($0).path)
         }
     }
 

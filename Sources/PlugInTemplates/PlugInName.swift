@@ -22,6 +22,15 @@ package struct PlugInName: Sendable {
     /// The name as an identifier: with `_` in place of `-`.
     package var identifier: String { text.replacingOccurrences(of: "-", with: "_") }
 
+    /// The name as the first part of the name of a Swift type, such as `TeaTime` for `tea-time`.
+    package var type: String {
+        let words = text.utf8.split { $0 == UInt8(ascii: "-") || $0 == UInt8(ascii: "_") }
+        return words.map { word in
+            let text = String(decoding: word, as: UTF8.self)
+            return text.prefix(1).uppercased() + text.dropFirst()
+        }.joined()
+    }
+
     /// Returns the reason for which a plug-in in a language cannot have this name; nil if it can.
     package func obstacle(in language: PlugInLanguage) -> String? {
         switch language {
@@ -29,9 +38,22 @@ package struct PlugInName: Sendable {
             "\(text).py would hide the module \(text) of Python's library"
         case .python where ["petrel_plugin", "client"].contains(text):
             "the folder contains another file \(text).py"
-        case .python, .sh: nil
+        case .swift where text.hasPrefix("swift-") || Self.swiftPackages.contains(text):
+            "the package could not depend on Petrel, which needs a package named \(text)"
+        case .swift where Self.swiftTypes.contains(type.lowercased()):
+            "Petrel has types whose names begin with \(type)"
+        case .python, .sh, .swift: nil
         }
     }
+
+    /// The packages on which Petrel depends, besides those whose names begin with `swift-`.
+    private static let swiftPackages: Set = ["hummingbird", "async-http-client", "petrel"]
+
+    /// The beginnings of types and targets of Petrel that end like those of the templates, in lower case.
+    private static let swiftTypes: Set = [
+        "backend", "module", "bot", "builtins", "chat", "irc", "process", "recording", "slack", "stackstorm", "text",
+        "xmpp",
+    ]
 
     /// The modules of the library of Python 3.9 to 3.14 whose names are also names of plug-ins. A program beside a file
     /// of such a name would import the file.

@@ -14,6 +14,46 @@ package enum PlugInLanguage: String, Sendable, CaseIterable {
     case python
     /// POSIX sh, with jq.
     case sh
+    /// A Swift package, which builds a bot of its own.
+    case swift
+}
+
+/// The package Petrel, as a package in Swift depends on it.
+package enum PetrelPackage: Sendable {
+    /// A checkout at an absolute path.
+    case path(String)
+    /// A repository, whose branch `main` is used.
+    case url(String)
+
+    /// The identity by which a manifest names the package: the last part of the address, without `.git`.
+    package var identity: String {
+        let address =
+            switch self {
+            case .path(let path): path
+            case .url(let url): url
+            }
+        let last = address.split(separator: "/").last.map(String.init) ?? ""
+        return last.hasSuffix(".git") ? String(last.dropLast(4)) : last
+    }
+
+    fileprivate var dependency: String {
+        switch self {
+        case .path(let path): ".package(path: \(Self.literal(path)))"
+        case .url(let url): ".package(url: \(Self.literal(url)), branch: \"main\")"
+        }
+    }
+
+    /// Returns the text as a string literal of Swift.
+    fileprivate static func literal(_ text: String) -> String {
+        let scalars = text.unicodeScalars.map { scalar in
+            switch scalar {
+            case "\\", "\"": "\\\(scalar)"
+            case _ where scalar.value < 0x20 || scalar.value == 0x7F: "\\u{\(String(scalar.value, radix: 16))}"
+            default: String(scalar)
+            }
+        }
+        return "\"\(scalars.joined())\""
+    }
 }
 
 /// A file of a new plug-in.
@@ -37,12 +77,16 @@ package struct PlugInTemplate: Sendable {
     package let language: PlugInLanguage
     /// The name of the plug-in, which is also the name of its folder.
     package let name: PlugInName
+    private let petrel: PetrelPackage
 
-    /// Creates the template of a plug-in.
-    package init(_ kind: PlugInKind, in language: PlugInLanguage, named name: PlugInName) {
+    /// Creates the template of a plug-in. Only a package in Swift contains the dependency on Petrel.
+    package init(
+        _ kind: PlugInKind, in language: PlugInLanguage, named name: PlugInName, petrel: PetrelPackage = .path("")
+    ) {
         self.kind = kind
         self.language = language
         self.name = name
+        self.petrel = petrel
     }
 
     /// The files, in the order in which a reader should open them.
@@ -54,14 +98,6 @@ package struct PlugInTemplate: Sendable {
         }
     }
 
-    /// The shell command that runs the tests in the folder of the plug-in.
-    package var testCommand: [String] {
-        switch language {
-        case .python: ["python3", filled("test_{{identifier}}.py")]
-        case .sh: ["sh", filled("test_{{name}}.sh")]
-        }
-    }
-
     private var sources: [Source] {
         let own =
             switch (kind, language) {
@@ -69,12 +105,38 @@ package struct PlugInTemplate: Sendable {
             case (.backend, .python): Source.pythonBackend
             case (.module, .sh): Source.shModule
             case (.backend, .sh): Source.shBackend
+            case (.module, .swift): Source.swiftModule
+            case (.backend, .swift): Source.swiftBackend
             }
         return own + [Source(".gitignore", PackageResources.gitignore_txt)]
     }
 
     private func filled(_ text: String) -> String {
-        Placeholders.fill(text, ["name": name.text, "identifier": name.identifier])
+        Placeholders.fill(
+            text,
+            [
+                "name": name.text, "identifier": name.identifier, "type": name.type, "package": petrel.identity,
+                "dependency": petrel.dependency,
+            ])
+    }
+}
+
+extension PlugInTemplate {
+    /// The commands that test the plug-in, check its configuration, and run a bot with it.
+    /// - Parameters:
+    ///   - folder: the path of the folder of the plug-in.
+    ///   - program: the path of Petrel's program.
+    package func commands(in folder: String, program: String) -> [[String]] {
+        let config = ["--config", "\(folder)/config.json"]
+        let own = ["swift", "run", "--package-path", folder, name.text]
+        let bot = language == .swift ? own : [program]
+        let test =
+            switch language {
+            case .python: ["python3", "\(folder)/test_\(name.identifier).py"]
+            case .sh: ["sh", "\(folder)/test_\(name.text).sh"]
+            case .swift: ["swift", "test", "--package-path", folder]
+            }
+        return [test, bot + ["check"] + config, bot + ["run"] + config]
     }
 }
 
@@ -110,6 +172,30 @@ private struct Source {
         program("client.py", PackageResources.python_client_py_txt),
         configuration(PackageResources.python_backend_json_txt),
         Source("README.md", PackageResources.python_backend_md_txt), pythonSDK,
+    ]
+
+    static let swiftModule = [
+        Source("Package.swift", PackageResources.swift_module_package_swift_txt),
+        Source("Sources/{{type}}Module/{{type}}Module.swift", PackageResources.swift_module_swift_txt),
+        Source("Sources/{{type}}Module/{{type}}PlugIn.swift", PackageResources.swift_module_plugin_swift_txt),
+        Source("Sources/{{type}}Bot/Program.swift", PackageResources.swift_module_program_swift_txt),
+        Source(
+            "Tests/{{type}}ModuleTests/{{type}}ModuleTests.swift", PackageResources.swift_module_test_swift_txt),
+        configuration(PackageResources.swift_module_json_txt),
+        Source("README.md", PackageResources.swift_module_md_txt),
+    ]
+
+    static let swiftBackend = [
+        Source("Package.swift", PackageResources.swift_backend_package_swift_txt),
+        Source("Sources/{{type}}Backend/{{type}}Backend.swift", PackageResources.swift_backend_swift_txt),
+        Source("Sources/{{type}}Backend/Session.swift", PackageResources.swift_backend_session_swift_txt),
+        Source("Sources/{{type}}Backend/{{type}}PlugIn.swift", PackageResources.swift_backend_plugin_swift_txt),
+        Source("Sources/{{type}}Bot/Program.swift", PackageResources.swift_backend_program_swift_txt),
+        Source(
+            "Tests/{{type}}BackendTests/{{type}}BackendTests.swift", PackageResources.swift_backend_test_swift_txt),
+        program("client.py", PackageResources.python_client_py_txt),
+        configuration(PackageResources.swift_backend_json_txt),
+        Source("README.md", PackageResources.swift_backend_md_txt),
     ]
 
     static let shModule = [

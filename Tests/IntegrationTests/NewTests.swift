@@ -88,6 +88,23 @@ import Testing
         }
     }
 
+    @Test func `a package in Swift depends on the checkout that contains the program, or on another package`()
+        async throws
+    {
+        try await withFolder { folder in
+            #expect(try await Self.new(["module", "tea", "--language", "swift"], in: folder).status == 0)
+            let checkout = URL(fileURLWithPath: #filePath).appendingPathComponent("../../..").standardized.path
+            let manifest = folder.appendingPathComponent("tea/Package.swift")
+            #expect(try String(contentsOf: manifest, encoding: .utf8).contains("(path: \"\(checkout)\")"))
+            let url = "https://example.com/bird.git"
+            let (status, _) = try await Self.new(
+                ["backend", "cup", "--language", "swift", "--petrel", url], in: folder)
+            #expect(status == 0)
+            let other = folder.appendingPathComponent("cup/Package.swift")
+            #expect(try String(contentsOf: other, encoding: .utf8).contains("(url: \"\(url)\", branch: \"main\")"))
+        }
+    }
+
     @Test func `nothing is overwritten`() async throws {
         try await withFolder { folder in
             let manager = FileManager.default
@@ -113,6 +130,7 @@ import Testing
         ["module", String(repeating: "a", count: 200)], ["module", "queue"], ["module", "petrel"],
         ["module", "builtins"], ["module", "status"], ["module", "st2"], ["backend", "text"], ["backend", "slack"],
         ["backend", "client"], ["frontend", "x"], ["module", "x", "--language", "cobol"], ["module"],
+        ["module", "chat", "--language", "swift"], ["module", "x", "--language", "swift", "--petrel", "missing"],
     ]) func `other names are refused as wrong usage`(arguments: [String]) async throws {
         try await withFolder { folder in
             let program = try Program(["new"] + arguments, in: folder)

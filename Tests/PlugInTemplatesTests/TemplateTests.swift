@@ -16,27 +16,40 @@ import Testing
         kind: PlugInKind, language: PlugInLanguage
     ) throws {
         for file in try Self.files(kind, language, "tea-time_2") where file.path != "petrel_plugin.py" {
-            #expect(!file.path.contains("{{") && !file.path.isEmpty)
-            for placeholder in ["{{name}}", "{{identifier}}"] { #expect(!file.content.contains(placeholder)) }
+            #expect(!file.path.contains("{{"))
+            #expect(file.content.range(of: "\\{\\{[a-z]+\\}\\}", options: .regularExpression) == nil, "\(file.path)")
             #expect(file.content.utf8.last == UInt8(ascii: "\n"), "\(file.path)")
-            let lines = file.content.split(separator: "\n").map(\.unicodeScalars.count)
-            #expect(lines.allSatisfy { $0 <= 120 } || file.path == "README.md", "\(file.path)")
         }
     }
 
-    @Test(arguments: all) func `a plug-in has a program, tests, a configuration and a README, under unique paths`(
+    @Test(arguments: all) func `a plug-in has tests, a configuration and a README, under unique paths`(
         kind: PlugInKind, language: PlugInLanguage
     ) throws {
-        let template = PlugInTemplate(kind, in: language, named: try #require(PlugInName("tea-time_2")))
-        let files = template.files
+        let files = try Self.files(kind, language, "tea-time_2")
         let paths = files.map(\.path)
         #expect(Set(paths.map { $0.lowercased() }).count == paths.count)
         for path in ["config.json", "README.md", ".gitignore"] { #expect(paths.contains(path)) }
-        let test = try #require(files.first { $0.path == template.testCommand.last })
-        #expect(test.isExecutable && files[0].isExecutable && files[0].path.hasPrefix("tea-time_2."))
+        #expect(paths.contains { $0.lowercased().contains("test") })
         let configuration = try #require(files.first { $0.path == "config.json" })
-        #expect(configuration.permissions == 0o640)
-        #expect(configuration.content.contains("tea-time_2"))
+        #expect(configuration.permissions == 0o640 && configuration.content.contains("tea-time_2"))
+        #expect(files[0].isExecutable == (language != .swift))
+    }
+
+    @Test func `types and targets in Swift are named in camel case, and the dependency is quoted`() throws {
+        let name = try #require(PlugInName("tea-time_2"))
+        for (package, dependency) in [
+            (PetrelPackage.path("/a \"b\"\\\n{{name}}/bird"), #".package(path: "/a \"b\"\\\u{a}{{name}}/bird")"#),
+            (
+                .url("https://example.com/x/bird.git"),
+                #".package(url: "https://example.com/x/bird.git", branch: "main")"#
+            ),
+        ] {
+            let files = PlugInTemplate(.module, in: .swift, named: name, petrel: package).files
+            #expect(files.contains { $0.path == "Sources/TeaTime2Module/TeaTime2Module.swift" })
+            let manifest = try #require(files.first { $0.path == "Package.swift" }).content
+            #expect(manifest.contains("[\(dependency)]"), "\(manifest)")
+            #expect(manifest.contains(#"package: "bird""#))
+        }
     }
 
     @Test func `the SDK is the file of the repository`() throws {
@@ -64,5 +77,13 @@ import Testing
             #expect(name.obstacle(in: .sh) == nil)
         }
         #expect(PlugInName("class")?.obstacle(in: .python) == nil)
+    }
+
+    @Test func `a name that would collide with Petrel's packages and types is refused for Swift only`() throws {
+        for text in ["swift-nio", "hummingbird", "chat", "bot", "module", "stack-storm", "x"] {
+            let name = try #require(PlugInName(text))
+            #expect((name.obstacle(in: .swift) == nil) == (text == "x"), "\(text)")
+            #expect(name.obstacle(in: .sh) == nil)
+        }
     }
 }
