@@ -39,6 +39,13 @@ struct RootCommand: AsyncParsableCommand {
     }
 }
 
+extension LaunchOptions {
+    /// Throws an error for the user if an option is out of range.
+    func validate() throws {
+        if let linger, linger < 0 { throw ValidationError("--linger must be 0 or more seconds.") }
+    }
+}
+
 /// The exit codes of the process, as in sysexits(3).
 enum ExitStatus {
     /// `EX_UNAVAILABLE`: another program uses a port or the store.
@@ -67,20 +74,7 @@ enum ExitStatus {
 
     /// Prints a line to standard error.
     static func say(_ text: String) {
-        let catalog = Catalog.current
-        let all: [any ParsableCommand.Type] = [
-            Run.self, Demo.self, Check.self, Explain.self, StoreCommand.self, OutboxCommand.self, NewCommand.self,
-        ]
-        return CommandConfiguration(
-            commandName: catalog.name, abstract: catalog.abstract, version: "\(Bot.version) (commit \(Bot.commit))",
-            subcommands: all.filter { $0 != Demo.self || !catalog.demo.isEmpty } + catalog.commands)
-    }
-}
-
-extension LaunchOptions {
-    /// Throws an error for the user if an option is out of range.
-    func validate() throws {
-        if let linger, linger < 0 { throw ValidationError("--linger must be 0 or more seconds.") }
+        StandardStream.error.write("\(Catalog.current.name): \(Printable.text(text))\n", within: .seconds(2))
     }
 }
 
