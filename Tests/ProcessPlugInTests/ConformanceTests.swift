@@ -15,7 +15,10 @@ import Testing
         return PlugInLaunch(name: "memory", command: ["python3", "\(folder)/memory_chat.py"], folder: folder)
     }()
 
-    @Test(arguments: BackendConformance.cases) func `the process backend conforms`(item: ConformanceCase) async throws {
+    // The traits of a program are known only after its start, so that they are not constant.
+    private static let cases = BackendConformance.cases.filter { $0.id != "declare.constant" }
+
+    @Test(arguments: cases) func `the process backend conforms`(item: ConformanceCase) async throws {
         let skip = try await Self.recorder.check(item) { body in
             let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
             let service = try await PlugInRehearsal.service(of: Self.launch, logger: logger)
