@@ -10,7 +10,9 @@ import Testing
 @Suite(.timeLimit(.minutes(10))) struct TextConformanceTests {
     static let recorder = ConformanceRecorder("text")
 
-    @Test(.disabled("A message is lost now and then between the stage and its pipe."), arguments: BackendConformance.cases)
+    @Test(
+        .disabled("A message is lost now and then between the stage and its pipe."), arguments: BackendConformance.cases
+    )
     func `the text backend conforms`(item: ConformanceCase) async throws {
         let skip = try await Self.recorder.check(item) { body in
             let stage = TextStage()
