@@ -4,7 +4,7 @@ export PETREL_COMMIT := $(shell git describe --always --dirty --exclude='*' --ab
 .PHONY: help setup build release demo test test-unit test-robust test-xmpp lint format bench bench-peer bench-plugins soak faults clean
 
 help: ## List the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
 
 setup: ## Install missing packages on Debian (as root)
 	@Scripts/setup build
