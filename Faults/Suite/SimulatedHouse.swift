@@ -1,7 +1,7 @@
 package import Foundation
 import PetrelKit
 package import PetrelTesting
-import StackStormClient
+package import StackStormClient
 package import StackStormModule
 package import StackStormSimulator
 
@@ -29,5 +29,12 @@ package struct SimulatedHouse: Sendable {
             try await body(
                 SimulatedHouse(stackStorm: stackStorm, desk: desk) { try $0.module(final, logins: desk) })
         }
+    }
+
+    /// Serves a simulator over HTTP, and runs the body with the settings of a client for it.
+    package static func serve(
+        _ stackStorm: SimulatedStackStorm, _ body: @Sendable @escaping (StackStormSettings) async throws -> Void
+    ) async throws {
+        try await House.with(stackStorm, body)
     }
 }
