@@ -133,10 +133,11 @@ let package = Package(
             ]),
         .systemLibrary(name: "CExpat", pkgConfig: "expat", providers: [.apt(["libexpat1-dev"])]),
         .systemLibrary(name: "CResolver"),
+        target("XMLStream", nil, ["CExpat"]),
         target(
             "XMPPBackend", "Backends/XMPP",
             [
-                "PetrelKit", "PetrelSupport", "CExpat", "CResolver", log, nio,
+                "PetrelKit", "PetrelSupport", "XMLStream", "CResolver", log, nio,
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "CryptoExtras", package: "swift-crypto"),
@@ -217,7 +218,7 @@ let package = Package(
         tests(
             "XMPPBackendTests",
             [
-                "XMPPBackend", "PetrelKit", "PetrelSupport", "PetrelCore", "PetrelTesting", "FaultSuite",
+                "XMPPBackend", "XMLStream", "PetrelKit", "PetrelSupport", "PetrelCore", "PetrelTesting", "FaultSuite",
                 "StackStormModule",
                 "StackStormClient", "StackStormSimulator", log, nio,
                 .product(name: "NIOPosix", package: "swift-nio"),
@@ -281,7 +282,7 @@ let package = Package(
             name: "petrel-fuzz",
             dependencies: [
                 "PetrelKit", "PetrelSupport", "PetrelCore", "PetrelApp", "StackStormClient", "StackStormModule",
-                "BuiltinsModule", "IRCBackend", "SlackBackend", "TextBackend", "XMPPBackend", log, metrics,
+                "BuiltinsModule", "IRCBackend", "SlackBackend", "TextBackend", "XMLStream", "XMPPBackend", log, metrics,
             ],
             path: "Fuzz/Sources", swiftSettings: settings),
         tests(

@@ -1,6 +1,7 @@
 import Foundation
 import PetrelKit
 import PetrelSupport
+import XMLStream
 
 @testable import SlackBackend
 @testable import StackStormClient

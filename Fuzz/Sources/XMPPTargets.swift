@@ -1,3 +1,5 @@
+import XMLStream
+
 @testable import XMPPBackend
 
 /// Checks that the stanzas do not depend on how the bytes are split, and that written stanzas are read back unchanged.

@@ -4,6 +4,7 @@ import PetrelKit
 import PetrelSupport
 import PetrelTesting
 import Testing
+import XMLStream
 
 @testable import XMPPBackend
 

@@ -2,6 +2,7 @@ import Foundation
 import PetrelKit
 import PetrelSupport
 import Testing
+import XMLStream
 
 @testable import XMPPBackend
 

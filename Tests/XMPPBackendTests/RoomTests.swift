@@ -1,6 +1,7 @@
 import PetrelKit
 import PetrelSupport
 import Testing
+import XMLStream
 
 @testable import XMPPBackend
 

@@ -1,3 +1,5 @@
+import XMLStream
+
 /// A JID (RFC 7622): `local@domain/resource`. The local part and the domain are converted to lower case.
 struct JID: Sendable, Hashable, CustomStringConvertible {
     var local: String?

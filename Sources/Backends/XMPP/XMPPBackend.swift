@@ -3,6 +3,7 @@ package import Logging
 import NIOCore
 package import PetrelKit
 package import PetrelSupport
+import XMLStream
 
 /// A backend for XMPP (RFC 6120, RFC 6121) with rooms (XEP-0045) and direct chats.
 package final class XMPPBackend: ChatBackend {

@@ -2,6 +2,7 @@ import Crypto
 import Foundation
 import Logging
 import PetrelKit
+import XMLStream
 
 /// Processes incoming stanzas: delivers messages to the host and responds to requests.
 actor XMPPInbox {

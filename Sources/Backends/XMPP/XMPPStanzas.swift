@@ -1,6 +1,7 @@
 import Foundation
 import PetrelKit
 import PetrelSupport
+import XMLStream
 
 /// A chat message, parsed from a stanza.
 struct XMPPMessage: Sendable, Equatable {

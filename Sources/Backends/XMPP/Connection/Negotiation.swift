@@ -2,6 +2,7 @@ import Foundation
 import NIOCore
 import PetrelKit
 import PetrelSupport
+import XMLStream
 
 /// Negotiates a stream on an encrypted connection: authenticates, then resumes the previous stream (XEP-0198) or binds
 /// a resource.

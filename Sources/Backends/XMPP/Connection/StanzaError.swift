@@ -1,4 +1,5 @@
 import PetrelKit
+import XMLStream
 
 /// A stanza error (RFC 6120, section 8.3).
 struct StanzaError: Error, Sendable, Equatable, CustomStringConvertible {

@@ -1,5 +1,6 @@
 import NIOCore
 import PetrelKit
+import XMLStream
 
 /// The opening and closing tags of a stream (RFC 6120, section 4.7).
 enum StreamHeader {

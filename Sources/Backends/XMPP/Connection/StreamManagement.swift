@@ -1,4 +1,5 @@
 import DequeModule
+import XMLStream
 
 /// The state of stream management (XEP-0198): the counters of both directions and the unacknowledged stanzas.
 struct StreamManagement: Sendable {

@@ -3,6 +3,7 @@ import NIOPosix
 import NIOSSL
 import NIOTLS
 import PetrelKit
+import XMLStream
 
 typealias XMPPChannel = NIOAsyncChannel<ByteBuffer, ByteBuffer>
 

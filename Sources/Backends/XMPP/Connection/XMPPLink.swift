@@ -2,6 +2,7 @@ import Foundation
 import NIOCore
 import PetrelKit
 import PetrelSupport
+import XMLStream
 
 /// Sends stanzas and matches requests with responses. It outlives connections, so that a stream can be resumed.
 final class XMPPLink: Sendable {

@@ -4,6 +4,7 @@ import NIOCore
 import NIOHTTP1
 import PetrelKit
 import PetrelSupport
+import XMLStream
 
 /// Uploads files with HTTP (XEP-0363) if the server offers an upload service.
 final class XMPPUpload: Sendable {

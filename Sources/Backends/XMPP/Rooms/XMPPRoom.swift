@@ -1,5 +1,6 @@
 import PetrelKit
 import PetrelSupport
+import XMLStream
 
 /// The state of one room (XEP-0045), derived from its presences. Performs no I/O.
 struct XMPPRoom: Sendable {

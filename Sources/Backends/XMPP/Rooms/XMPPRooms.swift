@@ -1,6 +1,7 @@
 import Logging
 import PetrelKit
 import PetrelSupport
+import XMLStream
 
 /// Joins the configured rooms, rejoins them when the bot is removed, and tracks their state.
 final class XMPPRooms: Sendable {

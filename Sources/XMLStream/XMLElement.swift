@@ -1,19 +1,19 @@
 /// An XML element with the features that XMPP uses: no comments, processing instructions or entities.
-struct XMLElement: Sendable, Equatable {
-    enum Node: Sendable, Equatable {
+package struct XMLElement: Sendable, Equatable {
+    package enum Node: Sendable, Equatable {
         case element(XMLElement)
         case text(String)
     }
 
-    var name: String
+    package var name: String
     /// The namespace. If it is empty, the element inherits the parent's namespace when it is written.
-    var namespace: String
+    package var namespace: String
     /// The attributes by name. The name of a prefixed attribute consists of its namespace, a space and the local name:
     /// `xml:lang` is `http://www.w3.org/XML/1998/namespace lang`.
-    var attributes: [String: String]
-    var nodes: [Node]
+    package var attributes: [String: String]
+    package var nodes: [Node]
 
-    init(_ name: String, _ namespace: String = "", _ attributes: [String: String?] = [:], _ children: [XMLElement] = [])
+    package init(_ name: String, _ namespace: String = "", _ attributes: [String: String?] = [:], _ children: [XMLElement] = [])
     {
         self.name = name
         self.namespace = namespace
@@ -21,36 +21,36 @@ struct XMLElement: Sendable, Equatable {
         nodes = children.map { .element($0) }
     }
 
-    init(_ name: String, _ namespace: String = "", _ attributes: [String: String?] = [:], text: String) {
+    package init(_ name: String, _ namespace: String = "", _ attributes: [String: String?] = [:], text: String) {
         self.init(name, namespace, attributes)
         nodes = [.text(text)]
     }
 
-    subscript(attribute: String) -> String? { attributes[attribute] }
+    package subscript(attribute: String) -> String? { attributes[attribute] }
 
-    var children: [XMLElement] {
+    package var children: [XMLElement] {
         nodes.compactMap { if case .element(let element) = $0 { element } else { nil } }
     }
 
     /// The concatenated text nodes, without those of child elements.
-    var text: String {
+    package var text: String {
         nodes.compactMap { if case .text(let text) = $0 { text } else { nil } }.joined()
     }
 
     /// Returns the first child with this name and, unless it is nil, this namespace.
-    func child(_ name: String, _ namespace: String? = nil) -> XMLElement? {
+    package func child(_ name: String, _ namespace: String? = nil) -> XMLElement? {
         children.first { $0.name == name && (namespace == nil || $0.namespace == namespace) }
     }
 
-    func has(_ name: String, _ namespace: String? = nil) -> Bool { child(name, namespace) != nil }
+    package func has(_ name: String, _ namespace: String? = nil) -> Bool { child(name, namespace) != nil }
 
-    mutating func append(_ child: XMLElement) { nodes.append(.element(child)) }
+    package mutating func append(_ child: XMLElement) { nodes.append(.element(child)) }
 }
 
 extension XMLElement {
     /// Returns the serialized element. Omits characters that XML does not allow.
     /// - Parameter parent: the default namespace in scope.
-    func xml(in parent: String = "") -> String {
+    package func xml(in parent: String = "") -> String {
         var text = ""
         write(to: &text, in: parent)
         return text
@@ -86,7 +86,7 @@ extension XMLElement {
     }
 
     /// Escapes text for character data and for attribute values in single or double quotes.
-    static func escaped(_ text: String) -> String {
+    package static func escaped(_ text: String) -> String {
         var escaped = ""
         escaped.reserveCapacity(text.utf8.count)
         for scalar in text.unicodeScalars where isLegal(scalar) {
@@ -105,7 +105,7 @@ extension XMLElement {
     }
 
     /// Returns true if XML 1.0 allows the character (section 2.2).
-    static func isLegal(_ scalar: Unicode.Scalar) -> Bool {
+    package static func isLegal(_ scalar: Unicode.Scalar) -> Bool {
         switch scalar.value {
         case 0x9, 0xA, 0xD, 0x20...0xD7FF, 0xE000...0xFFFD, 0x1_0000...0x10_FFFF: true
         default: false

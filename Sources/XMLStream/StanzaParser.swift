@@ -6,9 +6,9 @@ import CExpat
 /// A stanza that exceeds a limit is reduced to its name and attributes and does not fail the stream. Otherwise a remote
 /// user could break the connection repeatedly with one message that the server stores for the bot. Only a stanza of
 /// more than `mostBytes` fails the stream.
-struct StanzaParser: ~Copyable {
+package struct StanzaParser: ~Copyable {
     /// A parsed part of a stream.
-    enum Item: Sendable, Equatable {
+    package enum Item: Sendable, Equatable {
         /// The opening tag of the stream.
         case opened(XMLElement)
         case stanza(XMLElement)
@@ -17,25 +17,30 @@ struct StanzaParser: ~Copyable {
     }
 
     /// The limits for one stanza.
-    struct Limits: Sendable {
+    package struct Limits: Sendable {
         /// The maximum size, in bytes. The content of a larger stanza is dropped.
-        var bytes = 1 << 20
+        package var bytes = 1 << 20
         /// The size, in bytes, beyond which a stanza fails the stream.
-        var mostBytes = 2 << 20
+        package var mostBytes = 2 << 20
         /// The maximum nesting depth of elements.
-        var depth = 64
+        package var depth = 64
         /// The maximum number of attributes of an element.
-        var attributes = 64
+        package var attributes = 64
 
-        init() {}
+        package init() {}
     }
 
     /// A fatal error. `condition` is the name of the stream error to send (RFC 6120, section 4.9.3).
-    struct Failure: Error, Equatable, CustomStringConvertible {
-        var condition: String
-        var reason: String
+    package struct Failure: Error, Equatable, CustomStringConvertible {
+        package var condition: String
+        package var reason: String
 
-        var description: String { reason }
+        package init(condition: String, reason: String) {
+            self.condition = condition
+            self.reason = reason
+        }
+
+        package var description: String { reason }
     }
 
     /// The Expat parser, or nil if it could not be allocated.
@@ -44,7 +49,7 @@ struct StanzaParser: ~Copyable {
     private let limits: Limits
     private var fed = 0
 
-    init(_ limits: Limits = Limits()) {
+    package init(_ limits: Limits = Limits()) {
         self.limits = limits
         reader = Reader(limits)
         // The separator between namespace and name: a space cannot occur in a name.
@@ -70,7 +75,7 @@ struct StanzaParser: ~Copyable {
     deinit { if let parser { XML_ParserFree(parser) } }
 
     /// Parses bytes and returns the items that they complete.
-    mutating func feed(_ bytes: some Collection<UInt8>) throws(Failure) -> [Item] {
+    package mutating func feed(_ bytes: some Collection<UInt8>) throws(Failure) -> [Item] {
         guard let parser else {
             throw Failure(condition: "resource-constraint", reason: "cannot allocate an XML parser")
         }
