@@ -26,6 +26,9 @@ package struct StanzaParser: ~Copyable {
         package var depth = 64
         /// The maximum number of attributes of an element.
         package var attributes = 64
+        /// The depth below the root at which an element is a stanza. An element above it is a stanza if it contains no
+        /// elements; otherwise its stanzas are those inside it.
+        package var level = 1
 
         package init() {}
     }
@@ -121,6 +124,8 @@ private final class Reader {
     private var items: [StanzaParser.Item] = []
     /// The open elements of the current stanza, outermost first.
     private var open: [XMLElement] = []
+    /// The number of open elements between the root and the current stanza.
+    private var above = 0
     /// The number of open child elements in a stanza whose content is dropped; nil in other stanzas.
     private var droppedDepth: Int?
     private var isOpened = false
@@ -177,6 +182,11 @@ private final class Reader {
             stanzaStart = position
             return
         }
+        if open.count == 1, above + 1 < limits.level {
+            above += 1
+            open = []
+            pending = ""
+        }
         if open.isEmpty { stanzaStart = position } else { flush() }
         open.append(element)
         if isTooWide { dropContent() }
@@ -190,7 +200,12 @@ private final class Reader {
         }
         droppedDepth = nil
         if !open.isEmpty { flush() }
-        guard let element = open.popLast() else { return items.append(.closed) }
+        guard let element = open.popLast() else {
+            if above == 0 { return items.append(.closed) }
+            above -= 1
+            stanzaStart = position
+            return
+        }
         if open.isEmpty {
             items.append(.stanza(element))
             stanzaStart = position
