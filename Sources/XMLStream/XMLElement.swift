@@ -13,8 +13,9 @@ package struct XMLElement: Sendable, Equatable {
     package var attributes: [String: String]
     package var nodes: [Node]
 
-    package init(_ name: String, _ namespace: String = "", _ attributes: [String: String?] = [:], _ children: [XMLElement] = [])
-    {
+    package init(
+        _ name: String, _ namespace: String = "", _ attributes: [String: String?] = [:], _ children: [XMLElement] = []
+    ) {
         self.name = name
         self.namespace = namespace
         self.attributes = attributes.compactMapValues { $0 }
