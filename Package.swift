@@ -148,6 +148,15 @@ let package = Package(
                 .product(name: "NIOTLS", package: "swift-nio"),
             ]),
         target(
+            "AWSClient", nil,
+            [
+                "PetrelSupport", "XMLStream", nio,
+                .product(name: "AsyncHTTPClient", package: "async-http-client"),
+                .product(name: "Crypto", package: "swift-crypto"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOSSL", package: "swift-nio-ssl"),
+            ]),
+        target(
             "IRCBackend", "Backends/IRC",
             [
                 "PetrelKit", "PetrelSupport", log, nio,

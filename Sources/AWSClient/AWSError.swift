@@ -1,0 +1,109 @@
+import PetrelSupport
+
+/// An error of a call of AWS.
+package struct AWSError: Error, Sendable, Hashable, CustomStringConvertible {
+    /// The kind of an error.
+    package enum Code: String, Sendable, CaseIterable {
+        /// No connection could be opened.
+        case unreachable
+        /// There was no complete answer in time.
+        case late
+        /// AWS limits the rate of calls.
+        case throttled
+        /// AWS failed.
+        case failed
+        /// The permission is missing.
+        case denied
+        /// The access key does not exist, or is not active.
+        case unknownKey = "unknown_key"
+        /// The signature is not accepted: the secret key is wrong.
+        case signature
+        /// The session has expired.
+        case expired
+        /// AWS does not accept the request.
+        case refused
+        /// The answer is not one of AWS.
+        case unexpectedAnswer = "unexpected_answer"
+        /// The answer exceeds the limit.
+        case tooLarge = "too_large"
+        /// There are no credentials.
+        case noCredentials = "no_credentials"
+    }
+
+    /// The kind of the error.
+    package var code: Code
+    /// A clause about the error for people, without a full stop. It contains no secrets.
+    package var clause: String
+    /// The code that AWS returned, such as `UnauthorizedOperation`.
+    package var awsCode: String?
+
+    /// Creates an error.
+    package init(_ code: Code, _ clause: String, awsCode: String? = nil) {
+        self.code = code
+        self.clause = clause
+        self.awsCode = awsCode
+    }
+
+    /// The clause.
+    package var description: String { clause }
+}
+
+extension AWSError {
+    /// Creates the error of an answer with the status and, if it has one, the error code of AWS.
+    ///
+    /// The messages of AWS are not used for codes that are known: those about signatures contain the session token.
+    init(status: Int, awsCode: String?, message: String?, service: String) {
+        let code = Self.code(status: status, awsCode)
+        let named = awsCode.map { " (\($0))" } ?? ""
+        let name = service.uppercased()
+        let clause =
+            switch code {
+            case .throttled: "\(name) limits the rate of calls\(awsCode.map { " (\($0))" } ?? " (status \(status))")"
+            case .failed: "\(name) failed with status \(status)\(named)"
+            case .denied where service == "ec2":
+                "EC2 denies access\(named): the policy of the role must allow ec2:DescribeInstances"
+            case .denied: "\(name) denies access\(named)"
+            case .unknownKey: "\(name) does not know the access key\(named)"
+            case .signature: "\(name) does not accept the signature\(named): check the secret access key"
+            case .expired: "the session has expired\(named)"
+            default: "\(name) does not accept the request\(named)\(Self.detail(message))"
+            }
+        self.init(code, clause, awsCode: awsCode)
+    }
+
+    private static func code(status: Int, _ awsCode: String?) -> Code {
+        switch awsCode {
+        case "RequestLimitExceeded", "Throttling", "ThrottlingException", "ThrottledException", "RequestThrottled",
+            "RequestThrottledException", "TooManyRequestsException", "EC2ThrottledException", "BandwidthLimitExceeded",
+            "PriorRequestNotComplete", "SlowDown":
+            return .throttled
+        case "AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "OptInRequired", "NotAuthorized":
+            return .denied
+        case "InvalidClientTokenId", "InvalidAccessKeyId", "UnrecognizedClientException": return .unknownKey
+        case "SignatureDoesNotMatch", "AuthFailure", "InvalidSignatureException", "IncompleteSignature",
+            "RequestTimeTooSkewed":
+            return .signature
+        case "ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired": return .expired
+        default: break
+        }
+        switch status {
+        case 429, 503: return .throttled
+        case 500...: return .failed
+        case 401, 403: return .denied
+        default: return .refused
+        }
+    }
+
+    private static func detail(_ message: String?) -> String {
+        guard let message, !message.isEmpty else { return "" }
+        return ": " + message.oneLine(160)
+    }
+}
+
+extension String {
+    /// Returns the first scalars of a text from another party as a single line.
+    func oneLine(_ most: Int) -> String {
+        let head = String(String.UnicodeScalarView(unicodeScalars.prefix(most)))
+        return Printable.line(head) + (unicodeScalars.count > most ? "…" : "")
+    }
+}

@@ -1,0 +1,108 @@
+import Foundation
+import PetrelSupport
+
+/// Credentials from the metadata services of a container and of an EC2 instance.
+struct MetadataCredentials: Sendable {
+    private static let limit = Duration.seconds(1)
+
+    private let transport: AWSTransport
+    private let environment: [String: String]
+
+    init(_ transport: AWSTransport, _ environment: [String: String]) {
+        self.transport = transport
+        self.environment = environment
+    }
+
+    private func value(_ name: String) -> String? { environment[name].flatMap { $0.isEmpty ? nil : $0 } }
+
+    /// Returns the credentials of an ECS task or an EKS pod
+    /// (https://docs.aws.amazon.com/sdkref/latest/guide/feature-container-credentials.html).
+    func fromContainer() async throws -> AWSCredentials? {
+        guard let url = try containerURL() else { return nil }
+        var headers: [(String, String)] = []
+        if let token = try containerToken() { headers.append(("Authorization", token)) }
+        let (status, body) = try await transport.metadata("GET", url, headers: headers, within: Self.limit)
+        return try Self.credentials(status, body)
+    }
+
+    private func containerURL() throws -> String? {
+        if let path = value("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI") { return "http://169.254.170.2" + path }
+        guard let url = value("AWS_CONTAINER_CREDENTIALS_FULL_URI") else { return nil }
+        // The token must not be sent to another machine in plain text.
+        let hosts = ["localhost", "127.0.0.1", "::1", "169.254.170.2", "169.254.170.23", "fd00:ec2::23"]
+        guard let parsed = URL(string: url), let host = parsed.host(percentEncoded: false),
+            parsed.scheme == "https" || hosts.contains(host)
+        else {
+            throw AWSError(
+                .noCredentials,
+                "AWS_CONTAINER_CREDENTIALS_FULL_URI must be https://, or an address of this machine or container")
+        }
+        return url
+    }
+
+    private func containerToken() throws -> String? {
+        guard let file = value("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE") else {
+            return value("AWS_CONTAINER_AUTHORIZATION_TOKEN")
+        }
+        return try SecretFile.text(file, "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE")
+    }
+
+    /// Returns the credentials of the role of an instance, with IMDSv2
+    /// (https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/configuring-instance-metadata-service.html).
+    func fromInstance() async throws -> AWSCredentials? {
+        guard value("AWS_EC2_METADATA_DISABLED")?.isKeyword("true") != true else { return nil }
+        let given = value("AWS_EC2_METADATA_SERVICE_ENDPOINT")
+        let base = given ?? "http://169.254.169.254"
+        let root = (base.utf8.last == UInt8(ascii: "/") ? base : base + "/") + "latest/"
+        do {
+            let token = try await text("PUT", root + "api/token", [("X-aws-ec2-metadata-token-ttl-seconds", "21600")])
+            guard let token else { return nil }
+            let headers = [("X-aws-ec2-metadata-token", token)]
+            let list = root + "meta-data/iam/security-credentials/"
+            // The instance has no role.
+            guard let role = try await text("GET", list, headers)?.words.first else { return nil }
+            let (status, body) = try await transport.metadata("GET", list + role, headers: headers, within: Self.limit)
+            return try Self.credentials(status, body)
+        } catch let error as AWSError where error.code == .unreachable && given == nil {
+            // This is no EC2 instance.
+            return nil
+        }
+    }
+
+    private func text(_ method: String, _ url: String, _ headers: [(String, String)]) async throws -> String? {
+        let (status, body) = try await transport.metadata(method, url, headers: headers, within: Self.limit)
+        return status == 200 ? String(decoding: body, as: UTF8.self) : nil
+    }
+
+    static func credentials(_ status: Int, _ body: Data) throws -> AWSCredentials {
+        guard status == 200 else {
+            throw AWSError(.noCredentials, "the metadata service answers with status \(status)")
+        }
+        guard let json = try? JSONValue.parse(body), let key = json["AccessKeyId"]?.string,
+            let secret = json["SecretAccessKey"]?.string
+        else { throw AWSError(.noCredentials, "the metadata service answers without credentials") }
+        return AWSCredentials(
+            accessKeyID: key, secretAccessKey: Secret(secret), sessionToken: json["Token"]?.string.map { Secret($0) },
+            expiration: json["Expiration"]?.string.flatMap { AWSTime.seconds($0) })
+    }
+}
+
+/// A small file with a secret.
+enum SecretFile {
+    /// Returns the text of a file without white space at its ends. The name of the variable is for the error.
+    static func text(_ path: String, _ variable: String) throws -> String {
+        guard let data = FileManager.default.contents(atPath: path), data.count <= 1 << 16 else {
+            throw AWSError(.noCredentials, "\(variable): \(path) cannot be read")
+        }
+        return String(decoding: data, as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines)
+    }
+}
+
+/// The times of AWS, such as `2026-11-21T02:10:16Z` and `2026-11-21T02:10:16.000Z`.
+enum AWSTime {
+    /// Returns the seconds since 1970; nil if the text has another format.
+    static func seconds(_ text: String) -> Int64? {
+        guard text.utf8.last == UInt8(ascii: "Z") else { return nil }
+        return UTCTime.seconds(String(decoding: text.utf8.prefix(19), as: UTF8.self))
+    }
+}

@@ -1,0 +1,30 @@
+import Foundation
+
+/// The URLs of services, which `AWS_ENDPOINT_URL_STS`, `AWS_ENDPOINT_URL_EC2` and `AWS_ENDPOINT_URL` replace.
+struct AWSEndpoints: Sendable {
+    private let environment: [String: String]
+
+    init(_ environment: [String: String]) { self.environment = environment }
+
+    /// Returns the URL of a service in a region.
+    func url(of service: String, in region: String) -> String {
+        let names = ["AWS_ENDPOINT_URL_\(service.uppercased())", "AWS_ENDPOINT_URL"]
+        if let url = names.lazy.compactMap({ environment[$0] }).first(where: { !$0.isEmpty }) {
+            return url.utf8.last == UInt8(ascii: "/") ? url : url + "/"
+        }
+        return "https://\(service).\(region).\(AWSPartition.of(region: region).domain)/"
+    }
+
+    /// Returns the value of `Host` for a URL: with the port unless it is the default.
+    static func host(of url: String) throws -> String {
+        guard let parsed = URL(string: url), ["http", "https"].contains(parsed.scheme),
+            let name = parsed.host(percentEncoded: false)
+        else { throw AWSError(.unreachable, "AWS_ENDPOINT_URL must be an http:// or https:// address") }
+        let bracketed = name.utf8.contains(UInt8(ascii: ":")) ? "[\(name)]" : name
+        let isDefault = parsed.port == nil || parsed.port == (parsed.scheme == "https" ? 443 : 80)
+        return isDefault ? bracketed : "\(bracketed):\(parsed.port ?? 0)"
+    }
+
+    /// Returns the path of a URL.
+    static func path(of url: String) -> String { URL(string: url)?.path(percentEncoded: true) ?? "/" }
+}
