@@ -181,6 +181,8 @@ let package = Package(
         target("ProcessBackend", "Backends/Process", ["PlugInProtocol", "PetrelKit", "PetrelSupport", log]),
         target("ProcessModule", "Modules/Process", ["PlugInProtocol", "PetrelKit", "PetrelSupport", log]),
         target("BuiltinsModule", "Modules/Builtins", ["PetrelKit", "PetrelSupport", log]),
+        target(
+            "InfraModule", "Modules/Infra", ["AWSClient", "PetrelKit", "PetrelSupport", log, metrics]),
         .target(name: "PlugInTemplates", resources: [.embedInCode("Files")], swiftSettings: settings),
         target("PetrelTesting", nil, ["PetrelKit", "PetrelSupport", "PetrelCore", "PetrelStore", log, metrics]),
         target(
@@ -194,7 +196,8 @@ let package = Package(
             "PetrelPlugIns", nil,
             [
                 "PetrelApp", "IRCBackend", "SlackBackend", "TextBackend", "XMPPBackend", "ProcessBackend",
-                "BuiltinsModule", "ProcessModule", "PlugInConformance", "StackStormModule", "StackStormSimulator",
+                "BuiltinsModule", "InfraModule", "ProcessModule", "PlugInConformance", "StackStormModule",
+                "StackStormSimulator",
             ]),
         .executableTarget(name: "petrel", dependencies: ["PetrelApp", "PetrelPlugIns"], swiftSettings: settings),
         target(

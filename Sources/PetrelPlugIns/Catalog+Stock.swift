@@ -1,5 +1,6 @@
 import BuiltinsModule
 import IRCBackend
+import InfraModule
 public import PetrelApp
 import PlugInConformance
 import ProcessBackend
@@ -18,7 +19,7 @@ extension Catalog {
             backends: [
                 IRCPlugIn.self, ProcessBackendPlugIn.self, SlackPlugIn.self, TextPlugIn.self, XMPPPlugIn.self,
             ],
-            modules: [BuiltinsPlugIn.self, StackStormPlugIn.self, ProcessModulePlugIn.self],
+            modules: [BuiltinsPlugIn.self, StackStormPlugIn.self, InfraPlugIn.self, ProcessModulePlugIn.self],
             demo: [TextDemo.self, SimulatorDemo.self],
             commands: [PlugInCommand.self, Simulate.self])
     }

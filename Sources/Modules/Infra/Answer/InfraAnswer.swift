@@ -1,0 +1,102 @@
+import AWSClient
+import Foundation
+import PetrelKit
+import PetrelSupport
+
+/// The answer to a search, in Markdown and as plain text.
+struct InfraAnswer: Sendable {
+    /// The maximum number of lines about accounts that could not be searched.
+    private static let mostFailures = 10
+
+    let query: InfraQuery
+    let result: SearchResult
+    /// The number of accounts that are configured.
+    let accounts: Int
+    let now: Date
+    /// Returns a line as the person has to type it.
+    let typed: @Sendable (String) -> String
+
+    /// True if only the person who asked needs the answer.
+    var isPrivate: Bool { result.total == 0 }
+
+    /// Returns the paragraphs of the answer.
+    func paragraphs(_ style: InfraStyle) -> [String] {
+        var paragraphs: [String] = []
+        if result.total == 1, let hit = result.hits.first {
+            paragraphs.append(InfraLines(style: style, now: now).details(of: hit).joined(separator: "\n"))
+        } else if result.total > 1 {
+            paragraphs.append(list(style))
+        } else {
+            paragraphs.append(nothing(style))
+        }
+        paragraphs += notes(style)
+        return paragraphs
+    }
+
+    private func list(_ style: InfraStyle) -> String {
+        let lines = InfraLines(style: style, now: now)
+        let more = result.total - result.hits.count
+        var all = [style.bold("\(result.total) instances")]
+        all += result.hits.map { style.item(lines.summary(of: $0)) }
+        if more > 0 { all.append("… and \(more) more. Add a word to narrow the search, such as `state:running`.") }
+        return all.joined(separator: "\n")
+    }
+
+    private func nothing(_ style: InfraStyle) -> String {
+        guard !result.searched.isEmpty else { return style.bold("No account could be searched.") }
+        let searched = Self.count(Set(result.searched.map(\.account)).count, "account")
+        var text = "No instance matches \(style.code(query.typed)) in \(searched)."
+        if case .name(let name)? = query.terms.first(where: { if case .name = $0 { true } else { false } }),
+            !Wildcard.isPattern(name)
+        {
+            let example = typed("infra search *\(name)*")
+            text += " A name must match as a whole, in upper and lower case; for a part of it: \(style.code(example))"
+        }
+        return text
+    }
+
+    /// The notes about results from memory, and about accounts that could not be searched.
+    func notes(_ style: InfraStyle) -> [String] {
+        [remembered, failures(style)].compactMap(\.self)
+    }
+
+    private var remembered: String? {
+        guard let (age, places) = result.remembered else { return nil }
+        let ago = "\(max(1, age.components.seconds)) s ago"
+        guard places < result.searched.count + result.failures.count else { return "As seen \(ago)." }
+        return "In part as seen \(ago)."
+    }
+
+    private func failures(_ style: InfraStyle) -> String? {
+        guard !result.failures.isEmpty else { return nil }
+        // Regions of an account that failed for the same reason share a line.
+        var lines: [(account: String, clause: String, regions: [String])] = []
+        for (place, error) in result.failures {
+            if let index = lines.firstIndex(where: { $0.account == place.account && $0.clause == error.clause }) {
+                lines[index].regions.append(place.region)
+            } else {
+                lines.append((place.account, error.clause, [place.region]))
+            }
+        }
+        let shown = lines.prefix(Self.mostFailures).map { line in
+            let regions = line.regions.joined(separator: ", ")
+            return style.item("\(style.bold(line.account)) (\(regions)): \(style.text(line.clause))")
+        }
+        let more = lines.count - shown.count
+        let rest = more > 0 ? ["… and \(more) more; see \(style.code(typed("infra accounts")))"] : []
+        return (["Not searched:"] + shown + rest).joined(separator: "\n")
+    }
+
+    static func count(_ number: Int, _ noun: String) -> String { "\(number) \(noun)\(number == 1 ? "" : "s")" }
+}
+
+extension InfraAnswer {
+    /// Returns the reply for a backend.
+    func reply(for traits: BackendTraits) -> Reply {
+        let style: InfraStyle = traits.markdown ? .markdown : .plain
+        return Reply(
+            paragraphs(style).joined(separator: "\n\n"), style: traits.markdown ? .markdown : .plain,
+            kind: result.searched.isEmpty ? .error : .answer, isPrivate: isPrivate,
+            extra: ["slack": InfraBlocks.content(of: self)])
+    }
+}

@@ -1,0 +1,114 @@
+import AWSClient
+package import Foundation
+import Logging
+package import PetrelKit
+import PetrelSupport
+
+/// Finds instances in many accounts and regions of AWS.
+package final class InfraModule: BotModule {
+    /// `infra`.
+    package let name = "infra"
+    private let settings: InfraSettings
+    private let host: ModuleHost
+    private let clock: AWSClock
+    private let search: InfraSearch
+    private let now: @Sendable () -> Date
+
+    /// Creates the module. Throws an error if the certificates of `AWS_CA_BUNDLE` cannot be read.
+    /// - Parameter now: Returns the current time.
+    package init(_ settings: InfraSettings, host: ModuleHost, now: @escaping @Sendable () -> Date = { .now }) throws {
+        self.settings = settings
+        self.host = host
+        self.now = now
+        let logger = host.logger
+        clock = AWSClock(local: { Int64(now().timeIntervalSince1970) }) { host, offset in
+            logger.warning(
+                "\(ClockNote.text(offset) ?? "The clock of this machine equals that of AWS again.") (\(host))")
+        }
+        let client = try QueryClient(environment: settings.environment, clock: clock)
+        let region = settings.ownRegion ?? settings.accounts.first?.regions.first ?? InfraSettings.defaultRegion
+        let ec2 = EC2(
+            client,
+            RoleSessions(client, name: host.bot.name, environment: settings.environment, region: region))
+        search = InfraSearch(settings, meters: InfraMeters(host.metrics)) { filters, place, deadline, body in
+            try await ec2.describeInstances(filters, in: place, until: deadline, body)
+        }
+    }
+
+    /// The names of the commands.
+    static let names = ["infra search", "infra accounts"]
+
+    package var commands: [Command] {
+        [
+            Command(
+                "infra search", usage: "QUERY", summary: "Find instances in all AWS accounts and regions.",
+                otherNames: ["infra-search"], parse: { arguments, _ in Self.parsed(arguments) },
+                handler: { try await self.find($0) }),
+            Command(
+                "infra accounts", summary: "List the AWS accounts and regions, and their last errors.",
+                takesNoArguments: true, otherNames: ["infra-accounts"], handler: { self.list($0) }),
+        ]
+    }
+
+    /// Returns the arguments as a query, or the reason why they are none. Rules that deny arguments see each term in its
+    /// normal form as well, so that a way of writing it does not evade them.
+    static func parsed(_ arguments: String) -> ParsedLine {
+        let query = Result { () throws(QueryProblem) in try InfraQuery(arguments) }
+        return ParsedLine(query, masked: arguments) {
+            guard case .success(let query) = query else { return [] }
+            return ([query.typed] + query.terms.map(\.typed)).map { .part($0) }
+        }
+    }
+
+    private func find(_ invocation: Invocation) async throws -> Reply? {
+        guard let parsed = invocation.parsed as? Result<InfraQuery, QueryProblem> else { return nil }
+        switch parsed {
+        case .failure(let problem):
+            return Reply(
+                "\(problem.text)\n\(InfraForms.text(invocation))", kind: .error, isPrivate: true)
+        case .success(let query): return try await answer(query, invocation)
+        }
+    }
+
+    private func answer(_ query: InfraQuery, _ invocation: Invocation) async throws -> Reply? {
+        let wait = SearchWait(host.chat, invocation, accounts: settings.accounts.count)
+        let result = try await wait.value(patience: settings.patience) { try await self.search.result(of: query) }
+        let answer = InfraAnswer(
+            query: query, result: result, accounts: settings.accounts.count, now: now(),
+            typed: { invocation.typed($0) })
+        return wait.finish(answer.reply(for: invocation.traits))
+    }
+
+    private func list(_ invocation: Invocation) -> Reply {
+        AccountsAnswer(search: search, clockOffset: clock.offset, now: now()).reply(for: invocation.traits)
+    }
+}
+
+extension InfraModule: StatusReporting {
+    package func status() -> [StatusLine] {
+        let (failing, lastGood) = search.health.summary
+        let places = search.places.count
+        let accounts = InfraAnswer.count(settings.accounts.count, "account")
+        var detail = "\(accounts), \(InfraAnswer.count(places, "region"))"
+        detail += lastGood.map { ", last answer \(Duration.seconds(now().timeIntervalSince($0)).inWords) ago" } ?? ""
+        if failing > 0 { detail += "; \(failing) of \(places) failed in the last search, see `infra accounts`" }
+        if let note = ClockNote.text(clock.offset) { detail += ". \(note)" }
+        // The failure of some accounts must not make a load balancer or an orchestrator give up the bot.
+        return [StatusLine("infra", isHealthy: failing < places, detail)]
+    }
+}
+
+/// The forms of queries, for replies and help.
+enum InfraForms {
+    static func text(_ invocation: Invocation) -> String {
+        let lines = [
+            "i-0123456789abcdef0 (an instance ID)", "10.2.3.4, 203.0.113.7 or 2001:db8::7 (an address)",
+            "ip-10-2-3-4.eu-west-2.compute.internal (a DNS name of AWS)", "web-1, web*, name:web* (a name)",
+            "tag:Role=db, tag:Role=web* (a tag)", "ami:ami-0123456789abcdef0 (an image)",
+            "state:stopped, type:t3.*, az:eu-west-2a (beside another word)",
+        ]
+        return "Write \(invocation.typed("infra search QUERY")) with words that must all match:\n"
+            + lines.map { "• \($0)" }.joined(separator: "\n")
+            + "\nIn names, tags, images, types and zones, * is any text and ? is any character."
+    }
+}

@@ -1,0 +1,126 @@
+package import AWSClient
+package import PetrelKit
+import PetrelSupport
+
+/// An account of AWS that is searched.
+package struct InfraAccount: Sendable, Hashable {
+    /// The name, for people.
+    package var name: String
+    /// The role that the bot assumes in the account.
+    package var role: AssumableRole
+    /// The regions that are searched.
+    package var regions: [String]
+
+    /// Creates an account.
+    package init(name: String, role: AssumableRole, regions: [String]) {
+        self.name = name
+        self.role = role
+        self.regions = regions
+    }
+}
+
+/// The settings of the section `infra`.
+package struct InfraSettings: Sendable {
+    /// The accounts, in the order of the configuration.
+    package var accounts: [InfraAccount]
+    /// The time limit for each account and region (`timeout`).
+    package var limit = Duration.seconds(3)
+    /// The maximum age of results that are shown again (`cache`).
+    package var cache = Duration.seconds(60)
+    /// The time after which a search without an answer is announced.
+    package var patience = Duration.milliseconds(700)
+    /// The environment variables for the credentials, the endpoints and the proxies.
+    package var environment: [String: String]
+
+    /// Creates settings.
+    package init(accounts: [InfraAccount], environment: [String: String]) {
+        self.accounts = accounts
+        self.environment = environment
+    }
+
+    /// The maximum number of accounts, and of pairs of an account and a region.
+    static let mostAccounts = 1_000
+    static let mostPlaces = 5_000
+    /// The region of accounts without regions.
+    static let defaultRegion = "us-east-1"
+
+    /// Reads a section and the environment variables `AWS_ROLE_…` and `AWS_REGION_…`.
+    package init(_ section: SettingsSection) {
+        environment = section.environment
+        let own = section.list("accounts", of: "accounts").compactMap { InfraAccount($0.1) }
+        accounts = own + EnvironmentAccounts(section).accounts
+        limit = .seconds(section.integer("timeout", default: 3, in: 1...30))
+        cache = .seconds(section.integer("cache", default: 60, in: 0...60))
+        review(section)
+        section.finish()
+    }
+
+    private func review(_ section: SettingsSection) {
+        if accounts.isEmpty, !section.contains("accounts") {
+            section.problem("accounts", "is required, unless there are environment variables AWS_ROLE_NAME")
+        }
+        var names: Set<String> = []
+        for account in accounts where !names.insert(account.name.lowercased()).inserted {
+            section.problem("accounts", "two accounts are named \(Printable.name(account.name))")
+        }
+        if accounts.count > Self.mostAccounts || accounts.reduce(0, { $0 + $1.regions.count }) > Self.mostPlaces {
+            section.problem(
+                "accounts", "there can be \(Self.mostAccounts) accounts, and \(Self.mostPlaces) regions of all together"
+            )
+        }
+    }
+}
+
+extension InfraAccount {
+    /// Reads an item of `accounts`. Returns nil after a problem.
+    fileprivate init?(_ section: SettingsSection) {
+        defer { section.finish() }
+        let name = section.requiredString("name")
+        let role = section.contains("role") ? section.string("role", default: "") : nil
+        let regions = section.strings("regions", default: [InfraSettings.defaultRegion])
+        let externalID = section.secret("external_id")
+        if let problem = Self.problem(ofName: name) { section.problem("name", problem) }
+        guard let role else {
+            section.problem("role", "is required: the account \(Printable.name(name)) has no role")
+            return nil
+        }
+        guard let arn = RoleARN(role) else {
+            section.problem("role", Self.noARN)
+            return nil
+        }
+        for (index, region) in regions.enumerated() {
+            if let problem = Self.problem(of: region, in: arn) { section.problem("regions[\(index)]", problem) }
+        }
+        if regions.isEmpty { section.problem("regions", "must not be empty") }
+        self.init(name: name, role: AssumableRole(arn: arn, externalID: externalID), regions: regions.unique)
+    }
+
+    static let noARN = "must be the ARN of a role, such as arn:aws:iam::123456789012:role/PetrelInspection"
+
+    /// Returns the problem of a name; nil if there is none.
+    private static func problem(ofName name: String) -> String? {
+        guard !name.isEmpty else { return nil }
+        let isGood =
+            name.utf8.count <= 64 && !name.isBlank
+            && name.unicodeScalars.allSatisfy { !$0.isTreacherous && !$0.isInvisible }
+        return isGood ? nil : "must have at most 64 bytes, and no control characters"
+    }
+
+    /// Returns the problem of a region; nil if there is none.
+    static func problem(of region: String, in role: RoleARN) -> String? {
+        guard AWSPartition.isRegion(region) else {
+            return "\(Printable.name(region)) does not look like a region, such as eu-west-2"
+        }
+        let partition = AWSPartition.of(region: region)
+        guard partition != role.partition else { return nil }
+        return "\(region) belongs to the partition \(partition.name), but the role to \(role.partition.name)"
+    }
+}
+
+extension [String] {
+    /// The texts without those that occur before.
+    var unique: [String] {
+        var seen: Set<String> = []
+        return filter { seen.insert($0).inserted }
+    }
+}

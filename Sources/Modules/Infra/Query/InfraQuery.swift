@@ -1,0 +1,90 @@
+import AWSClient
+import PetrelSupport
+
+/// The conditions that an instance must meet.
+struct InfraQuery: Sendable, Hashable {
+    private static let mostTerms = 10
+
+    /// The conditions, all of which must be met.
+    let terms: [InfraTerm]
+
+    /// Parses the words of a line. A value with spaces is in double quotes. Throws ``QueryProblem``.
+    init(_ text: String) throws(QueryProblem) {
+        var terms: [InfraTerm] = []
+        for word in try Self.words(text) {
+            let term = try InfraTerm(word)
+            if !terms.contains(term) { terms.append(term) }
+        }
+        guard !terms.isEmpty else { throw QueryProblem("The query is empty.") }
+        guard terms.count <= Self.mostTerms else {
+            throw QueryProblem("The query has more than \(Self.mostTerms) words.")
+        }
+        guard !terms.allSatisfy(\.isOnlyFilter) else {
+            throw QueryProblem(
+                "“\(terms[0].typed)” narrows a search: add an ID, an address, a name, a tag or an image.")
+        }
+        let names = terms.compactMap { term in
+            if case .name(let name) = term, !Wildcard.isPattern(name) { name } else { nil as String? }
+        }
+        guard names.count <= 1 else {
+            throw QueryProblem(
+                "An instance has only one name, and all words must match: write “*\(Printable.line(names[0]))*” for a "
+                    + "part of it, or put a name with spaces in double quotes.")
+        }
+        self.terms = terms
+    }
+
+    /// The query as it can be typed, the same for queries that are equal.
+    var typed: String { terms.map(\.typed).joined(separator: " ") }
+
+    private static func words(_ text: String) throws(QueryProblem) -> [String] {
+        var words: [String] = []
+        var word = String.UnicodeScalarView()
+        var isQuoted = false
+        var isStarted = false
+        for scalar in text.unicodeScalars {
+            if scalar == "\"" {
+                isQuoted.toggle()
+                isStarted = true
+            } else if scalar.isSeparator, !isQuoted {
+                if isStarted { words.append(String(word)) }
+                word = String.UnicodeScalarView()
+                isStarted = false
+            } else if !scalar.isInvisible, !scalar.isTreacherous {
+                word.append(scalar)
+                isStarted = true
+            }
+        }
+        guard !isQuoted else { throw QueryProblem("A quotation mark is missing.") }
+        if isStarted { words.append(String(word)) }
+        return words
+    }
+}
+
+extension InfraQuery {
+    /// The searches that together find the instances, as filters of EC2: an address can be in several properties, and
+    /// EC2 cannot search for one of several filters.
+    var searches: [[EC2.Filter]] {
+        var alternatives: [[EC2.Filter]] = [[]]
+        var used: Set<String> = []
+        for term in terms {
+            let filters = term.filters
+            // EC2 accepts each filter once; the other terms are checked in the answer.
+            guard used.isDisjoint(with: filters.map(\.name)) else { continue }
+            used.formUnion(filters.map(\.name))
+            alternatives = alternatives.flatMap { chosen in filters.map { chosen + [$0] } }
+        }
+        return alternatives
+    }
+
+    /// Returns true if an instance meets the conditions that ``searches`` do not contain.
+    func matches(_ instance: Instance) -> Bool {
+        var used: Set<String> = []
+        return terms.allSatisfy { term in
+            let names = term.filters.map(\.name)
+            guard used.isDisjoint(with: names) else { return term.matches(instance) }
+            used.formUnion(names)
+            return true
+        }
+    }
+}

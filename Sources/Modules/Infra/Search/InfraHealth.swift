@@ -1,0 +1,41 @@
+import AWSClient
+import Foundation
+import PetrelSupport
+
+/// The last answers and errors of each account and region.
+final class InfraHealth: Sendable {
+    /// The state of one account and region.
+    struct Entry: Sendable {
+        /// The time of the last good answer; nil if there was none.
+        var lastGood: Date?
+        /// The last error and its time; nil if there was none.
+        var lastError: (error: AWSError, at: Date)?
+        /// True if the last search failed.
+        var isFailing = false
+    }
+
+    private let entries: Locked<[InfraPlace: Entry]>
+
+    /// Creates a state without answers.
+    init(_ places: [InfraPlace]) {
+        entries = Locked(Dictionary(places.map { ($0, Entry()) }) { first, _ in first })
+    }
+
+    /// Stores the outcome of a search; nil for a good answer.
+    func note(_ error: AWSError?, _ place: InfraPlace, at now: Date = .now) {
+        entries.withLock { entries in
+            var entry = entries[place] ?? Entry()
+            entry.isFailing = error != nil
+            if let error { entry.lastError = (error, now) } else { entry.lastGood = now }
+            entries[place] = entry
+        }
+    }
+
+    subscript(place: InfraPlace) -> Entry { entries.value[place] ?? Entry() }
+
+    /// The number of accounts and regions whose last search failed, and the time of the last good answer.
+    var summary: (failing: Int, lastGood: Date?) {
+        let all = entries.value.values
+        return (all.filter(\.isFailing).count, all.compactMap(\.lastGood).max())
+    }
+}

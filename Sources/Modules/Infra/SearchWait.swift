@@ -1,0 +1,55 @@
+import Foundation
+import PetrelKit
+import PetrelSupport
+
+/// The notice that a search takes some time, and its replacement by the answer.
+final class SearchWait: Sendable {
+    private let chat: any Speaking
+    private let invocation: Invocation
+    private let accounts: Int
+    /// The handle of the notice; nil as long as there is none, or if it cannot be replaced.
+    private let handle = Locked<String?>(nil)
+
+    init(_ chat: any Speaking, _ invocation: Invocation, accounts: Int) {
+        self.chat = chat
+        self.invocation = invocation
+        self.accounts = accounts
+    }
+
+    /// Returns the value of some work, and sends the notice if it is not there after a while.
+    func value<Value: Sendable>(
+        patience: Duration, _ work: @escaping @Sendable () async throws -> Value
+    ) async throws -> Value {
+        let done = Signal()
+        async let value = {
+            defer { done.open() }
+            return try await work()
+        }()
+        await Signal.wait(for: done, atMost: patience)
+        if !done.isOpen { announce() }
+        return try await value
+    }
+
+    private func announce() {
+        let text = "Looking in \(InfraAnswer.count(accounts, "account"))…"
+        guard invocation.traits.edits else {
+            return invocation.say(Reply(text, kind: .acknowledgement, isPrivate: true))
+        }
+        let handle = "infra \(UUID().uuidString)"
+        self.handle.withLock { $0 = handle }
+        invocation.say(Reply(text, kind: .acknowledgement), DeliveryMarks(handle: handle))
+    }
+
+    /// Replaces the notice by the answer. Returns the reply that remains to be sent; nil for none.
+    func finish(_ reply: Reply) -> Reply? {
+        guard let handle = handle.value else { return reply }
+        guard reply.isPrivate else {
+            chat.replace(handle, with: reply, on: invocation.address.backend)
+            return nil
+        }
+        // Everybody sees the notice, but only the person who asked sees the answer.
+        let notice = Reply("Looked in \(InfraAnswer.count(accounts, "account")).", kind: .acknowledgement)
+        chat.replace(handle, with: notice, on: invocation.address.backend)
+        return reply
+    }
+}
