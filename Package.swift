@@ -64,6 +64,7 @@ let package = Package(
         .package(url: "https://github.com/groue/GRDB.swift", exact: "7.10.0"),
         .package(url: "https://github.com/swiftlang/swift-subprocess", exact: "1.0.2"),
         .package(url: "https://github.com/apple/swift-system", exact: "1.8.1"),
+        .package(url: "https://github.com/stencilproject/Stencil", exact: "0.15.1"),
     ],
     targets: [
         target(
@@ -171,10 +172,26 @@ let package = Package(
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "DequeModule", package: "swift-collections"),
             ]),
+        target("ProcessControl", nil, ["PetrelSupport"]),
+        target(
+            "JobEngine", nil,
+            [
+                "PetrelSupport", "ProcessControl", log,
+                .product(name: "DequeModule", package: "swift-collections"),
+                .product(name: "Subprocess", package: "swift-subprocess"),
+                .product(name: "SystemPackage", package: "swift-system"),
+            ]),
+        target(
+            "JobsModule", "Modules/Jobs",
+            [
+                "JobEngine", "PetrelKit", "PetrelSupport", log, metrics, "Stencil",
+                .product(name: "Crypto", package: "swift-crypto"),
+            ]),
         target(
             "PlugInProtocol", nil,
             [
-                "PetrelKit", "PetrelSupport", log, .product(name: "DequeModule", package: "swift-collections"),
+                "PetrelKit", "PetrelSupport", "ProcessControl", log,
+                .product(name: "DequeModule", package: "swift-collections"),
                 .product(name: "Subprocess", package: "swift-subprocess"),
                 .product(name: "SystemPackage", package: "swift-system"),
             ]),
@@ -196,7 +213,7 @@ let package = Package(
             "PetrelPlugIns", nil,
             [
                 "PetrelApp", "IRCBackend", "SlackBackend", "TextBackend", "XMPPBackend", "ProcessBackend",
-                "BuiltinsModule", "InfraModule", "ProcessModule", "PlugInConformance", "StackStormModule",
+                "BuiltinsModule", "InfraModule", "JobsModule", "ProcessModule", "PlugInConformance", "StackStormModule",
                 "StackStormSimulator",
             ]),
         .executableTarget(name: "petrel", dependencies: ["PetrelApp", "PetrelPlugIns"], swiftSettings: settings),
@@ -324,6 +341,13 @@ let package = Package(
                 "PetrelCore",
                 "PetrelStore", "PetrelTesting", "FaultSuite", log,
             ], exclude: ["fake_plugin.py", "memory_chat.py", "check_transcript.py"]),
+        tests("JobEngineTests", ["JobEngine", "PetrelSupport"]),
+        tests(
+            "JobsModuleTests",
+            [
+                "JobsModule", "JobEngine", "BuiltinsModule", "PetrelKit", "PetrelSupport", "PetrelCore", "PetrelStore",
+                "PetrelTesting", log,
+            ]),
         tests("PlugInTemplatesTests", ["PlugInTemplates"]),
         tests("PetrelSupportTests", ["PetrelSupport"]),
         tests("PetrelKitTests", ["PetrelKit", "PetrelSupport", "PetrelTesting"]),

@@ -19,6 +19,10 @@ extension CommandTable.Match {
         question.isAdminOnly = entry.command.isAdminOnly
         question.isDirectOnly = entry.command.isDirectOnly
         question.needsStableIdentity = entry.command.needsStableIdentity
+        if let objection = entry.command.objection {
+            let caller = CommandCaller(person: person, room: room, backend: backend)
+            question.commandObjection = { objection(caller) }
+        }
         return question
     }
 }

@@ -215,6 +215,11 @@ package final class Dispatcher: Sendable {
         // That a command works only in direct chats is not secret, and a secret that was shown to a room must be
         // replaced.
         if policy.hidesRefusals, decision.ground != .directOnly { return nil }
+        if case .command(let objection) = decision.ground, objection.isSilent { return nil }
+        if let refusal = match.entry.command.refusal {
+            let caller = CommandCaller(person: message.sender, room: message.room, backend: address.backend)
+            if let reply = refusal(caller, decision) { return reply }
+        }
         var text = decision.reply
         if decision.ground == .directOnly, match.entry.command.masking != nil, !match.arguments.isEmpty {
             text += " Others could read the secret that you wrote here: choose another one."

@@ -183,6 +183,11 @@ extension Host: Judging {
         dispatcher.currentPolicy.access.isListed(person, on: backend, in: people)
     }
 
+    package func isListed(_ room: Room, on backend: String, in rooms: Set<String>) -> Bool {
+        let names = dispatcher.currentPolicy.access.matchesNames ? [room.id, room.name] : [room.id]
+        return names.contains { rooms.contains($0) || rooms.contains("\(backend)/\($0)") }
+    }
+
     package func masked(_ line: String) -> String { dispatcher.masked(line) }
 }
 
@@ -219,6 +224,8 @@ private struct ModuleSpeech: Speaking {
     ) throws {
         try host.delivery.say(reply, to: address, marks: marks, transaction, of: module)
     }
+
+    func traits(of backend: String) -> BackendTraits? { host.delivery.backend(backend)?.traits }
 
     func replace(_ handle: String, with reply: Reply, on backend: String) {
         host.delivery.replace(handle, with: reply, on: backend)

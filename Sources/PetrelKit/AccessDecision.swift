@@ -28,6 +28,8 @@ public struct AccessDecision: Sendable, Hashable {
         case unforeseeable
         /// The command requires an identity that is bound to one account.
         case identity
+        /// The command itself does not allow the caller.
+        case command(CommandObjection)
     }
 
     /// A rule that matched a line.
@@ -90,6 +92,7 @@ extension AccessDecision {
             return "the {{ … }} in this line is expanded only when it runs, so access rules cannot evaluate the result"
         case .admin: return "only administrators may run this command"
         case .directOnly: return "this command works only in a direct chat; send it to the bot there"
+        case .command(let objection): return objection.reason
         case .identity: return "this command requires an identity that is bound to one account, and \(subject) is not"
         }
     }

@@ -38,6 +38,13 @@ public struct Command: Sendable {
     public var parse: Parse?
     /// Returns the lines that the command accepts besides its name, for completion and suggestions.
     public var lines: (@Sendable () -> [String])?
+    /// True if help lists the command only with `-all`.
+    public var isAuxiliary = false
+    /// Returns the objection of the command itself to a caller, after the access rules have allowed the line; nil to
+    /// allow it. It must return at once.
+    public var objection: (@Sendable (_ caller: CommandCaller) -> CommandObjection?)?
+    /// Returns the reply to a caller who may not run the command; nil for the reply of the host.
+    public var refusal: (@Sendable (_ caller: CommandCaller, _ decision: AccessDecision) -> Reply?)?
     /// Runs the command.
     public var handler: Handler
 

@@ -71,11 +71,16 @@ public protocol Speaking: Sendable {
     /// the message was sent before the bot was started, or if 1,000 newer messages have a handle.
     /// - Parameter handle: the ``DeliveryMarks/handle`` of the message.
     func replace(_ handle: String, with reply: Reply, on backend: String)
+    /// Returns the traits of a backend; nil if there is no backend of that name.
+    func traits(of backend: String) -> BackendTraits?
     /// Tells the operators, in the log and in the rooms of `bot.admin_rooms`, in Markdown.
     func tellAdmins(_ text: String)
 }
 
 extension Speaking {
+    /// Returns nil.
+    public func traits(of backend: String) -> BackendTraits? { nil }
+
     /// Queues a message that comes with nothing else to store.
     public func say(_ reply: Reply, at address: Address, _ marks: DeliveryMarks = DeliveryMarks()) throws {
         try say(reply, at: address, marks, MessageTransaction())
@@ -125,6 +130,9 @@ public protocol Judging: Sendable {
     /// Returns whether a list of people contains a person: by id, or by `@name` if names are permitted, with or without
     /// the backend before it. A person without a stable identity is in no list.
     func isListed(_ person: Person, on backend: String, in people: Set<String>) -> Bool
+    /// Returns whether a list of rooms contains a room: by id, or by `#name` if names are permitted, with or without the
+    /// backend before it.
+    func isListed(_ room: Room, on backend: String, in rooms: Set<String>) -> Bool
     /// Returns a line with its secrets masked, for the audit log.
     func masked(_ line: String) -> String
 }

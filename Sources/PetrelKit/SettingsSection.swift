@@ -17,6 +17,7 @@ public final class SettingsSection {
         self.object = object
         self.path = path
         self.context = context
+        if path.isEmpty { context.mentioned = Set(JSONValue.object(object).mentionedVariables) }
     }
 
     /// The folder of the configuration file, which relative paths refer to.
@@ -148,8 +149,25 @@ extension SettingsSection {
         }
     }
 
-    /// Defines the groups that ``people(_:)`` resolves in every section of the file.
-    package func define(groups: [String: [String]]) { context.groups = groups }
+    /// Defines the groups that ``people(_:)`` resolves in every section of the file, and the administrators.
+    package func define(groups: [String: [String]], admins: [String]) {
+        context.groups = groups
+        context.admins = admins
+    }
+
+    /// The groups of the access rules, with their members.
+    public var groups: [String: [String]] { context.groups }
+    /// The administrators.
+    public var admins: [String] { context.admins }
+
+    /// The environment of the process without the variables that the configuration refers to with `{"env": "NAME"}`,
+    /// which may be secrets, and without those that systemd and Petrel pass to Petrel itself.
+    public var environmentForPrograms: [String: String] {
+        context.environment.filter { name, _ in
+            !context.mentioned.contains(name) && !SettingsContext.own.contains(name)
+                && !name.utf8.starts(with: "PETREL_".utf8)
+        }
+    }
 
     /// Returns one of the raw values of an enumeration. Any other string is a problem.
     public func choice<Choice: RawRepresentable<String> & CaseIterable>(
@@ -255,6 +273,14 @@ public final class SettingsContext {
     /// The warnings so far.
     public internal(set) var warnings: [SettingsProblem] = []
     var groups: [String: [String]] = [:]
+    var admins: [String] = []
+    /// The environment variables that the configuration refers to.
+    var mentioned: Set<String> = []
+    /// The variables that systemd passes to this process only.
+    static let own: Set = [
+        "CREDENTIALS_DIRECTORY", "NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC", "LISTEN_FDS", "LISTEN_PID",
+        "LISTEN_FDNAMES", "JOURNAL_STREAM", "INVOCATION_ID",
+    ]
 
     /// Creates the state for a file in this folder.
     public init(folder: URL, environment: [String: String]) {
@@ -324,5 +350,21 @@ public final class SettingsContext {
             if scalars.last == "\r" { scalars.removeLast() }
         }
         return String(scalars)
+    }
+}
+
+extension JSONValue {
+    /// The names of the environment variables in each `{"env": "NAME"}`.
+    fileprivate var mentionedVariables: [String] {
+        switch self {
+        case .array(let items): items.flatMap(\.mentionedVariables)
+        case .object(let object):
+            if object.count == 1, let name = object["env"]?.string {
+                [name]
+            } else {
+                object.values.flatMap(\.mentionedVariables)
+            }
+        default: []
+        }
     }
 }

@@ -4,6 +4,8 @@ public protocol Storage: Sendable {
     func records(_ collection: String) -> any RecordCollection
     /// Returns a collection of records that are encrypted on disk. A record whose key was lost reads as absent.
     func sealed(_ collection: String) -> any RecordCollection
+    /// Returns a collection of logs. It need not exist yet.
+    func logs(_ collection: String) -> any LogCollection
     /// The events that the module has announced.
     var ledger: any Ledger { get }
     /// Waits until all queued writes and messages are stored. Returns false if writes are failing.
@@ -16,6 +18,11 @@ public protocol RecordCollection: Sendable {
     func value(for key: String) async throws -> [UInt8]?
     /// Returns all records, sorted by key.
     func all() async throws -> [(key: String, value: [UInt8])]
+    /// Returns the records that follow a key in the order of their keys, or in the reverse order.
+    /// - Parameters:
+    ///   - key: the key that the records follow; nil to begin with the first one.
+    ///   - limit: the maximum number of records.
+    func page(after key: String?, limit: Int, backwards: Bool) async throws -> [(key: String, value: [UInt8])]
     /// Sets the value of a key. The write has reached the operating system when the call returns.
     func set(_ value: [UInt8], for key: String) async throws
     /// Queues the write of a value, or the removal of the key if the value is nil.
@@ -32,4 +39,14 @@ public protocol RecordCollection: Sendable {
     func remove(_ key: String) async throws
     /// Removes the oldest records until at most `count` are left.
     func trim(to count: Int) async throws
+}
+
+extension RecordCollection {
+    /// Returns a page of ``all()``. Collections in a database read only the page.
+    public func page(after key: String?, limit: Int, backwards: Bool) async throws -> [(key: String, value: [UInt8])] {
+        let all = try await all()
+        let sorted = backwards ? all.reversed() : all
+        return Array(
+            sorted.filter { record in key.map { backwards ? record.key < $0 : record.key > $0 } ?? true }.prefix(limit))
+    }
 }

@@ -1,6 +1,7 @@
 import BuiltinsModule
 import IRCBackend
 import InfraModule
+import JobsModule
 public import PetrelApp
 import PlugInConformance
 import ProcessBackend
@@ -19,7 +20,9 @@ extension Catalog {
             backends: [
                 IRCPlugIn.self, ProcessBackendPlugIn.self, SlackPlugIn.self, TextPlugIn.self, XMPPPlugIn.self,
             ],
-            modules: [BuiltinsPlugIn.self, StackStormPlugIn.self, InfraPlugIn.self, ProcessModulePlugIn.self],
+            modules: [
+                BuiltinsPlugIn.self, StackStormPlugIn.self, JobsPlugIn.self, InfraPlugIn.self, ProcessModulePlugIn.self,
+            ],
             demo: [TextDemo.self, SimulatorDemo.self],
             commands: [PlugInCommand.self, Simulate.self])
     }

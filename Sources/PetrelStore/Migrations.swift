@@ -69,5 +69,21 @@ enum Migrations {
         migrator.registerMigration("7 repeats") { database in
             try database.execute(sql: "ALTER TABLE audit ADD COLUMN repeats INTEGER NOT NULL DEFAULT 0")
         }
+        migrator.registerMigration("8 logs") { database in
+            try database.execute(
+                sql: """
+                    CREATE TABLE log (
+                        number INTEGER PRIMARY KEY AUTOINCREMENT, module TEXT NOT NULL, collection TEXT NOT NULL,
+                        name TEXT NOT NULL, start INTEGER NOT NULL, end INTEGER NOT NULL, time REAL NOT NULL,
+                        UNIQUE (module, collection, name)
+                    );
+                    CREATE INDEX log_by_time ON log (module, collection, time);
+                    CREATE TABLE log_chunk (
+                        sequence INTEGER PRIMARY KEY AUTOINCREMENT, log INTEGER NOT NULL, place INTEGER NOT NULL,
+                        stream INTEGER NOT NULL, bytes BLOB NOT NULL
+                    );
+                    CREATE UNIQUE INDEX log_chunk_by_place ON log_chunk (log, place);
+                    """)
+        }
     }
 }

@@ -4,6 +4,7 @@ import PetrelKit
 
 struct ModuleStorage: Storage {
     let queue: WriteQueue
+    let logWriter: LogWriter
     let keys: KeyRing
     let module: String
 
@@ -15,9 +16,16 @@ struct ModuleStorage: Storage {
         SealedRecords(queue: queue, keys: keys, module: module, collection: collection)
     }
 
+    func logs(_ collection: String) -> any LogCollection {
+        StoredLogs(writer: logWriter, module: module, collection: collection)
+    }
+
     var ledger: any Ledger { StoredLedger(queue: queue, module: module) }
 
-    func written() async -> Bool { await queue.written() }
+    func written() async -> Bool {
+        let isLogged = await logWriter.queue.written()
+        return await queue.written() && isLogged
+    }
 }
 
 struct StoredRecords: RecordCollection {
@@ -45,6 +53,20 @@ struct StoredRecords: RecordCollection {
             try Row.fetchAll(
                 database, sql: "SELECT key, value FROM record WHERE module = ? AND collection = ? ORDER BY key",
                 arguments: [module, collection]
+            ).map { row in (row["key"], Array(row["value"] as Data)) }
+        }
+    }
+
+    func page(after key: String?, limit: Int, backwards: Bool) async throws -> [(key: String, value: [UInt8])] {
+        let (comparison, order) = backwards ? ("<", "DESC") : (">", "ASC")
+        return try await queue.read { database in
+            try Row.fetchAll(
+                database,
+                sql: """
+                    SELECT key, value FROM record WHERE module = ?1 AND collection = ?2 \(key == nil ? "" : "AND key \(comparison) ?4")
+                    ORDER BY key \(order) LIMIT ?3
+                    """,
+                arguments: key.map { [module, collection, limit, $0] } ?? [module, collection, limit]
             ).map { row in (row["key"], Array(row["value"] as Data)) }
         }
     }

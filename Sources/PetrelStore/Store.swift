@@ -10,6 +10,8 @@ package final class Store: Sendable {
     let queue: WriteQueue
     /// A separate queue for the audit log, because no command waits for it.
     private let auditQueue: WriteQueue
+    /// The writer of logs, with a queue of its own, because their volume must not delay other changes.
+    private let logWriter: LogWriter
     package let audit: AuditTable
     private let lock: StoreLock?
     private let journal: Journal?
@@ -53,6 +55,7 @@ package final class Store: Sendable {
             self.journal = journal
             queue = WriteQueue(pool, journal: journal, later: later)
             auditQueue = WriteQueue(pool, linger: .milliseconds(50), later: later)
+            logWriter = LogWriter(WriteQueue(pool, linger: LogWriter.linger, later: later))
             audit = AuditTable(auditQueue)
         } catch {
             throw StoreFailure(error, path: path)
@@ -71,6 +74,7 @@ package final class Store: Sendable {
             database = memory
             queue = WriteQueue(memory)
             auditQueue = WriteQueue(memory)
+            logWriter = LogWriter(WriteQueue(memory, linger: LogWriter.linger))
             audit = AuditTable(auditQueue)
         } catch {
             throw StoreFailure(error, path: ":memory:")
@@ -91,6 +95,7 @@ package final class Store: Sendable {
             database = try DatabaseQueue(path: path, configuration: configuration)
             queue = WriteQueue(database)
             auditQueue = queue
+            logWriter = LogWriter(queue)
             audit = AuditTable(auditQueue)
         } catch {
             throw StoreFailure(error, path: path)
@@ -114,6 +119,7 @@ package final class Store: Sendable {
             database = other
             queue = WriteQueue(other)
             auditQueue = queue
+            logWriter = LogWriter(queue)
             audit = AuditTable(auditQueue)
         } catch {
             throw StoreFailure(error, path: path)
@@ -160,7 +166,7 @@ package final class Store: Sendable {
 
     /// Returns the storage of one module.
     package func storage(for module: String) -> any Storage {
-        ModuleStorage(queue: queue, keys: keys, module: module)
+        ModuleStorage(queue: queue, logWriter: logWriter, keys: keys, module: module)
     }
 
     /// The outbox in this database.
@@ -170,6 +176,7 @@ package final class Store: Sendable {
     package func tell(_ logger: Logger) {
         queue.tell(logger)
         auditQueue.tell(logger)
+        logWriter.queue.tell(logger)
     }
 
     /// Waits until all submitted changes are in the database.
@@ -178,7 +185,8 @@ package final class Store: Sendable {
     @discardableResult
     package func written() async -> Bool {
         let isAudited = await auditQueue.written(triesAgain: true)
-        return await queue.written(triesAgain: true) && isAudited
+        let isLogged = await logWriter.queue.written(triesAgain: true)
+        return await queue.written(triesAgain: true) && isAudited && isLogged
     }
 
     private static func migrate(_ database: any DatabaseWriter, path: String) throws {
@@ -230,7 +238,7 @@ package struct StoreFailure: Error, CustomStringConvertible {
 extension Store: StatusReporting {
     /// Returns a line if database writes are failing, and nothing otherwise.
     package func status() -> [StatusLine] {
-        let troubles = [queue.trouble, auditQueue.trouble].compactMap(\.self)
+        let troubles = [queue.trouble, auditQueue.trouble, logWriter.queue.trouble].compactMap(\.self)
         guard let first = troubles.first else { return [] }
         let count = troubles.reduce(0) { $0 + $1.count }
         return [

@@ -1,6 +1,7 @@
 import Foundation
 package import Logging
 package import PetrelSupport
+import ProcessControl
 import Subprocess
 import SystemPackage
 

@@ -26,6 +26,8 @@ package struct AccessControl: Sendable {
         package var lines: [String]
         /// Returns the further interpretations of the line. It is called only if there are rules.
         package var readings: @Sendable () -> [Reading] = { [] }
+        /// Returns the objection of the command itself.
+        package var commandObjection: @Sendable () -> CommandObjection? = { nil }
         /// True if the command is for administrators.
         package var isAdminOnly = false
         /// True if the command is for direct chats.
@@ -125,6 +127,7 @@ package struct AccessControl: Sendable {
         if question.isAdminOnly, !isAdmin(question.person, on: question.backend) { return denied(.admin) }
         if question.needsStableIdentity, !question.person.isStable { return denied(.identity, question.person.name) }
         if question.isDirectOnly, question.room != nil { return denied(.directOnly) }
+        if let objection = question.commandObjection() { return denied(.command(objection)) }
         let isOpen = rules.isEmpty && usual.isEmpty && !question.isAdminOnly
         return AccessDecision(isAllowed: true, rule: named, ground: isOpen ? .open : .passed)
     }

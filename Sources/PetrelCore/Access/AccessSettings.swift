@@ -52,6 +52,7 @@ package struct AccessSettings: Sendable {
             section.finish()
         }
         mentions = groups.mentions
+        root.define(groups: groups.members, admins: admins)
     }
 
     /// Returns the access rules.
@@ -92,7 +93,7 @@ extension AccessLimits {
 /// The named lists in `groups`. In other lists, `group:NAME` stands for the members of a group.
 final class AccessGroups {
     private static let mark = "group:"
-    private var members: [String: [String]] = [:]
+    private(set) var members: [String: [String]] = [:]
     /// The lists of `groups` as configured, and their JSON path.
     private var raw: [String: [String]] = [:]
     private var place = "groups"
@@ -117,7 +118,6 @@ final class AccessGroups {
         // A cycle is reported as an error; it would make the expansion endless.
         let hasCircle = raw.keys.contains { Self.circle(from: $0, in: raw, path: []) != nil }
         members = hasCircle ? raw : raw.mapValues { Self.expand($0, raw) }
-        root.define(groups: members)
     }
 
     /// Returns a list of strings with its groups expanded; nil if the key is absent.

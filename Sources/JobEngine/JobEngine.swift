@@ -1,0 +1,156 @@
+import DequeModule
+import PetrelSupport
+
+/// Runs jobs: a limited number at once, and the rest in the order of their submission.
+package final class JobEngine: Sendable {
+    /// The limits of an engine.
+    package struct Limits: Sendable, Equatable {
+        /// The maximum number of jobs that run at once.
+        package var pool = 20
+        /// The maximum number of jobs that wait.
+        package var queue = 200
+        /// The time that jobs have between SIGTERM and SIGKILL when the engine stops.
+        package var stopTimeout = Duration.seconds(5)
+
+        package init() {}
+    }
+
+    /// The result of submitting a job.
+    package enum Admission: Sendable, Equatable {
+        /// The job runs now.
+        case runs
+        /// The job waits, at this place of the queue; the first place is 1.
+        case waits(Int)
+        /// Too many jobs are waiting.
+        case full
+        /// The engine is stopping.
+        case stopping
+    }
+
+    /// A job: a program, and what happens around its run.
+    package struct Job: Sendable {
+        /// The number of the job, unique among those that run or wait.
+        package var id: Int
+        /// The run of its program.
+        package var program: RunningProgram
+        /// Runs the job. It is called once, also if the job was stopped while it waited.
+        package var run: @Sendable (RunningProgram) async -> Void
+
+        package init(id: Int, program: RunningProgram, run: @escaping @Sendable (RunningProgram) async -> Void) {
+            self.id = id
+            self.program = program
+            self.run = run
+        }
+    }
+
+    private struct State: Sendable {
+        var limits: Limits
+        var running: [Int: Job] = [:]
+        var waiting: Deque<Job> = []
+        var isStopping = false
+        var isIdle = Signal()
+    }
+
+    private let state: Locked<State>
+
+    package init(_ limits: Limits = Limits()) { state = Locked(State(limits: limits)) }
+
+    /// Replaces the limits. Jobs that run or wait are not affected.
+    package func update(_ limits: Limits) {
+        let next = state.withLock { state in
+            state.limits = limits
+            return Self.due(&state)
+        }
+        for job in next { start(job) }
+    }
+
+    /// The numbers of running and of waiting jobs, and the size of the pool.
+    package var load: (running: Int, waiting: Int, pool: Int) {
+        state.withLock { ($0.running.count, $0.waiting.count, $0.limits.pool) }
+    }
+
+    /// Submits a job, and returns at once.
+    package func submit(_ job: Job) -> Admission {
+        let admission = state.withLock { state -> Admission in
+            if state.isStopping { return .stopping }
+            if state.running.count < state.limits.pool {
+                state.running[job.id] = job
+                return .runs
+            }
+            guard state.waiting.count < state.limits.queue else { return .full }
+            state.waiting.append(job)
+            return .waits(state.waiting.count)
+        }
+        if admission == .runs { start(job) }
+        return admission
+    }
+
+    /// Stops a job. Returns false if it neither runs nor waits.
+    package func stop(_ id: Int, _ cause: StopCause) -> Bool {
+        let (job, isWaiting) = state.withLock { state -> (Job?, Bool) in
+            if let job = state.running[id] { return (job, false) }
+            guard let index = state.waiting.firstIndex(where: { $0.id == id }) else { return (nil, false) }
+            let job = state.waiting.remove(at: index)
+            // It needs no place in the pool: its program does not start.
+            state.running[id] = job
+            return (job, true)
+        }
+        job?.program.stop(cause)
+        if let job, isWaiting { start(job) }
+        return job != nil
+    }
+
+    /// Waits until the task is cancelled, and then stops all jobs and waits for their ends. The engine accepts jobs from
+    /// the start.
+    package func run() async {
+        // Sleeping ends only with the cancellation of the task.
+        while (try? await Task.sleep(for: .seconds(86_400))) != nil {}
+        let (jobs, waiting, isIdle, grace) = state.withLock { state in
+            state.isStopping = true
+            let (jobs, waiting) = (Array(state.running.values) + state.waiting, Array(state.waiting))
+            for job in waiting { state.running[job.id] = job }
+            state.waiting = []
+            if state.running.isEmpty { state.isIdle.open() }
+            return (jobs, waiting, state.isIdle, state.limits.stopTimeout)
+        }
+        for job in jobs { job.program.stop(.shutdown, grace: grace) }
+        for job in waiting { start(job) }
+        // In a task of its own, because this one is cancelled.
+        await Task { await isIdle.wait() }.value
+    }
+
+    /// Makes the engine accept jobs again, after ``run()`` has ended.
+    package func reopen() {
+        state.withLock { state in
+            state.isStopping = false
+            state.isIdle = Signal()
+        }
+    }
+
+    private func start(_ job: Job) {
+        // In a task of its own: the cancellation of the submitter must not end the program without SIGTERM.
+        Task {
+            await job.run(job.program)
+            self.finished(job)
+        }
+    }
+
+    private func finished(_ job: Job) {
+        let next = state.withLock { state in
+            state.running[job.id] = nil
+            if state.isStopping, state.running.isEmpty { state.isIdle.open() }
+            return Self.due(&state)
+        }
+        for job in next { start(job) }
+    }
+
+    /// Takes the waiting jobs for which the pool has room.
+    private static func due(_ state: inout State) -> [Job] {
+        var due: [Job] = []
+        while state.running.count < state.limits.pool, let job = state.waiting.popFirst() {
+            state.running[job.id] = job
+            due.append(job)
+        }
+        return due
+    }
+}

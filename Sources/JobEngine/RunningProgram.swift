@@ -1,0 +1,161 @@
+import PetrelSupport
+import ProcessControl
+import Subprocess
+import SystemPackage
+
+/// One run of a program, in a process group of its own.
+package final class RunningProgram: Sendable {
+    /// The limits of a run.
+    package struct Limits: Sendable {
+        /// The time between SIGTERM and SIGKILL.
+        package var grace = Duration.seconds(5)
+        /// The time for which output is still read after the program has ended, if another process holds it open.
+        package var drain = Duration.seconds(1)
+
+        package init() {}
+    }
+
+    private struct Stop: Sendable {
+        var cause: StopCause?
+        var grace: Duration
+        /// True if the program ended by itself, so that it can no longer be stopped.
+        var isOver = false
+    }
+
+    private let program: Program
+    private let sink: any OutputSink
+    private let limits: Limits
+    private let stop: Locked<Stop>
+    private let isStopping = Signal()
+    private let hasEnded = Signal()
+    private let isDrained = Signal()
+
+    package init(_ program: Program, to sink: any OutputSink, limits: Limits = Limits()) {
+        self.program = program
+        self.sink = sink
+        self.limits = limits
+        stop = Locked(Stop(grace: limits.grace))
+    }
+
+    /// Stops the program: SIGTERM to its whole group, and SIGKILL after a while. Further calls, and calls after its end,
+    /// have no effect.
+    /// - Parameter grace: the time between the signals; nil for that of the limits.
+    package func stop(_ cause: StopCause, grace: Duration? = nil) {
+        stop.withLock { stop in
+            guard stop.cause == nil, !stop.isOver else { return }
+            stop.cause = cause
+            stop.grace = grace ?? stop.grace
+        }
+        isStopping.open()
+    }
+
+    /// Runs the program until it has ended and its output was read. Must not be cancelled; use ``stop(_:grace:)``.
+    /// - Parameter started: a closure that is called with the process identifier.
+    package func run(started: @escaping @Sendable (Int32) -> Void = { _ in }) async -> ProgramEnd {
+        let start = ContinuousClock.now
+        // A program that was stopped before it started does not start.
+        if let cause = stop.value.cause { return ProgramEnd(.signalled(15), cause: cause) }
+        do {
+            let status = try await execute(started)
+            return ProgramEnd(
+                status, cause: stop.value.cause, hasOpenOutput: !isDrained.isOpen,
+                duration: ContinuousClock.now - start)
+        } catch {
+            return ProgramEnd(.notStarted(Self.reason(error)), duration: ContinuousClock.now - start)
+        }
+    }
+
+    private func execute(_ started: @escaping @Sendable (Int32) -> Void) async throws -> ProgramEnd.Status {
+        var options = PlatformOptions()
+        options.processGroupID = 0
+        let variables = program.environment.map { Array("\($0.key)=\($0.value)".utf8) + [0] }
+        let isPath = program.executable.utf8.contains(UInt8(ascii: "/"))
+        let result = try await Subprocess.run(
+            isPath ? .path(FilePath(program.executable)) : .name(program.executable),
+            arguments: Arguments(program.arguments), environment: .custom(variables),
+            workingDirectory: program.folder.map { FilePath($0) }, platformOptions: options, input: .none,
+            output: .sequence, error: .sequence
+        ) { execution in
+            started(execution.processIdentifier.value)
+            let group = ProcessGroup(execution.processIdentifier.value)
+            #if os(Linux)
+                let descriptor = execution.processIdentifier.processDescriptor
+            #else
+                let descriptor: Int32 = -1
+            #endif
+            await withTaskGroup { tasks in
+                tasks.addTask { await group.watch(descriptor, opening: self.hasEnded) }
+                tasks.addTask { await self.readAll(execution.standardOutput, execution.standardError) }
+                await self.attend(group)
+                tasks.cancelAll()
+            }
+        }
+        switch result.terminationStatus {
+        case .exited(let code): return .exited(Int32(code))
+        case .signaled(let signal): return .signalled(Int32(signal))
+        }
+    }
+
+    /// Waits for the end of the program, or ends it.
+    private func attend(_ group: ProcessGroup) async {
+        await waitForEndOrStop()
+        let stop = stop.withLock { stop in
+            stop.isOver = hasEnded.isOpen
+            return stop
+        }
+        if stop.cause != nil {
+            group.terminate()
+            await Signal.wait(for: [hasEnded, isDrained], atMost: stop.grace)
+            // Also ends the processes that ignore SIGTERM, or that the program has left behind.
+            group.kill()
+            await hasEnded.wait()
+        }
+        await Signal.wait(for: isDrained, atMost: limits.drain)
+    }
+
+    private func waitForEndOrStop() async {
+        await withTaskGroup { tasks in
+            tasks.addTask { await self.hasEnded.wait() }
+            tasks.addTask { await self.isStopping.wait() }
+            if let timeout = program.timeout {
+                tasks.addTask {
+                    // Sleeping fails only if the program has ended or is stopped otherwise.
+                    if (try? await Task.sleep(for: timeout)) != nil { self.stop(.timedOut) }
+                }
+            }
+            await tasks.next()
+            tasks.cancelAll()
+        }
+    }
+
+    private func readAll(_ output: SubprocessOutputSequence, _ error: SubprocessOutputSequence) async {
+        let isComplete = await withTaskGroup(of: Bool.self) { tasks in
+            tasks.addTask { await self.read(output, .output) }
+            tasks.addTask { await self.read(error, .error) }
+            return await tasks.reduce(true) { $0 && $1 }
+        }
+        if isComplete { isDrained.open() }
+    }
+
+    /// Reads a pipe to its end, or until the program has ended and nothing is left in it: a process that was left behind
+    /// may hold it open. Returns false if reading was cancelled, because such a process writes all the time.
+    private func read(_ sequence: SubprocessOutputSequence, _ stream: ProgramStream) async -> Bool {
+        do {
+            for try await buffer in sequence {
+                await sink.write(buffer.withUnsafeBytes { Array($0) }, from: stream)
+                if Task.isCancelled { return false }
+            }
+            return !Task.isCancelled
+        } catch {
+            // A pipe fails only when reading is cancelled, because another process holds it open.
+            return false
+        }
+    }
+
+    /// Returns the reason for which a program could not be started, as a clause.
+    private static func reason(_ error: any Error) -> String {
+        var text = "\(error)".unicodeScalars[...]
+        while let last = text.last, last == "." || last == " " || last == "\n" { text = text.dropLast() }
+        return String(text)
+    }
+}

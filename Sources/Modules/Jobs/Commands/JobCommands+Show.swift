@@ -1,0 +1,109 @@
+import Foundation
+import JobEngine
+import PetrelKit
+import PetrelSupport
+
+extension JobCommands {
+    /// Runs `jobs [-limit N] [-status S]`.
+    func jobs(_ invocation: Invocation) async throws -> Reply {
+        let flags = try Flags(invocation.arguments, valued: ["limit", "status"])
+        try flags.refuseRest()
+        let (limit, status) = (try flags.limit(), try flags.status())
+        let owner = (invocation.message.sender.id, invocation.address.backend)
+        let jobs = try await center.book.newest(limit, of: owner) { status == nil || $0.status == status }
+        let lines = jobs.map { JobLines.line($0, hidesRoom: false) }
+        return answer(invocation, lines.isEmpty ? "No jobs found" : lines.joined(separator: "\n"))
+    }
+
+    /// Runs `job ID`.
+    func job(_ invocation: Invocation) async throws -> Reply {
+        let id = try Flags(invocation.arguments).requiredJob()
+        return answer(invocation, JobLines.details(try await own(id, invocation), hidesRoom: false))
+    }
+
+    /// Runs `last`.
+    func last(_ invocation: Invocation) async throws -> Reply {
+        try Flags(invocation.arguments).refuseRest()
+        return answer(invocation, JobLines.details(try await lastJob(invocation), hidesRoom: false))
+    }
+
+    /// Runs `auditjob ID`.
+    func auditJob(_ invocation: Invocation) async throws -> Reply {
+        let job = try await any(try Flags(invocation.arguments).requiredJob())
+        return answer(
+            invocation, JobLines.details(job, hidesRoom: JobLines.hidesRoom(of: job, from: invocation)),
+            isPrivate: true)
+    }
+
+    /// Runs `logs ID [-from PLACE]`.
+    func logs(_ invocation: Invocation) async throws -> Reply {
+        let flags = try Flags(invocation.arguments, valued: ["from"])
+        return try await logs(of: try await own(try flags.requiredJob(), invocation), flags, "logs", invocation)
+    }
+
+    /// Runs `auditlogs ID [-from PLACE]`.
+    func auditLogs(_ invocation: Invocation) async throws -> Reply {
+        let flags = try Flags(invocation.arguments, valued: ["from"])
+        return try await logs(of: try await any(try flags.requiredJob()), flags, "auditlogs", invocation)
+    }
+
+    private func logs(
+        of job: JobRecord, _ flags: Flags, _ command: String, _ invocation: Invocation
+    ) async throws -> Reply {
+        var place: Int64 = 0
+        if let text = flags.values["from"] {
+            guard let number = Int64(text), number >= 0 else {
+                throw Refusal("-from must be a number of bytes, not \(text).")
+            }
+            place = number
+        }
+        let limit = center.excerptLimit(on: invocation.address.backend)
+        let part = try await center.logs.read(job.key, from: place, limit: limit)
+        let excerpt = OutputExcerpt(part, isTail: false)
+        var notice = ""
+        if part.extent.start > 0, place < part.extent.start {
+            notice += "\nThe first \(Humanized.size(Double(part.extent.start))) were removed."
+        }
+        if excerpt.after > 0 {
+            let next = center.line("\(command) \(job.id) -from \(part.extent.end - excerpt.after)")
+            notice += "\n… \(Humanized.size(Double(excerpt.after))) after this: \(invocation.typed(next))"
+        }
+        if let reason = job.reason { notice += "\n\(job.status.rawValue): \(reason)" }
+        if let note = job.note { notice += "\nNote: \(note)" }
+        if excerpt.size == 0 { notice = "\nJob \(job.id) has printed nothing." + notice }
+        return answer(invocation, excerpt.text, notice: notice, isPrivate: command == "auditlogs")
+    }
+
+    /// Runs `tail [-limit N] [ID]` and `head [-limit N] [ID]`.
+    func lines(_ invocation: Invocation, fromEnd: Bool) async throws -> Reply {
+        let flags = try Flags(invocation.arguments, valued: ["limit"])
+        let limit = try flags.limit(most: 10_000)
+        let job: JobRecord
+        if let id = try flags.job() { job = try await own(id, invocation) } else { job = try await lastJob(invocation) }
+        let most = center.excerptLimit(on: invocation.address.backend)
+        let part =
+            fromEnd
+            ? try await center.logs.tail(of: job.key, lines: limit, limit: most)
+            : try await center.logs.head(of: job.key, lines: limit, limit: most)
+        let text = String(decoding: part.bytes, as: UTF8.self)
+        return answer(invocation, text, notice: text.isEmpty ? "\nJob \(job.id) has printed nothing." : "")
+    }
+
+    /// Runs `groups`.
+    func groups(_ invocation: Invocation) -> Reply {
+        let lines = center.settings.groups.sorted { $0.key < $1.key }.map { name, members in
+            "- \(name): \(members.sorted().joined(separator: ", "))"
+        }
+        return answer(invocation, lines.joined(separator: "\n"), isPrivate: true)
+    }
+
+    /// Runs `cancel ID` and `kill ID`.
+    func stop(_ invocation: Invocation, isOwn: Bool) async throws -> Reply {
+        let id = try Flags(invocation.arguments).requiredJob()
+        let job = isOwn ? try await own(id, invocation) : try await any(id)
+        guard center.engine.stop(id, .cancelled) else {
+            throw Refusal("Job \(id) is not running: it is \(job.status.rawValue).")
+        }
+        return answer(invocation, "Issued command cancellation to job \(id)")
+    }
+}

@@ -1,0 +1,47 @@
+import Foundation
+import PetrelKit
+import PetrelSupport
+
+/// The texts about jobs in lists.
+enum JobLines {
+    /// Returns a line such as `58 - 18 hours ago - docker-ps by pablo in DM - Successful`.
+    static func line(_ job: JobRecord, hidesRoom: Bool) -> String {
+        "\(job.id) - \(Humanized.time(job.started ?? job.created)) - \(Printable.line(job.command)) by "
+            + "\(Printable.line(name(job))) in \(place(job, "DM", hidesRoom)) - \(job.status.rawValue)"
+    }
+
+    /// Returns the description of a job, a line for each property.
+    static func details(_ job: JobRecord, hidesRoom: Bool) -> String {
+        var lines = ["* ID \(job.id)", "* Status \(job.status.rawValue)", "* Command \(Printable.line(job.command))"]
+        if !job.arguments.isEmpty {
+            lines.append("* Args " + job.arguments.map { "\"\(Printable.line($0))\"" }.joined(separator: " "))
+        }
+        lines.append("* Where \(place(job, "IM", hidesRoom))")
+        lines.append("* When \(Humanized.time(job.started ?? job.created))")
+        if job.started != nil { lines.append("* Duration \(duration(job)) s") }
+        if let code = job.exitCode, code != 0 { lines.append("* Exit code \(code)") }
+        if let signal = job.signal { lines.append("* Signal \(signal)") }
+        if let reason = job.reason { lines.append("* Reason \(Printable.line(reason))") }
+        if let token = job.token { lines.append("* Token \(token)") }
+        if let note = job.note { lines.append("* Note \(note)") }
+        return lines.joined(separator: "\n")
+    }
+
+    static func duration(_ job: JobRecord) -> String { Humanized.number((job.duration() * 10).rounded() / 10) }
+
+    private static func name(_ job: JobRecord) -> String {
+        String(job.personName.unicodeScalars.drop { $0 == "@" })
+    }
+
+    private static func place(_ job: JobRecord, _ direct: String, _ hidesRoom: Bool) -> String {
+        guard let room = job.roomName ?? job.room else { return direct }
+        return hidesRoom ? "unknown-channel" : Printable.line(room)
+    }
+
+    /// Returns true if the room of a job must not be shown to the caller: it is private, and the caller is not in it.
+    static func hidesRoom(of job: JobRecord, from invocation: Invocation) -> Bool {
+        guard job.isPrivateRoom == true else { return false }
+        return !job.belongs(to: invocation.message.sender, on: invocation.address.backend)
+            && invocation.message.room?.id != job.room
+    }
+}

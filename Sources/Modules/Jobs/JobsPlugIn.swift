@@ -1,0 +1,33 @@
+package import PetrelKit
+import PetrelSupport
+
+/// The plug-in for the section `jobs`: shell commands that people call from chat.
+package struct JobsPlugIn: ModulePlugIn {
+    package static let section: String? = "jobs"
+
+    private let settings: JobsSettings?
+
+    /// Reads the section.
+    package init(_ sections: [SettingsSection]) {
+        settings = sections.first.map { JobsSettings($0) }
+        for section in sections.dropFirst() { section.problem("", "there can be only one section jobs") }
+    }
+
+    package var outlines: [ModuleOutline] {
+        guard let settings else { return [] }
+        let builtIn = JobCommands.names.map { settings.prefix.isEmpty ? $0 : "\(settings.prefix) \($0)" }
+        return [
+            ModuleOutline(
+                JobsModule.moduleName, naming: "jobs.prefix \"\(settings.prefix)\"",
+                commands: settings.commands.map(\.name) + builtIn)
+        ]
+    }
+
+    package func makeModules(_ context: ModuleContext) throws -> [any BotModule] {
+        settings.map { [JobsModule($0, context.host(for: JobsModule.moduleName))] } ?? []
+    }
+}
+
+extension JobsPlugIn: MetricsDescribing {
+    package static var metricsHelp: [String: String] { JobMeters.help }
+}

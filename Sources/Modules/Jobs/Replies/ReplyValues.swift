@@ -1,0 +1,60 @@
+import Foundation
+
+/// The values that templates can use.
+struct ReplyValues: Sendable {
+    var user = ""
+    var userLink = ""
+    var userID = ""
+    var channel = ""
+    var channelLink = ""
+    var channelID = ""
+    var isDirect = false
+    var command = ""
+    var arguments: [String] = []
+    var output = ""
+    /// The number of bytes of the whole output.
+    var size = 0
+    var error = ""
+    var job = 0
+    var duration = 0.0
+    var started = Date.distantPast
+    var messages: [ReplyOccasion: [String]] = [:]
+
+    /// The names of the values.
+    static let names = Set(ReplyValues().context.keys)
+
+    /// The values by their names.
+    var context: [String: any Sendable] {
+        var context: [String: any Sendable] = [
+            "user": user, "userlink": userLink, "userid": userID, "channel": channel, "channellink": channelLink,
+            "channelid": channelID, "isim": isDirect, "command": command, "args": arguments.joined(separator: " "),
+            "arguments": arguments, "output": output, "size": size, "error": error, "jobid": job,
+            "duration": duration, "started": started,
+        ]
+        for occasion in ReplyOccasion.allCases { context[occasion.rawValue] = messages[occasion] ?? [""] }
+        return context
+    }
+
+    /// Values for trying a template: with all of them and with as few as possible.
+    static var samples: [ReplyValues] {
+        var full = ReplyValues()
+        full.user = "alice"
+        full.userLink = "@alice"
+        full.userID = "U1"
+        full.channel = "ops"
+        full.channelLink = "#ops"
+        full.channelID = "C1"
+        full.command = "deploy"
+        full.arguments = ["web", "1"]
+        full.output = "line\n"
+        full.size = 5
+        full.error = "exit status 1"
+        full.job = 1
+        full.duration = 1.5
+        full.started = .now
+        full.messages = Dictionary(uniqueKeysWithValues: ReplyOccasion.allCases.map { ($0, ["message"]) })
+        var few = ReplyValues()
+        few.isDirect = true
+        return [full, few]
+    }
+}

@@ -1,0 +1,37 @@
+import JobEngine
+import PetrelKit
+import PetrelSupport
+
+/// The arguments of a call, as they were parsed before the decision.
+struct JobCall: Sendable {
+    /// The arguments; nil if the line cannot be split.
+    var arguments: [String]?
+    /// The reason for which the line cannot be split.
+    var problem: String?
+
+    /// Splits a line, and returns what the access rules and the audit log see of it.
+    static func parse(_ line: String, _ secrets: SecretArguments) -> ParsedLine {
+        do {
+            let split = try ArgumentLine(line)
+            let texts = split.texts
+            let readings: @Sendable () -> [LineReading] = {
+                // A program receives the text without the marks, so rules have to allow that, too.
+                guard split.arguments.contains(where: \.isQuoted) else { return [] }
+                return [.text(texts.joined(separator: " "))] + texts.map { .part($0) }
+            }
+            return ParsedLine(JobCall(arguments: texts), masked: secrets.masked(line), readings: readings)
+        } catch {
+            return ParsedLine(JobCall(problem: error.description), masked: secrets.masked(line))
+        }
+    }
+}
+
+/// The origin of a job.
+struct JobOrigin: Sendable {
+    /// The person as whom it runs, and the place.
+    var caller: CommandCaller
+    /// The destination of the replies.
+    var address: Address
+    /// The short identifier of the token, if one started it.
+    var token: String?
+}

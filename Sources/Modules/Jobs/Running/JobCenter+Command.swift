@@ -1,0 +1,41 @@
+import CoreMetrics
+import JobEngine
+import PetrelKit
+import PetrelSupport
+
+extension JobCenter {
+    /// Returns the command that starts jobs of a definition.
+    func command(_ definition: CommandDefinition) -> Command {
+        let rules = host.rules
+        var command = Command(
+            definition.name, usage: definition.usage, summary: definition.help.summary,
+            parse: { line, _ in JobCall.parse(line, definition.secrets) },
+            handler: { try await self.handle(definition, $0) })
+        command.objection = { caller in
+            self.stealthObjection(to: caller) ?? definition.rights.objection(to: caller, of: definition.origin, rules)
+        }
+        command.refusal = { caller, decision in
+            self.meters.received.increment()
+            self.meters.rejected.increment()
+            var values = self.values(of: caller, definition.name)
+            values.error = decision.reason
+            var reply = self.writer(definition.format).reply(.unauthorized, values, kind: .error)
+            reply?.isPrivate = true
+            return reply
+        }
+        return command
+    }
+
+    private func handle(_ definition: CommandDefinition, _ invocation: Invocation) async throws -> Reply? {
+        meters.received.increment()
+        let call = invocation.parsed as? JobCall
+        guard let arguments = call?.arguments else {
+            meters.rejected.increment()
+            throw Refusal(call?.problem ?? "The line cannot be split into arguments.")
+        }
+        let origin = JobOrigin(caller: CommandCaller(invocation), address: invocation.address)
+        let job = try await start(definition, arguments, origin) { reply, marks in invocation.say(reply, marks) }
+        invocation.started("job \(job.id)", nil)
+        return nil
+    }
+}

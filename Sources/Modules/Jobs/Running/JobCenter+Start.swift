@@ -1,0 +1,148 @@
+import CoreMetrics
+import Foundation
+import JobEngine
+import Logging
+import PetrelKit
+import PetrelSupport
+
+extension JobCenter {
+    /// Starts a job, and returns its record once a crash cannot lose it.
+    /// - Parameter say: a closure that sends the confirmation.
+    @discardableResult
+    func start(
+        _ definition: CommandDefinition, _ arguments: [String], _ origin: JobOrigin,
+        say: (Reply, DeliveryMarks) throws -> Void
+    ) async throws -> JobRecord {
+        let settings = settings
+        let record = record(definition, arguments, origin)
+        let log = JobLog(record.key, in: logs, limit: settings.outputBytes, host.logger, meters)
+        let program = RunningProgram(program(definition, arguments, origin, record.id, settings), to: log)
+        let isStored = Signal()
+        let live = LiveReply(record, definition, self, log)
+        let admission = engine.submit(
+            JobEngine.Job(id: record.id, program: program) { program in
+                await isStored.wait()
+                await self.run(record.id, program, definition, live)
+            })
+        switch admission {
+        case .full:
+            meters.rejected.increment()
+            throw Refusal(
+                "\(settings.limits.queue) jobs are waiting already, so this one was not started. Please try again later."
+            )
+        case .stopping: throw Refusal("Petrel is stopping, so the job was not started. Please try again later.")
+        case .runs, .waits: break
+        }
+        defer { isStored.open() }
+        try await book.add(record)
+        meters.accepted.increment()
+        try live.confirm(admission, say)
+        return record
+    }
+
+    private func record(_ definition: CommandDefinition, _ arguments: [String], _ origin: JobOrigin) -> JobRecord {
+        let (person, room) = (origin.caller.person, origin.caller.room)
+        return JobRecord(
+            id: book.number(), command: definition.name, arguments: definition.secrets.masked(arguments),
+            person: person.id, personName: person.name, room: room?.id, roomName: room?.name,
+            address: origin.address, token: origin.token, created: .now)
+    }
+
+    private func program(
+        _ definition: CommandDefinition, _ arguments: [String], _ origin: JobOrigin, _ id: Int,
+        _ settings: JobsSettings
+    ) -> Program {
+        var environment = settings.environment.merging(definition.environment) { $1 }
+        let caller = origin.caller
+        environment["PETREL_USER"] = Self.variable(caller.person.name)
+        environment["PETREL_USER_ID"] = Self.variable(caller.person.id)
+        environment["PETREL_ROOM"] = Self.variable(caller.room?.name ?? "")
+        environment["PETREL_BACKEND"] = Self.variable(caller.backend)
+        environment["PETREL_JOB_ID"] = "\(id)"
+        environment["PATH"] = environment["PATH"] ?? "/usr/local/bin:/usr/bin:/bin"
+        return Program(
+            definition.program, definition.arguments + arguments, environment: environment,
+            folder: definition.folder, timeout: definition.timeout)
+    }
+
+    /// Returns a text as the value of an environment variable, which cannot contain NUL.
+    private static func variable(_ text: String) -> String {
+        String(String.UnicodeScalarView(text.unicodeScalars.filter { $0 != "\0" }))
+    }
+
+    /// Runs the program of a job, and says its result.
+    private func run(_ id: Int, _ program: RunningProgram, _ definition: CommandDefinition, _ live: LiveReply) async {
+        let updates = Task { await live.run() }
+        let end = await program.run { process in
+            self.note(id) { job in
+                job.status = .running
+                job.started = .now
+                job.process = process
+            }
+        }
+        updates.cancel()
+        let job = note(id) { job in
+            job.end(end, timeout: definition.timeout)
+            if end.hasOpenOutput, job.started != nil {
+                job.note = "a process that the command left behind goes on writing; its output was not recorded"
+            }
+            if live.log.lost > 0 { job.note = "\(live.log.lost) bytes of the output could not be stored" }
+        }
+        guard let job else { return }
+        meters.ended(job)
+        live.finish(job)
+        await say(resultOf: job, definition.format)
+    }
+
+    @discardableResult
+    private func note(_ id: Int, _ change: (inout JobRecord) -> Void) -> JobRecord? {
+        do {
+            return try book.update(id, change)
+        } catch {
+            host.logger.error("The record of job \(id) cannot be encoded: \(error)")
+            return nil
+        }
+    }
+
+    /// Says the result of a job, in one transaction with the removal of its entry among the open ones.
+    func say(resultOf job: JobRecord, _ format: ReplyFormat) async {
+        let isGood = job.status == .successful
+        var values = values(of: job)
+        var rest = ""
+        do {
+            let excerpt = try await excerpt(
+                of: job, limit: excerptLimit(on: job.address.backend), fromEnd: !isGood)
+            values.output = excerpt.text
+            values.size = Int(excerpt.size)
+            rest = excerpt.notice(typed("logs \(job.id)"))
+        } catch {
+            rest = "\nThe output cannot be read at the moment; \(typed("logs \(job.id)")) shows it."
+            host.logger.error("The output of job \(job.id) cannot be read: \(error)")
+        }
+        let occasion: ReplyOccasion = isGood ? .success : .failure
+        var reply =
+            writer(format).reply(occasion, values, kind: isGood ? .result : .error) ?? Reply("", kind: .result)
+        if reply.isVisible { reply.text += rest }
+        let transaction = MessageTransaction(closes: (JobBook.openCollection, job.key))
+        do {
+            try host.chat.say(reply, at: job.address, DeliveryMarks(settles: LiveReply.request(job.id)), transaction)
+            if !reply.isVisible { book.close(job) }
+        } catch {
+            host.logger.critical(
+                "The result of job \(job.id) cannot be queued; it is repeated at the next start: \(error)")
+        }
+    }
+
+    /// Returns the values of templates for a job.
+    func values(of job: JobRecord) -> ReplyValues {
+        let room = job.room.map { Room(id: $0, name: job.roomName ?? $0) }
+        let caller = CommandCaller(
+            person: Person(id: job.person, name: job.personName), room: room, backend: job.address.backend)
+        var values = values(of: caller, job.command, job.arguments)
+        values.job = job.id
+        values.error = job.reason ?? ""
+        values.duration = job.duration()
+        values.started = job.started ?? job.created
+        return values
+    }
+}

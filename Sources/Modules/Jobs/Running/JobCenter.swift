@@ -1,0 +1,71 @@
+import Foundation
+import JobEngine
+import Logging
+import PetrelKit
+import PetrelSupport
+
+/// What the parts of the module share: the engine, the records, and the current settings.
+final class JobCenter: Sendable {
+    let host: ModuleHost
+    let engine: JobEngine
+    let book: JobBook
+    let logs: any LogCollection
+    let meters: JobMeters
+    private let current: Locked<JobsSettings>
+
+    init(_ settings: JobsSettings, _ host: ModuleHost) {
+        self.host = host
+        current = Locked(settings)
+        engine = JobEngine(settings.limits)
+        book = JobBook(host.storage)
+        logs = host.storage.logs("jobs")
+        meters = JobMeters(host.metrics)
+    }
+
+    /// The current settings.
+    var settings: JobsSettings { current.value }
+
+    /// Replaces the settings. Jobs that run are not affected.
+    func replace(_ settings: JobsSettings) {
+        current.withLock { $0 = settings }
+        engine.update(settings.limits)
+    }
+
+    /// Returns the line that calls a built-in command, without the prefix of the bot.
+    func line(_ command: String) -> String {
+        let prefix = settings.prefix
+        return prefix.isEmpty ? command : "\(prefix) \(command)"
+    }
+
+    /// Returns the line that calls a built-in command, as it is typed.
+    func typed(_ command: String) -> String { host.bot.prefix + line(command) }
+
+    /// Returns the objection of `jobs.stealth` to a caller.
+    func stealthObjection(to caller: CommandCaller) -> CommandObjection? {
+        let settings = settings
+        guard settings.isStealthy else { return nil }
+        let isMember = host.rules.isListed(caller.person, on: caller.backend, in: settings.everyone)
+        if caller.room == nil, isMember { return nil }
+        return CommandObjection("jobs.stealth answers only members of groups, in direct chats", isSilent: true)
+    }
+
+    /// Returns the values of templates for a caller.
+    func values(of caller: CommandCaller, _ command: String, _ arguments: [String] = []) -> ReplyValues {
+        var values = ReplyValues()
+        let person = caller.person
+        values.user = String(person.name.unicodeScalars.drop { $0 == "@" })
+        values.userLink = person.name
+        values.userID = person.id
+        values.isDirect = caller.room == nil
+        if let room = caller.room {
+            values.channel = String(room.name.unicodeScalars.drop { $0 == "#" })
+            values.channelLink = room.name
+            values.channelID = room.id
+        }
+        values.command = command
+        values.arguments = arguments
+        return values
+    }
+
+    func writer(_ format: ReplyFormat) -> ReplyWriter { ReplyWriter(format: format, logger: host.logger) }
+}

@@ -1,0 +1,111 @@
+import JobEngine
+import PetrelKit
+import PetrelSupport
+
+/// The confirmation of a job, which shows its last lines while it runs, on backends that can edit messages.
+final class LiveReply: Sendable {
+    /// The shortest time between two edits.
+    private static let interval = Duration.seconds(1)
+
+    let log: JobLog
+    private let job: JobRecord
+    private let definition: CommandDefinition
+    private let center: JobCenter
+    private let state = Locked(State())
+
+    private struct State: Sendable {
+        var confirmation: Reply?
+        var isEditable = false
+        var lastEdit = ContinuousClock.now
+        var isOver = false
+    }
+
+    init(_ job: JobRecord, _ definition: CommandDefinition, _ center: JobCenter, _ log: JobLog) {
+        self.job = job
+        self.definition = definition
+        self.center = center
+        self.log = log
+    }
+
+    /// Returns the name under which backends wait for the result of a job.
+    static func request(_ id: Int) -> String { "job \(id)" }
+
+    /// Sends the confirmation.
+    func confirm(_ admission: JobEngine.Admission, _ say: (Reply, DeliveryMarks) throws -> Void) throws {
+        let request = Self.request(job.id)
+        let values = center.values(of: job)
+        var reply: Reply?
+        if definition.hasHandshake {
+            reply = center.writer(definition.format).reply(.handshake, values, kind: .acknowledgement)
+        }
+        if case .waits(let place) = admission {
+            let notice = "Job \(job.id) waits for a free place: it is number \(place) in the queue."
+            var waiting = reply ?? Reply("", kind: .acknowledgement)
+            waiting.text += (waiting.text.isEmpty ? "" : "\n") + notice
+            reply = waiting
+        }
+        guard var reply else { return try say(Reply(""), DeliveryMarks(promises: request)) }
+        let confirmation = reply
+        let isEditable = center.host.chat.traits(of: job.address.backend)?.edits == true
+        state.withLock { state in
+            state.confirmation = confirmation
+            state.isEditable = isEditable
+        }
+        reply.buttons = [cancelButton]
+        try say(reply, DeliveryMarks(handle: isEditable ? request : nil, promises: request))
+    }
+
+    private var cancelButton: Button {
+        Button("Cancel", line: center.line("cancel \(job.id)"), style: .danger)
+    }
+
+    /// Shows the last lines at most once a second, until it is cancelled.
+    func run() async {
+        guard state.value.isEditable else { return }
+        var shown: Int64 = 0
+        // Sleeping fails only if the job has ended.
+        while (try? await Task.sleep(for: Self.interval)) != nil {
+            let size = log.size
+            guard size != shown else { continue }
+            shown = size
+            edit(lines: log.recentText, buttons: [cancelButton])
+        }
+    }
+
+    /// Shows the end of the job, at least a second after the last edit.
+    func finish(_ job: JobRecord) {
+        let state = state.withLock { state in
+            state.isOver = true
+            return state
+        }
+        guard state.isEditable, let confirmation = state.confirmation else { return }
+        var reply = confirmation
+        let duration = Humanized.number((job.duration() * 10).rounded() / 10)
+        reply.text += "\nJob \(job.id): \(job.status.rawValue) after \(duration) s"
+        let (final, pause) = (reply, Self.interval - (ContinuousClock.now - state.lastEdit))
+        Task {
+            if pause > .zero { try? await Task.sleep(for: pause) }
+            self.replace(final)
+        }
+    }
+
+    private func edit(lines: String, buttons: [Button]) {
+        let confirmation = state.withLock { state -> Reply? in
+            if state.isOver { return nil }
+            state.lastEdit = .now
+            return state.confirmation
+        }
+        guard var reply = confirmation else { return }
+        let text = ShownText.clean(lines)
+        if !text.isEmpty {
+            let mark = TextBlock.mark(around: text[...].textLines)
+            reply.text += "\n\(mark)\n\(text)\n\(mark)"
+        }
+        reply.buttons = buttons
+        replace(reply)
+    }
+
+    private func replace(_ reply: Reply) {
+        center.host.chat.replace(Self.request(job.id), with: reply, on: job.address.backend)
+    }
+}
