@@ -292,14 +292,16 @@ let package = Package(
         .executableTarget(
             name: "petrel-bench",
             dependencies: [
-                "PetrelCore", "PetrelKit", "PetrelSupport", "PetrelTesting", "PlugInProtocol", "ProcessModule",
-                "StackStormClient", "StackStormModule", log,
+                "JobsModule", "PetrelCore", "PetrelKit", "PetrelStore", "PetrelSupport", "PetrelTesting",
+                "PlugInProtocol",
+                "ProcessModule", "StackStormClient", "StackStormModule", log,
             ],
             path: "Benchmarks/Sources", swiftSettings: settings),
         target(
             "FaultSuite", "../Faults/Suite",
             [
-                "PetrelKit", "PetrelSupport", "PetrelCore", "PetrelTesting", "StackStormClient", "StackStormModule",
+                "JobsModule", "PetrelKit", "PetrelSupport", "PetrelCore", "PetrelTesting", "StackStormClient",
+                "StackStormModule",
                 "StackStormSimulator", log, lifecycle, nio, .product(name: "NIOPosix", package: "swift-nio"),
             ]),
         .executableTarget(
@@ -346,7 +348,7 @@ let package = Package(
             "JobsModuleTests",
             [
                 "JobsModule", "JobEngine", "BuiltinsModule", "PetrelKit", "PetrelSupport", "PetrelCore", "PetrelStore",
-                "PetrelTesting", log,
+                "PetrelTesting", log, metrics,
             ]),
         tests("PlugInTemplatesTests", ["PlugInTemplates"]),
         tests("PetrelSupportTests", ["PetrelSupport"]),

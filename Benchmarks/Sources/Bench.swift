@@ -18,6 +18,7 @@ struct Bench {
         results += try await lineResults()
         results += try await dispatcherResults()
         results += try await processResults()
+        results += try await jobResults()
         var missed = 0
         for result in results {
             let threshold = thresholds[result.name]

@@ -56,6 +56,9 @@ package final class Program: Sendable {
 
     package func closeOutput() throws { try out.fileHandleForReading.close() }
 
+    /// The process identifier.
+    package var id: Int32 { process.processIdentifier }
+
     package func signal(_ signal: Int32) { kill(process.processIdentifier, signal) }
 
     /// Returns the next line of standard output, or nil at its end.

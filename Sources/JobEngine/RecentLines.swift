@@ -1,5 +1,7 @@
 /// The last lines of an output, of limited size, and the number of all lines and bytes.
 package struct RecentLines: Sendable {
+    private static let lineFeed = UInt8(ascii: "\n")
+
     private let most: Int
     private let longest: Int
     private var lines: [[UInt8]] = []
@@ -19,30 +21,49 @@ package struct RecentLines: Sendable {
     }
 
     /// Adds a part of the output.
-    package mutating func add(_ chunk: some Collection<UInt8>) {
+    package mutating func add(_ chunk: [UInt8]) {
         bytes += Int64(chunk.count)
+        let (count, start) = Self.ends(of: chunk, most: most)
+        lineFeeds += Int64(count)
         var rest = chunk[...]
-        while let end = rest.firstIndex(of: 0x0A) {
+        if let start {
+            // The chunk has more lines than are kept, so that nothing before them is needed.
+            (lines, current, isCut) = ([], [], false)
+            rest = chunk[start...]
+        }
+        while let end = rest.firstIndex(of: Self.lineFeed) {
             append(rest[..<end])
-            if isCut { current.append(contentsOf: "…".utf8) }
-            lines.append(current)
+            lines.append(finished)
             if lines.count > most { lines.removeFirst(lines.count - most) }
             (current, isCut) = ([], false)
-            lineFeeds += 1
-            rest = rest[rest.index(after: end)...]
+            rest = rest[(end + 1)...]
         }
         append(rest)
     }
 
-    private mutating func append(_ part: some Collection<UInt8>) {
+    /// Returns the number of line feeds, and the place of the last lines if there are more of them.
+    private static func ends(of chunk: [UInt8], most: Int) -> (count: Int, start: Int?) {
+        chunk.withUnsafeBufferPointer { bytes in
+            var (count, start) = (0, Int?.none)
+            for index in stride(from: bytes.count - 1, through: 0, by: -1) where bytes[index] == lineFeed {
+                count += 1
+                if count == most + 1 { start = index + 1 }
+            }
+            return (count, start)
+        }
+    }
+
+    private mutating func append(_ part: ArraySlice<UInt8>) {
         let room = longest - current.count
         if part.count > room { isCut = true }
         current.append(contentsOf: part.prefix(max(room, 0)))
     }
 
+    private var finished: [UInt8] { isCut ? current + "…".utf8 : current }
+
     /// The last lines as text.
     package var text: String {
-        let all = current.isEmpty ? lines : lines + [isCut ? current + "…".utf8 : current]
-        return String(decoding: Array(all.suffix(most).joined(separator: [0x0A])), as: UTF8.self)
+        let all = current.isEmpty ? lines : lines + [finished]
+        return String(decoding: Array(all.suffix(most).joined(separator: [Self.lineFeed])), as: UTF8.self)
     }
 }

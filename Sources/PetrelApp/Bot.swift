@@ -53,12 +53,13 @@ extension Bot {
     /// - Parameters:
     ///   - store: the store, in a file or in memory.
     ///   - loop: the event loop on which commands run.
-    ///   - reload: a closure that is called at each SIGHUP; nil if the configuration is not in a file.
+    ///   - reload: a closure that reads the configuration again, at each SIGHUP and for `!reload`, and returns a sentence
+    ///     for each fact; nil if the configuration is not in a file.
     ///   - listening: a closure that is called with the port of the web server once it accepts connections.
     package static func build(
         _ configuration: Configuration, store: Store, log: LineLogHandler.Control,
         on loop: EventLoopExecutor = EventLoopExecutor(), catalog: Catalog = .current,
-        reload: (@Sendable (Host) -> Void)? = nil, listening: @escaping @Sendable (Int) -> Void = { _ in }
+        reload: (@Sendable (Host) -> [String])? = nil, listening: @escaping @Sendable (Int) -> Void = { _ in }
     ) throws -> Bot {
         let logger = Logger(label: "petrel") { LineLogHandler(label: $0, control: log) }
         let metrics = PrometheusMetrics(help: catalog.metricsHelp)
@@ -86,7 +87,10 @@ extension Bot {
             let server = webServer(web, host, attached.routes, metrics, logger, listening)
             services.append(service(server, atFailure: .gracefullyShutdownGroup))
         }
-        if let reload { services.append(service(HangupService { reload(host) })) }
+        if let reload {
+            host.onReload { [weak host] in host.map(reload) ?? [] }
+            services.append(service(HangupService { _ = host.reload() }))
+        }
         var group = ServiceGroupConfiguration(
             services: services, gracefulShutdownSignals: [.sigterm, .sigint], logger: .silent)
         group.maximumGracefulShutdownDuration = .seconds(8)

@@ -145,8 +145,11 @@ package struct Configuration: Sendable {
     /// because their members are also resolved at the start.
     private func fixed(_ root: SettingsSection, _ catalog: Catalog) -> [String: JSONValue] {
         let keys = ["backends", "store", "web"] + catalog.modules.compactMap { $0.section }
+        // Of a section that can be reloaded, only whether it exists.
+        let reloaded = Set(catalog.modules.filter { $0 is any Reloading.Type }.compactMap { $0.section })
         return keys.reduce(into: [:]) { fixed, key in
             guard let value = root.value(key) else { return }
+            if reloaded.contains(key) { return fixed[key] = .bool(true) }
             fixed[key] = value.mentionsGroup ? .array([value, root.value("groups") ?? .null]) : value
         }
     }

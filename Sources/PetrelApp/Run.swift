@@ -42,25 +42,35 @@ struct Run: AsyncParsableCommand {
         }
     }
 
-    /// Reloads the settings that can change while the bot runs. A file with errors changes nothing.
+    /// Reloads the settings that can change while the bot runs. A file with errors changes nothing. Returns the outcome,
+    /// which is also logged.
     private static func reload(
         _ path: String, _ catalog: Catalog, over running: Configuration, _ host: Host, _ log: LineLogHandler.Control
-    ) {
+    ) -> [String] {
         do {
             let configuration = try Configuration.read(path, catalog)
             // Rules apply to the running modules, not to those after a restart.
             host.dispatcher.update(configuration.core.policy(modules: running.moduleNames))
             log.set(level: configuration.core.logLevel, format: configuration.core.logFormat)
-            host.note(
-                "The configuration was reloaded: access rules, administrators, prefixes, limits and log settings are in effect."
-            )
-            for warning in configuration.warnings { host.warn("\(path): \(warning)") }
+            let plugIns = configuration.modules.compactMap { $0 as? any Reloading }
+            for plugIn in plugIns { plugIn.reload(host.modules) }
+            let sections = plugIns.compactMap { type(of: $0).section }
+            let parts = ["access rules", "administrators", "prefixes", "limits"] + sections + ["log settings"]
+            let news =
+                "The configuration was reloaded: \(parts.dropLast().joined(separator: ", ")) and \(parts.last ?? "") are "
+                + "in effect."
+            host.note(news)
+            var problems = configuration.warnings.map { "\(path): \($0)" }
             let waiting = running.differences(to: configuration)
-            guard !waiting.isEmpty else { return }
-            host.warn("Changes in \(waiting.joined(separator: ", ")) require a restart.")
+            if !waiting.isEmpty { problems.append("Changes in \(waiting.joined(separator: ", ")) require a restart.") }
+            for problem in problems { host.warn(problem) }
+            return [news] + problems
         } catch {
-            host.warn("The configuration was not reloaded; the previous one stays in effect.")
-            for problem in error.problems { host.warn("\(path): \(problem)") }
+            let lines =
+                ["The configuration was not reloaded; the previous one stays in effect."]
+                + error.problems.map { "\(path): \($0)" }
+            for line in lines { host.warn(line) }
+            return lines
         }
     }
 }

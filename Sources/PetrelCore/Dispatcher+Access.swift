@@ -55,6 +55,10 @@ extension Dispatcher {
     /// `!!!`, which contains no letter.
     func unknown(_ text: String, _ message: ChatMessage, _ address: Address, _ policy: Policy) -> Reply? {
         guard Self.isWorded(text) else { return nil }
+        let caller = CommandCaller(person: message.sender, room: message.room, backend: address.backend)
+        for module in hooks.value.answerers {
+            if let reply = module.answer(toUnknown: text, of: caller) { return reply }
+        }
         let prefix = policy.prefixes.prefix
         let line = CommandText.line(of: text)
         let names = visible(to: message.sender, in: message.room, on: address.backend).map(\.name)
@@ -137,5 +141,22 @@ extension Dispatcher {
         // An unknown command may be a mistyped one with secrets.
         let (word, rest) = bare.firstWord
         return rest.isEmpty ? word : "\(word) …"
+    }
+}
+
+/// The modules that change how lines are read and answered.
+struct LineHooks: Sendable {
+    var expanders: [any LineExpanding] = []
+    var answerers: [any UnknownAnswering] = []
+}
+
+extension Dispatcher {
+    /// Returns the line that a module puts in place of a line.
+    func expanded(_ line: String, _ message: ChatMessage, _ backend: String) -> String {
+        let expanders = hooks.value.expanders
+        guard !expanders.isEmpty else { return line }
+        let caller = CommandCaller(person: message.sender, room: message.room, backend: backend)
+        let expanded = expanders.lazy.compactMap { $0.expanded(line, for: caller) }.first
+        return expanded.map { CommandText($0).text } ?? line
     }
 }

@@ -66,6 +66,8 @@ package final class Dispatcher: Sendable {
     private let policy: Locked<Policy>
     private let seen: @Sendable (ChatMessage, String) -> Void
     private let meters: Meters
+    /// The modules that change how lines are read and answered.
+    let hooks = Locked(LineHooks())
     private let rate = Locked(LineRate())
     /// The people whose warning about too many waiting commands has not been sent yet.
     private let warned = Locked<Set<String>>([])
@@ -122,8 +124,9 @@ package final class Dispatcher: Sendable {
             meters.refused.increment()
             return answer(Reply(objection, kind: .error), to: message, at: address)
         }
-        guard let match = registry.table.find(text) else {
-            guard let reply = unknown(text, message, address, policy) else {
+        let expanded = expanded(text, message, backend)
+        guard let match = registry.table.find(expanded) else {
+            guard let reply = unknown(expanded, message, address, policy) else {
                 return completion(of: message, on: backend)()
             }
             return answer(reply, to: message, at: address)

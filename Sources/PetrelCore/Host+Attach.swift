@@ -30,6 +30,7 @@ extension Host {
         }
         for connection in connections { report(connection) }
         for backend in backends { equip(backend, storage) }
+        add(modules)
         let services = modules.map { module in
             registry.publish(module.commands, from: module.name)
             if let reporter = module as? any StatusReporting { report(reporter) }

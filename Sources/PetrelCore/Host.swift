@@ -24,6 +24,9 @@ package final class Host: Sendable {
     private let started = ContinuousClock.now
     private let reporters = Locked<[any StatusReporting]>([])
     private let gaugeReporters = Locked<[any GaugeReporting]>([])
+    /// The modules that are attached.
+    private let attached = Locked<[any BotModule]>([])
+    private let reloading = Locked<(@Sendable () -> [String])?>(nil)
     private let gates = Locked<[String: Signal]>([:])
     let logger: Logger
     private let adminRooms: [String]
@@ -84,7 +87,8 @@ package final class Host: Sendable {
         return ModuleHost(
             module: module,
             commands: ModuleCommands(registry: registry, module: module, readiness: readiness, logger: logger),
-            chat: ModuleSpeech(host: self, module: module), places: router, rules: self, help: self, bot: self,
+            chat: ModuleSpeech(host: self, module: module), places: router, rules: self, activities: self,
+            configuration: self, help: self, bot: self,
             health: self, storage: storage, audit: dispatcher.audit, metrics: metrics, logger: logger)
     }
 
@@ -126,6 +130,21 @@ package final class Host: Sendable {
             delivery.answer(Reply(text, style: .markdown, kind: .error), to: address)
         }
     }
+
+    /// The modules that are attached.
+    package var modules: [any BotModule] { attached.value }
+
+    /// Adds modules, whose optional capabilities are used from now on.
+    func add(_ modules: [any BotModule]) {
+        attached.withLock { $0 += modules }
+        dispatcher.hooks.withLock { hooks in
+            hooks.expanders += modules.compactMap { $0 as? any LineExpanding }
+            hooks.answerers += modules.compactMap { $0 as? any UnknownAnswering }
+        }
+    }
+
+    /// Sets the closure that reads the configuration again and returns a sentence for each fact.
+    package func onReload(_ reload: @escaping @Sendable () -> [String]) { reloading.withLock { $0 = reload } }
 
     /// Adds a component to the status.
     package func report(_ reporter: any StatusReporting) { reporters.withLock { $0.append(reporter) } }
@@ -189,6 +208,18 @@ extension Host: Judging {
     }
 
     package func masked(_ line: String) -> String { dispatcher.masked(line) }
+}
+
+extension Host: ConfigurationReloading {
+    package func reload() -> [String]? { reloading.value?() }
+}
+
+extension Host: ActivityListing {
+    package func activities(_ query: ActivityQuery) async throws -> [Activity] {
+        var all: [Activity] = []
+        for case let module as any ActivityReporting in modules { all += try await module.activities(query) }
+        return Array(all.sorted { $0.time > $1.time }.prefix(query.limit))
+    }
 }
 
 extension Host: StatusReporting {

@@ -19,6 +19,8 @@ public struct Command: Sendable {
     public var usage: String
     /// A one-line description for `!help`.
     public var summary: String
+    /// Further lines about the command for `!help NAME`.
+    public var details: [String] = []
     /// True if only administrators may run the command.
     public var isAdminOnly: Bool
     /// True if the command runs only in direct chats.

@@ -13,6 +13,10 @@ public struct ModuleHost: Sendable {
     public var places: any PlaceFinding
     /// Evaluates lines against the access rules.
     public var rules: any Judging
+    /// Lists the events of every module.
+    public var activities: any ActivityListing
+    /// Reads the configuration again.
+    public var configuration: any ConfigurationReloading
     /// Lists the commands of every module.
     public var help: any CommandListing
     /// The bot's name, version, prefix and uptime.
@@ -31,7 +35,8 @@ public struct ModuleHost: Sendable {
     /// Creates a host for one module.
     public init(
         module: String, commands: any CommandPublishing, chat: any Speaking, places: any PlaceFinding,
-        rules: any Judging, help: any CommandListing, bot: any BotDescribing, health: any StatusReporting,
+        rules: any Judging, activities: any ActivityListing, configuration: any ConfigurationReloading,
+        help: any CommandListing, bot: any BotDescribing, health: any StatusReporting,
         storage: any Storage, audit: any AuditLog, metrics: any MetricsFactory, logger: Logger
     ) {
         self.module = module
@@ -39,6 +44,8 @@ public struct ModuleHost: Sendable {
         self.chat = chat
         self.places = places
         self.rules = rules
+        self.activities = activities
+        self.configuration = configuration
         self.help = help
         self.bot = bot
         self.health = health

@@ -26,11 +26,14 @@ public struct Room: Hashable, Sendable {
     public var name: String
     /// True if the name is available.
     public var isNamed: Bool
+    /// True if only its members know of the room, so that its name is not shown to others.
+    public var isPrivate: Bool
 
     /// Creates a room.
-    public init(id: String, name: String, isNamed: Bool = true) {
+    public init(id: String, name: String, isNamed: Bool = true, isPrivate: Bool = false) {
         self.id = id
         self.name = name
         self.isNamed = isNamed
+        self.isPrivate = isPrivate
     }
 }

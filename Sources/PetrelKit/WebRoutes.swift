@@ -18,7 +18,8 @@ public struct WebRoute: Sendable {
 
     /// The request method.
     public var method: Method
-    /// The complete path, without parameters, such as `/chatops/message`.
+    /// The complete path, such as `/chatops/message`. A part in braces, as in `/jobs/{id}`, stands for any text, which
+    /// handlers find in ``WebRequest/parameters``.
     public var path: String
     /// The maximum size of a body, in bytes. A larger body is not read, and the response has the status 413.
     public var bodyLimit: Int
@@ -53,6 +54,8 @@ public struct WebRequest: Sendable {
     public var headers: [String: String]
     /// The query of the URL, without the question mark; may be empty.
     public var query: String
+    /// The texts for the parts of the path that are in braces, by their names.
+    public var parameters: [String: String] = [:]
     /// The body.
     public var body: [UInt8]
     /// The IP address of the client, as reported by trusted proxies.
@@ -93,5 +96,27 @@ public struct WebResponse: Sendable {
     public static func json(_ value: some Encodable, status: Int = 200) throws -> WebResponse {
         WebResponse(
             status: status, headers: ["content-type": "application/json"], body: try JSONValue.encode(value))
+    }
+}
+
+extension WebRoute {
+    /// Returns the texts for the parts of the path that are in braces; nil if the route has another path.
+    public func parameters(of path: String) -> [String: String]? {
+        let (parts, pattern) = (path.utf8.split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false), names)
+        guard parts.count == pattern.count else { return nil }
+        var parameters: [String: String] = [:]
+        for (part, expected) in zip(parts, pattern) {
+            if expected.first == UInt8(ascii: "{"), expected.last == UInt8(ascii: "}"), !part.isEmpty {
+                parameters[String(Substring(expected.dropFirst().dropLast()))] = String(Substring(part))
+            } else if !part.elementsEqual(expected) {
+                return nil
+            }
+        }
+        return parameters
+    }
+
+    /// The parts of the path.
+    private var names: [Substring.UTF8View] {
+        path.utf8.split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false)
     }
 }

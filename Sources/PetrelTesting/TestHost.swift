@@ -81,8 +81,12 @@ extension TestHost {
     public func request(
         _ method: WebRoute.Method, _ path: String, _ request: WebRequest = WebRequest()
     ) async -> WebResponse {
-        let route = routes.value.first { $0.method == method && $0.path.utf8.elementsEqual(path.utf8) }
-        guard let route else { return WebResponse(status: 404) }
+        let found = routes.value.lazy.compactMap { route in
+            route.method == method ? route.parameters(of: path).map { (route, $0) } : nil
+        }.first
+        guard let (route, parameters) = found else { return WebResponse(status: 404) }
+        var request = request
+        request.parameters = parameters
         if let refusal = route.refusal(request) { return refusal }
         guard request.body.count <= route.bodyLimit else { return WebResponse(status: 413) }
         return await route.handler(request)

@@ -114,6 +114,7 @@ package final class WebServer: Service {
 
     private func answer(_ route: WebRoute, _ request: Request, from peer: String) async throws -> WebResponse {
         var asked = WebRequest(headers: Self.headers(of: request), query: request.uri.query ?? "")
+        asked.parameters = route.parameters(of: request.uri.path) ?? [:]
         asked.origin = settings.proxies?.origin(of: peer, forwarded: asked.headers["x-forwarded-for"]) ?? peer
         // GET requests are never rejected, because /health has to work when the server is overloaded.
         guard route.method == .post else { return try await answer(route, request, asked) }

@@ -305,12 +305,12 @@ import Testing
         _ = await simulator.end()
     }
 
-    private static func get(_ address: String) async throws -> Data {
+    static func get(_ address: String) async throws -> Data {
         try await URLSession.shared.data(from: try #require(URL(string: address))).0
     }
 
     /// `make test` installs Debian's `promtool`; without it, this test fails with a message.
-    private static func checkWithPromtool(_ metrics: Data) async throws {
+    static func checkWithPromtool(_ metrics: Data) async throws {
         let promtool = Process()
         promtool.executableURL = URL(fileURLWithPath: "/usr/bin/promtool")
         promtool.arguments = ["check", "metrics"]

@@ -1,3 +1,4 @@
+import BuiltinsModule
 import Foundation
 import JobsModule
 import PetrelCore
@@ -24,7 +25,7 @@ struct JobsHouse: Sendable {
         backend = RecordingBackend(traits: traits, onTimeout: { Issue.record("\($0)") })
         host = try TestHost([backend], policy: policy, store: store)
         let context = ModuleContext(loop: EventLoopExecutor()) { [host] in host.access(for: $0) }
-        modules = try JobsPlugIn([section]).makeModules(context)
+        modules = try BuiltinsPlugIn([]).makeModules(context) + JobsPlugIn([section]).makeModules(context)
     }
 
     /// Reads the section `jobs` and the access rules of a configuration.

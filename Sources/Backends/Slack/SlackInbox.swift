@@ -190,7 +190,8 @@ actor SlackInbox {
 
     private func room(_ id: String) async -> Room {
         let name = await names.name(of: id)
-        return Room(id: id, name: "#\(name ?? id)", isNamed: name != nil)
+        return Room(
+            id: id, name: "#\(name ?? id)", isNamed: name != nil, isPrivate: await names.isPrivate(id))
     }
 
     /// Returns the text with the names of the people in it; nil if no name was found, so that it is what it was.

@@ -10,6 +10,13 @@ actor SlackNames {
         var since = ContinuousClock.now
     }
 
+    /// The result of a lookup.
+    private struct Found: Sendable {
+        var name: String?
+        /// True for a channel that everyone in the workspace can see.
+        var isPublic = false
+    }
+
     private static let capacity = 10_000
     private static let lifetime = Duration.seconds(3_600)
     /// The lifetime of an entry whose lookup failed.
@@ -20,7 +27,9 @@ actor SlackNames {
     private var entries: [String: Entry] = [:]
     private var identity: SlackIdentity?
     /// Lookups in progress, which concurrent callers share.
-    private var asked: [String: Task<String?, any Error>] = [:]
+    private var asked: [String: Task<Found, any Error>] = [:]
+    /// The channels that everyone in the workspace can see.
+    private var publicChannels: Set<String> = []
     private let channels: SlackDirectory
     private let people: SlackDirectory
 
@@ -44,7 +53,9 @@ actor SlackNames {
         let task = asked[id] ?? Task { [api, identity, patience] in try await Self.ask(id, api, identity, patience) }
         asked[id] = task
         do {
-            let name = try await task.sharedValue
+            let found = try await task.sharedValue
+            let name = found.name
+            if found.isPublic { publicChannels.insert(id) } else { publicChannels.remove(id) }
             // Meanwhile, a rename may have arrived, or another caller that waited may have stored the name.
             guard asked[id] == task else { return entries[id].map(\.name) ?? name }
             asked[id] = nil
@@ -58,6 +69,9 @@ actor SlackNames {
             return known
         }
     }
+
+    /// Returns true unless Slack has told, when the name was looked up, that everyone in the workspace can see a channel.
+    func isPrivate(_ id: String) -> Bool { !publicChannels.contains(id) }
 
     /// Applies a rename immediately. It also overrides lookups in progress, whose responses may contain the old name.
     func take(_ rename: SlackRename) async {
@@ -82,7 +96,10 @@ actor SlackNames {
     }
 
     private func keep(_ entry: Entry, for id: String) {
-        if entries.count >= Self.capacity { entries.removeAll(keepingCapacity: true) }
+        if entries.count >= Self.capacity {
+            entries.removeAll(keepingCapacity: true)
+            publicChannels = publicChannels.intersection([id])
+        }
         entries[id] = entry
     }
 
@@ -94,14 +111,16 @@ actor SlackNames {
 
     private static func ask(
         _ id: String, _ api: SlackAPI, _ identity: SlackIdentity?, _ patience: TimeAmount
-    ) async throws -> String? {
+    ) async throws -> Found {
         if id.hasPrefix("U") || id.hasPrefix("W") {
             let answer = try await api.call("users.info", ["user": .string(id)], within: patience)
-            guard let user = answer["user"], identity?.isOurs(user) != false else { return nil }
-            return user["name"]?.string
+            guard let user = answer["user"], identity?.isOurs(user) != false else { return Found() }
+            return Found(name: user["name"]?.string)
         }
         let answer = try await api.call("conversations.info", ["channel": .string(id)], within: patience)
-        return answer["channel"]?["name"]?.string
+        let channel = answer["channel"]
+        let isPublic = channel?["is_private"] == false && channel?["is_mpim"] != true
+        return Found(name: channel?["name"]?.string, isPublic: isPublic)
     }
 }
 

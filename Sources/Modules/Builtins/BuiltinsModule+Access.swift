@@ -57,48 +57,6 @@ extension BuiltinsModule {
         }
         return (inquiry.head + [host.rules.masked(inquiry.line)]).joined(separator: " ")
     }
-
-    /// Runs `audit [--user @x] [--limit N] [--denied]`.
-    func audit(_ invocation: Invocation) async throws -> Reply {
-        let entries = try await host.audit.entries(try query(invocation.arguments))
-        guard !entries.isEmpty else { return Reply("There are no matching audit entries.", isPrivate: true) }
-        let lines = entries.reversed().map { entry in
-            let who = entry.person == entry.name ? entry.name : "\(entry.name) (\(entry.person))"
-            let place = entry.room ?? "direct chat"
-            let rule = entry.rule.map { " · access_controls[\($0)]" } ?? ""
-            let executions = entry.executions.isEmpty ? "" : " · execution " + entry.executions.joined(separator: ", ")
-            let reason = entry.isAllowed ? rule : " · " + entry.reason
-            let times = entry.repeats > 0 ? " · \(entry.repeats + 1) times within a minute" : ""
-            return "\(entry.time.formatted(.iso8601)) \(entry.isAllowed ? "allowed" : "DENIED ") \(who) · \(place)"
-                + " on \(entry.backend) · \(entry.line)\(reason)\(executions)\(times)"
-        }
-        return Reply(lines.joined(separator: "\n"), isPrivate: true)
-    }
-
-    private func query(_ arguments: String) throws -> AuditQuery {
-        var query = AuditQuery()
-        // `--limit=5` equals `--limit 5`, and phones replace two hyphens by a dash.
-        let plain = arguments.split(separator: " ").map { word in
-            let word = word.replacing("—", with: "--")
-            return word.hasPrefix("--") ? word.replacing("=", with: " ", maxReplacements: 1) : word
-        }
-        var rest = Words(plain.joined(separator: " "))
-        while let word = rest.next() {
-            switch word {
-            case "--denied": query.onlyDenied = true
-            case "--user":
-                guard let user = rest.next() else { throw Refusal("--user requires a name or an ID.") }
-                query.person = user
-            case "--limit":
-                guard let limit = rest.next().flatMap({ Int($0) }), (1...500).contains(limit) else {
-                    throw Refusal("--limit must be a whole number from 1 to 500.")
-                }
-                query.limit = limit
-            default: throw Refusal("Unknown option “\(word)”. The options are --user, --limit and --denied.")
-            }
-        }
-        return query
-    }
 }
 
 /// A text that is read word by word.

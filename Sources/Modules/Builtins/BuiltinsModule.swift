@@ -16,12 +16,14 @@ package struct BuiltinsModule: BotModule {
     package static let bareNames: Set = ["whoami", "status", "uptime", "version"]
 
     /// The names of the commands, which no other module can use.
-    package static let names = ["help", "whoami", "status", "uptime", "version", "acl", "audit"]
+    package static let names = ["help", "whoami", "status", "uptime", "version", "acl", "audit", "reload"]
 
     /// The commands.
     package var commands: [Command] {
         [
-            Command("help", usage: "[command]", summary: "List the commands, or show one command.") { help(for: $0) },
+            Command("help", usage: "[-all] [command]", summary: "List the commands, or show one command.") {
+                help(for: $0)
+            },
             bare("whoami", "Show your identity and your room as access rules see them.") { whoami($0) },
             bare("status", "Show component status.") { _ in status() },
             bare("uptime", "Show uptime.") { _ in
@@ -32,9 +34,12 @@ package struct BuiltinsModule: BotModule {
                 "acl", usage: "why @user [#room] <command line>", summary: "Explain whether a user may run a command.",
                 isAdminOnly: true, masking: { masked($0) }, handler: { try explain($0) }),
             Command(
-                "audit", usage: "[--user @user] [--limit N] [--denied]",
-                summary: "Show the audit log: commands that ran or were denied.",
+                "audit", usage: "[-user @user] [-limit N] [-denied] [-status S]",
+                summary: "Show the audit log: commands that ran or were denied, and jobs.",
                 isAdminOnly: true, handler: { try await audit($0) }),
+            Command(
+                "reload", summary: "Read the configuration file again.", isAdminOnly: true, takesNoArguments: true,
+                handler: { _ in try reload() }),
         ]
     }
 
@@ -45,24 +50,36 @@ package struct BuiltinsModule: BotModule {
     private func help(for invocation: Invocation) -> Reply {
         let prefix = invocation.prefix
         let commands = host.help.commands(for: invocation)
-        guard !invocation.arguments.isEmpty else {
-            let lines = commands.map { "\(prefix)\($0.heading) — \($0.summary)" }
-            return Reply(lines.joined(separator: "\n"))
+        let (first, rest) = invocation.arguments.firstWord
+        // Phones replace two hyphens by a dash.
+        let isAll = ["-all", "--all", "—all"].contains { first.isKeyword($0) }
+        let arguments = isAll ? rest : invocation.arguments
+        guard !arguments.isEmpty else {
+            let listed = commands.filter { isAll || !$0.isAuxiliary }
+            let more = listed.count < commands.count ? ["\(prefix)help -all lists more commands."] : []
+            let lines = listed.map { "\(prefix)\($0.heading) — \($0.summary)" }
+            return Reply((lines + more).joined(separator: "\n"))
         }
-        let wanted =
-            invocation.arguments.hasPrefix(prefix)
-            ? String(invocation.arguments.dropFirst(prefix.count)) : invocation.arguments
+        let wanted = arguments.hasPrefix(prefix) ? String(arguments.dropFirst(prefix.count)) : arguments
         let key = Command.key(wanted)
         if let command = commands.first(where: { Command.key($0.name) == key }) {
             let notes = [
                 command.isAdminOnly ? "For administrators." : nil,
                 command.isDirectOnly ? "In a direct chat only." : nil,
             ].compactMap { $0 }
-            return Reply((["\(prefix)\(command.heading)", command.summary] + notes).joined(separator: "\n"))
+            let lines = ["\(prefix)\(command.heading)", command.summary] + command.details + notes
+            return Reply(lines.joined(separator: "\n"))
         }
         let near = Nearness.nearest(to: wanted, among: commands.map(\.name))
         let hint = near.isEmpty ? "" : " Did you mean " + near.map { "\(prefix)\($0)" }.joined(separator: " or ") + "?"
         return Reply("Unknown command “\(wanted)”.\(hint)", kind: .error)
+    }
+
+    private func reload() throws -> Reply {
+        guard let lines = host.configuration.reload() else {
+            throw Refusal("The configuration of this bot does not come from a file.")
+        }
+        return Reply(lines.joined(separator: "\n"), isPrivate: true)
     }
 
     private func whoami(_ invocation: Invocation) -> Reply {

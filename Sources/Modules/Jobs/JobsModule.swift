@@ -1,3 +1,4 @@
+import CoreMetrics
 import Foundation
 import JobEngine
 import Logging
@@ -11,11 +12,21 @@ package final class JobsModule: BotModule {
     /// True, so that records of an earlier run are read before anyone asks for them.
     package let preparesItself = true
     let center: JobCenter
+    private let hasWeb: Bool
+    /// The routes of the HTTP API.
+    package let routes: [WebRoute]
 
-    init(_ settings: JobsSettings, _ host: ModuleHost) { center = JobCenter(settings, host) }
+    init(_ settings: JobsSettings, _ host: ModuleHost, hasWeb: Bool) {
+        center = JobCenter(settings, host)
+        self.hasWeb = hasWeb
+        routes = JobRoutes(center, center.tokens).routes
+    }
 
     package var commands: [Command] {
-        center.settings.commands.map { center.command($0) } + JobCommands(center: center).commands
+        let base = JobCommands(center: center)
+        return center.settings.commands.map { center.command($0) } + base.commands
+            + AliasCommands(base: base, aliases: center.aliases).commands
+            + TokenCommands(base: base, tokens: center.tokens, hasWeb: hasWeb).commands
     }
 
     /// Replaces the commands and the settings. Jobs that run are not affected.
@@ -58,5 +69,44 @@ extension JobsModule: GaugeReporting {
         return [
             ("petrel_jobs_running", [], Double(load.running)), ("petrel_jobs_queued", [], Double(load.waiting)),
         ]
+    }
+}
+
+extension JobsModule: WebRoutes {}
+
+extension JobsModule: LineExpanding {
+    package func expanded(_ line: String, for caller: CommandCaller) -> String? {
+        let expanded = center.aliases.expanded(line, of: caller.person, on: caller.backend)
+        if expanded != nil { center.meters.aliased.increment() }
+        return expanded
+    }
+}
+
+extension JobsModule: UnknownAnswering {
+    /// Returns the reply of the template `unknowncommand`, if the configuration sets it.
+    package func answer(toUnknown line: String, of caller: CommandCaller) -> Reply? {
+        center.meters.unknown.increment()
+        let settings = center.settings
+        guard settings.answersUnknown else { return nil }
+        // The rest of the line may contain a secret.
+        let values = center.values(of: caller, Printable.line(line.firstWord.word))
+        return center.writer(settings.format).reply(.unknowncommand, values, kind: .error)
+    }
+}
+
+extension JobsModule: ActivityReporting {
+    package func activities(_ query: ActivityQuery) async throws -> [Activity] {
+        var status: JobRecord.Status?
+        if let text = query.status { status = try JobRecord.Status.required(text) }
+        let person = query.person.map { [$0, "@" + $0] }
+        let jobs = try await center.book.newest(query.limit) { job in
+            (status == nil || job.status == status)
+                && (person == nil || person?.contains { $0 == job.person || $0 == job.personName } == true)
+        }
+        return jobs.map { job in
+            Activity(
+                time: job.started ?? job.created,
+                line: JobLines.line(job, hidesRoom: JobLines.hidesRoom(of: job, from: query.caller)))
+        }
     }
 }

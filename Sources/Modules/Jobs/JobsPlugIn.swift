@@ -24,10 +24,17 @@ package struct JobsPlugIn: ModulePlugIn {
     }
 
     package func makeModules(_ context: ModuleContext) throws -> [any BotModule] {
-        settings.map { [JobsModule($0, context.host(for: JobsModule.moduleName))] } ?? []
+        settings.map { [JobsModule($0, context.host(for: JobsModule.moduleName), hasWeb: context.web != nil)] } ?? []
     }
 }
 
 extension JobsPlugIn: MetricsDescribing {
     package static var metricsHelp: [String: String] { JobMeters.help }
+}
+
+extension JobsPlugIn: Reloading {
+    package func reload(_ modules: [any BotModule]) {
+        guard let settings else { return }
+        for case let module as JobsModule in modules { module.replace(settings) }
+    }
 }

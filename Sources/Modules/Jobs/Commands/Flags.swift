@@ -65,12 +65,7 @@ struct Flags: Sendable {
 
     /// Returns the value of `-status`; nil for every status.
     func status() throws -> JobRecord.Status? {
-        guard let text = values["status"] else { return nil }
-        guard let status = JobRecord.Status(named: text) else {
-            let all = JobRecord.Status.allCases.map { $0.rawValue.lowercased() }.joined(separator: ", ")
-            throw Refusal("-status must be one of \(all), not \(text).")
-        }
-        return status
+        try values["status"].map { try JobRecord.Status.required($0) }
     }
 
     /// Returns the number of a job; nil if there is none.

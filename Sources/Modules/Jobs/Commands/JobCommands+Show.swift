@@ -31,7 +31,7 @@ extension JobCommands {
     func auditJob(_ invocation: Invocation) async throws -> Reply {
         let job = try await any(try Flags(invocation.arguments).requiredJob())
         return answer(
-            invocation, JobLines.details(job, hidesRoom: JobLines.hidesRoom(of: job, from: invocation)),
+            invocation, JobLines.details(job, hidesRoom: JobLines.hidesRoom(of: job, from: CommandCaller(invocation))),
             isPrivate: true)
     }
 

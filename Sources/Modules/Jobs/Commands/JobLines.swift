@@ -39,9 +39,8 @@ enum JobLines {
     }
 
     /// Returns true if the room of a job must not be shown to the caller: it is private, and the caller is not in it.
-    static func hidesRoom(of job: JobRecord, from invocation: Invocation) -> Bool {
+    static func hidesRoom(of job: JobRecord, from caller: CommandCaller) -> Bool {
         guard job.isPrivateRoom == true else { return false }
-        return !job.belongs(to: invocation.message.sender, on: invocation.address.backend)
-            && invocation.message.room?.id != job.room
+        return !job.belongs(to: caller.person, on: caller.backend) && caller.room?.id != job.room
     }
 }

@@ -110,19 +110,22 @@ final class JobBook: Sendable {
     /// Notes that nobody waits for the result of a job.
     func close(_ job: JobRecord) { open.put(nil, for: job.key) }
 
-    /// Removes the jobs that ended before a time, with their logs.
+    /// Removes the jobs that ended before a time, with their logs. Returns the number of removed jobs.
+    @discardableResult
     func purge(before time: Date, _ logs: any LogCollection) async throws -> Int {
-        var removed = 0
+        var (removed, last) = (0, String?.none)
         while true {
-            let page = try await jobs.page(after: nil, limit: Self.pageSize, backwards: false)
-            let old = try page.map { try Self.decode($0.value) }.prefix { ($0.ended ?? .distantFuture) < time }
+            let page = try await jobs.page(after: last, limit: Self.pageSize, backwards: false)
+            // Among old jobs there may be one that still runs.
+            let old = try page.map { try Self.decode($0.value) }.filter { ($0.ended ?? .distantFuture) < time }
             for job in old {
                 try await logs.remove(job.key)
                 index(of: job.person, on: job.address.backend).put(nil, for: job.key)
                 jobs.put(nil, for: job.key)
             }
             removed += old.count
-            if old.count < page.count || page.isEmpty { return removed }
+            if old.isEmpty || page.count < Self.pageSize { return removed }
+            last = page.last?.key
         }
     }
 

@@ -21,6 +21,13 @@ struct JobRecord: Sendable, Codable {
             guard let status = Self.allCases.first(where: { $0.rawValue.isKeyword(name) }) else { return nil }
             self = status
         }
+
+        /// Returns the status with this name, or throws a refusal that lists all of them.
+        static func required(_ name: String) throws -> Status {
+            if let status = Status(named: name) { return status }
+            let all = allCases.map { $0.rawValue.lowercased() }.joined(separator: ", ")
+            throw Refusal("-status must be one of \(all), not \(name).")
+        }
     }
 
     /// The number of the job.

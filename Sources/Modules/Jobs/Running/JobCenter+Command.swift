@@ -8,9 +8,12 @@ extension JobCenter {
     func command(_ definition: CommandDefinition) -> Command {
         let rules = host.rules
         var command = Command(
-            definition.name, usage: definition.usage, summary: definition.help.summary,
+            definition.name, usage: "[arguments]", summary: definition.help.summary,
             parse: { line, _ in JobCall.parse(line, definition.secrets) },
             handler: { try await self.handle(definition, $0) })
+        if !definition.help.arguments.isEmpty {
+            command.details = ["Arguments:"] + definition.help.arguments.map { "- \($0)" }
+        }
         command.objection = { caller in
             self.stealthObjection(to: caller) ?? definition.rights.objection(to: caller, of: definition.origin, rules)
         }

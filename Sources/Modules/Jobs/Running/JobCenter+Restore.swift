@@ -1,4 +1,5 @@
 import Foundation
+import JobEngine
 import Logging
 import PetrelKit
 import PetrelSupport
@@ -10,6 +11,8 @@ extension JobCenter {
     /// Finds the number of the last job, and ends the jobs that ran when the process died.
     func restore() async throws {
         try await book.restore()
+        try await aliases.restore()
+        try await tokens.restore()
         let running = Set(book.active.map(\.id))
         for var job in try await book.unsaid() where !running.contains(job.id) {
             if !job.status.isFinal {
@@ -19,8 +22,21 @@ extension JobCenter {
                 job.ended = .now
                 try book.replace(job)
                 meters.ended(job)
+                end(leftoverOf: job)
             }
             await say(resultOf: job, format(of: job.command))
+        }
+    }
+
+    /// Ends the program of a job that survived the death of Petrel. Nothing reads its output any more.
+    private func end(leftoverOf job: JobRecord) {
+        guard let process = job.process else { return }
+        let program = LeftoverProgram(process: process, variable: "PETREL_JOB_ID=\(job.id)")
+        let logger = host.logger
+        Task {
+            if await program.end(grace: .seconds(5)) {
+                logger.notice("The program of job \(job.id) was still running after the death of Petrel; it was ended.")
+            }
         }
     }
 
@@ -45,7 +61,7 @@ extension JobCenter {
     func trim() async throws {
         let settings = settings
         let end = Date.now - TimeInterval(settings.retentionDays) * 86_400
-        _ = try await book.purge(before: end, logs)
+        try await book.purge(before: end, logs)
         try await logs.trim(before: end)
         try await logs.trim(toBytes: settings.retentionBytes)
     }

@@ -45,6 +45,7 @@ extension JobCenter {
         return JobRecord(
             id: book.number(), command: definition.name, arguments: definition.secrets.masked(arguments),
             person: person.id, personName: person.name, room: room?.id, roomName: room?.name,
+            isPrivateRoom: room?.isPrivate,
             address: origin.address, token: origin.token, created: .now)
     }
 

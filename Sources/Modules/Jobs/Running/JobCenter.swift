@@ -11,6 +11,8 @@ final class JobCenter: Sendable {
     let book: JobBook
     let logs: any LogCollection
     let meters: JobMeters
+    let aliases: Aliases
+    let tokens: Tokens
     private let current: Locked<JobsSettings>
 
     init(_ settings: JobsSettings, _ host: ModuleHost) {
@@ -20,6 +22,8 @@ final class JobCenter: Sendable {
         book = JobBook(host.storage)
         logs = host.storage.logs("jobs")
         meters = JobMeters(host.metrics)
+        aliases = Aliases(host.storage.records("aliases"))
+        tokens = Tokens(host.storage.records("tokens"))
     }
 
     /// The current settings.

@@ -34,11 +34,6 @@ struct CommandDefinition: Sendable {
     var secrets = SecretArguments()
     /// The help.
     var help = Help()
-
-    /// The syntax of the arguments for help.
-    var usage: String {
-        help.arguments.isEmpty ? "[arguments]" : help.arguments.map { "<\($0)>" }.joined(separator: " ")
-    }
 }
 
 /// A source of commands that start jobs.

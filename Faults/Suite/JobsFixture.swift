@@ -1,0 +1,32 @@
+import Foundation
+import JobsModule
+package import PetrelKit
+package import PetrelSupport
+package import PetrelTesting
+
+/// The module of jobs, for tests of backends.
+package enum JobsFixture {
+    /// The settings: commands that end, that fail and that wait, with replies that a test can recognise.
+    package static let settings: JSONValue = [
+        "commands": [
+            "hello": ["command": "echo", "args": ["hello"], "auth_strategy": "any"],
+            "broken": ["command": "sh", "args": ["-c", "echo reason >&2; exit 3"], "auth_strategy": "any"],
+            "slow": [
+                "command": "sh", "args": ["-c", "echo step one; sleep 2; echo step two; exec sleep 600"],
+                "auth_strategy": "any",
+            ],
+        ],
+        "templates": [
+            "handshake": "accepted {{ jobid }}", "success": "{{ user }} done\n```\n{{ output }}```",
+            "failure": "{{ user }} failed: {{ error }}\n```\n{{ output }}```",
+        ],
+    ]
+
+    /// Creates the module.
+    package static func module(on host: TestHost) throws -> [any BotModule] {
+        let context = SettingsContext(folder: .init(fileURLWithPath: "/"), environment: ["PATH": "/usr/bin:/bin"])
+        let root = SettingsSection(["jobs": settings], at: "", in: context)
+        let modules = ModuleContext(loop: EventLoopExecutor()) { host.access(for: $0) }
+        return try JobsPlugIn(root.sections("jobs")).makeModules(modules)
+    }
+}

@@ -1,0 +1,76 @@
+import PetrelKit
+import PetrelSupport
+
+/// The built-in commands about aliases.
+struct AliasCommands: Sendable {
+    let base: JobCommands
+    let aliases: Aliases
+    /// The names that no alias may hide, because an alias could not be removed otherwise.
+    private static let protected: Set<String> = ["alias", "unalias", "aliases"]
+
+    private var center: JobCenter { base.center }
+
+    var commands: [Command] {
+        var alias = base.command("alias", "<name> <command> [arguments]", "Add an alias for a command.") { try set($0) }
+        alias.masking = { masked($0) }
+        return [
+            alias,
+            base.command("unalias", "<name>", "Delete an alias.") { try delete($0) },
+            base.command("aliases", "", "List your aliases.") { list($0) },
+        ]
+    }
+
+    /// Returns the arguments of `alias` with the secrets of the line in them masked.
+    private func masked(_ arguments: String) -> String {
+        let (name, line) = arguments.firstWord
+        return line.isEmpty ? name : "\(name) \(center.host.rules.masked(line))"
+    }
+
+    private func set(_ invocation: Invocation) throws -> Reply {
+        let (name, line) = invocation.arguments.firstWord
+        guard !name.isEmpty, !line.isEmpty else {
+            throw Refusal("An alias requires at least two arguments: the alias and the command.")
+        }
+        if Self.protected.contains(Command.key(name)) { throw Refusal("“\(name)” cannot be an alias.") }
+        if let problem = JobsSettings.problem(ofName: name) { throw Refusal("“\(name)” \(problem).") }
+        let prefix = invocation.prefix
+        // People write the command as they type it elsewhere.
+        let bare =
+            !prefix.isEmpty && line.utf8.starts(with: prefix.utf8)
+            ? String(line.unicodeScalars.dropFirst(prefix.unicodeScalars.count)) : line
+        guard !bare.isBlank else { throw Refusal("The command of the alias is empty.") }
+        let (person, backend) = (invocation.message.sender, invocation.address.backend)
+        guard try aliases.set(name, to: bare, of: person, on: backend) else {
+            throw Refusal("You have \(Aliases.most) aliases already. Delete one first.")
+        }
+        let names = center.host.help.commands(for: invocation).map { Command.key($0.name) }
+        let warning =
+            names.contains(Command.key(name))
+            ? "\nWarning: it hides the command \(name) from you, until you delete it with \(invocation.typed(center.line("unalias \(name)")))."
+            : ""
+        return base.answer(invocation, "alias created successfully", notice: warning)
+    }
+
+    private func delete(_ invocation: Invocation) throws -> Reply {
+        let (name, rest) = invocation.arguments.firstWord
+        guard !name.isEmpty, rest.isEmpty else {
+            throw Refusal("unalias requires only one argument: the alias to delete.")
+        }
+        let (person, backend) = (invocation.message.sender, invocation.address.backend)
+        guard try aliases.set(name, to: nil, of: person, on: backend) else {
+            throw Refusal("The alias \(name) was not found.")
+        }
+        return base.answer(invocation, "alias deleted successfully\n" + lines(of: person, on: backend))
+    }
+
+    private func list(_ invocation: Invocation) -> Reply {
+        base.answer(invocation, lines(of: invocation.message.sender, on: invocation.address.backend))
+    }
+
+    private func lines(of person: Person, on backend: String) -> String {
+        let all = aliases.all(of: person, on: backend).sorted { $0.key < $1.key }
+        if all.isEmpty { return "No alias could be found" }
+        // A stored line may contain secrets, which are shown to nobody.
+        return all.map { "- \($0.key) - \(Printable.line(center.host.rules.masked($0.value)))" }.joined(separator: "\n")
+    }
+}

@@ -1,0 +1,122 @@
+import Foundation
+import PetrelKit
+import PetrelSupport
+
+/// The built-in commands about tokens, for administrators in direct chats.
+struct TokenCommands: Sendable {
+    let base: JobCommands
+    let tokens: Tokens
+    /// False if the configuration has no web server, so that tokens have no use yet.
+    let hasWeb: Bool
+
+    private var center: JobCenter { base.center }
+
+    var commands: [Command] {
+        var new = base.command(
+            "token-new", "<@user> <#room> <command> [arguments]",
+            "Create a token that runs a command over HTTP, as a person in a room.", isAdminOnly: true,
+            isDirectOnly: true
+        ) { try await add($0) }
+        new.masking = { masked($0) }
+        return [
+            new,
+            base.command(
+                "tokens", "[-limit N] [-user U] [-channel C] [-command P]", "List the tokens.", isAdminOnly: true,
+                isDirectOnly: true
+            ) { try list($0) },
+            base.command("token-revoke", "<token ID>", "Revoke a token.", isAdminOnly: true, isDirectOnly: true) {
+                try await revoke($0)
+            },
+        ]
+    }
+
+    private func masked(_ arguments: String) -> String {
+        let (user, rest) = arguments.firstWord
+        let (room, line) = rest.firstWord
+        return line.isEmpty ? arguments : "\(user) \(room) \(center.host.rules.masked(line))"
+    }
+
+    private func add(_ invocation: Invocation) async throws -> Reply {
+        let (user, rest) = invocation.arguments.firstWord
+        let (place, typed) = rest.firstWord
+        guard !typed.isEmpty else {
+            throw Refusal(
+                "Not enough arguments. Write \(invocation.typed(center.line("token-new @user #room command [arguments]")))."
+            )
+        }
+        let prefix = invocation.prefix
+        let line =
+            !prefix.isEmpty && typed.utf8.starts(with: prefix.utf8)
+            ? String(typed.unicodeScalars.dropFirst(prefix.unicodeScalars.count)) : typed
+        let backend = invocation.address.backend
+        guard case .to(let address) = center.host.places.route(place, in: backend, orElse: nil) else {
+            throw Refusal("“\(place)” is not a known place.")
+        }
+        guard let person = center.host.places.person(named: user, on: address.backend) else {
+            throw Refusal("\(user) has not been seen on \(address.backend) yet. They have to send one message first.")
+        }
+        let room: Room? =
+            switch address.place {
+            case .direct: nil
+            case .room(let id):
+                center.host.places.room(named: place, on: address.backend) ?? Room(id: id, name: place)
+            }
+        let token = TokenRecord(
+            id: tokens.newID(), person: person.id, personName: person.name, isStable: person.isStable, room: room?.id,
+            roomName: room?.name, address: address, line: line, created: .now, creator: invocation.message.sender.id)
+        let secret = try await tokens.add(token)
+        let lines =
+            [
+                "created token \(secret.reveal())", "It is shown only now. Its ID is \(token.id).",
+                Self.line(of: token, center),
+            ] + warnings(token)
+        return Reply(lines.joined(separator: "\n"), isPrivate: true, isConfidential: true)
+    }
+
+    private func warnings(_ token: TokenRecord) -> [String] {
+        var warnings: [String] = []
+        if !hasWeb { warnings.append("Warning: the configuration has no section web, so tokens cannot be used yet.") }
+        let caller = token.caller
+        let decision = center.host.rules.decision(
+            on: center.resolved(token.line, caller), by: caller.person, in: caller.room, on: caller.backend)
+        switch decision {
+        case nil: warnings.append("Warning: there is no such command at the moment.")
+        case let decision? where !decision.isAllowed:
+            warnings.append("Warning: \(caller.person.name) may not run it at the moment: \(decision.reason).")
+        default: break
+        }
+        return warnings
+    }
+
+    private func list(_ invocation: Invocation) throws -> Reply {
+        let flags = try Flags(invocation.arguments, valued: ["limit", "user", "channel", "command"])
+        try flags.refuseRest()
+        let (user, channel, command) = (flags.values["user"], flags.values["channel"], flags.values["command"])
+        let found = tokens.all.filter { token in
+            (user.map {
+                [token.person, token.personName, "@\(token.person)"].contains($0) || token.personName == "@\($0)"
+            } ?? true)
+                && (channel.map {
+                    [token.room, token.roomName, token.roomName.map { String($0.drop { $0 == "#" }) }].contains($0)
+                } ?? true)
+                && (command.map { token.line.utf8.starts(with: $0.utf8) } ?? true)
+        }
+        let lines = found.prefix(try flags.limit()).map { Self.line(of: $0, center) }
+        return base.answer(
+            invocation, lines.isEmpty ? "No tokens could be found" : lines.joined(separator: "\n"), isPrivate: true)
+    }
+
+    private static func line(of token: TokenRecord, _ center: JobCenter) -> String {
+        let place = token.roomName ?? "a direct chat"
+        return "- \(token.id) \(token.personName) at \(place) \(Printable.line(center.host.rules.masked(token.line)))"
+    }
+
+    private func revoke(_ invocation: Invocation) async throws -> Reply {
+        let flags = try Flags(invocation.arguments)
+        guard flags.rest.count == 1, let id = flags.rest.first else {
+            throw Refusal("token-revoke requires only one argument: the ID of the token, as tokens shows it.")
+        }
+        guard try await tokens.revoke(id) else { throw Refusal("There is no token with the ID \(id).") }
+        return base.answer(invocation, "Token \(id) has been revoked", isPrivate: true)
+    }
+}

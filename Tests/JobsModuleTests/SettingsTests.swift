@@ -1,0 +1,79 @@
+import Foundation
+import JobsModule
+import PetrelCore
+import PetrelKit
+import PetrelSupport
+import PetrelTesting
+import Testing
+
+@Suite struct JobsSettingsTests {
+    /// Returns the problems of a section `jobs`.
+    private func problems(_ jobs: JSONValue) throws -> [String] {
+        let context = SettingsContext(folder: .init(fileURLWithPath: "/"), environment: ["PATH": "/usr/bin:/bin"])
+        let root = SettingsSection(
+            ["jobs": jobs, "groups": ["infra": ["@alice"]], "admins": ["@root"]], at: "", in: context)
+        _ = CoreSettings(root)
+        _ = JobsPlugIn(root.sections("jobs"))
+        return context.problems.map(\.description)
+    }
+
+    private func problems(ofCommand command: [String: JSONValue]) throws -> [String] {
+        try problems(["commands": ["x": .object(["command": "echo"].merging(command) { $1 })]])
+    }
+
+    @Test(
+        arguments: [
+            (["auth_strategy": "admin"], "jobs.commands.x.auth_strategy: must be one of"),
+            (["channel_strategy": "im"], "jobs.commands.x.channel_strategy: must be one of"),
+            (["auth_stratgy": "any"], "jobs.commands.x.auth_stratgy: unknown key; did you mean \"auth_strategy\"?"),
+            (
+                ["auth_strategy": "group", "allowed_groups": ["infa"]],
+                "there is no group \"infa\"; did you mean \"infra\"?"
+            ),
+            (["auth_strategy": "group"], "allowed_groups: is required"),
+            (["allowed_groups": ["infra"]], "has an effect only with auth_strategy"),
+            (["allowed_channels": ["#ops"]], "has an effect only with channel_strategy"),
+            (["timeout": -1], "jobs.commands.x.timeout: must be from 0"),
+            (["command": ""], "must not be empty"), (["command": "a\0"], "NUL"),
+            (["env": ["A=B": "x"]], "must be a name without"), (["env": ["PETREL_X": "x"]], "is set by Petrel"),
+            (["secrets": [0]], "secrets[0]: must be the number"), (["secrets": "a"], "secrets: must be a list"),
+            (["templates": ["handshake": "{{ usr }}"]], "uses the unknown name \"usr\"; did you mean \"user\"?"),
+            (["templates": ["failure": "{% if output %}{{ eror }}{% endif %}"]], "uses the unknown name \"eror\""),
+            (["templates": ["success": "{% for x in y %}{{ x }}{% endfor %}"]], "uses the unknown name \"y\""),
+            (["templates": ["success": "{{ user|shout }}"]], "is not a valid template"),
+            (["templates": ["success": "{% if user %}"]], "is not a valid template"),
+            (["templates": ["succes": "x"]], "unknown key; did you mean \"success\"?"),
+            (["help": ["sumary": "x"]], "unknown key; did you mean \"summary\"?"),
+        ] as [([String: JSONValue], String)])
+    func `A mistake in a command is reported with its place`(command: [String: JSONValue], problem: String) throws {
+        let problems = try problems(ofCommand: command)
+        #expect(problems.contains { $0.contains(problem) }, "\(problems)")
+    }
+
+    @Test(
+        arguments: [
+            (["pool": 0], "jobs.pool: must be from 1"), (["prefix": "a b"], "jobs.prefix: must be one word"),
+            (["messages": ["handshake": []]], "must contain at least one message"),
+            (["reply_styles": ["success": "loud"]], "must be one of"), (["colors": ["warning": "x"]], "unknown key"),
+            (["commands": ["a b": ["command": "echo"]]], "is not a name"), (["comands": [:]], "unknown key"),
+        ] as [(JSONValue, String)])
+    func `A mistake in the section is reported with its place`(jobs: JSONValue, problem: String) throws {
+        let problems = try problems(jobs)
+        #expect(problems.contains { $0.contains(problem) }, "\(problems)")
+    }
+
+    @Test func `Valid templates use loops, conditions, filters and every value`() throws {
+        let template =
+            "{% for item in arguments %}{{ forloop.counter }} {{ item }}{% endfor %}{% if not isim and jobid > 0 %}"
+            + "{{ user }}{{ userlink }}{{ userid }}{{ channel }}{{ channellink }}{{ channelid }}{{ command }}{{ args }}"
+            + "{{ output|default:\"nothing\" }}{{ error }}{{ started|humanize_time }}{{ size|humanize_size }}"
+            + "{{ duration|humanize_number }}{{ arguments|join:\", \" }}{{ success|any_value }}{% endif %}"
+        #expect(try problems(ofCommand: ["templates": ["success": .string(template)]]) == [])
+    }
+
+    @Test func `The names of built-in commands get the prefix`() throws {
+        let (section, _) = try JobsHouse.settings(["prefix": "mb", "commands": ["jobs": ["command": "echo"]]])
+        let names = JobsPlugIn([section]).outlines.flatMap(\.commands)
+        #expect(names.contains("mb jobs") && names.contains("jobs") && !names.contains("tail"))
+    }
+}

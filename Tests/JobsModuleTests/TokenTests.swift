@@ -1,0 +1,156 @@
+import Foundation
+import PetrelKit
+import PetrelSupport
+import PetrelTesting
+import Testing
+
+@Suite struct TokenTests {
+    private func house(_ commands: JSONValue? = nil, rules: JSONValue = []) throws -> JobsHouse {
+        let commands: JSONValue = commands ?? ["echo": ["command": "echo", "auth_strategy": "any"]]
+        return try JobsHouse(
+            [
+                "commands": commands,
+                "templates": [
+                    "handshake": "accepted", "success": "{{ userlink }} done\n{{ output }}",
+                    "unauthorized": "{{ command }} is not allowed: {{ error }}",
+                ],
+            ], rules: rules)
+    }
+
+    /// Creates a token in a direct chat of the administrator.
+    private func token(_ house: JobsHouse, _ line: String) async throws -> (secret: String, id: String) {
+        // A person has to be known.
+        _ = await house.ask("!whoami", as: "@pablo", in: "#general")
+        let reply = await house.ask("!token-new @pablo #general \(line)", as: "@root", in: nil)
+        let words = reply.words
+        let secret = try #require(words.dropFirst(2).first)
+        let index = try #require(words.firstIndex(of: "ID"))
+        return (secret, String(words[index + 2].dropLast()))
+    }
+
+    private func post(
+        _ house: JobsHouse, _ token: String?, body: String = "", type: String = "application/x-www-form-urlencoded",
+        query: String = "", bearer: Bool = false
+    ) async -> (status: Int, text: String) {
+        var headers = ["content-type": type]
+        if let token { headers[bearer ? "authorization" : "token"] = bearer ? "Bearer \(token)" : token }
+        let response = await house.host.request(
+            .post, "/message", WebRequest(headers: headers, query: query, body: Array(body.utf8), origin: "127.0.0.1"))
+        return (response.status, String(decoding: response.body, as: UTF8.self))
+    }
+
+    @Test func `A token runs its command as its person, and the reply goes to its room`() async throws {
+        try await house().run { house in
+            let (secret, id) = try await token(house, "echo \"one  two\"")
+            #expect(secret.utf8.count == 43)
+            let (status, text) = await post(house, secret, body: "message=arg1+arg2")
+            #expect((status, text) == (202, #"{"job":1}"#))
+            let sent = try #require(await house.backend.next())
+            #expect(sent.address.place == .room("#general"))
+            #expect(await house.next() == "@pablo done\none  two arg1 arg2\n")
+            #expect(
+                house.host.audit.all.contains {
+                    $0.reason.contains("with the token \(id)") && $0.executions == ["job 1"]
+                })
+            let job = await house.host.request(.get, "/jobs/1", WebRequest(headers: ["token": secret]))
+            let object = try JSONValue.parse(job.body)
+            #expect(object["status"] == "Successful" && object["command"] == "echo")
+            let logs = await house.host.request(
+                .get, "/jobs/1/logs", WebRequest(headers: ["token": secret], query: "from=4"))
+            #expect(String(decoding: logs.body, as: UTF8.self) == " two arg1 arg2\n")
+            #expect(logs.headers["petrel-log-next"] == "19")
+        }
+    }
+
+    @Test func `Tokens are listed without their secrets, and revoked`() async throws {
+        try await house().run { house in
+            let (secret, id) = try await token(house, "!echo a")
+            let list = await house.ask("!tokens -user pablo -channel general -command ec", as: "@root", in: nil)
+            #expect(list.contains("- \(id) @pablo at #general echo a") && !list.contains(secret))
+            #expect(await house.ask("!tokens -user omame", as: "@root", in: nil).contains("No tokens"))
+            #expect(await house.ask("!tokens", as: "@root", in: "#ops").contains("only in a direct chat"))
+            #expect(await house.ask("!token-revoke \(id)", as: "@root", in: nil).contains("has been revoked"))
+            #expect(await post(house, secret).status == 401)
+        }
+    }
+
+    @Test func `A request without a token is 400, and one with a wrong token 401`() async throws {
+        try await house().run { house in
+            #expect(await post(house, nil) == (400, "no token\n"))
+            #expect(await post(house, "") == (400, "no token\n"))
+            #expect(await post(house, "wrong") == (401, "no token found\n"))
+            #expect(await house.host.request(.get, "/jobs/1", WebRequest(headers: ["token": "x"])).status == 401)
+        }
+    }
+
+    @Test func `Rights are evaluated at the call`() async throws {
+        let rules: JSONValue = [["command": "echo*", "denyusers": ["@pablo"]]]
+        try await house(rules: rules).run { house in
+            let (secret, _) = try await token(house, "echo a")
+            let (status, text) = await post(house, secret)
+            #expect(status == 403 && text.contains("access_controls[0]"))
+            #expect(await house.next().hasPrefix("echo is not allowed: access_controls[0]"))
+        }
+    }
+
+    @Test func `A message comes as a form, as a multipart form, in the query or as JSON`() async throws {
+        try await house().run { house in
+            let (secret, _) = try await token(house, "echo")
+            let multipart =
+                "--x\r\nContent-Disposition: form-data; name=\"other\"\r\n\r\nno\r\n--x\r\n"
+                + "Content-Disposition: form-data; name=\"message\"\r\n\r\na+b\r\n--x--\r\n"
+            let requests: [(body: String, type: String, query: String, output: String)] = [
+                ("message=a%20b%26c", "application/x-www-form-urlencoded", "", "a b&c"),
+                (multipart, "multipart/form-data; boundary=x", "", "a+b"),
+                ("", "text/plain", "message=q", "q"),
+                (#"{"message":"“j k”  l"}"#, "application/json", "", "j k l"),
+                ("", "application/json", "", ""),
+            ]
+            for request in requests {
+                let (status, _) = await post(
+                    house, secret, body: request.body, type: request.type, query: request.query, bearer: true)
+                #expect(status == 202, "\(request)")
+                _ = await house.next()
+                #expect(await house.next() == "@pablo done\n\(request.output)\n")
+            }
+        }
+    }
+
+    @Test(arguments: [
+        ("message=%zz", "application/x-www-form-urlencoded"), ("message=%ff", "application/x-www-form-urlencoded"),
+        ("{", "application/json"), ("[]", "application/json"), (#"{"message":1}"#, "application/json"),
+        ("x", "multipart/form-data"), ("x", "multipart/form-data; boundary=b"),
+        (#"{"message":"it's"}"#, "application/json"),
+        (#"{"message":"a\u0000b"}"#, "application/json"),
+    ])
+    func `A body that cannot be read is 400`(body: String, type: String) async throws {
+        try await house().run { house in
+            let (secret, _) = try await token(house, "echo")
+            #expect(await post(house, secret, body: body, type: type).status == 400)
+        }
+    }
+
+    @Test func `A token has a rate limit`() async throws {
+        try await house(["echo": ["command": "echo", "auth_strategy": "none"]]).run { house in
+            let (secret, _) = try await token(house, "echo")
+            var statuses: [Int] = []
+            for _ in 0..<40 { statuses.append(await post(house, secret).status) }
+            #expect(statuses.first == 403 && statuses.contains(429))
+        }
+    }
+
+    @Test func `Tokens and aliases survive a restart`() async throws {
+        let store = try TestStore()
+        let settings: JSONValue = [
+            "commands": ["echo": ["command": "echo", "auth_strategy": "any", "no_handshake": true]]
+        ]
+        let secret = try await JobsHouse(settings, store: store).run { house in
+            _ = await house.ask("!alias e echo hi", as: "@pablo", in: "#general")
+            return try await token(house, "e").secret
+        }
+        try await JobsHouse(settings, store: store).run { house in
+            #expect(await post(house, secret, body: "message=x").status == 202)
+            #expect(await house.next().contains("hi x"))
+        }
+    }
+}
