@@ -313,7 +313,8 @@ let package = Package(
             name: "petrel-fuzz",
             dependencies: [
                 "PetrelKit", "PetrelSupport", "PetrelCore", "PetrelApp", "StackStormClient", "StackStormModule",
-                "BuiltinsModule", "IRCBackend", "SlackBackend", "TextBackend", "XMLStream", "XMPPBackend", log, metrics,
+                "BuiltinsModule", "IRCBackend", "JobEngine", "JobsModule", "SlackBackend", "TextBackend", "XMLStream",
+                "XMPPBackend", log, metrics,
             ],
             path: "Fuzz/Sources", swiftSettings: settings),
         tests(

@@ -20,6 +20,8 @@ enum FuzzTarget: String, CaseIterable {
     case scram
     /// The parser, the writer, the splitter and the session of IRC.
     case irc
+    /// The arguments of jobs, the names in their templates, and the bodies of requests.
+    case jobs
 
     func run(_ bytes: [UInt8]) {
         switch self {
@@ -32,6 +34,7 @@ enum FuzzTarget: String, CaseIterable {
         case .stanzas: fuzzStanzas(bytes)
         case .scram: fuzzSCRAM(bytes)
         case .irc: fuzzIRC(bytes)
+        case .jobs: fuzzJobs(bytes)
         }
     }
 }

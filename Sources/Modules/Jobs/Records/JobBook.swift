@@ -43,22 +43,36 @@ final class JobBook: Sendable {
 
     /// Stores a new job, and returns once a crash cannot lose it.
     func add(_ record: JobRecord) async throws {
+        let bytes = try JSONValue.encode(record) as [UInt8]
         state.withLock { $0.active[record.id] = record }
-        open.put(Array("{}".utf8), for: record.key)
-        index(of: record.person, on: record.address.backend).put(Array("{}".utf8), for: record.key)
-        await jobs.keep(try JSONValue.encode(record), for: record.key)
+        // First, so that a job that is known is also known as open.
+        await open.keep(Array("{}".utf8), for: record.key)
+        await jobs.keep(bytes, for: record.key)
+        list(record)
     }
 
-    /// Stores a change of a job.
-    @discardableResult
-    func update(_ id: Int, _ change: (inout JobRecord) -> Void) throws -> JobRecord? {
+    /// Adds a job to those of its person.
+    private func list(_ record: JobRecord) {
+        index(of: record.person, on: record.address.backend).put(Array("{}".utf8), for: record.key)
+    }
+
+    /// Notes that a job runs.
+    func start(_ id: Int, as process: Int32) throws {
         let record = state.withLock { state -> JobRecord? in
-            guard var record = state.active[id] else { return nil }
-            change(&record)
-            state.active[id] = record.status.isFinal ? nil : record
-            return record
+            state.active[id]?.status = .running
+            state.active[id]?.started = .now
+            state.active[id]?.process = process
+            return state.active[id]
         }
         if let record { jobs.put(try JSONValue.encode(record), for: record.key) }
+    }
+
+    /// Stores the end of a job, and returns once a crash cannot lose it.
+    func finish(_ id: Int, _ change: (inout JobRecord) -> Void) async throws -> JobRecord? {
+        guard var record = state.withLock({ $0.active[id] }) else { return nil }
+        change(&record)
+        defer { state.withLock { $0.active[id] = nil } }
+        await jobs.keep(try JSONValue.encode(record), for: record.key)
         return record
     }
 
@@ -102,7 +116,10 @@ final class JobBook: Sendable {
     func unsaid() async throws -> [JobRecord] {
         var jobs: [JobRecord] = []
         for record in try await open.all() {
-            if let id = Int(record.key), let job = try await job(id) { jobs.append(job) }
+            guard let id = Int(record.key), let job = try await job(id) else { continue }
+            // The crash may have lost this, which is written later than the job.
+            list(job)
+            jobs.append(job)
         }
         return jobs
     }

@@ -17,7 +17,8 @@ extension JobCenter {
         for var job in try await book.unsaid() where !running.contains(job.id) {
             if !job.status.isFinal {
                 job.reason =
-                    job.started == nil ? "Petrel ended before it started" : "Petrel ended while it was running"
+                    job.started == nil
+                    ? "Petrel ended before the start was recorded" : "Petrel ended while it was running"
                 job.status = .killed
                 job.ended = .now
                 try book.replace(job)

@@ -75,32 +75,33 @@ extension JobCenter {
     private func run(_ id: Int, _ program: RunningProgram, _ definition: CommandDefinition, _ live: LiveReply) async {
         let updates = Task { await live.run() }
         let end = await program.run { process in
-            self.note(id) { job in
-                job.status = .running
-                job.started = .now
-                job.process = process
+            do {
+                try self.book.start(id, as: process)
+            } catch {
+                self.host.logger.error("The start of job \(id) cannot be recorded: \(error)")
             }
         }
         updates.cancel()
-        let job = note(id) { job in
-            job.end(end, timeout: definition.timeout)
-            if end.hasOpenOutput, job.started != nil {
-                job.note = "a process that the command left behind goes on writing; its output was not recorded"
-            }
-            if live.log.lost > 0 { job.note = "\(live.log.lost) bytes of the output could not be stored" }
-        }
-        guard let job else { return }
+        guard let job = await finish(id, end, definition, live.log) else { return }
         meters.ended(job)
         live.finish(job)
         await say(resultOf: job, definition.format)
     }
 
-    @discardableResult
-    private func note(_ id: Int, _ change: (inout JobRecord) -> Void) -> JobRecord? {
+    /// Records the end of a job.
+    private func finish(
+        _ id: Int, _ end: ProgramEnd, _ definition: CommandDefinition, _ log: JobLog
+    ) async -> JobRecord? {
         do {
-            return try book.update(id, change)
+            return try await book.finish(id) { job in
+                job.end(end, timeout: definition.timeout)
+                if end.hasOpenOutput, job.started != nil {
+                    job.note = "a process that the command left behind goes on writing; its output was not recorded"
+                }
+                if log.lost > 0 { job.note = "\(log.lost) bytes of the output could not be stored" }
+            }
         } catch {
-            host.logger.error("The record of job \(id) cannot be encoded: \(error)")
+            host.logger.error("The end of job \(id) cannot be recorded: \(error)")
             return nil
         }
     }

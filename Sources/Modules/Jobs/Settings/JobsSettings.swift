@@ -35,7 +35,7 @@ struct JobsSettings: Sendable {
     init(_ section: SettingsSection) {
         limits.pool = section.integer("pool", default: 20, in: 1...1_000)
         limits.queue = section.integer("queue", default: 200, in: 0...100_000)
-        limits.stopTimeout = .seconds(section.integer("stop_timeout", default: 5, in: 0...60))
+        limits.stopTimeout = .seconds(section.integer("stop_timeout", default: 5, in: 0...7))
         prefix = section.string("prefix", default: "")
         if prefix.unicodeScalars.contains(where: { $0.isSeparator }) {
             section.problem("prefix", "must be one word, such as \"mb\"")
