@@ -285,6 +285,8 @@ private struct FuzzChat: Speaking {
 
     func replace(_ handle: String, with reply: Reply, on backend: String) {}
 
+    func answer(_ reply: Reply, replacing handle: String, at address: Address) {}
+
     func tellAdmins(_ text: String) {}
 }
 

@@ -111,6 +111,7 @@ extension Delivery {
             whole.text = stamp + whole.text
             do {
                 _ = try await backend.send(file: "petrel.txt", whole, to: address)
+                if let handle = entry.marks.handle { edits.cannotReplace(handle, on: backend.name) }
                 return true
             } catch let failure as SendFailure where failure.remedy == .never {
                 logger.warning("Cannot send a long text as a file; sending it in pieces: \(failure.message)")
@@ -124,8 +125,12 @@ extension Delivery {
         }
         let message = try await backend.send(reply, to: address)
         // A message in several pieces cannot be replaced as one.
-        if let handle = entry.marks.handle, let message, texts.count <= 1, let backend = backend as? any Editing {
-            edits.remember(handle, message, at: address, on: backend)
+        if let handle = entry.marks.handle {
+            if let message, texts.count <= 1, let backend = backend as? any Editing {
+                edits.remember(handle, message, at: address, on: backend)
+            } else {
+                edits.cannotReplace(handle, on: backend.name)
+            }
         }
         entry.pieces += 1
         return isLast

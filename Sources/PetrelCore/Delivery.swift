@@ -123,6 +123,16 @@ package final class Delivery: Sendable {
         edits.replace(handle, with: Self.shaped(reply.cleaned, for: backend), on: backend)
     }
 
+    /// Answers with a message in place of another one; see ``Speaking/answer(_:replacing:at:)``.
+    package func answer(_ reply: Reply, replacing handle: String, at address: Address) {
+        guard let backend = backends[address.backend] as? any Editing, backend.traits.edits else {
+            return answer(reply, to: address)
+        }
+        edits.replace(handle, with: Self.shaped(reply.cleaned, for: backend), on: backend) { [weak self] in
+            self?.answer(reply, to: address)
+        }
+    }
+
     /// Returns a reply as a backend shows it.
     static func shaped(_ reply: Reply, for backend: any ChatBackend) -> Reply {
         backend.shaped(reply.readable(for: backend.traits))
@@ -247,6 +257,7 @@ package final class Delivery: Sendable {
             }
         }
         if state.withLock({ $0.died(item.entry) }) { undeliverable.value(queue, reason) }
+        if let handle = item.entry.marks.handle { edits.cannotReplace(handle, on: queue.backend) }
         item.sent?()
     }
 

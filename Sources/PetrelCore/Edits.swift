@@ -22,6 +22,10 @@ final class Edits: Sendable {
         var wanted: Reply?
         var shown: Reply?
         var isWorking = false
+        /// True if the message was not sent, or cannot be replaced.
+        var isFixed = false
+        /// Sends the wanted content in another way if the message cannot be replaced.
+        var fallback: (@Sendable () -> Void)?
     }
 
     private static let attempts = 3
@@ -70,10 +74,33 @@ final class Edits: Sendable {
     }
 
     /// Updates a message, or does so once its reference is known.
-    func replace(_ handle: String, with reply: Reply, on backend: any Editing) {
+    /// - Parameter fallback: a closure that is called if the message cannot be updated.
+    func replace(
+        _ handle: String, with reply: Reply, on backend: any Editing, orElse fallback: (@Sendable () -> Void)? = nil
+    ) {
         let key = Key(backend: backend.name, handle: handle)
-        state.withLock { $0.change(key) { $0.wanted = reply } }
-        work(on: key, backend)
+        let isFixed = state.withLock { state in
+            state.change(key) { entry in
+                entry.wanted = reply
+                entry.fallback = entry.isFixed ? nil : fallback
+            }
+            return state.entries[key]?.isFixed == true
+        }
+        if isFixed { fallback?() } else { work(on: key, backend) }
+    }
+
+    /// Notes that a message was not sent, or that the service gave no reference to it, so that it cannot be replaced.
+    func cannotReplace(_ handle: String, on backend: String) {
+        let key = Key(backend: backend, handle: handle)
+        let fallback = state.withLock { state in
+            let fallback = state.entries[key]?.fallback
+            state.change(key) { entry in
+                entry.isFixed = true
+                entry.fallback = nil
+            }
+            return fallback
+        }
+        fallback?()
     }
 
     private func work(on key: Key, _ backend: any Editing) {
@@ -81,29 +108,45 @@ final class Edits: Sendable {
         pool.spawn {
             var update = first
             while true {
-                await self.send(update, backend)
+                let isShown = await self.send(update, backend)
+                self.ended(update, of: key, isShown: isShown)
                 guard let newer = self.state.withLock({ $0.next(key, isWorking: true) }) else { return }
                 update = newer
             }
         }
     }
 
+    /// Calls the fallback of an update that failed, unless there is a newer one.
+    private func ended(_ update: Update, of key: Key, isShown: Bool) {
+        let fallback = state.withLock { state -> (@Sendable () -> Void)? in
+            guard state.entries[key]?.wanted == update.reply else { return nil }
+            let fallback = state.entries[key]?.fallback
+            state.change(key) { $0.fallback = nil }
+            return isShown ? nil : fallback
+        }
+        fallback?()
+    }
+
     /// Sends one update. An update that the backend rejects is dropped, because the next one contains the whole message.
-    private func send(_ update: Update, _ backend: any Editing) async {
+    /// Returns false then.
+    private func send(_ update: Update, _ backend: any Editing) async -> Bool {
         for attempt in 1...Self.attempts {
             do {
-                return try await backend.replace(update.message, at: update.address, with: update.reply)
+                try await backend.replace(update.message, at: update.address, with: update.reply)
+                return true
             } catch is CancellationError {
-                return
+                return false
             } catch {
                 guard attempt < Self.attempts, let pause = Self.pause(after: error),
                     await pool.pause(for: pause, on: clock)
                 else {
                     let place = Printable.name(update.address.place.id)
-                    return logger.notice("A message in \(place) on \(backend.name) was not updated: \(error)")
+                    logger.notice("A message in \(place) on \(backend.name) was not updated: \(error)")
+                    return false
                 }
             }
         }
+        return false
     }
 
     /// Returns the pause before the next attempt; nil if another attempt cannot help.

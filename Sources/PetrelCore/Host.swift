@@ -262,5 +262,9 @@ private struct ModuleSpeech: Speaking {
         host.delivery.replace(handle, with: reply, on: backend)
     }
 
+    func answer(_ reply: Reply, replacing handle: String, at address: Address) {
+        host.delivery.answer(reply, replacing: handle, at: address)
+    }
+
     func tellAdmins(_ text: String) { host.tellAdmins(text) }
 }

@@ -80,6 +80,10 @@ public protocol Speaking: Sendable {
     func replace(_ handle: String, with reply: Reply, on backend: String)
     /// Returns the traits of a backend; nil if there is no backend of that name.
     func traits(of backend: String) -> BackendTraits?
+    /// Answers with a message in place of another one that was sent or is being sent, such as a notice that the answer
+    /// takes some time. If the other message cannot be replaced, the answer is sent as a message of its own.
+    /// - Parameter handle: the ``DeliveryMarks/handle`` of the other message.
+    func answer(_ reply: Reply, replacing handle: String, at address: Address)
     /// Tells the operators, in the log and in the rooms of `bot.admin_rooms`, in Markdown.
     func tellAdmins(_ text: String)
 }

@@ -87,4 +87,58 @@ import Testing
             #expect(await backend.next()?.reply.text == "last")
         }
     }
+
+    @Test func `an answer replaces a message`() async throws {
+        let backend = RecordingBackend(traits: Self.traits)
+        try await DeliveryTests.with(backend, Store()) { delivery in
+            try Self.say("Looking…", delivery)
+            delivery.answer(Reply("found"), replacing: "h", at: DeliveryTests.ops)
+            let notice = await backend.next()
+            let answer = await backend.next()
+            #expect(answer?.reply.text == "found" && answer?.isReplacement == true)
+            #expect(answer?.message == notice?.message)
+        }
+    }
+
+    @Test func `an answer is sent as a message if the other one cannot be replaced`() async throws {
+        let refusals = RecordingBackend.failing(1) { SendFailure("too old", .never) }
+        let backend = RecordingBackend(traits: Self.traits) { reply, address in
+            if reply.text == "found" { try await refusals(reply, address) }
+        }
+        try await DeliveryTests.with(backend, Store()) { delivery in
+            try Self.say("Looking…", delivery)
+            #expect(await backend.next()?.reply.text == "Looking…")
+            delivery.answer(Reply("found"), replacing: "h", at: DeliveryTests.ops)
+            let answer = await backend.next()
+            #expect(answer?.reply.text == "found" && answer?.isReplacement == false)
+            // A message in several pieces, before and after it was sent.
+            let long = Array(repeating: "0123456789 0123456789", count: 20).joined(separator: "\n")
+            try delivery.say(
+                Reply(long), to: DeliveryTests.ops, marks: DeliveryMarks(handle: "l"), MessageTransaction(), of: "m")
+            delivery.answer(Reply("early"), replacing: "l", at: DeliveryTests.ops)
+            var texts: [String] = []
+            while texts.last != "early" { texts.append(try #require(await backend.next()).reply.text) }
+            delivery.answer(Reply("late"), replacing: "l", at: DeliveryTests.ops)
+            #expect(await backend.next()?.reply.text == "late")
+        }
+    }
+
+    @Test func `an answer is sent as a message if the other one can never be sent, or the backend does not edit`()
+        async throws
+    {
+        for edits in [true, false] {
+            var traits = Self.traits
+            traits.edits = edits
+            let backend = RecordingBackend(traits: traits) { reply, _ in
+                if edits, reply.text == "Looking…" { throw SendFailure("refused", .never) }
+            }
+            try await DeliveryTests.with(backend, Store()) { delivery in
+                try Self.say("Looking…", delivery)
+                delivery.answer(Reply("found"), replacing: "h", at: DeliveryTests.ops)
+                if !edits { #expect(await backend.next()?.reply.text == "Looking…") }
+                let answer = await backend.next()
+                #expect(answer?.reply.text == "found" && answer?.isReplacement == false)
+            }
+        }
+    }
 }
