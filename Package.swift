@@ -154,6 +154,7 @@ let package = Package(
                 "PetrelSupport", "XMLStream", nio,
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
                 .product(name: "Crypto", package: "swift-crypto"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),
             ]),
@@ -247,7 +248,8 @@ let package = Package(
         tests(
             "XMPPBackendTests",
             [
-                "XMPPBackend", "XMLStream", "PetrelKit", "PetrelSupport", "PetrelCore", "PetrelTesting", "FaultSuite",
+                "XMPPBackend", "XMLStream", "AWSClient", "InfraModule", "PetrelKit", "PetrelSupport", "PetrelCore",
+                "PetrelTesting", "FaultSuite",
                 "StackStormModule",
                 "StackStormClient", "StackStormSimulator", log, nio,
                 .product(name: "NIOPosix", package: "swift-nio"),
@@ -264,7 +266,8 @@ let package = Package(
         tests(
             "SlackBackendTests",
             [
-                "SlackBackend", "PetrelKit", "PetrelSupport", "PetrelCore", "PetrelTesting", "FaultSuite",
+                "SlackBackend", "AWSClient", "InfraModule", "PetrelKit", "PetrelSupport", "PetrelCore", "PetrelTesting",
+                "FaultSuite",
                 "StackStormModule", "StackStormClient", "StackStormSimulator", log, nio,
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
                 .product(name: "Crypto", package: "swift-crypto"),
@@ -288,6 +291,15 @@ let package = Package(
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),
             ]),
+        tests("AWSClientTests", ["AWSClient", "FaultSuite", "PetrelSupport", "XMLStream", nio]),
+        tests(
+            "InfraModuleTests",
+            [
+                "AWSClient", "InfraModule", "FaultSuite", "PetrelKit", "PetrelSupport", "PetrelTesting", "PetrelCore",
+                log, metrics, nio,
+                .product(name: "AsyncHTTPClient", package: "async-http-client"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+            ], exclude: ["aws_stand_in.py", "moto_world.py"]),
         // Here and not in a package of its own: only a target of this package sees what is `package`.
         .executableTarget(
             name: "petrel-bench",
@@ -313,8 +325,8 @@ let package = Package(
             name: "petrel-fuzz",
             dependencies: [
                 "PetrelKit", "PetrelSupport", "PetrelCore", "PetrelApp", "StackStormClient", "StackStormModule",
-                "BuiltinsModule", "IRCBackend", "JobEngine", "JobsModule", "SlackBackend", "TextBackend", "XMLStream",
-                "XMPPBackend", log, metrics,
+                "AWSClient", "BuiltinsModule", "InfraModule", "IRCBackend", "JobEngine", "JobsModule", "SlackBackend",
+                "TextBackend", "XMLStream", "XMPPBackend", log, metrics, nio,
             ],
             path: "Fuzz/Sources", swiftSettings: settings),
         tests(

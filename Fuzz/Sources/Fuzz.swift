@@ -16,6 +16,10 @@ enum FuzzTarget: String, CaseIterable {
     case results
     /// The parser and the writer of XMPP streams.
     case stanzas
+    /// The reader of answers of EC2.
+    case answers
+    /// The parser of searches for instances.
+    case queries
     /// The SCRAM client.
     case scram
     /// The parser, the writer, the splitter and the session of IRC.
@@ -32,6 +36,8 @@ enum FuzzTarget: String, CaseIterable {
         case .payloads: fuzzPayloads(bytes)
         case .results: fuzzResults(bytes)
         case .stanzas: fuzzStanzas(bytes)
+        case .answers: fuzzAnswers(bytes)
+        case .queries: fuzzQueries(bytes)
         case .scram: fuzzSCRAM(bytes)
         case .irc: fuzzIRC(bytes)
         case .jobs: fuzzJobs(bytes)

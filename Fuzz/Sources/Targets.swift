@@ -287,6 +287,8 @@ private struct FuzzChat: Speaking {
 
     func answer(_ reply: Reply, replacing handle: String, at address: Address) {}
 
+    func traits(of backend: String) -> BackendTraits? { nil }
+
     func tellAdmins(_ text: String) {}
 }
 

@@ -64,9 +64,12 @@ extension AWSError {
                 "EC2 denies access\(named): the policy of the role must allow ec2:DescribeInstances"
             case .denied: "\(name) denies access\(named)"
             case .unknownKey: "\(name) does not know the access key\(named)"
+            case .signature where service == "ec2":
+                "EC2 does not accept the session\(named): the region may not be enabled in the account"
             case .signature: "\(name) does not accept the signature\(named): check the secret access key"
             case .expired: "the session has expired\(named)"
-            default: "\(name) does not accept the request\(named)\(Self.detail(message))"
+            // A message of STS may contain the external ID.
+            default: "\(name) does not accept the request\(named)\(service == "sts" ? "" : Self.detail(message))"
             }
         self.init(code, clause, awsCode: awsCode)
     }
@@ -77,11 +80,11 @@ extension AWSError {
             "RequestThrottledException", "TooManyRequestsException", "EC2ThrottledException", "BandwidthLimitExceeded",
             "PriorRequestNotComplete", "SlowDown":
             return .throttled
-        case "AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "OptInRequired", "NotAuthorized":
+        case "AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "NotAuthorized":
             return .denied
         case "InvalidClientTokenId", "InvalidAccessKeyId", "UnrecognizedClientException": return .unknownKey
         case "SignatureDoesNotMatch", "AuthFailure", "InvalidSignatureException", "IncompleteSignature",
-            "RequestTimeTooSkewed":
+            "RequestTimeTooSkewed", "OptInRequired":
             return .signature
         case "ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired": return .expired
         default: break

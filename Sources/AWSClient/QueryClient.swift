@@ -81,15 +81,16 @@ package final class QueryClient: Sendable {
         _ call: QueryCall, at url: String, _ host: String, in region: String, _ credentials: AWSCredentials?,
         _ reading: Reading<Value>
     ) async throws -> Value {
-        let request = request(for: call, at: url, host, in: region, credentials)
+        let time = clock.seconds(of: host)
+        let request = request(for: call, at: url, host, in: region, credentials, time)
         do {
             let response = try await transport.send(request)
-            let date = response.headers.first(name: "date")
-            let isCorrected = clock.note(date, from: host)
+            clock.note(response.headers.first(name: "date"), from: host)
             var answer = QueryAnswer(status: Int(response.status.code), level: call.level)
             let value = try await read(response, into: &answer, reading, of: call)
             guard answer.status != 200 else { return value }
-            throw failure(of: answer, call.service, isCorrected: isCorrected)
+            // The signature may have been made with a wrong time.
+            throw failure(of: answer, call.service, isCorrected: clock.hasMoved(since: time, at: host))
         } catch let attempt as Attempt {
             throw attempt
         } catch let error as AWSError {
@@ -106,7 +107,6 @@ package final class QueryClient: Sendable {
             status: answer.status, awsCode: answer.awsCode, message: answer.message, service: service)
         switch error.code {
         case .throttled, .failed: return Attempt(error: error)
-        // The signature was made with the wrong time.
         case .signature, .expired: return isCorrected ? Attempt(error: error, isAtOnce: true) : error
         default: return error
         }
@@ -133,7 +133,8 @@ package final class QueryClient: Sendable {
     }
 
     private func request(
-        for call: QueryCall, at url: String, _ host: String, in region: String, _ credentials: AWSCredentials?
+        for call: QueryCall, at url: String, _ host: String, in region: String, _ credentials: AWSCredentials?,
+        _ time: Int64
     ) -> HTTPClientRequest {
         let body = call.body
         var headers: [(name: String, value: String)] = [
@@ -143,7 +144,7 @@ package final class QueryClient: Sendable {
             let signing = SigningRequest(
                 method: "POST", path: AWSEndpoints.path(of: url), headers: headers, body: body)
             headers = SigV4(region: region, service: call.service).headers(
-                of: signing, with: credentials, at: clock.seconds(of: host))
+                of: signing, with: credentials, at: time)
         }
         var request = HTTPClientRequest(url: url)
         request.method = .POST

@@ -66,6 +66,11 @@ package struct EC2: Sendable {
             .tooLarge, "EC2 has more than \(Self.mostPages) pages of instances for this query; please narrow it")
     }
 
+    /// Creates the session of a place, or renews it if it expires soon, so that a later call does not wait for that.
+    package func prepare(_ place: Place, until deadline: Deadline) async throws {
+        _ = try await sessions.credentials(of: place.role, region: place.sessionRegion, until: deadline)
+    }
+
     /// A page of instances.
     struct Page: Sendable {
         var instances: [Instance] = []

@@ -32,9 +32,12 @@ package final class AWSClock: Sendable {
     /// The largest correction, in seconds; zero if the local clock is right.
     package var offset: Int64 { offsets.value.values.max { abs($0) < abs($1) } ?? 0 }
 
-    /// Measures the offset with the `Date` of an answer. Returns true if the correction has changed.
-    @discardableResult func note(_ date: String?, from host: String) -> Bool {
-        guard let remote = date.flatMap({ UTCTime.seconds(header: $0) }) else { return false }
+    /// Returns true if a request to a host that was signed with this time would be signed with quite another one now.
+    func hasMoved(since time: Int64, at host: String) -> Bool { abs(seconds(of: host) - time) > Self.tolerance }
+
+    /// Measures the offset with the `Date` of an answer.
+    func note(_ date: String?, from host: String) {
+        guard let remote = date.flatMap({ UTCTime.seconds(header: $0) }) else { return }
         let measured = remote - local()
         let offset = abs(measured) > Self.tolerance ? measured : 0
         let hasChanged = offsets.withLock { offsets in
@@ -45,6 +48,5 @@ package final class AWSClock: Sendable {
             return true
         }
         if hasChanged { changed(host, offset) }
-        return hasChanged
     }
 }

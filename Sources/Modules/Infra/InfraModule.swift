@@ -16,22 +16,44 @@ package final class InfraModule: BotModule {
 
     /// Creates the module. Throws an error if the certificates of `AWS_CA_BUNDLE` cannot be read.
     /// - Parameter now: Returns the current time.
-    package init(_ settings: InfraSettings, host: ModuleHost, now: @escaping @Sendable () -> Date = { .now }) throws {
-        self.settings = settings
-        self.host = host
-        self.now = now
+    package convenience init(
+        _ settings: InfraSettings, host: ModuleHost, now: @escaping @Sendable () -> Date = { .now }
+    ) throws {
         let logger = host.logger
-        clock = AWSClock(local: { Int64(now().timeIntervalSince1970) }) { host, offset in
-            logger.warning(
-                "\(ClockNote.text(offset) ?? "The clock of this machine equals that of AWS again.") (\(host))")
+        let clock = AWSClock(local: { Int64(now().timeIntervalSince1970) }) { host, offset in
+            let text = ClockNote.text(offset) ?? "The clock of this machine equals that of AWS again."
+            logger.warning("\(text) (\(host))")
         }
         let client = try QueryClient(environment: settings.environment, clock: clock)
         let region = settings.ownRegion ?? settings.accounts.first?.regions.first ?? InfraSettings.defaultRegion
-        let ec2 = EC2(
-            client,
-            RoleSessions(client, name: host.bot.name, environment: settings.environment, region: region))
-        search = InfraSearch(settings, meters: InfraMeters(host.metrics)) { filters, place, deadline, body in
-            try await ec2.describeInstances(filters, in: place, until: deadline, body)
+        let sessions = RoleSessions(
+            client, name: host.bot.name, environment: settings.environment, region: region)
+        let ec2 = EC2(client, sessions)
+        self.init(
+            settings, host: host, clock: clock, now: now, prepare: { try await ec2.prepare($0, until: $1) },
+            describe: { try await ec2.describeInstances($0, in: $1, until: $2, $3) })
+    }
+
+    /// Creates the module with another source of instances.
+    init(
+        _ settings: InfraSettings, host: ModuleHost, clock: AWSClock, now: @escaping @Sendable () -> Date,
+        prepare: @escaping InfraSearch.Prepare = { _, _ in }, describe: @escaping InfraSearch.Describe
+    ) {
+        self.settings = settings
+        self.host = host
+        self.clock = clock
+        self.now = now
+        search = InfraSearch(settings, meters: InfraMeters(host.metrics), prepare: prepare, describe: describe)
+    }
+
+    /// The interval in which sessions are checked; they are renewed five minutes before they expire.
+    private static let interval = Duration.seconds(240)
+
+    /// Keeps the sessions of all roles ready until cancelled, so that a search takes only one call for each region.
+    package func run() async throws {
+        while true {
+            await search.prepareAll()
+            try await Task.sleep(for: Self.interval)
         }
     }
 
@@ -75,7 +97,7 @@ package final class InfraModule: BotModule {
         let result = try await wait.value(patience: settings.patience) { try await self.search.result(of: query) }
         let answer = InfraAnswer(
             query: query, result: result, accounts: settings.accounts.count, now: now(),
-            typed: { invocation.typed($0) })
+            searching: { InfraForms.line($0, invocation) }, listing: invocation.typed("infra accounts"))
         return wait.finish(answer.reply(for: invocation.traits))
     }
 
@@ -91,7 +113,7 @@ extension InfraModule: StatusReporting {
         let accounts = InfraAnswer.count(settings.accounts.count, "account")
         var detail = "\(accounts), \(InfraAnswer.count(places, "region"))"
         detail += lastGood.map { ", last answer \(Duration.seconds(now().timeIntervalSince($0)).inWords) ago" } ?? ""
-        if failing > 0 { detail += "; \(failing) of \(places) failed in the last search, see `infra accounts`" }
+        if failing > 0 { detail += "; \(failing) of \(places) failed lately, see `infra accounts`" }
         if let note = ClockNote.text(clock.offset) { detail += ". \(note)" }
         // The failure of some accounts must not make a load balancer or an orchestrator give up the bot.
         return [StatusLine("infra", isHealthy: failing < places, detail)]
@@ -100,6 +122,12 @@ extension InfraModule: StatusReporting {
 
 /// The forms of queries, for replies and help.
 enum InfraForms {
+    /// Returns the line of a search as the person has to type it: as the slash command if they used it.
+    static func line(_ query: String, _ invocation: Invocation) -> String {
+        let isSlash = invocation.message.slashCommand.map { $0.utf8.elementsEqual("/infra-search".utf8) } ?? false
+        return invocation.typed("\(isSlash ? "infra-search" : "infra search") \(query)")
+    }
+
     static func text(_ invocation: Invocation) -> String {
         let lines = [
             "i-0123456789abcdef0 (an instance ID)", "10.2.3.4, 203.0.113.7 or 2001:db8::7 (an address)",
@@ -107,7 +135,7 @@ enum InfraForms {
             "tag:Role=db, tag:Role=web* (a tag)", "ami:ami-0123456789abcdef0 (an image)",
             "state:stopped, type:t3.*, az:eu-west-2a (beside another word)",
         ]
-        return "Write \(invocation.typed("infra search QUERY")) with words that must all match:\n"
+        return "Write \(line("QUERY", invocation)) with words that must all match:\n"
             + lines.map { "• \($0)" }.joined(separator: "\n")
             + "\nIn names, tags, images, types and zones, * is any text and ? is any character."
     }

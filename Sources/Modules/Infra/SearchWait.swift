@@ -43,11 +43,13 @@ final class SearchWait: Sendable {
     /// Replaces the notice by the answer. Returns the reply that remains to be sent; nil for none.
     func finish(_ reply: Reply) -> Reply? {
         guard let handle = handle.value else { return reply }
-        guard reply.isPrivate else {
-            chat.replace(handle, with: reply, on: invocation.address.backend)
+        // A message of several pieces cannot replace one.
+        let isShort = reply.text.unicodeScalars.count <= invocation.traits.maximumLength
+        guard reply.isPrivate || !isShort else {
+            chat.answer(reply, replacing: handle, at: invocation.address)
             return nil
         }
-        // Everybody sees the notice, but only the person who asked sees the answer.
+        // Everybody sees the notice, but a private answer is only for the person who asked.
         let notice = Reply("Looked in \(InfraAnswer.count(accounts, "account")).", kind: .acknowledgement)
         chat.replace(handle, with: notice, on: invocation.address.backend)
         return reply

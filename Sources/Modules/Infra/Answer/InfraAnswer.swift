@@ -13,8 +13,10 @@ struct InfraAnswer: Sendable {
     /// The number of accounts that are configured.
     let accounts: Int
     let now: Date
-    /// Returns a line as the person has to type it.
-    let typed: @Sendable (String) -> String
+    /// Returns the line of a search for a query, as the person has to type it.
+    let searching: @Sendable (String) -> String
+    /// The line that lists the accounts.
+    let listing: String
 
     /// True if only the person who asked needs the answer.
     var isPrivate: Bool { result.total == 0 }
@@ -49,7 +51,7 @@ struct InfraAnswer: Sendable {
         if case .name(let name)? = query.terms.first(where: { if case .name = $0 { true } else { false } }),
             !Wildcard.isPattern(name)
         {
-            let example = typed("infra search *\(name)*")
+            let example = searching("*\(name)*")
             text += " A name must match as a whole, in upper and lower case; for a part of it: \(style.code(example))"
         }
         return text
@@ -83,7 +85,7 @@ struct InfraAnswer: Sendable {
             return style.item("\(style.bold(line.account)) (\(regions)): \(style.text(line.clause))")
         }
         let more = lines.count - shown.count
-        let rest = more > 0 ? ["… and \(more) more; see \(style.code(typed("infra accounts")))"] : []
+        let rest = more > 0 ? ["… and \(more) more; see \(style.code(listing))"] : []
         return (["Not searched:"] + shown + rest).joined(separator: "\n")
     }
 

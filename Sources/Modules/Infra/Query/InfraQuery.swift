@@ -41,22 +41,18 @@ struct InfraQuery: Sendable, Hashable {
         var words: [String] = []
         var word = String.UnicodeScalarView()
         var isQuoted = false
-        var isStarted = false
         for scalar in text.unicodeScalars {
             if scalar == "\"" {
                 isQuoted.toggle()
-                isStarted = true
             } else if scalar.isSeparator, !isQuoted {
-                if isStarted { words.append(String(word)) }
+                if !word.isEmpty { words.append(String(word)) }
                 word = String.UnicodeScalarView()
-                isStarted = false
             } else if !scalar.isInvisible, !scalar.isTreacherous {
                 word.append(scalar)
-                isStarted = true
             }
         }
         guard !isQuoted else { throw QueryProblem("A quotation mark is missing.") }
-        if isStarted { words.append(String(word)) }
+        if !word.isEmpty { words.append(String(word)) }
         return words
     }
 }

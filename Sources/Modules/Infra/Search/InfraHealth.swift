@@ -10,7 +10,7 @@ final class InfraHealth: Sendable {
         var lastGood: Date?
         /// The last error and its time; nil if there was none.
         var lastError: (error: AWSError, at: Date)?
-        /// True if the last search failed.
+        /// True if the last call failed.
         var isFailing = false
     }
 
@@ -21,7 +21,7 @@ final class InfraHealth: Sendable {
         entries = Locked(Dictionary(places.map { ($0, Entry()) }) { first, _ in first })
     }
 
-    /// Stores the outcome of a search; nil for a good answer.
+    /// Stores the outcome of a call; nil for a good answer.
     func note(_ error: AWSError?, _ place: InfraPlace, at now: Date = .now) {
         entries.withLock { entries in
             var entry = entries[place] ?? Entry()
@@ -33,7 +33,7 @@ final class InfraHealth: Sendable {
 
     subscript(place: InfraPlace) -> Entry { entries.value[place] ?? Entry() }
 
-    /// The number of accounts and regions whose last search failed, and the time of the last good answer.
+    /// The number of accounts and regions whose last call failed, and the time of the last good answer.
     var summary: (failing: Int, lastGood: Date?) {
         let all = entries.value.values
         return (all.filter(\.isFailing).count, all.compactMap(\.lastGood).max())

@@ -13,6 +13,9 @@ final class InfraSearch: Sendable {
             _ filters: [EC2.Filter], _ place: EC2.Place, _ deadline: Deadline, _ body: (Instance) -> Void
         ) async throws -> Void
 
+    /// A closure that creates or renews the session of a place.
+    typealias Prepare = @Sendable (_ place: EC2.Place, _ deadline: Deadline) async throws -> Void
+
     private struct Memory: Sendable {
         var result: SearchResult
         var at: ContinuousClock.Instant
@@ -29,13 +32,14 @@ final class InfraSearch: Sendable {
     private let cache: Duration
     private let meters: InfraMeters
     private let describe: Describe
+    private let prepare: Prepare
     private let now: @Sendable () -> ContinuousClock.Instant
     private let state = Locked(State())
 
     init(
         _ settings: InfraSettings, meters: InfraMeters,
         now: @escaping @Sendable () -> ContinuousClock.Instant = { .now },
-        describe: @escaping Describe
+        prepare: @escaping Prepare = { _, _ in }, describe: @escaping Describe
     ) {
         places = settings.places
         health = InfraHealth(settings.places)
@@ -43,6 +47,7 @@ final class InfraSearch: Sendable {
         cache = settings.cache
         self.meters = meters
         self.describe = describe
+        self.prepare = prepare
         self.now = now
     }
 
@@ -58,6 +63,24 @@ final class InfraSearch: Sendable {
             return task
         }
         return try await task.sharedValue
+    }
+
+    /// Creates the sessions of all roles, and renews those that expire soon. The places of those that fail are marked.
+    func prepareAll() async {
+        let byRole = Dictionary(grouping: places, by: \.place.role)
+        await withTaskGroup { group in
+            for places in byRole.values {
+                group.addTask {
+                    do {
+                        try await self.prepare(places[0].place, Deadline(after: self.limit))
+                    } catch let error as AWSError {
+                        for place in places { self.health.note(error, place) }
+                    } catch {
+                        // The bot is stopping.
+                    }
+                }
+            }
+        }
     }
 
     /// Searches the places that an earlier search has not reached.

@@ -1,0 +1,177 @@
+import AWSClient
+import PetrelKit
+import PetrelSupport
+import PetrelTesting
+import Testing
+
+@testable import InfraModule
+
+/// Searches with instances from a closure.
+@Suite(.timeLimit(.minutes(10))) struct SearchTests {
+    @Test func `all accounts and regions are searched at the same time`() async throws {
+        let waiting = Locked(0)
+        let all = Signal()
+        let backend = RecordingBackend()
+        try await TestAccounts.run(
+            try TestAccounts.two(), on: backend,
+            describe: { _, place, _, body in
+                if waiting.withLock({
+                    $0 += 1; return $0
+                }) == 3 {
+                    all.open()
+                }
+                // No place answers before all were asked.
+                await all.wait()
+                if place.region == "us-east-1" { body(TestAccounts.instance(1, name: "db-1")) }
+            }
+        ) {
+            let reply = try await backend.ask("infra search db-1")
+            #expect(reply.text.hasPrefix("db-1 (i-00000000000000001) is a running t3.micro in eu-west-2a"))
+            #expect(reply.text.contains("Account: staging (222222222222), region us-east-1"))
+            #expect(!reply.text.contains("Not searched") && !reply.isPrivate)
+        }
+    }
+
+    @Test func `places that fail are named, and asked again by the next search`() async throws {
+        let fails = Locked(true)
+        let asked = Locked<[String]>([])
+        let backend = RecordingBackend()
+        try await TestAccounts.run(
+            try TestAccounts.two(), on: backend,
+            describe: { _, place, _, body in
+                asked.withLock { $0.append(place.region) }
+                guard place.region != "eu-west-1" || !fails.value else { throw AWSError(.throttled, "too many calls") }
+                body(TestAccounts.instance(place.region.utf8.count))
+            }
+        ) {
+            let first = try await backend.ask("infra search name:*")
+            #expect(first.text.hasPrefix("2 instances"))
+            #expect(first.text.hasSuffix("Not searched:\n• staging (eu-west-1): too many calls"))
+            fails.withLock { $0 = false }
+            asked.withLock { $0 = [] }
+            let second = try await backend.ask("infra search *")
+            #expect(asked.value == ["eu-west-1"])
+            #expect(second.text.contains("In part as seen ") && !second.text.contains("Not searched"))
+            asked.withLock { $0 = [] }
+            let third = try await backend.ask("infra search *")
+            #expect(asked.value == [] && third.text.contains("As seen "))
+            let accounts = try await backend.ask("infra accounts")
+            #expect(accounts.text.contains("production (111111111111, role PetrelInspection)\n• eu-west-2: last good"))
+            #expect(accounts.text.contains("eu-west-1: last good answer 0 s ago; last error 0 s ago: too many calls"))
+        }
+    }
+
+    @Test func `nothing found, bad queries and complete failures are told to the asker only`() async throws {
+        let fails = Locked(false)
+        let backend = RecordingBackend()
+        try await TestAccounts.run(
+            try TestAccounts.two(), on: backend,
+            describe: { _, _, _, _ in if fails.value { throw AWSError(.late, "late") } }
+        ) {
+            let nothing = try await backend.ask("infra search web")
+            #expect(nothing.isPrivate && nothing.text.hasPrefix("No instance matches name:web in 2 accounts."))
+            #expect(nothing.text.contains("!infra search *web*"))
+            let bad = try await backend.ask("infra search i-12")
+            #expect(bad.isPrivate && bad.kind == .error && bad.text.contains("tag:Role=db"))
+            #expect(try await backend.ask("infra-search").isPrivate)
+            fails.withLock { $0 = true }
+            let failed = try await backend.ask("infra search 10.0.0.1")
+            #expect(failed.isPrivate && failed.kind == .error)
+            #expect(
+                failed.text.contains("No account could be searched.") && failed.text.contains("us-east-1, eu-west-1"))
+        }
+    }
+
+    @Test func `of many instances 20 are listed, in the order of their names`() async throws {
+        let backend = RecordingBackend()
+        try await TestAccounts.run(
+            try TestAccounts.two(), on: backend,
+            describe: { _, place, _, body in
+                // The second page repeats an instance.
+                for number in [1, 1] + Array(2...40) where place.region == "eu-west-2" {
+                    body(TestAccounts.instance(number, name: "web-\(number % 10)"))
+                }
+                if place.region == "us-east-1" { body(TestAccounts.instance(100, name: "a")) }
+            }
+        ) {
+            let lines = try await backend.ask("infra search *").text.split(separator: "\n")
+            #expect(lines[0] == "41 instances" && lines.count == 22)
+            #expect(lines[1].hasPrefix("• a · i-00000000000000064 · running") && lines[2].hasPrefix("• web-0"))
+            #expect(lines[21].hasPrefix("… and 21 more."))
+        }
+    }
+
+    @Test(arguments: [true, false])
+    func `a search that takes long is announced, and the announcement becomes the answer`(edits: Bool) async throws {
+        var settings = try TestAccounts.two()
+        settings.patience = .zero
+        let backend = RecordingBackend(traits: BackendTraits(privateReplies: true, edits: edits))
+        let goesOn = Signal()
+        let finds = Locked(true)
+        try await TestAccounts.run(
+            settings, on: backend,
+            describe: { _, place, _, body in
+                await goesOn.wait()
+                if finds.value, place.region == "eu-west-2" { body(TestAccounts.instance(7)) }
+            }
+        ) {
+            let first = try await backend.ask("infra search 10.0.0.7")
+            #expect(first.text == "Looking in 2 accounts…" && first.isPrivate == !edits)
+            goesOn.open()
+            let answer = try #require(await backend.next())
+            #expect(answer.isReplacement == edits && answer.reply.text.hasPrefix("i-00000000000000007 is a running"))
+            // Only the asker sees that nothing was found.
+            finds.withLock { $0 = false }
+            backend.type("!infra search 10.0.0.8")
+            var replies: [RecordingBackend.Sent] = []
+            while replies.count < (edits ? 3 : 2) { replies.append(try #require(await backend.next())) }
+            #expect(replies.contains { $0.reply.isPrivate && $0.reply.text.hasPrefix("No instance matches") })
+            #expect(!edits || replies.contains { $0.isReplacement && $0.reply.text == "Looked in 2 accounts." })
+        }
+    }
+
+    @Test func `identical searches at the same time share their calls`() async throws {
+        let calls = Locked(0)
+        let goesOn = Signal()
+        let asked = Signal()
+        let search = InfraSearch(try TestAccounts.two(), meters: TestAccounts.meters) { _, _, _, body in
+            if calls.withLock({
+                $0 += 1; return $0
+            }) == 3 {
+                asked.open()
+            }
+            await goesOn.wait()
+            body(TestAccounts.instance(1))
+        }
+        let query = try InfraQuery("10.0.0.1")
+        try await withThrowingTaskGroup { group in
+            for _ in 0..<20 { group.addTask { try await search.result(of: query).total } }
+            await asked.wait()
+            goesOn.open()
+            for try await total in group { #expect(total == 3) }
+        }
+        #expect(calls.value == 3)
+    }
+
+    @Test func `results are remembered for a minute at most`() async throws {
+        let now = Locked(ContinuousClock.now)
+        let calls = Locked(0)
+        var settings = try TestAccounts.two()
+        let query = try InfraQuery("10.0.0.1")
+        let search = InfraSearch(settings, meters: TestAccounts.meters, now: { now.value }) { _, _, _, _ in
+            calls.withLock { $0 += 1 }
+        }
+        #expect(try await search.result(of: query).remembered == nil)
+        now.withLock { $0 += .seconds(59) }
+        #expect(try await search.result(of: query).remembered?.age == .seconds(59))
+        #expect(calls.value == 3)
+        now.withLock { $0 += .seconds(1) }
+        #expect(try await search.result(of: query).remembered == nil)
+        #expect(calls.value == 6)
+        settings.cache = .zero
+        let forgetful = InfraSearch(settings, meters: TestAccounts.meters) { _, _, _, _ in calls.withLock { $0 += 1 } }
+        _ = try await forgetful.result(of: query)
+        _ = try await forgetful.result(of: query)
+        #expect(calls.value == 12)
+    }
+}

@@ -1,0 +1,117 @@
+import AWSClient
+import Foundation
+import PetrelKit
+import PetrelSupport
+import PetrelTesting
+import Testing
+
+@testable import InfraModule
+
+/// The sources of the bot's own credentials.
+@Suite(.timeLimit(.minutes(10))) struct SourceTests {
+    /// Returns the reply to a search, and the calls.
+    private static func search(
+        _ environment: @Sendable (AWSStandIn, URL) throws -> [String: String]
+    ) async throws -> (text: String, calls: [JSONValue]) {
+        let result = Locked<(String, [JSONValue])>(("", []))
+        try await AWSStandIn.with { standIn in
+            let folder = FileManager.default.temporaryDirectory.appendingPathComponent("aws-\(UUID().uuidString)")
+            try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+            defer { try? FileManager.default.removeItem(at: folder) }
+            var all = try environment(standIn, folder)
+            if all["AWS_ENDPOINT_URL"] == nil { all["AWS_ENDPOINT_URL"] = standIn.url }
+            let settings = try TestAccounts.settings(
+                [("production", "111111111111", ["eu-west-2"])], environment: all)
+            try await AWSStandIn.chat(settings) { backend in
+                let text = try await backend.ask("infra search 10.0.0.1").text
+                let calls = try await standIn.calls()
+                result.withLock { $0 = (text, calls) }
+            }
+        }
+        return result.value
+    }
+
+    private static let nothing = "No instance matches 10.0.0.1 in 1 account."
+
+    @Test func `a profile of the shared files`() async throws {
+        let (text, calls) = try await Self.search { _, folder in
+            let file = folder.appendingPathComponent("credentials")
+            try Data("[ops]\naws_access_key_id=AKIDHUB\naws_secret_access_key=hub-secret\n".utf8).write(to: file)
+            return ["AWS_SHARED_CREDENTIALS_FILE": file.path, "AWS_PROFILE": "ops"]
+        }
+        #expect(text == Self.nothing)
+        #expect(calls.first?["key"] == "AKIDHUB")
+    }
+
+    @Test func `a web identity, before the shared files`() async throws {
+        let (text, calls) = try await Self.search { _, folder in
+            let token = folder.appendingPathComponent("token")
+            try Data("web-token\n".utf8).write(to: token)
+            return [
+                "AWS_WEB_IDENTITY_TOKEN_FILE": token.path, "AWS_ROLE_ARN": "arn:aws:iam::123456789012:role/own",
+                "AWS_PROFILE": "absent",
+            ]
+        }
+        #expect(text == Self.nothing)
+        #expect(calls.map { $0["action"] } == ["AssumeRoleWithWebIdentity", "AssumeRole", "DescribeInstances"])
+    }
+
+    @Test func `a container`() async throws {
+        let (text, calls) = try await Self.search { standIn, _ in
+            [
+                "AWS_CONTAINER_CREDENTIALS_FULL_URI": standIn.url + "/container",
+                "AWS_CONTAINER_AUTHORIZATION_TOKEN": "container-token",
+            ]
+        }
+        #expect(text == Self.nothing)
+        #expect(calls.first?["metadata"] == "GET /container")
+    }
+
+    @Test func `an instance, with IMDSv2`() async throws {
+        let (text, calls) = try await Self.search { standIn, _ in
+            // The metadata service is never reached through a proxy.
+            ["AWS_EC2_METADATA_SERVICE_ENDPOINT": standIn.url, "HTTP_PROXY": "", "no_proxy": ""]
+        }
+        #expect(text == Self.nothing)
+        let list = "/latest/meta-data/iam/security-credentials/"
+        #expect(
+            calls.compactMap { $0["metadata"]?.string }
+                == ["PUT /latest/api/token", "GET \(list)", "GET \(list)hub-role"])
+    }
+
+    @Test func `the environment, before the others`() async throws {
+        let (text, calls) = try await Self.search { standIn, _ in
+            standIn.environment.merging(["AWS_WEB_IDENTITY_TOKEN_FILE": "/absent"]) { own, _ in own }
+        }
+        #expect(text == Self.nothing && calls.first?["key"] == "AKIDHUB")
+    }
+
+    @Test(
+        arguments: [
+            ([:], "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"),
+            (["AWS_ACCESS_KEY_ID": "A"], "environment: AWS_ACCESS_KEY_ID is set, but AWS_SECRET_ACCESS_KEY is not"),
+            (["AWS_PROFILE": "absent"], "shared credentials file: the profile absent of AWS_PROFILE does not exist"),
+            (["AWS_WEB_IDENTITY_TOKEN_FILE": "/absent"], "web identity: AWS_ROLE_ARN must be the ARN of a role"),
+            (
+                ["AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://203.0.113.1/"],
+                "container: AWS_CONTAINER_CREDENTIALS_FULL_URI"
+            ),
+        ] as [([String: String], String)])
+    func `credentials that are missing are explained`(environment: [String: String], reason: String) async throws {
+        let (text, _) = try await Self.search { _, _ in
+            environment.merging(["AWS_EC2_METADATA_DISABLED": "true"]) { own, _ in own }
+        }
+        #expect(text.contains("there are no credentials: ") && text.contains(reason), "\(text)")
+    }
+
+    @Test func `a proxy is used, except for the metadata service`() async throws {
+        let (text, calls) = try await Self.search { standIn, _ in
+            [
+                "HTTP_PROXY": standIn.url, "AWS_ENDPOINT_URL": "http://sts.example.invalid:8080",
+                "AWS_EC2_METADATA_SERVICE_ENDPOINT": standIn.url,
+            ]
+        }
+        #expect(text == Self.nothing)
+        #expect(calls.last?["host"] == "sts.example.invalid:8080")
+    }
+}
