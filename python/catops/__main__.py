@@ -1,0 +1,5 @@
+"""Runs the command line: `python3 -m catops install [-t TEMPLATE] [-d FOLDER]`."""
+import sys
+from .install import install
+
+sys.exit(install())
