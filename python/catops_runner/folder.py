@@ -1,0 +1,52 @@
+"""Looks at the files of a folder of plug-ins."""
+import os
+import stat
+
+MAXIMUM_FILES = 20_000
+
+
+def key_of(name):
+    """Returns the text by which Petrel compares the names of commands: without case, with `_` as a space."""
+    return " ".join(name.lower().replace("_", " ").split())
+
+
+def is_name(name):
+    """Returns True if Petrel accepts this name for a command."""
+    return 1 <= len(name) <= 100 and all(letter.isalpha() or letter in "0123456789_" for letter in name)
+
+
+def objection(path):
+    """Returns the reason for which a file or a folder must not be loaded, or None."""
+    try:
+        mode = os.stat(path).st_mode
+    except OSError as error:
+        return f"cannot be read: {error.strerror}"
+    if mode & stat.S_IWOTH:
+        return "all users of the machine can write to it; run `chmod o-w` on it"
+    return None
+
+
+def marks_of_folder(folder):
+    """Returns a value for each Python file in a folder and its subfolders, which differs after a change."""
+    marks = {folder: mark(folder)}
+    for parent, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if name != "__pycache__" and not name.startswith(".")]
+        marks[parent] = mark(parent)
+        marks.update(marks_of(os.path.join(parent, name) for name in names if name.endswith(".py")))
+        if len(marks) > MAXIMUM_FILES:
+            break
+    return marks
+
+
+def marks_of(files):
+    return {path: mark(path) for path in files}
+
+
+def mark(path):
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    if stat.S_ISDIR(found.st_mode):
+        return found.st_mode  # Its time also changes with files that are not plug-ins.
+    return (found.st_mode, found.st_ino, found.st_size, found.st_mtime_ns)

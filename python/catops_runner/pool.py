@@ -1,0 +1,87 @@
+"""The worker processes."""
+import threading
+
+from .process import LoadFailure, Process
+
+MAXIMUM_IDLE = 2
+MAXIMUM_SKIPPED = 20
+
+
+class Pool:
+    """Worker processes with the current plug-ins. Those with earlier ones end when their call has ended."""
+
+    def __init__(self):
+        self._lock, self._idle, self._all, self._settings = threading.Lock(), [], set(), None
+        self._is_closed = False
+
+    def reload(self, settings):
+        """Loads the plug-ins in a new process, and returns its report. Calls that are running go on.
+
+        A file that ends the process, or that takes too long, is skipped. Raises LoadFailure if no process can load the
+        rest; then the earlier plug-ins remain.
+        """
+        skipped = {}
+        while True:
+            settings = {**settings, "skip": dict(skipped)}
+            try:
+                process = self._start(settings)
+                break
+            except LoadFailure as failure:
+                if not failure.path or failure.path in skipped or len(skipped) >= MAXIMUM_SKIPPED:
+                    raise
+                skipped[failure.path] = failure.reason
+        with self._lock:
+            stale, self._idle, self._settings = self._idle, [], settings
+        self.give(process)
+        for other in stale:
+            self._end(other)
+        return process.loaded
+
+    def take(self):
+        """Returns a process for a call. Raises LoadFailure."""
+        while True:
+            with self._lock:
+                process, settings = self._idle.pop() if self._idle else None, self._settings
+            if process is None:
+                return self._start(settings)
+            if process.is_alive():
+                return process
+            self.drop(process)
+
+    def give(self, process):
+        """Takes a process back that has answered its call."""
+        with self._lock:
+            is_wanted = process.settings is self._settings and len(self._idle) < MAXIMUM_IDLE and not self._is_closed
+            if is_wanted:
+                self._idle.append(process)
+        if not is_wanted:
+            self._end(process)
+
+    def drop(self, process):
+        """Ends a process at once, and returns how it ended."""
+        self._all.discard(process)
+        return process.kill()
+
+    def close(self):
+        """Ends all processes at once. It may run in a signal handler, and takes no lock of the pool for that reason."""
+        self._is_closed = True
+        for process in list(self._all):
+            process.kill()
+
+    def _start(self, settings):
+        process = Process(settings)
+        self._all.add(process)
+        if self._is_closed:
+            self.drop(process)
+        try:
+            return process.load()
+        except LoadFailure:
+            self._all.discard(process)
+            raise
+
+    def _end(self, process):
+        def end():
+            process.close()
+            self._all.discard(process)
+
+        threading.Thread(target=end, daemon=True).start()

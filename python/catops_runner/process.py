@@ -1,0 +1,118 @@
+"""The side of a worker process that faces Petrel."""
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+PROGRAM = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "petrel_catops.py")
+MAXIMUM_LINE = 4 << 20  # bytes
+MARGIN = 10  # seconds after a limit in which a process ends by itself
+END_LIMIT = 3  # seconds in which an idle process ends
+
+
+class Ended(Exception):
+    """The process has ended, or was ended, before it answered."""
+
+
+class LoadFailure(Exception):
+    """The process has ended, or has hung, while it loaded a file."""
+
+    def __init__(self, path, reason):
+        super().__init__(f"{path}: {reason}")
+        self.path, self.reason = path, reason
+
+
+class Process:
+    """A worker process. It is the leader of a process group, which ends with it."""
+
+    def __init__(self, settings):
+        self.settings, self.loaded = settings, None
+        self._lock, self._rest, self._is_reaped = threading.Lock(), b"", False
+        parent = os.path.dirname(settings["plugins"])
+        self._process = subprocess.Popen(
+            [sys.executable, PROGRAM, "--worker"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0,
+            start_new_session=True, env=environment(), cwd=parent if os.path.isdir(parent) else None)
+        self.send(settings)
+
+    def load(self):
+        """Waits until the process has loaded the plug-ins. Raises LoadFailure."""
+        path, limit = "", self.settings["load_limit"]
+        try:
+            while self.loaded is None:
+                start = time.monotonic()
+                message = self.receive(limit + MARGIN)
+                path = message.get("loading", path)
+                self.loaded = message if "loaded" in message else None
+        except (Ended, TimeoutError):
+            status = self.kill()
+            is_late = time.monotonic() - start >= limit
+            raise LoadFailure(path, f"loading it took more than {limit} seconds" if is_late else
+                              f"loading it ended the process ({status})") from None
+        return self
+
+    def send(self, message):
+        try:
+            self._process.stdin.write(json.dumps(message).encode() + b"\n")
+        except OSError:
+            pass  # The process has ended, which `receive` reports.
+
+    def receive(self, limit):
+        """Returns the next message. Raises Ended or TimeoutError."""
+        end, output = time.monotonic() + limit, self._process.stdout.fileno()
+        while b"\n" not in self._rest:
+            if not select.select([output], [], [], max(0, end - time.monotonic()))[0]:
+                raise TimeoutError
+            read = os.read(output, 1 << 16)
+            self._rest += read
+            if not read or len(self._rest) > MAXIMUM_LINE:
+                raise Ended
+        line, _, self._rest = self._rest.partition(b"\n")
+        return json.loads(line)
+
+    def is_alive(self):
+        with self._lock:
+            return not self._is_reaped and os.waitid(
+                os.P_PID, self._process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
+
+    def kill(self):
+        """Ends the process and those that it has started, and returns how it ended."""
+        with self._lock:
+            if not self._is_reaped:
+                try:
+                    os.killpg(self._process.pid, signal.SIGKILL)
+                except ProcessLookupError:
+                    pass
+                self._process.wait()
+                self._is_reaped = True
+                self._process.stdin.close()
+        return how(self._process.returncode)
+
+    def close(self):
+        """Ends an idle process, which has some time for it."""
+        self._process.stdin.close()
+        try:
+            while True:
+                self.receive(END_LIMIT)
+        except (Ended, TimeoutError):
+            self.kill()
+        self._process.stdout.close()
+
+
+def how(status):
+    """Returns how a process has ended: `status 1` or `SIGSEGV`."""
+    try:
+        return signal.Signals(-status).name if status < 0 else f"status {status}"
+    except ValueError:
+        return f"signal {-status}"
+
+
+def environment():
+    """Returns the environment of a worker process. Requests to `response_url` must not go through a proxy."""
+    variables = dict(os.environ)
+    for name in ("no_proxy", "NO_PROXY"):
+        variables[name] = ",".join(filter(None, [variables.get(name), "127.0.0.1"]))
+    return variables

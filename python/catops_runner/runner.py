@@ -1,0 +1,209 @@
+"""The module of Petrel: declares the commands, passes calls to worker processes, and reloads changed files."""
+import functools
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+
+from petrel_plugin import Module, Refusal
+from .calls import crash, failure, params_of, refusal, typed
+from .folder import is_name, marks_of, marks_of_folder
+from .payloads import reduced, reply
+from .pool import Pool
+from .process import MARGIN, Ended, LoadFailure
+from .response_url import ResponseURLs
+
+VERSION = "1.0"
+INTERVAL = 0.5  # seconds between two looks at the files; more if a look takes long
+RETRY, MAXIMUM_RETRY = 60, 3_600  # seconds after which files with problems are loaded again
+PATIENCE = 5  # seconds of the 10 for the answer to `hello`
+MAXIMUM_COMMANDS = 1_000
+MAXIMUM_WATCHED = 1_000
+MAXIMUM_LINES = 20  # of `!status`
+NOTHING = {"loaded": [], "helpers": [], "problems": []}
+
+
+def main():
+    Runner().run()
+
+
+class Runner:
+    """The folder of plug-ins as a module."""
+
+    def __init__(self):
+        self.module, self.pool, self.urls = Module(version=VERSION), Pool(), None
+        self.settings, self.folder, self.limit = None, None, 60
+        self.report, self.first, self.published = None, threading.Event(), None
+        self.watched, self.marks = [], {}  # files beside the folder that plug-ins import, and the marks of all files
+        self.module.on_start(self.start)
+        self.module.on_ready(self.watch)
+
+    def run(self):
+        signal.signal(signal.SIGTERM, lambda *_: (self.pool.close(), os._exit(0)))
+        try:
+            self.module.run()
+        finally:
+            self.pool.close()
+
+    # Start and reloading
+
+    def start(self, settings):
+        settings = settings if isinstance(settings, dict) else {}
+        unknown = sorted(settings.keys() - {"plugins", "include_functions", "timeout", "load_timeout"})
+        names, folder = settings.get("include_functions"), settings.get("plugins", "plugins")
+        self.limit, load_limit = settings.get("timeout", 60), settings.get("load_timeout", 30)
+        if unknown:
+            raise Refusal(f"The setting '{unknown[0]}' is unknown.")
+        if not isinstance(folder, str) or not folder:
+            raise Refusal("The setting 'plugins' must be the path of a folder.")
+        if names is not None and not (isinstance(names, list) and all(isinstance(name, str) for name in names)):
+            raise Refusal("The setting 'include_functions' must be a list of names.")
+        for name, limit in (("timeout", self.limit), ("load_timeout", load_limit)):
+            if type(limit) is not int or not 1 <= limit <= 3_500:
+                raise Refusal(f"The setting '{name}' must be a whole number of seconds from 1 to 3,500.")
+        self.folder = os.path.abspath(folder)
+        self.settings = {"plugins": self.folder, "include_functions": names, "limit": self.limit,
+                         "load_limit": load_limit}
+        try:
+            self.urls = ResponseURLs(self.post)
+        except OSError as error:
+            print(f"There is no response_url for plug-ins: {error}", file=sys.stderr)
+        threading.Thread(target=self.load, daemon=True).start()
+        # Without an answer in time, the commands are published later.
+        self.first.wait(PATIENCE)
+        self.published = self.declare()
+
+    def watch(self):
+        """Publishes the commands, and loads the plug-ins again after a change, when no file changes any more."""
+        self.first.wait()
+        self.publish()
+        before, duration, pause, loaded = self.marks, 0, RETRY, time.monotonic()
+        while True:
+            time.sleep(max(INTERVAL, 50 * duration))
+            start = time.monotonic()
+            now = {**marks_of(self.watched), **marks_of_folder(self.folder)}
+            duration = time.monotonic() - start
+            has_changed = now == before and now != self.marks
+            # The reason of a problem may be elsewhere, such as a service that a file connects to.
+            if has_changed or self.report["problems"] and start - loaded >= pause:
+                self.load()
+                self.publish(always=has_changed)
+                loaded, pause = time.monotonic(), RETRY if has_changed else min(2 * pause, MAXIMUM_RETRY)
+            before = now
+
+    def load(self):
+        """Loads the plug-ins. If that is not possible at all, the earlier ones remain."""
+        # Of files that change meanwhile, the marks must be the earlier ones.
+        marks, files = marks_of_folder(self.folder), marks_of(self.watched)
+        try:
+            report = self.pool.reload(self.settings)
+            self.watched = report["files"][:MAXIMUM_WATCHED]
+            if not os.path.isdir(self.folder):
+                report["problems"].append((self.folder, "the folder does not exist"))
+        except LoadFailure as failure:
+            report = {**(self.report or NOTHING), "problems": [(failure.path, failure.reason)]}
+        except Exception as error:
+            traceback.print_exc()
+            report = {**(self.report or NOTHING), "problems": [(self.folder, f"cannot be loaded: {error}")]}
+        self.marks = {**marks_of(self.watched), **{path: files[path] for path in self.watched if path in files}, **marks}
+        self.report = report
+        self.first.set()
+
+    # Declarations
+
+    def declare(self):
+        """Declares the commands, and returns what Petrel, `!status` and the log show of them."""
+        if not self.report:
+            return None
+        problems, commands = list(self.report["problems"]), {}
+        for function in self.report["loaded"]:
+            name, path = function["name"], function["path"]
+            if not is_name(name):
+                problems.append((path, f"the function {name} has a name with characters that a command cannot have"))
+            elif len(commands) == MAXIMUM_COMMANDS:
+                problems.append((path, f"the function {name} is left out: at most {MAXIMUM_COMMANDS} are possible"))
+            else:
+                commands[name] = function["summary"] or f"Run {name} of {os.path.basename(path)}."
+        for name in self.module.commands.keys() - commands.keys():
+            del self.module.commands[name]
+        for name, summary in commands.items():
+            # The own limit comes first, because its message is the better one.
+            self.module.command(name, summary=summary, timeout=self.limit + 30)(functools.partial(self.run_call, name))
+        problems = [(os.path.relpath(path, os.path.dirname(self.folder)) if path else "", reason)
+                    for path, reason in problems]
+        return commands, problems, self.report["helpers"]
+
+    def publish(self, always=True):
+        """Sends the commands if they have changed, and reports what was loaded."""
+        before, self.published = self.published, self.declare()
+        commands, problems, helpers = self.published
+        if before is None or commands != before[0]:
+            self.module.publish()
+        if self.published == before and not always:
+            return
+        files = len({function["path"] for function in self.report["loaded"]})
+        summary = f"{count(len(commands), 'command')} from {count(files, 'file')}"
+        self.module.log(f"Loaded {summary}.")
+        for path, reason in problems:
+            self.module.log(f"{path}: {reason}", level="warning")
+        for path, name in helpers:
+            self.module.log(f"{path}: the function {name} is not a command, because it does not accept (argv, params).",
+                            level="debug")
+        lines = [{"subject": "plug-ins", "healthy": not problems, "detail": summary}]
+        lines += [{"subject": path or "folder", "healthy": False, "detail": reason} for path, reason in problems]
+        self.module.status(*lines[:MAXIMUM_LINES])
+
+    # Calls
+
+    def run_call(self, name, call):
+        """Runs a call in a process and returns the reply."""
+        line = f"{name} {call.text}".rstrip()
+        params = params_of(call, name, self.urls and self.urls.address(call))
+        try:
+            process = self.pool.take()
+        except LoadFailure as error:
+            return failure(f"The command was not started: {error}")
+        ended = threading.Event()
+
+        def watch():
+            call.cancelled.wait()
+            if not ended.is_set():
+                process.kill()
+
+        threading.Thread(target=watch, daemon=True).start()
+        start = time.monotonic()
+        try:
+            process.send({"name": name, "argv": line.split(), "params": params})
+            answer = process.receive(self.limit + MARGIN)
+            ended.set()
+            self.pool.give(process)
+        except (Ended, TimeoutError):
+            ended.set()
+            status, is_late = self.pool.drop(process), time.monotonic() - start >= self.limit
+            return failure(f"The command was ended after {self.limit} seconds: {line}\nIt may have had an effect."
+                           if is_late else
+                           f"The process of the command ended ({status}): {line}\nIt may have had an effect.")
+        finally:
+            call.cancelled.set()  # The watching thread ends.
+        if "invalid" in answer:
+            return refusal(line, answer["invalid"])
+        if "failed" in answer:
+            return crash(line, answer["failed"])
+        return answer["payload"] and reply(answer["payload"], call.traits, typed(params))
+
+    def post(self, call, payload):
+        """Shows a message that a plug-in has posted to the `response_url` of a call."""
+        message = reply(reduced({"statusCode": "200", **payload}), call.traits, typed(params_of(call, call.command, None)))
+        if message is None:
+            return
+        place = {name: value for name, value in call.place.items() if name in ("room", "person", "thread")}
+        if message.pop("private", False):
+            # Only the answer to a message can be shown to one person in a room.
+            place = {"person": call.person.id}
+        self.module.say(message, to={"backend": call.backend, **place})
+
+
+def count(number, noun):
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")

@@ -1,0 +1,118 @@
+"""The process that loads the plug-ins and runs calls, one at a time.
+
+It reads JSON objects from standard input, one a line: first the settings, then calls. It writes to the standard output
+that it was started with; plug-ins that print write to standard error instead.
+"""
+import contextlib
+import faulthandler
+import json
+import os
+import queue
+import signal
+import sys
+import threading
+import time
+import traceback
+
+import catops.plugin
+from catops import ArgumentParserError
+from .folder import key_of, objection
+from .payloads import reduced
+
+GRACE = 2  # seconds that an idle process has to end
+MAXIMUM_ERROR = 2_000  # characters
+
+
+def main():
+    sys.dont_write_bytecode = True
+    faulthandler.enable()
+    source, output = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    with open(os.devnull, "rb") as nothing:
+        os.dup2(nothing.fileno(), 0)
+    os.dup2(2, 1)
+    sys.stdout = sys.stderr
+    sys.argv = ["catops"]
+
+    def send(**message):
+        output.write(json.dumps(message).encode() + b"\n")
+        output.flush()
+
+    settings = json.loads(source.readline())
+    calls, busy = queue.SimpleQueue(), threading.Event()
+    busy.set()
+    threading.Thread(target=receive, args=(source, calls, busy), daemon=True).start()
+    functions, report = load(settings, send)
+    busy.clear()
+    send(**report)
+    while (call := calls.get()) is not None:
+        with limited(settings["limit"]):
+            result = run(functions, call)
+        busy.clear()
+        send(**result)
+
+
+def receive(source, calls, busy):
+    """Passes calls on. At the end of the input, an idle process has some time to end, and a busy one has none."""
+    for line in source:
+        busy.set()
+        calls.put(json.loads(line))
+    calls.put(None)
+    if not busy.is_set():
+        time.sleep(GRACE)
+    os.killpg(0, signal.SIGKILL)
+
+
+@contextlib.contextmanager
+def limited(seconds):
+    """Ends the process when a block takes longer, and writes where it was. It works beside code that never pauses."""
+    faulthandler.dump_traceback_later(seconds, exit=True, file=2)
+    try:
+        yield
+    finally:
+        faulthandler.cancel_dump_traceback_later()
+
+
+def load(settings, send):
+    """Loads the plug-ins, and returns their functions by name, and a report."""
+    def report(path):
+        faulthandler.dump_traceback_later(settings["load_limit"], exit=True, file=2)
+        send(loading=path)
+
+    skipped, parent = settings["skip"], os.path.join(os.path.dirname(settings["plugins"]), "")
+    plugins = catops.plugin.load(
+        settings["plugins"], settings["include_functions"], key_of, lambda path: skipped.get(path) or objection(path),
+        report)
+    faulthandler.cancel_dump_traceback_later()
+    installed = tuple(os.path.join(prefix, "") for prefix in (sys.prefix, sys.base_prefix))
+    files = [getattr(module, "__file__", None) for module in list(sys.modules.values())]
+    return plugins.functions, {
+        "loaded": [{"name": name, "path": plugins.paths[name], "summary": summary(function)}
+                   for name, function in sorted(plugins.functions.items())],
+        "problems": plugins.problems, "helpers": plugins.helpers,
+        "files": [file for file in files
+                  if isinstance(file, str) and file.startswith(parent) and not file.startswith(installed)]}
+
+
+def summary(function):
+    """Returns the first line of a docstring."""
+    lines = (function.__doc__ or "").strip().splitlines()
+    return lines[0].strip()[:200] if lines else ""
+
+
+def run(functions, call):
+    """Runs a call and returns its result: the members of one message."""
+    function = functions.get(call["name"])
+    if function is None:
+        return {"failed": "No file defines it any more."}
+    try:
+        value = function(call["argv"], call["params"])
+        return {"payload": reduced(value)}
+    except ArgumentParserError as error:
+        return {"invalid": str(error)[:MAXIMUM_ERROR]}
+    except SystemExit as error:
+        if error.code in (None, 0):
+            return {"payload": None}
+        return {"failed": f"It ended with {str(error.code)[:MAXIMUM_ERROR]}."}
+    except BaseException as error:
+        traceback.print_exception(type(error), error, error.__traceback__.tb_next)  # without this function
+        return {"failed": "".join(traceback.format_exception_only(type(error), error)).strip()[-MAXIMUM_ERROR:]}
