@@ -5,6 +5,7 @@ that it was started with; plug-ins that print write to standard error instead.
 """
 import contextlib
 import faulthandler
+import functools
 import json
 import os
 import queue
@@ -79,18 +80,33 @@ def load(settings, send):
         send(loading=path)
 
     skipped, parent = settings["skip"], os.path.join(os.path.dirname(settings["plugins"]), "")
+    installed = tuple(os.path.join(prefix, "") for prefix in (sys.prefix, sys.base_prefix))
+
+    def is_own(path):
+        return isinstance(path, str) and path.startswith(parent) and not path.startswith(installed)
+
+    sys.addaudithook(functools.partial(guard, is_own))
     plugins = catops.plugin.load(
         settings["plugins"], settings["include_functions"], key_of, lambda path: skipped.get(path) or objection(path),
         report)
     faulthandler.cancel_dump_traceback_later()
-    installed = tuple(os.path.join(prefix, "") for prefix in (sys.prefix, sys.base_prefix))
     files = [getattr(module, "__file__", None) for module in list(sys.modules.values())]
     return plugins.functions, {
         "loaded": [{"name": name, "path": plugins.paths[name], "summary": summary(function)}
                    for name, function in sorted(plugins.functions.items())],
         "problems": plugins.problems, "helpers": plugins.helpers,
-        "files": [file for file in files
-                  if isinstance(file, str) and file.startswith(parent) and not file.startswith(installed)]}
+        "files": [file for file in files if is_own(file)]}
+
+
+def guard(is_own, event, arguments):
+    """Refuses to run the code of a file that others can write to, also if a plug-in imports it."""
+    path = getattr(arguments[0], "co_filename", None) if event == "exec" else None
+    if is_own(path):
+        folder = os.path.dirname(path)
+        cache = os.path.join(folder, "__pycache__")
+        for place in (path, folder, *([cache] if os.path.isdir(cache) else [])):
+            if reason := objection(place):
+                raise ImportError(f"{place}: {reason}")
 
 
 def summary(function):

@@ -124,6 +124,17 @@ class DeclarationTests(Folder):
         self.assertEqual(found, {})
         self.assertEqual([line["healthy"] for line in lines], [False] * 11)
 
+    def test_code_that_others_can_write_is_not_imported_either(self):
+        self.write(a="import _a\n", b="import beside\n", c="import sub.c\n", d="import cached\n", _a="", sub__c="")
+        (self.plugins / "_a.py").chmod(0o666)
+        (self.plugins / "sub").chmod(0o777)
+        (self.folder / "beside.py").touch()
+        (self.folder / "beside.py").chmod(0o602)
+        with self.runner() as petrel:
+            warnings, _ = self.await_load(petrel)
+        for number, path in enumerate(("plugins/_a.py", "beside.py", "plugins/sub")):
+            self.assertIn(f"ImportError: {self.folder}/{path}: all users of the machine can write", warnings[number])
+
     def test_a_folder_that_does_not_exist_is_reported_and_loaded_when_it_comes(self):
         self.plugins.rmdir()
         with self.runner() as petrel:
