@@ -26,7 +26,8 @@ def find_files(folder):
     """Returns the Python files in a folder and in its subfolders, one level deep, whose names have no `_` in front."""
     found = []
     for parent in [folder] + sorted(entry.path for entry in public_entries(folder) if entry.is_dir()):
-        found += sorted(entry.path for entry in public_entries(parent) if entry.name.endswith(".py") and entry.is_file())
+        files = (entry for entry in public_entries(parent) if entry.name.endswith(".py") and entry.is_file())
+        found += sorted(entry.path for entry in files)
     return found
 
 
@@ -75,7 +76,8 @@ def load(folder, include_functions=None, key=lambda name: name, judge=lambda pat
     settle(plugins, found)
     for name in include_functions or ():
         if name not in plugins.functions and not any(name == entry[0] for group in found.values() for entry in group):
-            plugins.problems.append((folder, f"include_functions has {name}, but no file defines a function {name}(argv, params)"))
+            reason = f"include_functions has {name}, but no file defines a function {name}(argv, params)"
+            plugins.problems.append((folder, reason))
     return plugins
 
 
@@ -83,7 +85,8 @@ def settle(plugins, found):
     """Adds the functions that have a name of their own. Of several with one name, none is a command."""
     for group in found.values():
         for name, function, path in group:
-            others = [f"{other} in {os.path.basename(place)}" for other, _, place in group if (other, place) != (name, path)]
+            others = [f"{other} in {os.path.basename(place)}" for other, _, place in group
+                      if (other, place) != (name, path)]
             if others:
                 plugins.problems.append((path, f"the function {name} is left out, because of {', '.join(others)}"))
             else:

@@ -18,7 +18,8 @@ class SlackHandler(logging.Handler):
     posted as it is. With `token`, requests carry `Authorization: Bearer TOKEN`, as the log relay of Petrel requires.
     """
 
-    def __init__(self, lambda_url, level=logging.NOTSET, channels=("#bot_tests",), token=None, timeout=5, capacity=1000):
+    def __init__(self, lambda_url, level=logging.NOTSET, channels=("#bot_tests",), token=None, timeout=5,
+                 capacity=1000):
         super().__init__(level=level)
         self.lambda_url, self.channels, self.timeout, self.dropped = lambda_url, list(channels), timeout, 0
         self._headers = {"Content-Type": JSON, **({"Authorization": f"Bearer {token}"} if token else {})}

@@ -59,8 +59,9 @@ class Pool:
 
     def drop(self, process):
         """Ends a process at once, and returns how it ended."""
+        status = process.kill()
         self._all.discard(process)
-        return process.kill()
+        return status
 
     def close(self):
         """Ends all processes at once. It may run in a signal handler, and takes no lock of the pool for that reason."""

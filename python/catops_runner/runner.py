@@ -107,7 +107,8 @@ class Runner:
         except Exception as error:
             traceback.print_exc()
             report = {**(self.report or NOTHING), "problems": [(self.folder, f"cannot be loaded: {error}")]}
-        self.marks = {**marks_of(self.watched), **{path: files[path] for path in self.watched if path in files}, **marks}
+        known = {path: files[path] for path in self.watched if path in files}
+        self.marks = {**marks_of(self.watched), **known, **marks}
         self.report = report
         self.first.set()
 
@@ -195,7 +196,8 @@ class Runner:
 
     def post(self, call, payload):
         """Shows a message that a plug-in has posted to the `response_url` of a call."""
-        message = reply(reduced({"statusCode": "200", **payload}), call.traits, typed(params_of(call, call.command, None)))
+        source = typed(params_of(call, call.command, None))
+        message = reply(reduced({"statusCode": "200", **payload}), call.traits, source)
         if message is None:
             return
         place = {name: value for name, value in call.place.items() if name in ("room", "person", "thread")}

@@ -1,6 +1,6 @@
 """Tests of the package `catops`, which plug-ins and handlers import."""
-import base64, hashlib, hmac, http.server, importlib.util, json, logging, os, pathlib, subprocess, sys, tempfile, threading
-import time, types, unittest
+import base64, hashlib, hmac, http.server, importlib.util, json, logging, os, pathlib, subprocess, sys, tempfile
+import threading, time, types, unittest
 from unittest import mock
 from urllib.parse import parse_qs, urlencode
 
@@ -243,9 +243,9 @@ class HelperTests(unittest.TestCase):
             self.assertEqual(catops.get_slack_colour(level), colour)
 
     def test_texts(self):
-        for params, text in (({}, "help"), ({"text": []}, "help"), ({"text": ""}, "help"), ({"text": ["a b", "c"]}, "a b"),
-                             ({"text": "a"}, "a"), ({"text": 5}, "5"), ({"text": [""]}, "help")):
-            self.assertEqual(catops.get_text(params), text)
+        for text, expected in (([], "help"), ("", "help"), ([""], "help"), (["a b", "c"], "a b"), ("a", "a"), (5, "5")):
+            self.assertEqual(catops.get_text({"text": text}), expected)
+        self.assertEqual(catops.get_text({}), "help")
 
     def test_an_attachment_has_the_members_that_are_given(self):
         self.assertEqual(catops.create_slack_attachment(), {})
@@ -285,11 +285,13 @@ class SignatureTests(unittest.TestCase):
     def test_the_documented_request(self):
         valid, invalid = (True, "Valid signature"), (False, "Invalid signature")
         self.check(valid, self.event(), timeout=False)
-        self.check(valid, self.event(body=base64.b64encode(BODY.encode()).decode(), isBase64Encoded=True), timeout=False)
+        encoded = base64.b64encode(BODY.encode()).decode()
+        self.check(valid, self.event(body=encoded, isBase64Encoded=True), timeout=False)
         names = {"x-slack-request-timestamp": STAMP, "x-slack-signature": SIGNATURE}
         self.check(valid, {"headers": names, "body": BODY}, timeout=False)
-        for event in (self.event(body=BODY + "x"), self.event(body=None), self.event(headers={"X-Slack-Signature": "é"}),
-                      self.event(headers={"X-Slack-Signature": None}), self.event(isBase64Encoded=True),
+        for event in (self.event(body=BODY + "x"), self.event(body=None),
+                      self.event(headers={"X-Slack-Signature": "é"}), self.event(isBase64Encoded=True),
+                      self.event(headers={"X-Slack-Signature": None}),
                       self.event(headers={"X-Slack-Request-Timestamp": "1531420619"}), {}, {"headers": None},
                       self.event(headers={"X-Slack-Request-Timestamp": "nan"})):
             self.check(invalid, event, timeout=False)

@@ -238,7 +238,8 @@ class CallTests(Folder):
             self.assertEqual((reply["text"], reply["extra"]["slack"]["attachments"]), ("above", [
                 {"fallback": "f", "color": "#ff0000", "pretext": "p", "title": "t",
                  "title_link": "https://a.example.com", "footer": "foot", "ts": "0.5",
-                 "fields": [{"title": "a", "value": "1", "short": True}, {"title": "", "value": "only", "short": False}]},
+                 "fields": [{"title": "a", "value": "1", "short": True},
+                            {"title": "", "value": "only", "short": False}]},
                 {"fallback": "g"}]))
 
     def test_a_mention_that_was_typed_does_not_mention_anybody(self):
@@ -380,7 +381,8 @@ class ReloadTests(Folder):
             self.assertIn("plugins/b.py: line 1: ", self.await_load(petrel)[0][0])
 
     def test_a_call_that_is_running_ends_with_the_files_it_began_with(self):
-        body = "post(params, text=str(os.getpid()))\nwhile not os.path.exists(argv[1]):\n    time.sleep(0.01)\nreturn '{}'"
+        body = "post(params, text=str(os.getpid()))\nwhile not os.path.exists(argv[1]):\n    time.sleep(0.01)\n" \
+               "return '{}'"
         head = POST + "import os, threading, time\nthreading.Thread(target=threading.Event().wait).start()"
         go = self.folder / "go"
         with self.running(command(body.format("old"), head=head)) as petrel:
