@@ -71,7 +71,8 @@ import Testing
     func `SIGTERM goes to the whole group`() async {
         let sink = RecordingSink()
         let program = RunningProgram(
-            .shell("(trap 'echo child; exit' TERM; echo up; sleep 300 & wait) & wait"), to: sink)
+            .shell("(trap 'echo child; exit' TERM; echo up; sleep 300 & wait) & trap 'wait; exit' TERM; wait"), to: sink
+        )
         async let end = program.run()
         await sink.wait(for: "up")
         program.stop(.cancelled)

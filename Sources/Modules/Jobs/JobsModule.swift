@@ -24,7 +24,7 @@ package final class JobsModule: BotModule {
 
     package var commands: [Command] {
         let base = JobCommands(center: center)
-        return center.settings.commands.map { center.command($0) } + base.commands
+        return center.definitions.map { center.command($0) } + base.commands
             + AliasCommands(base: base, aliases: center.aliases).commands
             + TokenCommands(base: base, tokens: center.tokens, hasWeb: hasWeb).commands
     }

@@ -42,8 +42,7 @@ extension JobCenter {
     }
 
     private func format(of command: String) -> ReplyFormat {
-        let settings = settings
-        return settings.commands.first { $0.name.utf8.elementsEqual(command.utf8) }?.format ?? settings.format
+        definitions.first { $0.name.utf8.elementsEqual(command.utf8) }?.format ?? settings.format
     }
 
     /// Removes old jobs and old output at intervals, until it is cancelled.

@@ -13,10 +13,13 @@ final class JobCenter: Sendable {
     let meters: JobMeters
     let aliases: Aliases
     let tokens: Tokens
+    private let sources: [any CommandSource]
     private let current: Locked<JobsSettings>
 
-    init(_ settings: JobsSettings, _ host: ModuleHost) {
+    /// - Parameter sources: The sources of commands beside the settings. Publish the commands again after a change.
+    init(_ settings: JobsSettings, _ host: ModuleHost, sources: [any CommandSource] = []) {
         self.host = host
+        self.sources = sources
         current = Locked(settings)
         engine = JobEngine(settings.limits)
         book = JobBook(host.storage)
@@ -28,6 +31,9 @@ final class JobCenter: Sendable {
 
     /// The current settings.
     var settings: JobsSettings { current.value }
+
+    /// The commands of all sources. Those of the configuration come first.
+    var definitions: [CommandDefinition] { settings.commands + sources.flatMap(\.definitions) }
 
     /// Replaces the settings. Jobs that run are not affected.
     func replace(_ settings: JobsSettings) {

@@ -36,7 +36,7 @@ struct CommandDefinition: Sendable {
     var help = Help()
 }
 
-/// A source of commands that start jobs.
+/// A source of commands that start jobs, beside the configuration.
 protocol CommandSource: Sendable {
     /// The current commands.
     var definitions: [CommandDefinition] { get }

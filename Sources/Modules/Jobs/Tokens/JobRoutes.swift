@@ -199,6 +199,6 @@ extension JobCenter {
     /// Returns the definition of the command that a line begins with.
     private func definition(of line: String) -> CommandDefinition? {
         let key = Command.key(line.firstWord.word)
-        return settings.commands.first { Command.key($0.name) == key }
+        return definitions.first { Command.key($0.name) == key }
     }
 }
