@@ -10,18 +10,18 @@ package final class XMPPBackend: ChatBackend {
     /// The name of this instance, which is its section in the configuration.
     package let name: String
 
-    private let settings: XMPPSettings
+    let settings: XMPPSettings
     private let version: String
     private let logger: Logger
-    private let link = XMPPLink()
-    private let rooms: XMPPRooms
+    let link = XMPPLink()
+    let rooms: XMPPRooms
     private let upload: XMPPUpload
     /// The server to which the bot was redirected, for the next connection.
     private let otherServer = Locked<ServerAddress?>(nil)
     private let isMeant = Locked<@Sendable (inout ChatMessage) -> Bool> { _ in true }
     private let storage = Locked<(any Storage)?>(nil)
     private let loop: EventLoopExecutor
-    private let lastReceived = Locked(ContinuousClock.now)
+    let lastReceived = Locked(ContinuousClock.now)
 
     /// Creates a backend.
     /// - Parameters:
@@ -52,6 +52,15 @@ package final class XMPPBackend: ChatBackend {
     /// Connects, logs in and delivers messages until the connection ends or the task is cancelled. Throws
     /// ``BackendFailure``, which is final if the server rejects the login or offers no supported SASL mechanism.
     package func run(deliver: @escaping @Sendable (ChatMessage) async -> Void) async throws {
+        do {
+            try await connect(deliver)
+        } catch {
+            if Task.isCancelled || (error as? BackendFailure)?.isFinal == true { link.abandon() }
+            throw error
+        }
+    }
+
+    private func connect(_ deliver: @escaping @Sendable (ChatMessage) async -> Void) async throws {
         let connector = XMPPConnector(
             loop: loop.eventLoop, domain: settings.jid.domain, tls: settings.tls)
         let channel: XMPPChannel
@@ -189,12 +198,11 @@ package final class XMPPBackend: ChatBackend {
         }
         do {
             let outcome = try await negotiation.run(&reader, link.management, bound: link.jid)
+            // Before messages can be sent: the bot is not in its rooms any more.
+            if !outcome.isResumed { rooms.leaveAll() }
             link.open(outcome)
             logger.info("Logged in as \(outcome.jid)\(outcome.isResumed ? "; the stream was resumed" : "").")
-            if !outcome.isResumed {
-                rooms.leaveAll()
-                try link.post(XMLElement("presence"))
-            }
+            if !outcome.isResumed { try link.post(XMLElement("presence")) }
             rooms.joinAll()
             let discovery = outcome.isResumed ? nil : Task { await self.discoverUpload() }
             defer { discovery?.cancel() }
@@ -279,75 +287,6 @@ package final class XMPPBackend: ChatBackend {
             mostBytes: link.mostBytes)
         for message in messages { try await send(message, to: target, isRoom: isRoom) }
         return messages.last?["id"].map { MessageReference(id: $0) }
-    }
-
-    /// Sends a message and waits for evidence of its delivery: until the room reflects it, or until an error from the
-    /// recipient would have arrived.
-    private func send(_ message: XMLElement, to target: JID, isRoom: Bool) async throws {
-        var message = message
-        let id = message["id"] ?? ""
-        // Marks a private message to an occupant of a room (XEP-0045, section 7.5).
-        if !isRoom, target.resource != nil, rooms.isRoom(target) { message.append(XMLElement("x", XMPPNames.mucUser)) }
-        let outcome = link.confirmations.await(id, from: target)
-        defer { link.confirmations.forget(id) }
-        try await link.send(message)
-        guard isRoom else {
-            try await link.waitForErrors(from: target, within: settings.patience)
-            if let problem = outcome.value ?? nil { throw problem.failure(of: target, isRoom: false) }
-            return
-        }
-        if let problem = try await awaitReflection(outcome, in: target) {
-            throw problem.failure(of: target, isRoom: true)
-        }
-    }
-
-    /// Waits until a room reflects a message. Returns nil if it did, or the error with which the message was returned.
-    /// While the connection is silent or interrupted, the message is in flight; only a new stream loses it.
-    private func awaitReflection(_ outcome: Confirmations.Outcome, in room: JID) async throws -> StanzaError? {
-        let stream = link.stream
-        while !Task.isCancelled {
-            if let problem = await outcome.wait(atMost: settings.patience) { return problem }
-            let isHeard = lastReceived.value.duration(to: .now) < settings.patience
-            if link.stream != stream || isHeard && link.isOpen(for: settings.patience) { break }
-        }
-        throw SendFailure("the room \(room) did not reflect the message", .later(after: nil))
-    }
-
-    /// Returns the visit of the occupant with this nick, or nil if none exists.
-    func visit(of nick: String, in room: JID) -> Int? { rooms.room(room)?.occupant(nick)?.visit }
-
-    /// Returns the address for a private message: an account, or an occupant's current nick. Throws ``SendFailure`` if
-    /// the occupant's visit has ended or is unknown, because the nick may belong to another person now.
-    private func person(_ jid: JID, during visit: Int?) throws -> JID {
-        guard jid.resource != nil, let room = rooms.room(jid) else { return jid }
-        guard let visit else {
-            throw SendFailure(
-                "the private message to \(jid) was not sent, because the nick may belong to another person now: "
-                    + "let the room show accounts", .never)
-        }
-        guard let nick = room.nick(during: visit) else {
-            throw SendFailure("the private message was not sent, because \(jid) has left the room", .never)
-        }
-        return jid.with(nick)
-    }
-
-    private func target(of reply: Reply, at address: Address) throws -> (JID, isRoom: Bool) {
-        guard let jid = JID(address.place.id) else {
-            throw SendFailure("\(address.place.id) is not a valid JID", .never)
-        }
-        guard case .room = address.place else { return (try person(jid, during: XMPPOccupantID.visit(jid)), false) }
-        if reply.isPrivate || reply.isConfidential {
-            guard let message = address.inReplyTo.flatMap({ XMPPMessageID($0) }) else {
-                throw SendFailure("the recipient of the private message is unknown", .never)
-            }
-            return (try person(message.sender, during: message.visit), false)
-        }
-        switch rooms.room(jid)?.standing {
-        case nil: throw SendFailure("the room \(jid) is not in the configuration", .never)
-        case .barred(let reason)?: throw SendFailure("the room \(jid) \(reason)", .never)
-        case .inside?: return (jid, true)
-        case .outside?, .joining?: throw SendFailure("the bot is currently not in \(jid)", .later(after: nil))
-        }
     }
 }
 

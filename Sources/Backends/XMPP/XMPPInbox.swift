@@ -99,7 +99,7 @@ actor XMPPInbox {
         guard stanza["type"] == "groupchat", let from = stanza["from"].flatMap({ JID($0) }) else { return false }
         // A service may change the message's ID, but not its origin ID (XEP-0359).
         let ids = [stanza["id"], stanza.child("origin-id", XMPPNames.ids)?["id"]]
-        return ids.contains { link.confirmations.settle($0, from: from, nil) }
+        return ids.contains { link.confirmations.settle($0, from: from, .delivered) }
     }
 
     /// Returns true if a message is current. Messages that the server held back for a resumed stream are. Other delayed
@@ -130,7 +130,7 @@ actor XMPPInbox {
     private func returned(_ stanza: XMLElement, _ error: StanzaError) {
         guard let from = stanza["from"].flatMap({ JID($0) }) else { return }
         if from.resource == nil, error.isOutside { rooms.markOutside(from) }
-        if !link.confirmations.settle(stanza["id"], from: from, error) {
+        if !link.confirmations.settle(stanza["id"], from: from, .returned(error)) {
             logger.info("A message to \(from) was returned with an error: \(error).")
         }
     }

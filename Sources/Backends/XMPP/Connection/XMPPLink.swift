@@ -133,6 +133,12 @@ final class XMPPLink: Sendable {
         }
     }
 
+    /// Gives up all messages whose outcome is not known, because there will be no further connection.
+    func abandon() {
+        confirmations.abandon()
+        for lost in management.withLock({ $0.giveUp() }) { lost.acknowledgement.settle(false) }
+    }
+
     func written(_ bytes: Int) { state.withLock { $0.queuedBytes -= bytes } }
 
     /// Writes text that stream management does not count, such as stream headers and acknowledgements.
@@ -240,10 +246,13 @@ final class XMPPLink: Sendable {
         } catch is Unanswered {
             // Neither does its absence.
         } catch is CancellationError {
-            throw SendFailure(
-                "the bot is stopping, and it is unknown whether the message was delivered", .later(after: nil))
+            throw Self.stopping
         }
     }
+
+    /// The error of a message whose outcome will not be known.
+    static let stopping = SendFailure(
+        "the bot is stopping, and it is unknown whether the message was delivered", .later(after: nil))
 
     private func settle(_ id: String, _ result: Result<XMLElement, any Error>) {
         state.withLock { $0.requests.removeValue(forKey: id) }?.answer.resume(with: result)
