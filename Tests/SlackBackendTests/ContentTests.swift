@@ -20,6 +20,38 @@ import Testing
         #expect(blocks.last?["elements"]?.array?.first?["value"] == "go")
     }
 
+    @Test func `marks of Markdown that are text are sent as rich text`() {
+        let text =
+            "**Did** you mean [it](https://e.example/a) or `x*` or \\*.log\\*?\n\n```\na *b*\n```\nhttps://e.example/_b_"
+        let blocks = Self.blocks(Reply(text, style: .markdown))
+        let expected: JSONValue = [
+            "type": "rich_text",
+            "elements": [
+                [
+                    "type": "rich_text_section",
+                    "elements": [
+                        ["type": "text", "text": "Did", "style": ["bold": true]],
+                        ["type": "text", "text": " you mean "],
+                        ["type": "link", "url": "https://e.example/a", "text": "it"], ["type": "text", "text": " or "],
+                        ["type": "text", "text": "x*", "style": ["code": true]],
+                        ["type": "text", "text": " or *.log*?"],
+                        ["type": "text", "text": "\n"],
+                    ],
+                ],
+                ["type": "rich_text_preformatted", "elements": [["type": "text", "text": "a *b*"]]],
+                ["type": "rich_text_section", "elements": [["type": "link", "url": "https://e.example/_b_"]]],
+            ],
+        ]
+        #expect(blocks == [expected])
+    }
+
+    @Test(arguments: [
+        "**Bold**, _italic_ and `a*b*`", "a snake_case_name and 2 * 3", "https://e.example/*a*", "```\n*a*\n```",
+        "# Title",
+    ]) func `other Markdown is sent as text`(markdown: String) {
+        #expect(Self.blocks(Reply(markdown, style: .markdown)).isEmpty)
+    }
+
     @Test func `foreign buttons get another action ID, and own buttons are omitted if the block limit is reached`() {
         let evil: JSONValue = [
             "type": "actions", "elements": [["type": "button", "action_id": "petrel.0", "value": "st2 purge"]],

@@ -87,7 +87,7 @@ enum SlackContent {
         }
         let extra = reply.extra["slack"].map(foreign)?.object ?? [:]
         let hasOwnShape = extra["blocks"] != nil || extra["attachments"] != nil
-        arguments["blocks"] = extra["blocks"] ?? fenced(reply)
+        arguments["blocks"] = extra["blocks"] ?? richText(reply)
         arguments["attachments"] = extra["attachments"]
         guard !extra.isEmpty, !hasOwnShape else { return arguments }
         let isMarkedUp = isMarkedUp(reply)
@@ -107,11 +107,14 @@ enum SlackContent {
         return arguments
     }
 
-    /// Returns a rich text block if a plain text contains code fences, because Slack's markup would also interpret the
-    /// text around them.
-    private static func fenced(_ reply: Reply) -> JSONValue? {
-        guard reply.style == .plain, TextBlock.holdsFence(reply.text) else { return nil }
-        return [SlackRichText.block(shownText(of: reply))]
+    /// Returns a rich text block if Slack's markup, which has no escapes for its marks, would change the text: the text
+    /// around the code fences of a plain text, or literal marks in Markdown.
+    private static func richText(_ reply: Reply) -> JSONValue? {
+        switch reply.style {
+        case .plain: TextBlock.holdsFence(reply.text) ? [SlackRichText.block(shownText(of: reply))] : nil
+        case .markdown: SlackRichText.block(markdown: shownText(of: reply)).map { [$0] }
+        case .mrkdwn: nil
+        }
     }
 
     /// Returns true if the text of an attachment can be sent as markup. Attachments do not support rich text.

@@ -17,12 +17,14 @@ enum SlackRichText {
             let parts = parts(of: lines.joined(separator: "\n"))
             return parts.isEmpty ? nil : ["type": "rich_text_section", "elements": .array(parts)]
         case .code(_, let lines):
-            let code = lines.joined(separator: "\n")
-            let text = code.isEmpty ? " " : code
-            return [
-                "type": "rich_text_preformatted", "elements": [["type": "text", "text": .string(text)]],
-            ]
+            return preformatted(lines.joined(separator: "\n"))
         }
+    }
+
+    /// Returns the element of a block of code.
+    static func preformatted(_ code: String) -> JSONValue {
+        let text = code.isEmpty ? " " : code
+        return ["type": "rich_text_preformatted", "elements": [["type": "text", "text": .string(text)]]]
     }
 
     private static func parts(of text: String) -> [JSONValue] {
