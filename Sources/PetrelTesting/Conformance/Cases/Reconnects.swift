@@ -12,7 +12,9 @@ extension BackendConformance {
                 try await scene.say("after")
                 let after = try await run.next()
                 try scene.expect(after.text, is: "after")
-                try scene.expect(after.sender.id, is: before.sender.id)
+                if scene.stage.abilities.contains(.stableIdentities) {
+                    try scene.expect(after.sender.id, is: before.sender.id)
+                }
                 try scene.expect(after.id != before.id, "another identifier", got: after.id)
             }
         },
@@ -41,7 +43,10 @@ extension BackendConformance {
                 for number in 1...3 {
                     try await scene.reconnect()
                     try await scene.say("!echo r\(number)")
-                    try scene.expect(try await scene.shown().text, is: "r\(number)")
+                    // The cut may come before the backend knows that an answer was shown, which is then sent again.
+                    let lines = try await scene.shown(through: "r\(number)").lines
+                    let known = Set((1...number).map { "r\($0)" })
+                    try scene.expect(Set(lines).isSubset(of: known), "the answers \(known)", got: "\(lines)")
                 }
             }
         },
