@@ -15,14 +15,12 @@ import Testing
 
 /// A simulated workspace, which is verified with Slack's own clients.
 final class Workspace: Sendable {
-    private let program: Program
     let address: String
 
     /// The TLS port of the stand-in; nil without a certificate.
     let securePort: Int?
 
-    private init(_ program: Program, _ address: String, _ securePort: Int?) {
-        self.program = program
+    init(_ address: String, securePort: Int? = nil) {
         self.address = address
         self.securePort = securePort
     }
@@ -35,32 +33,43 @@ final class Workspace: Sendable {
         return HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
     }()
 
+    /// Starts the program of the stand-in.
+    static func start(_ arguments: [String]) async throws -> Program {
+        let script = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent(
+            "slack_stand_in.py")
+        return try await Program([script.path] + arguments, of: PythonTools.path(of: "python3"))
+    }
+
+    /// Returns the address in a line of the stand-in; nil if the line has none.
+    static func address(in line: String) -> String? {
+        line.contains("listening on") ? line.split(separator: " ").last.map(String.init) : nil
+    }
+
     static func with(
         _ certificate: SelfSigned? = nil, _ body: (Workspace) async throws -> Void
     ) async throws {
-        let script = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent(
-            "slack_stand_in.py")
-        let pair = certificate.map { [$0.certificate, $0.key] } ?? []
-        let program = try await Program([script.path] + pair, of: PythonTools.path(of: "python3"))
+        let program = try await start(certificate.map { [$0.certificate, $0.key] } ?? [])
         let secure = certificate == nil ? nil : await program.line(with: "secure on")
         let line = try #require(await program.line(with: "listening on"))
         let workspace = Workspace(
-            program, String(try #require(line.split(separator: " ").last)),
-            secure.flatMap { $0.split(separator: " ").last }.flatMap { Int($0) })
+            try #require(address(in: line)),
+            securePort: secure.flatMap { $0.split(separator: " ").last }.flatMap { Int($0) })
         defer { program.signal(SIGKILL) }
         try await body(workspace)
     }
 
-    var settings: SlackSettings {
-        get throws {
-            var settings = SlackSettings(
-                botToken: Secret("xoxb-1"), appToken: Secret("xapp-1"),
-                apiURL: try #require(URL(string: address + "api/")))
-            settings.slashCommands = ["/echo", "/secret"]
-            // A slow test machine must not cause lookups to time out.
-            settings.namePatience = .seconds(60)
-            return settings
-        }
+    var settings: SlackSettings { get throws { try settings(at: address) } }
+
+    /// Returns settings for connecting to this workspace.
+    /// - Parameter address: the address of the workspace, or of a relay to it.
+    func settings(at address: String) throws -> SlackSettings {
+        var settings = SlackSettings(
+            botToken: Secret("xoxb-1"), appToken: Secret("xapp-1"),
+            apiURL: try #require(URL(string: address + "api/")))
+        settings.slashCommands = ["/echo", "/secret"]
+        // A slow test machine must not cause lookups to time out.
+        settings.namePatience = .seconds(60)
+        return settings
     }
 
     /// Runs a bot with these modules in the workspace.
@@ -99,7 +108,7 @@ final class Workspace: Sendable {
         return String(try #require(json["url"]?.string?.split(separator: "?").last))
     }
 
-    private func request(_ path: String, _ body: JSONValue? = nil) async throws -> JSONValue {
+    func request(_ path: String, _ body: JSONValue? = nil) async throws -> JSONValue {
         var request = HTTPClientRequest(url: address + path)
         request.method = body == nil ? .GET : .POST
         request.headers = ["content-type": "application/json"]

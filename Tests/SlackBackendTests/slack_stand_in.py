@@ -3,10 +3,13 @@
     slack_stand_in.py [CERTIFICATE KEY]
                                  prints "listening on http://127.0.0.1:PORT/" and serves until it is terminated;
                                  with a certificate, prints "secure on PORT" first, and serves TLS there
+    slack_stand_in.py --many     for each line of its input, starts a workspace and prints its "listening on …", until
+                                 the input ends
 
-POST /control with {"do": ..., ...} simulates users and faults; GET /log returns what the app did.
+POST /control with {"do": ..., ...} simulates users and faults; GET /log returns what the app did, and GET /shown what
+people see.
 """
-import asyncio, itertools, json, ssl, sys, time
+import asyncio, itertools, json, os, signal, ssl, sys, time
 from aiohttp import WSMsgType, web
 
 BOT, BOT_ID, TEAM, APP = "U0BOT", "B0BOT", "T0TEAM", "A0APP"
@@ -27,6 +30,8 @@ class Workspace:
         self.direct = {"U1": "D1", "U2": "D2"}
         self.messages, self.log, self.sockets, self.waiting = [], [], [], []
         self.files, self.uses = {}, {}
+        # What people see, in order: {"message": …, "replaces": whether it is the new content of an earlier message}.
+        self.shown, self.changed = [], asyncio.Event()
         self.released = asyncio.Event()
         # The open modals as the app sent them, and the time when each trigger expires.
         self.views, self.triggers = [], {}
@@ -37,9 +42,18 @@ class Workspace:
         # Injected responses by method: {"method": {"error": …, "times": …}}, or an HTTP status.
         self.faults = {}
         self.port = 0
+        # The address with which the app called last, which may be that of a relay.
+        self.host = ""
 
     def ts(self):
         return f"{int(time.time())}.{next(self.numbers):06d}"
+
+    def show(self, message, replaces=False):
+        if not replaces:
+            self.messages.append(message)
+        self.shown.append({"message": dict(message), "replaces": replaces})
+        self.changed.set()
+        self.changed = asyncio.Event()
 
     def trigger(self):
         trigger = f"{next(self.numbers)}.{int(time.time())}.abc"
@@ -127,6 +141,7 @@ async def api(request):
         return error("not_authed" if not token else "invalid_auth")
     if token.startswith("xapp-") != method.startswith("apps.connections"):
         return error("not_allowed_token_type")
+    space.host = request.host
     handler = METHODS.get(method)
     return handler(arguments) if handler else error("unknown_method")
 
@@ -141,7 +156,7 @@ def auth_test(_):
 def connections_open(_):
     ticket = f"t{next(space.numbers)}"
     space.tickets.add(ticket)
-    return ok(url=f"ws://127.0.0.1:{space.port}/link?ticket={ticket}")
+    return ok(url=f"ws://{space.host}/link?ticket={ticket}")
 
 
 def place(channel):
@@ -173,9 +188,9 @@ def post(arguments):
     if problem := unfit(arguments):
         return error(problem)
     message = {"channel": channel, "ts": space.ts(), "user": BOT, "bot_id": BOT_ID, **{
-        k: arguments[k] for k in ("text", "thread_ts", "blocks", "attachments", "unfurl_links", "unfurl_media")
+        k: arguments[k] for k in ("text", "mrkdwn", "thread_ts", "blocks", "attachments", "unfurl_links", "unfurl_media")
         if k in arguments}}
-    space.messages.append(message)
+    space.show(message)
     return ok(channel=channel, ts=message["ts"], message=message)
 
 
@@ -188,7 +203,7 @@ def ephemeral(arguments):
         return error(problem)
     if arguments.get("user") not in space.users:
         return error("user_not_in_channel")
-    space.messages.append({**arguments, "ephemeral": True, "ts": space.ts()})
+    space.show({**arguments, "ephemeral": True, "ts": space.ts()})
     return ok(message_ts=space.messages[-1]["ts"])
 
 
@@ -231,7 +246,7 @@ def people(arguments):
 def upload_url(arguments):
     id = f"F{next(space.numbers)}"
     space.files[id] = {"id": id, "name": arguments["filename"], "length": int(arguments["length"]), "bytes": b""}
-    return ok(upload_url=f"http://127.0.0.1:{space.port}/upload/{id}", file_id=id)
+    return ok(upload_url=f"http://{space.host}/upload/{id}", file_id=id)
 
 
 def complete_upload(arguments):
@@ -242,8 +257,8 @@ def complete_upload(arguments):
         known = space.files.get(file["id"])
         if not known or len(known["bytes"]) != known["length"]:
             return error("file_not_found")
-        space.messages.append({"channel": arguments["channel_id"], "file": known["name"], "content":
-                               known["bytes"].decode(), "thread_ts": arguments.get("thread_ts"), "ts": space.ts()})
+        space.show({"channel": arguments["channel_id"], "file": known["name"], "content":
+                    known["bytes"].decode(), "thread_ts": arguments.get("thread_ts"), "ts": space.ts()})
     return ok(files=files)
 
 
@@ -257,6 +272,7 @@ def update(arguments):
     for message in space.messages:
         if (message.get("channel"), message["ts"]) == (arguments.get("channel"), arguments.get("ts")):
             message.update({k: arguments[k] for k in ("text", "blocks", "attachments") if k in arguments})
+            space.show(message, replaces=True)
             return ok(channel=message["channel"], ts=message["ts"])
     return error("message_not_found")
 
@@ -353,8 +369,8 @@ async def respond(request):
         return web.json_response({"ok": False, "error": "used_url"}, status=404)
     if problem := unfit(await request.json()):
         return web.Response(status=400, text=problem)
-    space.messages.append({**await request.json(), "response": True, "channel": request.query.get("channel"),
-                           "user": request.query.get("user"), "ts": space.ts()})
+    space.show({**await request.json(), "response": True, "channel": request.query.get("channel"),
+                "user": request.query.get("user"), "ts": space.ts()})
     return web.Response(text="ok")
 
 
@@ -426,6 +442,8 @@ async def control(order):
         case "cut":
             for socket in list(space.sockets)[:order.get("sockets", 100)]:
                 socket.ws._req.transport.abort()
+        case "exit":
+            os._exit(0)
         case "release":
             space.released.set()
         case "close":
@@ -478,13 +496,28 @@ async def tell(request):
            or len(space.messages) < int(request.query.get("messages", 0))
            or len([e for e in space.log if "ack" in e]) < int(request.query.get("acks", 0))
            or len(space.views) < int(request.query.get("views", 0))
-           or len([s for s in space.sockets if s.takes]) < int(request.query.get("sockets", 0))):
+           or len([s for s in space.sockets if s.takes]) < int(request.query.get("sockets", 0))
+           or len(space.sockets) > int(request.query.get("most_sockets", 1_000))):
         await asyncio.sleep(0.005)
     return web.json_response({
         "messages": space.messages, "log": space.log, "views": space.views, "sockets": len([s for s in space.sockets if s.takes])})
 
 
-async def main():
+@routes.get("/shown")
+async def shown(request):
+    """Returns what people saw after the first `after` events, and waits up to `seconds` for it."""
+    after, end = int(request.query["after"]), time.monotonic() + float(request.query["seconds"])
+    while len(space.shown) <= after and (rest := end - time.monotonic()) > 0:
+        try:
+            await asyncio.wait_for(space.changed.wait(), rest)
+        except asyncio.TimeoutError:
+            break
+    return web.json_response(space.shown[after:])
+
+
+async def main(is_over=None):
+    if is_over is not None:
+        asyncio.get_running_loop().add_reader(is_over, os._exit, 0)
     app = web.Application(client_max_size=32 << 20)
     app.add_routes(routes)
     runner = web.AppRunner(app)
@@ -498,12 +531,28 @@ async def main():
         secure = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls)
         await secure.start()
         print(f"secure on {secure._server.sockets[0].getsockname()[1]}", flush=True)
-    print(f"listening on http://127.0.0.1:{space.port}/", flush=True)
+    # In one write, because several workspaces write to the same pipe.
+    sys.stdout.write(f"listening on http://127.0.0.1:{space.port}/\n")
+    sys.stdout.flush()
     await asyncio.Event().wait()
+
+
+def fork_for_each_line():
+    # The workspaces exit when this process has: the end of the pipe is only here.
+    is_over, end = os.pipe()
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    for _ in sys.stdin:
+        if os.fork() == 0:
+            os.close(end)
+            sys.argv[1:] = []
+            asyncio.run(main(is_over))
 
 
 if __name__ == "__main__":
     try:
-        asyncio.run(main())
+        if "--many" in sys.argv:
+            fork_for_each_line()
+        else:
+            asyncio.run(main())
     except KeyboardInterrupt:
         sys.exit(0)
