@@ -96,14 +96,16 @@ final class IRCPerson: Sendable {
         self.nick = nick
     }
 
+    /// - Parameter tap: a closure that gets every message first, and returns true if no caller waits for it.
     static func connect(
-        _ nick: String, port: Int, channel name: String?, password: String? = nil
+        _ nick: String, port: Int, channel name: String?, password: String? = nil,
+        tap: @escaping @Sendable (IRCMessage) -> Bool = { _ in false }
     ) async throws -> IRCPerson {
         let messages = Messages()
         let channel = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
-                    try channel.pipeline.syncOperations.addHandler(Receiver(messages))
+                    try channel.pipeline.syncOperations.addHandler(Receiver(messages, tap))
                 }
             }
             .connect(host: "127.0.0.1", port: port).get()
@@ -226,9 +228,13 @@ final class IRCPerson: Sendable {
         typealias InboundIn = ByteBuffer
 
         private let messages: Messages
+        private let tap: @Sendable (IRCMessage) -> Bool
         private var reader = IRCLineReader()
 
-        init(_ messages: Messages) { self.messages = messages }
+        init(_ messages: Messages, _ tap: @escaping @Sendable (IRCMessage) -> Bool) {
+            self.messages = messages
+            self.tap = tap
+        }
 
         func channelRead(context: ChannelHandlerContext, data: NIOAny) {
             let new = reader.feed(unwrapInboundIn(data).readableBytesView)
@@ -236,7 +242,7 @@ final class IRCPerson: Sendable {
                 let pong = ByteBuffer(string: "PONG :\(message[0] ?? "")\r\n")
                 context.writeAndFlush(NIOAny(pong), promise: nil)
             }
-            messages.add(new.filter { $0.command != "PING" })
+            messages.add(new.filter { $0.command != "PING" && !tap($0) })
         }
 
         func channelInactive(context: ChannelHandlerContext) {

@@ -13,7 +13,7 @@ package final class IRCBackend: ChatBackend {
     private let settings: IRCSettings
     private let logger: Logger
     private let loop: EventLoopExecutor
-    private let link: IRCLink
+    let link: IRCLink
 
     /// Creates a backend.
     /// - Parameters:
