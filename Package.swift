@@ -252,9 +252,10 @@ let package = Package(
                 "PetrelTesting", "FaultSuite",
                 "StackStormModule",
                 "StackStormClient", "StackStormSimulator", log, nio,
+                .product(name: "AsyncHTTPClient", package: "async-http-client"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),
-            ], exclude: ["person.py"]),
+            ], exclude: ["crowd.py", "mod_refuse_for_tests.lua", "person.py"]),
         tests(
             "IRCBackendTests",
             [

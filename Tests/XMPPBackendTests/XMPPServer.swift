@@ -34,10 +34,13 @@ final class XMPPServer: Sendable {
     let port: Int
     let directPort: Int
     private let httpPort: Int
+    /// The number of further accounts for a bot and for two people each.
+    private let crowd: Int
     private let program: Locked<Program?> = Locked(nil)
 
-    private init(_ kind: Kind, _ folder: URL) async throws {
+    private init(_ kind: Kind, _ folder: URL, crowd: Int) async throws {
         self.kind = kind
+        self.crowd = crowd
         self.folder = folder
         certificate = try await SelfSigned(in: folder)
         port = try freePort()
@@ -45,9 +48,11 @@ final class XMPPServer: Sendable {
         httpPort = try freePort()
     }
 
-    static func run(_ kind: Kind = .prosody, _ body: @Sendable (XMPPServer) async throws -> Void) async throws {
+    static func run(
+        _ kind: Kind = .prosody, crowd: Int = 0, _ body: @Sendable (XMPPServer) async throws -> Void
+    ) async throws {
         try await withFolder { folder in
-            let server = try await XMPPServer(kind, folder)
+            let server = try await XMPPServer(kind, folder, crowd: crowd)
             try await server.start()
             let result: Result<Void, any Error>
             do {
@@ -63,7 +68,8 @@ final class XMPPServer: Sendable {
     func start() async throws {
         let script = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
             .deletingLastPathComponent().appendingPathComponent("Scripts/\(kind.rawValue)-for-tests")
-        let started = try Program([folder.path, "\(port)", "\(directPort)", "\(httpPort)"], of: script.path)
+        let numbers = [port, directPort, httpPort] + (crowd > 0 ? [crowd] : [])
+        let started = try Program([folder.path] + numbers.map { "\($0)" }, of: script.path)
         for word in kind.ready where await started.line(with: word) == nil {
             throw Refusal("\(kind) did not start: \(await started.error(with: "") ?? "")")
         }
