@@ -25,6 +25,11 @@ package final class QueryClient: Sendable {
         self.clock = clock
     }
 
+    /// Returns the correction for the clock of a service, in seconds.
+    func offset(of service: String, in region: String) throws -> Int64 {
+        clock.offset(of: try AWSEndpoints.host(of: endpoints.url(of: service, in: region)))
+    }
+
     /// The value that the elements of an answer build.
     package struct Reading<Value: Sendable>: Sendable {
         /// The value for an answer without elements.

@@ -21,10 +21,14 @@ final class AWSStandIn: Sendable {
         self.url = url
     }
 
-    static func with(_ body: @Sendable (AWSStandIn) async throws -> Void) async throws {
+    /// Runs the services, with TLS if there is a certificate.
+    static func with(
+        _ certificate: SelfSigned? = nil, _ body: @Sendable (AWSStandIn) async throws -> Void
+    ) async throws {
         let script = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent(
             "aws_stand_in.py")
-        let program = try await Program([script.path], of: PythonTools.path(of: "python3"))
+        let program = try await Program(
+            [script.path] + (certificate.map { [$0.certificate, $0.key] } ?? []), of: PythonTools.path(of: "python3"))
         let line = try #require(await program.line(with: "listening on"))
         let standIn = AWSStandIn(program, String(try #require(line.split(separator: " ").last)))
         defer { program.signal(SIGKILL) }

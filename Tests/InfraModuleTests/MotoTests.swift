@@ -12,6 +12,13 @@ import Testing
 @Suite(.timeLimit(.minutes(10)), .serialized) struct MotoTests {
     private struct World: Sendable {
         var facts: JSONValue
+        var program: Program
+
+        /// Makes all sessions invalid.
+        func forgetSessions() async {
+            program.type("forget")
+            _ = await program.line(with: "forgotten")
+        }
 
         /// Returns a fact about an instance.
         func fact(_ instance: String, _ name: String) -> String { facts[instance]?[name]?.string ?? "?" }
@@ -37,7 +44,7 @@ import Testing
         let program = try await Program([script.path], of: PythonTools.path(of: "python3"))
         let line = try #require(await program.line(with: "\"url\""))
         defer { program.signal(SIGKILL) }
-        try await body(World(facts: try JSONValue.parse(line.utf8)))
+        try await body(World(facts: try JSONValue.parse(line.utf8), program: program))
     }
 
     @Test func `every form of query finds its instances, and the role without permission is named`() async throws {
@@ -85,6 +92,20 @@ import Testing
                 let text = try await backend.ask("infra search web-1").text
                 #expect(text.hasPrefix("web-1 (i-"))
                 #expect(text.contains("• other (us-east-1): the role Other may not be assumed (AccessDenied)"))
+            }
+        }
+    }
+
+    @Test func `sessions that are no longer valid are renewed`() async throws {
+        try await Self.with { world in
+            var settings = try world.settings()
+            settings.accounts.removeLast()
+            try await AWSStandIn.chat(settings) { backend in
+                for _ in 0..<2 {
+                    let text = try await backend.ask("infra search web-1").text
+                    #expect(text.hasPrefix("web-1 (i-") && !text.contains("Not searched"), "\(text)")
+                    await world.forgetSessions()
+                }
             }
         }
     }

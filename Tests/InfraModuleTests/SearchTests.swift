@@ -1,4 +1,6 @@
 import AWSClient
+import Logging
+import PetrelCore
 import PetrelKit
 import PetrelSupport
 import PetrelTesting
@@ -130,11 +132,49 @@ import Testing
         }
     }
 
+    @Test func `rules decide on searches, however a word is written`() async throws {
+        var limits = AccessLimits()
+        limits.arguments.deny = GlobList(["*tag:Env=prod*"])
+        let rule = AccessRule(index: 0, command: "infra search*", modules: [], limits: limits)
+        let backend = RecordingBackend()
+        try await TestAccounts.run(
+            try TestAccounts.two(), on: backend, policy: Dispatcher.Policy(access: AccessControl(rules: [rule])),
+            describe: { _, _, _, _ in }
+        ) {
+            for line in [
+                "infra search tag:Env=prod", "infra-search TAG:\"Env=prod-1\"", "INFRA_search x tag:E\"nv=pro\"d",
+            ] {
+                let reply = try await backend.ask(line)
+                #expect(reply.text.hasPrefix("You may not run this: access_controls[0]"), "\(line)")
+            }
+            #expect(try await backend.ask("infra search tag:Env=dev").text.hasPrefix("No instance matches"))
+        }
+    }
+
+    @Test func `the log names places that can no longer be searched, and that can be again, once`() async throws {
+        let lines = Locked<[String]>([])
+        let logger = Logger(label: "test") { _ in CollectingLogHandler { line in lines.withLock { $0.append(line) } } }
+        let fails = Locked(true)
+        var settings = try TestAccounts.two()
+        settings.cache = .zero
+        let search = InfraSearch(settings, meters: TestAccounts.meters, logger: logger) { _, place, _, _ in
+            if fails.value, place.region == "eu-west-1" { throw AWSError(.late, "late") }
+        }
+        for isFailing in [true, true, false, false] {
+            fails.withLock { $0 = isFailing }
+            _ = try await search.result(of: try InfraQuery("10.0.0.1"))
+        }
+        #expect(lines.value.count == 2)
+        #expect(lines.value.first?.contains("The account staging in eu-west-1 cannot be searched: late") == true)
+        #expect(lines.value.last?.contains("The account staging in eu-west-1 can be searched again.") == true)
+    }
+
     @Test func `identical searches at the same time share their calls`() async throws {
         let calls = Locked(0)
         let goesOn = Signal()
         let asked = Signal()
-        let search = InfraSearch(try TestAccounts.two(), meters: TestAccounts.meters) { _, _, _, body in
+        let search = InfraSearch(try TestAccounts.two(), meters: TestAccounts.meters, logger: TestAccounts.silent) {
+            _, _, _, body in
             if calls.withLock({
                 $0 += 1; return $0
             }) == 3 {
@@ -158,7 +198,8 @@ import Testing
         let calls = Locked(0)
         var settings = try TestAccounts.two()
         let query = try InfraQuery("10.0.0.1")
-        let search = InfraSearch(settings, meters: TestAccounts.meters, now: { now.value }) { _, _, _, _ in
+        let search = InfraSearch(settings, meters: TestAccounts.meters, logger: TestAccounts.silent, now: { now.value })
+        { _, _, _, _ in
             calls.withLock { $0 += 1 }
         }
         #expect(try await search.result(of: query).remembered == nil)
@@ -169,7 +210,9 @@ import Testing
         #expect(try await search.result(of: query).remembered == nil)
         #expect(calls.value == 6)
         settings.cache = .zero
-        let forgetful = InfraSearch(settings, meters: TestAccounts.meters) { _, _, _, _ in calls.withLock { $0 += 1 } }
+        let forgetful = InfraSearch(settings, meters: TestAccounts.meters, logger: TestAccounts.silent) { _, _, _, _ in
+            calls.withLock { $0 += 1 }
+        }
         _ = try await forgetful.result(of: query)
         _ = try await forgetful.result(of: query)
         #expect(calls.value == 12)

@@ -1,4 +1,5 @@
 import AWSClient
+import FaultSuite
 import Foundation
 import PetrelKit
 import PetrelSupport
@@ -102,6 +103,37 @@ import Testing
             environment.merging(["AWS_EC2_METADATA_DISABLED": "true"]) { own, _ in own }
         }
         #expect(text.contains("there are no credentials: ") && text.contains(reason), "\(text)")
+    }
+
+    @Test func `TLS through a proxy that requires a password, with a certificate of one's own`() async throws {
+        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("aws-\(UUID().uuidString)")
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(at: folder) }
+        let certificate = try await SelfSigned(in: folder)
+        try await Proxy.run(in: folder) { proxy in
+            let proxies = [proxy.url, proxy.anonymous]
+            try await AWSStandIn.with(certificate) { standIn in
+                var environment = standIn.environment
+                environment["AWS_ENDPOINT_URL"] = standIn.url.replacing("127.0.0.1", with: "localhost")
+                for (url, bundle, expected) in [
+                    (proxies[0], certificate.certificate, Self.nothing),
+                    (
+                        proxies[1], certificate.certificate,
+                        "the proxy in HTTPS_PROXY requires a user name and a password"
+                    ),
+                    (proxies[0], "", "the certificate of localhost"),
+                ] {
+                    environment["HTTPS_PROXY"] = url
+                    environment["AWS_CA_BUNDLE"] = bundle
+                    let settings = try TestAccounts.settings(
+                        [("production", "111111111111", ["eu-west-2"])], environment: environment)
+                    try await AWSStandIn.chat(settings) { backend in
+                        let text = try await backend.ask("infra search 10.0.0.1").text
+                        #expect(text.contains(expected), "\(text)")
+                    }
+                }
+            }
+        }
     }
 
     @Test func `a proxy is used, except for the metadata service`() async throws {

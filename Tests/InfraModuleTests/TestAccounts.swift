@@ -1,6 +1,7 @@
 import AWSClient
 import CoreMetrics
 import Foundation
+import Logging
 import PetrelCore
 import PetrelKit
 import PetrelSupport
@@ -73,4 +74,5 @@ extension RecordingBackend {
 
 extension TestAccounts {
     static var meters: InfraMeters { InfraMeters(NOOPMetricsHandler.instance) }
+    static let silent = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
 }

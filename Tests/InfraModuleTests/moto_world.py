@@ -1,16 +1,17 @@
 """Runs moto (https://docs.getmoto.org) as STS and EC2, with the accounts, roles and instances of the tests.
 
 Prints one line of JSON: the URL, the access key of the hub, and the IDs and addresses of the instances. moto checks
-signatures and policies of every call after that.
+signatures and policies of every call after that. After each line of input, the sessions that exist are invalid.
 
 moto lacks the filters by the addresses of network interfaces, and that by zone compares with an object; they are
 replaced here, with moto's own data.
 """
-import json, signal, sys, urllib.request
+import json, sys, urllib.request
 import boto3
 from moto.ec2 import utils
 from moto.ec2.models.instances import Instance
 from moto.server import ThreadedMotoServer
+from moto.sts.models import sts_backends
 
 
 def addresses(pick):
@@ -112,4 +113,7 @@ ireland.terminate_instances(InstanceIds=[instances["gone"]["id"]])
 urllib.request.urlopen(urllib.request.Request(
     url + "/moto-api/reset-auth", data=b"0", headers={"Content-Type": "text/plain"}))
 print(json.dumps({"url": url, "key": key["AccessKeyId"], "secret": key["SecretAccessKey"], **instances}), flush=True)
-signal.sigwait([signal.SIGTERM, signal.SIGINT])
+for line in sys.stdin:
+    for account in sts_backends.values():
+        account["aws"].assumed_roles.clear()
+    print("forgotten", flush=True)

@@ -8,7 +8,7 @@ package struct AWSCredentials: Sendable, Hashable {
     package var secretAccessKey: Secret
     /// The token of a temporary key.
     package var sessionToken: Secret?
-    /// The time at which a temporary key expires, in seconds since 1970 by the clock of AWS; nil if it does not.
+    /// The time at which a temporary key expires, in seconds since 1970 by the local clock; nil if it does not.
     package var expiration: Int64?
 
     /// Creates credentials.

@@ -9,7 +9,7 @@ actor CredentialCache<Key: Hashable & Sendable> {
     private var current: [Key: AWSCredentials] = [:]
     private var renewals: [Key: Task<AWSCredentials, any Error>] = [:]
 
-    /// - Parameter now: Returns the time of AWS, in seconds since 1970.
+    /// - Parameter now: Returns the local time, in seconds since 1970.
     init(now: @escaping @Sendable () -> Int64) { self.now = now }
 
     /// Returns the credentials of a key, and fetches them if there are none or if they expire soon.

@@ -21,7 +21,7 @@ package final class CredentialChain: Sendable {
             ("instance metadata", { try await metadata.fromInstance() }),
         ]
         let clock = client.clock
-        cache = CredentialCache { clock.seconds }
+        cache = CredentialCache { clock.localSeconds }
     }
 
     /// Returns the credentials. Throws ``AWSError`` if there are none.

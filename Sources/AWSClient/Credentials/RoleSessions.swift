@@ -31,7 +31,7 @@ package final class RoleSessions: Sendable {
         self.name = STS.sessionName(name)
         chain = CredentialChain(client, environment: environment) { region }
         let clock = client.clock
-        cache = CredentialCache { clock.seconds }
+        cache = CredentialCache { clock.localSeconds }
     }
 
     /// Returns the credentials of a session. Throws ``AWSError`` if the role cannot be assumed.
@@ -70,7 +70,8 @@ package final class RoleSessions: Sendable {
         ]
         if let externalID = role.externalID { parameters.append(("ExternalId", externalID.reveal())) }
         let call = QueryCall(service: "sts", action: "AssumeRole", version: STS.version, parameters: parameters)
-        return try await client.send(call, in: region, with: own, until: deadline, reading: STS.reading).checked()
+        let issued = try await client.send(call, in: region, with: own, until: deadline, reading: STS.reading)
+        return try issued.checked(offset: client.offset(of: call.service, in: region))
     }
 }
 

@@ -25,12 +25,14 @@ enum STS {
         var expiration: String?
 
         /// Returns the credentials. Throws ``AWSError`` if a field is missing.
-        func checked() throws -> AWSCredentials {
+        /// - Parameter offset: The correction for the clock of the service that has issued them, in seconds.
+        func checked(offset: Int64) throws -> AWSCredentials {
             guard let key, let secret, let token, let expires = expiration.flatMap({ AWSTime.seconds($0) }) else {
                 throw AWSError(.unexpectedAnswer, "the answer of STS has no credentials")
             }
             return AWSCredentials(
-                accessKeyID: key, secretAccessKey: Secret(secret), sessionToken: Secret(token), expiration: expires)
+                accessKeyID: key, secretAccessKey: Secret(secret), sessionToken: Secret(token),
+                expiration: expires - offset)
         }
     }
 

@@ -27,8 +27,9 @@ struct WebIdentity: Sendable {
             parameters: [
                 ("RoleArn", role), ("RoleSessionName", STS.sessionName(session)), ("WebIdentityToken", token),
             ])
-        return try await client.send(
-            call, in: region(), with: nil, until: Deadline(after: STS.limit), reading: STS.reading
-        ).checked()
+        let region = region()
+        let issued = try await client.send(
+            call, in: region, with: nil, until: Deadline(after: STS.limit), reading: STS.reading)
+        return try issued.checked(offset: client.offset(of: call.service, in: region))
     }
 }

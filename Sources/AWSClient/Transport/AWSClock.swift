@@ -24,10 +24,13 @@ package final class AWSClock: Sendable {
     }
 
     /// Returns the time of a host in seconds since 1970.
-    package func seconds(of host: String) -> Int64 { local() + (offsets.value[host] ?? 0) }
+    package func seconds(of host: String) -> Int64 { local() + offset(of: host) }
 
-    /// Returns the time of AWS, for the expiry of sessions: with the largest correction that is known.
-    package var seconds: Int64 { local() + offset }
+    /// The local time in seconds since 1970.
+    var localSeconds: Int64 { local() }
+
+    /// Returns the correction for a host, in seconds.
+    func offset(of host: String) -> Int64 { offsets.value[host] ?? 0 }
 
     /// The largest correction, in seconds; zero if the local clock is right.
     package var offset: Int64 { offsets.value.values.max { abs($0) < abs($1) } ?? 0 }

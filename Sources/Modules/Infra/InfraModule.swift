@@ -43,7 +43,8 @@ package final class InfraModule: BotModule {
         self.host = host
         self.clock = clock
         self.now = now
-        search = InfraSearch(settings, meters: InfraMeters(host.metrics), prepare: prepare, describe: describe)
+        search = InfraSearch(
+            settings, meters: InfraMeters(host.metrics), logger: host.logger, prepare: prepare, describe: describe)
     }
 
     /// The interval in which sessions are checked; they are renewed five minutes before they expire.

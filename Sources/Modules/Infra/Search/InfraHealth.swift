@@ -1,5 +1,6 @@
 import AWSClient
 import Foundation
+import Logging
 import PetrelSupport
 
 /// The last answers and errors of each account and region.
@@ -15,19 +16,30 @@ final class InfraHealth: Sendable {
     }
 
     private let entries: Locked<[InfraPlace: Entry]>
+    private let logger: Logger
 
-    /// Creates a state without answers.
-    init(_ places: [InfraPlace]) {
+    /// Creates a state without answers. The logger receives each change.
+    init(_ places: [InfraPlace], _ logger: Logger) {
+        self.logger = logger
         entries = Locked(Dictionary(places.map { ($0, Entry()) }) { first, _ in first })
     }
 
     /// Stores the outcome of a call; nil for a good answer.
     func note(_ error: AWSError?, _ place: InfraPlace, at now: Date = .now) {
-        entries.withLock { entries in
+        let before = entries.withLock { entries in
             var entry = entries[place] ?? Entry()
+            defer { entries[place] = entry }
+            let before = entry.isFailing ? entry.lastError?.error : nil
             entry.isFailing = error != nil
             if let error { entry.lastError = (error, now) } else { entry.lastGood = now }
-            entries[place] = entry
+            return before
+        }
+        guard error != before else { return }
+        let name = "The account \(Printable.name(place.account)) in \(place.region)"
+        if let error {
+            logger.warning("\(name) cannot be searched: \(error.clause)")
+        } else {
+            logger.notice("\(name) can be searched again.")
         }
     }
 

@@ -1,4 +1,5 @@
 import AWSClient
+import Logging
 import PetrelSupport
 
 /// Searches all accounts and regions at the same time.
@@ -37,12 +38,12 @@ final class InfraSearch: Sendable {
     private let state = Locked(State())
 
     init(
-        _ settings: InfraSettings, meters: InfraMeters,
+        _ settings: InfraSettings, meters: InfraMeters, logger: Logger,
         now: @escaping @Sendable () -> ContinuousClock.Instant = { .now },
         prepare: @escaping Prepare = { _, _ in }, describe: @escaping Describe
     ) {
         places = settings.places
-        health = InfraHealth(settings.places)
+        health = InfraHealth(settings.places, logger)
         limit = settings.limit
         cache = settings.cache
         self.meters = meters
