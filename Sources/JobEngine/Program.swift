@@ -10,6 +10,8 @@ package struct Program: Sendable {
     package var folder: String?
     /// The time after which the program is stopped; nil for no limit.
     package var timeout: Duration?
+    /// The bytes of standard input; nil for none. A few hundred kilobytes at most, because they are written at once.
+    package var input: [UInt8]?
 
     /// Creates a program.
     package init(

@@ -69,12 +69,15 @@ package final class RunningProgram: Sendable {
         var options = PlatformOptions()
         options.processGroupID = 0
         let variables = program.environment.map { Array("\($0.key)=\($0.value)".utf8) + [0] }
+        let input = try ProgramInput(program.input)
+        defer { input.close() }
         let isPath = program.executable.utf8.contains(UInt8(ascii: "/"))
         let result = try await Subprocess.run(
             isPath ? .path(FilePath(program.executable)) : .name(program.executable),
             arguments: Arguments(program.arguments), environment: .custom(variables),
-            workingDirectory: program.folder.map { FilePath($0) }, platformOptions: options, input: .none,
-            output: .sequence, error: .sequence
+            workingDirectory: program.folder.map { FilePath($0) }, platformOptions: options,
+            input: .fileDescriptor(input.descriptor, closeAfterSpawningProcess: false), output: .sequence,
+            error: .sequence
         ) { execution in
             started(execution.processIdentifier.value)
             let group = ProcessGroup(execution.processIdentifier.value)

@@ -100,6 +100,11 @@ package struct CommandTable: Sendable {
         }
     }
 
+    /// Returns the name of the module that has a command of this name, or of this other name; nil if no module has it.
+    package func module(having command: String) -> String? {
+        byName[Command.key(command)].map { entries[$0].module }
+    }
+
     /// Returns the command with the longest name that a text begins with. The name ends at white space or at the end.
     package func find(_ text: String) -> Match? {
         var words: [(key: String, end: String.Index)] = []

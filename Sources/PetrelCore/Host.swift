@@ -239,6 +239,8 @@ private struct ModuleCommands: CommandPublishing {
 
     func ready() { readiness.open() }
 
+    func module(having command: String) -> String? { registry.table.module(having: command) }
+
     func publish(_ commands: [Command]) {
         for name in registry.publish(commands, from: module) {
             logger.error("Another module already has a command “\(name)”; this one cannot be called.")

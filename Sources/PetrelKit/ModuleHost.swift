@@ -62,6 +62,13 @@ public protocol CommandPublishing: Sendable {
     func ready()
     /// Replaces the module's commands in one step.
     func publish(_ commands: [Command])
+    /// Returns the name of the module that has a command of this name; nil if no module has it.
+    func module(having command: String) -> String?
+}
+
+extension CommandPublishing {
+    /// Returns nil.
+    public func module(having command: String) -> String? { nil }
 }
 
 /// Sends messages that no command is waiting for.

@@ -19,12 +19,15 @@ package final class JobsModule: BotModule {
     init(_ settings: JobsSettings, _ host: ModuleHost, hasWeb: Bool) {
         center = JobCenter(settings, host)
         self.hasWeb = hasWeb
-        routes = JobRoutes(center, center.tokens).routes
+        let relay = settings.logRelay.map { LogRelay($0, host).route }
+        routes = JobRoutes(center, center.tokens).routes + [relay].compactMap(\.self)
     }
 
     package var commands: [Command] {
         let base = JobCommands(center: center)
+        center.loadScripts()
         return center.definitions.map { center.command($0) } + base.commands
+            + ScriptCommands(base: base, scripts: center.scripts).commands
             + AliasCommands(base: base, aliases: center.aliases).commands
             + TokenCommands(base: base, tokens: center.tokens, hasWeb: hasWeb).commands
     }
@@ -46,6 +49,7 @@ package final class JobsModule: BotModule {
         center.host.commands.ready()
         await withTaskGroup { group in
             group.addTask { await self.center.keepTrimming() }
+            group.addTask { await self.center.watchScripts { self.center.host.commands.publish(self.commands) } }
             await center.engine.run()
             group.cancelAll()
         }
@@ -58,8 +62,9 @@ extension JobsModule: StatusReporting {
         let load = center.engine.load
         return [
             StatusLine(
-                "jobs", isHealthy: true, "\(load.running) of \(load.pool) running, \(load.waiting) waiting")
-        ]
+                "jobs", isHealthy: true, "\(load.running) of \(load.pool) running, \(load.waiting) waiting"),
+            center.scriptStatus,
+        ].compactMap(\.self)
     }
 }
 

@@ -5,7 +5,7 @@ import PetrelSupport
 package struct JobsPlugIn: ModulePlugIn {
     package static let section: String? = "jobs"
 
-    private let settings: JobsSettings?
+    let settings: JobsSettings?
 
     /// Reads the section.
     package init(_ sections: [SettingsSection]) {
@@ -19,7 +19,7 @@ package struct JobsPlugIn: ModulePlugIn {
         return [
             ModuleOutline(
                 JobsModule.moduleName, naming: "jobs.prefix \"\(settings.prefix)\"",
-                commands: settings.commands.map(\.name) + builtIn)
+                commands: settings.commands.map(\.name) + builtIn, addsCommands: !settings.scripts.isEmpty)
         ]
     }
 

@@ -50,6 +50,8 @@ struct JobRecord: Sendable, Codable {
     var address: Address
     /// The short identifier of the token that started the job, if one did.
     var token: String?
+    /// The way in which the output is answered; nil for the templates.
+    var answer: CommandAnswer?
     /// The state.
     var status = Status.queued
     /// The time at which the job was accepted.

@@ -34,4 +34,6 @@ struct JobOrigin: Sendable {
     var address: Address
     /// The short identifier of the token, if one started it.
     var token: String?
+    /// The line that was typed, without the prefix; nil for one that consists of the name and the arguments.
+    var text: String?
 }

@@ -11,9 +11,8 @@ extension JobCenter {
             definition.name, usage: "[arguments]", summary: definition.help.summary,
             parse: { line, _ in JobCall.parse(line, definition.secrets) },
             handler: { try await self.handle(definition, $0) })
-        if !definition.help.arguments.isEmpty {
-            command.details = ["Arguments:"] + definition.help.arguments.map { "- \($0)" }
-        }
+        command.details = definition.help.details
+        if !definition.help.lines.isEmpty { command.lines = { definition.help.lines } }
         command.objection = { caller in
             self.stealthObjection(to: caller) ?? definition.rights.objection(to: caller, of: definition.origin, rules)
         }
@@ -36,7 +35,8 @@ extension JobCenter {
             meters.rejected.increment()
             throw Refusal(call?.problem ?? "The line cannot be split into arguments.")
         }
-        let origin = JobOrigin(caller: CommandCaller(invocation), address: invocation.address)
+        var origin = JobOrigin(caller: CommandCaller(invocation), address: invocation.address)
+        origin.text = "\(definition.name) \(invocation.arguments)"
         let job = try await start(definition, arguments, origin) { reply, marks in invocation.say(reply, marks) }
         invocation.started("job \(job.id)", nil)
         return nil

@@ -14,9 +14,13 @@ extension JobCenter {
         say: (Reply, DeliveryMarks) throws -> Void
     ) async throws -> JobRecord {
         let settings = settings
+        if let objection = definition.script?.objection() {
+            meters.rejected.increment()
+            throw Refusal("\(definition.name) was not started: \(objection).")
+        }
         let record = record(definition, arguments, origin)
         let log = JobLog(record.key, in: logs, limit: settings.outputBytes, host.logger, meters)
-        let program = RunningProgram(program(definition, arguments, origin, record.id, settings), to: log)
+        let program = RunningProgram(try program(definition, arguments, origin, record.id, settings), to: log)
         let isStored = Signal()
         let live = LiveReply(record, definition, self, log)
         let admission = engine.submit(
@@ -46,13 +50,13 @@ extension JobCenter {
             id: book.number(), command: definition.name, arguments: definition.secrets.masked(arguments),
             person: person.id, personName: person.name, room: room?.id, roomName: room?.name,
             isPrivateRoom: room?.isPrivate,
-            address: origin.address, token: origin.token, created: .now)
+            address: origin.address, token: origin.token, answer: definition.answer, created: .now)
     }
 
     private func program(
         _ definition: CommandDefinition, _ arguments: [String], _ origin: JobOrigin, _ id: Int,
         _ settings: JobsSettings
-    ) -> Program {
+    ) throws -> Program {
         var environment = settings.environment.merging(definition.environment) { $1 }
         let caller = origin.caller
         environment["PETREL_USER"] = Self.variable(caller.person.name)
@@ -61,9 +65,17 @@ extension JobCenter {
         environment["PETREL_BACKEND"] = Self.variable(caller.backend)
         environment["PETREL_JOB_ID"] = "\(id)"
         environment["PATH"] = environment["PATH"] ?? "/usr/local/bin:/usr/bin:/bin"
-        return Program(
+        var program = Program(
             definition.program, definition.arguments + arguments, environment: environment,
             folder: definition.folder, timeout: definition.timeout)
+        if definition.hasInput {
+            let call = CallDocument(
+                arguments: [definition.name] + arguments,
+                text: origin.text ?? ([definition.name] + arguments).joined(separator: " "), caller: caller,
+                thread: origin.address.thread, job: id)
+            program.input = try call.bytes
+        }
+        return program
     }
 
     /// Returns a text as the value of an environment variable, which cannot contain NUL.
@@ -108,6 +120,7 @@ extension JobCenter {
 
     /// Says the result of a job, in one transaction with the removal of its entry among the open ones.
     func say(resultOf job: JobRecord, _ format: ReplyFormat) async {
+        if let answer = job.answer { return await say(answer, of: job) }
         let isGood = job.status == .successful
         var values = values(of: job)
         var rest = ""

@@ -13,13 +13,11 @@ final class JobCenter: Sendable {
     let meters: JobMeters
     let aliases: Aliases
     let tokens: Tokens
-    private let sources: [any CommandSource]
+    let scripts: ScriptLibrary
     private let current: Locked<JobsSettings>
 
-    /// - Parameter sources: The sources of commands beside the settings. Publish the commands again after a change.
-    init(_ settings: JobsSettings, _ host: ModuleHost, sources: [any CommandSource] = []) {
+    init(_ settings: JobsSettings, _ host: ModuleHost) {
         self.host = host
-        self.sources = sources
         current = Locked(settings)
         engine = JobEngine(settings.limits)
         book = JobBook(host.storage)
@@ -27,18 +25,19 @@ final class JobCenter: Sendable {
         meters = JobMeters(host.metrics)
         aliases = Aliases(host.storage.records("aliases"))
         tokens = Tokens(host.storage.records("tokens"))
+        scripts = ScriptLibrary(settings.scripts, environment: settings.environment, host.logger)
     }
 
     /// The current settings.
     var settings: JobsSettings { current.value }
-
-    /// The commands of all sources. Those of the configuration come first.
-    var definitions: [CommandDefinition] { settings.commands + sources.flatMap(\.definitions) }
+    /// The commands that start jobs, of all sources. Those of the configuration come first.
+    var definitions: [CommandDefinition] { settings.commands + scripts.definitions }
 
     /// Replaces the settings. Jobs that run are not affected.
     func replace(_ settings: JobsSettings) {
         current.withLock { $0 = settings }
         engine.update(settings.limits)
+        scripts.replace(settings.scripts)
     }
 
     /// Returns the line that calls a built-in command, without the prefix of the bot.

@@ -3,11 +3,26 @@ import PetrelKit
 /// A command that starts a recorded job, whatever source it comes from.
 struct CommandDefinition: Sendable {
     /// The help of a command.
-    struct Help: Sendable {
+    struct Help: Sendable, Equatable {
         /// The one-line description.
         var summary = ""
         /// The description of each argument.
         var arguments: [String] = []
+        /// Lines that show how the command is called.
+        var examples: [String] = []
+        /// Further lines that help and completion offer.
+        var suggestions: [String] = []
+
+        /// The lines for `help NAME`.
+        var details: [String] {
+            func list(_ title: String, _ items: [String]) -> [String] {
+                items.isEmpty ? [] : ["\(title):"] + items.map { "- \($0)" }
+            }
+            return list("Arguments", arguments) + list("Examples", examples)
+        }
+
+        /// The lines for completion.
+        var lines: [String] { examples + suggestions }
     }
 
     /// The name of the command.
@@ -34,6 +49,12 @@ struct CommandDefinition: Sendable {
     var secrets = SecretArguments()
     /// The help.
     var help = Help()
+    /// The way in which the output is answered; nil for the templates.
+    var answer: CommandAnswer?
+    /// True if the program receives a ``CallDocument`` on standard input.
+    var hasInput = false
+    /// The file of the program, if it comes from a folder of scripts.
+    var script: ScriptFile?
 }
 
 /// A source of commands that start jobs, beside the configuration.

@@ -7,6 +7,10 @@ import PetrelSupport
 struct JobsSettings: Sendable {
     /// The commands, sorted by their names.
     var commands: [CommandDefinition] = []
+    /// The folders of scripts.
+    var scripts: [ScriptSettings] = []
+    /// The relay of logs; nil for none.
+    var logRelay: LogRelaySettings?
     /// The size of the pool and of the queue, and the time that jobs have at the end of Petrel.
     var limits = JobEngine.Limits()
     /// The word before the names of the built-in commands; empty for none.
@@ -61,6 +65,8 @@ struct JobsSettings: Sendable {
             defer { command.finish() }
             return CommandDefinition(name, command, format, groups)
         }
+        logRelay = section.optionalSection("log_relay").flatMap { LogRelaySettings($0) }
+        scripts = section.sections("scripts").map { ScriptSettings($0, format, groups) }
         section.finish()
     }
 
@@ -85,6 +91,8 @@ extension CommandDefinition {
         environment = Self.environment(section)
         folder = section.file("cwd")
         secrets = SecretArguments(section)
+        if section.contains("answer") { answer = section.choice("answer", default: .text) }
+        hasInput = section.choice("stdin", default: CommandInput.none) == .json
         let help = section.section("help")
         self.help = Help(summary: help.string("summary", default: ""), arguments: help.strings("args"))
         help.finish()
@@ -117,7 +125,7 @@ extension CommandDefinition {
         }
     }
 
-    private static func environment(_ section: SettingsSection) -> [String: String] {
+    static func environment(_ section: SettingsSection) -> [String: String] {
         guard let variables = section.optionalSection("env") else { return [:] }
         var environment: [String: String] = [:]
         for key in variables.keys {

@@ -1,0 +1,91 @@
+import Logging
+package import PetrelKit
+import PetrelSupport
+
+/// The route `POST /log`, which shows records of programs' logs in rooms.
+final class LogRelay: Sendable {
+    private static let bodyLimit = 64 << 10
+
+    private let settings: LogRelaySettings
+    private let host: ModuleHost
+    /// The records, by room.
+    private let records: Locked<RateLimit>
+    /// The requests without the secret, by address.
+    private let failures = Locked(RateLimit(burst: 20, perSecond: 0.5))
+
+    init(_ settings: LogRelaySettings, _ host: ModuleHost) {
+        self.settings = settings
+        self.host = host
+        records = Locked(RateLimit(burst: settings.perMinute, perSecond: Double(settings.perMinute) / 60))
+    }
+
+    var route: WebRoute {
+        WebRoute(.post, "/log", bodyLimit: Self.bodyLimit) { self.answer($0) }.refusing { self.refusal($0) }
+    }
+
+    /// Refuses a request without the secret before its body is read.
+    private func refusal(_ request: WebRequest) -> WebResponse? {
+        let (scheme, sent) = (request.headers["authorization"] ?? "").firstWord
+        if scheme.isKeyword("bearer"), settings.secret.matches(sent) { return nil }
+        if let seconds = failures.withLock({ $0.take(request.origin, at: .now) }) { return Self.tooMany(seconds) }
+        return .text("The Authorization header must be `Bearer` followed by jobs.log_relay.secret.", status: 401)
+    }
+
+    private static func tooMany(_ seconds: Int) -> WebResponse {
+        var response = WebResponse.text("too many requests", status: 429)
+        response.headers["retry-after"] = "\(seconds)"
+        return response
+    }
+
+    private func answer(_ request: WebRequest) -> WebResponse {
+        if let refusal = refusal(request) { return refusal }
+        do {
+            let record = try LogRecord(request.body)
+            var addresses: [Address] = []
+            for channel in record.channels {
+                let address = try address(of: channel)
+                if !addresses.contains(address) { addresses.append(address) }
+            }
+            for address in addresses {
+                let room = "\(address.backend)/\(address.place.id)"
+                if let seconds = records.withLock({ $0.take(room, at: .now) }) { return Self.tooMany(seconds) }
+            }
+            for address in addresses { try say(record, at: address, from: request.origin) }
+            return .text("", status: 204)
+        } catch let problem as LogRecord.Problem {
+            return .text("\(problem)", status: 400)
+        } catch {
+            host.logger.error("A record of a log cannot be said: \(error)")
+            return .text("The record cannot be said; see the log of Petrel.", status: 503)
+        }
+    }
+
+    private func address(of channel: String) throws(LogRecord.Problem) -> Address {
+        guard settings.channels.contains(where: { $0 == "*" || $0.utf8.elementsEqual(channel.utf8) }) else {
+            throw LogRecord.Problem(description: "jobs.log_relay.channels does not contain \(Printable.name(channel)).")
+        }
+        switch host.places.route(channel, in: settings.backend, orElse: settings.backend) {
+        case .to(let address) where !address.place.isDirect: return address
+        case .to: throw LogRecord.Problem(description: "\(Printable.name(channel)) is not a room.")
+        case .undecided(let reason):
+            throw LogRecord.Problem(description: "\(Printable.name(channel)) is not a room: \(reason)")
+        }
+    }
+
+    private func say(_ record: LogRecord, at address: Address, from origin: String) throws {
+        let traits = host.chat.traits(of: address.backend) ?? BackendTraits()
+        let reply = record.reply(from: origin, isRich: traits.attachments && traits.mrkdwn)
+        try host.chat.say(reply, at: address)
+    }
+}
+
+extension JobsPlugIn: ConfigurationReviewing {
+    package func review(_ facts: ConfigurationFacts, _ root: SettingsSection) {
+        if settings?.logRelay != nil, facts.web == nil {
+            root.problem("web", "is required: jobs.log_relay needs the web server")
+        }
+        if let backend = settings?.logRelay?.backend, !facts.backends.contains(where: { $0.name == backend }) {
+            root.problem("jobs.log_relay.backend", "there is no backend \"\(backend)\"")
+        }
+    }
+}

@@ -1,0 +1,163 @@
+import Foundation
+import Logging
+import PetrelKit
+import PetrelSupport
+
+extension JobCenter {
+    /// The size up to which an output is read as JSON.
+    private static let longestDocument = 1 << 20
+    /// The number of bytes of output, of both streams, in which standard output is looked for.
+    private static let longestSearch: Int64 = 64 << 20
+
+    /// Says the result of a job whose output is the answer, in one transaction with the removal of its entry among the
+    /// open ones.
+    func say(_ answer: CommandAnswer, of job: JobRecord) async {
+        var replies: [(Reply, Address)]
+        do {
+            replies = try await self.replies(answer, of: job)
+        } catch {
+            let text = "The output cannot be read at the moment; \(typed("logs \(job.id)")) shows it."
+            replies = [(Reply(text, kind: .error), job.address)]
+            host.logger.error("The output of job \(job.id) cannot be read: \(error)")
+        }
+        replies.removeAll { !$0.0.isVisible }
+        let (last, address) = replies.popLast() ?? (Reply("", kind: .result), job.address)
+        do {
+            for (reply, address) in replies { try host.chat.say(reply, at: address) }
+            try host.chat.say(
+                last, at: address, DeliveryMarks(settles: LiveReply.request(job.id)),
+                MessageTransaction(closes: (JobBook.openCollection, job.key)))
+            if !last.isVisible { book.close(job) }
+        } catch {
+            host.logger.critical(
+                "The result of job \(job.id) cannot be queued; it is repeated at the next start: \(error)")
+        }
+    }
+
+    private func replies(_ answer: CommandAnswer, of job: JobRecord) async throws -> [(Reply, Address)] {
+        guard job.status == .successful else { return [(try await failure(of: job), job.address)] }
+        if answer == .json {
+            let output = try await standardOutput(of: job, limit: Self.longestDocument)
+            if output.isWhole {
+                switch AnswerDocument(output.bytes) {
+                case .replies(let replies): return replies.map { shown($0, of: job) }
+                case .unreadable(let reason):
+                    host.logger.warning("The output of \(job.command), job \(job.id), is said as text: \(reason).")
+                case .text: break
+                }
+            }
+        }
+        let output = try await standardOutput(of: job, limit: excerptLimit(on: job.address.backend))
+        return [(Reply(output.text(typed("logs \(job.id)")), kind: .result), job.address)]
+    }
+
+    /// Returns the reply about a command that failed: the reason, and the last lines of both streams.
+    private func failure(of job: JobRecord) async throws -> Reply {
+        let part = try await logs.tail(of: job.key, lines: 20, limit: 3_000)
+        let lines = ShownText.clean(String(decoding: part.bytes, as: UTF8.self))
+        var text = "\(Printable.line(job.command)) failed: \(job.reason ?? job.status.rawValue)"
+        if !lines.isEmpty {
+            let mark = TextBlock.mark(around: lines[...].textLines)
+            text += "\n\(mark)\n\(lines)\n\(mark)"
+        }
+        if part.place > part.extent.start {
+            text += "\nThe output has \(Humanized.size(Double(part.extent.end))): \(typed("logs \(job.id)")) shows it."
+        }
+        return Reply(text, kind: .error)
+    }
+
+    /// Reads the beginning of standard output, without standard error.
+    private func standardOutput(of job: JobRecord, limit: Int) async throws -> StandardOutput {
+        var output = StandardOutput()
+        var place: Int64 = 0
+        while place < Self.longestSearch {
+            let part = try await logs.read(job.key, from: place, limit: 256 << 10)
+            output.add(part, limit: limit)
+            guard output.bytes.count < limit, part.next < part.extent.end, part.next > place else { return output }
+            place = part.next
+        }
+        return output
+    }
+
+    /// Returns a reply as the backend shows it, and its destination.
+    private func shown(_ answer: AnswerReply, of job: JobRecord) -> (Reply, Address) {
+        let traits = host.chat.traits(of: job.address.backend) ?? BackendTraits()
+        var reply = Reply(answer.text, style: answer.isMarkedUp ? .mrkdwn : .plain, kind: .result)
+        if answer.isMarkedUp { reply.text = Mrkdwn.withoutMentions(reply.text) }
+        reply.isPrivate = answer.isPrivate
+        if traits.attachments, traits.mrkdwn, !answer.attachments.isEmpty {
+            let attachments = answer.attachments.map { $0.slack(isMarkedUp: answer.isMarkedUp) }
+            reply.extra["slack"] = ["attachments": .array(attachments)]
+        } else {
+            let texts = [answer.text] + answer.attachments.map(\.text)
+            reply.text = texts.filter { !$0.isEmpty }.joined(separator: "\n")
+        }
+        let suggestions = permitted(answer.suggestions, of: job)
+        if traits.forms {
+            reply.buttons = suggestions.map { Button($0.label, line: $0.line) }
+            // A message consists of more than buttons.
+            if !reply.isVisible, !reply.buttons.isEmpty { reply.text = "Next:" }
+        } else if !suggestions.isEmpty {
+            let lines = suggestions.map { host.bot.prefix + $0.line }.joined(separator: " · ")
+            reply.text += (reply.text.isEmpty ? "" : "\n") + "Next: \(lines)"
+        }
+        var address = job.address
+        switch answer.thread {
+        case .same: break
+        case .own: address.thread = address.thread ?? (traits.threads ? address.inReplyTo : nil)
+        case .none: address.thread = nil
+        case .id(let id): address.thread = traits.threads ? id : nil
+        }
+        return (reply, address)
+    }
+
+    /// Returns the suggestions that the person of the job may run in its place. Whoever presses a button is judged again.
+    private func permitted(_ suggestions: [AnswerSuggestion], of job: JobRecord) -> [AnswerSuggestion] {
+        let prefix = host.bot.prefix
+        let person = Person(id: job.person, name: job.personName)
+        let room = job.room.map { Room(id: $0, name: job.roomName ?? $0) }
+        return suggestions.compactMap { suggestion in
+            var suggestion = suggestion
+            if !prefix.isEmpty, suggestion.line.utf8.starts(with: prefix.utf8) {
+                suggestion.line = String(suggestion.line.unicodeScalars.dropFirst(prefix.unicodeScalars.count))
+            }
+            let decision = host.rules.decision(
+                on: suggestion.line, by: person, in: room, on: job.address.backend)
+            return decision?.isAllowed == true ? suggestion : nil
+        }
+    }
+}
+
+/// The beginning of the standard output of a job.
+private struct StandardOutput {
+    private(set) var bytes: [UInt8] = []
+    /// True if nothing is missing.
+    private(set) var isWhole = true
+    /// The number of bytes of the whole output, of both streams.
+    private var size: Int64 = 0
+
+    /// Adds the bytes of standard output in a part of a log.
+    mutating func add(_ part: LogPart, limit: Int) {
+        size = part.extent.end
+        if part.extent.start > 0 { isWhole = false }
+        var rest = Int64(part.extent.end) - part.next
+        for piece in part.pieces where piece.stream == 1 {
+            let room = limit - bytes.count
+            bytes.append(contentsOf: piece.bytes.prefix(room))
+            if piece.bytes.count > room { rest += 1 }
+        }
+        if bytes.count >= limit, rest > 0 { isWhole = false }
+    }
+
+    /// Returns the text, cut at a line, with a notice about what is missing.
+    /// - Parameter command: the line that shows the output.
+    func text(_ command: String) -> String {
+        var shown = bytes[...]
+        if !isWhole, let end = shown.lastIndex(of: 0x0A) { shown = shown[...end] }
+        let text = String(decoding: shown, as: UTF8.self)
+        let trimmed = text.unicodeScalars.reversed().drop { $0 == "\n" || $0 == "\r" }.reversed()
+        let whole = String(String.UnicodeScalarView(trimmed))
+        return isWhole
+            ? whole : "\(whole)\n… The output has \(Humanized.size(Double(size))): \(command) shows all of it."
+    }
+}

@@ -1,0 +1,110 @@
+import Foundation
+import PetrelKit
+import PetrelSupport
+
+/// The description that a script gives of itself: in its first comment, or as JSON when it is called with `--petrel-help`.
+struct ScriptHelp: Sendable, Equatable {
+    /// The option with which a script prints its help. It is used only if the file contains this text: other programs
+    /// might do their work instead.
+    static let option = "--petrel-help"
+
+    /// The one-line description.
+    var summary = ""
+    /// The description of each argument.
+    var arguments: [String] = []
+    /// Lines that show how the command is called.
+    var examples: [String] = []
+    /// Further lines that help and completion offer.
+    var suggestions: [String] = []
+
+    private static let mostItems = 50
+    private static let longestItem = 300
+    /// The part of a file in which the comment is looked for.
+    private static let head = 4_096
+    /// The part of a file in which the option is looked for.
+    private static let longestFile = 64 << 20
+
+    /// Reads the comment of a file: `petrel: summary` after the mark of a comment, in one of the first 20 lines.
+    init(commentOf path: String) {
+        guard let bytes = Self.head(of: path) else { return }
+        for line in String(decoding: bytes, as: UTF8.self)[...].textLines.prefix(20) {
+            let scalars = line.unicodeScalars.drop { $0.isSeparator }
+            let text = scalars.drop { "#/*;-\"'%".unicodeScalars.contains($0) || $0.isSeparator }
+            guard text.startIndex > scalars.startIndex, text.starts(with: "petrel:".unicodeScalars) else { continue }
+            var summary = text.dropFirst(7).drop { $0.isSeparator }
+            // The end of a comment in C or of a string in Python.
+            while let last = summary.last, last.isSeparator || last == "*" || last == "/" || last == "\"" {
+                summary = summary.dropLast()
+            }
+            self.summary = Self.item(String(summary))
+            return
+        }
+    }
+
+    /// Reads the JSON that a script has printed.
+    init(json bytes: [UInt8], of name: String) throws(AnswerReply.Problem) {
+        let value: JSONValue
+        do {
+            value = try JSONValue.parse(bytes)
+        } catch {
+            throw AnswerReply.Problem(JSONValue.reason(of: error))
+        }
+        guard value.object != nil else { throw AnswerReply.Problem("it is \(value.typeName), not an object") }
+        summary = Self.item(try AnswerReply.string(value["summary"], "summary") ?? "")
+        arguments = try Self.list(value["arguments"], "arguments") { item, place throws(AnswerReply.Problem) in
+            let name = try AnswerReply.string(item["name"] ?? item, place) ?? ""
+            let summary = try AnswerReply.string(item["summary"], "\(place).summary") ?? ""
+            return summary.isEmpty ? name : "\(name): \(summary)"
+        }
+        examples = try Self.lines(value["examples"], "examples", of: name)
+        suggestions = try Self.lines(value["suggestions"], "suggestions", of: name)
+    }
+
+    private static func lines(_ value: JSONValue?, _ place: String, of name: String) throws(AnswerReply.Problem)
+        -> [String]
+    {
+        try list(value, place) { item, place throws(AnswerReply.Problem) in
+            let line = try AnswerReply.string(item, place) ?? ""
+            let isWhole = Command.key(line.firstWord.word) == Command.key(name)
+            return isWhole ? line : "\(name) \(line)"
+        }
+    }
+
+    private static func list(
+        _ value: JSONValue?, _ place: String,
+        _ text: (JSONValue, String) throws(AnswerReply.Problem) -> String
+    ) throws(AnswerReply.Problem) -> [String] {
+        guard let value, value != .null else { return [] }
+        guard let items = value.array else {
+            throw AnswerReply.Problem("\(place) is \(value.typeName), not a list")
+        }
+        var list: [String] = []
+        for (index, item) in items.prefix(mostItems).enumerated() {
+            list.append(Self.item(try text(item, "\(place)[\(index)]")))
+        }
+        return list.filter { !$0.isBlank }
+    }
+
+    private static func item(_ text: String) -> String {
+        String(String.UnicodeScalarView(Printable.line(text).unicodeScalars.prefix(longestItem)))
+    }
+
+    /// Returns whether a file begins with `#!`.
+    static func isScript(_ path: String) -> Bool { head(of: path)?.starts(with: "#!".utf8) == true }
+
+    /// Returns whether a file contains the text of the option.
+    static func offersOption(_ path: String) -> Bool {
+        // A file that cannot be read offers nothing; running it fails, too.
+        guard let data = try? Data(contentsOf: URL(fileURLWithPath: path), options: .mappedIfSafe) else { return false }
+        return data.prefix(longestFile).range(of: Data(option.utf8)) != nil
+    }
+
+    private static func head(of path: String) -> [UInt8]? {
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+        guard descriptor >= 0 else { return nil }
+        defer { close(descriptor) }
+        var bytes = [UInt8](repeating: 0, count: head)
+        let count = read(descriptor, &bytes, bytes.count)
+        return count < 0 ? nil : Array(bytes.prefix(count))
+    }
+}

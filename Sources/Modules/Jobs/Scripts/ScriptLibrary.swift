@@ -1,0 +1,147 @@
+import Dispatch
+import Foundation
+import Logging
+import PetrelKit
+import PetrelSupport
+
+/// The commands that come from files in folders.
+final class ScriptLibrary: CommandSource {
+    private struct State: Sendable {
+        var settings: [ScriptSettings] = []
+        var files: [Item] = []
+        var definitions: [CommandDefinition] = []
+        /// The files and folders that the last look refused.
+        var refused: [ScriptProblem] = []
+        var problems: [ScriptProblem] = []
+        var isLoaded = false
+    }
+
+    /// A file, and the settings of its folder.
+    private struct Item: Sendable {
+        var file: ScriptFile
+        var settings: ScriptSettings
+    }
+
+    /// The time for which changes are collected, because a program is copied in several steps.
+    private static let settling = Duration.milliseconds(50)
+
+    private let state: Locked<State>
+    private let help: ScriptHelpReader
+    private let watch = FolderWatch()
+    private let queue = DispatchQueue(label: "petrel.scripts.folders")
+    private let logger: Logger
+
+    init(_ settings: [ScriptSettings], environment: [String: String], _ logger: Logger) {
+        state = Locked(State(settings: settings))
+        help = ScriptHelpReader(environment: environment)
+        self.logger = logger
+    }
+
+    /// The commands, sorted by their names.
+    var definitions: [CommandDefinition] { state.withLock { $0.definitions } }
+    /// The files and folders that are not loaded, and those whose help cannot be used.
+    var problems: [ScriptProblem] { state.withLock { $0.problems } }
+    /// The folders of the settings.
+    var directories: [String] { state.withLock { $0.settings.map(\.directory) } }
+    /// True if there is any folder.
+    var isActive: Bool { state.withLock { !$0.settings.isEmpty } }
+    /// True if folders are looked at only at intervals.
+    var isPolling: Bool { isActive && !watch.isNotified }
+
+    /// Replaces the settings; the folders are looked at soon.
+    func replace(_ settings: [ScriptSettings]) {
+        state.withLock { state in
+            state.settings = settings
+            state.isLoaded = false
+        }
+        watch.wake()
+    }
+
+    /// Looks at the folders, unless that was done with these settings.
+    /// - Parameter owner: returns who has a command of this name, as a phrase; nil if the name is free.
+    func loadOnce(_ owner: (String) -> String?) {
+        if !state.withLock({ $0.isLoaded }) { _ = load(owner) }
+    }
+
+    /// Keeps the commands up to date, until it is cancelled.
+    /// - Parameter publish: a closure that is called after each change.
+    func run(_ owner: @escaping @Sendable (String) -> String?, publish: @Sendable () -> Void) async {
+        while !Task.isCancelled {
+            // Changes during the look are noticed, too.
+            let change = watch.next()
+            if await onQueue({ self.load(owner) }) { publish() }
+            let (items, refused) = state.withLock { ($0.files, $0.refused) }
+            if await help.ask(items.map { ($0.file, $0.settings) }), assemble(items, owner, refused) { publish() }
+            await watch.wait(for: change)
+            // Sleeping fails only if the task is cancelled.
+            try? await Task.sleep(for: Self.settling)
+        }
+    }
+
+    /// Looks at the folders. Returns true if anything has changed.
+    private func load(_ owner: (String) -> String?) -> Bool {
+        let settings = state.withLock { $0.settings }
+        let scans = settings.map { ScriptScan($0) }
+        watch.watch(scans.flatMap(\.folders) + settings.map(\.directory))
+        let items = zip(scans, settings).flatMap { scan, settings in
+            scan.files.map { Item(file: $0, settings: settings) }
+        }
+        help.keep(items.map(\.file))
+        return assemble(items, owner, scans.flatMap(\.problems))
+    }
+
+    /// Makes the commands of files. Returns true if anything has changed.
+    /// - Parameter refused: the files and folders that were refused.
+    private func assemble(_ items: [Item], _ owner: (String) -> String?, _ refused: [ScriptProblem]) -> Bool {
+        let names = Dictionary(grouping: items) { Command.key($0.file.name) }
+        var (definitions, problems): ([CommandDefinition], [ScriptProblem]) = ([], [])
+        for item in items {
+            let file = item.file
+            if let others = names[Command.key(file.name)], others.count > 1 {
+                let paths = others.map(\.file.shownPath).filter { $0 != file.shownPath }
+                problems.append(
+                    ScriptProblem(
+                        path: file.shownPath,
+                        reason: "\(paths.joined(separator: ", ")) has the same name; none of them is loaded"))
+            } else if let owner = owner(file.name) {
+                problems.append(
+                    ScriptProblem(
+                        path: file.shownPath, reason: "\(owner) has a command \(file.name); rename the file"))
+            } else {
+                definitions.append(item.settings.definition(of: file, help.help(of: file)))
+                if let problem = help.problem(of: file) {
+                    problems.append(ScriptProblem(path: file.shownPath, reason: problem))
+                }
+            }
+        }
+        return replace(items, definitions.sorted { $0.name < $1.name }, problems, refused)
+    }
+
+    private func replace(
+        _ items: [Item], _ definitions: [CommandDefinition], _ problems: [ScriptProblem], _ refused: [ScriptProblem]
+    ) -> Bool {
+        let all = refused + problems
+        let (isSame, new, isOther) = state.withLock { state in
+            let old = state
+            (state.files, state.definitions, state.refused) = (items, definitions, refused)
+            (state.problems, state.isLoaded) = (all, true)
+            let isOther = !old.isLoaded || old.definitions.map(\.name) != definitions.map(\.name)
+            let isSame =
+                !isOther && old.problems == all && old.files.map(\.file) == items.map(\.file)
+                && zip(old.definitions, definitions).allSatisfy { $0.help == $1.help }
+            let known = Set(old.problems)
+            return (isSame, all.filter { !known.contains($0) }, isOther)
+        }
+        if isOther, isActive { logger.notice("Scripts: \(definitions.count) loaded.") }
+        for problem in new.prefix(50) { logger.warning("Script \(problem.line).") }
+        if new.count > 50 { logger.warning("\(new.count - 50) more scripts have problems.") }
+        return !isSame
+    }
+
+    /// Runs a look at folders apart from the chat, because disks may be slow.
+    private func onQueue<Value: Sendable>(_ work: @escaping @Sendable () -> Value) async -> Value {
+        await withCheckedContinuation { continuation in
+            queue.async { continuation.resume(returning: work()) }
+        }
+    }
+}

@@ -1,0 +1,70 @@
+import Foundation
+import PetrelKit
+import PetrelSupport
+
+/// The settings of a folder of scripts: the section `jobs.scripts`, or one of a list.
+struct ScriptSettings: Sendable {
+    /// The folder.
+    var directory: String
+    /// The patterns of the names that are loaded; empty for all.
+    var allow: [String] = []
+    /// The patterns of the names that are not loaded.
+    var deny: [String] = []
+    /// The definition from which that of each command is made.
+    var template: CommandDefinition
+
+    /// Returns the definition of the command of a file.
+    func definition(of file: ScriptFile, _ help: ScriptHelp) -> CommandDefinition {
+        var definition = template
+        definition.name = file.name
+        definition.program = file.path
+        definition.script = file
+        definition.help = CommandDefinition.Help(
+            summary: help.summary, arguments: help.arguments, examples: help.examples, suggestions: help.suggestions)
+        return definition
+    }
+
+    /// Returns whether the settings permit a command of this name.
+    func permits(_ name: String) -> Bool {
+        (allow.isEmpty || allow.contains { Self.matches(name, $0) }) && !deny.contains { Self.matches(name, $0) }
+    }
+
+    private static func matches(_ name: String, _ pattern: String) -> Bool { fnmatch(pattern, name, 0) == 0 }
+}
+
+extension ScriptSettings {
+    /// Reads a section, and reports every error to it.
+    init(_ section: SettingsSection, _ format: ReplyFormat, _ groups: [String: [String]]) {
+        let given = section.requiredString("directory")
+        if given.utf8.contains(0) { section.problem("directory", "must not contain a NUL character") }
+        directory = section.path(of: given)
+        var template = CommandDefinition(name: "", origin: section.path, program: "", format: format)
+        template.rights = CommandRights(section, groups)
+        let seconds = section.integer("timeout", default: 60, in: 0...31_536_000)
+        template.timeout = seconds == 0 ? nil : .seconds(seconds)
+        template.hasHandshake = !section.bool("no_handshake", default: true)
+        template.answer = section.choice("answer", default: .json)
+        template.hasInput = section.choice("stdin", default: CommandInput.json) == .json
+        template.format = format.read(section)
+        template.environment = CommandDefinition.environment(section)
+        template.folder = section.file("cwd") ?? directory
+        template.secrets = SecretArguments(section)
+        self.template = template
+        allow = section.strings("allow")
+        deny = section.strings("deny")
+        if section.contains("allow"), allow.isEmpty { section.warn("allow", "is empty, so all scripts are loaded") }
+        section.finish()
+        review(section)
+    }
+
+    private func review(_ section: SettingsSection) {
+        var isFolder: ObjCBool = false
+        guard FileManager.default.fileExists(atPath: directory, isDirectory: &isFolder) else {
+            return section.warn("directory", "the folder \(directory) does not exist; create it with mkdir")
+        }
+        guard isFolder.boolValue else { return section.problem("directory", "\(directory) is not a folder") }
+        let problems = ScriptScan(self).problems
+        for problem in problems.prefix(20) { section.warn("directory", problem.line) }
+        if problems.count > 20 { section.warn("directory", "\(problems.count - 20) more files are not loaded") }
+    }
+}

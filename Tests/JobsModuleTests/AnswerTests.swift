@@ -1,0 +1,142 @@
+import Foundation
+import JobsModule
+import PetrelKit
+import PetrelSupport
+import PetrelTesting
+import Testing
+
+/// The contract between Petrel and a command: what it receives, and what becomes of its output.
+@Suite(.timeLimit(.minutes(5))) struct AnswerTests {
+    @Test func `A script receives a JSON object about the call`() async throws {
+        try await ScriptFolder.with { folder in
+            try folder.sh("call", "exec cat >\"$PWD/.seen\"")
+            try await folder.run { house in
+                house.backend.type("!call 'a b' c  \\\"d", thread: "t1")
+                #expect(await house.backend.nextSettled() == "job 1")
+                let seen = try Data(contentsOf: folder.url.appendingPathComponent(".seen"))
+                #expect(
+                    try JSONValue.parse(seen) == [
+                        "argv": ["call", "a b", "c", "\"d"], "text": "call 'a b' c  \\\"d", "job": 1,
+                        "user": ["id": "@alice", "name": "@alice"], "room": ["id": "#ops", "name": "#ops"],
+                        "thread": "t1", "backend": "test",
+                    ])
+                house.backend.type("!call", in: nil)
+                #expect(await house.backend.nextSettled() == "job 2")
+                let direct = try JSONValue.parse(try Data(contentsOf: folder.url.appendingPathComponent(".seen")))
+                #expect(direct["room"] == .null && direct["thread"] == .null)
+            }
+        }
+    }
+
+    @Test func `A command of the configuration has the contract if it says so`() async throws {
+        let commands: JSONValue = [
+            "plain": [
+                "command": "sh", "args": ["-c", "cat"], "auth_strategy": "any", "no_handshake": true, "answer": "text",
+                "stdin": "json",
+            ],
+            "json": [
+                "command": "sh", "args": ["-c", #"echo '{"text": "hi", "response_type": "ephemeral"}'"#],
+                "auth_strategy": "any", "no_handshake": true, "answer": "json",
+            ],
+        ]
+        try await JobsHouse(["commands": commands]).run { house in
+            #expect(await house.ask("!plain x").hasPrefix(#"{"argv":["plain","x"],"backend":"test","job":1"#))
+            house.backend.type("!json")
+            let reply = await house.backend.next()?.reply
+            #expect(reply?.text == "hi" && reply?.isPrivate == true)
+        }
+    }
+
+    @Test func `Nothing is silence, and an exit code is an error with the last lines`() async throws {
+        try await ScriptFolder.with { folder in
+            try folder.sh("quiet", "echo aside >&2")
+            try folder.sh("empty", "echo '[]'")
+            try folder.sh("fail", "seq 1 30; echo broken >&2; exit 3")
+            try await folder.run { house in
+                for (name, job) in [("quiet", 1), ("empty", 2)] {
+                    house.backend.type("!\(name)")
+                    #expect(await house.backend.nextSettled() == "job \(job)")
+                }
+                house.backend.type("!fail")
+                let reply = await house.backend.next()?.reply
+                let text = reply?.text ?? ""
+                #expect(
+                    text.hasPrefix("fail failed: exit status 3\n```\n1") && text.contains("\n30\n")
+                        && text.contains("broken\n"))
+                #expect(reply?.kind == .error, "\(text)")
+            }
+        }
+    }
+
+    @Test func `A script that hangs is ended, and one that prints 50 MB is cut`() async throws {
+        try await ScriptFolder.with { folder in
+            try folder.sh("hang", "echo begun; sleep 600 & wait")
+            try folder.sh("flood", "yes 123456789 | head -n 5000000")
+            try folder.sh("flood-json", "echo '{\"text\": \"'; yes 123456789 | head -n 5000000; echo '\"}'")
+            try await folder.run(["timeout": 20]) { house in
+                let text = await house.ask("!flood")
+                #expect(text.hasPrefix("123456789\n") && text.utf8.count < 20_000, "\(text.utf8.count)")
+                #expect(text.contains("!logs 1 shows all of it"), "\(text.suffix(200))")
+                #expect(await house.ask("!flood-json").hasPrefix("{\"text\": \""))
+                #expect(await house.ask("!job 1").contains("Successful"))
+            }
+            try await folder.run(["timeout": 1]) { house in
+                let text = await house.ask("!hang")
+                #expect(text.hasPrefix("hang failed: timed out after 1 s\n```\nbegun\n"), "\(text)")
+            }
+        }
+    }
+
+    @Test(arguments: [
+        "{", "{\"text\": \"a}", "[INFO] started", "{\"status\": \"ok\"}", "{\"text\": {}}", "[[]]",
+        "{\"text\":\"a\"} b",
+        "{\"text\":\"a\",\"response_type\":\"x\"}", "[1, 2]", "[\"a\"]", "{\"text\":\"a\",\"suggestions\":\"b\"}",
+        "{\"attachments\":[1]}", "\"text\"", "null", "1", "text",
+    ]) func `Output that is not a reply in JSON is said as text`(output: String) async throws {
+        try await ScriptFolder.with { folder in
+            try folder.write("say.py", "#!/usr/bin/env python3\nprint('''\(output)''')")
+            try await folder.run { house in #expect(await house.ask("!say") == output) }
+        }
+    }
+
+    @Test func `A list is several replies, with threads, attachments and suggestions`() async throws {
+        try await ScriptFolder.with { folder in
+            let replies: JSONValue = [
+                ["text": "one", "thread": true],
+                [
+                    "text": "two", "thread": "t9",
+                    "attachments": [
+                        [
+                            "color": "ff0000", "title": "T", "title_link": "https://example.com/", "text": "<!channel>",
+                            "fields": [["title": "K", "value": "V", "short": true]], "ts": 1,
+                        ]
+                    ],
+                ],
+                ["suggestions": ["!whoami", ["text": "Again", "command": "say now"], "secret", "nothing here"]],
+            ]
+            let json = String(decoding: try JSONValue.encode(replies), as: UTF8.self)
+            try folder.sh("say", "cat <<'END'\n\(json)\nEND")
+            let commands: JSONValue = ["commands": ["secret": ["command": "echo"]]]
+            try await folder.run(jobs: commands.object ?? [:]) { house in
+                house.backend.type("!say")
+                let one = await house.backend.next()
+                #expect(one?.reply.text == "one" && one?.address.thread == "1")
+                let two = await house.backend.next()
+                #expect(two?.address.thread == "t9")
+                #expect(two?.reply.text == "two\nT: https://example.com/\n<!channel>\nK: V")
+                // The reader may not run `secret`, and `nothing` does not exist.
+                #expect(await house.next() == "Next: !whoami · !say now")
+            }
+            try await folder.run(jobs: commands.object ?? [:], traits: .slack) { house in
+                house.backend.type("!say")
+                _ = await house.backend.next()
+                let two = await house.backend.next()?.reply
+                let attachment = two?.extra["slack"]?["attachments"]?.array?.first
+                #expect(two?.text == "two" && attachment?["color"] == "#ff0000" && attachment?["ts"] == 1)
+                #expect(attachment?["text"] == "&lt;!channel&gt;" && attachment?["fields"]?.array?.count == 1)
+                let buttons = await house.backend.next()?.reply.buttons
+                #expect(buttons == [Button("!whoami", line: "whoami"), Button("Again", line: "say now")])
+            }
+        }
+    }
+}

@@ -1,0 +1,85 @@
+import Foundation
+import PetrelKit
+import PetrelSupport
+import PetrelTesting
+import Testing
+
+/// The route `POST /log`.
+@Suite(.timeLimit(.minutes(5))) struct LogRelayTests {
+    private static let secret = "0123456789abcdef"
+
+    private func house(_ settings: [String: JSONValue] = [:], traits: JobsHouse.Traits = .standard) throws -> JobsHouse
+    {
+        let section: [String: JSONValue] = ["secret": .string(Self.secret), "channels": ["#ops", "#dev"]]
+        return try JobsHouse(["log_relay": .object(section.merging(settings) { $1 })], traits: traits.backend)
+    }
+
+    private func post(_ house: JobsHouse, _ body: String, secret: String? = Self.secret) async -> (Int, String) {
+        let headers = secret.map { ["authorization": "Bearer \($0)"] } ?? [:]
+        let response = await house.host.request(
+            .post, "/log", WebRequest(headers: headers, body: Array(body.utf8), origin: "192.0.2.7"))
+        return (response.status, String(decoding: response.body, as: UTF8.self))
+    }
+
+    private static func body(_ level: String = "ERROR", channels: String = "\"#ops\"", message: String = "disk <full>")
+        -> String
+    {
+        "{\"channels\": [\(channels)], \"time\": \"2026-01-02 03:04:05,678\", \"level\": \"\(level)\", \"message\": \"\(message)\"}"
+    }
+
+    @Test(arguments: [
+        ("CRITICAL", "#ff0000"), ("ERROR", "#ff9933"), ("warning", "#ffcc00"), ("INFO", "#33ccff"), ("DEBUG", "good"),
+        ("x", "good"),
+    ]) func `A record is an attachment in the colour of its level`(level: String, colour: String) async throws {
+        try await house(traits: .slack).run { house in
+            #expect(await post(house, Self.body(level)).0 == 204)
+            let sent = await house.backend.next()
+            #expect(sent?.address.place == .room("#ops"))
+            let attachment = sent?.reply.extra["slack"]?["attachments"]?.array?.first
+            #expect(attachment?["color"] == .string(colour))
+            let fields = attachment?["fields"]?.array ?? []
+            #expect(fields.first?["value"] == "disk &lt;full&gt;" && fields.count == 4)
+            #expect(fields.last?["value"] == "192.0.2.7")
+        }
+    }
+
+    @Test func `A record is said in each of its rooms once, as text where there are no attachments`() async throws {
+        try await house().run { house in
+            #expect(await post(house, Self.body(channels: "\"#ops\", \"#dev\", \"#ops\"")).0 == 204)
+            for _ in 0..<2 {
+                #expect(await house.next() == "ERROR 2026-01-02 03:04:05,678: disk <full>")
+            }
+            #expect(await post(house, Self.body(message: "last")).0 == 204)
+            #expect(await house.next().hasSuffix("last"))
+        }
+    }
+
+    @Test(arguments: [
+        "", "{", "[]", "null", "{}", body(channels: ""), body(channels: "1"), body(message: ""), body(message: "a\"b"),
+        body(channels: "\"#other\""), body(channels: "\"@alice\""), body(channels: "\"#ops\", \"#other\""),
+        "{\"channels\": \"#ops\", \"time\": 1, \"level\": \"INFO\", \"message\": \"x\"}",
+        "{\"channels\": [\"#ops\"], \"time\": 1, \"message\": \"x\"}",
+    ]) func `A bad body gets 400, and nothing is said`(body: String) async throws {
+        try await house().run { house in
+            let (status, text) = await post(house, body)
+            #expect(status == 400 && text.words.last?.hasSuffix(".") == true, "\(status) \(text)")
+            #expect(await post(house, Self.body(message: "next")).0 == 204)
+            #expect(await house.next().hasSuffix("next"))
+        }
+    }
+
+    @Test func `A request without the secret is refused, and records are limited for each room`() async throws {
+        try await house(["per_minute": 2]).run { house in
+            for secret in [nil, "", "0123456789abcdeg", "0123456789abcdef0"] {
+                #expect(await post(house, Self.body(), secret: secret).0 == 401)
+            }
+            #expect(await post(house, Self.body(message: "1")).0 == 204)
+            #expect(await post(house, Self.body(message: "2")).0 == 204)
+            #expect(await post(house, Self.body(message: "3")).0 == 429)
+            #expect(await post(house, Self.body(channels: "\"#dev\"", message: "4")).0 == 204)
+            for number in [1, 2, 4] { #expect(await house.next().hasSuffix("\(number)")) }
+            for _ in 0..<40 { _ = await post(house, "", secret: "x") }
+            #expect(await post(house, "", secret: "x").0 == 429)
+        }
+    }
+}

@@ -1,0 +1,85 @@
+import Foundation
+import PetrelKit
+import PetrelSupport
+import PetrelTesting
+import Testing
+
+/// A folder of scripts, for tests.
+struct ScriptFolder: Sendable {
+    let url: URL
+    var path: String { url.path }
+
+    /// Makes a folder, calls the body, and removes the folder.
+    static func with(_ body: (ScriptFolder) async throws -> Void) async throws {
+        try await withFolder { folder in
+            let scripts = ScriptFolder(url: folder.appendingPathComponent("scripts"))
+            try FileManager.default.createDirectory(
+                at: scripts.url, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o755])
+            try await body(scripts)
+        }
+    }
+
+    /// Writes a script in one step, as an installation does.
+    func write(_ name: String, _ lines: String, permissions: Int = 0o755) throws {
+        let file = url.appendingPathComponent(name)
+        let new = url.appendingPathComponent(".new")
+        try FileManager.default.createDirectory(
+            at: file.deletingLastPathComponent(), withIntermediateDirectories: true,
+            attributes: [.posixPermissions: 0o755])
+        try Data((lines + "\n").utf8).write(to: new)
+        try FileManager.default.setAttributes([.posixPermissions: permissions], ofItemAtPath: new.path)
+        guard rename(new.path, file.path) == 0 else { throw CocoaError(.fileWriteUnknown) }
+    }
+
+    /// Writes a script of sh.
+    func sh(_ name: String, _ lines: String, permissions: Int = 0o755) throws {
+        try write(name, "#!/bin/sh\n" + lines, permissions: permissions)
+    }
+
+    func remove(_ name: String) throws { try FileManager.default.removeItem(at: url.appendingPathComponent(name)) }
+
+    func setPermissions(_ permissions: Int, of name: String = "") throws {
+        let file = name.isEmpty ? url : url.appendingPathComponent(name)
+        try FileManager.default.setAttributes([.posixPermissions: permissions], ofItemAtPath: file.path)
+    }
+
+    /// Runs a bot with the folder.
+    func run(
+        _ settings: [String: JSONValue] = [:], jobs: [String: JSONValue] = [:], rules: JSONValue = [],
+        traits: JobsHouse.Traits = .standard, _ body: @Sendable (JobsHouse) async throws -> Void
+    ) async throws {
+        let section = ["directory": .string(path), "auth_strategy": "any"].merging(settings) { $1 }
+        let jobs = jobs.merging(["scripts": .object(section)]) { $1 }
+        try await JobsHouse(.object(jobs), rules: rules, traits: traits.backend).run(body)
+    }
+}
+
+extension JobsHouse {
+    /// The kinds of backends of these tests.
+    enum Traits: Sendable {
+        /// Threads and private replies.
+        case standard
+        /// Also buttons and attachments.
+        case slack
+
+        var backend: BackendTraits {
+            switch self {
+            case .standard: BackendTraits(threads: true, privateReplies: true)
+            case .slack:
+                BackendTraits(mrkdwn: true, threads: true, privateReplies: true, attachments: true, forms: true)
+            }
+        }
+    }
+
+    /// Sends a line until the reply has this beginning, because changes of files are noticed some time later.
+    func ask(
+        _ line: String, until beginning: String, as person: String = "@alice", in room: String? = "#ops"
+    ) async -> String {
+        let end = ContinuousClock.now + RecordingBackend.patience
+        while true {
+            let reply = await ask(line, as: person, in: room)
+            if reply.hasPrefix(beginning) || ContinuousClock.now > end { return reply }
+            await Task.yield()
+        }
+    }
+}
