@@ -213,7 +213,8 @@ let package = Package(
         target(
             "PetrelPlugIns", nil,
             [
-                "PetrelApp", "IRCBackend", "SlackBackend", "TextBackend", "XMPPBackend", "ProcessBackend",
+                "PetrelApp", "PetrelCore", "PetrelKit", "PetrelSupport", argumentParser, "IRCBackend", "SlackBackend",
+                "TextBackend", "XMPPBackend", "ProcessBackend",
                 "BuiltinsModule", "InfraModule", "JobsModule", "ProcessModule", "PlugInConformance", "StackStormModule",
                 "StackStormSimulator",
             ]),

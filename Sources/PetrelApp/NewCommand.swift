@@ -4,11 +4,19 @@ import PetrelKit
 import PetrelSupport
 import PlugInTemplates
 
-/// The command `petrel new`.
+/// The command `petrel new`: the kinds of plug-ins are those of ``NewPlugIn``, which needs no name of its own.
 struct NewCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "new",
-        abstract: "Write a plug-in to start from, with tests and a configuration that runs it.",
+        commandName: "new", abstract: "Write a plug-in, a script or a configuration to start from.",
+        subcommands: [NewPlugIn.self, NewScript.self, NewConfig.self], defaultSubcommand: NewPlugIn.self
+    )
+}
+
+/// The command `petrel new module|backend`.
+struct NewPlugIn: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "plug-in",
+        abstract: "Write a plug-in to start from, with tests and a configuration that runs it (the default).",
         discussion: """
             Creates the folder NAME, and never overwrites anything. The name consists of at most \
             \(PlugInName.maximumLength) of a-z, 0-9, _ and -, and begins with a letter.
@@ -110,7 +118,7 @@ struct NewCommand: ParsableCommand {
     }
 
     /// Returns a word as a POSIX shell reads it.
-    private static func quoted(_ word: String) -> String {
+    static func quoted(_ word: String) -> String {
         let isPlain = word.utf8.allSatisfy {
             (0x2B...0x3A).contains($0) || (0x41...0x5A).contains($0) || (0x61...0x7A).contains($0) || $0 == 0x5F
         }
@@ -123,7 +131,7 @@ extension PlugInLanguage: ExpressibleByArgument {}
 
 extension Catalog {
     /// Returns the reason for which a new plug-in cannot have a name that the program itself uses; nil if it can.
-    fileprivate func use(of name: String, for kind: PlugInKind) -> String? {
+    func use(of name: String, for kind: PlugInKind) -> String? {
         guard !name.utf8.elementsEqual("petrel".utf8) else { return "'petrel' is the name of Petrel's own files" }
         switch kind {
         case .backend:

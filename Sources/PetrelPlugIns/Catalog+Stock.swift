@@ -24,6 +24,6 @@ extension Catalog {
                 BuiltinsPlugIn.self, StackStormPlugIn.self, JobsPlugIn.self, InfraPlugIn.self, ProcessModulePlugIn.self,
             ],
             demo: [TextDemo.self, SimulatorDemo.self],
-            commands: [PlugInCommand.self, Simulate.self])
+            commands: [PlugInCommand.self, ScriptCommand.self, Simulate.self])
     }
 }

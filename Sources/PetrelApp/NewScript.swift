@@ -1,0 +1,98 @@
+import ArgumentParser
+import Foundation
+import PetrelSupport
+import PlugInTemplates
+
+/// The command `petrel new script`.
+struct NewScript: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "script", abstract: "Write a script, which is a command, and its tests.",
+        discussion: """
+            Creates the files in the folder of scripts, and never overwrites anything. The name consists of at most \
+            \(PlugInName.maximumLength) of a-z, 0-9, _ and -, and begins with a letter.
+            """)
+
+    @Argument(help: "The name of the command.")
+    var name: String
+
+    @Option(help: "The language of the script.")
+    var language = ScriptLanguage.sh
+
+    @Option(help: "The folder of scripts.")
+    var to = "scripts"
+
+    func validate() throws {
+        guard let name = PlugInName(name) else {
+            throw ValidationError(
+                "'\(Printable.line(name))' is not a name for a script: use 1 to \(PlugInName.maximumLength) of a-z, "
+                    + "0-9, _ and -, beginning with a letter.")
+        }
+        if let obstacle = Catalog.current.use(of: name.text, for: .module) {
+            throw ValidationError("\(obstacle); choose another name, such as my-\(name.text.prefix(36)).")
+        }
+    }
+
+    func run() throws {
+        guard let name = PlugInName(name) else { return }
+        let template = ScriptTemplate(language, named: name)
+        try New.write(template.files, in: to)
+        print("\nNext, test it, and try it without chat:")
+        print("  \(New.shown(template.test(in: to)))")
+        print(
+            "  \(New.shown([CommandLine.arguments.first ?? "petrel", "script", "run", "--directory", to, name.text]))")
+        print("\nA running Petrel has the command at once, if jobs.scripts.directory is this folder.")
+    }
+}
+
+/// The command `petrel new config`.
+struct NewConfig: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "config", abstract: "Write a configuration with a chat in the terminal, a command and scripts.",
+        discussion: "Creates config.json, a page about it, and the folder of scripts. It never overwrites anything.")
+
+    @Option(help: "The folder in which to create the files.")
+    var to = "."
+
+    func run() throws {
+        let user = NSUserName()
+        let isPlain = !user.isEmpty && user.utf8.allSatisfy { (0x30...0x7A).contains($0) && $0 != 0x5C || $0 == 0x2D }
+        try New.write(ConfigurationTemplate.files(user: isPlain ? user : "me"), in: to)
+        let scripts = "\(to)/scripts"
+        guard mkdir(scripts, 0o755) == 0 || errno == EEXIST else {
+            ExitStatus.say("\(NewFolderFailure(to, errno))")
+            throw ExitStatus.cannotCreate
+        }
+        let program = CommandLine.arguments.first ?? "petrel"
+        let config = to == "." ? "config.json" : "\(to)/config.json"
+        print("\nNext, write a script, check the configuration, and chat:")
+        let folder = to == "." ? [] : ["--to", scripts]
+        for command in [
+            ["new", "script", "hello"] + folder, ["check", "--config", config], ["run", "--config", config],
+        ] {
+            print("  \(New.shown([program] + command))")
+        }
+        print("\nThen type:\n  !hello Ada\n  !disk\n  !help")
+    }
+}
+
+/// The common parts of the commands below `petrel new`.
+enum New {
+    /// Writes files, and prints their paths.
+    static func write(_ files: [PlugInFile], in folder: String) throws {
+        do {
+            try NewFiles(folder: folder).write(files)
+        } catch {
+            ExitStatus.say("\(error)")
+            throw ExitStatus.cannotCreate
+        }
+        print("Created:")
+        for file in files { print("  \(Printable.line(folder == "." ? file.path : "\(folder)/\(file.path)"))") }
+    }
+
+    /// Returns a command as a POSIX shell reads it.
+    static func shown(_ command: [String]) -> String {
+        Printable.line(command.map(NewPlugIn.quoted).joined(separator: " "))
+    }
+}
+
+extension ScriptLanguage: ExpressibleByArgument {}

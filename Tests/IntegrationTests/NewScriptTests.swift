@@ -1,0 +1,100 @@
+import FaultSuite
+import Foundation
+import PetrelSupport
+import PetrelTesting
+import Testing
+
+/// Scripts and configurations that `petrel new` has written, as docs/Scripts.md describes them.
+@Suite(.timeLimit(.minutes(10))) struct NewScriptTests {
+    private static func run(_ arguments: [String], in folder: URL) async throws -> (status: Int32, output: String) {
+        try await Program(arguments, in: folder).end()
+    }
+
+    @Test func `the steps of the documentation lead to a script that answers and changes`() async throws {
+        try await withFolder { folder in
+            let config = try await Self.run(["new", "config"], in: folder)
+            #expect(config.status == 0 && config.output.contains("config.json"), "\(config.output)")
+            #expect(try await Self.run(["new", "script", "hello"], in: folder).status == 0)
+            let tests = try Program(["scripts/_test_hello.sh"], of: "/bin/sh", in: folder)
+            #expect(await tests.end().output == "All tests passed.\n")
+            #expect(try await Self.run(["script", "run", "hello", "Ada"], in: folder).output == "Hello, Ada!\n")
+            let check = try await Self.run(["check"], in: folder)
+            #expect(check.status == 0 && !check.output.contains("warning"), "\(check.output)")
+
+            let bot = try Program(["run"], in: folder)
+            bot.type("!hello Ada")
+            #expect(await bot.line(with: "Hello, Ada!") != nil)
+            let script = folder.appendingPathComponent("scripts/hello.sh")
+            let text = try String(contentsOf: script, encoding: .utf8)
+            try Data(text.replacingOccurrences(of: "Hello, %s", with: "Good day, %s").utf8).write(to: script)
+            bot.type("!hello Ada")
+            #expect(await bot.line(with: "Good day, Ada!") != nil)
+            bot.type("!disk")
+            #expect(await bot.line(with: "Filesystem") != nil)
+            try bot.closeInput()
+            #expect(await bot.end().status == 0)
+        }
+    }
+
+    @Test(arguments: ["sh", "python"]) func `a script passes its tests and answers without chat`(
+        language: String
+    ) async throws {
+        try await withFolder { folder in
+            let new = try await Self.run(
+                ["new", "script", "tea-time", "--language", language, "--to", "a place"], in: folder)
+            #expect(new.status == 0, "\(new.output)")
+            let commands = new.output.components(separatedBy: "\n").filter { $0.hasPrefix("  ") && $0.contains(" ") }
+            let runnable = commands.filter { $0.contains("_test_") && $0.contains("'") || $0.contains(" run ") }
+            #expect(runnable.count == 2, "\(new.output)")
+            for command in runnable {
+                let (status, output) = await (try Program(["-c", "\(command) 2>&1"], of: "/bin/sh", in: folder)).end()
+                #expect(status == 0, "\(command): \(output)")
+            }
+            let run = ["script", "run", "--directory", "a place", "--user", "@ada", "tea-time"]
+            #expect(try await Self.run(run, in: folder).output.hasPrefix("Hello, ada!\n"))
+            let refused = try await Self.run(run + ["a", "b"], in: folder)
+            #expect(refused.status == (language == "sh" ? 2 : 1))
+        }
+    }
+
+    @Test func `nothing is overwritten`() async throws {
+        try await withFolder { folder in
+            let scripts = folder.appendingPathComponent("scripts")
+            try FileManager.default.createDirectory(at: scripts, withIntermediateDirectories: false)
+            for name in ["config.md", "scripts/_test_a.sh", "scripts/b.sh"] {
+                try Data("mine".utf8).write(to: folder.appendingPathComponent(name))
+            }
+            for arguments in [["config"], ["script", "a"], ["script", "b"]] {
+                let program = try Program(["new"] + arguments, in: folder)
+                #expect(await program.error(with: "already exists, and nothing was changed") != nil)
+                #expect(await program.end().status == 73)
+            }
+            let files = try FileManager.default.subpathsOfDirectory(atPath: folder.path).sorted()
+            #expect(files == ["config.md", "scripts", "scripts/_test_a.sh", "scripts/b.sh"])
+            #expect(try String(contentsOf: scripts.appendingPathComponent("b.sh"), encoding: .utf8) == "mine")
+        }
+    }
+
+    @Test(arguments: [["script"], ["script", "a b"], ["script", "help"], ["script", "a", "--language", "perl"]])
+    func `wrong usage creates nothing`(arguments: [String]) async throws {
+        try await withFolder { folder in
+            #expect(try await Self.run(["new"] + arguments, in: folder).status == 64)
+            #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path).isEmpty)
+        }
+    }
+
+    @Test func `a script that does not exist or may not be run is explained`() async throws {
+        try await withFolder { folder in
+            #expect(try await Self.run(["new", "script", "hello"], in: folder).status == 0)
+            let script = folder.appendingPathComponent("scripts/hello.sh").path
+            let run = ["script", "run", "--directory", "scripts"]
+            let missing = try Program(run + ["helo"], in: folder)
+            #expect(await missing.error(with: "There is no script helo in ")?.contains("Did you mean hello?") == true)
+            #expect(await missing.end().status == 78)
+            try FileManager.default.setAttributes([.posixPermissions: 0o757], ofItemAtPath: script)
+            let unsafe = try Program(run + ["hello"], in: folder)
+            #expect(await unsafe.error(with: "every user of the machine can write to the file") != nil)
+            #expect(await unsafe.end().status == 78)
+        }
+    }
+}
