@@ -8,7 +8,7 @@ import PlugInTemplates
 struct NewCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "new", abstract: "Write a plug-in, a script or a configuration to start from.",
-        subcommands: [NewPlugIn.self, NewScript.self, NewConfig.self], defaultSubcommand: NewPlugIn.self
+        subcommands: [NewPlugIn.self, NewScript.self, NewConfig.self, NewCatOps.self], defaultSubcommand: NewPlugIn.self
     )
 }
 

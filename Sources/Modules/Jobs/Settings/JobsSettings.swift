@@ -65,6 +65,8 @@ struct JobsSettings: Sendable {
             defer { command.finish() }
             return CommandDefinition(name, command, format, groups)
         }
+        // The plug-in of programs reads it.
+        _ = section.contains("catops")
         logRelay = section.optionalSection("log_relay").flatMap { LogRelaySettings($0) }
         scripts = section.sections("scripts").map { ScriptSettings($0, format, groups) }
         section.finish()
