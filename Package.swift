@@ -202,11 +202,20 @@ let package = Package(
         target(
             "InfraModule", "Modules/Infra", ["AWSClient", "PetrelKit", "PetrelSupport", log, metrics]),
         .target(name: "PlugInTemplates", resources: [.embedInCode("Files")], swiftSettings: settings),
+        target(
+            "LambdaRuntime", nil,
+            [
+                "PetrelKit", "PetrelSupport", log, nio,
+                .product(name: "AsyncHTTPClient", package: "async-http-client"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+            ]),
         target("PetrelTesting", nil, ["PetrelKit", "PetrelSupport", "PetrelCore", "PetrelStore", log, metrics]),
         target(
             "PetrelApp", nil,
             [
-                "PetrelKit", "PetrelSupport", "PetrelCore", "PetrelStore", "PetrelWeb", "PlugInTemplates", log, metrics,
+                "PetrelKit", "PetrelSupport", "PetrelCore", "PetrelStore", "PetrelWeb", "LambdaRuntime",
+                "PlugInTemplates",
+                log, metrics,
                 lifecycle, "CBuildInfo", .target(name: "CMalloc", condition: .when(platforms: [.linux])),
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"), argumentParser,
             ]),

@@ -1,8 +1,8 @@
 import CBuildInfo
 import CoreMetrics
-import Logging
+package import Logging
 package import PetrelCore
-import PetrelKit
+package import PetrelKit
 package import PetrelStore
 package import PetrelSupport
 import PetrelWeb
@@ -56,10 +56,12 @@ extension Bot {
     ///   - reload: a closure that reads the configuration again, at each SIGHUP and for `!reload`, and returns a sentence
     ///     for each fact; nil if the configuration is not in a file.
     ///   - listening: a closure that is called with the port of the web server once it accepts connections.
+    ///   - serve: a closure that returns a service for the web routes in place of the web server.
     package static func build(
         _ configuration: Configuration, store: Store, log: LineLogHandler.Control,
         on loop: EventLoopExecutor = EventLoopExecutor(), catalog: Catalog = .current,
-        reload: (@Sendable (Host) -> [String])? = nil, listening: @escaping @Sendable (Int) -> Void = { _ in }
+        reload: (@Sendable (Host) -> [String])? = nil, listening: @escaping @Sendable (Int) -> Void = { _ in },
+        serve: ((Host, [WebRoute], Logger) -> any Service)? = nil
     ) throws -> Bot {
         let logger = Logger(label: "petrel") { LineLogHandler(label: $0, control: log) }
         let metrics = PrometheusMetrics(help: catalog.metricsHelp)
@@ -83,7 +85,9 @@ extension Bot {
         services.append(
             service(
                 attached.backends, atEnd: .gracefullyShutdownGroup, atFailure: .gracefullyShutdownGroup))
-        if let web = configuration.core.web {
+        if let serve {
+            services.append(service(serve(host, attached.routes, logger), atFailure: .gracefullyShutdownGroup))
+        } else if let web = configuration.core.web {
             let server = webServer(web, host, attached.routes, metrics, logger, listening)
             services.append(service(server, atFailure: .gracefullyShutdownGroup))
         }

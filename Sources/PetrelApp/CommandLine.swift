@@ -32,6 +32,7 @@ struct RootCommand: AsyncParsableCommand {
         let catalog = Catalog.current
         let all: [any ParsableCommand.Type] = [
             Run.self, Demo.self, Check.self, Explain.self, StoreCommand.self, OutboxCommand.self, NewCommand.self,
+            LambdaCommand.self,
         ]
         return CommandConfiguration(
             commandName: catalog.name, abstract: catalog.abstract, version: "\(Bot.version) (commit \(Bot.commit))",

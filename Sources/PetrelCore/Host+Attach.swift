@@ -37,6 +37,7 @@ extension Host {
             return ModuleService(module, readiness: readiness(of: module.name), logger: logger)
         }
         let parts: [any Sendable] = modules + backends
+        for case let backend as any WorkCounting in backends { count(backend) }
         for case let part as any GaugeReporting in parts { measure(part) }
         let gates = modules.map { readiness(of: $0.name) }
         return Attached(

@@ -26,6 +26,8 @@ package final class Host: Sendable {
     private let gaugeReporters = Locked<[any GaugeReporting]>([])
     /// The modules that are attached.
     private let attached = Locked<[any BotModule]>([])
+    /// The backends that go on working after they have accepted a request.
+    private let workers = Locked<[any WorkCounting]>([])
     private let reloading = Locked<(@Sendable () -> [String])?>(nil)
     private let gates = Locked<[String: Signal]>([:])
     let logger: Logger
@@ -149,6 +151,9 @@ package final class Host: Sendable {
     /// Adds a component to the status.
     package func report(_ reporter: any StatusReporting) { reporters.withLock { $0.append(reporter) } }
 
+    /// Adds a backend that goes on working after it has accepted a request.
+    func count(_ worker: any WorkCounting) { workers.withLock { $0.append(worker) } }
+
     /// Adds a part with gauges.
     func measure(_ reporter: any GaugeReporting) { gaugeReporters.withLock { $0.append(reporter) } }
 }
@@ -168,6 +173,19 @@ extension Host: GaugeReporting {
         for gauge in gauges() {
             Gauge(label: gauge.name, dimensions: gauge.labels, factory: metrics).record(gauge.value)
         }
+    }
+}
+
+extension Host: WorkCounting {
+    /// Returns the number of messages, commands, jobs and replies that are accepted and not done.
+    package func pendingWork() async -> Int {
+        var count = 0
+        // In the order in which work moves on, so that none is missed between two of them.
+        for backend in workers.value { count += await backend.pendingWork() }
+        let load = dispatcher.load
+        count += load.running + load.waiting
+        for case let module as any WorkCounting in modules { count += await module.pendingWork() }
+        return count + delivery.depth
     }
 }
 

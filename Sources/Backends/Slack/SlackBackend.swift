@@ -26,6 +26,8 @@ package final class SlackBackend: ChatBackend {
     private let isMeant = Locked<@Sendable (inout ChatMessage) -> Bool> { _ in true }
     /// The queue of received envelopes; nil while the backend is not running.
     private let inlet = Locked<AsyncStream<SlackEnvelope>.Continuation?>(nil)
+    /// The number of acknowledged envelopes that the inbox has not taken, and the inbox.
+    private let pending = Locked((envelopes: 0, inbox: SlackInbox?.none))
 
     /// Creates a backend that is not yet connected.
     /// - Parameter loop: runs the API client, the WebSockets and the processing of envelopes.
@@ -60,6 +62,7 @@ package final class SlackBackend: ChatBackend {
             ) {
                 await deliver($0)
             }
+            pending.withLock { $0.inbox = inbox }
             let listening = Task { await self.noteSilence() }
             defer { listening.cancel() }
             try await receive(inbox) { envelope in
@@ -97,7 +100,10 @@ package final class SlackBackend: ChatBackend {
         let (envelopes, inlet) = AsyncStream.makeStream(
             of: SlackEnvelope.self, bufferingPolicy: .bufferingOldest(Self.maximumPending))
         let work = Task(executorPreference: loop) {
-            for await envelope in envelopes { await take(envelope) }
+            for await envelope in envelopes {
+                await take(envelope)
+                self.pending.withLock { $0.envelopes -= 1 }
+            }
             await inbox.drain()
         }
         self.inlet.withLock { $0 = inlet }
@@ -145,7 +151,10 @@ package final class SlackBackend: ChatBackend {
 
     /// Queues an envelope. Returns false if the queue is full or the backend is not running.
     func take(_ envelope: SlackEnvelope) -> Bool {
-        if case .enqueued? = inlet.value?.yield(envelope) { true } else { false }
+        pending.withLock { $0.envelopes += 1 }
+        if case .enqueued? = inlet.value?.yield(envelope) { return true }
+        pending.withLock { $0.envelopes -= 1 }
+        return false
     }
 
     /// Sends a reply as a message, an ephemeral message, an answer to a slash command, a reaction or a form. Throws
@@ -153,6 +162,14 @@ package final class SlackBackend: ChatBackend {
     /// - Returns: the channel and the timestamp of the message; nil if Slack cannot update it.
     package func send(_ reply: Reply, to address: Address) async throws -> MessageReference? {
         try await sender.send(reply, to: address)
+    }
+}
+
+extension SlackBackend: WorkCounting {
+    /// Returns the number of acknowledged envelopes that were not delivered.
+    package func pendingWork() async -> Int {
+        let (envelopes, inbox) = pending.value
+        return envelopes + (await inbox?.pending ?? 0)
     }
 }
 

@@ -94,6 +94,9 @@ actor SlackInbox {
         if queues[channel]?.number == number { queues[channel] = nil }
     }
 
+    /// The number of messages that are accepted and not delivered.
+    var pending: Int { waiting }
+
     /// Returns when all accepted messages have been delivered.
     func drain() async { while let queue = queues.first?.value { await queue.task.value } }
 

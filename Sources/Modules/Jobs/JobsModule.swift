@@ -68,6 +68,14 @@ extension JobsModule: StatusReporting {
     }
 }
 
+extension JobsModule: WorkCounting {
+    /// Returns the number of jobs that run or wait.
+    package func pendingWork() async -> Int {
+        let load = center.engine.load
+        return load.running + load.waiting
+    }
+}
+
 extension JobsModule: GaugeReporting {
     package func gauges() -> [(name: String, labels: [(String, String)], value: Double)] {
         let load = center.engine.load

@@ -1,0 +1,310 @@
+#!/usr/bin/env python3
+"""Runs `petrel lambda` against a stand-in of AWS Lambda's runtime API and of Slack, and prints figures.
+
+usage: Benchmarks/lambda.py PETREL [--invocations N] [--cold N] [--check]
+
+The same plug-in for CatOps is run by Petrel and by a loop in Python as Lambda's runtime for Python has one. Cold is the
+time from the start of the process to its first answer at the `response_url`; warm is the time from an event to its answer.
+With --check, only the answers to signed and forged requests are checked, and the exit status is 1 if one is wrong.
+"""
+import argparse
+import base64
+import hashlib
+import hmac
+import json
+import os
+import queue
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.parse
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+SECRET = "8f742231b10e8888abcd99yyyzzz85a5"
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+PATIENCE = 60  # seconds
+PLUGIN = '''from catops import create_slack_payload
+
+
+def ping(argv, params):
+    """Check that the bot is working."""
+    return create_slack_payload(text="Meow! " + " ".join(argv[1:]), response_type="in_channel")
+'''
+PYTHON_LOOP = '''import json, os, sys, urllib.request
+from urllib.parse import parse_qs
+sys.path[:0] = [os.environ["CATOPS"]]
+from catops import convert_dispatch, verify_request
+base = "http://" + os.environ["AWS_LAMBDA_RUNTIME_API"] + "/2018-06-01/runtime/invocation/"
+
+
+def post(url, value):
+    urllib.request.urlopen(urllib.request.Request(url, json.dumps(value).encode(), {"Content-Type": "application/json"}))
+
+
+while True:
+    with urllib.request.urlopen(base + "next") as response:
+        id, event = response.headers["Lambda-Runtime-Aws-Request-Id"], json.load(response)
+    valid, message = verify_request(event, os.environ["SECRET"])
+    post(base + id + "/response", {"statusCode": "200" if valid else "401"})
+    if valid:
+        params = parse_qs(event["body"])
+        post(params["response_url"][0], convert_dispatch({**params, "text": ["ping " + params["text"][0]]},
+                                                         plugin_dir=os.environ["PLUGINS"]))
+'''
+
+
+class StandIn:
+    """The runtime API, Slack's Web API, and `response_url`s."""
+
+    def __init__(self):
+        self.events, self.results, self.hooks = queue.Queue(), {}, {}
+        self.changed = threading.Condition()
+        self.number = 0
+        stand_in = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self):
+                id, event = stand_in.events.get()
+                if id is None:
+                    return self.reply(500, {})
+                deadline = str(int((time.time() + 30) * 1000))
+                self.reply(200, event, {"Lambda-Runtime-Aws-Request-Id": id, "Lambda-Runtime-Deadline-Ms": deadline})
+
+            def do_POST(self):
+                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                kind, *rest = self.path.strip("/").split("/")
+                if kind == "2018-06-01":
+                    stand_in.note(stand_in.results, rest[2] if rest[1] == "invocation" else "init", (rest[-1], json.loads(body)))
+                    return self.reply(202, {})
+                if kind == "hook":
+                    stand_in.note(stand_in.hooks, rest[0], json.loads(body))
+                    return self.reply(200, {"ok": True})
+                answers = {
+                    "auth.test": {"user_id": "UBOT", "team_id": "T1", "url": "https://x.slack.com/", "user": "petrel"},
+                    "users.info": {"user": {"id": "U1", "name": "ada", "team_id": "T1", "profile": {"display_name": "ada"}}},
+                    "conversations.info": {"channel": {"id": "C1", "name": "ops"}}}
+                self.reply(200, {"ok": True, **answers.get(rest[0], {})})
+
+            def reply(self, status, value, headers=()):
+                body = json.dumps(value).encode()
+                self.send_response(status)
+                for name, text in {"Content-Type": "application/json", **dict(headers)}.items():
+                    self.send_header(name, text)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_):
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        self.address = f"127.0.0.1:{self.server.server_port}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def note(self, table, key, value):
+        with self.changed:
+            table[key] = value
+            self.changed.notify_all()
+
+    def wait(self, table, key, limit=PATIENCE):
+        with self.changed:
+            if not self.changed.wait_for(lambda: key in table, limit):
+                raise TimeoutError(f"nothing arrived for {key}")
+            return table.pop(key)
+
+    def send(self, event, id=None):
+        self.number += 1
+        id = id or f"r{self.number}"
+        self.events.put((id, event))
+        return id
+
+    def command(self, text="a b", name="/ping", version="2.0", encoded=False, secret=SECRET, age=0, trigger=None, path="/"):
+        """Sends a slash command, and returns the number of its `response_url`, and the id of the invocation."""
+        number = str(self.number + 1)
+        body = urllib.parse.urlencode({
+            "command": name, "text": text, "user_id": "U1", "user_name": "ada", "channel_id": "C1",
+            "trigger_id": trigger or f"t{number}", "response_url": f"http://{self.address}/hook/{number}"})
+        stamp = str(int(time.time()) - age)
+        code = hmac.new(secret.encode(), f"v0:{stamp}:{body}".encode(), hashlib.sha256).hexdigest()
+        headers = {"X-Slack-Request-Timestamp": stamp, "X-Slack-Signature": f"v0={code}",
+                   "Content-Type": "application/x-www-form-urlencoded"}
+        shown = base64.b64encode(body.encode()).decode() if encoded else body
+        event = {"headers": headers, "body": shown, "isBase64Encoded": encoded}
+        if version == "1.0":
+            event |= {"version": "1.0", "resource": "/{proxy+}", "path": path, "httpMethod": "POST",
+                      "queryStringParameters": None,
+                      "requestContext": {"identity": {"sourceIp": "192.0.2.1"}, "stage": "dev"}}
+        else:
+            event |= {"version": "2.0", "routeKey": "$default", "rawPath": path, "rawQueryString": "",
+                      "headers": {name.lower(): value for name, value in headers.items()},
+                      "requestContext": {"http": {"method": "POST", "path": path, "sourceIp": "192.0.2.1"}}}
+        return number, self.send(event)
+
+
+class Function:
+    """A running function: Petrel, or the loop in Python."""
+
+    def __init__(self, command, stand_in, folder, **environment):
+        self.stand_in, self.start = stand_in, time.monotonic()
+        variables = {**os.environ, "AWS_LAMBDA_RUNTIME_API": stand_in.address, **environment}
+        self.log = open(os.path.join(folder, "log"), "ab")
+        self.process = subprocess.Popen(command, env=variables, cwd=folder, stdin=subprocess.DEVNULL, stderr=self.log,
+                                        stdout=self.log, start_new_session=True)
+
+    def memory(self):
+        """Returns the resident memory of the process and of its children, in megabytes."""
+        pids, total = [self.process.pid], 0
+        while pids:
+            pid = pids.pop()
+            try:
+                with open(f"/proc/{pid}/status") as status:
+                    total += next((int(line.split()[1]) for line in status if line.startswith("VmRSS")), 0)
+                with open(f"/proc/{pid}/task/{pid}/children") as children:
+                    pids += children.read().split()
+            except FileNotFoundError:
+                pass
+        return total / 1024
+
+    def end(self):
+        self.process.kill()
+        self.process.wait()
+        # The request for the next invocation may still be waiting.
+        self.stand_in.events.put((None, {}))
+        time.sleep(0.05)
+        while not self.stand_in.events.empty():
+            self.stand_in.events.get()
+
+
+def configuration(stand_in, folder):
+    os.makedirs(os.path.join(folder, "plugins"), mode=0o755, exist_ok=True)
+    os.makedirs(os.path.join(folder, "scripts"), mode=0o755, exist_ok=True)
+    with open(os.path.join(folder, "plugins", "example.py"), "w") as file:
+        file.write(PLUGIN)
+    script = os.path.join(folder, "scripts", "hello.sh")
+    with open(script, "w") as file:
+        file.write("#!/bin/sh\necho \"Hello, $1!\"\n")
+    os.chmod(script, 0o755)
+    path = os.path.join(folder, "config.json")
+    with open(path, "w") as file:
+        json.dump({
+            "web": {}, "log": {"level": "warning"},
+            "backends": {"slack": {
+                "bot_token": "xoxb-1", "signing_secret": SECRET, "api_url": f"http://{stand_in.address}/api/",
+                "slash_commands": ["/ping", "/hello"]}},
+            "jobs": {"catops": {"plugins": "plugins"}, "scripts": {"directory": "scripts", "auth_strategy": "any"}}}, file)
+    return path
+
+
+def cold(command, stand_in, folder, count, text, name, **environment):
+    times = []
+    for _ in range(count):
+        number, _id = stand_in.command(text, name)
+        function = Function(command, stand_in, folder, **environment)
+        answer = stand_in.wait(stand_in.hooks, number)
+        times.append((time.monotonic() - function.start) * 1000)
+        memory = function.memory()
+        function.end()
+    return statistics.median(times), memory, answer
+
+
+def warm(command, stand_in, folder, count, text, name, **environment):
+    function = Function(command, stand_in, folder, **environment)
+    times, memory = [], []
+    for _ in range(count):
+        start = time.monotonic()
+        number, id = stand_in.command(text, name)
+        assert stand_in.wait(stand_in.results, id)[0] == "response"
+        stand_in.wait(stand_in.hooks, number)
+        times.append((time.monotonic() - start) * 1000)
+        memory.append(function.memory() if len(times) in (100, count) else 0)
+    function.end()
+    return statistics.median(times), max(memory[:100]) or memory[-1], memory[-1]
+
+
+def check(command, stand_in, folder):
+    """Checks signed and forged requests, and returns the number of wrong answers."""
+    function, wrong = Function(command, stand_in, folder), 0
+
+    def expect(title, condition, shown):
+        nonlocal wrong
+        wrong += not condition
+        print(f"{'ok' if condition else 'WRONG'}: {title}" + ("" if condition else f": {shown}"))
+
+    for version in ("1.0", "2.0"):
+        for encoded in (False, True):
+            for path in ("/", "/slack/commands", "/dev/ping"):
+                number, id = stand_in.command("Ada", "/hello", version, encoded, path=path)
+                result = stand_in.wait(stand_in.results, id)
+                expect(f"{version} base64={encoded} {path} is acknowledged", result[1].get("statusCode") == 200, result)
+                answer = stand_in.wait(stand_in.hooks, number)
+                expect(f"{version} base64={encoded} {path} is answered", "Hello, Ada!" in json.dumps(answer), answer)
+    for title, options in {"a wrong signature": {"secret": "x" * 32}, "an old request": {"age": 600},
+                           "a request of the future": {"age": -600}}.items():
+        _, id = stand_in.command("Ada", "/hello", **options)
+        result = stand_in.wait(stand_in.results, id)
+        expect(f"{title} is refused", result[0] == "response" and result[1].get("statusCode") == 401, result)
+    number, id = stand_in.command("once", "/hello", trigger="same")
+    stand_in.wait(stand_in.results, id)
+    stand_in.wait(stand_in.hooks, number)
+    number, id = stand_in.command("once", "/hello", trigger="same")
+    result = stand_in.wait(stand_in.results, id)
+    again, id = stand_in.command("next", "/hello")
+    stand_in.wait(stand_in.hooks, again)
+    expect("a replay is acknowledged and not run", result[1].get("statusCode") == 200 and number not in stand_in.hooks, result)
+    for title, event in {"no HTTP request": {"source": "aws.events"}, "a list": [1],
+                         "invalid base64": {"httpMethod": "POST", "body": "*", "isBase64Encoded": True}}.items():
+        result = stand_in.wait(stand_in.results, stand_in.send(event))
+        expect(f"{title} is an error", result[0] == "error" and "errorMessage" in result[1], result)
+    event = {"httpMethod": "POST", "path": "/slack/commands", "headers": {}, "body": None}
+    result = stand_in.wait(stand_in.results, stand_in.send(event))
+    expect("a request without a signature is refused", result[1].get("statusCode") == 401, result)
+    event = {"httpMethod": "GET", "path": "/", "headers": {}, "body": None}
+    result = stand_in.wait(stand_in.results, stand_in.send(event))
+    expect("another page does not exist", result[1].get("statusCode") == 404, result)
+    number, _ = stand_in.command("x", "/ping")
+    answer = stand_in.wait(stand_in.hooks, number)
+    expect("a plug-in for CatOps answers", "Meow! x" in json.dumps(answer), answer)
+    function.end()
+    return wrong
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("petrel")
+    parser.add_argument("--invocations", type=int, default=1_000)
+    parser.add_argument("--cold", type=int, default=20)
+    parser.add_argument("--check", action="store_true")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        stand_in = StandIn()
+        petrel = [os.path.abspath(options.petrel), "lambda", "--config", configuration(stand_in, folder)]
+        try:
+            if options.check:
+                sys.exit(1 if check(petrel, stand_in, folder) else 0)
+            loop = os.path.join(folder, "loop.py")
+            with open(loop, "w") as file:
+                file.write(PYTHON_LOOP)
+            python = {"CATOPS": os.path.join(ROOT, "python"), "SECRET": SECRET, "PLUGINS": os.path.join(folder, "plugins/")}
+            runs = [("petrel, script in sh", petrel, "Ada", "/hello", {}),
+                    ("petrel, plug-in for CatOps", petrel, "a b", "/ping", {}),
+                    ("Python's loop, plug-in for CatOps", [sys.executable, loop], "a b", "/ping", python)]
+            print(f"{'':36} cold p50   RSS cold   warm p50   RSS at 100   RSS at {options.invocations}")
+            for title, command, text, name, environment in runs:
+                first = cold(command, stand_in, folder, options.cold, text, name, **environment)
+                later = warm(command, stand_in, folder, options.invocations, text, name, **environment)
+                print(f"{title:36} {first[0]:5.0f} ms   {first[1]:5.1f} MB   {later[0]:5.1f} ms   {later[1]:7.1f} MB   "
+                      f"{later[2]:7.1f} MB")
+        except (TimeoutError, AssertionError):
+            with open(os.path.join(folder, "log"), errors="replace") as log:
+                sys.stderr.write(log.read()[-4_000:])
+            raise
+
+
+if __name__ == "__main__":
+    main()

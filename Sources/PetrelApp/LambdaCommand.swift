@@ -1,0 +1,62 @@
+import ArgumentParser
+import Foundation
+import LambdaRuntime
+import Logging
+import PetrelCore
+import PetrelKit
+import PetrelStore
+import PetrelSupport
+import ServiceLifecycle
+
+/// The command `petrel lambda`.
+struct LambdaCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "lambda", abstract: "Run as a function of AWS Lambda, which Slack calls.",
+        discussion: """
+            The function answers requests of API Gateway or of a function URL with the routes of the configuration. It \
+            keeps no records. docs/Lambda.md describes the deployment.
+            """)
+
+    @OptionGroup var file: ConfigOption
+
+    func run() async throws {
+        guard let host = ProcessInfo.processInfo.environment["AWS_LAMBDA_RUNTIME_API"], !host.isEmpty else {
+            throw ValidationError("AWS_LAMBDA_RUNTIME_API is not set: this command runs in AWS Lambda.")
+        }
+        Memory.setUp()
+        let loop = EventLoopExecutor()
+        let api = LambdaAPI(host, on: loop)
+        do {
+            try await bot(api, loop).run()
+        } catch {
+            // The process ends in any case; the reason is also in the log.
+            try? await api.failInitialization("\(error)")
+            throw ExitStatus.of(error)
+        }
+    }
+
+    private func bot(_ api: LambdaAPI, _ loop: EventLoopExecutor) throws -> Bot {
+        let configuration = try Configuration.read(file.config)
+        for warning in configuration.warnings { ExitStatus.say("warning: \(warning)") }
+        let core = configuration.core
+        let log = LineLogHandler.Control(level: core.logLevel, format: core.logFormat)
+        return try Bot.build(
+            configuration, store: Store(), log: log, on: loop,
+            serve: { host, routes, logger in
+                LambdaService(loop: LambdaLoop(api, LambdaRoutes(routes), logger) { await host.pendingWork() })
+            })
+    }
+}
+
+/// The service that handles invocations in place of the web server.
+private struct LambdaService: Service {
+    let loop: LambdaLoop
+
+    func run() async throws {
+        do {
+            try await cancelWhenGracefulShutdown { try await self.loop.run() }
+        } catch is CancellationError {
+            // Lambda ends the process.
+        }
+    }
+}
