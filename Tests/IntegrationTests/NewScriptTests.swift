@@ -78,8 +78,10 @@ import Testing
     @Test(arguments: [["script"], ["script", "a b"], ["script", "help"], ["script", "a", "--language", "perl"]])
     func `wrong usage creates nothing`(arguments: [String]) async throws {
         try await withFolder { folder in
-            #expect(try await Self.run(["new"] + arguments, in: folder).status == 64)
-            #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path).isEmpty)
+            let status = try await Self.run(["new"] + arguments, in: folder).status
+            #expect(status == 64)
+            let files = try FileManager.default.contentsOfDirectory(atPath: folder.path)
+            #expect(files.isEmpty)
         }
     }
 

@@ -1,5 +1,6 @@
 import PetrelKit
 import PetrelSupport
+import XMLStream
 
 extension XMPPBackend {
     /// Sends a message and waits for evidence of its delivery: until the room reflects it, or until an error from the
