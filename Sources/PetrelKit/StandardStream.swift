@@ -1,4 +1,4 @@
-import Foundation
+public import Foundation
 import PetrelSupport
 
 /// A writer for standard output or standard error, which writes whole texts in the order of the calls.
@@ -51,13 +51,21 @@ public final class StandardStream: Sendable {
     private static let readily = 4096
 
     private let descriptor: CInt
+    /// The owner of the descriptor, which stays open as long as the writer exists.
+    private let owner: FileHandle?
     /// True if poll(2) reports reliably that a write does not block. On a terminal it does not.
     private let tellsReadiness: Bool
     private let state = Locked(State())
 
-    /// Creates a writer for a file descriptor.
-    public init(descriptor: CInt) {
+    /// Creates a writer for a file, which stays open as long as the writer exists.
+    public convenience init(_ file: FileHandle) { self.init(descriptor: file.fileDescriptor, owner: file) }
+
+    /// Creates a writer for a file descriptor, which must stay open as long as the writer exists.
+    public convenience init(descriptor: CInt) { self.init(descriptor: descriptor, owner: nil) }
+
+    private init(descriptor: CInt, owner: FileHandle?) {
         self.descriptor = descriptor
+        self.owner = owner
         var status = stat()
         let kind = fstat(descriptor, &status) == 0 ? status.st_mode & S_IFMT : 0
         tellsReadiness = [S_IFIFO, S_IFSOCK, S_IFREG].contains(kind)

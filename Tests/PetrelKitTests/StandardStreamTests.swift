@@ -26,6 +26,18 @@ import Testing
         return String(decoding: bytes, as: UTF8.self)
     }
 
+    @Test func `the file of a writer stays open`() async throws {
+        let reader: FileHandle
+        let stream: StandardStream
+        do {
+            let pipe = Pipe()
+            reader = pipe.fileHandleForReading
+            stream = StandardStream(pipe.fileHandleForWriting)
+        }
+        #expect(await stream.send("text") == 0)
+        #expect(try reader.read(upToCount: 4) == Data("text".utf8))
+    }
+
     @Test func `text that is not read does not block the writer, and arrives in order later`() throws {
         let (stream, pipe, filler) = try Self.full()
         let long = String(repeating: "x", count: 100_000)

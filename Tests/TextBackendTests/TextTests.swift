@@ -1,3 +1,5 @@
+import Foundation
+import Logging
 import PetrelKit
 import PetrelSupport
 import Testing
@@ -68,6 +70,27 @@ import Testing
         let secret = Reply("x", isPrivate: true)
         #expect(JSONLines.line(secret, at: address).contains(#""private":true"#))
         #expect(direct.contains(#""room":null"#) && direct.contains(#""to":"@alice""#))
+    }
+
+    @Test func `the input stays open until the backend has read it`() async throws {
+        var settings = TextSettings()
+        settings.format = .jsonl
+        settings.linger = .zero
+        let writer: FileHandle
+        let backend: TextBackend
+        do {
+            let input = Pipe()
+            writer = input.fileHandleForWriting
+            backend = TextBackend(
+                name: "text", settings: settings, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() },
+                from: input.fileHandleForReading, to: StandardStream(FileHandle.nullDevice))
+        }
+        let texts = Locked<[String]>([])
+        let running = Task { try await backend.run { message in texts.withLock { $0.append(message.text) } } }
+        try writer.write(contentsOf: Data(##"{"id":"1","from":"@a","text":"one"}"##.utf8))
+        try writer.close()
+        try await running.value
+        #expect(texts.value == ["one"])
     }
 
     @Test func `answers settle open requests, even if they arrive early`() async {

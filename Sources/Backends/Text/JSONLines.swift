@@ -1,3 +1,4 @@
+import Foundation
 import Logging
 import PetrelKit
 import PetrelSupport
@@ -21,7 +22,7 @@ final class JSONLines: TextScreen {
     private let reader: LineReader
     private let output: StandardStream
 
-    init(from input: CInt, to output: StandardStream, logger: Logger) {
+    init(from input: FileHandle, to output: StandardStream, logger: Logger) {
         self.output = output
         let desk = Desk(output: output, logger: logger)
         reader = LineReader(input) { desk.outcome(of: $0) }

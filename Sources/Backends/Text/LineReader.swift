@@ -14,7 +14,8 @@ final class LineReader: Sendable {
 
     private static let ahead = 256
 
-    private let descriptor: CInt
+    /// The input. The thread keeps it open: a descriptor that was closed can belong to another file a moment later.
+    private let input: FileHandle
     private let convert: @Sendable (String) -> Outcome
     private let messages = Mailbox<ChatMessage>()
     private let room = DispatchSemaphore(value: 0)
@@ -22,8 +23,8 @@ final class LineReader: Sendable {
 
     /// Creates a reader. It does not read before the first call of ``next()``.
     /// - Parameter convert: converts a line; called on the thread of the reader, which may wait.
-    init(_ descriptor: CInt, _ convert: @escaping @Sendable (String) -> Outcome) {
-        self.descriptor = descriptor
+    init(_ input: FileHandle, _ convert: @escaping @Sendable (String) -> Outcome) {
+        self.input = input
         self.convert = convert
         // Signaled in a loop: releasing a semaphore whose value is below its initial value terminates the process.
         for _ in 0..<Self.ahead { room.signal() }
@@ -45,8 +46,8 @@ final class LineReader: Sendable {
         }
         guard isFirst else { return }
         Thread.detachNewThread { [self] in
-            var input = LineBuffer(descriptor: descriptor)
-            reading: while let line = input.next() {
+            var lines = LineBuffer(input)
+            reading: while let line = lines.next() {
                 switch convert(line) {
                 case .nothing: continue
                 case .end: break reading
@@ -60,17 +61,17 @@ final class LineReader: Sendable {
     }
 }
 
-/// Splits the bytes of a file descriptor into lines. Truncates lines that are longer than 1 MiB.
+/// Splits the bytes of a file into lines. Truncates lines that are longer than 1 MiB.
 private struct LineBuffer {
     private static let longest = 1 << 20
 
-    let descriptor: CInt
+    let input: FileHandle
     private var buffer: [UInt8] = []
     private var start = 0
     private var isAtEnd = false
 
-    init(descriptor: CInt) {
-        self.descriptor = descriptor
+    init(_ input: FileHandle) {
+        self.input = input
     }
 
     mutating func next() -> String? {
@@ -90,8 +91,8 @@ private struct LineBuffer {
         start = 0
         buffer = [UInt8](repeating: 0, count: isAtEnd ? 0 : 1 << 16)
         guard !isAtEnd else { return false }
-        var count = read(descriptor, &buffer, buffer.count)
-        while count < 0, errno == EINTR { count = read(descriptor, &buffer, buffer.count) }
+        var count = read(input.fileDescriptor, &buffer, buffer.count)
+        while count < 0, errno == EINTR { count = read(input.fileDescriptor, &buffer, buffer.count) }
         buffer.removeLast(buffer.count - max(count, 0))
         isAtEnd = count <= 0
         return !isAtEnd

@@ -7,7 +7,7 @@ final class PlainLines: TextScreen {
     private let reader: LineReader
     private let output: StandardStream
 
-    init(place: TextPlace, from input: CInt, to output: StandardStream) {
+    init(place: TextPlace, from input: FileHandle, to output: StandardStream) {
         self.output = output
         let place = Locked(place)
         reader = LineReader(input) { line in

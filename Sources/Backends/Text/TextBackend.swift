@@ -1,4 +1,4 @@
-import Foundation
+package import Foundation
 package import Logging
 package import PetrelKit
 import PetrelSupport
@@ -16,10 +16,10 @@ package final class TextBackend: ChatBackend, CompletionObserving, Completing, L
 
     /// Creates a backend. Uses the interactive terminal if the format is `terminal` and standard input is a terminal.
     /// - Parameters:
-    ///   - input: the file descriptor from which the other formats are read.
+    ///   - input: the file from which the other formats are read.
     ///   - output: the writer for the other formats.
     package init(
-        name: String, settings: TextSettings, logger: Logger, from input: CInt = STDIN_FILENO,
+        name: String, settings: TextSettings, logger: Logger, from input: FileHandle = .standardInput,
         to output: StandardStream = .output
     ) {
         self.name = name
