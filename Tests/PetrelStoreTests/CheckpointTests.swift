@@ -1,6 +1,7 @@
 import Foundation
 import GRDB
 import PetrelKit
+import PetrelSupport
 import PetrelTesting
 import Testing
 
@@ -8,7 +9,8 @@ import Testing
 
 /// The size of the write-ahead log while another program reads.
 @Suite(.timeLimit(.minutes(10))) struct CheckpointTests {
-    private static let value = [UInt8](repeating: 7, count: 1 << 20)
+    /// The number of values that were written.
+    private static let written = Locked(0)
     /// The limit from which the writer runs checkpoints itself, and some transactions.
     private static let most = 32 << 20
 
@@ -38,9 +40,16 @@ import Testing
         try #require(try FileManager.default.attributesOfItem(atPath: path + "-wal")[.size] as? Int)
     }
 
+    /// Replaces values of 1 MiB, each in a transaction of its own.
     private static func write(_ count: Int, _ store: Store) async {
         let records = store.storage(for: "m").records("c")
-        for number in 0..<count {
+        for _ in 0..<count {
+            let number = written.withLock { number in
+                number += 1
+                return number
+            }
+            // SQLite does not write pages again whose content is the same, so that each value has to differ.
+            let value = [UInt8](repeating: UInt8(truncatingIfNeeded: number), count: 1 << 20)
             records.put(value, for: "\(number % 10)")
             #expect(await store.written())
         }
@@ -61,8 +70,7 @@ import Testing
         }
     }
 
-    @Test(.disabled("On a busy machine, the reader does not always hold the log."))
-    func `a log that grew during a long read shrinks after it`() async throws {
+    @Test func `a log that grew during a long read shrinks after it`() async throws {
         try await WriteQueueTests.withStore { store, path in
             let reader = try Reader(path)
             try await reader.begin()
