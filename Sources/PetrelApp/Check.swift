@@ -14,7 +14,9 @@ struct Check: AsyncParsableCommand {
         do {
             let configuration = try Configuration.read(file.config)
             _ = try KeyRing(configuration.core.store.key, environment: configuration.environment).existing()
-            for warning in configuration.warnings { print("\(file.config): warning: \(warning)") }
+            for warning in configuration.warnings + (await configuration.conflicts()) {
+                print("\(file.config): warning: \(warning)")
+            }
             print("\(file.config): the configuration is valid.")
         } catch {
             print(error is StoreFailure ? "\(file.config): \(error)" : "\(error)")

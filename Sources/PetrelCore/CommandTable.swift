@@ -82,27 +82,49 @@ package struct CommandTable: Sendable {
         }
     }
 
+    /// A name of a command that cannot be called by it, because a command of another module has the name.
+    package struct Conflict: Sendable, Hashable {
+        /// The module of the command.
+        package var module: String
+        /// The name, as the module spells it.
+        package var name: String
+        /// The module whose command is called by the name.
+        package var owner: String
+    }
+
     /// The commands, in the order of their modules.
     package private(set) var entries: [Entry] = []
+    /// The names that several modules have, in the order of the modules.
+    package private(set) var conflicts: [Conflict] = []
     private var byName: [String: Int] = [:]
     private var longest = 0
 
     /// Creates a table. A command whose name is taken is left out.
     package init(_ commands: [(module: String, command: Command)] = []) {
         for (module, command) in commands {
-            let key = Command.key(command.name)
-            guard byName[key] == nil else { continue }
-            for key in [key] + command.otherNames.map({ Command.key($0) }) where byName[key] == nil {
-                byName[key] = entries.count
-                longest = max(longest, key.isEmpty ? 0 : key.split(separator: " ").count)
-            }
-            entries.append(Entry(module, command, key: key))
+            guard claims(command.name, for: module) else { continue }
+            for name in command.otherNames { _ = claims(name, for: module) }
+            entries.append(Entry(module, command, key: Command.key(command.name)))
         }
     }
 
     /// Returns the name of the module that has a command of this name, or of this other name; nil if no module has it.
     package func module(having command: String) -> String? {
         byName[Command.key(command)].map { entries[$0].module }
+    }
+
+    /// Assigns a name to the next entry. Returns false if an entry has the name, which is a conflict if that belongs to
+    /// another module.
+    private mutating func claims(_ name: String, for module: String) -> Bool {
+        let key = Command.key(name)
+        if let index = byName[key] {
+            let owner = index < entries.count ? entries[index].module : module
+            if owner != module { conflicts.append(Conflict(module: module, name: name, owner: owner)) }
+            return false
+        }
+        byName[key] = entries.count
+        longest = max(longest, key.isEmpty ? 0 : key.split(separator: " ").count)
+        return true
     }
 
     /// Returns the command with the longest name that a text begins with. The name ends at white space or at the end.
@@ -147,17 +169,15 @@ package final class CommandRegistry: Sendable {
     /// The current table.
     package var table: CommandTable { state.withLock { $0.table } }
 
-    /// Replaces the commands of a module in one step. Returns the names that are left out because an earlier module has
-    /// them.
+    /// Replaces the commands of a module in one step. Returns the conflicts that did not exist before.
     @discardableResult
-    package func publish(_ commands: [Command], from module: String) -> [String] {
+    package func publish(_ commands: [Command], from module: String) -> [CommandTable.Conflict] {
         state.withLock { state in
             if state.commands.updateValue(commands, forKey: module) == nil { state.order.append(module) }
             let all = state.order.flatMap { module in state.commands[module, default: []].map { (module, $0) } }
+            let old = Set(state.table.conflicts)
             state.table = CommandTable(all)
-            return commands.map(\.name).filter { name in
-                state.table.find(name).map { $0.entry.module != module } ?? false
-            }
+            return state.table.conflicts.filter { !old.contains($0) }
         }
     }
 }

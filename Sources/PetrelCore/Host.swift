@@ -245,8 +245,23 @@ extension Host: StatusReporting {
         let (load, depth) = (dispatcher.load, delivery.depth)
         let detail =
             "\(load.running) running, \(load.waiting) waiting, \(depth) repl\(depth == 1 ? "y" : "ies") to send"
-        return reporters.value.flatMap { $0.status() } + [StatusLine("commands", isHealthy: true, detail)]
+        return reporters.value.flatMap { $0.status() } + conflicts + [StatusLine("commands", isHealthy: true, detail)]
     }
+
+    /// A line for each module with commands that cannot be called.
+    private var conflicts: [StatusLine] {
+        let conflicts = registry.table.conflicts
+        let modules = conflicts.map(\.module)
+        return Set(modules).sorted().map { module in
+            let names = conflicts.filter { $0.module == module }.map { "“\($0.name)” belongs to \($0.owner)" }
+            let more = names.count > Self.mostConflicts ? " and \(names.count - Self.mostConflicts) more" : ""
+            return StatusLine(
+                "commands of \(module)", isHealthy: false,
+                "cannot be called: \(names.prefix(Self.mostConflicts).joined(separator: ", "))\(more)")
+        }
+    }
+
+    private static let mostConflicts = 5
 }
 
 private struct ModuleCommands: CommandPublishing {
@@ -260,10 +275,17 @@ private struct ModuleCommands: CommandPublishing {
     func module(having command: String) -> String? { registry.table.module(having: command) }
 
     func publish(_ commands: [Command]) {
-        for name in registry.publish(commands, from: module) {
-            logger.error("Another module already has a command “\(name)”; this one cannot be called.")
+        let conflicts = registry.publish(commands, from: module)
+        for conflict in conflicts.prefix(Self.mostLogged) {
+            logger.error(
+                "The command “\(conflict.name)” of the module \(conflict.module) cannot be called: the module \(conflict.owner) has a command of this name."
+            )
         }
+        guard conflicts.count > Self.mostLogged else { return }
+        logger.error("\(conflicts.count - Self.mostLogged) further commands cannot be called for the same reason.")
     }
+
+    private static let mostLogged = 20
 }
 
 private struct ModuleSpeech: Speaking {

@@ -4,7 +4,7 @@ public import PetrelSupport
 ///
 /// A value contains all settings of the plug-in: `"jobs": {…}` is one section, and a list of objects is several, for a
 /// plug-in that creates one module for each. Optional capabilities are separate protocols: ``ConfigurationReviewing``,
-/// ``SecretStoring``, ``LineExplaining`` and ``MetricsDescribing``.
+/// ``SecretStoring``, ``CommandRecalling``, ``LineExplaining`` and ``MetricsDescribing``.
 public protocol ModulePlugIn: Sendable {
     /// The key of the section; nil for a plug-in that is always active and has no settings. Without its section, the
     /// plug-in is not created.
@@ -111,6 +111,13 @@ public protocol ConfigurationReviewing: ModulePlugIn {
 public protocol SecretStoring: ModulePlugIn {
     /// True if this configuration needs the key of the store.
     var storesSecrets: Bool { get }
+}
+
+/// A plug-in whose modules declare their commands while they run, and store them for the next start.
+public protocol CommandRecalling: ModulePlugIn {
+    /// Returns the names of the commands that a module had in its latest run; none if it has never run.
+    /// - Parameter storage: the module's records, opened read-only.
+    func recalledCommands(of module: String, from storage: any Storage) async throws -> [String]
 }
 
 /// A plug-in, of a backend or of modules, with metrics of its own.

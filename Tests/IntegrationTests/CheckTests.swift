@@ -45,6 +45,47 @@ import Testing
         }
     }
 
+    @Test func `a name that another module has is shown by check, explained by the status, and logged`() async throws {
+        try await withFolder { folder in
+            let program = """
+                import json, sys
+                for line in sys.stdin:
+                    message = json.loads(line)
+                    names = ["tea", "uptime"] if sys.argv[1] == "b" else ["tea"]
+                    commands = [{"name": name, "summary": "Drink."} for name in names]
+                    result = {"protocol": 1, "commands": commands} if message.get("method") == "hello" else {}
+                    if "method" in message and "id" in message:
+                        print(json.dumps({"jsonrpc": "2.0", "id": message["id"], "result": result}), flush=True)
+                """
+            try Data(program.utf8).write(to: folder.appendingPathComponent("tea.py"))
+            let command = { (name: String) -> JSONValue in ["command": ["python3", "tea.py", .string(name)]] }
+            let configuration: JSONValue = [
+                "backends": ["text": ["user": "@you"]], "modules": ["a": command("a"), "b": command("b")],
+                "admins": ["@you"],
+            ]
+            let file = folder.appendingPathComponent("config.json")
+            try Data(try JSONValue.encode(configuration)).write(to: file)
+            let before = await (try Program(["check"], in: folder)).end()
+            #expect(before.status == 0 && !before.output.contains("cannot be called"), "\(before.output)")
+            let bot = try Program(["run"], in: folder)
+            #expect(await bot.error(with: "The command “tea” of the module b cannot be called") != nil)
+            bot.type("!status")
+            #expect(
+                await bot.line(with: "commands of b")
+                    == "FAIL commands of b: cannot be called: “tea” belongs to a, “uptime” belongs to builtins")
+            try bot.closeInput()
+            #expect(await bot.end().status == 0)
+            let (status, output) = await (try Program(["check"], in: folder)).end()
+            #expect(status == 0)
+            for (name, owner) in [("tea", "a"), ("uptime", "builtins")] {
+                #expect(
+                    output.contains(
+                        "config.json: warning: modules.b: declares the command \"\(name)\", which cannot be called: the module \"\(owner)\" has a command of this name"
+                    ), "\(output)")
+            }
+        }
+    }
+
     @Test(arguments: [
         (#"{"stackstorm": {"api_url": "http://st2.example.com/api/v1"}}"#, "stackstorm.api_url: is http:// to another"),
         (#"{"web": {"host": "0.0.0.0"}}"#, "web.host: 0.0.0.0 accepts connections from other hosts"),

@@ -45,6 +45,21 @@ import Testing
 
     private static func command(_ name: String) -> Command { Command(name, summary: name) { _ in nil } }
 
+    @Test func `names that another module has are conflicts`() {
+        var other = Self.command("d")
+        other.otherNames = ["B", "d", "e"]
+        let registry = CommandRegistry()
+        #expect(registry.publish([Self.command("a b"), Self.command("b")], from: "one").isEmpty)
+        let conflict = CommandTable.Conflict(module: "two", name: "A_B", owner: "one")
+        #expect(registry.publish([Self.command("A_B"), Self.command("c")], from: "two") == [conflict])
+        let more = CommandTable.Conflict(module: "three", name: "B", owner: "one")
+        #expect(registry.publish([other], from: "three") == [more])
+        #expect(registry.table.conflicts == [conflict, more])
+        #expect(registry.table.find("b")?.entry.module == "one" && registry.table.find("e")?.entry.module == "three")
+        #expect(registry.publish([Self.command("c")], from: "one").map(\.module) == ["two"])
+        #expect(registry.publish([], from: "one").isEmpty && registry.table.conflicts.isEmpty)
+    }
+
     private static let table = CommandTable([
         ("a", command("st2")), ("a", command("st2help")), ("a", command("st2session_start")), ("b", command("help")),
     ])
@@ -81,7 +96,7 @@ import Testing
         #expect(before.find("a") != nil)
         #expect(registry.table.find("a") == nil)
         #expect(registry.table.find("c") != nil)
-        #expect(registry.publish([Self.command("c")], from: "n") == ["c"])
+        #expect(registry.publish([Self.command("c")], from: "n").map(\.name) == ["c"])
     }
 
     @Test func `similar names are suggested`() {

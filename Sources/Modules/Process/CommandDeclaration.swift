@@ -32,7 +32,7 @@ struct CommandDeclaration: Sendable {
                     value["name"]?.string.map { "“\(line($0, atMost: 40))”" } ?? "number \(declarations.count + 1)"
                 throw .parameters("command \(name): \(error.message)")
             }
-            for name in [declaration.name] + declaration.otherNames {
+            for name in declaration.names {
                 guard names.insert(Command.key(name)).inserted else {
                     throw .parameters("there are two commands “\(name)”")
                 }
@@ -43,6 +43,9 @@ struct CommandDeclaration: Sendable {
         for index in declarations.indices { declarations[index].secrets = secrets }
         return declarations
     }
+
+    /// The names by which the command can be called.
+    var names: [String] { [name] + otherNames }
 
     private init(_ members: Members, _ timeout: Duration) throws(RPCError) {
         name = try Self.name(try members.string("name"))

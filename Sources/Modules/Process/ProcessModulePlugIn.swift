@@ -42,6 +42,14 @@ extension ProcessModulePlugIn: SecretStoring {
     package var storesSecrets: Bool { !launches.isEmpty }
 }
 
+extension ProcessModulePlugIn: CommandRecalling {
+    /// Returns the names, and the other names, of the commands that the program has declared.
+    package func recalledCommands(of module: String, from storage: any Storage) async throws -> [String] {
+        guard let value = try await DeclarationRecord(storage).value() else { return [] }
+        return try CommandDeclaration.list(value, timeout: .zero).flatMap(\.names)
+    }
+}
+
 extension ProcessModulePlugIn: MetricsDescribing {
     package static let metricsHelp = ["petrel_plugin_running": "1 if the plug-in runs, 0 if it does not."]
 }
