@@ -41,8 +41,21 @@ import Testing
         }
     }
 
-    @Test(.disabled("The commands of the module are answered differently since they are stored."), arguments: languages)
-    func `a module answers, and keeps its records`(language: String) async throws {
+    @Test(arguments: kinds, languages) func `the conformance test in the README passes`(
+        kind: String, language: String
+    ) async throws {
+        try await withFolder { folder in
+            #expect(try await Self.new([kind, "tea", "--language", language], in: folder).status == 0)
+            let place = folder.appendingPathComponent("tea")
+            let page = try String(contentsOf: place.appendingPathComponent("README.md"), encoding: .utf8)
+            let line = try #require(page.components(separatedBy: "`").first { $0.hasPrefix("petrel plugin test ") })
+            let command = line.replacing("petrel plugin test", with: "\"$0\" plugin test --patience 60")
+            let (status, output) = await (try Program(["-c", command, Program.path], of: "/bin/sh", in: place)).end()
+            #expect(status == 0 && output.contains(" 0 failed"), "\(output)")
+        }
+    }
+
+    @Test(arguments: languages) func `a module answers, and keeps its records`(language: String) async throws {
         try await withFolder { folder in
             #expect(try await Self.new(["module", "tea-time", "--language", language], in: folder).status == 0)
             for total in [2, 4] {

@@ -76,12 +76,51 @@ import Testing
     }
 
     @Test func `while the program does not run, its commands say so`() async throws {
-        try await FakePlugIn.run { backend, host in
-            _ = await backend.ask("do die")
-            let reply = await backend.ask("raw x")
-            #expect(reply.contains("The plug-in fake") && reply.contains("restarted automatically"))
-            await backend.untilReady()
-            #expect(await backend.ask("raw again") == "again")
+        try await withFolder { folder in
+            let gate = folder.appendingPathComponent("gate")
+            let launch = FakePlugIn.launch("module", ["die-behind-gate"], environment: ["GATE": gate.path])
+            try await FakePlugIn.run(launch) { backend, host in
+                try Data().write(to: gate)
+                _ = await backend.ask("do die")
+                let reply = await backend.ask("raw x")
+                #expect(reply.contains("The plug-in fake ended") && reply.contains("restarted automatically"))
+                try FileManager.default.removeItem(at: gate)
+                await backend.untilReady()
+                #expect(await backend.ask("raw again") == "again")
+            }
+        }
+    }
+
+    @Test func `a command that is called while the program starts waits for it`() async throws {
+        let store = try TestStore()
+        try await FakePlugIn.run(store: store) { backend, _ in #expect(await backend.ask("raw x") == "x") }
+        try await withFolder { folder in
+            let gate = folder.appendingPathComponent("gate")
+            let launch = FakePlugIn.launch("module", ["wait-for-gate", "quiet"], environment: ["GATE": gate.path])
+            try await FakePlugIn.run(launch, startsWell: false, store: store) { backend, _ in
+                backend.type("!raw early")
+                #expect(await backend.ask("other") == "here")
+                try Data().write(to: gate)
+                #expect(await backend.next()?.reply.text == "early")
+            }
+        }
+    }
+
+    @Test func `a name that another module has is shown in the status`() async throws {
+        let backend = RecordingBackend { Issue.record("\($0)") }
+        let host = try TestHost([backend], admins: ["@alice"])
+        let limits = FakePlugIn.limits
+        let modules = ["one", "two"].map { name -> ProcessModule in
+            var launch = FakePlugIn.launch("module", ["quiet"])
+            launch.name = name
+            return ProcessModule(launch, host.access(for: name), limits: limits)
+        }
+        try await host.run(modules) {
+            let lines = host.access(for: "one").health.status().filter { $0.subject.hasPrefix("commands of") }
+            #expect(lines.map(\.subject) == ["commands of two"] && lines.first?.isHealthy == false)
+            #expect(
+                lines.first?.detail == "cannot be called: “echo” belongs to one, “raw” belongs to one, "
+                    + "“hex” belongs to one, “do” belongs to one")
         }
     }
 

@@ -38,6 +38,11 @@ def request(method, params):
 def hello(message):
     if "hang-at-start" in FAULTS:
         time.sleep(3600)
+    gate = os.environ.get("GATE")
+    while gate and "wait-for-gate" in FAULTS and not os.path.exists(gate):
+        time.sleep(0.01)
+    if gate and "die-behind-gate" in FAULTS and os.path.exists(gate):
+        os._exit(7)
     if "refuse" in FAULTS:
         return {"error": {"code": 1, "message": "The settings lack a city."}}
     if "die-at-start" in FAULTS:

@@ -20,6 +20,8 @@ package final class ProcessModule: BotModule {
 
     private struct State: Sendable {
         var process: PlugInProcess?
+        /// Opens when the program that is being started is ready, or has failed; nil between a failure and the restart.
+        var start: Signal?
         /// The reason for which the program does not run.
         var problem = "has not started yet"
         var isFirstRun = true
@@ -40,8 +42,10 @@ package final class ProcessModule: BotModule {
     /// Starts the program and serves it until it ends. Throws ``PlugInFailure``, after which the host restarts it.
     ///
     /// The commands of the latest run are known from the start, so that they are answered, and the backends do not
-    /// wait, if the program starts slowly or not at all.
+    /// wait, if the program starts slowly or not at all. A command that is called meanwhile waits for the program.
     package func run() async throws {
+        let start = Signal()
+        state.withLock { $0.start = start }
         await recall()
         let process = PlugInProcess(launch, keepsOrder: true, limits: limits, logger: host.logger) { method, params in
             if method == "commands" {
@@ -55,14 +59,17 @@ package final class ProcessModule: BotModule {
         do {
             try await process.run(hello: hello) { result in
                 try self.open(process, result)
+                start.open()
                 self.host.commands.ready()
             }
         } catch {
             let reason = (error as? PlugInFailure)?.reason ?? "is stopping"
             state.withLock { state in
                 state.process = nil
+                state.start = nil
                 state.problem = reason
             }
+            start.open()
             service.forget()
             host.commands.ready()
             guard let failure = error as? PlugInFailure, failure.isFinal else { throw error }
@@ -97,21 +104,16 @@ package final class ProcessModule: BotModule {
         let declared = try CommandDeclaration.list(value, timeout: launch.timeout)
         host.commands.publish(
             declared.map { declaration in declaration.command { try await self.run(declaration, $0) } })
-        let bytes: [UInt8]? = try? JSONValue.encode(value ?? .array([]))
-        if let bytes { declarations.put(bytes, for: Self.key) }
+        DeclarationRecord(host.storage).put(value)
     }
-
-    /// The record of the declared commands. A program cannot name this collection.
-    private var declarations: any RecordCollection { host.storage.records("Declarations") }
-    private static let key = "commands"
 
     /// Publishes the commands of the latest run.
     private func recall() async {
         guard state.withLock({ $0.isFirstRun }) else { return }
         state.withLock { $0.isFirstRun = false }
         do {
-            guard let bytes = try await declarations.value(for: Self.key) else { return }
-            try publish(try JSONValue.parse(bytes))
+            guard let value = try await DeclarationRecord(host.storage).value() else { return }
+            try publish(value)
             host.commands.ready()
         } catch {
             host.logger.warning("Cannot read the commands that the plug-in \(name) had before: \(error)")
@@ -134,8 +136,8 @@ package final class ProcessModule: BotModule {
             let usage = declaration.usage.isEmpty ? declaration.name : "\(declaration.name) \(declaration.usage)"
             throw Refusal("\(problem) Usage: \(invocation.typed(usage))")
         }
-        let (process, problem) = state.withLock { ($0.process, $0.problem) }
-        guard let peer = process?.peer else { throw Self.unavailable(name, problem) }
+        let process = try await started()
+        let peer = process.peer
         let call = calls.begin(invocation)
         defer { calls.end(call) }
         do {
@@ -149,13 +151,24 @@ package final class ProcessModule: BotModule {
         } catch RPCPeer.Failure.unavailable(let reason) {
             throw Self.unavailable(name, reason)
         } catch let failure as RPCPeer.Failure {
-            if case .late = failure { process?.suspect() }
+            if case .late = failure { process.suspect() }
             peer.notify("cancel", ["call": .string(call)])
             throw Refusal(Self.text(of: failure, name))
         } catch {
             peer.notify("cancel", ["call": .string(call)])
             throw error
         }
+    }
+
+    /// Returns the process. Waits for one that is being started: its commands may be known from an earlier run.
+    private func started() async throws -> PlugInProcess {
+        if let start = state.withLock({ $0.start }), !start.isOpen {
+            await Signal.wait(for: start, atMost: limits.hello)
+        }
+        try Task.checkCancellation()
+        let (process, problem) = state.withLock { ($0.process, $0.problem) }
+        guard let process else { throw Self.unavailable(name, problem) }
+        return process
     }
 
     private static func unavailable(_ name: String, _ problem: String) -> Refusal {
