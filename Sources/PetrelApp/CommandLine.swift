@@ -18,6 +18,8 @@ public enum PetrelProgram {
         var catalog = catalog
         catalog.name = name ?? catalog.name
         catalog.abstract = abstract ?? catalog.abstract
+        // A write to a pipe that nobody reads must report the error, and not end the process.
+        _ = signal(SIGPIPE, SIG_IGN)
         // The next file that is opened would get the number of a closed descriptor, and output would be written to it.
         for descriptor in STDIN_FILENO...STDERR_FILENO where fcntl(descriptor, F_GETFD) < 0 {
             _ = open("/dev/null", O_RDWR)

@@ -99,6 +99,7 @@ package final class PlugInProcess: Sendable {
     private func live(_ hello: [String: JSONValue], _ ready: @escaping @Sendable (JSONValue) async throws -> Void)
         async throws
     {
+        _ = Self.ignoresBrokenPipes
         let program = launch.command.first ?? ""
         var options = PlatformOptions()
         options.processGroupID = 0
@@ -129,6 +130,9 @@ package final class PlugInProcess: Sendable {
             throw PlugInFailure("could not be started: \(reason)")
         }
     }
+
+    /// A write to a program that has ended must fail, and not end this process. Programs start with the default action.
+    private static let ignoresBrokenPipes: Void = { _ = signal(SIGPIPE, SIG_IGN) }()
 
     private static func text(_ status: TerminationStatus) -> String {
         switch status {
