@@ -37,6 +37,7 @@ while IFS= read -r line; do
     if ! kind=$(printf '%s\n' "$line" | jq -r '
         if type != "object" or (.method | type) != "string" then "response"
         elif has("id") | not then "notification"
+        elif .method == "invoke" and .params.command != "disk" then "unknown"
         elif .method == "invoke" and (.params.arguments.path | type | . != "string" and . != "null") then "invalid"
         else .method end' 2>/dev/null)
     then
@@ -52,6 +53,7 @@ while IFS= read -r line; do
         ;;
     ping | shutdown) result '{}' </dev/null ;;
     invoke) invoke ;;
+    unknown) echo "The command is unknown." | failure -32602 ;;
     invalid) echo "The argument 'path' must be a text." | failure -32602 ;;
     notification | response) ;;
     *) echo "The method is unknown." | failure -32601 ;;
