@@ -54,7 +54,8 @@ public final class TestHost: Sendable {
         try await run(try modules(self), body)
     }
 
-    /// Runs modules, waits until they are ready, and runs the backends until the body returns.
+    /// Runs modules, waits until they are ready, and runs the backends until the body returns. Throws
+    /// ``ConformanceFailure`` if a module does not become ready within ``RecordingBackend/patience``.
     public func run<Value: Sendable>(
         _ modules: [any BotModule], _ body: @Sendable () async throws -> Value
     ) async throws -> Value {
@@ -64,7 +65,7 @@ public final class TestHost: Sendable {
         let value = try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await self.host.pool.run() }
             for service in attached.modules { group.addTask { try await service.run() } }
-            for gate in attached.readiness { await gate.wait() }
+            for (module, gate) in zip(modules, attached.readiness) { try await Self.wait(for: gate, of: module) }
             group.addTask { try await attached.backends.run() }
             defer { group.cancelAll() }
             return try await body()
@@ -72,6 +73,16 @@ public final class TestHost: Sendable {
         // Another host may continue with the same store.
         await store.store.written()
         return value
+    }
+
+    private static func wait(for gate: Signal, of module: any BotModule) async throws {
+        await Signal.wait(for: gate, atMost: RecordingBackend.patience)
+        try Task.checkCancellation()
+        guard gate.isOpen else {
+            throw ConformanceFailure(
+                expected: "the module “\(module.name)” to call `commands.ready()` of the host for this name",
+                got: "no call within \(RecordingBackend.patience.inWords)")
+        }
     }
 }
 

@@ -9,13 +9,16 @@ import ProcessBackend
 package final class ProcessStage: ConformanceStage {
     /// The description of a stand-in, which the program gives in its response to `hello`.
     package struct Service: Sendable {
+        package var traits: BackendTraits
         package var abilities: Set<ConformanceAbility>
         package var rooms: [String]
         package var people: [String]
         package var unknownPlaces: [Address.Place]
 
-        /// Reads the member `test` of the result of `hello`. Throws an ``RPCError``.
-        package init(_ value: JSONValue?) throws(RPCError) {
+        /// Reads the result of `hello`; nil if it describes no stand-in. Throws an ``RPCError``.
+        package init?(_ greeting: JSONValue) throws(RPCError) {
+            guard let value = greeting["test"] else { return nil }
+            traits = try Wire.traits(greeting["traits"])
             let test = try Members(value, "test")
             abilities = []
             for name in try test.strings("abilities", atMost: 100) {
@@ -51,6 +54,7 @@ package final class ProcessStage: ConformanceStage {
     }
 
     package var backend: any ChatBackend { process }
+    package var traits: BackendTraits { service.traits }
     package var abilities: Set<ConformanceAbility> { service.abilities }
     package var rooms: [String] { service.rooms }
     package var people: [String] { service.people }

@@ -45,9 +45,12 @@ package final class PlugInProcess: Sendable {
     private let failure = Locked<PlugInFailure?>(nil)
     /// Opens when the plug-in has not answered a call in time.
     private let suspicion = Locked(Signal())
-    /// The number of lines that were not valid messages.
-    package var faultCount: Int { faults.value }
-    private let faults = Locked(0)
+    /// The first line that was not a valid message, and the reason; nil if all lines were valid.
+    package var fault: String? { firstFault.value }
+    private let firstFault = Locked<String?>(nil)
+    /// True if the process did not end in time without a signal.
+    package var neededSignal: Bool { wasSignaled.value }
+    private let wasSignaled = Locked(false)
     /// True if the task of the run was cancelled.
     private let isStopping = Locked(false)
     /// Opens when the conversation has to end.
@@ -156,7 +159,9 @@ package final class PlugInProcess: Sendable {
         let failure = failure.value
         peer.close(failure?.reason ?? (isStopping.value ? "is stopping" : "has ended"))
         queue.close()
-        await process.end(patience: failure == nil ? limits.shutdown : .zero, beforeKill: limits.kill)
+        let endedAlone = await process.end(
+            patience: failure == nil ? limits.shutdown : .zero, beforeKill: limits.kill)
+        wasSignaled.withLock { $0 = !endedAlone }
     }
 
     private func greet(_ hello: [String: JSONValue], _ ready: @Sendable (JSONValue) async throws -> Void) async {
@@ -255,7 +260,8 @@ extension PlugInProcess {
             if method != "log" || gate.opens() { receive(method, params) }
         case .response(let number, let result): queue.settle(number, result)
         case .fault(let reason):
-            faults.withLock { $0 += 1 }
+            let excerpt = Printable.line(launch.masked(String(decoding: bytes.prefix(200), as: UTF8.self)))
+            firstFault.withLock { $0 = $0 ?? "“\(excerpt)”: \(reason)" }
             logger.debug("The plug-in \(launch.name) wrote an invalid message: \(reason)")
             return false
         }

@@ -20,13 +20,17 @@ package struct ProcessGroup: Sendable {
     /// - Parameters:
     ///   - patience: The time for the leader to end by itself.
     ///   - limit: The time between SIGTERM and SIGKILL.
-    package func end(patience: Duration, beforeKill limit: Duration) async {
-        if await !hasEnded(within: patience) {
+    /// - Returns: True if the leader has ended by itself.
+    @discardableResult
+    package func end(patience: Duration, beforeKill limit: Duration) async -> Bool {
+        let endedAlone = await hasEnded(within: patience)
+        if !endedAlone {
             terminate()
             _ = await hasEnded(within: limit)
         }
         // Also ends processes that the leader has left behind.
         kill()
+        return endedAlone
     }
 
     /// Asks all processes of the group to end.

@@ -1,3 +1,4 @@
+import PetrelKit
 import PetrelTesting
 import Testing
 
@@ -14,5 +15,43 @@ import Testing
     @Test func `there are at least 60 cases with different identifiers`() {
         #expect(Set(BackendConformance.cases.map(\.id)).count == BackendConformance.cases.count)
         #expect(BackendConformance.cases.count >= 60)
+    }
+}
+
+/// The requirements for modules.
+@Suite(.timeLimit(.minutes(10))) struct ModuleConformanceTests {
+    /// A module whose commands are known from the start.
+    private struct Tea: BotModule {
+        let name: String
+        let commands = [Command("tea", usage: "TEXT", summary: "Return the text.") { Reply($0.arguments) }]
+    }
+
+    static let recorder = ConformanceRecorder("module")
+
+    @Test(arguments: ModuleConformance.cases) func `a simple module conforms`(item: ModuleConformanceCase) async throws
+    {
+        let stage = ModuleStage("tea") { Tea(name: $0.module) }
+        if let skip = try await Self.recorder.check(item, stage) { try Test.cancel("\(skip)") }
+    }
+
+    @Test func `a module with another name than its host is reported`() async throws {
+        let outcome = await ModuleConformance.cases[0].outcome(ModuleStage("tea") { _ in Tea(name: "coffee") })
+        #expect(outcome.failure?.expected == "a module with the name of its host, “tea”")
+        #expect(outcome.failure?.got == "one with the name “coffee”")
+    }
+
+    @Test func `a failure is reported in lines of its own`() {
+        let failure = ConformanceFailure(expected: "a\nb", got: "c")
+        let entry = ConformanceReport.Entry(
+            id: "answer.order", title: "replies are shown in order", outcome: .init(.failed(failure), ["stop": 0.5]),
+            page: "Page")
+        #expect(
+            entry.text == """
+                answer.order              failed (stop 0.5 s)
+                    Required: replies are shown in order
+                    Expected: a b
+                    Got:      c
+                    See:      Page
+                """)
     }
 }

@@ -101,6 +101,8 @@ def answer(method, params):
             "traits": {"threads": True, "private_replies": True, "edits": True, "files": True, "maximum_length": 2000},
             "test": {"abilities": ABILITIES, "rooms": ROOMS, "people": PEOPLE, "unknown_rooms": ["!none"],
                      "unknown_people": ["~none"]}}}
+    if method in ("ping", "shutdown"):
+        return {"result": {}}
     if method == "send":
         return send(params)
     if method == "send_file":
@@ -109,12 +111,14 @@ def answer(method, params):
         return edit(params)
     if method == "test.say":
         return say(params)
-    if method == "test.redeliver":
-        deliver(said[params["message"]])
     if method == "test.connection":
         return connect(params)
-    if method == "test.refuse":
+    if method == "test.redeliver":
+        deliver(said[params["message"]])
+    elif method == "test.refuse":
         refusal = params["remedy"]
+    else:
+        return {"error": {"code": -32601, "message": "the method is unknown"}}
     return {"result": {}}
 
 
@@ -124,6 +128,10 @@ for line in sys.stdin:
         pending -= 1
         pump()
     elif "id" in message:
-        write(id=message["id"], **answer(message["method"], message["params"]))
+        try:
+            response = answer(message["method"], message["params"])
+        except KeyError as error:
+            response = {"error": {"code": -32602, "message": f"the parameter {error} is missing"}}
+        write(id=message["id"], **response)
         if message["method"] == "shutdown":
             break

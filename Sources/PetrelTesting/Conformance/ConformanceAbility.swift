@@ -38,9 +38,8 @@ public enum ConformanceAbility: String, Sendable, Hashable, Codable, CaseIterabl
     case restarting
 
     /// Returns the reason why a backend does not have this ability; nil if it does, or if the service decides.
-    func denial(by backend: any ChatBackend) -> String? {
-        let traits = backend.traits
-        return switch self {
+    private func denial(by backend: any ChatBackend, with traits: BackendTraits) -> String? {
+        switch self {
         case .threads: traits.threads ? nil : "the backend declares no threads"
         case .privateReplies: traits.privateReplies ? nil : "the backend declares no private replies"
         case .edits: traits.edits && backend is any Editing ? nil : "the backend declares no edits"
@@ -53,7 +52,7 @@ public enum ConformanceAbility: String, Sendable, Hashable, Codable, CaseIterabl
     /// Returns the reasons why some of these abilities are missing, in the order of their names.
     static func missing(_ needs: Set<ConformanceAbility>, on stage: any ConformanceStage) -> [String] {
         needs.sorted { $0.rawValue < $1.rawValue }.compactMap { need in
-            if let denial = need.denial(by: stage.backend) { return denial }
+            if let denial = need.denial(by: stage.backend, with: stage.traits) { return denial }
             return stage.abilities.contains(need) ? nil : "the service or its stage has no \(need.rawValue)"
         }
     }

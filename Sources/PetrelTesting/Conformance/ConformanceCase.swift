@@ -8,9 +8,6 @@ public struct ConformanceCase: Sendable, Identifiable, CustomStringConvertible {
     public let needs: Set<ConformanceAbility>
     private let run: @Sendable (ConformanceScene) async throws -> Void
 
-    /// The time after which a case has failed. It only ends a case that hangs.
-    static let limit = Duration.seconds(300)
-
     /// Creates a case.
     /// - Parameter run: throws ``ConformanceFailure`` if the backend does not meet the requirement.
     public init(
@@ -34,12 +31,12 @@ public struct ConformanceCase: Sendable, Identifiable, CustomStringConvertible {
                 notes.skips(ConformanceAbility.missing(needs, on: stage))
                 guard !notes.isSkipped else { return }
                 let run = run
-                try await withDeadline(Self.limit, "the end of the case") {
+                try await withDeadline(ConformancePatience.ofCase, "the end of the case") {
                     try await run(ConformanceScene(stage, notes))
                 }
             }
         } catch {
-            return ConformanceOutcome(.failed("\(error)"), notes.times)
+            return ConformanceOutcome(.failed(ConformanceFailure(error)), notes.times)
         }
         let missing = notes.missing
         return ConformanceOutcome(missing.isEmpty ? .passed : .skipped(missing.joined(separator: "; ")), notes.times)
@@ -51,12 +48,12 @@ public typealias ConformanceStaging =
     @Sendable (_ body: @escaping @Sendable (any ConformanceStage) async throws -> Void) async throws -> Void
 
 /// The error of a backend or a module that does not meet a requirement.
-public struct ConformanceFailure: Error, Sendable, CustomStringConvertible {
+public struct ConformanceFailure: Error, Sendable, Hashable, CustomStringConvertible {
     /// The expected behaviour.
     public var expected: String
     /// The observed behaviour.
     public var got: String
-    /// The file and the line of the check.
+    /// The file and the line of the check; empty if another error ended the case.
     public var place: String
 
     /// Creates an error.
@@ -66,8 +63,19 @@ public struct ConformanceFailure: Error, Sendable, CustomStringConvertible {
         place = "\(file):\(line)"
     }
 
+    /// Returns the error itself, or one that describes an error which no check expected.
+    public init(_ error: any Error) {
+        if let failure = error as? ConformanceFailure {
+            self = failure
+        } else {
+            (expected, got, place) = ("the case to end without an error", "the error “\(error)”", "")
+        }
+    }
+
     /// The expected and the observed behaviour, with the place of the check.
-    public var description: String { "expected \(expected), got \(got) (\(place))" }
+    public var description: String {
+        "expected \(expected), got \(got)" + (place.isEmpty ? "" : " (\(place))")
+    }
 }
 
 /// The outcome of one case.
@@ -76,8 +84,8 @@ public struct ConformanceOutcome: Sendable, Hashable {
     public enum Result: Sendable, Hashable {
         /// The requirement is met.
         case passed
-        /// The requirement is not met, for this reason.
-        case failed(String)
+        /// The requirement is not met.
+        case failed(ConformanceFailure)
         /// An ability is missing, for this reason.
         case skipped(String)
     }
@@ -93,8 +101,8 @@ public struct ConformanceOutcome: Sendable, Hashable {
         self.times = times
     }
 
-    /// The reason of a failure; nil if the requirement is met or the case was skipped.
-    public var failure: String? { if case .failed(let reason) = result { reason } else { nil } }
+    /// The failure; nil if the requirement is met or the case was skipped.
+    public var failure: ConformanceFailure? { if case .failed(let failure) = result { failure } else { nil } }
     /// The missing abilities of a skipped case; nil if the case ran.
     public var skip: String? { if case .skipped(let reason) = result { reason } else { nil } }
 }

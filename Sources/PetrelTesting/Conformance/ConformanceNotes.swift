@@ -32,7 +32,8 @@ func withDeadline<Value: Sendable>(
     let timer = Task {
         try await Task.sleep(for: limit)
         continuation.yield(
-            .failure(ConformanceFailure(expected: awaited, got: "nothing within \(limit)", file: file, line: line)))
+            .failure(
+                ConformanceFailure(expected: awaited, got: "nothing within \(limit.inWords)", file: file, line: line)))
     }
     defer {
         task.cancel()

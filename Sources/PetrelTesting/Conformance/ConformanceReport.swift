@@ -1,6 +1,6 @@
 import Foundation
 import PetrelKit
-public import PetrelSupport
+import PetrelSupport
 
 /// The outcomes of the cases for one backend or module.
 public struct ConformanceReport: Sendable, Hashable {
@@ -12,12 +12,15 @@ public struct ConformanceReport: Sendable, Hashable {
         public var title: String
         /// The outcome.
         public var outcome: ConformanceOutcome
+        /// The page that describes the requirement, and its section; nil if there is none.
+        public var page: String?
 
         /// Creates an entry.
-        public init(id: String, title: String, outcome: ConformanceOutcome) {
+        public init(id: String, title: String, outcome: ConformanceOutcome, page: String? = nil) {
             self.id = id
             self.title = title
             self.outcome = outcome
+            self.page = page
         }
     }
 
@@ -42,47 +45,8 @@ public struct ConformanceReport: Sendable, Hashable {
         return "\(subject): \(entries.count - failed - skipped) passed, \(failed) failed, \(skipped) skipped"
     }
 
-    /// A table with one line for each case, and the summary.
-    public var text: String {
-        let width = entries.map(\.id.utf8.count).max() ?? 0
-        let lines = entries.map { entry in
-            let id = entry.id + String(repeating: " ", count: width - entry.id.utf8.count)
-            return "\(id)  \(entry.outcome.words)"
-        }
-        return (lines + [summary]).joined(separator: "\n") + "\n"
-    }
-
-    /// The report as JSON: `{"subject": …, "cases": [{"id", "title", "result", "reason", "seconds"}, …]}`.
-    public var json: JSONValue {
-        let cases = entries.map { entry -> JSONValue in
-            let outcome = entry.outcome
-            let reason = outcome.failure ?? outcome.skip
-            return [
-                "id": .string(entry.id), "title": .string(entry.title), "result": .string(outcome.word),
-                "reason": reason.map { .string($0) } ?? .null,
-                "seconds": .object(outcome.times.mapValues { .number($0) }),
-            ]
-        }
-        return ["subject": .string(subject), "cases": .array(cases)]
-    }
-}
-
-extension ConformanceOutcome {
-    /// One word: `passed`, `failed` or `skipped`.
-    fileprivate var word: String {
-        switch result {
-        case .passed: "passed"
-        case .failed: "failed"
-        case .skipped: "skipped"
-        }
-    }
-
-    /// The word, the reason and the measured times.
-    fileprivate var words: String {
-        let times = times.sorted { $0.key < $1.key }.map { "\($0.key) \(($0.value * 1000).rounded() / 1000) s" }
-        let reason = (failure ?? skip).map { ": " + Printable.line($0) } ?? ""
-        return word + reason + (times.isEmpty ? "" : " (\(times.joined(separator: ", ")))")
-    }
+    /// The entries as ``Entry/text``, and the summary.
+    public var text: String { (entries.map(\.text) + [summary]).joined(separator: "\n") + "\n" }
 }
 
 /// Collects the outcomes of a test suite whose tests run one case each.
@@ -117,14 +81,7 @@ public final class ConformanceRecorder: Sendable {
             let bytes: [UInt8] = try JSONValue.encode(report.json)
             try Data(bytes).write(to: file, options: .atomic)
         }
-        if let reason = outcome.failure { throw ConformanceFailure(reason) }
+        if let failure = outcome.failure { throw failure }
         return outcome.skip
-    }
-}
-
-extension ConformanceFailure {
-    /// Creates an error from the description of another one.
-    fileprivate init(_ description: String) {
-        self.init(expected: "conformance", got: description)
     }
 }

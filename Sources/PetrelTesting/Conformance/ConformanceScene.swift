@@ -46,12 +46,13 @@ public struct ConformanceScene: Sendable {
     func direct(gate: Signal? = nil, _ body: (DirectRun) async throws -> Void) async throws {
         let run = DirectRun(backend, gate: gate)
         do {
-            try await stage.untilConnected()
+            try await untilConnected()
             try await body(run)
         } catch {
+            let reason = run.explained(error)
             // The failure of the body is the reason; a backend that does not stop has cases of its own.
             _ = try? await run.stop()
-            throw error
+            throw reason
         }
         try await run.stop()
     }
@@ -65,10 +66,18 @@ public struct ConformanceScene: Sendable {
         limits.late = .seconds(86_400)
         let host = try TestHost([backend], policy: Dispatcher.Policy(), delivery: limits)
         let module = ConformanceModule(more: commands)
-        let stage = stage
+        let scene = self
         try await host.run([module]) {
-            try await stage.untilConnected()
+            try await scene.untilConnected()
             try await body(host.access(for: module.name))
+        }
+    }
+
+    /// Waits until the bot is connected and in its rooms.
+    func untilConnected(file: StaticString = #fileID, line: UInt = #line) async throws {
+        let stage = stage
+        try await withDeadline(DirectRun.patience, "the backend to be connected", file: file, line: line) {
+            try await stage.untilConnected()
         }
     }
 
@@ -89,7 +98,8 @@ public struct ConformanceScene: Sendable {
     func shown(file: StaticString = #fileID, line: UInt = #line) async throws -> ConformanceShown {
         guard let shown = try await stage.next(within: DirectRun.patience) else {
             throw ConformanceFailure(
-                expected: "a message of the bot", got: "nothing within \(DirectRun.patience)", file: file, line: line)
+                expected: "a message of the bot", got: "nothing within \(DirectRun.patience.inWords)", file: file,
+                line: line)
         }
         return shown
     }
@@ -114,38 +124,6 @@ public struct ConformanceScene: Sendable {
         try await say("!echo the-end", at: place)
         return Array(try await shown(through: "the-end", file: file, line: line).dropLast())
     }
-
-    // MARK: - Checks
-
-    /// Throws ``ConformanceFailure`` if two values differ. Texts are compared by scalars.
-    func expect<Value: Equatable>(
-        _ got: Value, is wanted: Value, _ subject: String = "", file: StaticString = #fileID, line: UInt = #line
-    ) throws {
-        guard got != wanted else { return }
-        let prefix = subject.isEmpty ? "" : "\(subject): "
-        throw ConformanceFailure(
-            expected: prefix + excerpt("\(wanted)"), got: excerpt("\(got)"), file: file, line: line)
-    }
-
-    /// Throws ``ConformanceFailure`` if two texts differ by any scalar.
-    func expect(
-        text got: String, is wanted: String, file: StaticString = #fileID, line: UInt = #line
-    ) throws {
-        guard !got.unicodeScalars.elementsEqual(wanted.unicodeScalars) else { return }
-        throw ConformanceFailure(
-            expected: wanted.firstDifference(from: got), got: got.firstDifference(from: wanted), file: file, line: line)
-    }
-
-    /// Throws ``ConformanceFailure`` if a condition is false.
-    func expect(
-        _ condition: Bool, _ wanted: String, got: String, file: StaticString = #fileID, line: UInt = #line
-    ) throws {
-        if !condition { throw ConformanceFailure(expected: wanted, got: excerpt(got), file: file, line: line) }
-    }
-
-    private func excerpt(_ text: String) -> String {
-        text.unicodeScalars.count <= 200 ? text : String(text.unicodeScalars.prefix(200)) + "…"
-    }
 }
 
 extension String {
@@ -159,14 +137,5 @@ extension String {
             rest = rest.dropFirst()
         }
         return bytes.isEmpty
-    }
-
-    /// Returns the scalars around the first one that differs from another text, escaped, with their offset.
-    fileprivate func firstDifference(from other: String) -> String {
-        let (own, theirs) = (Array(unicodeScalars), Array(other.unicodeScalars))
-        let start = zip(own, theirs).prefix { $0 == $1 }.count
-        let excerpt = own[max(start - 10, 0)..<min(start + 20, own.count)]
-            .map { $0.escaped(asASCII: true) }.joined()
-        return "\(own.count) scalars, at \(start) “\(excerpt)”"
     }
 }

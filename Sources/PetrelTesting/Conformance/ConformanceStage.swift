@@ -14,6 +14,9 @@ public protocol ConformanceStage: Sendable {
     /// The identifiers of the people; all of them are in every room.
     var people: [String] { get }
 
+    /// The traits of the backend while it is connected. The default returns its present ones; a stage states them if the
+    /// backend learns them from the service.
+    var traits: BackendTraits { get }
     /// Places that do not exist, for ``ConformanceAbility/unknownPlaces``. The default is empty.
     var unknownPlaces: [Address.Place] { get }
 
@@ -46,6 +49,9 @@ public protocol ConformanceStage: Sendable {
 }
 
 extension ConformanceStage {
+    /// The present traits of the backend.
+    public var traits: BackendTraits { backend.traits }
+
     /// No places.
     public var unknownPlaces: [Address.Place] { [] }
 

@@ -4,7 +4,7 @@ import PetrelSupport
 /// A backend that runs without a host. It is run again after a failure, like the host does, but at once.
 final class DirectRun: Sendable {
     /// The time limit for events.
-    static let patience = RecordingBackend.patience
+    static var patience: Duration { ConformancePatience.limit }
     /// The time limit for the end of a cancelled backend. A backend should need less than a second; the report states
     /// the time.
     static let stopPatience = Duration.seconds(10)
@@ -41,17 +41,21 @@ final class DirectRun: Sendable {
 
     /// Returns the next message that the backend delivers.
     func next(file: StaticString = #fileID, line: UInt = #line) async throws -> ChatMessage {
-        do {
-            let message = try await withDeadline(Self.patience, "a message", file: file, line: line) { [messages] in
-                for await message in messages { return Optional(message) }
-                return nil
-            }
-            guard let message else { throw CancellationError() }
-            return message
-        } catch var failure as ConformanceFailure {
-            if let problem = failures.value.last { failure.got += "; the backend failed: \(problem)" }
-            throw failure
+        let message = try await withDeadline(
+            Self.patience, "a message that the backend delivers", file: file, line: line
+        ) { [messages] in
+            for await message in messages { return Optional(message) }
+            return nil
         }
+        guard let message else { throw CancellationError() }
+        return message
+    }
+
+    /// Returns an error with the latest failure of the backend, if there is one.
+    func explained(_ error: any Error) -> any Error {
+        guard var failure = error as? ConformanceFailure, let problem = failures.value.last else { return error }
+        failure.got += "; the backend failed: \(problem)"
+        return failure
     }
 
     /// Cancels the backend, and returns the time until it has ended.

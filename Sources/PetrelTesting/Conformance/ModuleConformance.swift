@@ -8,8 +8,8 @@ public enum ModuleConformance {
 
     /// Runs the cases one after the other, each with a new module.
     /// - Parameter stage: the module and what is known about it.
-    public static func run(_ subject: String, _ stage: ModuleStage) async -> ConformanceReport {
-        var report = ConformanceReport(subject)
+    public static func run(_ stage: ModuleStage) async -> ConformanceReport {
+        var report = ConformanceReport(stage.name)
         for item in cases {
             let outcome = await item.outcome(stage)
             report.entries.append(ConformanceReport.Entry(id: item.id, title: item.title, outcome: outcome))
@@ -34,13 +34,19 @@ public struct ModuleStage: Sendable {
         }
     }
 
+    /// The name of the module. The host of ``make`` is the one for this name.
+    public var name: String
     /// Creates the module. The cases run its commands with strange arguments; connect it to nothing that matters.
     public var make: @Sendable (ModuleHost) throws -> any BotModule
     /// Lines with secrets that the module's commands accept.
     public var secretLines: [SecretLine]
 
     /// Creates a stage.
-    public init(secretLines: [SecretLine] = [], _ make: @escaping @Sendable (ModuleHost) throws -> any BotModule) {
+    public init(
+        _ name: String, secretLines: [SecretLine] = [],
+        _ make: @escaping @Sendable (ModuleHost) throws -> any BotModule
+    ) {
+        self.name = name
         self.make = make
         self.secretLines = secretLines
     }
@@ -68,11 +74,11 @@ public struct ModuleConformanceCase: Sendable, Identifiable, CustomStringConvert
         let notes = ConformanceNotes()
         do {
             let run = run
-            try await withDeadline(ConformanceCase.limit, "the end of the case") {
+            try await withDeadline(ConformancePatience.ofCase, "the end of the case") {
                 try await run(ModuleScene(stage: stage, notes: notes))
             }
         } catch {
-            return ConformanceOutcome(.failed("\(error)"), notes.times)
+            return ConformanceOutcome(.failed(ConformanceFailure(error)), notes.times)
         }
         return ConformanceOutcome(notes.isSkipped ? .skipped(notes.missing[0]) : .passed, notes.times)
     }

@@ -27,9 +27,12 @@ struct ModuleScene: Sendable {
         let log = Locked<[String]>([])
         let host = try TestHost(
             [backend], admins: ["@alice"], logger: Logger(label: "conformance") { _ in CollectingLogHandler(log) })
-        let module = try stage.make(host.access(for: "conformance"))
-        let running = Running(
-            module: module, host: host.access(for: module.name), backend: backend, audit: host.audit, log: log)
+        let access = host.access(for: stage.name)
+        let module = try stage.make(access)
+        try expect(
+            module.name == stage.name, "a module with the name of its host, “\(stage.name)”",
+            got: "one with the name “\(module.name)”")
+        let running = Running(module: module, host: access, backend: backend, audit: host.audit, log: log)
         try await before(module)
         try await host.run([module]) { try await body(running) }
     }
@@ -84,7 +87,7 @@ extension ModuleScene.Running {
         let parsed = command.parse?(arguments, nil)
         let call = invocation(command.name, arguments, parsed: parsed?.value)
         let excerpt = String(arguments.unicodeScalars.prefix(40)).debugDescription
-        try await withDeadline(RecordingBackend.patience, "an answer of “\(command.name)” to \(excerpt)") {
+        try await withDeadline(DirectRun.patience, "an answer of “\(command.name)” to \(excerpt)") {
             do {
                 _ = try await command.handler(call)
             } catch is any ReplyError {
@@ -93,7 +96,8 @@ extension ModuleScene.Running {
                 throw CancellationError()
             } catch {
                 throw ConformanceFailure(
-                    expected: "an answer or a ReplyError of “\(command.name)” to \(excerpt)", got: "\(error)")
+                    expected: "an answer of “\(command.name)” to \(excerpt), or a refusal with a sentence for the user",
+                    got: "\(error)")
             }
         }
     }

@@ -9,8 +9,8 @@ extension BackendConformance {
                 for place in scene.places {
                     try await scene.say("!echo hello", at: place)
                     let shown = try await scene.shown()
-                    try scene.expect(shown.place, is: place)
-                    try scene.expect(shown.text, is: "hello")
+                    try scene.expect(shown.place, is: place, "the place where it is shown")
+                    try scene.expect(shown.text, is: "hello", "the text that is shown")
                 }
             }
         },
@@ -20,16 +20,16 @@ extension BackendConformance {
                 _ = try await scene.shown()
                 try await scene.say("!echo inside", thread: thread)
                 let shown = try await scene.shown()
-                try scene.expect(shown.thread, is: thread)
+                try scene.expect(shown.thread, is: thread, "the thread in which it is shown")
                 try await scene.say("!echo outside")
-                try scene.expect(try await scene.shown().thread, is: nil)
+                try scene.expect(try await scene.shown().thread, is: nil, "the thread in which it is shown")
             }
         },
         ConformanceCase("answer.order", "200 replies in one place are shown in order") { scene in
             try await scene.hosted { _ in
                 try await scene.say("!burst 200")
                 let shown = try await scene.shown(through: "n200")
-                try scene.expect(shown.lines, is: (1...200).map { "n\($0)" })
+                try scene.expect(shown.lines, is: (1...200).map { "n\($0)" }, "the lines that are shown")
             }
         },
         ConformanceCase("answer.places", "50 replies in each place are shown in the order of the place") { scene in
@@ -43,7 +43,9 @@ extension BackendConformance {
                     let shown = try await scene.shown()
                     texts[shown.place, default: []] += [shown].lines
                 }
-                for place in places { try scene.expect(texts[place], is: (1...50).map { "n\($0)" }, "\(place)") }
+                for place in places {
+                    try scene.expect(texts[place] ?? [], is: (1...50).map { "n\($0)" }, "the lines in \(place.words)")
+                }
             }
         },
         ConformanceCase("answer.both", "replies to two people in one room reach both", needs: [.people, .rooms]) {
@@ -56,7 +58,8 @@ extension BackendConformance {
                 var lines: [String] = []
                 while lines.count < 40 { lines += [try await scene.shown()].lines }
                 for person in ["a", "b"] {
-                    try scene.expect(Set(lines.filter { $0.hasPrefix(person) }).count, is: 20)
+                    try scene.expect(
+                        Set(lines.filter { $0.hasPrefix(person) }).count, is: 20, "the number of replies to one person")
                 }
             }
         },
@@ -83,7 +86,7 @@ extension BackendConformance {
                 try await scene.say("!whisper for alice")
                 try scene.isOnly(for: scene.alice, try await scene.shown(), "for alice")
                 try await scene.say("!echo for all")
-                try scene.expect(try await scene.shown().reader, is: nil)
+                try scene.expect(try await scene.shown().reader, is: nil, "the only person who sees it")
             }
         },
         ConformanceCase(
@@ -101,8 +104,8 @@ extension BackendConformance {
             try await scene.hosted { _ in
                 try await scene.say("!whisper quiet", at: .direct(scene.alice))
                 let shown = try await scene.shown()
-                try scene.expect(shown.place, is: .direct(scene.alice))
-                try scene.expect(shown.text, is: "quiet")
+                try scene.expect(shown.place, is: .direct(scene.alice), "the place where it is shown")
+                try scene.expect(shown.text, is: "quiet", "the text that is shown")
             }
         },
         ConformanceCase(
@@ -124,7 +127,7 @@ extension BackendConformance {
                     _ = try await scene.backend.send(Reply("secret", isPrivate: true), to: scene.address())
                 } catch {
                     // An error is one way to keep the text private.
-                    return try scene.expect((error as? SendFailure)?.remedy, is: .never)
+                    return try scene.expect((error as? SendFailure)?.remedy, is: .never, "the remedy of the error")
                 }
                 let shown = try await scene.shown()
                 try scene.expect(shown.reader != nil || shown.place.isDirect, "one reader", got: "\(shown)")
@@ -135,8 +138,8 @@ extension BackendConformance {
                 for place in scene.places {
                     try host.chat.say(Reply("news"), at: scene.address(place))
                     let shown = try await scene.shown()
-                    try scene.expect(shown.place, is: place)
-                    try scene.expect(shown.text, is: "news")
+                    try scene.expect(shown.place, is: place, "the place where it is shown")
+                    try scene.expect(shown.text, is: "news", "the text that is shown")
                 }
             }
         },
@@ -159,7 +162,7 @@ extension ConformanceScene {
         for person: String, _ shown: ConformanceShown, _ text: String, file: StaticString = #fileID,
         line: UInt = #line
     ) throws {
-        try expect(shown.text, is: text, file: file, line: line)
+        try expect(shown.text, is: text, "the text that is shown", file: file, line: line)
         try expect(
             shown.reader == person || shown.place == .direct(person), "a message that only \(person) sees",
             got: "\(shown)", file: file, line: line)

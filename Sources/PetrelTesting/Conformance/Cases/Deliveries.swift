@@ -10,9 +10,9 @@ extension BackendConformance {
                 for room in scene.stage.rooms {
                     try await scene.say("hello", at: .room(room))
                     let message = try await run.next()
-                    try scene.expect(message.room?.id, is: room)
-                    try scene.expect(message.isDirect, is: false)
-                    try scene.expect(message.text, is: "hello")
+                    try scene.expect(message.room?.id, is: room, "the room of the message")
+                    try scene.expect(message.isDirect, is: false, "whether the message is a direct one")
+                    try scene.expect(message.text, is: "hello", "the text that is delivered")
                 }
             }
         },
@@ -20,9 +20,9 @@ extension BackendConformance {
             try await scene.direct { run in
                 try await scene.say("hello", at: .direct(scene.alice))
                 let message = try await run.next()
-                try scene.expect(message.isDirect, is: true)
-                try scene.expect(message.place, is: .direct(scene.alice))
-                try scene.expect(message.sender.id, is: scene.alice)
+                try scene.expect(message.isDirect, is: true, "whether the message is a direct one")
+                try scene.expect(message.place, is: .direct(scene.alice), "the place of the message")
+                try scene.expect(message.sender.id, is: scene.alice, "the sender")
             }
         },
         ConformanceCase("deliver.sender", "the identifier of a sender is the same in every message and place") {
@@ -35,22 +35,22 @@ extension BackendConformance {
                     try scene.expect(!sender.name.isEmpty, "a name", got: "an empty name")
                     ids.insert(sender.id)
                 }
-                try scene.expect(ids, is: [scene.alice])
+                try scene.expect(ids, is: [scene.alice], "the sender of each message")
             }
         },
         ConformanceCase("deliver.stable", "people with accounts are marked as such", needs: [.stableIdentities]) {
             scene in
             try await scene.direct { run in
                 try await scene.say("hello")
-                try scene.expect(try await run.next().sender.isStable, is: true)
+                try scene.expect(try await run.next().sender.isStable, is: true, "whether the sender has an account")
             }
         },
         ConformanceCase("deliver.people", "two people have different identifiers", needs: [.people, .rooms]) { scene in
             try await scene.direct { run in
                 try await scene.say("one", as: scene.alice)
-                try scene.expect(try await run.next().sender.id, is: scene.alice)
+                try scene.expect(try await run.next().sender.id, is: scene.alice, "the sender")
                 try await scene.say("two", as: scene.bob)
-                try scene.expect(try await run.next().sender.id, is: scene.bob)
+                try scene.expect(try await run.next().sender.id, is: scene.bob, "the sender")
             }
         },
         ConformanceCase("deliver.ids", "the identifiers of messages are unique, also for equal texts") { scene in
@@ -60,13 +60,15 @@ extension BackendConformance {
                     try await scene.say("again")
                     ids.insert(try await run.next().id)
                 }
-                try scene.expect(ids.count, is: 50)
+                try scene.expect(ids.count, is: 50, "the number of different identifiers")
             }
         },
         ConformanceCase("deliver.order", "200 messages in one place arrive in order") { scene in
             try await scene.direct { run in
                 for number in 0..<200 { try await scene.say("m\(number)") }
-                for number in 0..<200 { try scene.expect(try await run.next().text, is: "m\(number)") }
+                for number in 0..<200 {
+                    try scene.expect(try await run.next().text, is: "m\(number)", "the text that is delivered")
+                }
             }
         },
         ConformanceCase("deliver.places", "20 messages in each place arrive in the order of the place") { scene in
@@ -79,7 +81,9 @@ extension BackendConformance {
                     texts[message.place, default: []].append(message.text)
                 }
                 let wanted = (0..<20).map { "\($0)" }
-                for place in places { try scene.expect(texts[place], is: wanted, "\(place)") }
+                for place in places {
+                    try scene.expect(texts[place] ?? [], is: wanted, "the texts from \(place.words)")
+                }
             }
         },
         ConformanceCase("deliver.thread", "a message in a thread names it, and one outside does not", needs: [.threads])
@@ -87,10 +91,10 @@ extension BackendConformance {
             scene in
             try await scene.direct { run in
                 try await scene.say("outside")
-                try scene.expect(try await run.next().thread, is: nil)
+                try scene.expect(try await run.next().thread, is: nil, "the thread of the message")
                 let thread = try await scene.thread(run)
                 try await scene.say("inside", thread: thread)
-                try scene.expect(try await run.next().thread, is: thread)
+                try scene.expect(try await run.next().thread, is: thread, "the thread of the message")
             }
         },
         ConformanceCase("deliver.own", "the bot's own messages are not delivered to it") { scene in
@@ -99,7 +103,7 @@ extension BackendConformance {
                     _ = try await scene.backend.send(Reply("!echo own"), to: scene.address(place))
                     _ = try await scene.shown()
                     try await scene.say("next", at: place)
-                    try scene.expect(try await run.next().text, is: "next")
+                    try scene.expect(try await run.next().text, is: "next", "the text that is delivered")
                 }
             }
         },
@@ -115,7 +119,9 @@ extension BackendConformance {
             try await scene.direct(gate: gate) { run in
                 for number in 0..<500 { try await scene.say("m\(number)") }
                 gate.open()
-                for number in 0..<500 { try scene.expect(try await run.next().text, is: "m\(number)") }
+                for number in 0..<500 {
+                    try scene.expect(try await run.next().text, is: "m\(number)", "the text that is delivered")
+                }
             }
         },
     ]
@@ -132,7 +138,7 @@ extension BackendConformance {
                     try await scene.say(odd.text)
                     try scene.expect(text: try await run.next().text, is: scene.stage.carried(odd.text))
                     try await scene.say("after")
-                    try scene.expect(try await run.next().text, is: "after")
+                    try scene.expect(try await run.next().text, is: "after", "the text that is delivered")
                 }
             }
         }

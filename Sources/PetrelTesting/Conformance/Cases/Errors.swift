@@ -9,7 +9,7 @@ extension BackendConformance {
             try await scene.direct { _ in
                 for place in scene.stage.unknownPlaces {
                     let failure = try await scene.failure(of: "lost", at: place)
-                    try scene.expect(failure.remedy, is: .never, "\(place)")
+                    try scene.expect(failure.remedy, is: .never, "the remedy of the error for \(place.words)")
                     try scene.expect(!failure.message.isEmpty, "a reason", got: "an empty text")
                 }
             }
@@ -21,16 +21,16 @@ extension BackendConformance {
             try await scene.hosted { host in
                 for place in scene.stage.unknownPlaces { try host.chat.say(Reply("lost"), at: scene.address(place)) }
                 try host.chat.say(Reply("found"), at: scene.address())
-                try scene.expect(try await scene.shown().text, is: "found")
+                try scene.expect(try await scene.shown().text, is: "found", "the text that is shown")
             }
         },
         ConformanceCase("error.never", "a message that is rejected for good fails so", needs: [.refusingForGood]) {
             scene in
             try await scene.direct { _ in
                 try await scene.stage.refuseNext(.never)
-                try scene.expect(try await scene.failure(of: "lost").remedy, is: .never)
+                try scene.expect(try await scene.failure(of: "lost").remedy, is: .never, "the remedy of the error")
                 _ = try await scene.backend.send(Reply("found"), to: scene.address())
-                try scene.expect(try await scene.shown().text, is: "found")
+                try scene.expect(try await scene.shown().text, is: "found", "the text that is shown")
             }
         },
         ConformanceCase("error.later", "a message that is rejected for a while fails so", needs: [.refusingForNow]) {
@@ -38,7 +38,7 @@ extension BackendConformance {
             try await scene.direct { _ in
                 try await scene.stage.refuseNext(.later(after: nil))
                 let remedy = try await scene.failure(of: "lost").remedy
-                try scene.expect(remedy != .never, "the remedy `later`", got: "\(remedy)")
+                try scene.expect(remedy != .never, "the remedy `later`", got: ConformanceWords.of(remedy))
             }
         },
         ConformanceCase(
@@ -47,7 +47,7 @@ extension BackendConformance {
             try await scene.hosted { host in
                 try await scene.stage.refuseNext(.later(after: nil))
                 for number in 1...5 { try host.chat.say(Reply("n\(number)"), at: scene.address()) }
-                try scene.expect(try await scene.rest().lines, is: (1...5).map { "n\($0)" })
+                try scene.expect(try await scene.rest().lines, is: (1...5).map { "n\($0)" }, "the lines that are shown")
             }
         },
         ConformanceCase(
@@ -56,16 +56,16 @@ extension BackendConformance {
             try await scene.hosted { host in
                 try await scene.stage.refuseNext(.never)
                 for number in 1...3 { try host.chat.say(Reply("n\(number)"), at: scene.address()) }
-                try scene.expect(try await scene.rest().lines, is: ["n2", "n3"])
+                try scene.expect(try await scene.rest().lines, is: ["n2", "n3"], "the lines that are shown")
             }
         },
         ConformanceCase("error.early", "sending before the backend runs fails or succeeds, but does not hang") {
             scene in
             let isSent = try await scene.isSent("early")
             try await scene.direct { _ in
-                if isSent { try scene.expect(try await scene.shown().text, is: "early") }
+                if isSent { try scene.expect(try await scene.shown().text, is: "early", "the text that is shown") }
                 _ = try await scene.backend.send(Reply("after"), to: scene.address())
-                try scene.expect(try await scene.shown().text, is: "after")
+                try scene.expect(try await scene.shown().text, is: "after", "the text that is shown")
             }
         },
         ConformanceCase(
@@ -75,11 +75,11 @@ extension BackendConformance {
                 try await scene.stage.set(.cut)
                 async let isSent = scene.isSent("during")
                 try await scene.stage.set(.open)
-                try await scene.stage.untilConnected()
+                try await scene.untilConnected()
                 let wasSent = try await isSent
                 try await scene.untilSent("after")
                 let lines = try await scene.shown(through: "after").lines
-                if wasSent { try scene.expect(lines, is: ["during", "after"]) }
+                if wasSent { try scene.expect(lines, is: ["during", "after"], "the lines that are shown") }
             }
         },
     ]
@@ -95,7 +95,7 @@ extension ConformanceScene {
             } catch let failure as SendFailure {
                 return failure
             }
-            throw ConformanceFailure(expected: "an error of `send` to \(address.place)", got: "success")
+            throw ConformanceFailure(expected: "an error of `send` to \(address.place.words)", got: "success")
         }
     }
 

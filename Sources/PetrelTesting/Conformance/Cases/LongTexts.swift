@@ -7,7 +7,7 @@ extension BackendConformance {
             let lines = scene.manyLines
             try await scene.hosted { host in
                 try host.chat.say(Reply(lines.joined(separator: "\n")), at: scene.address())
-                try scene.expect(try await scene.rest().lines, is: lines)
+                try scene.expect(try await scene.rest().lines, is: lines, "the lines that are shown")
             }
         },
         ConformanceCase("long.unbroken", "a line that is longer than a message loses no scalar") { scene in
@@ -42,12 +42,12 @@ extension BackendConformance {
                     let marks = [part].lines.count { $0.hasPrefix("```") }
                     try scene.expect(marks, is: 2, "the number of fences")
                 }
-                try scene.expect(shown.lines.filter { !$0.hasPrefix("```") }, is: lines)
+                try scene.expect(shown.lines.filter { !$0.hasPrefix("```") }, is: lines, "the lines between the fences")
             }
         },
         ConformanceCase("long.exact", "a text of the maximum length is sent as it is, also if it has to be escaped") {
             scene in
-            let most = min(scene.backend.traits.maximumLength, 100_000)
+            let most = min(scene.stage.traits.maximumLength, 100_000)
             let texts = ["x", "&", "ä", "𝔘", "\""].map { String(repeating: $0, count: most) }
             try await scene.direct { _ in
                 for text in texts {
@@ -64,8 +64,8 @@ extension BackendConformance {
                 try host.chat.say(Reply(lines.joined(separator: "\n")), at: scene.address())
                 try host.chat.say(Reply("next"), at: scene.address())
                 let shown = try await scene.shown(through: "next")
-                try scene.expect(shown.lines.last, is: "next")
-                try scene.expect(shown.lines.count, is: lines.count + 1)
+                try scene.expect(shown.lines.last, is: "next", "the last line")
+                try scene.expect(shown.lines.count, is: lines.count + 1, "the number of lines that are shown")
             }
         },
         ConformanceCase(
@@ -85,7 +85,7 @@ extension BackendConformance {
                         got: "\(shown)")
                     got += [shown].lines
                 }
-                try scene.expect(got, is: lines)
+                try scene.expect(got, is: lines, "the lines that are shown")
             }
         },
         ConformanceCase("file.content", "a file arrives with its content", needs: [.files]) { scene in
@@ -108,7 +108,7 @@ extension BackendConformance {
 extension ConformanceScene {
     /// The size of a long text, in scalars: ten messages, or three if they are large.
     private var longSize: Int {
-        let most = backend.traits.maximumLength
+        let most = stage.traits.maximumLength
         return most > 100_000 ? 2 * most + 1_000 : 10 * most
     }
 

@@ -94,7 +94,7 @@ extension ModuleConformance {
             try await scene.hosted { running in
                 for item in scene.stage.secretLines {
                     let id = running.backend.type("!\(item.line)", in: nil)
-                    while let done = await running.backend.nextCompleted(), done != id {}
+                    while let done = await running.backend.nextCompleted(within: DirectRun.patience), done != id {}
                     let entries = running.audit.all.map(\.line)
                     try scene.expect(!entries.isEmpty, "an entry in the audit log", got: "none")
                     for line in entries + running.log.value {

@@ -9,9 +9,9 @@ extension BackendConformance {
         ) { scene in
             try await scene.hosted { _ in
                 let message = try await scene.say("!count")
-                try scene.expect(try await scene.shown().text, is: "run 1.")
+                try scene.expect(try await scene.shown().text, is: "run 1.", "the text that is shown")
                 try await scene.stage.redeliver(message)
-                try scene.expect(try await scene.rest(), is: [])
+                try scene.expect(try await scene.rest(), is: [], "further messages of the bot")
             }
         },
         ConformanceCase(
@@ -20,10 +20,10 @@ extension BackendConformance {
         ) { scene in
             try await scene.hosted { _ in
                 let message = try await scene.say("!count")
-                try scene.expect(try await scene.shown().text, is: "run 1.")
+                try scene.expect(try await scene.shown().text, is: "run 1.", "the text that is shown")
                 try await scene.reconnect()
                 try await scene.stage.redeliver(message)
-                try scene.expect(try await scene.rest(), is: [])
+                try scene.expect(try await scene.rest(), is: [], "further messages of the bot")
             }
         },
         ConformanceCase("redeliver.burst", "ten repeats of each of ten messages run ten commands", needs: [.redelivery])
@@ -34,15 +34,15 @@ extension BackendConformance {
                 for _ in 0..<10 { messages.append(try await scene.say("!count")) }
                 for message in messages { for _ in 0..<10 { try await scene.stage.redeliver(message) } }
                 let lines = try await scene.rest().lines
-                try scene.expect(Set(lines), is: Set((1...10).map { "run \($0)." }))
-                try scene.expect(lines.count, is: 10)
+                try scene.expect(Set(lines), is: Set((1...10).map { "run \($0)." }), "the answers")
+                try scene.expect(lines.count, is: 10, "the number of answers")
             }
         },
         ConformanceCase("redeliver.equal", "two messages with the same text run two commands") { scene in
             try await scene.hosted { _ in
                 for number in 1...2 {
                     try await scene.say("!count")
-                    try scene.expect(try await scene.shown().text, is: "run \(number).")
+                    try scene.expect(try await scene.shown().text, is: "run \(number).", "the text that is shown")
                 }
             }
         },
@@ -54,9 +54,9 @@ extension BackendConformance {
             try await scene.edited { editing, message in
                 try await editing.replace(message, at: scene.address(), with: Reply("two"))
                 let shown = try await scene.shown()
-                try scene.expect(shown.text, is: "two")
-                try scene.expect(shown.isReplacement, is: true)
-                try scene.expect(shown.place, is: scene.place)
+                try scene.expect(shown.text, is: "two", "the text that is shown")
+                try scene.expect(shown.isReplacement, is: true, "whether it replaces a message")
+                try scene.expect(shown.place, is: scene.place, "the place where it is shown")
             }
         },
         ConformanceCase("edit.markup", "the new text is shown literally", needs: [.edits]) { scene in
@@ -96,7 +96,7 @@ extension BackendConformance {
                 }
                 _ = try await scene.shown()
                 try await editing.replace(message, at: address, with: Reply("two"))
-                try scene.expect(try await scene.shown().thread, is: address.thread)
+                try scene.expect(try await scene.shown().thread, is: address.thread, "the thread in which it is shown")
             }
         },
         ConformanceCase("edit.hosted", "of 50 replacements through a host the last one remains", needs: [.edits]) {
@@ -115,8 +115,8 @@ extension BackendConformance {
                 try host.chat.say(Reply("one"), at: scene.address(), DeliveryMarks(handle: "h"))
                 _ = try await scene.shown()
                 host.chat.replace("h", with: Reply("two"), on: scene.backend.name)
-                try scene.expect(try await scene.shown().isReplacement, is: true)
-                try scene.expect(try await scene.rest(), is: [])
+                try scene.expect(try await scene.shown().isReplacement, is: true, "whether it replaces a message")
+                try scene.expect(try await scene.rest(), is: [], "further messages of the bot")
             }
         },
     ]
@@ -130,7 +130,7 @@ extension ConformanceScene {
             guard let message = try await editing.send(Reply("one"), to: address()) else {
                 throw ConformanceFailure(expected: "a reference to the message", got: "nil")
             }
-            try expect(try await shown().isReplacement, is: false)
+            try expect(try await shown().isReplacement, is: false, "whether it replaces a message")
             try await body(editing, message)
         }
     }
@@ -139,6 +139,6 @@ extension ConformanceScene {
     func reconnect() async throws {
         try await stage.set(.cut)
         try await stage.set(.open)
-        try await stage.untilConnected()
+        try await untilConnected()
     }
 }

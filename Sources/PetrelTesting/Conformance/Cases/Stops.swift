@@ -28,7 +28,7 @@ extension BackendConformance {
             }
             try await scene.direct { run in
                 try await scene.say("after")
-                try scene.expect(try await run.next().text, is: "after")
+                try scene.expect(try await run.next().text, is: "after", "the text that is delivered")
             }
         },
         ConformanceCase("stop.stalled", "`run` ends while the service does not answer", needs: [.stalling]) { scene in
@@ -98,7 +98,7 @@ extension BackendConformance {
                 try await scene.stage.set(.cut)
                 for pause in [0, 10, 100] { try await scene.cancelsSend(after: .milliseconds(pause)) }
                 try await scene.stage.set(.open)
-                try await scene.stage.untilConnected()
+                try await scene.untilConnected()
                 try await scene.untilSent("the-end")
                 _ = try await scene.shown(through: "the-end")
             }
@@ -110,7 +110,7 @@ extension ConformanceScene {
     /// Runs the backend, calls a closure, and cancels the backend.
     fileprivate func stops(gate: Signal? = nil, _ body: (DirectRun) async throws -> Void) async throws {
         let run = DirectRun(backend, gate: gate)
-        try await stage.untilConnected()
+        try await untilConnected()
         try await body(run)
         measured("stop", try await run.stop())
     }

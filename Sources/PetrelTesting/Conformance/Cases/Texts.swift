@@ -29,7 +29,7 @@ extension BackendConformance {
                         do {
                             _ = try await scene.backend.send(Reply(odd.text), to: scene.address())
                         } catch let failure as SendFailure {
-                            try scene.expect(failure.remedy, is: .never, odd.name)
+                            try scene.expect(failure.remedy, is: .never, "the remedy of the error for \(odd.name)")
                         }
                     }
                     _ = try await scene.backend.send(Reply("after"), to: scene.address())
@@ -42,7 +42,8 @@ extension BackendConformance {
                         do {
                             _ = try await scene.backend.send(Reply(text), to: scene.address())
                         } catch let failure as SendFailure {
-                            try scene.expect(failure.remedy, is: .never, text.debugDescription)
+                            try scene.expect(
+                                failure.remedy, is: .never, "the remedy of the error for \(text.debugDescription)")
                         }
                     }
                     _ = try await scene.backend.send(Reply("after"), to: scene.address())
