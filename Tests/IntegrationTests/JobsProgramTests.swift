@@ -328,7 +328,11 @@ import Testing
             var (results, waiting) = (0, 0)
             while results < 200 {
                 let text = try await Self.next(petrel)
-                if text.hasPrefix("done8893") { results += 1 } else if text.contains("waits for a free place") { waiting += 1 }
+                if text.hasPrefix("done8893") {
+                    results += 1
+                } else if text.contains("waits for a free place") {
+                    waiting += 1
+                }
             }
             #expect(waiting > 0)
             let list = try await Self.ask(petrel, "!audit -status successful -limit 300", from: "@root")

@@ -40,7 +40,10 @@ import Testing
             try store.close()
             let sound = try Store(readingOnly: path).findings()
             #expect(sound.problems.isEmpty)
-            #expect(sound.rows.map(\.table) == ["audit", "journal", "ledger", "log", "log_chunk", "outbox", "record", "secret"])
+            #expect(
+                sound.rows.map(\.table) == [
+                    "audit", "journal", "ledger", "log", "log_chunk", "outbox", "record", "secret",
+                ])
             #expect(sound.rows.first { $0.table == "record" }?.count == 500)
             let handle = try FileHandle(forWritingTo: URL(fileURLWithPath: path))
             try handle.seek(toOffset: 4_096 * 20)
