@@ -30,7 +30,9 @@ extension CommandTable.Match {
 extension AuditEntry {
     init(_ call: CommandTable.Parsed, _ decision: AccessDecision, _ message: ChatMessage, _ backend: String) {
         self.init(
-            backend: backend, person: message.sender.id, name: message.sender.name, room: message.room?.name,
+            backend: backend, person: message.sender.id, name: message.sender.name,
+            // An administrator who reads the log may not know of a private room.
+            room: message.room.map { $0.isPrivate ? $0.id : $0.name },
             line: call.masked, isAllowed: decision.isAllowed,
             rule: decision.rule?.index, reason: decision.reason)
     }

@@ -104,10 +104,11 @@ public final class RecordingBackend: ChatBackend, CompletionObserving, Editing {
     public var promised: [String] { promises.value }
 
     /// Sends a message as a person, or submits a form. Returns the id of the message.
+    /// - Parameter isPrivate: true if only its members know of the room.
     @discardableResult
     public func type(
         _ text: String, as person: String = "@alice", in room: String? = "#ops", thread: String? = nil,
-        values: [String: String]? = nil
+        values: [String: String]? = nil, isPrivate: Bool = false
     ) -> String {
         let id = count.withLock { count in
             count += 1
@@ -115,7 +116,7 @@ public final class RecordingBackend: ChatBackend, CompletionObserving, Editing {
         }
         incoming.put(
             ChatMessage(
-                id: id, sender: Person(id: person, name: person), room: room.map { Room(id: $0, name: $0) },
+                id: id, sender: Person(id: person, name: person), room: room.map { Room(id: $0, name: $0, isPrivate: isPrivate) },
                 thread: thread, text: text, values: values))
         return id
     }

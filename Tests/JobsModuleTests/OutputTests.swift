@@ -1,0 +1,93 @@
+import PetrelKit
+import PetrelSupport
+import PetrelTesting
+import Testing
+
+/// What people see of the output of jobs.
+@Suite struct OutputTests {
+    private static func settings(_ script: String, _ more: [String: JSONValue] = [:]) -> JSONValue {
+        let command: [String: JSONValue] = [
+            "command": "sh", "args": ["-c", .string(script)], "auth_strategy": "any", "no_handshake": true,
+        ]
+        let settings: [String: JSONValue] = ["commands": ["x": .object(command)], "messages": ["success": ["ok"]]]
+        return .object(settings.merging(more) { $1 })
+    }
+
+    @Test func `Output is shown as it was printed, in a fence that it cannot close`() async throws {
+        let house = try JobsHouse(Self.settings("printf '  *a* _b_\\n```\\n\\n<c> & `d`\\n'"))
+        try await house.run { house in
+            #expect(await house.ask("!x") == "@alice ok\n````\n  *a* _b_\n```\n\n<c> & `d`\n````")
+        }
+    }
+
+    @Test func `A command without output has no fence`() async throws {
+        try await JobsHouse(Self.settings("true")).run { house in #expect(await house.ask("!x") == "@alice ok") }
+    }
+
+    @Test func `Long output is cut at a line, with how much is missing and the command that shows it`() async throws {
+        let traits = BackendTraits(maximumLength: 1_000)
+        try await JobsHouse(Self.settings("seq 1000 1999"), traits: traits).run { house in
+            let reply = await house.ask("!x")
+            #expect(reply.hasPrefix("@alice ok\n```\n1000\n1001\n"))
+            #expect(reply.hasSuffix("\n1099\n```\n… 4.5 kB after this: !logs 1 shows the output."), "\(reply)")
+            let part = await house.ask("!logs 1 -from 4990")
+            #expect(part.contains("\n1998\n1999\n") && !part.contains("after this"))
+        }
+        try await JobsHouse(Self.settings("seq 1000 1999; exit 1"), traits: traits).run { house in
+            let reply = await house.ask("!x")
+            #expect(reply.contains("\n1998\n1999\n```\n… 4.5 kB before this: !logs 1"), "\(reply)")
+        }
+    }
+
+    @Test func `On a backend with files, long output is whole`() async throws {
+        let traits = BackendTraits(files: true, maximumLength: 1_000)
+        try await JobsHouse(Self.settings("seq 1000 1100"), traits: traits).run { house in
+            #expect(await house.ask("!x").hasSuffix("1100\n```"))
+        }
+    }
+
+    @Test func `The confirmation is edited while the job runs, and its button is gone at the end`() async throws {
+        let settings: JSONValue = [
+            "commands": [
+                "x": ["command": "sh", "args": ["-c", "echo one; sleep 2; echo two; sleep 2"], "auth_strategy": "any"]
+            ],
+            "templates": ["handshake": "started", "success": "ok"],
+        ]
+        try await JobsHouse(settings, traits: BackendTraits(edits: true, forms: true)).run { house in
+            house.backend.type("!x")
+            let first = try #require(await house.backend.next())
+            #expect(first.reply.buttons.map(\.line) == ["cancel 1"])
+            var replies: [RecordingBackend.Sent] = []
+            while replies.count(where: { !$0.isReplacement }) < 1
+                || replies.last(where: \.isReplacement)?.reply.buttons.isEmpty != true
+            { replies.append(try #require(await house.backend.next())) }
+            let edits = replies.filter(\.isReplacement)
+            #expect(edits.allSatisfy { $0.message == first.message })
+            #expect(edits.contains { $0.reply.text == "started\n```\none\ntwo\n```" && $0.reply.buttons.count == 1 })
+            #expect(edits.last?.reply.text.hasPrefix("started\nJob 1: Successful after ") == true)
+            #expect(edits.count <= 6)
+        }
+    }
+
+    @Test func `The beginning of an output that exceeds the limit is removed`() async throws {
+        let more: [String: JSONValue] = ["output_mb": 1, "templates": ["success": "{{ size }}"]]
+        try await JobsHouse(Self.settings("yes 1234567 | head -c 4000000", more)).run { house in
+            #expect(await house.ask("!x").hasPrefix("4000000\n"))
+            let logs = await house.ask("!logs 1")
+            #expect(logs.contains("were removed."), "\(logs)")
+        }
+    }
+
+    @Test func `A private room is shown only to those in it, and to the owner of the job`() async throws {
+        try await JobsHouse(Self.settings("true")).run { house in
+            house.backend.type("!x", in: "#secret", isPrivate: true)
+            #expect(await house.next() == "@alice ok")
+            #expect(await house.ask("!job 1").contains("* Where #secret"))
+            let elsewhere = await house.ask("!auditjob 1", as: "@root")
+            #expect(elsewhere.contains("* Where unknown-channel") && !elsewhere.contains("secret"))
+            #expect(await house.ask("!audit -status successful", as: "@root").contains("in unknown-channel"))
+            house.backend.type("!auditjob 1", as: "@root", in: "#secret", isPrivate: true)
+            #expect(await house.next().contains("* Where #secret"))
+        }
+    }
+}
