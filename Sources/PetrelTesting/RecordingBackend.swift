@@ -116,7 +116,8 @@ public final class RecordingBackend: ChatBackend, CompletionObserving, Editing {
         }
         incoming.put(
             ChatMessage(
-                id: id, sender: Person(id: person, name: person), room: room.map { Room(id: $0, name: $0, isPrivate: isPrivate) },
+                id: id, sender: Person(id: person, name: person),
+                room: room.map { Room(id: $0, name: $0, isPrivate: isPrivate) },
                 thread: thread, text: text, values: values))
         return id
     }
