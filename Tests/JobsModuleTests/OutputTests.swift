@@ -72,7 +72,8 @@ import Testing
     @Test func `The beginning of an output that exceeds the limit is removed`() async throws {
         let more: [String: JSONValue] = ["output_mb": 1, "templates": ["success": "{{ size }}"]]
         try await JobsHouse(Self.settings("yes 1234567 | head -c 4000000", more)).run { house in
-            #expect(await house.ask("!x").hasPrefix("4000000\n"))
+            // A reply that does not show the output does not tell what is missing of it.
+            #expect(await house.ask("!x") == "4000000")
             let logs = await house.ask("!logs 1")
             #expect(logs.contains("were removed."), "\(logs)")
         }

@@ -55,6 +55,11 @@ struct ReplyFormat: Sendable {
             .unknowncommand: ["Uuuh! no, I don't know how to do"],
         ], styles: [:], colours: ["info": "", "success": "good", "error": "danger"])
 
+    /// Returns whether a reply shows the output of the job, so that it has to tell what is missing of it.
+    func showsOutput(_ occasion: ReplyOccasion) -> Bool {
+        templates[occasion].map { $0.text.utf8.contains("output".utf8) } ?? false
+    }
+
     /// Returns the format with the settings of a section: `templates`, `messages`, `reply_styles` and `colors`.
     func read(_ section: SettingsSection) -> ReplyFormat {
         var format = self

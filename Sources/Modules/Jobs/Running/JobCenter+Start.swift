@@ -137,7 +137,7 @@ extension JobCenter {
         let occasion: ReplyOccasion = isGood ? .success : .failure
         var reply =
             writer(format).reply(occasion, values, kind: isGood ? .result : .error) ?? Reply("", kind: .result)
-        if reply.isVisible { reply.text += rest }
+        if reply.isVisible, format.showsOutput(occasion) { reply.text += rest }
         let transaction = MessageTransaction(closes: (JobBook.openCollection, job.key))
         do {
             try host.chat.say(reply, at: job.address, DeliveryMarks(settles: LiveReply.request(job.id)), transaction)
