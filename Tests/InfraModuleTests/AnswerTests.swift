@@ -26,7 +26,7 @@ import Testing
         result.add(part, of: place)
         change(&result)
         return InfraAnswer(
-            query: try InfraQuery("10.0.0.1"), result: result, accounts: 1, now: now,
+            query: try InfraQuery("10.0.0.1"), result: result, now: now,
             searching: { "!infra search \($0)" },
             listing: "!infra accounts")
     }
@@ -78,7 +78,7 @@ import Testing
                 let late = AWSError(.late, "EC2 gave <no> answer")
                 result.failures = [(result.searched[0], late)]
             }
-            let blocks = try #require(answer.reply(for: BackendTraits()).extra["slack"]?["blocks"]?.array)
+            let blocks = try #require(answer.reply(for: BackendTraits(mrkdwn: true)).extra["slack"]?["blocks"]?.array)
             #expect((1...50).contains(blocks.count))
             for block in blocks {
                 let texts = [block["text"]] + (block["fields"]?.array ?? []) + (block["elements"]?.array ?? [])

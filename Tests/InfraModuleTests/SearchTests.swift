@@ -169,6 +169,24 @@ import Testing
         #expect(lines.value.last?.contains("The account staging in eu-west-1 can be searched again.") == true)
     }
 
+    @Test func `the status fails only if no role can be assumed, and recovers`() async throws {
+        let error = Locked<AWSError?>(AWSError(.signature, "wrong secret"))
+        let search = InfraSearch(
+            try TestAccounts.two(), meters: TestAccounts.meters, logger: TestAccounts.silent,
+            prepare: { _, _ in if let error = error.value { throw error } },
+            describe: { _, _, _, _ in throw AWSError(.late, "late") })
+        #expect(search.health.summary.hasSessions)
+        await search.prepareAll()
+        #expect(!search.health.summary.hasSessions && search.health.summary.failing == 3)
+        error.withLock { $0 = nil }
+        await search.prepareAll()
+        #expect(search.health.summary.hasSessions && search.health.summary.failing == 0)
+        // An error of a search remains until a search succeeds.
+        _ = try await search.result(of: try InfraQuery("10.0.0.1"))
+        await search.prepareAll()
+        #expect(search.health.summary.hasSessions && search.health.summary.failing == 3)
+    }
+
     @Test func `identical searches at the same time share their calls`() async throws {
         let calls = Locked(0)
         let goesOn = Signal()

@@ -21,6 +21,8 @@ import Testing
             defer { try? FileManager.default.removeItem(at: folder) }
             var all = try environment(standIn, folder)
             if all["AWS_ENDPOINT_URL"] == nil { all["AWS_ENDPOINT_URL"] = standIn.url }
+            // A slow test machine must not cause calls to time out.
+            all["AWS_METADATA_SERVICE_TIMEOUT"] = "60"
             let settings = try TestAccounts.settings(
                 [("production", "111111111111", ["eu-west-2"])], environment: all)
             try await AWSStandIn.chat(settings) { backend in

@@ -103,7 +103,7 @@ import Testing
             ])
             var settings = try TestAccounts.settings(
                 [("production", "111111111111", regions)], environment: standIn.environment)
-            settings.limit = .seconds(10)
+            settings.limit = .seconds(30)
             try await AWSStandIn.chat(settings) { backend in
                 let text = try await backend.ask("infra search \(Self.id)").text
                 #expect(text.hasPrefix("web-1 (\(Self.id))"))
@@ -112,7 +112,7 @@ import Testing
                 let lost = failures.filter { $0.contains("(us-west-1): ") }
                 #expect(
                     failures.subtracting(lost) == [
-                        "• production (eu-west-1): EC2 gave no complete answer within 10.0 s",
+                        "• production (eu-west-1): EC2 gave no complete answer within 30.0 s",
                         "• production (eu-central-1): the answer of EC2 is not XML, but text/html",
                         "• production (us-east-1): EC2 limits the rate of calls (RequestLimitExceeded)",
                         "• production (us-east-2): the answer exceeds 8 MB",

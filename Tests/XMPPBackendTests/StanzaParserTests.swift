@@ -33,6 +33,23 @@ import XMLStream
         #expect(iq.child("ping", XMPPNames.ping) != nil)
     }
 
+    @Test(arguments: [1, 5, 1_000]) func `elements at a depth are returned one by one`(piece: Int) throws {
+        var limits = StanzaParser.Limits()
+        limits.level = 2
+        var parser = StanzaParser(limits)
+        var items: [StanzaParser.Item] = []
+        var rest = Array("<r><a>1</a> <b><c>2</c>x<c><d>3</d></c></b><e/><f><g/></f></r>".utf8)[...]
+        while !rest.isEmpty {
+            items += try parser.feed(rest.prefix(piece))
+            rest = rest.dropFirst(piece)
+        }
+        let inner = XMLElement("c", "", [:], [XMLElement("d", text: "3")])
+        let stanzas = [
+            XMLElement("a", text: "1"), XMLElement("c", text: "2"), inner, XMLElement("e"), XMLElement("g"),
+        ]
+        #expect(items == [.opened(XMLElement("r"))] + stanzas.map { .stanza($0) } + [.closed])
+    }
+
     @Test(
         arguments: [
             ("<!DOCTYPE x [<!ENTITY a 'b'>]>", "restricted-xml"),

@@ -10,9 +10,9 @@ package final class CredentialChain: Sendable {
     private let sources: [(name: String, source: Source)]
     private let cache: CredentialCache<String>
 
-    init(_ client: QueryClient, environment: [String: String], region: @escaping @Sendable () -> String) {
+    init(_ client: QueryClient, environment: [String: String], region: String, limit: Duration) {
         let metadata = MetadataCredentials(client.transport, environment)
-        let identity = WebIdentity(client, environment, region: region)
+        let identity = WebIdentity(client, environment, region: region, limit: limit)
         sources = [
             ("environment", { try Self.fromEnvironment(environment) }),
             ("web identity", { try await identity.fetch() }),

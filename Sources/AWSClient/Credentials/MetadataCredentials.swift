@@ -3,14 +3,17 @@ import PetrelSupport
 
 /// Credentials from the metadata services of a container and of an EC2 instance.
 struct MetadataCredentials: Sendable {
-    private static let limit = Duration.seconds(1)
-
     private let transport: AWSTransport
     private let environment: [String: String]
 
     init(_ transport: AWSTransport, _ environment: [String: String]) {
         self.transport = transport
         self.environment = environment
+    }
+
+    /// The time limit of a call, which botocore reads from the same variable.
+    private var limit: Duration {
+        .seconds(value("AWS_METADATA_SERVICE_TIMEOUT").flatMap { Int($0) }.map { min(max($0, 1), 60) } ?? 1)
     }
 
     private func value(_ name: String) -> String? { environment[name].flatMap { $0.isEmpty ? nil : $0 } }
@@ -21,7 +24,7 @@ struct MetadataCredentials: Sendable {
         guard let url = try containerURL() else { return nil }
         var headers: [(String, String)] = []
         if let token = try containerToken() { headers.append(("Authorization", token)) }
-        let (status, body) = try await transport.metadata("GET", url, headers: headers, within: Self.limit)
+        let (status, body) = try await transport.metadata("GET", url, headers: headers, within: limit)
         return try Self.credentials(status, body)
     }
 
@@ -61,7 +64,7 @@ struct MetadataCredentials: Sendable {
             let list = root + "meta-data/iam/security-credentials/"
             // The instance has no role.
             guard let role = try await text("GET", list, headers)?.words.first else { return nil }
-            let (status, body) = try await transport.metadata("GET", list + role, headers: headers, within: Self.limit)
+            let (status, body) = try await transport.metadata("GET", list + role, headers: headers, within: limit)
             return try Self.credentials(status, body)
         } catch let error as AWSError where error.code == .unreachable && given == nil {
             // This is no EC2 instance.
@@ -70,7 +73,7 @@ struct MetadataCredentials: Sendable {
     }
 
     private func text(_ method: String, _ url: String, _ headers: [(String, String)]) async throws -> String? {
-        let (status, body) = try await transport.metadata(method, url, headers: headers, within: Self.limit)
+        let (status, body) = try await transport.metadata(method, url, headers: headers, within: limit)
         return status == 200 ? String(decoding: body, as: UTF8.self) : nil
     }
 

@@ -20,16 +20,21 @@ package final class RoleSessions: Sendable {
     private let chain: CredentialChain
     private let cache: CredentialCache<AssumableRole>
     private let name: String
+    private let limit: Duration
 
     /// Creates sessions.
     /// - Parameters:
     ///   - name: The name of the sessions, which CloudTrail shows.
     ///   - environment: The environment variables with the sources of the bot's own credentials.
     ///   - region: The region whose STS a web identity uses.
-    package init(_ client: QueryClient, name: String, environment: [String: String], region: String) {
+    ///   - limit: The time limit of a renewal, which several searches may wait for.
+    package init(
+        _ client: QueryClient, name: String, environment: [String: String], region: String, limit: Duration
+    ) {
         self.client = client
+        self.limit = limit
         self.name = STS.sessionName(name)
-        chain = CredentialChain(client, environment: environment) { region }
+        chain = CredentialChain(client, environment: environment, region: region, limit: limit)
         let clock = client.clock
         cache = CredentialCache { clock.localSeconds }
     }
@@ -47,7 +52,7 @@ package final class RoleSessions: Sendable {
     func drop(_ rejected: AWSCredentials, of role: AssumableRole) async { await cache.drop(rejected, for: role) }
 
     private func assumed(_ role: AssumableRole, in region: String) async throws -> AWSCredentials {
-        let deadline = Deadline(after: STS.limit)
+        let deadline = Deadline(after: limit)
         let own = try await chain.credentials()
         do {
             return try await assume(role, in: region, with: own, until: deadline)

@@ -4,8 +4,6 @@ import XMLStream
 /// The parts of the Security Token Service that are used.
 enum STS {
     static let version = "2011-06-15"
-    /// The time limit of a renewal, which several searches may wait for.
-    static let limit = Duration.seconds(3)
     /// The lifetime of sessions, in seconds: the default maximum of a role.
     static let lifetime = 3_600
 

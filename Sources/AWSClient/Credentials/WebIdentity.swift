@@ -5,12 +5,14 @@ import PetrelSupport
 struct WebIdentity: Sendable {
     private let client: QueryClient
     private let environment: [String: String]
-    private let region: @Sendable () -> String
+    private let region: String
+    private let limit: Duration
 
-    init(_ client: QueryClient, _ environment: [String: String], region: @escaping @Sendable () -> String) {
+    init(_ client: QueryClient, _ environment: [String: String], region: String, limit: Duration) {
         self.client = client
         self.environment = environment
         self.region = region
+        self.limit = limit
     }
 
     /// Returns the credentials; nil if `AWS_WEB_IDENTITY_TOKEN_FILE` is not set.
@@ -27,9 +29,8 @@ struct WebIdentity: Sendable {
             parameters: [
                 ("RoleArn", role), ("RoleSessionName", STS.sessionName(session)), ("WebIdentityToken", token),
             ])
-        let region = region()
         let issued = try await client.send(
-            call, in: region, with: nil, until: Deadline(after: STS.limit), reading: STS.reading)
+            call, in: region, with: nil, until: Deadline(after: limit), reading: STS.reading)
         return try issued.checked(offset: client.offset(of: call.service, in: region))
     }
 }

@@ -27,7 +27,7 @@ package final class InfraModule: BotModule {
         let client = try QueryClient(environment: settings.environment, clock: clock)
         let region = settings.ownRegion ?? settings.accounts.first?.regions.first ?? InfraSettings.defaultRegion
         let sessions = RoleSessions(
-            client, name: host.bot.name, environment: settings.environment, region: region)
+            client, name: host.bot.name, environment: settings.environment, region: region, limit: settings.limit)
         let ec2 = EC2(client, sessions)
         self.init(
             settings, host: host, clock: clock, now: now, prepare: { try await ec2.prepare($0, until: $1) },
@@ -97,7 +97,7 @@ package final class InfraModule: BotModule {
         let wait = SearchWait(host.chat, invocation, accounts: settings.accounts.count)
         let result = try await wait.value(patience: settings.patience) { try await self.search.result(of: query) }
         let answer = InfraAnswer(
-            query: query, result: result, accounts: settings.accounts.count, now: now(),
+            query: query, result: result, now: now(),
             searching: { InfraForms.line($0, invocation) }, listing: invocation.typed("infra accounts"))
         return wait.finish(answer.reply(for: invocation.traits))
     }
@@ -109,15 +109,16 @@ package final class InfraModule: BotModule {
 
 extension InfraModule: StatusReporting {
     package func status() -> [StatusLine] {
-        let (failing, lastGood) = search.health.summary
+        let summary = search.health.summary
         let places = search.places.count
         let accounts = InfraAnswer.count(settings.accounts.count, "account")
         var detail = "\(accounts), \(InfraAnswer.count(places, "region"))"
-        detail += lastGood.map { ", last answer \(Duration.seconds(now().timeIntervalSince($0)).inWords) ago" } ?? ""
-        if failing > 0 { detail += "; \(failing) of \(places) failed lately, see `infra accounts`" }
+        detail +=
+            summary.lastGood.map { ", last answer \(Duration.seconds(now().timeIntervalSince($0)).inWords) ago" } ?? ""
+        if summary.failing > 0 { detail += "; \(summary.failing) of \(places) failed lately, see `infra accounts`" }
         if let note = ClockNote.text(clock.offset) { detail += ". \(note)" }
-        // The failure of some accounts must not make a load balancer or an orchestrator give up the bot.
-        return [StatusLine("infra", isHealthy: failing < places, detail)]
+        // The failure of a region must not make an orchestrator restart the bot.
+        return [StatusLine("infra", isHealthy: summary.hasSessions, detail)]
     }
 }
 

@@ -10,8 +10,6 @@ struct InfraAnswer: Sendable {
 
     let query: InfraQuery
     let result: SearchResult
-    /// The number of accounts that are configured.
-    let accounts: Int
     let now: Date
     /// Returns the line of a search for a query, as the person has to type it.
     let searching: @Sendable (String) -> String
@@ -40,7 +38,10 @@ struct InfraAnswer: Sendable {
         let more = result.total - result.hits.count
         var all = [style.bold("\(result.total) instances")]
         all += result.hits.map { style.item(lines.summary(of: $0)) }
-        if more > 0 { all.append("… and \(more) more. Add a word to narrow the search, such as `state:running`.") }
+        if more > 0 {
+            let example = style.code("state:running")
+            all.append("… and \(more) more. Add a word to narrow the search, such as \(example).")
+        }
         return all.joined(separator: "\n")
     }
 
@@ -99,6 +100,6 @@ extension InfraAnswer {
         return Reply(
             paragraphs(style).joined(separator: "\n\n"), style: traits.markdown ? .markdown : .plain,
             kind: result.searched.isEmpty ? .error : .answer, isPrivate: isPrivate,
-            extra: ["slack": InfraBlocks.content(of: self)])
+            extra: traits.mrkdwn ? ["slack": InfraBlocks.content(of: self)] : [:])
     }
 }

@@ -13,6 +13,8 @@ final class InfraHealth: Sendable {
         var lastError: (error: AWSError, at: Date)?
         /// True if the last call failed.
         var isFailing = false
+        /// True if there was no session when the sessions were last checked.
+        var lacksSession = false
     }
 
     private let entries: Locked<[InfraPlace: Entry]>
@@ -24,17 +26,38 @@ final class InfraHealth: Sendable {
         entries = Locked(Dictionary(places.map { ($0, Entry()) }) { first, _ in first })
     }
 
-    /// Stores the outcome of a call; nil for a good answer.
-    func note(_ error: AWSError?, _ place: InfraPlace, at now: Date = .now) {
-        let before = entries.withLock { entries in
-            var entry = entries[place] ?? Entry()
-            defer { entries[place] = entry }
-            let before = entry.isFailing ? entry.lastError?.error : nil
+    /// Stores the outcome of a search; nil for a good answer.
+    func note(_ error: AWSError?, _ place: InfraPlace) {
+        change(place, error) { entry in
             entry.isFailing = error != nil
-            if let error { entry.lastError = (error, now) } else { entry.lastGood = now }
-            return before
+            if error == nil {
+                entry.lastGood = .now
+                entry.lacksSession = false
+            }
         }
-        guard error != before else { return }
+    }
+
+    /// Stores the outcome of creating or renewing a session; nil for success, after which an error of a search remains.
+    func note(session error: AWSError?, _ place: InfraPlace) {
+        change(place, error) { entry in
+            entry.isFailing = error != nil || entry.isFailing && !entry.lacksSession
+            entry.lacksSession = error != nil
+        }
+    }
+
+    private func change(_ place: InfraPlace, _ error: AWSError?, _ change: (inout Entry) -> Void) {
+        let (before, after) = entries.withLock { entries in
+            var entry = entries[place] ?? Entry()
+            let before = entry.isFailing ? entry.lastError?.error : nil
+            change(&entry)
+            if let error { entry.lastError = (error, .now) }
+            entries[place] = entry
+            return (before, entry.isFailing ? entry.lastError?.error : nil)
+        }
+        if before != after { log(after, place) }
+    }
+
+    private func log(_ error: AWSError?, _ place: InfraPlace) {
         let name = "The account \(Printable.name(place.account)) in \(place.region)"
         if let error {
             logger.warning("\(name) cannot be searched: \(error.clause)")
@@ -45,9 +68,20 @@ final class InfraHealth: Sendable {
 
     subscript(place: InfraPlace) -> Entry { entries.value[place] ?? Entry() }
 
-    /// The number of accounts and regions whose last call failed, and the time of the last good answer.
-    var summary: (failing: Int, lastGood: Date?) {
+    /// A summary of all accounts and regions.
+    struct Summary: Sendable {
+        /// The number of those whose last call failed.
+        var failing: Int
+        /// The time of the last good answer.
+        var lastGood: Date?
+        /// True if at least one has a session.
+        var hasSessions: Bool
+    }
+
+    var summary: Summary {
         let all = entries.value.values
-        return (all.filter(\.isFailing).count, all.compactMap(\.lastGood).max())
+        return Summary(
+            failing: all.filter(\.isFailing).count, lastGood: all.compactMap(\.lastGood).max(),
+            hasSessions: !all.allSatisfy(\.lacksSession))
     }
 }

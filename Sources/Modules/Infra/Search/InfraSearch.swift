@@ -74,8 +74,9 @@ final class InfraSearch: Sendable {
                 group.addTask {
                     do {
                         try await self.prepare(places[0].place, Deadline(after: self.limit))
+                        for place in places { self.health.note(session: nil, place) }
                     } catch let error as AWSError {
-                        for place in places { self.health.note(error, place) }
+                        for place in places { self.health.note(session: error, place) }
                     } catch {
                         // The bot is stopping.
                     }
