@@ -3,9 +3,10 @@
 
 usage: Benchmarks/lambda.py PETREL [--invocations N] [--cold N] [--check]
 
-The same plug-in for CatOps is run by Petrel and by a loop in Python as Lambda's runtime for Python has one. Cold is the
-time from the start of the process to its first answer at the `response_url`; warm is the time from an event to its answer.
-With --check, only the answers to signed and forged requests are checked, and the exit status is 1 if one is wrong.
+The same plug-in for CatOps is run by Petrel and by a loop in Python as Lambda's runtime for Python has one. Cold is
+the time from the start of the process to its first answer at the `response_url`; warm is that from an event to its
+answer.
+With --check, only the answers to requests are checked, and the exit status is 1 if one is wrong.
 """
 import argparse
 import base64
@@ -41,7 +42,8 @@ base = "http://" + os.environ["AWS_LAMBDA_RUNTIME_API"] + "/2018-06-01/runtime/i
 
 
 def post(url, value):
-    urllib.request.urlopen(urllib.request.Request(url, json.dumps(value).encode(), {"Content-Type": "application/json"}))
+    body, headers = json.dumps(value).encode(), {"Content-Type": "application/json"}
+    urllib.request.urlopen(urllib.request.Request(url, body, headers))
 
 
 while True:
@@ -79,14 +81,16 @@ class StandIn:
                 body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
                 kind, *rest = self.path.strip("/").split("/")
                 if kind == "2018-06-01":
-                    stand_in.note(stand_in.results, rest[2] if rest[1] == "invocation" else "init", (rest[-1], json.loads(body)))
+                    id = rest[2] if rest[1] == "invocation" else "init"
+                    stand_in.note(stand_in.results, id, (rest[-1], json.loads(body)))
                     return self.reply(202, {})
                 if kind == "hook":
                     stand_in.note(stand_in.hooks, rest[0], json.loads(body))
                     return self.reply(200, {"ok": True})
                 answers = {
                     "auth.test": {"user_id": "UBOT", "team_id": "T1", "url": "https://x.slack.com/", "user": "petrel"},
-                    "users.info": {"user": {"id": "U1", "name": "ada", "team_id": "T1", "profile": {"display_name": "ada"}}},
+                    "users.info": {
+                        "user": {"id": "U1", "name": "ada", "team_id": "T1", "profile": {"display_name": "ada"}}},
                     "conversations.info": {"channel": {"id": "C1", "name": "ops"}}}
                 self.reply(200, {"ok": True, **answers.get(rest[0], {})})
 
@@ -104,6 +108,7 @@ class StandIn:
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.server.daemon_threads = True
+        self.server.handle_error = lambda *_: None  # A function that was ended.
         self.address = f"127.0.0.1:{self.server.server_port}"
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
@@ -124,7 +129,8 @@ class StandIn:
         self.events.put((id, event))
         return id
 
-    def command(self, text="a b", name="/ping", version="2.0", encoded=False, secret=SECRET, age=0, trigger=None, path="/"):
+    def command(self, text="a b", name="/ping", version="2.0", encoded=False, secret=SECRET, age=0, trigger=None,
+                path="/"):
         """Sends a slash command, and returns the number of its `response_url`, and the id of the invocation."""
         number = str(self.number + 1)
         body = urllib.parse.urlencode({
@@ -196,8 +202,9 @@ def configuration(stand_in, folder):
             "web": {}, "log": {"level": "warning"},
             "backends": {"slack": {
                 "bot_token": "xoxb-1", "signing_secret": SECRET, "api_url": f"http://{stand_in.address}/api/",
-                "slash_commands": ["/ping", "/hello"]}},
-            "jobs": {"catops": {"plugins": "plugins"}, "scripts": {"directory": "scripts", "auth_strategy": "any"}}}, file)
+                "slash_commands": ["/ping", "/hello", "/catops"]}},
+            "jobs": {"catops": {"plugins": "plugins"}, "scripts": {"directory": "scripts", "auth_strategy": "any"}},
+        }, file)
     return path
 
 
@@ -256,7 +263,8 @@ def check(command, stand_in, folder):
     result = stand_in.wait(stand_in.results, id)
     again, id = stand_in.command("next", "/hello")
     stand_in.wait(stand_in.hooks, again)
-    expect("a replay is acknowledged and not run", result[1].get("statusCode") == 200 and number not in stand_in.hooks, result)
+    is_right = result[1].get("statusCode") == 200 and number not in stand_in.hooks
+    expect("a replay is acknowledged and not run", is_right, result)
     for title, event in {"no HTTP request": {"source": "aws.events"}, "a list": [1],
                          "invalid base64": {"httpMethod": "POST", "body": "*", "isBase64Encoded": True}}.items():
         result = stand_in.wait(stand_in.results, stand_in.send(event))
@@ -267,9 +275,10 @@ def check(command, stand_in, folder):
     event = {"httpMethod": "GET", "path": "/", "headers": {}, "body": None}
     result = stand_in.wait(stand_in.results, stand_in.send(event))
     expect("another page does not exist", result[1].get("statusCode") == 404, result)
-    number, _ = stand_in.command("x", "/ping")
-    answer = stand_in.wait(stand_in.hooks, number)
-    expect("a plug-in for CatOps answers", "Meow! x" in json.dumps(answer), answer)
+    for text, name in (("x", "/ping"), ("ping x", "/catops")):
+        number, _ = stand_in.command(text, name)
+        answer = stand_in.wait(stand_in.hooks, number)
+        expect(f"{name} {text} is answered by a plug-in for CatOps", "Meow! x" in json.dumps(answer), answer)
     function.end()
     return wrong
 
@@ -290,7 +299,8 @@ def main():
             loop = os.path.join(folder, "loop.py")
             with open(loop, "w") as file:
                 file.write(PYTHON_LOOP)
-            python = {"CATOPS": os.path.join(ROOT, "python"), "SECRET": SECRET, "PLUGINS": os.path.join(folder, "plugins/")}
+            python = {"CATOPS": os.path.join(ROOT, "python"), "SECRET": SECRET,
+                      "PLUGINS": os.path.join(folder, "plugins/")}
             runs = [("petrel, script in sh", petrel, "Ada", "/hello", {}),
                     ("petrel, plug-in for CatOps", petrel, "a b", "/ping", {}),
                     ("Python's loop, plug-in for CatOps", [sys.executable, loop], "a b", "/ping", python)]

@@ -156,9 +156,22 @@ extension Dispatcher {
     /// Returns the line that a module puts in place of a line.
     func expanded(_ line: String, _ message: ChatMessage, _ backend: String) -> String {
         let expanders = hooks.value.expanders
+        let line = withoutSlashCommand(line, message) ?? line
         guard !expanders.isEmpty else { return line }
         let caller = CommandCaller(person: message.sender, room: message.room, backend: backend)
         let expanded = expanders.lazy.compactMap { $0.expanded(line, for: caller) }.first
         return expanded.map { CommandText($0).text } ?? line
+    }
+
+    /// Returns a line without the name of its slash command, if only the rest begins with a command: `/bot hello` stands
+    /// for `hello`, unless there is a command `bot`.
+    private func withoutSlashCommand(_ line: String, _ message: ChatMessage) -> String? {
+        guard let name = message.slashCommand?.utf8.dropFirst() else { return nil }
+        let (word, rest) = line.firstWord
+        let table = registry.table
+        guard word.utf8.elementsEqual(name), table.find(line)?.entry.command.name.isEmpty != false,
+            table.find(rest)?.entry.command.name.isEmpty == false
+        else { return nil }
+        return rest
     }
 }
