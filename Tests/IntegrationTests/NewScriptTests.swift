@@ -57,6 +57,27 @@ import Testing
         }
     }
 
+    @Test func `a folder of plug-ins for CatOps passes its tests and answers`() async throws {
+        try await withFolder { folder in
+            let (status, output) = try await Self.run(["new", "catops"], in: folder)
+            #expect(status == 0, "\(output)")
+            let commands = output.components(separatedBy: "\n").filter { $0.hasPrefix("  ") }
+            let runnable = commands.filter { $0.contains("python3 ") || $0.contains(" check ") }
+            #expect(runnable.count == 2, "\(output)")
+            for command in runnable {
+                let (status, output) = await (try Program(["-c", "\(command) 2>&1"], of: "/bin/sh", in: folder)).end()
+                #expect(status == 0 && !output.contains("warning"), "\(command): \(output)")
+            }
+            let bot = try Program(["run", "--config", "catops/config.json"], in: folder)
+            bot.type("!ping")
+            #expect(await bot.line(with: "Meow!") != nil)
+            bot.type("!treat Tom --count many")
+            #expect(await bot.line(with: "invalid int value") != nil)
+            try bot.closeInput()
+            #expect(await bot.end().status == 0)
+        }
+    }
+
     @Test func `nothing is overwritten`() async throws {
         try await withFolder { folder in
             let scripts = folder.appendingPathComponent("scripts")

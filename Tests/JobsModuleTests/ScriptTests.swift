@@ -141,11 +141,7 @@ import Testing
             try await ScriptFolder.with { folder in
                 try folder.sh("good", "echo good")
                 let path = Array("\(folder.path)/caf".utf8) + [0xE9, 0x2E, 0x73, 0x68, 0]
-                let descriptor = path.withUnsafeBytes { bytes in
-                    open(
-                        bytes.bindMemory(to: CChar.self).baseAddress ?? UnsafePointer(bitPattern: 1)!,
-                        O_CREAT | O_WRONLY, 0o755)
-                }
+                let descriptor = open(path.map { CChar(bitPattern: $0) }, O_CREAT | O_WRONLY, 0o755)
                 #expect(descriptor >= 0)
                 close(descriptor)
                 try await folder.run { house in

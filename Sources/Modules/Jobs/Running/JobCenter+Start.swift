@@ -14,7 +14,7 @@ extension JobCenter {
         say: (Reply, DeliveryMarks) throws -> Void
     ) async throws -> JobRecord {
         let settings = settings
-        if let objection = definition.script?.objection() {
+        if let file = definition.script, let objection = await scripts.objection(to: file) {
             meters.rejected.increment()
             throw Refusal("\(definition.name) was not started: \(objection).")
         }

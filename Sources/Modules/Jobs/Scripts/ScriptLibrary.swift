@@ -69,7 +69,7 @@ final class ScriptLibrary: CommandSource {
         while !Task.isCancelled {
             // Changes during the look are noticed, too.
             let change = watch.next()
-            if await onQueue({ self.load(owner) }) { publish() }
+            if await Self.on(queue, { self.load(owner) }) { publish() }
             let (items, refused) = state.withLock { ($0.files, $0.refused) }
             if await help.ask(items.map { ($0.file, $0.settings) }), assemble(items, owner, refused) { publish() }
             await watch.wait(for: change)
@@ -138,8 +138,13 @@ final class ScriptLibrary: CommandSource {
         return !isSame
     }
 
-    /// Runs a look at folders apart from the chat, because disks may be slow.
-    private func onQueue<Value: Sendable>(_ work: @escaping @Sendable () -> Value) async -> Value {
+    /// Returns the reason for which a file must not be run, as it is now; nil if it may.
+    func objection(to file: ScriptFile) async -> String? { await Self.on(.global()) { file.objection() } }
+
+    /// Runs a look at files apart from the chat, because disks may be slow.
+    private static func on<Value: Sendable>(
+        _ queue: DispatchQueue, _ work: @escaping @Sendable () -> Value
+    ) async -> Value {
         await withCheckedContinuation { continuation in
             queue.async { continuation.resume(returning: work()) }
         }
