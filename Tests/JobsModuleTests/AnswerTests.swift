@@ -82,7 +82,7 @@ import Testing
             }
             try await folder.run(["timeout": 1]) { house in
                 let text = await house.ask("!hang")
-                #expect(text.hasPrefix("hang failed: timed out after 1 s\n```\nbegun\n"), "\(text)")
+                #expect(text.hasPrefix("hang failed: timed out after 1 s\n```\nbegun\n```"), "\(text)")
             }
         }
     }

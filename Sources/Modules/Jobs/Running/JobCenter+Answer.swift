@@ -54,7 +54,7 @@ extension JobCenter {
     /// Returns the reply about a command that failed: the reason, and the last lines of both streams.
     private func failure(of job: JobRecord) async throws -> Reply {
         let part = try await logs.tail(of: job.key, lines: 20, limit: 3_000)
-        let lines = ShownText.clean(String(decoding: part.bytes, as: UTF8.self))
+        let lines = ShownText.clean(String(decoding: part.bytes, as: UTF8.self)).withoutLineEnd
         var text = "\(Printable.line(job.command)) failed: \(job.reason ?? job.status.rawValue)"
         if !lines.isEmpty {
             let mark = TextBlock.mark(around: lines[...].textLines)
@@ -155,9 +155,15 @@ private struct StandardOutput {
         var shown = bytes[...]
         if !isWhole, let end = shown.lastIndex(of: 0x0A) { shown = shown[...end] }
         let text = String(decoding: shown, as: UTF8.self)
-        let trimmed = text.unicodeScalars.reversed().drop { $0 == "\n" || $0 == "\r" }.reversed()
-        let whole = String(String.UnicodeScalarView(trimmed))
+        let whole = text.withoutLineEnd
         return isWhole
             ? whole : "\(whole)\n… The output has \(Humanized.size(Double(size))): \(command) shows all of it."
+    }
+}
+
+extension String {
+    /// The text without the line ends at its end.
+    fileprivate var withoutLineEnd: String {
+        String(String.UnicodeScalarView(unicodeScalars.reversed().drop { $0 == "\n" || $0 == "\r" }.reversed()))
     }
 }
