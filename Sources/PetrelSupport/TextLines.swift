@@ -21,3 +21,8 @@ extension Substring {
         return lines
     }
 }
+
+extension String {
+    /// The lines of the text, without their terminators; see ``Swift/Substring/textLines``.
+    public var textLines: [Substring] { self[...].textLines }
+}

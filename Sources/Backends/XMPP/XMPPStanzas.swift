@@ -235,7 +235,7 @@ enum XMPPContent {
     /// Returns the text as XHTML-IM (XEP-0071) with its line breaks.
     private static func rich(_ text: String) -> XMLElement {
         var paragraph = XMLElement("p")
-        for (number, line) in text[...].textLines.enumerated() {
+        for (number, line) in text.textLines.enumerated() {
             if number > 0 { paragraph.append(XMLElement("br")) }
             paragraph.nodes.append(.text(String(line)))
         }

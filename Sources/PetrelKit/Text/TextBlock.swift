@@ -16,7 +16,7 @@ public enum TextBlock: Equatable, Sendable {
     /// line close it. Without a closing line it is not a fence. The text after the opening backticks is the first line
     /// of the block, unless it is the name of a language.
     public static func blocks(of text: String) -> [TextBlock] {
-        let lines = text[...].textLines
+        let lines = text.textLines
         var blocks: [TextBlock] = []
         var plain: [Substring] = []
         // A fence with at least this number of backticks is not closed in the rest of the text.

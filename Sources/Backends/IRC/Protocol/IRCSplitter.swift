@@ -8,7 +8,7 @@ enum IRCSplitter {
     /// is split between two scalars. Only control characters and line breaks are lost.
     static func lines(of text: String, atMost limit: Int) -> [String] {
         var lines: [String] = []
-        for line in Substring(text).textLines {
+        for line in text.textLines {
             let line = printable(line)
             guard !line.isBlank else { continue }
             split(line, atMost: max(limit, 4)) { lines.append(String($0)) }
