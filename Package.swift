@@ -73,7 +73,12 @@ let package = Package(
                 nio, .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
             ]),
-        target("PetrelKit", nil, ["PetrelSupport", log, metrics]),
+        target(
+            "PetrelKit", nil,
+            [
+                "PetrelSupport", log, metrics, nio, .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOSSL", package: "swift-nio-ssl"), .product(name: "NIOTLS", package: "swift-nio"),
+            ]),
         target(
             "PetrelCore", nil,
             [
@@ -161,10 +166,7 @@ let package = Package(
         target(
             "IRCBackend", "Backends/IRC",
             [
-                "PetrelKit", "PetrelSupport", log, nio,
-                .product(name: "NIOPosix", package: "swift-nio"),
-                .product(name: "NIOSSL", package: "swift-nio-ssl"),
-                .product(name: "NIOTLS", package: "swift-nio"),
+                "PetrelKit", "PetrelSupport", log, nio, .product(name: "NIOSSL", package: "swift-nio-ssl"),
             ]),
         target(
             "StackStormModule", "Modules/StackStorm",
@@ -376,6 +378,12 @@ let package = Package(
             ]),
         tests("PlugInTemplatesTests", ["PlugInTemplates"]),
         tests("PetrelSupportTests", ["PetrelSupport"]),
-        tests("PetrelKitTests", ["PetrelKit", "PetrelSupport", "PetrelTesting"]),
+        tests(
+            "PetrelKitTests",
+            [
+                "PetrelKit", "PetrelSupport", "PetrelTesting", "FaultSuite", nio,
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOSSL", package: "swift-nio-ssl"),
+            ]),
     ]
 )

@@ -206,11 +206,7 @@ package struct IRCSettings: Sendable {
 
     /// Returns the TLS configuration for the server: TLS 1.2 or later. Throws if a file cannot be read.
     func tls() throws -> TLSConfiguration {
-        var configuration = TLSConfiguration.makeClientConfiguration()
-        configuration.minimumTLSVersion = .tlsv12
-        // The connection closes at shutdown, also if the server does not answer.
-        configuration.shutdownTimeout = .milliseconds(500)
-        if let authority { configuration.trustRoots = .file(authority) }
+        var configuration = TLSConfiguration.client(trusting: authority)
         if let certificate, let key {
             configuration.certificateChain = try NIOSSLCertificate.fromPEMFile(certificate).map { .certificate($0) }
             configuration.privateKey = .privateKey(try NIOSSLPrivateKey(file: key, format: .pem))
