@@ -39,6 +39,9 @@ extension Delivery {
             if let request = marks.settles { observer?.settled(request) }
             return .sent
         }
+        if item.entry.reply.isConfidential, !address.place.isDirect, !backend.traits.privateReplies {
+            return .never("the message is confidential, and \(backend.name) cannot show it to one person only")
+        }
         do {
             let isAll = try await send(
                 &item.entry, to: address, late: isStamped ? .zero : ContinuousClock.now - item.since, backend)

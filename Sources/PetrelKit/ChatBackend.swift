@@ -42,7 +42,8 @@ public struct BackendTraits: Sendable, Hashable {
     public var mrkdwn: Bool
     /// True if the service has threads.
     public var threads: Bool
-    /// True if the backend can send a reply in a room that only one person sees, or open a direct chat for it.
+    /// True if the backend can send a reply in a room that only one person sees, or open a direct chat for it. Otherwise
+    /// the host sends private replies to the room like any other, and confidential ones not at all.
     public var privateReplies: Bool
     /// True if the backend can replace a sent message; see ``Editing``.
     public var edits: Bool

@@ -31,9 +31,11 @@ public struct Reply: Sendable, Hashable, Codable {
     public var style: Style
     /// The purpose of the reply.
     public var kind: Kind
-    /// True if only the person who asked should see the reply, where the backend supports that.
+    /// True if only the person who asked should see the reply. In a room of a backend without
+    /// ``BackendTraits/privateReplies``, everybody sees it.
     public var isPrivate: Bool
-    /// True if the reply contains a secret, such as a login link. It is never stored, logged or shown as a preview.
+    /// True if the reply contains a secret, such as a login link. It is never stored, logged or shown as a preview, and
+    /// not sent to a room in which the backend cannot show it to one person only.
     public var isConfidential: Bool
     /// Backend-specific data, by the kind of the backend, such as `{"slack": {…}}`.
     public var extra: [String: JSONValue]

@@ -120,6 +120,20 @@ import Testing
         #expect(kept.map(\.reply.text) == ["slow"])
     }
 
+    @Test func `a confidential message is not sent to a room where everybody would see it`() async throws {
+        for traits in [BackendTraits(), BackendTraits(privateReplies: true)] {
+            let backend = RecordingBackend(traits: traits)
+            try await Self.with(backend, try Store()) { delivery in
+                delivery.answer(Reply("room", isConfidential: true), to: Self.ops)
+                delivery.answer(
+                    Reply("direct", isConfidential: true), to: Address(backend: "test", place: .direct("@a")))
+                delivery.answer(Reply("next"), to: Self.ops)
+                let texts = Set(await Self.texts(traits.privateReplies ? 3 : 2, backend))
+                #expect(texts == (traits.privateReplies ? ["room", "direct", "next"] : ["direct", "next"]))
+            }
+        }
+    }
+
     @Test func `the number of in-flight messages is limited`() async throws {
         let store = try Store()
         let held = HeldOutbox(store.outbox)
