@@ -34,7 +34,8 @@ public enum ConformanceAbility: String, Sendable, Hashable, Codable, CaseIterabl
     case refusingForGood
     /// The stage can make the service reject the next message for a while.
     case refusingForNow
-    /// A backend that was stopped can run again in the same process.
+    /// A backend that was stopped can run again in the same process, without a host or with another one. What it has
+    /// read before is not delivered again, although the other host has another ``Storage``.
     case restarting
 
     /// Returns the reason why a backend does not have this ability; nil if it does, or if the service decides.

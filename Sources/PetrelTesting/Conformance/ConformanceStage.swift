@@ -3,7 +3,8 @@ public import PetrelKit
 /// A chat service as its people see it, with a backend that is connected to nothing yet. Every case gets a new one.
 ///
 /// A stage implements what its ``abilities`` name; a case uses nothing else. Rooms and people are named by the
-/// identifiers that the backend uses in ``ChatMessage`` and ``Address``.
+/// identifiers that the backend uses in ``ChatMessage`` and ``Address``. Name at least two of each if the service has
+/// them, because cases about several places or people need them.
 public protocol ConformanceStage: Sendable {
     /// The backend.
     var backend: any ChatBackend { get }
@@ -20,22 +21,27 @@ public protocol ConformanceStage: Sendable {
     /// Places that do not exist, for ``ConformanceAbility/unknownPlaces``. The default is empty.
     var unknownPlaces: [Address.Place] { get }
 
-    /// Waits until the bot is connected and in its rooms.
+    /// Waits until the bot is connected and in its rooms. Cases call it after each start of the backend, also after one
+    /// that follows a stop, and after each connection that was restored.
     func untilConnected() async throws
-    /// Sends a message as a person. Returns its identifier, which ``redeliver(_:)`` takes, and which
-    /// is also the identifier of the thread that the message begins.
+    /// Sends a message as a person. Returns its identifier, which ``redeliver(_:)`` takes, and which is also the
+    /// identifier of the thread that the message begins. A stage without these abilities may return any text.
+    ///
+    /// The texts have line breaks and control characters. If people cannot type them, send the text that
+    /// ``carried(_:)`` returns for it, as one message.
     /// - Parameters:
     ///   - room: the room; nil for the direct chat of the person with the bot.
     ///   - thread: the thread; nil for none.
     func say(_ text: String, as person: String, in room: String?, thread: String?) async throws -> String
     /// Returns the next message of the bot that people see, or the next replacement of one, in the order in which they
-    /// see them; nil if none appears within the time limit.
+    /// see them; nil if none appears within the time limit. A message that everybody in a room sees is returned once,
+    /// and messages of people are not returned. A reply may appear as several messages, such as one for each line.
     func next(within limit: Duration) async throws -> ConformanceShown?
 
     /// Returns the text with which a typed text arrives at the bot. The default returns it unchanged.
     func carried(_ text: String) -> String
-    /// Returns the text that people see of a reply with the style ``Reply/Style/plain``, with line breaks between
-    /// messages. The default returns it unchanged.
+    /// Returns the text that people see of a reply with the style ``Reply/Style/plain``. If a reply appears as several
+    /// messages, cases join them with line breaks before they compare them. The default returns the text unchanged.
     func displayed(_ text: String) -> String
 
     /// Changes the connection between the bot and the service. Needs ``ConformanceAbility/cutting``, or
