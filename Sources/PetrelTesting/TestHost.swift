@@ -12,10 +12,13 @@ public final class TestHost: Sendable {
     private let store: TestStore
     private let logger: Logger
     private let routes = Locked<[WebRoute]>([])
+    /// The settings from which the policy is made; nil for the policy of the initializer.
+    private let settings: CoreSettings?
     /// The audit log.
     public let audit = MemoryAudit()
 
-    /// Creates a host. Without a store it uses a new one in memory, and without a logger it logs nothing.
+    /// Creates a host without access rules. Without a store it uses a new one in memory, and without a logger it logs
+    /// nothing.
     public convenience init(
         _ backends: [any ChatBackend], admins: Set<String> = [], store: TestStore? = nil, logger: Logger? = nil
     ) throws {
@@ -25,19 +28,22 @@ public final class TestHost: Sendable {
 
     /// Creates a host with a policy and limits.
     package init(
-        _ backends: [any ChatBackend], policy: Dispatcher.Policy, store: TestStore? = nil, logger: Logger? = nil,
+        _ backends: [any ChatBackend], policy: Dispatcher.Policy, settings: CoreSettings? = nil,
+        store: TestStore? = nil, logger: Logger? = nil,
         adminRooms: [String] = [], defaultBackend: String? = nil, delivery: Delivery.Limits = Delivery.Limits(),
         limits: FairQueueLimits = FairQueueLimits(), executor: (any TaskExecutor)? = nil,
         metrics: any MetricsFactory = NOOPMetricsHandler.instance
     ) throws {
         self.backends = backends
+        self.settings = settings
         let store = try store ?? TestStore()
         self.store = store
         let logger = logger ?? Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
         self.logger = logger
         store.store.tell(logger)
         host = try Host(
-            backends: backends, policy: policy, version: "test", logger: logger, metrics: metrics, audit: audit,
+            backends: backends, policy: policy, name: settings?.name ?? "petrel", version: "test", logger: logger,
+            metrics: metrics, audit: audit,
             outbox: store.store.outbox, adminRooms: adminRooms, defaultBackend: defaultBackend,
             limits: limits, executor: executor, delivery: delivery)
     }
@@ -59,6 +65,7 @@ public final class TestHost: Sendable {
     public func run<Value: Sendable>(
         _ modules: [any BotModule], _ body: @Sendable () async throws -> Value
     ) async throws -> Value {
+        if let settings { host.dispatcher.update(settings.policy(modules: Set(modules.map(\.name)))) }
         await host.restorePlaces(from: store.storage(for: "host"))
         let attached = host.attach(modules, to: backends) { store.storage(for: $0) }
         routes.withLock { $0 = attached.routes }
