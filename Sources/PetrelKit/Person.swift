@@ -5,6 +5,10 @@ public struct Person: Hashable, Sendable {
     /// The display name, with its sigil: `@alice`.
     public var name: String
     /// True if the identifier is bound to one account. That of an occupant of an anonymous room is not.
+    ///
+    /// A person without a stable identifier is no administrator, whatever `admins` contains, cannot run commands that
+    /// need a stable identity, such as a login, and cannot be found by name. Access rules match the identifier and the
+    /// name of every person: they do not protect a service whose names anyone can take.
     public var isStable: Bool
     /// True if the name is available. Otherwise rules that deny names cannot be evaluated, and deny.
     public var isNamed: Bool
