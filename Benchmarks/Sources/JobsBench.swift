@@ -32,7 +32,8 @@ extension Bench {
         "commands": [
             "true": ["command": "true", "auth_strategy": "any", "no_handshake": true],
             "print": [
-                "command": "sh", "args": ["-c", "yes 'a line of output' | head -n \(lines)"], "auth_strategy": "any",
+                "command": "sh", "args": ["-c", .string("yes 'a line of output' | head -n \(lines)")],
+                "auth_strategy": "any",
                 "no_handshake": true, "reply_styles": ["success": "text"], "templates": ["success": "printed"],
             ],
         ],
