@@ -69,6 +69,7 @@ class StandIn:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            wbufsize = 1 << 16  # One segment for each response; a second one would wait for a delayed acknowledgement.
 
             def do_GET(self):
                 id, event = stand_in.events.get()
@@ -171,9 +172,10 @@ class Function:
             try:
                 with open(f"/proc/{pid}/status") as status:
                     total += next((int(line.split()[1]) for line in status if line.startswith("VmRSS")), 0)
-                with open(f"/proc/{pid}/task/{pid}/children") as children:
-                    pids += children.read().split()
-            except FileNotFoundError:
+                for task in os.listdir(f"/proc/{pid}/task"):
+                    with open(f"/proc/{pid}/task/{task}/children") as children:
+                        pids += children.read().split()
+            except (FileNotFoundError, ProcessLookupError):
                 pass
         return total / 1024
 
