@@ -1,7 +1,7 @@
 # Developer commands. Each target installs the packages that it needs.
 .DEFAULT_GOAL := help
 export PETREL_COMMIT := $(shell git describe --always --dirty --exclude='*' --abbrev=12 2>/dev/null)
-.PHONY: help setup build release demo test test-unit test-robust test-xmpp lint format bench bench-peer bench-plugins soak faults clean
+.PHONY: help setup build release demo test test-unit test-robust test-xmpp conformance lint format bench bench-peer bench-plugins soak faults clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -32,6 +32,10 @@ test-robust: setup ## Run the tests with the clock 400 days ahead, and under CPU
 test-xmpp: setup ## Run the XMPP tests with Prosody and ejabberd
 	@Scripts/setup test xmpp
 	@Scripts/test-xmpp
+
+conformance: setup ## Run the conformance suites of all backends and modules, and print a table
+	@Scripts/setup test
+	@Scripts/conformance
 
 lint: ## Check the code format
 	@swift format lint --strict --recursive --parallel Sources Tests Benchmarks Faults Fuzz/Sources Examples Package.swift

@@ -31,9 +31,12 @@ final class SlackStage: ConformanceStage {
     private init(_ workspace: Workspace, _ relay: Relay) throws {
         self.workspace = workspace
         self.relay = relay
-        backend = SlackBackend(
+        let slack = SlackBackend(
             name: "slack", settings: try workspace.settings(at: "http://127.0.0.1:\(relay.port)/"),
             logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+        // Slack repeats an event whose acknowledgement was lost, also after a cut.
+        slack.keep(in: try TestStore().storage(for: "slack"))
+        backend = slack
     }
 
     func untilConnected() async throws { try await workspace.untilOpen(sockets: 1) }

@@ -53,6 +53,8 @@ final class XMPPStage: ConformanceStage {
         settings.nick = bot
         settings.port = relay.port
         xmpp = crowd.server.backend(settings)
+        // A server repeats a message whose acknowledgement was lost, also after a cut.
+        xmpp.keep(in: try TestStore().storage(for: "xmpp"))
     }
 
     var backend: any ChatBackend { xmpp }
