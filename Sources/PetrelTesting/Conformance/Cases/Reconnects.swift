@@ -46,7 +46,8 @@ extension BackendConformance {
                     // The cut may come before the backend knows that an answer was shown, which is then sent again.
                     let lines = try await scene.shown(through: "r\(number)").lines
                     let known = Set((1...number).map { "r\($0)" })
-                    try scene.expect(Set(lines).isSubset(of: known), "only the answers \(known.sorted())", got: "\(lines)")
+                    try scene.expect(
+                        Set(lines).isSubset(of: known), "only the answers \(known.sorted())", got: "\(lines)")
                 }
             }
         },
