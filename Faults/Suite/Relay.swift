@@ -62,18 +62,19 @@ package final class Relay: Sendable {
     private static func accept(
         _ channel: any Channel, _ state: Locked<State>, _ port: Int, _ configure: (any Channel) throws -> Void
     ) throws {
-        switch state.withLock({ $0.mode }) {
+        // A later cut closes the channel.
+        let mode = state.withLock { state in
+            if state.mode != .cut { state.channels[ObjectIdentifier(channel)] = channel }
+            return state.mode
+        }
+        forget(channel, state)
+        switch mode {
         case .cut: channel.close(promise: nil)
-        case .stalled:
-            // Without a read, the end of the connection is noticed only when a later cut closes it.
-            try channel.syncOptions?.setOption(.autoRead, value: false)
-            track(channel, state)
+        case .stalled: try channel.syncOptions?.setOption(.autoRead, value: false)
         case .open:
-            track(channel, state)
             try configure(channel)
-            let front = RelayingHandler()
-            try channel.pipeline.syncOperations.addHandler(front)
-            connect(channel, front, state, port)
+            try channel.pipeline.syncOperations.addHandler(
+                RelayingHandler { front in connect(channel, front, state, port) })
         }
     }
 
@@ -86,8 +87,9 @@ package final class Relay: Sendable {
             .channelInitializer { server in
                 server.eventLoop.makeCompletedFuture {
                     let (channel, front) = bound.value
-                    track(server, state)
-                    try server.pipeline.syncOperations.addHandler(RelayingHandler(channel))
+                    state.withLock { $0.channels[ObjectIdentifier(server)] = server }
+                    forget(server, state)
+                    try server.pipeline.syncOperations.addHandler(RelayingHandler(to: channel))
                     front.prepare(server)
                 }
             }
@@ -104,9 +106,9 @@ package final class Relay: Sendable {
             }
     }
 
-    private static func track(_ channel: any Channel, _ state: Locked<State>) {
+    /// Removes a channel when it is closed.
+    private static func forget(_ channel: any Channel, _ state: Locked<State>) {
         let id = ObjectIdentifier(channel)
-        state.withLock { $0.channels[id] = channel }
         channel.closeFuture.whenComplete { _ in state.withLock { $0.channels[id] = nil } }
     }
 
@@ -132,12 +134,23 @@ private final class RelayingHandler: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
 
     private var partner: (any Channel)?
+    private var activate: ((RelayingHandler) -> Void)?
     /// The data that arrived before the other connection was open.
     private var early: [ByteBuffer]?
 
-    init() { early = [] }
+    /// - Parameter activate: a closure that is called when the channel is active, and opens the other connection.
+    init(_ activate: @escaping (RelayingHandler) -> Void) {
+        self.activate = activate
+        early = []
+    }
 
-    init(_ partner: any Channel) { self.partner = partner }
+    init(to partner: any Channel) { self.partner = partner }
+
+    func channelActive(context: ChannelHandlerContext) {
+        activate?(self)
+        activate = nil
+        context.fireChannelActive()
+    }
 
     /// Sets the channel to write to.
     func prepare(_ partner: any Channel) { self.partner = partner }

@@ -13,7 +13,7 @@ import Testing
         item: ModuleConformanceCase
     ) async throws {
         let settings = try TestAccounts.two()
-        let stage = ModuleStage { host in
+        let stage = ModuleStage("infra") { host in
             let clock = AWSClock(local: { 1_000_000 }) { _, _ in }
             return InfraModule(
                 settings, host: host, clock: clock, now: { Date(timeIntervalSince1970: 1_000_000) },

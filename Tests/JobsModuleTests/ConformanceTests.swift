@@ -12,10 +12,10 @@ import Testing
         item: ModuleConformanceCase
     ) async throws {
         let echo: JSONValue = ["command": "echo", "auth_strategy": "any", "secrets": ["--password"]]
-        let (section, _) = try JobsHouse.settings(["commands": ["echo": echo]])
-        let stage = ModuleStage(secretLines: [.init("echo --password hunter2 x", secret: "hunter2")]) { host in
-            try #require(
-                try JobsPlugIn([section]).makeModules(ModuleContext(loop: EventLoopExecutor()) { _ in host }).first)
+        let stage = ModuleStage("jobs", secretLines: [.init("echo --password hunter2 x", secret: "hunter2")]) { host in
+            let (section, _) = try JobsHouse.settings(["commands": ["echo": echo]])
+            let modules = try JobsPlugIn([section]).makeModules(ModuleContext(loop: EventLoopExecutor()) { _ in host })
+            return try #require(modules.first)
         }
         if let skip = try await Self.recorder.check(item, stage) { try Test.cancel("\(skip)") }
     }

@@ -15,6 +15,7 @@ import Testing
         let skip = try await Bench.withSimulator { _, port in
             let settings = StackStormModuleSettings(client: try Bench.client(port: port))
             let stage = ModuleStage(
+                "st2",
                 secretLines: [.init("st2 deploy web 1.2 registry_token=hunter2", secret: "hunter2")]
             ) { host in
                 try StackStormModule(settings, host: host)
@@ -32,7 +33,7 @@ import Testing
     @Test(arguments: ModuleConformance.cases) func `the built-in commands conform`(
         item: ModuleConformanceCase
     ) async throws {
-        let stage = ModuleStage { BuiltinsModule($0) }
+        let stage = ModuleStage("builtins") { BuiltinsModule($0) }
         if let skip = try await Self.recorder.check(item, stage) { try Test.cancel("\(skip)") }
     }
 }
