@@ -8,7 +8,7 @@ extension JobCenter {
     func command(_ definition: CommandDefinition) -> Command {
         let rules = host.rules
         var command = Command(
-            definition.name, usage: "[arguments]", summary: definition.help.summary,
+            definition.name, usage: "[arguments]", summary: definition.summary,
             parse: { line, _ in JobCall.parse(line, definition.secrets) },
             handler: { try await self.handle(definition, $0) })
         command.details = definition.help.details

@@ -1,4 +1,5 @@
 import PetrelKit
+import PetrelSupport
 
 /// A command that starts a recorded job, whatever source it comes from.
 struct CommandDefinition: Sendable {
@@ -49,6 +50,14 @@ struct CommandDefinition: Sendable {
     var secrets = SecretArguments()
     /// The help.
     var help = Help()
+
+    /// The one-line description for help: of the configuration, or else the name of the program.
+    var summary: String {
+        let line = Printable.line(help.summary)
+        guard line.isBlank else { return line }
+        let name = program.utf8.split(separator: UInt8(ascii: "/")).last.map { String(Substring($0)) } ?? program
+        return "Run \(Printable.name(name))."
+    }
     /// The way in which the output is answered; nil for the templates.
     var answer: CommandAnswer?
     /// True if the program receives a ``CallDocument`` on standard input.
