@@ -10,6 +10,7 @@ package final class Program: Sendable {
     private let output: LineCollector
     private let errors: LineCollector
     private let exited = Signal()
+    private let isInputOpen = Locked(true)
 
     /// The path of the built program, next to the test bundle or the running executable.
     package static let path: String = {
@@ -43,16 +44,35 @@ package final class Program: Sendable {
         if isReading { output.begin() }
         errors.begin()
         self.process = process
-        process.terminationHandler = { [exited] _ in exited.open() }
+        process.terminationHandler = { [exited, input, isInputOpen] process in
+            exited.open()
+            // The process object keeps this closure, and this closure the pipe.
+            process.terminationHandler = nil
+            Self.close(input, isInputOpen)
+        }
         try process.run()
     }
 
     deinit { if process.isRunning { kill(process.processIdentifier, SIGKILL) } }
 
     /// Writes a line to standard input. A line for a process that has exited is lost.
-    package func type(_ line: String) { try? input.fileHandleForWriting.write(contentsOf: Data((line + "\n").utf8)) }
+    package func type(_ line: String) {
+        isInputOpen.withLock { isOpen in
+            guard isOpen else { return }
+            try? input.fileHandleForWriting.write(contentsOf: Data((line + "\n").utf8))
+        }
+    }
 
-    package func closeInput() throws { try input.fileHandleForWriting.close() }
+    /// Closes standard input; an exit closes it, too.
+    package func closeInput() { Self.close(input, isInputOpen) }
+
+    private static func close(_ input: Pipe, _ isOpen: Locked<Bool>) {
+        isOpen.withLock { isOpen in
+            guard isOpen else { return }
+            isOpen = false
+            do { try input.fileHandleForWriting.close() } catch { assertionFailure("cannot close a pipe: \(error)") }
+        }
+    }
 
     package func closeOutput() throws { try out.fileHandleForReading.close() }
 
@@ -110,16 +130,21 @@ final class LineCollector: Sendable {
         }
         guard !isBegun else { return }
         Thread.detachNewThread { [handle, continuation] in
-            var buffer = Data()
+            // Only new bytes are searched, so that a long line costs no more than short ones.
+            var line: [UInt8] = []
             while true {
                 let data = handle.availableData
                 if data.isEmpty { break }
-                buffer.append(data)
-                while let end = buffer.firstIndex(of: 10) {
-                    continuation.yield(String(decoding: buffer[buffer.startIndex..<end], as: UTF8.self))
-                    buffer.removeSubrange(buffer.startIndex...end)
+                var parts = data.split(separator: 10, omittingEmptySubsequences: false)
+                let rest = parts.removeLast()
+                for part in parts {
+                    continuation.yield(String(decoding: line + part, as: UTF8.self))
+                    line = []
                 }
+                line += rest
             }
+            // Handles that are left open add up: the program is started hundreds of times.
+            do { try handle.close() } catch { assertionFailure("cannot close a pipe: \(error)") }
             continuation.finish()
         }
     }

@@ -23,7 +23,7 @@ package struct Proxy: Sendable {
             result = .failure(error)
         }
         // The proxy and its child processes exit at the end of its input.
-        try program.closeInput()
+        program.closeInput()
         _ = await program.exit()
         return try result.get()
     }

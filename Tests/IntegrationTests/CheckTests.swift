@@ -73,7 +73,7 @@ import Testing
             #expect(
                 await bot.line(with: "commands of b")
                     == "FAIL commands of b: cannot be called: “tea” belongs to a, “uptime” belongs to builtins")
-            try bot.closeInput()
+            bot.closeInput()
             #expect(await bot.end().status == 0)
             let (status, output) = await (try Program(["check"], in: folder)).end()
             #expect(status == 0)

@@ -42,7 +42,7 @@ import Testing
                             : text == "infra accounts"
                                 ? "eu-west-2: last good answer" : "No instance matches 10.2.3.4 in 1 account."))
             }
-            try petrel.closeInput()
+            petrel.closeInput()
             #expect(await petrel.end().status == 0)
         }
         standIn.signal(SIGKILL)

@@ -107,7 +107,7 @@ import Testing
             #expect(try await Self.next(petrel) == "Ooh, ok!")
             let answer = try #require(await petrel.line())
             #expect(answer.contains("CONTAINER ID arg1") && answer.contains(##""room":"#general""##))
-            try petrel.closeInput()
+            petrel.closeInput()
             #expect(await petrel.end().status == 0)
         }
     }
@@ -165,7 +165,7 @@ import Testing
             let list = try await Self.ask(second, "!jobs -limit 50 -status killed")
             #expect(list.split(separator: "\n").count == 21)
             for process in processes { while kill(process, 0) == 0 { await Task.yield() } }
-            try second.closeInput()
+            second.closeInput()
             #expect(await second.end().status == 0)
         }
     }
@@ -216,7 +216,7 @@ import Testing
             #expect(try await Self.ask(petrel, "!one").contains("Unknown command"))
             #expect(try await Self.ask(petrel, "!two") == "accepted 3")
             _ = try await Self.next(petrel)
-            try petrel.closeInput()
+            petrel.closeInput()
             #expect(await petrel.end().status == 0)
         }
     }

@@ -31,7 +31,7 @@ import Testing
             #expect(await bot.line(with: "Good day, Ada!") != nil)
             bot.type("!disk")
             #expect(await bot.line(with: "Filesystem") != nil)
-            try bot.closeInput()
+            bot.closeInput()
             #expect(await bot.end().status == 0)
         }
     }
@@ -73,7 +73,7 @@ import Testing
             #expect(await bot.line(with: "Meow!") != nil)
             bot.type("!treat Tom --count many")
             #expect(await bot.line(with: "invalid int value") != nil)
-            try bot.closeInput()
+            bot.closeInput()
             #expect(await bot.end().status == 0)
         }
     }

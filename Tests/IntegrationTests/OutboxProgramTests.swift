@@ -85,7 +85,7 @@ import Testing
             #expect(await stalled.exit() == 0)
             let first = await stalled.end().output
             let next = try Program(["run", "--config", "config.json"], in: folder)
-            try next.closeInput()
+            next.closeInput()
             let lines = (first + "\n" + (await next.end().output)).split(separator: "\n")
             // The line that was being written at the exit may be incomplete; it is sent again.
             let answered = lines.compactMap { try? JSONValue.parse($0.utf8)["in_reply_to"]?.string }

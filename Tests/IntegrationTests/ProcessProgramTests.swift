@@ -19,7 +19,7 @@ import Testing
             for _ in 1...2 { #expect(await bot.error(with: "The module m failed") != nil) }
             bot.type("!version")
             #expect(await bot.line(with: "Petrel ") != nil)
-            try bot.closeInput()
+            bot.closeInput()
             #expect(await bot.end().status == 0)
         }
     }

@@ -53,7 +53,7 @@ import Testing
         let demo = try Program(["demo"])
         demo.type("!st2help")
         demo.type("!st2 echo hello")
-        try demo.closeInput()
+        demo.closeInput()
         let (status, output) = await demo.end()
         #expect(status == 0)
         #expect(output.contains("!st2 echo {{ message }}"))
@@ -66,7 +66,7 @@ import Testing
             let petrel = try Self.run(in: folder, try Self.configuration(port: port))
             petrel.type(Self.say("!st2help", id: "1"))
             petrel.type(Self.say("!st2 echo hello", id: "2"))
-            try petrel.closeInput()
+            petrel.closeInput()
             let (status, output) = await petrel.end()
             #expect(status == 0)
             let lines = try output.split(separator: "\n").map { try JSONValue.parse($0.utf8) }
@@ -190,7 +190,7 @@ import Testing
                 let petrel = try Self.run(in: folder, try Self.configuration(port: 1))
                 petrel.type(Self.say("!version"))
                 #expect(await petrel.line() != nil)
-                try petrel.closeInput()
+                petrel.closeInput()
                 petrel.signal(SIGTERM)
                 #expect(await petrel.end().status == 0)
             }
@@ -207,7 +207,7 @@ import Testing
             petrel.type("nonsense")
             petrel.type(#"{"id": "odd", "from": 1}"#)
             petrel.type(" \t ")
-            try petrel.closeInput()
+            petrel.closeInput()
             let (status, output) = await petrel.end()
             #expect(status == 0)
             let lines = try output.split(separator: "\n").map { try JSONValue.parse($0.utf8) }

@@ -42,15 +42,18 @@ final class TextStage: ConformanceStage {
             from: input.fileHandleForReading, to: StandardStream(output.fileHandleForWriting))
         // The output ends when the backend no longer exists, and with it the thread.
         Thread.detachNewThread { [output = output.fileHandleForReading, lines] in
-            var buffer = Data()
+            // Only new bytes are searched: a message here has megabytes.
+            var line: [UInt8] = []
             while true {
                 let data = output.availableData
                 if data.isEmpty { return }
-                buffer.append(data)
-                while let end = buffer.firstIndex(of: 10) {
-                    lines.put(String(decoding: buffer[buffer.startIndex..<end], as: UTF8.self))
-                    buffer = Data(buffer[(end + 1)...])
+                var parts = data.split(separator: 10, omittingEmptySubsequences: false)
+                let rest = parts.removeLast()
+                for part in parts {
+                    lines.put(String(decoding: line + part, as: UTF8.self))
+                    line = []
                 }
+                line += rest
             }
         }
     }

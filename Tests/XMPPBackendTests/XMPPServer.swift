@@ -168,7 +168,7 @@ final class XMPPPerson: Sendable {
 
     /// Ends the client. Returns the texts that no caller has waited for.
     func leave() async throws -> [String] {
-        try program.closeInput()
+        program.closeInput()
         var all = kept.value
         while let line = await program.line() { all.append(try JSONValue.parse(line.utf8)) }
         return all.compactMap { $0["text"]?.string }
