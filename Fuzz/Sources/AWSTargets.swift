@@ -1,4 +1,5 @@
 import NIOCore
+import PetrelSupport
 
 @testable import AWSClient
 @testable import InfraModule
@@ -13,21 +14,23 @@ func fuzzAnswers(_ bytes: [UInt8]) {
     // Data after the end of the answer is detected or not, depending on the split.
     if whole?.isComplete == true || pieces?.isComplete == true { return }
     require((whole == nil) == (pieces == nil), "pieces of \(size) end differently")
-    require(whole?.page.instances == pieces?.page.instances, "pieces of \(size) have other instances")
+    require(whole?.instances == pieces?.instances, "pieces of \(size) have other instances")
 }
 
 /// Returns the instances of the pieces; nil if they are malformed.
-private func instances(_ pieces: [ArraySlice<UInt8>]) -> (page: EC2.Page, isComplete: Bool)? {
+private func instances(_ pieces: [ArraySlice<UInt8>]) -> (instances: [Instance], isComplete: Bool)? {
     var answer = QueryAnswer(status: 200, level: 2)
-    var page = EC2.Page()
+    let instances = Locked<[Instance]>([])
+    let reading = EC2.reading { instance in instances.withLock { $0.append(instance) } }
+    var next = reading.initial
     do {
         for piece in pieces where !answer.isComplete {
-            for element in try answer.feed(ByteBuffer(bytes: piece)) { try EC2.reading.take(&page, element) }
+            for element in try answer.feed(ByteBuffer(bytes: piece)) { try reading.take(&next, element) }
         }
     } catch {
         return nil
     }
-    return (page, answer.isComplete)
+    return (instances.value, answer.isComplete)
 }
 
 /// Checks that the normal form of a query is the same query, and that a pattern matches itself if it is none.

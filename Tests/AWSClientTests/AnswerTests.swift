@@ -45,22 +45,26 @@ import XMLStream
         </DescribeInstancesResponse>
         """
 
-    private static func page(_ text: String, piece: Int = .max) throws -> (EC2.Page, isComplete: Bool) {
+    private static func page(
+        _ text: String, piece: Int = .max
+    ) throws -> (instances: [Instance], next: String?, isComplete: Bool) {
         var answer = QueryAnswer(status: 200, level: 2)
-        var page = EC2.Page()
+        let instances = Locked<[Instance]>([])
+        let reading = EC2.reading { instance in instances.withLock { $0.append(instance) } }
+        var next = reading.initial
         var rest = Array(text.utf8)[...]
         while !rest.isEmpty {
             for element in try answer.feed(ByteBuffer(bytes: rest.prefix(piece))) {
-                try EC2.reading.take(&page, element)
+                try reading.take(&next, element)
             }
             rest = rest.dropFirst(piece)
         }
-        return (page, answer.isComplete)
+        return (instances.value, next, answer.isComplete)
     }
 
     @Test(arguments: [1, 3, 1_000, .max]) func `instances are read, however the answer is split`(piece: Int) throws {
-        let (page, isComplete) = try Self.page(Self.instances, piece: piece)
-        #expect(isComplete && page.next == "next+/=")
+        let page = try Self.page(Self.instances, piece: piece)
+        #expect(page.isComplete && page.next == "next+/=")
         #expect(page.instances.map(\.id) == ["i-1234567890abcdef0", "i-2", "i-3"])
         let first = try #require(page.instances.first)
         #expect(first.state == "running" && first.type == "t2.micro" && first.zone == "eu-west-1c")
@@ -73,8 +77,8 @@ import XMLStream
     }
 
     @Test func `an answer that ends early is not complete`() throws {
-        let (_, isComplete) = try Self.page(String(Self.instances.dropLast(10)))
-        #expect(!isComplete)
+        let page = try Self.page(String(Self.instances.dropLast(10)))
+        #expect(!page.isComplete)
     }
 
     @Test(arguments: [

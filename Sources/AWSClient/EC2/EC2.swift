@@ -36,9 +36,9 @@ package struct EC2: Sendable {
     }
 
     /// The number of instances on a page.
-    static let pageSize = 250
+    static let pageSize = 500
     /// The maximum number of pages.
-    package static let mostPages = 40
+    package static let mostPages = 20
 
     private let client: QueryClient
     private let sessions: RoleSessions
@@ -49,17 +49,18 @@ package struct EC2: Sendable {
         self.sessions = sessions
     }
 
-    /// Calls a closure for each instance that has all of the properties, page by page.
+    /// Calls a closure for each instance that has all of the properties, while the answers are read. If a call is
+    /// repeated, the closure may be called twice for an instance.
     ///
     /// A session that AWS rejects is renewed once. Throws ``AWSError``, or `CancellationError` if the task is cancelled.
     package func describeInstances(
-        _ filters: [Filter], in place: Place, until deadline: Deadline, _ body: (Instance) -> Void
+        _ filters: [Filter], in place: Place, until deadline: Deadline,
+        _ body: @escaping @Sendable (Instance) -> Void
     ) async throws {
         var token: String?
         for _ in 0..<Self.mostPages {
-            let page = try await page(filters, token, in: place, until: deadline)
-            for instance in page.instances { body(instance) }
-            guard let next = page.next, !next.isEmpty else { return }
+            let next = try await page(filters, token, in: place, until: deadline, body)
+            guard let next, !next.isEmpty else { return }
             token = next
         }
         throw AWSError(
@@ -71,39 +72,36 @@ package struct EC2: Sendable {
         _ = try await sessions.credentials(of: place.role, region: place.sessionRegion, until: deadline)
     }
 
-    /// A page of instances.
-    struct Page: Sendable {
-        var instances: [Instance] = []
-        /// The token of the next page; nil if this is the last one.
-        var next: String?
-    }
-
-    static let reading = QueryClient.Reading<Page>(initial: Page()) { page, element in
-        switch element.name {
-        case "item":
-            for instance in element.child("instancesSet")?.children ?? [] {
-                guard let instance = Instance(instance) else {
-                    throw AWSError(.unexpectedAnswer, "the answer of EC2 has an instance without an ID")
+    /// The reading of a page, which results in the token of the next page; nil if it is the last one.
+    static func reading(_ body: @escaping @Sendable (Instance) -> Void) -> QueryClient.Reading<String?> {
+        QueryClient.Reading(initial: nil) { next, element in
+            switch element.name {
+            case "item":
+                for instance in element.child("instancesSet")?.children ?? [] {
+                    guard let instance = Instance(instance) else {
+                        throw AWSError(.unexpectedAnswer, "the answer of EC2 has an instance without an ID")
+                    }
+                    body(instance)
                 }
-                page.instances.append(instance)
+            case "nextToken": next = element.text
+            default: break
             }
-        case "nextToken": page.next = element.text
-        default: break
         }
     }
 
     private func page(
-        _ filters: [Filter], _ token: String?, in place: Place, until deadline: Deadline
-    ) async throws -> Page {
+        _ filters: [Filter], _ token: String?, in place: Place, until deadline: Deadline,
+        _ body: @escaping @Sendable (Instance) -> Void
+    ) async throws -> String? {
         let call = Self.call(filters, token)
+        let reading = Self.reading(body)
         let session = try await sessions.credentials(of: place.role, region: place.sessionRegion, until: deadline)
         do {
-            return try await client.send(
-                call, in: place.region, with: session, until: deadline, reading: Self.reading)
+            return try await client.send(call, in: place.region, with: session, until: deadline, reading: reading)
         } catch let error as AWSError where [.expired, .signature, .unknownKey].contains(error.code) {
             await sessions.drop(session, of: place.role)
             let newer = try await sessions.credentials(of: place.role, region: place.sessionRegion, until: deadline)
-            return try await client.send(call, in: place.region, with: newer, until: deadline, reading: Self.reading)
+            return try await client.send(call, in: place.region, with: newer, until: deadline, reading: reading)
         }
     }
 

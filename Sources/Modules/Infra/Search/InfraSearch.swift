@@ -11,7 +11,8 @@ final class InfraSearch: Sendable {
     /// argument.
     typealias Describe =
         @Sendable (
-            _ filters: [EC2.Filter], _ place: EC2.Place, _ deadline: Deadline, _ body: (Instance) -> Void
+            _ filters: [EC2.Filter], _ place: EC2.Place, _ deadline: Deadline,
+            _ body: @escaping @Sendable (Instance) -> Void
         ) async throws -> Void
 
     /// A closure that creates or renews the session of a place.
@@ -138,11 +139,11 @@ final class InfraSearch: Sendable {
             let result = try await withThrowingTaskGroup(of: PlaceResult.self) { group in
                 for filters in searches {
                     group.addTask {
-                        var found = PlaceResult()
+                        let found = Locked(PlaceResult())
                         try await self.describe(filters, place.place, deadline) { instance in
-                            if query.matches(instance) { found.add(instance) }
+                            if query.matches(instance) { found.withLock { $0.add(instance) } }
                         }
-                        return found
+                        return found.value
                     }
                 }
                 var all = PlaceResult()
