@@ -1,6 +1,6 @@
+import Foundation
 import Logging
 import NIOCore
-import NIOPosix
 public import PetrelKit
 import PetrelSupport
 
@@ -19,12 +19,9 @@ public struct LineBackend: ChatBackend {
     }
 
     public func run(deliver: @escaping @Sendable (ChatMessage) async -> Void) async throws {
-        let channel = try await ClientBootstrap(group: context.loop.eventLoop)
-            .connect(host: settings.host, port: settings.port) { channel in
-                channel.eventLoop.makeCompletedFuture {
-                    try NIOAsyncChannel<ByteBuffer, ByteBuffer>(wrappingChannelSynchronously: channel)
-                }
-            }
+        let connector = TCPConnector(host: settings.host, port: settings.port, security: settings.security)
+        let channel = try await connector.open(on: context.loop.eventLoop)
+        context.logger.info("connected to \(settings.host):\(settings.port)")
         try await channel.executeThenClose { inbound, outbound in
             outgoing.open { try await outbound.write(ByteBuffer(string: $0 + "\n")) }
             defer { outgoing.close() }
@@ -37,7 +34,7 @@ public struct LineBackend: ChatBackend {
     }
 
     public func send(_ reply: Reply, to address: Address) async throws -> MessageReference? {
-        for line in reply.text.split(separator: "\n") {
+        for line in reply.text.textLines {
             try await outgoing.write("\(address.place.id) \(line)")
         }
         return nil
@@ -48,7 +45,6 @@ public struct LineBackend: ChatBackend {
 struct LineParser {
     private static let longest = 65_536
     private var rest: [UInt8] = []
-    private var count = 0
 
     mutating func feed(_ bytes: some Sequence<UInt8>) -> [ChatMessage] {
         var messages: [ChatMessage] = []
@@ -63,13 +59,12 @@ struct LineParser {
         return messages
     }
 
-    private mutating func message(_ line: String) -> ChatMessage? {
+    private func message(_ line: String) -> ChatMessage? {
         let (channel, text) = line.firstWord
         let (nick, command) = text.firstWord
         guard !command.isEmpty else { return nil }
-        count += 1
         return ChatMessage(
-            id: "\(count)", sender: Person(id: nick, name: "@\(nick)", isStable: false),
+            id: UUID.timeOrdered().uuidString, sender: Person(id: nick, name: "@\(nick)", isStable: false),
             room: Room(id: channel, name: channel), text: command)
     }
 }
@@ -92,10 +87,13 @@ private final class Outgoing: Sendable {
 public struct LineSettings: Sendable {
     public var host: String
     public var port: Int
+    public var security: TCPConnector.Security
 
     public init(_ section: SettingsSection) {
-        host = section.string("host", default: "127.0.0.1")
+        host = section.requiredString("host")
         port = section.integer("port", default: 7000, in: 1...65_535)
+        let authorities = section.file("ca_cert")
+        security = section.bool("tls", default: true) ? .tls(trusting: authorities) : .unencrypted
         section.finish()
     }
 }
@@ -103,7 +101,7 @@ public struct LineSettings: Sendable {
 public struct LinePlugIn: BackendPlugIn {
     public static let kind = "line"
     public static let facts = BackendFacts(
-        namesChange: true, names: NameForms { text, subject in subject == .person || text.hasPrefix("#") },
+        namesChange: true, names: NameForms { _, subject in subject == .person },
         caution: "the server does not check who uses a nick: rules that name people are not enforced")
 
     private let name: String

@@ -63,7 +63,8 @@ import Testing
             }
         let port = try #require(server.channel.localAddress?.port)
         let context = SettingsContext(folder: URL(fileURLWithPath: "/"), environment: [:])
-        let section = SettingsSection(["port": .integer(port)], at: "backends.line", in: context)
+        let section = SettingsSection(
+            ["host": "127.0.0.1", "port": .integer(port), "tls": false], at: "backends.line", in: context)
         let plugIn = LinePlugIn(name: "line", section, LaunchOptions())
         let backend = try plugIn.makeBackend(
             BackendContext(
