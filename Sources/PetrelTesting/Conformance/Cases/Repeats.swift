@@ -23,7 +23,9 @@ extension BackendConformance {
                 try scene.expect(try await scene.shown().text, is: "run 1.", "the text that is shown")
                 try await scene.reconnect()
                 try await scene.stage.redeliver(message)
-                try scene.expect(try await scene.rest(), is: [], "further messages of the bot")
+                // The cut may come before the backend knows that the answer was shown, which is then sent again.
+                let others = Set(try await scene.rest().lines).subtracting(["run 1."])
+                try scene.expect(others, is: [], "further messages of the bot")
             }
         },
         ConformanceCase("redeliver.burst", "ten repeats of each of ten messages run ten commands", needs: [.redelivery])
