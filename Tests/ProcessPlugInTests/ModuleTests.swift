@@ -83,8 +83,8 @@ import Testing
                 try Data().write(to: gate)
                 _ = await backend.ask("do die")
                 let reply = await backend.ask("raw x")
-                #expect(
-                    reply.contains("The plug-in fake ended") && reply.contains("restarted automatically"), "\(reply)")
+                // “ended before it answered” or “has ended”, depending on when the end is noticed.
+                #expect(reply.contains(" ended") && reply.contains("restarted automatically"), "\(reply)")
                 try FileManager.default.removeItem(at: gate)
                 await backend.untilReady()
                 #expect(await backend.ask("raw again") == "again")
