@@ -16,7 +16,9 @@ struct UnixBackendTests {
         try await withBot { path in
             try await Client.use(path, as: "alice") { alice in
                 try await Client.use(path, as: "bob") { bob in
-                    try await bob.say("#ops hello")
+                    // Bob is in the room once he has a reply there.
+                    try await bob.say("#ops !lock list")
+                    #expect(try await bob.next() == "#ops No service is locked.")
                     try await alice.say("#ops !lock take API new version")
                     #expect(try await alice.next() == "#ops API is locked.")
                     #expect(try await bob.next() == "#ops @alice: !lock take API new version")
