@@ -28,7 +28,8 @@ public protocol ConformanceStage: Sendable {
     /// identifier of the thread that the message begins. A stage without these abilities may return any text.
     ///
     /// The texts have line breaks and control characters. If people cannot type them, send the text that
-    /// ``carried(_:)`` returns for it, as one message.
+    /// ``carried(_:)`` returns for it, as one message. Do not wait until the bot has read the message: some cases send
+    /// hundreds while the bot reads none.
     /// - Parameters:
     ///   - room: the room; nil for the direct chat of the person with the bot.
     ///   - thread: the thread; nil for none.
