@@ -39,7 +39,7 @@ package struct UnixBackend: ChatBackend {
     }
 
     package func send(_ reply: Reply, to address: Address) async throws -> MessageReference? {
-        let lines = reply.text[...].textLines.map { "\(address.place.prefix)\($0)\n" }.joined()
+        let lines = reply.text.textLines.map { "\(address.place.prefix)\($0)\n" }.joined()
         guard clients.write(lines, to: address.place) else {
             throw SendFailure("nobody is connected at \(address.place.id)", .later(after: nil))
         }
@@ -76,12 +76,14 @@ package struct UnixBackend: ChatBackend {
         switch (action, nick) {
         case (.enter(let name), _):
             nick = "@\(name)"
+            UnixClients.write("welcome, \(name)\n", to: channel)
             if let earlier = clients.enter("@\(name)", channel) {
                 UnixClients.write("\(name) has connected again\n", to: earlier)
                 earlier.close(promise: nil)
             }
         case (.join(let room), let nick?):
             guard clients.join(nick, room) else { return "you are in too many rooms" }
+            _ = clients.write("\(room) \(nick) has joined\n", to: .room(room))
         case (.say(let text, let room), let nick?):
             if let room {
                 guard clients.join(nick, room) else { return "you are in too many rooms" }

@@ -20,8 +20,7 @@ package struct UnixSettings: Sendable {
 package struct UnixPlugIn: BackendPlugIn {
     package static let kind = "unix"
     package static let facts = BackendFacts(
-        namesChange: true, names: NameForms { text, subject in subject == .person || text.hasPrefix("#") },
-        caution: "clients choose their nicks: rules that name people are not enforced")
+        namesChange: true, caution: "clients choose their nicks: rules that name people are not enforced")
 
     private let name: String
     private let settings: UnixSettings

@@ -14,8 +14,9 @@ package struct UnixSession {
         case close(String)
     }
 
-    /// The maximum length of a line, in bytes.
-    package static let longestLine = 4096
+    /// The maximum length of a line, in bytes. The bot answers a line that is longer than `bot.limits.line_bytes`, 16384
+    /// by default, with that limit.
+    package static let longestLine = 65_536
     private static let longestName = 32
 
     private var rest: [UInt8] = []

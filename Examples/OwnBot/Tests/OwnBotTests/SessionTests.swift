@@ -22,12 +22,12 @@ struct SessionTests {
                 == [.close("the first line must be a nick: 1 to 32 of a-z, 0-9, _ and -")])
     }
 
-    @Test func `A line has at most 4096 bytes`() {
+    @Test func `A line has at most 65536 bytes`() {
         var session = UnixSession()
         _ = session.feed("alice\n".utf8)
         let line = String(repeating: "x", count: UnixSession.longestLine)
         #expect(session.feed("\(line)\n".utf8) == [.say(line, room: nil)])
-        #expect(session.feed("\(line)x\nhello\n".utf8) == [.close("a line has more than 4096 bytes")])
+        #expect(session.feed("\(line)x\nhello\n".utf8) == [.close("a line has more than 65536 bytes")])
         #expect(session.feed("hello\n".utf8).isEmpty)
     }
 }
