@@ -193,6 +193,8 @@ private struct Source {
         Source("Sources/{{type}}Bot/Program.swift", PackageResources.swift_backend_program_swift_txt),
         Source(
             "Tests/{{type}}BackendTests/{{type}}BackendTests.swift", PackageResources.swift_backend_test_swift_txt),
+        Source("Tests/{{type}}BackendTests/LobbyStage.swift", PackageResources.swift_backend_stage_swift_txt),
+        Source("Tests/{{type}}BackendTests/Client.swift", PackageResources.swift_backend_client_swift_txt),
         program("client.py", PackageResources.python_client_py_txt),
         configuration(PackageResources.swift_backend_json_txt),
         Source("README.md", PackageResources.swift_backend_md_txt),
