@@ -145,10 +145,15 @@ import Testing
     @Test func `the commands of the latest run are known from the start`() async throws {
         let store = try TestStore()
         try await FakePlugIn.run(store: store) { backend, _ in #expect(await backend.ask("raw x") == "x") }
-        let launch = FakePlugIn.launch("module", ["die-at-start"])
-        try await FakePlugIn.run(launch, startsWell: false, store: store) { backend, _ in
-            let reply = await backend.ask("raw x")
-            #expect(reply.hasPrefix("The plug-in fake ") && reply.contains("restarted automatically"))
+        for (fault, words) in [
+            ("die-at-start", ["The plug-in fake ended with status 7", "restarted automatically"]),
+            ("refuse", ["The plug-in fake refuses to start: The settings lack a city. It is not restarted"]),
+        ] {
+            let launch = FakePlugIn.launch("module", [fault])
+            try await FakePlugIn.run(launch, startsWell: false, store: store) { backend, _ in
+                let reply = await backend.ask("raw x")
+                for text in words { #expect(reply.contains(text), "\(reply)") }
+            }
         }
     }
 

@@ -24,6 +24,8 @@ package final class ProcessModule: BotModule {
         var start: Signal?
         /// The reason for which the program does not run.
         var problem = "has not started yet"
+        /// True if the program will not be started again.
+        var isFinal = false
         var isFirstRun = true
         var version: String?
     }
@@ -68,6 +70,7 @@ package final class ProcessModule: BotModule {
                 state.process = nil
                 state.start = nil
                 state.problem = reason
+                state.isFinal = (error as? PlugInFailure)?.isFinal == true
             }
             start.open()
             service.forget()
@@ -149,7 +152,7 @@ package final class ProcessModule: BotModule {
         } catch let error as RPCError {
             throw PlugInFailure("answered `\(declaration.name)` with an error: \(launch.masked(error.message))")
         } catch RPCPeer.Failure.unavailable(let reason) {
-            throw Self.unavailable(name, reason)
+            throw Self.unavailable(name, reason, isFinal: false)
         } catch let failure as RPCPeer.Failure {
             if case .late = failure { process.suspect() }
             peer.notify("cancel", ["call": .string(call)])
@@ -166,13 +169,19 @@ package final class ProcessModule: BotModule {
             await Signal.wait(for: start, atMost: limits.hello)
         }
         try Task.checkCancellation()
-        let (process, problem) = state.withLock { ($0.process, $0.problem) }
-        guard let process else { throw Self.unavailable(name, problem) }
+        let (process, problem, isFinal) = state.withLock { ($0.process, $0.problem, $0.isFinal) }
+        guard let process else { throw Self.unavailable(name, problem, isFinal: isFinal) }
         return process
     }
 
-    private static func unavailable(_ name: String, _ problem: String) -> Refusal {
-        Refusal("The plug-in \(name) \(problem). It is restarted automatically; please try again later.")
+    private static func unavailable(_ name: String, _ problem: String, isFinal: Bool) -> Refusal {
+        let prospect =
+            isFinal
+            ? "It is not restarted; please tell an administrator."
+            : "It is restarted automatically; please try again later."
+        // A program refuses with a sentence.
+        let end = problem.utf8.last == UInt8(ascii: ".") ? "" : "."
+        return Refusal("The plug-in \(name) \(problem)\(end) \(prospect)")
     }
 
     private static func text(of failure: RPCPeer.Failure, _ name: String) -> String {
