@@ -66,9 +66,13 @@ package struct PlugInTest: AsyncParsableCommand {
             let parts = pair.utf8.split(separator: UInt8(ascii: "="), maxSplits: 1, omittingEmptySubsequences: false)
             variables["\(Substring(parts[0]))"] = "\(Substring(parts[1]))"
         }
+        // `python3 weather.py --units metric` is the plug-in `weather`.
+        let script = command.dropFirst().first { FileManager.default.fileExists(atPath: $0) } ?? command[0]
+        let name = URL(fileURLWithPath: script).deletingPathExtension().lastPathComponent
+        let word = name.unicodeScalars.map { $0.properties.isWhitespace ? "-" : $0 }
         return PlugInLaunch(
-            name: URL(fileURLWithPath: command.last ?? "plugin").deletingPathExtension().lastPathComponent,
-            command: command, folder: folder, environment: variables, settings: try JSONValue.parse(settings.utf8),
+            name: String(String.UnicodeScalarView(word)), command: command,
+            folder: folder, environment: variables, settings: try JSONValue.parse(settings.utf8),
             timeout: .seconds(patience))
     }
 }

@@ -54,7 +54,8 @@ public enum ConformanceAbility: String, Sendable, Hashable, Codable, CaseIterabl
     static func missing(_ needs: Set<ConformanceAbility>, on stage: any ConformanceStage) -> [String] {
         needs.sorted { $0.rawValue < $1.rawValue }.compactMap { need in
             if let denial = need.denial(by: stage.backend, with: stage.traits) { return denial }
-            return stage.abilities.contains(need) ? nil : "the service or its stage has no \(need.rawValue)"
+            return stage.abilities.contains(need)
+                ? nil : "the service, or the stand-in for it, has no ability “\(need.rawValue)”"
         }
     }
 }

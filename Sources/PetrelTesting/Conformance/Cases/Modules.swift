@@ -89,7 +89,7 @@ extension ModuleConformance {
         ModuleConformanceCase("arguments.secrets", "secrets in lines reach neither the audit log nor the log") {
             scene in
             guard !scene.stage.secretLines.isEmpty else {
-                return scene.notes.skips(["the stage names no secret lines"])
+                return scene.notes.skips(["no command with a secret argument is known"])
             }
             try await scene.hosted { running in
                 for item in scene.stage.secretLines {
