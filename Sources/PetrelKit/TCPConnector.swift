@@ -1,7 +1,6 @@
 public import NIOCore
 import NIOPosix
 public import NIOSSL
-import NIOTLS
 import PetrelSupport
 
 /// Opens TCP connections to a service, with TLS from the first byte or without TLS.
@@ -51,21 +50,11 @@ public struct TCPConnector: Sendable {
         let opened = loop.makePromise(of: Connection.self)
         let limit = TimeAmount.nanoseconds(limit.nanoseconds)
         let connecting = connect(on: loop, tls, within: limit, opened)
-        connecting.whenFailure { opened.fail($0) }
-        // Only the first completion of a promise has an effect.
-        let timer = loop.scheduleTask(in: limit) { opened.fail(BackendFailure("timed out")) }
-        opened.futureResult.whenComplete { result in
-            timer.cancel()
-            if case .failure = result { connecting.whenSuccess { $0.close(promise: nil) } }
-        }
         do {
-            return try await withTaskCancellationHandler {
-                try await opened.futureResult.get()
-            } onCancel: {
-                opened.fail(CancellationError())
-            }
+            return try await opened.connection(over: connecting, within: limit, timeout: BackendFailure("timed out"))
         } catch let error where !(error is CancellationError) {
-            throw BackendFailure("cannot connect to \(host):\(port): \(reason(error))")
+            let reason = TLSProblem.reason(error, host: host, authoritiesKey: authoritiesKey)
+            throw BackendFailure("cannot connect to \(host):\(port): \(reason)")
         }
     }
 
@@ -95,7 +84,10 @@ public struct TCPConnector: Sendable {
                         try pipeline.addHandler(
                             NIOSSLClientHandler(context: tls, serverHostname: Self.isAddress(host) ? nil : host))
                     }
-                    try pipeline.addHandler(OpeningHandler(opened, isEncrypted: tls != nil))
+                    try pipeline.addHandler(
+                        OpeningHandler(
+                            opened, isEncrypted: tls != nil,
+                            closed: BackendFailure("the server closed the connection")))
                 }
             }
             .connect(host: host, port: port)
@@ -104,19 +96,6 @@ public struct TCPConnector: Sendable {
     /// Returns true for an IP address, for which the certificate has to be issued then.
     private static func isAddress(_ host: String) -> Bool {
         (try? SocketAddress(ipAddress: host, port: 0)) != nil
-    }
-
-    /// Returns an error message, with a hint for certificate problems.
-    private func reason(_ error: any Error) -> String {
-        switch error {
-        case let error as NIOSSLExtraError where error == .failedToValidateHostname:
-            "the certificate does not match \(host)"
-        case NIOSSLError.handshakeFailed(let cause) where "\(cause)".contains("CERTIFICATE_VERIFY_FAILED"):
-            "the certificate is not signed by a trusted authority; \(authoritiesKey) sets another one"
-        case NIOSSLError.handshakeFailed(let cause) where "\(cause)".contains("WRONG_VERSION_NUMBER"):
-            "the port does not use TLS"
-        default: "\(error)"
-        }
     }
 }
 
@@ -131,49 +110,5 @@ extension TLSConfiguration {
         configuration.shutdownTimeout = .milliseconds(500)
         if let authorities { configuration.trustRoots = .file(authorities) }
         return configuration
-    }
-}
-
-/// Completes the promise with the channel as soon as it can carry messages.
-private final class OpeningHandler: ChannelInboundHandler, RemovableChannelHandler {
-    typealias InboundIn = ByteBuffer
-
-    private let opened: EventLoopPromise<TCPConnector.Connection>
-    private let isEncrypted: Bool
-
-    init(_ opened: EventLoopPromise<TCPConnector.Connection>, isEncrypted: Bool) {
-        self.opened = opened
-        self.isEncrypted = isEncrypted
-    }
-
-    func channelActive(context: ChannelHandlerContext) {
-        context.fireChannelActive()
-        if !isEncrypted { complete(context) }
-    }
-
-    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
-        guard case .handshakeCompleted? = event as? TLSUserEvent else {
-            return context.fireUserInboundEventTriggered(event)
-        }
-        complete(context)
-    }
-
-    private func complete(_ context: ChannelHandlerContext) {
-        do {
-            opened.succeed(try NIOAsyncChannel(wrappingChannelSynchronously: context.channel))
-            context.pipeline.syncOperations.removeHandler(context: context, promise: nil)
-        } catch {
-            opened.fail(error)
-        }
-    }
-
-    func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        opened.fail(error)
-        context.close(promise: nil)
-    }
-
-    func channelInactive(context: ChannelHandlerContext) {
-        opened.fail(BackendFailure("the server closed the connection"))
-        context.fireChannelInactive()
     }
 }

@@ -74,21 +74,10 @@ struct WebSocketClient: Sendable {
                 }
             }
             .connect(host: proxy?.host ?? target.host, port: proxy?.port ?? target.port)
-        connecting.whenFailure { opened.fail($0) }
-        // A promise is completed only once, so this has no effect after the handshake.
-        let timer = loop.scheduleTask(in: patience) {
-            opened.fail(Failure(description: "no response within \(limits.handshake)"))
-        }
-        opened.futureResult.whenComplete { result in
-            timer.cancel()
-            if case .failure = result { connecting.whenSuccess { $0.close(promise: nil) } }
-        }
         do {
-            return try await withTaskCancellationHandler {
-                try await opened.futureResult.get()
-            } onCancel: {
-                opened.fail(CancellationError())
-            }
+            return try await opened.connection(
+                over: connecting, within: patience,
+                timeout: Failure(description: "no response within \(limits.handshake)"))
         } catch is CancellationError {
             throw CancellationError()
         } catch let failure as Failure {

@@ -1,7 +1,6 @@
 import NIOCore
 import NIOPosix
 import NIOSSL
-import NIOTLS
 import PetrelKit
 import XMLStream
 
@@ -34,21 +33,11 @@ struct XMPPConnector: Sendable {
             } catch let failure as StreamFailure where failure.otherHost != nil {
                 throw failure
             } catch {
-                problems.append("\(address.host):\(address.port): \(reason(error))")
+                let reason = TLSProblem.reason(error, host: domain, authoritiesKey: "ca_cert")
+                problems.append("\(address.host):\(address.port): \(reason)")
             }
         }
         throw Failure(description: "cannot connect to any server of \(domain) (\(problems.joined(separator: "; ")))")
-    }
-
-    /// Returns an error message, with a hint for certificate problems.
-    private func reason(_ error: any Error) -> String {
-        switch error {
-        case let error as NIOSSLExtraError where error == .failedToValidateHostname:
-            "the certificate does not match \(domain)"
-        case NIOSSLError.handshakeFailed(let cause) where "\(cause)".contains("CERTIFICATE_VERIFY_FAILED"):
-            "the certificate is not signed by a trusted authority; ca_cert sets another one"
-        default: "\(error)"
-        }
     }
 
     private func open(_ address: ServerAddress) async throws -> XMPPChannel {
@@ -66,57 +55,24 @@ struct XMPPConnector: Sendable {
                     let pipeline = channel.pipeline.syncOperations
                     if address.isDirect {
                         try pipeline.addHandler(NIOSSLClientHandler(context: context, serverHostname: domain))
-                        try pipeline.addHandler(SecuredHandler(opened))
+                        try pipeline.addHandler(OpeningHandler(secured: opened))
                     } else {
                         try pipeline.addHandler(StartTLSHandler(domain, context, opened))
                     }
                 }
             }
             .connect(host: address.host, port: address.port)
-        connecting.whenFailure { opened.fail($0) }
-        // Only the first completion of a promise has an effect.
-        let timer = loop.scheduleTask(in: patience) { opened.fail(Failure(description: "timed out")) }
-        opened.futureResult.whenComplete { result in
-            timer.cancel()
-            if case .failure = result { connecting.whenSuccess { $0.close(promise: nil) } }
-        }
-        return try await withTaskCancellationHandler {
-            try await opened.futureResult.get()
-        } onCancel: {
-            opened.fail(CancellationError())
-        }
+        return try await opened.connection(
+            over: connecting, within: patience, timeout: Failure(description: "timed out"))
     }
 }
 
-/// Completes the promise with the channel after the TLS handshake.
-private final class SecuredHandler: ChannelInboundHandler, RemovableChannelHandler {
-    typealias InboundIn = ByteBuffer
-
-    private let opened: EventLoopPromise<XMPPChannel>
-
-    init(_ opened: EventLoopPromise<XMPPChannel>) { self.opened = opened }
-
-    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
-        guard case .handshakeCompleted? = event as? TLSUserEvent else {
-            return context.fireUserInboundEventTriggered(event)
-        }
-        do {
-            opened.succeed(try NIOAsyncChannel(wrappingChannelSynchronously: context.channel))
-            context.pipeline.syncOperations.removeHandler(context: context, promise: nil)
-        } catch {
-            opened.fail(error)
-        }
-    }
-
-    func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        opened.fail(error)
-        context.close(promise: nil)
-    }
-
-    func channelInactive(context: ChannelHandlerContext) {
-        opened.fail(
-            XMPPConnector.Failure(description: "the server closed the connection before TLS was established"))
-        context.fireChannelInactive()
+extension OpeningHandler {
+    /// Creates a handler that completes the promise after the TLS handshake.
+    fileprivate convenience init(secured opened: EventLoopPromise<XMPPChannel>) {
+        self.init(
+            opened, isEncrypted: true,
+            closed: XMPPConnector.Failure(description: "the server closed the connection before TLS was established"))
     }
 }
 
@@ -183,7 +139,7 @@ private final class StartTLSHandler: ChannelInboundHandler, RemovableChannelHand
         let pipeline = context.pipeline.syncOperations
         try pipeline.addHandler(
             NIOSSLClientHandler(context: self.context, serverHostname: domain), position: .before(self))
-        try pipeline.addHandler(SecuredHandler(opened), position: .after(self))
+        try pipeline.addHandler(OpeningHandler(secured: opened), position: .after(self))
         pipeline.removeHandler(context: context, promise: nil)
     }
 
