@@ -5,11 +5,11 @@ usage: bad_plugin.py PETREL [COUNT]     PETREL: the program, COUNT: the number o
 Prints a table: the median and the 99th percentile of the time to the reply of `!uptime`, the largest resident memory
 of Petrel, and what the person who used the plug-in read.
 """
-import json, os, signal, subprocess, sys, tempfile, threading, time
+import os, signal, sys, threading, time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, f"{HERE}/peer")
-from bots import Bot, memory, now
+from bots import TextPetrel, memory, now
 
 PLUG_IN = os.path.join(HERE, "..", "Tests", "ProcessPlugInTests", "fake_plugin.py")
 # A name for the row, arguments of the plug-in, and the line that makes it misbehave.
@@ -33,39 +33,16 @@ ROWS = [
 ]
 
 
-class Petrel(Bot):
-    name = "petrel"
-
-    def __init__(self, program, faults):
-        super().__init__(None)
-        config = {
-            "backends": {"text": {"format": "jsonl"}}, "access_controls_default": {"allowusers": ["*"]},
-            "bot": {"limits": {"lines_per_minute": 1000000}},
-        }
-        if faults is not None:
-            config["modules"] = {"bad": {"command": [sys.executable, os.path.abspath(PLUG_IN), "module", *faults]}}
-        with open(f"{self.folder}/config.json", "w") as file:
-            json.dump(config, file)
-        os.chmod(f"{self.folder}/config.json", 0o600)
-        self.count = 0
-        self.process = subprocess.Popen(
-            [program, "run", "--config", f"{self.folder}/config.json"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            stderr=self.log)
-        self.read(self.process.stdout)
-
-    def place(self, entry):
-        return entry["room"] or entry["to"]
-
-    def send(self, text, sender="@other", room=None):
-        self.count += 1
-        line = {"id": str(self.count), "from": sender, "room": room, "text": text}
-        self.process.stdin.write((json.dumps(line) + "\n").encode())
-        self.process.stdin.flush()
+def petrel(program, faults):
+    config = {"access_controls_default": {"allowusers": ["*"]}}
+    if faults is not None:
+        config["modules"] = {"bad": {"command": [sys.executable, os.path.abspath(PLUG_IN), "module", *faults]}}
+    return TextPetrel(None, program, config)
 
 
 def measure(program, faults, line, count):
-    bot = Petrel(program, faults)
-    bot.send("!uptime")
+    bot = petrel(program, faults)
+    bot.send("!uptime", sender="@other")
     bot.wait(1, 60)
     # The commands of a plug-in are there once it has said hello.
     while faults == [] and bot.ask("!raw hello")[1] != "hello":
@@ -87,7 +64,7 @@ def measure(program, faults, line, count):
         with bot.changed:
             bot.lines[:] = [entry for entry in bot.lines if entry[1] != "@other"]
         start = now()
-        bot.send("!uptime")
+        bot.send("!uptime", sender="@other")
         reply = bot.wait(1, 30, matches=lambda entry: entry[1] == "@other")
         times.append((reply[0][0] - start) / 1e6 if reply else float("inf"))
         time.sleep(0.005)

@@ -138,30 +138,22 @@ class Bot:
         return took
 
 
-class Petrel(Bot):
+class TextPetrel(Bot):
+    """Petrel with the text backend and a configuration."""
     name = "petrel"
 
-    def __init__(self, stand_in, program):
+    def __init__(self, stand_in, program, config):
         super().__init__(stand_in)
-        base = f"http://127.0.0.1:{stand_in.port}"
-        config = {
-            "backends": {"text": {"format": "jsonl"}},
-            "admins": ["@admin"],
-            # A single sender stands for all users.
-            "bot": {"limits": {"lines_per_minute": 1000000}},
-            "stackstorm": {
-                "auth_url": f"{base}/auth/v1", "api_url": f"{base}/api/v1", "stream_url": f"{base}/stream/v1",
-                "api_auth": {"user": {"name": "errbot", "password": "secret"}}, "timer_update": 900,
-            },
-        }
-        with open(f"{self.folder}/config.json", "w") as file:
-            json.dump(config, file)
-        os.chmod(f"{self.folder}/config.json", 0o600)
+        path = f"{self.folder}/config.json"
+        # A single sender stands for all users.
+        limits = {"limits": {"lines_per_minute": 1000000}}
+        with open(path, "w") as file:
+            json.dump({"backends": {"text": {"format": "jsonl"}}, "bot": limits, **config}, file)
+        os.chmod(path, 0o600)
         self.count = 0
         self.started = now()
         self.process = subprocess.Popen(
-            [program, "run", "--config", f"{self.folder}/config.json"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            stderr=self.log)
+            [program, "run", "--config", path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log)
         self.read(self.process.stdout)
 
     def place(self, entry):
@@ -172,6 +164,20 @@ class Petrel(Bot):
         line = {"id": str(self.count), "from": sender, "room": room, "text": text}
         self.process.stdin.write((json.dumps(line) + "\n").encode())
         self.process.stdin.flush()
+
+
+class Petrel(TextPetrel):
+    """Petrel as a bot of StackStorm."""
+
+    def __init__(self, stand_in, program):
+        base = f"http://127.0.0.1:{stand_in.port}"
+        super().__init__(stand_in, program, {
+            "admins": ["@admin"],
+            "stackstorm": {
+                "auth_url": f"{base}/auth/v1", "api_url": f"{base}/api/v1", "stream_url": f"{base}/stream/v1",
+                "api_auth": {"user": {"name": "errbot", "password": "secret"}}, "timer_update": 900,
+            },
+        })
 
 
 class Errbot(Bot):
