@@ -53,14 +53,34 @@ public final class Mailbox<Element: Sendable>: Sendable {
     public func next() async -> Element? {
         while !Task.isCancelled {
             let arrival = Signal()
-            let (element, isOver) = state.withLock { state -> (Element?, Bool) in
-                if let element = state.take() { return (element, true) }
-                state.arrival = arrival
-                return (nil, state.isFinished)
-            }
+            let (element, isOver) = take(orAwait: arrival)
             if isOver { return element }
             await arrival.wait()
         }
         return nil
+    }
+
+    /// Waits for the next element. Returns nil at the end of the queue, if the time limit has passed, or if the task is
+    /// cancelled. An element that arrives at the limit stays in the queue.
+    public func next(within limit: Duration) async -> Element? {
+        let end = ContinuousClock.now + limit
+        while !Task.isCancelled {
+            let arrival = Signal()
+            let (element, isOver) = take(orAwait: arrival)
+            if isOver { return element }
+            let rest = end - .now
+            guard rest > .zero else { return nil }
+            await Signal.wait(for: arrival, atMost: rest)
+        }
+        return nil
+    }
+
+    /// Returns the next element, or nil and true at the end of the queue; otherwise the signal opens when there is one.
+    private func take(orAwait arrival: Signal) -> (Element?, isOver: Bool) {
+        state.withLock { state in
+            if let element = state.take() { return (element, true) }
+            state.arrival = arrival
+            return (nil, state.isFinished)
+        }
     }
 }

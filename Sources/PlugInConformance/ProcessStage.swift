@@ -61,7 +61,8 @@ package final class ProcessStage: ConformanceStage {
     package var unknownPlaces: [Address.Place] { service.unknownPlaces }
 
     package func untilConnected() async throws {
-        while !process.isConnected { try await Task.sleep(for: .milliseconds(5)) }
+        await process.untilConnected()
+        try Task.checkCancellation()
     }
 
     package func say(_ text: String, as person: String, in room: String?, thread: String?) async throws -> String {
@@ -73,15 +74,7 @@ package final class ProcessStage: ConformanceStage {
     }
 
     package func next(within limit: Duration) async throws -> ConformanceShown? {
-        try await withThrowingTaskGroup(of: ConformanceShown?.self) { group in
-            group.addTask { try await self.shown.next().map(Self.shown) }
-            group.addTask {
-                try await Task.sleep(for: limit)
-                return nil
-            }
-            defer { group.cancelAll() }
-            return try await group.next() ?? nil
-        }
+        try await shown.next(within: limit).map(Self.shown)
     }
 
     private static func shown(_ value: JSONValue) throws -> ConformanceShown {

@@ -19,4 +19,29 @@ import Testing
         mailbox.put(1)
         #expect(await second.value == 1)
     }
+
+    @Test func `a limit ends the wait, and an element that comes later is kept`() async {
+        let mailbox = Mailbox<Int>()
+        #expect(await mailbox.next(within: .milliseconds(1)) == nil)
+        mailbox.put(1)
+        #expect(await mailbox.next(within: .zero) == 1)
+        let reader = Task { await mailbox.next(within: .seconds(600)) }
+        mailbox.put(2)
+        #expect(await reader.value == 2)
+        mailbox.finish()
+        #expect(await mailbox.next(within: .seconds(600)) == nil)
+    }
+
+    @Test func `no element is lost at the limit`() async {
+        let mailbox = Mailbox<Int>()
+        let writer = Task { for number in 0..<2_000 { mailbox.put(number); await Task.yield() } }
+        var expected = 0
+        while expected < 2_000 {
+            if let number = await mailbox.next(within: .microseconds(20)) {
+                #expect(number == expected)
+                expected = number + 1
+            }
+        }
+        await writer.value
+    }
 }

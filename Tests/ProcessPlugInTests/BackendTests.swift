@@ -7,10 +7,11 @@ import ProcessBackend
 import Testing
 
 @Suite(.timeLimit(.minutes(10))) struct BackendTests {
-    private static func backend(_ faults: [String] = []) -> ProcessBackend {
+    private static func backend(
+        _ faults: [String] = [], logger: Logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+    ) -> ProcessBackend {
         ProcessBackend(
-            FakePlugIn.launch("backend", faults), version: "1", limits: FakePlugIn.limits,
-            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+            FakePlugIn.launch("backend", faults), version: "1", limits: FakePlugIn.limits, logger: logger)
     }
 
     /// Runs a backend and the body, which receives the delivered messages.
@@ -99,14 +100,23 @@ import Testing
         #expect(failure?.isFinal == isFinal)
     }
 
-    @Test func `a cancelled run ends the program, at any time`() async throws {
-        for fault in [[], ["hang-at-start"]] {
-            for wait in [0, 1, 20, 200] {
-                let running = Task { try await Self.backend(fault).run { _ in } }
-                try await Task.sleep(for: .milliseconds(wait))
-                running.cancel()
-                await #expect(throws: CancellationError.self) { try await running.value }
-            }
-        }
+    @Test func `a run that is cancelled at once ends the program`() async throws {
+        let running = Task { try await Self.backend().run { _ in } }
+        running.cancel()
+        await #expect(throws: CancellationError.self) { try await running.value }
+    }
+
+    @Test func `a cancelled run ends a program that starts`() async throws {
+        let lines = Mailbox<String>()
+        let backend = Self.backend(
+            ["hang-at-start"], logger: Logger(label: "test") { _ in CollectingLogHandler { lines.put($0) } })
+        let running = Task { try await backend.run { _ in } }
+        while let line = await lines.next() { if line.contains("hanging at the start") { break } }
+        running.cancel()
+        await #expect(throws: CancellationError.self) { try await running.value }
+    }
+
+    @Test func `a cancelled run ends a program that runs`() async throws {
+        try await Self.run(Self.backend()) { _ in }
     }
 }

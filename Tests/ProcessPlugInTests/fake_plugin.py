@@ -37,6 +37,7 @@ def request(method, params):
 
 def hello(message):
     if "hang-at-start" in FAULTS:
+        print("hanging at the start", file=sys.stderr, flush=True)
         time.sleep(3600)
     gate = os.environ.get("GATE")
     while gate and "wait-for-gate" in FAULTS and not os.path.exists(gate):

@@ -16,13 +16,23 @@ package final class ProcessBackend: ChatBackend {
     private let storage = Locked<(any Storage)?>(nil)
 
     private struct State: Sendable {
-        var peer: RPCPeer?
+        var peer: RPCPeer? { didSet { noteConnection() } }
         var traits = BackendTraits()
         var names = Names()
         var wantsCompletions = false
         /// The reason for which the service cannot be reached; nil while it can.
-        var problem: String? = "has not started yet"
+        var problem: String? = "has not started yet" { didSet { noteConnection() } }
         var detail = "running"
+        /// Open while the program runs and is connected to its service.
+        private(set) var connection = Signal()
+
+        private mutating func noteConnection() {
+            if peer != nil && problem == nil {
+                connection.open()
+            } else if connection.isOpen {
+                connection = Signal()
+            }
+        }
     }
 
     /// Receives the notifications `test.…` of a program that stands in for its service; see docs/PluginProtocol.md.
@@ -117,8 +127,8 @@ package final class ProcessBackend: ChatBackend {
         }
     }
 
-    /// True while the program runs and is connected to its service.
-    package var isConnected: Bool { state.withLock { $0.peer != nil && $0.problem == nil } }
+    /// Waits until the program runs and is connected to its service, or the task is cancelled.
+    package func untilConnected() async { await state.withLock { $0.connection }.wait() }
 
     /// Sends a request of a test, also while the service is disconnected. Throws ``SendFailure``.
     package func rehearse(_ method: String, _ params: JSONValue) async throws -> JSONValue {

@@ -48,15 +48,7 @@ final class UnixStage: ConformanceStage {
     }
 
     func next(within limit: Duration) async throws -> ConformanceShown? {
-        try await withThrowingTaskGroup(of: ConformanceShown?.self) { group in
-            group.addTask { await self.shown.next() }
-            group.addTask {
-                try await Task.sleep(for: limit)
-                return nil
-            }
-            defer { group.cancelAll() }
-            return try await group.next() ?? nil
-        }
+        await shown.next(within: limit)
     }
 
     func disconnect() {
