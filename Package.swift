@@ -256,7 +256,7 @@ let package = Package(
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),
             ]),
-        tests("TextBackendTests", ["TextBackend", "PetrelKit", "PetrelSupport", "PetrelTesting", log]),
+        tests("TextBackendTests", ["TextBackend", "FaultSuite", "PetrelKit", "PetrelSupport", "PetrelTesting", log]),
         tests(
             "XMPPBackendTests",
             [

@@ -21,6 +21,7 @@ final class IRCStage: ConformanceStage {
     private let relay: Relay
     private let gate: IRCGate
     private let view: IRCView
+    private let changes: Changes
     private let alice: IRCPerson
     private let bob: IRCPerson
 
@@ -34,7 +35,8 @@ final class IRCStage: ConformanceStage {
         let gate = IRCGate()
         try await Relay.run(to: server.port, configure: { try gate.configure($0, server.certificate) }) { relay in
             let rooms = ["ops", "dev", "sec"].map { "#\($0)\(number)" }
-            let view = IRCView(bot: "petrel\(number)")
+            let changes = Changes()
+            let view = IRCView(bot: "petrel\(number)", changes)
             let alice = try await IRCPerson.connect("alice\(number)", port: server.port, channel: nil) {
                 view.take($0, from: rooms)
             }
@@ -46,19 +48,22 @@ final class IRCStage: ConformanceStage {
             settings.nick = view.bot
             settings.username = view.bot
             settings.port = relay.port
-            try await body(IRCStage(makeBackend(settings), relay, gate, view, [alice, bob], rooms))
+            try await body(
+                IRCStage(
+                    makeBackend(settings, logger: changes.logger), relay, gate, view, changes, [alice, bob], rooms))
             for person in [alice, bob] { try await person.quit() }
         }
     }
 
     private init(
-        _ backend: IRCBackend, _ relay: Relay, _ gate: IRCGate, _ view: IRCView, _ people: [IRCPerson],
-        _ rooms: [String]
+        _ backend: IRCBackend, _ relay: Relay, _ gate: IRCGate, _ view: IRCView, _ changes: Changes,
+        _ people: [IRCPerson], _ rooms: [String]
     ) {
         irc = backend
         self.relay = relay
         self.gate = gate
         self.view = view
+        self.changes = changes
         (alice, bob) = (people[0], people[1])
         self.rooms = rooms
         unknownPlaces = [.room("#nowhere"), .direct("@nobody"), .direct("nobody!0123456789abcdef")]
@@ -77,19 +82,8 @@ final class IRCStage: ConformanceStage {
     private func person(_ id: String) -> IRCPerson { id.contains(bob.nick) ? bob : alice }
 
     func untilConnected() async throws {
-        try await until("the bot is in its channels") {
+        try await changes.wait(until: "the bot is in its channels") {
             self.view.rooms == Set(self.rooms) && self.irc.status().isEmpty
-        }
-    }
-
-    /// The time limit for a condition.
-    private static let patience = Duration.seconds(120)
-
-    private func until(_ words: String, _ condition: () -> Bool) async throws {
-        let end = ContinuousClock.now + Self.patience
-        while !condition() {
-            guard ContinuousClock.now < end else { throw Refusal("not within \(Self.patience): \(words)") }
-            try await Task.sleep(for: .milliseconds(2))
         }
     }
 
@@ -129,7 +123,7 @@ final class IRCStage: ConformanceStage {
         case .stalled: await relay.set(.stalled)
         case .cut:
             await relay.set(.cut)
-            try await until("the server has noticed that the bot is gone") { self.view.rooms.isEmpty }
+            try await changes.wait(until: "the server has noticed that the bot is gone") { self.view.rooms.isEmpty }
         }
     }
 }

@@ -22,8 +22,11 @@ final class IRCView: Sendable {
     private let user: String
     private let state: Locked<State>
 
-    init(bot: String) {
+    private let changes: Changes
+
+    init(bot: String, _ changes: Changes) {
         user = bot
+        self.changes = changes
         state = Locked(State(bot: bot))
     }
 
@@ -44,7 +47,10 @@ final class IRCView: Sendable {
             return false
         }
         guard message.command == "PRIVMSG" else {
-            if !rooms.isEmpty { state.withLock { Self.note(message, source.nick, &$0) } }
+            if !rooms.isEmpty {
+                state.withLock { Self.note(message, source.nick, &$0) }
+                changes.note()
+            }
             return true
         }
         guard let target = message[0], let text = message[1] else { return true }

@@ -1,3 +1,4 @@
+import FaultSuite
 import Foundation
 import Logging
 import PetrelKit
@@ -29,7 +30,7 @@ final class TextStage: ConformanceStage {
     let people = ["@alice", "@bob"]
     let backend: any ChatBackend
     private let input: FileHandle
-    private let lines = Mailbox<String>()
+    private let lines: LineCollector
     private let said = Locked<[(line: String, person: String)]>([])
 
     init() {
@@ -40,22 +41,9 @@ final class TextStage: ConformanceStage {
         backend = TextBackend(
             name: "text", settings: settings, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() },
             from: input.fileHandleForReading, to: StandardStream(output.fileHandleForWriting))
-        // The output ends when the backend no longer exists, and with it the thread.
-        Thread.detachNewThread { [output = output.fileHandleForReading, lines] in
-            // Only new bytes are searched: a message here has megabytes.
-            var line: [UInt8] = []
-            while true {
-                let data = output.availableData
-                if data.isEmpty { return }
-                var parts = data.split(separator: 10, omittingEmptySubsequences: false)
-                let rest = parts.removeLast()
-                for part in parts {
-                    lines.put(String(decoding: line + part, as: UTF8.self))
-                    line = []
-                }
-                line += rest
-            }
-        }
+        // The output ends when the backend no longer exists, and with it the thread of the collector.
+        lines = LineCollector(output.fileHandleForReading)
+        lines.begin()
     }
 
     /// Ends the input of the backend.
@@ -91,19 +79,8 @@ final class TextStage: ConformanceStage {
     }
 
     func next(within limit: Duration) async throws -> ConformanceShown? {
-        try await withThrowingTaskGroup(of: ConformanceShown?.self) { group in
-            group.addTask { try await self.nextShown() }
-            group.addTask {
-                try await Task.sleep(for: limit)
-                return nil
-            }
-            defer { group.cancelAll() }
-            return try await group.next() ?? nil
-        }
-    }
-
-    private func nextShown() async throws -> ConformanceShown? {
-        while let line = await lines.next() {
+        let end = ContinuousClock.now + limit
+        while let line = await lines.next(within: end - .now) {
             let json = try JSONValue.parse(line.utf8)
             // A line that was rejected, such as a duplicate.
             guard let text = json["text"]?.string else { continue }

@@ -22,6 +22,7 @@ final class XMPPStage: ConformanceStage {
     private let crowd: XMPPCrowd
     private let relay: Relay
     private let bot: String
+    private let changes = Changes()
     private let events = Mailbox<JSONValue>()
     /// The orders with which messages were sent, by ID.
     private let typed = Locked<[String: (person: String, order: [String: JSONValue])]>([:])
@@ -52,7 +53,7 @@ final class XMPPStage: ConformanceStage {
         settings.jid = try #require(JID("\(bot)@localhost"))
         settings.nick = bot
         settings.port = relay.port
-        xmpp = crowd.server.backend(settings)
+        xmpp = crowd.server.backend(settings, logger: changes.logger)
         // A server repeats a message whose acknowledgement was lost, also after a cut.
         xmpp.keep(in: try TestStore().storage(for: "xmpp"))
     }
@@ -87,13 +88,10 @@ final class XMPPStage: ConformanceStage {
     }
 
     func untilConnected() async throws {
-        let end = ContinuousClock.now + .seconds(120)
         let jids = rooms.compactMap { JID($0) }
-        while relay.connections == 0 || !xmpp.link.isOpen
-            || !jids.allSatisfy({ xmpp.rooms.room($0)?.standing == .inside })
-        {
-            guard ContinuousClock.now < end else { throw Refusal("the bot did not connect") }
-            try await Task.sleep(for: .milliseconds(2))
+        try await changes.wait(until: "the bot is in its rooms") {
+            relay.connections > 0 && xmpp.link.isOpen
+                && jids.allSatisfy { xmpp.rooms.room($0)?.standing == .inside }
         }
     }
 
