@@ -179,7 +179,7 @@ extension Bench {
                 for number in first..<(first + 500) {
                     backend.type("!echo \(number)", as: "@p\(number % 20)", in: "#r\(number % 50)")
                 }
-                for _ in 0..<500 { _ = await backend.next() }
+                for _ in 0..<500 { try await expectNumber(backend) }
             }
             return start.duration(to: .now) / .seconds(1)
         }

@@ -28,13 +28,13 @@ extension Bench {
     }
 
     private static let settings: JSONValue = [
-        "queue": 1_000, "messages": ["success": ["ok"], "failure": ["failed"]],
+        "queue": 1_000, "templates": ["success": "ok"], "reply_styles": ["success": "text"],
         "commands": [
             "true": ["command": "true", "auth_strategy": "any", "no_handshake": true],
             "print": [
                 "command": "sh", "args": ["-c", .string("yes 'a line of output' | head -n \(lines)")],
                 "auth_strategy": "any",
-                "no_handshake": true, "reply_styles": ["success": "text"], "templates": ["success": "printed"],
+                "no_handshake": true, "templates": ["success": "printed"],
             ],
         ],
     ]
@@ -43,7 +43,7 @@ extension Bench {
         let plain = try await shell("seq \(jobs) | xargs -P 20 -n 1 sh -c 'exec true'", folder)
         let start = ContinuousClock.now
         for number in 0..<jobs { backend.type("!true", as: "@p\(number % 50)", in: "#r\(number % 50)") }
-        for _ in 0..<jobs { _ = await backend.next() }
+        for _ in 0..<jobs { try await expect("ok", backend) }
         let time = start.duration(to: .now) / .seconds(1)
         return [
             Measure(name: "jobs, true, pool of 20", value: Double(jobs) / time, unit: "a second"),
@@ -55,12 +55,19 @@ extension Bench {
         let plain = try await shell("yes 'a line of output' | head -n \(lines) > output", folder)
         let start = ContinuousClock.now
         backend.type("!print")
-        _ = await backend.next()
+        try await expect("printed", backend)
         let time = start.duration(to: .now) / .seconds(1)
         return [
             Measure(name: "jobs, one line of output", value: time / Double(lines) * 1e6, unit: "µs"),
             Measure(name: "the same into a file", value: plain / Double(lines) * 1e6, unit: "µs"),
         ]
+    }
+
+    /// Waits for this reply. Throws ``Refusal`` after any other, but for the notice that a job waits in the queue.
+    private static func expect(_ text: String, _ backend: RecordingBackend) async throws {
+        while let reply = await backend.next()?.reply.text, reply != text {
+            guard reply.contains("waits for a free place") else { throw Refusal("the reply is “\(reply.prefix(200))”") }
+        }
     }
 
     /// Returns the time that a script takes, in seconds.

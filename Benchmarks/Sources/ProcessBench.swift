@@ -33,7 +33,7 @@ extension Bench {
         for number in 0..<1_000 {
             let start = ContinuousClock.now
             backend.type("!\(command) \(number)", as: "@p\(number % 50)", in: "#r\(number % 50)")
-            _ = await backend.next()
+            try await expectNumber(backend)
             times.append(start.duration(to: .now) / .seconds(1))
         }
         return times.sorted()[times.count / 2]
@@ -46,8 +46,14 @@ extension Bench {
             for number in first..<(first + 100) {
                 backend.type("!\(command) \(number)", as: "@p\(number % 50)", in: "#r\(number % 50)")
             }
-            for _ in 0..<100 { _ = await backend.next() }
+            for _ in 0..<100 { try await expectNumber(backend) }
         }
         return 5_000 / (start.duration(to: .now) / .seconds(1))
+    }
+
+    /// Waits for a reply. Throws ``Refusal`` if it is not what a line of the benchmarks contained.
+    static func expectNumber(_ backend: RecordingBackend) async throws {
+        let reply = await backend.next()?.reply.text ?? ""
+        guard Int(reply) != nil else { throw Refusal("the reply is “\(reply.prefix(200))”") }
     }
 }
