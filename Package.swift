@@ -187,7 +187,7 @@ let package = Package(
         target(
             "JobsModule", "Modules/Jobs",
             [
-                "JobEngine", "PetrelKit", "PetrelSupport", log, metrics, "Stencil",
+                "JobEngine", "PetrelKit", "PetrelSupport", "PlugInProtocol", "ProcessModule", log, metrics, "Stencil",
                 .product(name: "Crypto", package: "swift-crypto"),
             ]),
         target(

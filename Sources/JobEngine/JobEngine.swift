@@ -27,18 +27,18 @@ package final class JobEngine: Sendable {
         case stopping
     }
 
-    /// A job: a program, and what happens around its run.
+    /// A job: its work, and what happens around it.
     package struct Job: Sendable {
         /// The number of the job, unique among those that run or wait.
         package var id: Int
-        /// The run of its program.
-        package var program: RunningProgram
+        /// The work.
+        package var work: any JobWork
         /// Runs the job. It is called once, also if the job was stopped while it waited.
-        package var run: @Sendable (RunningProgram) async -> Void
+        package var run: @Sendable (any JobWork) async -> Void
 
-        package init(id: Int, program: RunningProgram, run: @escaping @Sendable (RunningProgram) async -> Void) {
+        package init(id: Int, work: any JobWork, run: @escaping @Sendable (any JobWork) async -> Void) {
             self.id = id
-            self.program = program
+            self.work = work
             self.run = run
         }
     }
@@ -91,11 +91,11 @@ package final class JobEngine: Sendable {
             if let job = state.running[id] { return (job, false) }
             guard let index = state.waiting.firstIndex(where: { $0.id == id }) else { return (nil, false) }
             let job = state.waiting.remove(at: index)
-            // It needs no place in the pool: its program does not start.
+            // It needs no place in the pool: its work does not start.
             state.running[id] = job
             return (job, true)
         }
-        job?.program.stop(cause)
+        job?.work.stop(cause, grace: nil)
         if let job, isWaiting { start(job) }
         return job != nil
     }
@@ -113,7 +113,7 @@ package final class JobEngine: Sendable {
             if state.running.isEmpty { state.isIdle.open() }
             return (jobs, waiting, state.isIdle, state.limits.stopTimeout)
         }
-        for job in jobs { job.program.stop(.shutdown, grace: grace) }
+        for job in jobs { job.work.stop(.shutdown, grace: grace) }
         for job in waiting { start(job) }
         // In a task of its own, because this one is cancelled.
         await Task { await isIdle.wait() }.value
@@ -130,7 +130,7 @@ package final class JobEngine: Sendable {
     private func start(_ job: Job) {
         // In a task of its own: the cancellation of the submitter must not end the program without SIGTERM.
         Task {
-            await job.run(job.program)
+            await job.run(job.work)
             self.finished(job)
         }
     }

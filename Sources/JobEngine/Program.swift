@@ -50,7 +50,7 @@ package enum StopCause: Sendable, Equatable {
     case shutdown
 }
 
-/// The end of a program.
+/// The end of a program, or of another work.
 package struct ProgramEnd: Sendable, Equatable {
     /// The way in which the program ended.
     package enum Status: Sendable, Equatable {
@@ -60,6 +60,8 @@ package struct ProgramEnd: Sendable, Equatable {
         case signalled(Int32)
         /// It could not be started, for this reason.
         case notStarted(String)
+        /// It was a call, which was answered, or failed for this reason.
+        case answered(failure: String?)
     }
 
     /// The way in which the program ended.

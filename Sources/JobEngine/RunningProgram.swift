@@ -51,7 +51,7 @@ package final class RunningProgram: Sendable {
 
     /// Runs the program until it has ended and its output was read. Must not be cancelled; use ``stop(_:grace:)``.
     /// - Parameter started: a closure that is called with the process identifier.
-    package func run(started: @escaping @Sendable (Int32) -> Void = { _ in }) async -> ProgramEnd {
+    package func run(started: @escaping @Sendable (Int32?) -> Void) async -> ProgramEnd {
         let start = ContinuousClock.now
         // A program that was stopped before it started does not start.
         if let cause = stop.value.cause { return ProgramEnd(.signalled(15), cause: cause) }
@@ -65,7 +65,7 @@ package final class RunningProgram: Sendable {
         }
     }
 
-    private func execute(_ started: @escaping @Sendable (Int32) -> Void) async throws -> ProgramEnd.Status {
+    private func execute(_ started: @escaping @Sendable (Int32?) -> Void) async throws -> ProgramEnd.Status {
         var options = PlatformOptions()
         options.processGroupID = 0
         let variables = program.environment.map { Array("\($0.key)=\($0.value)".utf8) + [0] }

@@ -155,13 +155,15 @@ extension Bot {
         .init(service: service, successTerminationBehavior: atEnd, failureTerminationBehavior: atFailure)
     }
 
-    /// Returns the commands of a configuration, without running anything.
-    static func commands(of configuration: Configuration) throws -> CommandTable {
+    /// Returns the commands of a configuration, and those that modules had in their latest run, without running anything.
+    /// - Parameter records: the store, which is only read; nil before the first start.
+    static func commands(of configuration: Configuration, _ records: Store?) async throws -> CommandTable {
         let store = try Store()
         let host = try Host(
             backends: [], policy: configuration.policy, version: version, logger: .silent,
             metrics: NOOPMetricsHandler.instance, audit: store.audit, outbox: store.outbox)
-        let modules = try modules(of: configuration, host, store, EventLoopExecutor())
+        let modules = try modules(of: configuration, host, records ?? store, EventLoopExecutor())
+        for case let module as any CommandRestoring in modules { try await module.restoreCommands() }
         return CommandTable(modules.flatMap { module in module.commands.map { (module.name, $0) } })
     }
 }

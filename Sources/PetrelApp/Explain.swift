@@ -57,13 +57,14 @@ struct Explain: AsyncParsableCommand {
         let message = ChatMessage(id: "", sender: person, room: place, text: line)
         let text = core.prefixes.strip(whole, from: message) ?? whole
         guard !CommandText.line(of: text).isEmpty else { throw Self.missing }
-        let match = try Bot.commands(of: configuration).find(text)
+        let store = try Self.store(of: configuration)
+        let match = try await Bot.commands(of: configuration, store).find(text)
         let on = try backend == nil ? named ?? chosenBackend(configuration) : chosenBackend(configuration)
         var question =
             match?.parsed().question(by: person, in: place, on: on)
             ?? AccessControl.Question(
                 person: person, room: place, backend: on, module: "", lines: [CommandText.line(of: text)])
-        let explanation = try await explained(match, configuration)
+        let explanation = try await explained(match, configuration, store)
         if let match, let explanation {
             question = CommandTable.Parsed(match: match, line: explanation.parsed).question(
                 by: person, in: place, on: on)
@@ -74,17 +75,20 @@ struct Explain: AsyncParsableCommand {
             mayBeAdded: configuration.outlines.contains(where: \.addsCommands))
     }
 
+    /// Returns the store; nil before the first start.
+    private static func store(of configuration: Configuration) throws -> Store? {
+        let path = configuration.core.store.path
+        return FileManager.default.fileExists(atPath: path) ? try Store(readingOnly: path) : nil
+    }
+
     /// Returns the explanation of the plug-in to which the command belongs.
     private func explained(
-        _ match: CommandTable.Match?, _ configuration: Configuration
+        _ match: CommandTable.Match?, _ configuration: Configuration, _ store: Store?
     ) async throws -> LineExplanation? {
         guard let match else { return nil }
         let module = match.entry.module
         let plugIn = configuration.modules.first { $0.outlines.contains { $0.name == module } }
         guard let plugIn = plugIn as? any LineExplaining else { return nil }
-        let path = configuration.core.store.path
-        // There is no store before the first start.
-        let store = FileManager.default.fileExists(atPath: path) ? try Store(readingOnly: path) : nil
         return try await plugIn.explain(
             match.arguments, of: match.entry.command.name, in: module, storage: store?.storage(for: module))
     }

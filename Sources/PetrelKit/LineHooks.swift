@@ -59,6 +59,12 @@ public struct Activity: Sendable, Hashable {
     }
 }
 
+/// A module that knows from its records the commands that it had in its latest run.
+public protocol CommandRestoring: BotModule {
+    /// Adds the commands of the latest run, without running anything.
+    func restoreCommands() async throws
+}
+
 /// Reads the configuration again while the bot runs.
 public protocol ConfigurationReloading: Sendable {
     /// Reads the configuration file again, and applies the settings that can change while the bot runs. A file with

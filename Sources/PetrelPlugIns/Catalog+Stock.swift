@@ -22,7 +22,6 @@ extension Catalog {
             ],
             modules: [
                 BuiltinsPlugIn.self, StackStormPlugIn.self, JobsPlugIn.self, InfraPlugIn.self, ProcessModulePlugIn.self,
-                CatOpsPlugIn.self,
             ],
             demo: [TextDemo.self, SimulatorDemo.self],
             commands: [PlugInCommand.self, ScriptCommand.self, Simulate.self])

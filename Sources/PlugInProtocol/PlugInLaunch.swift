@@ -3,7 +3,7 @@ package import PetrelKit
 package import PetrelSupport
 
 /// The settings of a plug-in that is a program: how it is started, and what it receives.
-package struct PlugInLaunch: Sendable {
+package struct PlugInLaunch: Sendable, Equatable {
     /// The name of the section: that of the backend or the module.
     package var name: String
     /// The program and its arguments.

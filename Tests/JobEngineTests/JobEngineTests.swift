@@ -14,7 +14,7 @@ import Testing
     private func job(_ id: Int, until signal: Signal, _ ended: @escaping @Sendable (Int) -> Void = { _ in })
         -> JobEngine.Job
     {
-        JobEngine.Job(id: id, program: RunningProgram(.shell("true"), to: RecordingSink())) { program in
+        JobEngine.Job(id: id, work: RunningProgram(.shell("true"), to: RecordingSink())) { program in
             await signal.wait()
             _ = await program.run()
             ended(id)
@@ -49,7 +49,7 @@ import Testing
         let sink = RecordingSink()
         let end = Locked<ProgramEnd?>(nil)
         _ = engine.submit(
-            JobEngine.Job(id: 2, program: RunningProgram(.shell("echo x"), to: sink)) { program in
+            JobEngine.Job(id: 2, work: RunningProgram(.shell("echo x"), to: sink)) { program in
                 let result = await program.run()
                 end.withLock { $0 = result }
                 done.open()
@@ -68,7 +68,7 @@ import Testing
         let ends = Locked<[StopCause?]>([])
         for id in 1...4 {
             _ = engine.submit(
-                JobEngine.Job(id: id, program: RunningProgram(.shell("echo up; sleep 300"), to: sink)) { program in
+                JobEngine.Job(id: id, work: RunningProgram(.shell("echo up; sleep 300"), to: sink)) { program in
                     let end = await program.run()
                     ends.withLock { $0.append(end.cause) }
                 })
@@ -88,7 +88,7 @@ import Testing
         let most = Locked(0)
         for id in 1...200 {
             _ = engine.submit(
-                JobEngine.Job(id: id, program: RunningProgram(.shell("echo x"), to: sink)) { program in
+                JobEngine.Job(id: id, work: RunningProgram(.shell("echo x"), to: sink)) { program in
                     most.withLock { $0 = max($0, engine.load.running) }
                     _ = await program.run()
                     if count.withLock({

@@ -125,7 +125,7 @@ import Testing
                 group.addTask {
                     let process = Locked<Int32>(0)
                     _ = await RunningProgram(.shell("exit 0"), to: RecordingSink()).run { id in
-                        process.withLock { $0 = id }
+                        process.withLock { $0 = id ?? 0 }
                     }
                     // A zombie would still exist.
                     #expect(process.value > 0 && kill(process.value, 0) != 0)

@@ -21,14 +21,19 @@ def typed(params):
 
 
 def refusal(line, message):
-    return failure(f"Invalid command: {line}\n{message}")
+    return failure(f"Invalid command: {line}\n{message}", last_line(message))
 
 
 def crash(line, message):
     lines = message.splitlines()[-MAXIMUM_LINES:]
-    return failure("\n".join([f"The command failed: {line}", *lines]))
+    return failure("\n".join([f"The command failed: {line}", *lines]), last_line(message))
 
 
-def failure(text):
-    """Returns a reply about an error, which only the user sees."""
-    return {"text": text, "kind": "error", "private": True}
+def failure(text, reason):
+    """Returns a reply about an error, which only the user sees, with the reason for the record of the job."""
+    return {"text": text, "kind": "error", "private": True, "failure": reason}
+
+
+def last_line(text):
+    lines = [line for line in text.splitlines() if line.strip()]
+    return lines[-1].strip() if lines else "no reason was given"

@@ -81,6 +81,11 @@ def reply(payload, traits, source=""):
     return result
 
 
+def text_of(payload):
+    """Returns a reduced payload as text."""
+    return shortened("\n\n".join(filter(None, (payload["text"], *map(shown, payload["attachments"])))), MAXIMUM_TEXT)
+
+
 def without_mentions(value):
     if isinstance(value, list):
         return [without_mentions(element) for element in value]

@@ -8,10 +8,13 @@ import sys
 import threading
 import time
 
+from .printed import Printed
+
 PROGRAM = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "petrel_catops.py")
 MAXIMUM_LINE = 4 << 20  # bytes
 MARGIN = 10  # seconds after a limit in which a process ends by itself
 END_LIMIT = 3  # seconds in which an idle process ends
+STOP_LIMIT = 2  # seconds between SIGTERM and SIGKILL for a process whose call is cancelled
 
 
 class Ended(Exception):
@@ -31,12 +34,24 @@ class Process:
 
     def __init__(self, settings):
         self.settings, self.loaded = settings, None
-        self._lock, self._rest, self._is_reaped = threading.Lock(), b"", False
+        self._lock, self._rest, self._is_reaped, self._has_ended = threading.Lock(), b"", False, threading.Event()
         parent = os.path.dirname(settings["plugins"])
         self._process = subprocess.Popen(
-            [sys.executable, PROGRAM, "--worker"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0,
+            [sys.executable, PROGRAM, "--worker"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE if settings.get("record") else None, bufsize=0,
             start_new_session=True, env=environment(), cwd=parent if os.path.isdir(parent) else None)
+        self._printed = Printed(self._process.stderr) if settings.get("record") else None
         self.send(settings)
+
+    def begin(self, sink):
+        """Passes what the process prints to `sink`, until `finish`. Without records, it goes to standard error."""
+        if self._printed:
+            self._printed.begin(sink)
+
+    def finish(self):
+        """Ends a call, and returns when everything that it has printed was passed on."""
+        if self._printed:
+            self._printed.finish()
 
     def load(self):
         """Waits until the process has loaded the plug-ins. Raises LoadFailure."""
@@ -49,7 +64,8 @@ class Process:
                 self.loaded = message if "loaded" in message else None
         except (Ended, TimeoutError):
             status = self.kill()
-            is_late = time.monotonic() - start >= limit
+            # The process measures the limit itself, from a moment before its message arrived here.
+            is_late = time.monotonic() - start >= limit - 0.5
             raise LoadFailure(path, f"loading it took more than {limit} seconds" if is_late else
                               f"loading it ended the process ({status})") from None
         return self
@@ -61,10 +77,10 @@ class Process:
             pass  # The process has ended, which `receive` reports.
 
     def receive(self, limit):
-        """Returns the next message. Raises Ended or TimeoutError."""
-        end, output = time.monotonic() + limit, self._process.stdout.fileno()
+        """Returns the next message. Raises Ended, or TimeoutError if there is a limit."""
+        end, output = limit and time.monotonic() + limit, self._process.stdout.fileno()
         while b"\n" not in self._rest:
-            if not select.select([output], [], [], max(0, end - time.monotonic()))[0]:
+            if not select.select([output], [], [], end and max(0, end - time.monotonic()))[0]:
                 raise TimeoutError
             read = os.read(output, 1 << 16)
             self._rest += read
@@ -78,6 +94,18 @@ class Process:
             return not self._is_reaped and os.waitid(
                 os.P_PID, self._process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
 
+    def stop(self):
+        """Ends the process and those that it has started: by SIGTERM, and by SIGKILL after a while."""
+        with self._lock:
+            if self._is_reaped:
+                return
+            try:
+                os.killpg(self._process.pid, signal.SIGTERM)
+            except ProcessLookupError:
+                pass
+        if not self._has_ended.wait(STOP_LIMIT):
+            self.kill()
+
     def kill(self):
         """Ends the process and those that it has started, and returns how it ended."""
         with self._lock:
@@ -88,6 +116,7 @@ class Process:
                     pass
                 self._process.wait()
                 self._is_reaped = True
+                self._has_ended.set()
                 self._process.stdin.close()
         return how(self._process.returncode)
 

@@ -10,7 +10,7 @@ import traceback
 from petrel_plugin import Module, Refusal
 from .calls import crash, failure, params_of, refusal, typed
 from .folder import is_name, marks_of, marks_of_folder
-from .payloads import reduced, reply
+from .payloads import reduced, reply, text_of
 from .pool import Pool
 from .process import MARGIN, Ended, LoadFailure
 from .response_url import ResponseURLs
@@ -22,6 +22,7 @@ PATIENCE = 5  # seconds of the 10 for the answer to `hello`
 MAXIMUM_COMMANDS = 1_000
 MAXIMUM_WATCHED = 1_000
 MAXIMUM_LINES = 20  # of `!status`
+WORKERS = 64  # calls at once; further ones wait
 NOTHING = {"loaded": [], "helpers": [], "problems": []}
 
 
@@ -33,8 +34,8 @@ class Runner:
     """The folder of plug-ins as a module."""
 
     def __init__(self):
-        self.module, self.pool, self.urls = Module(version=VERSION), Pool(), None
-        self.settings, self.folder, self.limit = None, None, 60
+        self.module, self.pool, self.urls = Module(version=VERSION, workers=WORKERS), Pool(), None
+        self.settings, self.folder, self.limit, self.is_recorded = None, None, 60, False
         self.report, self.first, self.published = None, threading.Event(), None
         self.watched, self.marks = [], {}  # files beside the folder that plug-ins import, and the marks of all files
         self.module.on_start(self.start)
@@ -51,7 +52,7 @@ class Runner:
 
     def start(self, settings):
         settings = settings if isinstance(settings, dict) else {}
-        unknown = sorted(settings.keys() - {"plugins", "include_functions", "timeout", "load_timeout"})
+        unknown = sorted(settings.keys() - {"plugins", "include_functions", "timeout", "load_timeout", "record"})
         names, folder = settings.get("include_functions"), settings.get("plugins", "plugins")
         self.limit, load_limit = settings.get("timeout", 60), settings.get("load_timeout", 30)
         if unknown:
@@ -64,8 +65,11 @@ class Runner:
             if type(limit) is not int or not 1 <= limit <= 3_500:
                 raise Refusal(f"The setting '{name}' must be a whole number of seconds from 1 to 3,500.")
         self.folder = os.path.abspath(folder)
+        self.is_recorded = settings.get("record") is True
+        if self.is_recorded:  # Then Petrel limits the time of calls.
+            self.limit = None
         self.settings = {"plugins": self.folder, "include_functions": names, "limit": self.limit,
-                         "load_limit": load_limit}
+                         "load_limit": load_limit, "record": self.is_recorded}
         try:
             self.urls = ResponseURLs(self.post)
         except OSError as error:
@@ -131,7 +135,8 @@ class Runner:
             del self.module.commands[name]
         for name, summary in commands.items():
             # The own limit comes first, because its message is the better one.
-            self.module.command(name, summary=summary, timeout=self.limit + 30)(functools.partial(self.run_call, name))
+            options = {"timeout": self.limit + 30} if self.limit else {}
+            self.module.command(name, summary=summary, **options)(functools.partial(self.run_call, name))
         problems = [(os.path.relpath(path, os.path.dirname(self.folder)) if path else "", reason)
                     for path, reason in problems]
         return commands, problems, self.report["helpers"]
@@ -165,34 +170,48 @@ class Runner:
         try:
             process = self.pool.take()
         except LoadFailure as error:
-            return failure(f"The command was not started: {error}")
+            return failure(f"The command was not started: {error}", f"it was not started: {error}")
         ended = threading.Event()
 
         def watch():
             call.cancelled.wait()
             if not ended.is_set():
-                process.kill()
+                process.stop()
 
         threading.Thread(target=watch, daemon=True).start()
         start = time.monotonic()
         try:
+            process.begin(functools.partial(self.record, call, "error"))
             process.send({"name": name, "argv": line.split(), "params": params})
-            answer = process.receive(self.limit + MARGIN)
+            answer = process.receive(self.limit and self.limit + MARGIN)
+            process.finish()
             ended.set()
             self.pool.give(process)
         except (Ended, TimeoutError):
             ended.set()
-            status, is_late = self.pool.drop(process), time.monotonic() - start >= self.limit
+            status = self.pool.drop(process)
+            process.finish()
+            is_late = self.limit and time.monotonic() - start >= self.limit
+            reason = f"ended after {self.limit} seconds" if is_late else f"its process ended ({status})"
             return failure(f"The command was ended after {self.limit} seconds: {line}\nIt may have had an effect."
                            if is_late else
-                           f"The process of the command ended ({status}): {line}\nIt may have had an effect.")
+                           f"The process of the command ended ({status}): {line}\nIt may have had an effect.", reason)
         finally:
             call.cancelled.set()  # The watching thread ends.
-        if "invalid" in answer:
-            return refusal(line, answer["invalid"])
-        if "failed" in answer:
-            return crash(line, answer["failed"])
-        return answer["payload"] and reply(answer["payload"], call.traits, typed(params))
+        if "invalid" in answer or "failed" in answer:
+            result = refusal(line, answer["invalid"]) if "invalid" in answer else crash(line, answer["failed"])
+            self.record(call, "output", result["text"] + "\n")
+            return result
+        if answer["payload"] is None:
+            return None
+        if text := text_of(answer["payload"]):
+            self.record(call, "output", text + "\n")
+        return reply(answer["payload"], call.traits, typed(params))
+
+    def record(self, call, stream, text):
+        """Adds text to the log of a call, if Petrel records calls."""
+        if self.is_recorded:
+            self.module.request("output", call=call.id, stream=stream, text=text)
 
     def post(self, call, payload):
         """Shows a message that a plug-in has posted to the `response_url` of a call."""

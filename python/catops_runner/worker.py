@@ -35,6 +35,10 @@ def main():
     sys.argv = ["catops"]
 
     def send(**message):
+        # What was printed before belongs to the call.
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(Exception):
+                stream.flush()
         output.write(json.dumps(message).encode() + b"\n")
         output.flush()
 
@@ -65,12 +69,21 @@ def receive(source, calls, busy):
 
 @contextlib.contextmanager
 def limited(seconds):
-    """Ends the process when a block takes longer, and writes where it was. It works beside code that never pauses."""
-    faulthandler.dump_traceback_later(seconds, exit=True, file=2)
+    """Ends the process when a block takes longer, and writes where it was. It works beside code that never pauses.
+
+    Without a limit, Petrel ends the process by SIGTERM.
+    """
+    if seconds:
+        faulthandler.dump_traceback_later(seconds, exit=True, file=2)
+    else:
+        faulthandler.register(signal.SIGTERM, file=2, chain=True)
     try:
         yield
     finally:
-        faulthandler.cancel_dump_traceback_later()
+        if seconds:
+            faulthandler.cancel_dump_traceback_later()
+        else:
+            faulthandler.unregister(signal.SIGTERM)
 
 
 def load(settings, send):

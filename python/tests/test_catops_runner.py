@@ -258,7 +258,7 @@ class CallTests(Folder):
             self.assertEqual(petrel.invoke("run", "ada")["text"], "ada")
             self.assertEqual(petrel.invoke("run", ""), {
                 "text": "Invalid command: run\nthe following arguments are required: who", "kind": "error",
-                "private": True})
+                "private": True, "failure": "the following arguments are required: who"})
             self.assertIn("usage: catops [-h] who", petrel.invoke("run", "-h")["text"])
 
     def test_what_plug_ins_print_goes_to_standard_error(self):
@@ -297,7 +297,7 @@ class FaultTests(Folder):
             for name, how in (("run", "status 3"), ("run1", "SIGSEGV")):
                 self.assertEqual(petrel.invoke(name), {
                     "text": f"The process of the command ended ({how}): {name}\nIt may have had an effect.",
-                    "kind": "error", "private": True})
+                    "kind": "error", "private": True, "failure": f"its process ended ({how})"})
             self.assertEqual(petrel.invoke("fine")["text"], "fine")
             self.assertIn("Segmentation fault", petrel.stderr())
 
@@ -358,6 +358,69 @@ class FaultTests(Folder):
                 end(petrel)
                 for process in processes:
                     self.await_end(process)
+
+
+class RecordTests(Folder):
+    """Calls that are jobs: what they print is sent to Petrel."""
+
+    def printed(self, petrel, call):
+        """Returns what a call has printed on each stream."""
+        streams = {"output": "", "error": ""}
+        while not petrel.requests.empty():
+            message = petrel.requests.get()
+            if message["method"] == "output" and message["params"]["call"] == call["call"]:
+                streams[message["params"]["stream"]] += message["params"]["text"]
+        return streams
+
+    def test_what_a_call_prints_and_answers_is_sent(self):
+        body = "print('one')\nos.write(2, b'two\\n')\nos.system('echo three')\nprint('\u00e9' * 10 ** 5)\n" \
+               "print('no end', end='')\nreturn {'statusCode': 200, 'text': 'done', 'attachments': [{'title': 'A'}]}"
+        with self.running(command(body, head="import os"), record=True) as petrel:
+            for _ in range(2):
+                call = petrel.call("run")
+                self.assertEqual(petrel.result("invoke", **call)["reply"]["text"], "done\n\nA")
+                self.assertEqual(self.printed(petrel, call), {
+                    "error": f"one\ntwo\nthree\n{chr(233) * 10 ** 5}\nno end", "output": "done\n\nA\n"})
+            self.assertNotIn("three", petrel.stderr())
+
+    def test_what_runs_beside_a_call_does_not_belong_to_it(self):
+        head = "import os, subprocess, threading"
+        body = "subprocess.Popen(['sh', '-c', f'while ! test -e {argv[1]}; do :; done; echo later'])\nreturn 'x'"
+        with self.running(command(body, head=head), record=True) as petrel:
+            call, go = petrel.call("run", str(self.folder / "go")), self.folder / "go"
+            petrel.result("invoke", **call)
+            go.touch()
+            end = time.monotonic() + LIMIT
+            while "later" not in petrel.stderr() and time.monotonic() < end:
+                time.sleep(0.02)
+            self.assertIn("later", petrel.stderr())
+            self.assertEqual(self.printed(petrel, call), {"error": "", "output": "x\n"})
+
+    def test_errors_are_sent_with_their_reason(self):
+        with self.running(command("raise ValueError('wrong')"), record=True) as petrel:
+            call = petrel.call("run")
+            self.assertEqual(petrel.result("invoke", **call)["reply"]["failure"], "ValueError: wrong")
+            printed = self.printed(petrel, call)
+            self.assertIn("Traceback", printed["error"])
+            self.assertEqual(printed["output"], "The command failed: run\nValueError: wrong\n")
+
+    def test_a_call_that_is_cancelled_shows_where_it_was(self):
+        for body in ("threading.Event().wait()", "re.match('(a+)+$', 'a' * 60 + 'b')", """
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+threading.Event().wait()"""):
+            source = command(f"post(params, text=str(os.getpid())){body if body[0] == chr(10) else chr(10) + body}",
+                             head=POST + "import os, re, signal, threading")
+            with self.subTest(body), self.running(source, command("return 'fine'", "fine"), record=True) as petrel:
+                call = petrel.call("run")
+                answer = petrel.start("invoke", **call)
+                while (message := petrel.requests.get(timeout=LIMIT))["method"] != "say":
+                    pass
+                petrel.send({"method": "cancel", "params": {"call": call["call"]}})
+                self.assertIn("its process ended (SIG", petrel.result_of(answer, "invoke")["reply"]["failure"])
+                self.await_end(message["params"]["reply"]["text"])
+                if "SIG_IGN" not in body:
+                    self.assertIn("in run", self.printed(petrel, call)["error"])
+                self.assertEqual(petrel.invoke("fine")["text"], "fine")
 
 
 class ReloadTests(Folder):

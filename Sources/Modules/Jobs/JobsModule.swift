@@ -4,6 +4,7 @@ import JobEngine
 import Logging
 package import PetrelKit
 import PetrelSupport
+import ProcessModule
 
 /// Shell commands that people call from chat: each call is a job, whose output and end are recorded.
 package final class JobsModule: BotModule {
@@ -16,11 +17,12 @@ package final class JobsModule: BotModule {
     /// The routes of the HTTP API.
     package let routes: [WebRoute]
 
-    init(_ settings: JobsSettings, _ host: ModuleHost, hasWeb: Bool) {
-        center = JobCenter(settings, host)
+    init(_ settings: JobsSettings, _ host: ModuleHost, programs: ModuleHost, hasWeb: Bool) {
+        center = JobCenter(settings, host, programs: programs)
         self.hasWeb = hasWeb
         let relay = settings.logRelay.map { LogRelay($0, host).route }
         routes = JobRoutes(center, center.tokens).routes + [relay].compactMap(\.self)
+        center.catops.onChange { [weak self] in self.map { $0.center.host.commands.publish($0.commands) } }
     }
 
     package var commands: [Command] {
@@ -63,8 +65,14 @@ extension JobsModule: StatusReporting {
         return [
             StatusLine(
                 "jobs", isHealthy: true, "\(load.running) of \(load.pool) running, \(load.waiting) waiting"),
-            center.scriptStatus,
+            center.scriptStatus, center.functionStatus,
         ].compactMap(\.self)
+    }
+}
+
+extension JobsModule: CommandRestoring {
+    package func restoreCommands() async throws {
+        center.catops.declared(try await ProcessModule.recalledCommands(from: center.host.storage))
     }
 }
 

@@ -19,12 +19,20 @@ package struct JobsPlugIn: ModulePlugIn {
         return [
             ModuleOutline(
                 JobsModule.moduleName, naming: "jobs.prefix \"\(settings.prefix)\"",
-                commands: settings.commands.map(\.name) + builtIn, addsCommands: !settings.scripts.isEmpty)
+                commands: settings.commands.map(\.name) + builtIn,
+                addsCommands: !settings.scripts.isEmpty || settings.catops != nil)
         ]
     }
 
     package func makeModules(_ context: ModuleContext) throws -> [any BotModule] {
-        settings.map { [JobsModule($0, context.host(for: JobsModule.moduleName), hasWeb: context.web != nil)] } ?? []
+        guard let settings else { return [] }
+        let host = context.host(for: JobsModule.moduleName)
+        var programs = context.host(for: CatOpsSettings.module)
+        // The commands that it has declared are records of this module.
+        programs.storage = host.storage
+        let module = JobsModule(settings, host, programs: programs, hasWeb: context.web != nil)
+        // At the end, jobs end before the program that answers their calls.
+        return [module.center.program, module]
     }
 }
 

@@ -15,11 +15,13 @@ final class ModuleRequests: Sendable {
 
     private let host: ModuleHost
     private let calls: RunningCalls
+    private let recorder: (any CommandRecording)?
     private let state = Locked(State())
 
-    init(_ host: ModuleHost, _ calls: RunningCalls) {
+    init(_ host: ModuleHost, _ calls: RunningCalls, _ recorder: (any CommandRecording)? = nil) {
         self.host = host
         self.calls = calls
+        self.recorder = recorder
     }
 
     /// The status that the program has reported.
@@ -40,6 +42,9 @@ final class ModuleRequests: Sendable {
             host.chat.replace(
                 try handle(members.string("handle")), with: try Wire.reply(members["reply"]),
                 on: try members.string("backend"))
+        case "output" where recorder != nil:
+            await recorder?.printed(
+                try members.string("text"), on: try members.choice("stream") ?? .output, by: try members.string("call"))
         case "tell_admins": host.chat.tellAdmins(try members.string("text"))
         case "records.get":
             let bytes = try await records(members).value(for: try key(members))

@@ -4,6 +4,8 @@ enum CommandAnswer: String, Sendable, Codable, CaseIterable {
     case text
     /// The output is a JSON object, a reply, or a list of them; anything else is the text of one reply.
     case json
+    /// The command does not print its reply but returns it, and it is stored until it has been said.
+    case reply
 }
 
 /// The standard input of a command.

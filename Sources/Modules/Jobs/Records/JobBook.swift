@@ -23,6 +23,9 @@ final class JobBook: Sendable {
     private var open: any RecordCollection { storage.records(Self.openCollection) }
     static let openCollection = "open"
 
+    /// The replies of calls that were not said.
+    private var replies: any RecordCollection { storage.records("replies") }
+
     private func index(of person: String, on backend: String) -> any RecordCollection {
         storage.records("jobs of \(backend)/\(person)")
     }
@@ -57,7 +60,8 @@ final class JobBook: Sendable {
     }
 
     /// Notes that a job runs.
-    func start(_ id: Int, as process: Int32) throws {
+    /// - Parameter process: The process identifier, if the job has a process of its own.
+    func start(_ id: Int, as process: Int32?) throws {
         let record = state.withLock { state -> JobRecord? in
             state.active[id]?.status = .running
             state.active[id]?.started = .now
@@ -75,6 +79,21 @@ final class JobBook: Sendable {
         await jobs.keep(try JSONValue.encode(record), for: record.key)
         return record
     }
+
+    /// Stores the reply of a call, and returns once a crash cannot lose it.
+    func keep(reply: JSONValue, of job: JobRecord) async {
+        // Encoding fails only for a number that is not finite, which no message contains.
+        guard let bytes: [UInt8] = try? JSONValue.encode(reply) else { return }
+        await replies.keep(bytes, for: job.key)
+    }
+
+    /// Returns the reply of a call; nil if it has none.
+    func reply(of job: JobRecord) async throws -> JSONValue? {
+        try await replies.value(for: job.key).map { try JSONValue.parse($0) }
+    }
+
+    /// Removes the reply of a call.
+    func removeReply(of job: JobRecord) { replies.put(nil, for: job.key) }
 
     /// Stores a record that is not in memory.
     func replace(_ record: JobRecord) throws { jobs.put(try JSONValue.encode(record), for: record.key) }
@@ -138,6 +157,7 @@ final class JobBook: Sendable {
             for job in old {
                 try await logs.remove(job.key)
                 index(of: job.person, on: job.address.backend).put(nil, for: job.key)
+                replies.put(nil, for: job.key)
                 jobs.put(nil, for: job.key)
             }
             removed += old.count

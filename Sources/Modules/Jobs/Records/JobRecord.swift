@@ -98,6 +98,7 @@ extension JobRecord {
             status = .failed
             reason = cause
             return
+        case .answered: break
         }
         switch end.cause {
         case .timedOut:
@@ -110,13 +111,14 @@ extension JobRecord {
             status = .killed
             reason = started == nil ? "Petrel stopped before it started" : "Petrel stopped"
         case nil:
-            status = end.status == .exited(0) ? .successful : .failed
+            status = end.status == .exited(0) || end.status == .answered(failure: nil) ? .successful : .failed
             reason =
                 switch end.status {
                 case .exited(0): nil
                 case .exited(let code): "exit status \(code)"
                 case .signalled(let number): "ended by signal \(number)"
                 case .notStarted(let cause): cause
+                case .answered(let failure): failure
                 }
         }
     }

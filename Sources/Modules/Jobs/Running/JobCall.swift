@@ -10,7 +10,7 @@ struct JobCall: Sendable {
     var problem: String?
 
     /// Splits a line, and returns what the access rules and the audit log see of it.
-    static func parse(_ line: String, _ secrets: SecretArguments) -> ParsedLine {
+    private static func parse(_ line: String, _ secrets: SecretArguments) -> ParsedLine {
         do {
             let split = try ArgumentLine(line)
             let texts = split.texts
@@ -26,6 +26,19 @@ struct JobCall: Sendable {
     }
 }
 
+extension JobCall {
+    /// Splits a line at white space, as CatOps does: quotation marks are part of the words.
+    static func words(_ line: String) -> ParsedLine {
+        let words = line.unicodeScalars.split { $0.properties.isWhitespace }
+        return ParsedLine(JobCall(arguments: words.map { String(String.UnicodeScalarView($0)) }), masked: line)
+    }
+
+    /// Splits the line of a command, and returns what the access rules and the audit log see of it.
+    static func parse(_ line: String, of definition: CommandDefinition) -> ParsedLine {
+        definition.isFunction ? words(line) : parse(line, definition.secrets)
+    }
+}
+
 /// The origin of a job.
 struct JobOrigin: Sendable {
     /// The person as whom it runs, and the place.
@@ -36,4 +49,6 @@ struct JobOrigin: Sendable {
     var token: String?
     /// The line that was typed, without the prefix; nil for one that consists of the name and the arguments.
     var text: String?
+    /// The arguments as they were typed.
+    var arguments = ""
 }

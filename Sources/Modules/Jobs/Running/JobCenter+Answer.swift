@@ -2,6 +2,7 @@ import Foundation
 import Logging
 import PetrelKit
 import PetrelSupport
+import PlugInProtocol
 
 extension JobCenter {
     /// The size up to which an output is read as JSON.
@@ -28,6 +29,7 @@ extension JobCenter {
                 last, at: address, DeliveryMarks(settles: LiveReply.request(job.id)),
                 MessageTransaction(closes: (JobBook.openCollection, job.key)))
             if !last.isVisible { book.close(job) }
+            if answer == .reply { book.removeReply(of: job) }
         } catch {
             host.logger.critical(
                 "The result of job \(job.id) cannot be queued; it is repeated at the next start: \(error)")
@@ -35,6 +37,7 @@ extension JobCenter {
     }
 
     private func replies(_ answer: CommandAnswer, of job: JobRecord) async throws -> [(Reply, Address)] {
+        if answer == .reply { return [(try await returned(by: job), job.address)] }
         guard job.status == .successful else { return [(try await failure(of: job), job.address)] }
         if answer == .json {
             let output = try await standardOutput(of: job, limit: Self.longestDocument)
@@ -49,6 +52,23 @@ extension JobCenter {
         }
         let output = try await standardOutput(of: job, limit: excerptLimit(on: job.address.backend))
         return [(Reply(output.text(typed("logs \(job.id)")), kind: .result), job.address)]
+    }
+
+    /// Returns the reply of a call, or the reason for which there is none, which only the person who asked sees.
+    private func returned(by job: JobRecord) async throws -> Reply {
+        if job.status != .killed, let value = try await book.reply(of: job) {
+            var reply = try Wire.reply(value)
+            if reply.kind == .answer { reply.kind = .result }
+            return reply
+        }
+        if job.status == .successful { return Reply("", kind: .result) }
+        var reply = Reply(
+            "\(Printable.line(job.command)) failed: \(job.reason ?? job.status.rawValue)", kind: .error)
+        if job.status == .killed, job.started != nil {
+            reply.text += "\nIt may have had an effect. \(typed("logs \(job.id)")) shows what it has printed."
+        }
+        reply.isPrivate = true
+        return reply
     }
 
     /// Returns the reply about a command that failed: the reason, and the last lines of both streams.

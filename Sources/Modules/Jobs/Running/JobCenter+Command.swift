@@ -9,7 +9,7 @@ extension JobCenter {
         let rules = host.rules
         var command = Command(
             definition.name, usage: "[arguments]", summary: definition.summary,
-            parse: { line, _ in JobCall.parse(line, definition.secrets) },
+            parse: { line, _ in JobCall.parse(line, of: definition) },
             handler: { try await self.handle(definition, $0) })
         command.details = definition.help.details
         if !definition.help.lines.isEmpty { command.lines = { definition.help.lines } }
@@ -37,6 +37,7 @@ extension JobCenter {
         }
         var origin = JobOrigin(caller: CommandCaller(invocation), address: invocation.address)
         origin.text = "\(definition.name) \(invocation.arguments)"
+        origin.arguments = invocation.arguments
         let job = try await start(definition, arguments, origin) { reply, marks in invocation.say(reply, marks) }
         invocation.started("job \(job.id)", nil)
         return nil

@@ -20,13 +20,13 @@ extension JobCenter {
         }
         let record = record(definition, arguments, origin)
         let log = JobLog(record.key, in: logs, limit: settings.outputBytes, host.logger, meters)
-        let program = RunningProgram(try program(definition, arguments, origin, record.id, settings), to: log)
+        let work = try work(definition, arguments, origin, record, log)
         let isStored = Signal()
         let live = LiveReply(record, definition, self, log)
         let admission = engine.submit(
-            JobEngine.Job(id: record.id, program: program) { program in
+            JobEngine.Job(id: record.id, work: work) { work in
                 await isStored.wait()
-                await self.run(record.id, program, definition, live)
+                await self.run(record.id, work, definition, live)
             })
         switch admission {
         case .full:
@@ -51,6 +51,14 @@ extension JobCenter {
             person: person.id, personName: person.name, room: room?.id, roomName: room?.name,
             isPrivateRoom: room?.isPrivate,
             address: origin.address, token: origin.token, answer: definition.answer, created: .now)
+    }
+
+    /// Returns the work of a job: a call of a function, or the run of a program.
+    private func work(
+        _ definition: CommandDefinition, _ arguments: [String], _ origin: JobOrigin, _ record: JobRecord, _ log: JobLog
+    ) throws -> any JobWork {
+        if definition.isFunction { return call(definition, origin, record, log) }
+        return RunningProgram(try program(definition, arguments, origin, record.id, settings), to: log)
     }
 
     private func program(
@@ -83,10 +91,10 @@ extension JobCenter {
         String(String.UnicodeScalarView(text.unicodeScalars.filter { $0 != "\0" }))
     }
 
-    /// Runs the program of a job, and says its result.
-    private func run(_ id: Int, _ program: RunningProgram, _ definition: CommandDefinition, _ live: LiveReply) async {
+    /// Does the work of a job, and says its result.
+    private func run(_ id: Int, _ work: any JobWork, _ definition: CommandDefinition, _ live: LiveReply) async {
         let updates = Task { await live.run() }
-        let end = await program.run { process in
+        let end = await work.run { process in
             do {
                 try self.book.start(id, as: process)
             } catch {

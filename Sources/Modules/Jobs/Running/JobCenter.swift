@@ -3,6 +3,7 @@ import JobEngine
 import Logging
 import PetrelKit
 import PetrelSupport
+import ProcessModule
 
 /// What the parts of the module share: the engine, the records, and the current settings.
 final class JobCenter: Sendable {
@@ -14,9 +15,13 @@ final class JobCenter: Sendable {
     let aliases: Aliases
     let tokens: Tokens
     let scripts: ScriptLibrary
+    let catops: CatOpsLibrary
+    /// The program that runs the plug-ins for CatOps.
+    let program: ProcessModule
     private let current: Locked<JobsSettings>
 
-    init(_ settings: JobsSettings, _ host: ModuleHost) {
+    /// - Parameter programs: The host of the program that runs the plug-ins for CatOps.
+    init(_ settings: JobsSettings, _ host: ModuleHost, programs: ModuleHost) {
         self.host = host
         current = Locked(settings)
         engine = JobEngine(settings.limits)
@@ -26,18 +31,23 @@ final class JobCenter: Sendable {
         aliases = Aliases(host.storage.records("aliases"))
         tokens = Tokens(host.storage.records("tokens"))
         scripts = ScriptLibrary(settings.scripts, environment: settings.environment, host.logger)
+        catops = CatOpsLibrary(settings.catops)
+        program = ProcessModule(
+            settings.catops?.launch, named: CatOpsSettings.module, programs, recorder: catops)
     }
 
     /// The current settings.
     var settings: JobsSettings { current.value }
     /// The commands that start jobs, of all sources. Those of the configuration come first.
-    var definitions: [CommandDefinition] { settings.commands + scripts.definitions }
+    var definitions: [CommandDefinition] { settings.commands + scripts.definitions + functions }
 
     /// Replaces the settings. Jobs that run are not affected.
     func replace(_ settings: JobsSettings) {
         current.withLock { $0 = settings }
         engine.update(settings.limits)
         scripts.replace(settings.scripts)
+        catops.replace(settings.catops)
+        program.replace(settings.catops?.launch)
     }
 
     /// Returns the line that calls a built-in command, without the prefix of the bot.

@@ -37,7 +37,7 @@ package struct ScriptTrial: Sendable {
             outcome.notes.append("It timed out after \(definition.timeout?.inWords ?? "a while").")
         case (.signalled(let number), _): outcome.notes.append("It was ended by signal \(number).")
         case (.notStarted(let reason), _): outcome.notes.append("It could not be started: \(reason).")
-        case (.exited, _): break
+        case (.exited, _), (.answered, _): break
         }
         read(sink.output, definition, &outcome)
         return outcome

@@ -64,6 +64,8 @@ struct CommandDefinition: Sendable {
     var hasInput = false
     /// The file of the program, if it comes from a folder of scripts.
     var script: ScriptFile?
+    /// True if it is a function of a plug-in for CatOps, and not a program.
+    var isFunction = false
 }
 
 /// A source of commands that start jobs, beside the configuration.

@@ -9,6 +9,8 @@ struct JobsSettings: Sendable {
     var commands: [CommandDefinition] = []
     /// The folders of scripts.
     var scripts: [ScriptSettings] = []
+    /// The plug-ins for CatOps; nil for none.
+    var catops: CatOpsSettings?
     /// The relay of logs; nil for none.
     var logRelay: LogRelaySettings?
     /// The size of the pool and of the queue, and the time that jobs have at the end of Petrel.
@@ -65,8 +67,7 @@ struct JobsSettings: Sendable {
             defer { command.finish() }
             return CommandDefinition(name, command, format, groups)
         }
-        // The plug-in of programs reads it.
-        _ = section.contains("catops")
+        catops = section.optionalSection("catops").map { CatOpsSettings($0, format, groups) }
         logRelay = section.optionalSection("log_relay").flatMap { LogRelaySettings($0) }
         scripts = section.sections("scripts").map { ScriptSettings($0, format, groups) }
         section.finish()

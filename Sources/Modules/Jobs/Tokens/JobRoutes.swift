@@ -176,11 +176,12 @@ extension JobCenter {
             }
             throw Rejection(status: 403, text: decision.reason)
         }
-        let call = JobCall.parse(resolved.firstWord.rest, definition.secrets).value as? JobCall
+        let call = JobCall.parse(resolved.firstWord.rest, of: definition).value as? JobCall
         guard let arguments = call?.arguments else {
             throw FormBody.Problem(call?.problem ?? "the line cannot be split")
         }
-        let origin = JobOrigin(caller: caller, address: token.address, token: token.id)
+        var origin = JobOrigin(caller: caller, address: token.address, token: token.id)
+        origin.arguments = resolved.firstWord.rest
         let job = try await start(definition, arguments, origin) { reply, marks in
             try self.host.chat.say(reply, at: token.address, marks)
         }

@@ -1,49 +1,67 @@
 import Foundation
-package import PetrelKit
+import PetrelKit
 import PetrelSupport
 import PlugInProtocol
+import ProcessModule
 
-/// The plug-in for the section `jobs.catops`: a folder of plug-ins for CatOps, which a program in Python runs.
-///
-/// The section is a short form of one in `modules`, whose program is `petrel_catops.py` of the installation.
-package struct CatOpsPlugIn: ModulePlugIn {
-    package static let section: String? = "jobs"
-    /// The name of the module.
-    private static let name = "catops"
+/// The settings of a folder of plug-ins for CatOps: the section `jobs.catops`.
+struct CatOpsSettings: Sendable {
+    /// The name of the module that runs the plug-ins.
+    static let module = "jobs.catops"
     private static let program = "python/petrel_catops.py"
 
-    private let launch: PlugInLaunch?
+    /// The program that runs the plug-ins.
+    var launch: PlugInLaunch
+    /// The definition from which that of each function is made.
+    var template: CommandDefinition
 
-    /// Reads the key `catops` of the section `jobs`; another plug-in reads the others.
-    package init(_ sections: [SettingsSection]) {
-        launch = sections.first?.optionalSection("catops").map { Self.launch($0) }
+    /// Returns the definition of the command of a function.
+    func definition(of function: DeclaredCommand) -> CommandDefinition {
+        var definition = template
+        definition.name = function.name
+        definition.help.summary = function.summary
+        definition.isFunction = true
+        return definition
+    }
+}
+
+extension CatOpsSettings {
+    /// Reads a section, and reports every error to it.
+    init(_ section: SettingsSection, _ format: ReplyFormat, _ groups: [String: [String]]) {
+        var template = CommandDefinition(name: "", origin: section.path, program: "", format: format)
+        template.rights = CommandRights(section, groups)
+        let seconds = section.integer("timeout", default: 60, in: 0...31_536_000)
+        template.timeout = seconds == 0 ? nil : .seconds(seconds)
+        template.hasHandshake = !section.bool("no_handshake", default: true)
+        template.format = format.read(section)
+        template.answer = .reply
+        self.template = template
+        launch = Self.launch(section)
+        section.finish()
     }
 
     private static func launch(_ section: SettingsSection) -> PlugInLaunch {
         let python = section.string("python", default: "python3")
         let plugins = section.requiredString("plugins")
-        let timeout = section.integer("timeout", default: 60, in: 1...3_500)
-        var settings: [String: JSONValue] = [
-            "plugins": .string(section.path(of: plugins)), "timeout": .integer(timeout),
-        ]
+        // Petrel limits the time of calls itself.
+        var settings: [String: JSONValue] = ["plugins": .string(section.path(of: plugins)), "record": true]
         if section.contains("include_functions") {
             settings["include_functions"] = .array(section.strings("include_functions").map { .string($0) })
+        }
+        if section.contains("load_timeout") {
+            settings["load_timeout"] = .integer(section.integer("load_timeout", default: 30, in: 1...3_500))
         }
         let installed = Installation.file(program)
         if installed == nil {
             section.problem("plugins", "cannot be run: the installation has no share/petrel/\(program)")
         }
-        if section.contains("load_timeout") {
-            settings["load_timeout"] = .integer(section.integer("load_timeout", default: 30, in: 1...3_500))
-        }
-        let (environment, secrets) = environment(section)
-        section.finish()
         if !plugins.isEmpty, !FileManager.default.fileExists(atPath: section.path(of: plugins)) {
             section.warn("plugins", "the folder \(section.path(of: plugins)) does not exist")
         }
+        let (environment, secrets) = environment(section)
         let isPath = python.utf8.contains(UInt8(ascii: "/"))
         return PlugInLaunch(
-            name: name, command: [isPath ? section.path(of: python) : python, installed ?? program],
+            name: module, command: [isPath ? section.path(of: python) : python, installed ?? program],
             folder: section.folder.path, environment: environment, settings: .object(settings), secrets: secrets)
     }
 
@@ -64,19 +82,5 @@ package struct CatOpsPlugIn: ModulePlugIn {
             environment[key] = text
         }
         return (environment, secrets)
-    }
-
-    package var outlines: [ModuleOutline] {
-        launch == nil
-            ? []
-            : [
-                ModuleOutline(
-                    Self.name, naming: "jobs.catops", commands: [], addsCommands: true,
-                    exposure: "every function of jobs.catops.plugins")
-            ]
-    }
-
-    package func makeModules(_ context: ModuleContext) throws -> [any BotModule] {
-        launch.map { [ProcessModule($0, context.host(for: Self.name))] } ?? []
     }
 }
