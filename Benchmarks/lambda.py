@@ -9,31 +9,17 @@ answer.
 With --check, only the answers to requests are checked, and the exit status is 1 if one is wrong.
 """
 import argparse
-import base64
-import hashlib
-import hmac
 import json
 import os
-import queue
 import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
-import urllib.parse
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-SECRET = "8f742231b10e8888abcd99yyyzzz85a5"
+from lambda_stand_in import PLUGIN, SECRET, StandIn
+
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-PATIENCE = 60  # seconds
-PLUGIN = '''from catops import create_slack_payload
-
-
-def ping(argv, params):
-    """Check that the bot is working."""
-    return create_slack_payload(text="Meow! " + " ".join(argv[1:]), response_type="in_channel")
-'''
 PYTHON_LOOP = '''import json, os, sys, urllib.request
 from urllib.parse import parse_qs
 sys.path[:0] = [os.environ["CATOPS"]]
@@ -56,102 +42,6 @@ while True:
         post(params["response_url"][0], convert_dispatch({**params, "text": ["ping " + params["text"][0]]},
                                                          plugin_dir=os.environ["PLUGINS"]))
 '''
-
-
-class StandIn:
-    """The runtime API, Slack's Web API, and `response_url`s."""
-
-    def __init__(self):
-        self.events, self.results, self.hooks = queue.Queue(), {}, {}
-        self.changed = threading.Condition()
-        self.number = 0
-        stand_in = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-            wbufsize = 1 << 16  # One segment for each response; a second one would wait for a delayed acknowledgement.
-
-            def do_GET(self):
-                id, event = stand_in.events.get()
-                if id is None:
-                    return self.reply(500, {})
-                deadline = str(int((time.time() + 30) * 1000))
-                self.reply(200, event, {"Lambda-Runtime-Aws-Request-Id": id, "Lambda-Runtime-Deadline-Ms": deadline})
-
-            def do_POST(self):
-                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-                kind, *rest = self.path.strip("/").split("/")
-                if kind == "2018-06-01":
-                    id = rest[2] if rest[1] == "invocation" else "init"
-                    stand_in.note(stand_in.results, id, (rest[-1], json.loads(body)))
-                    return self.reply(202, {})
-                if kind == "hook":
-                    stand_in.note(stand_in.hooks, rest[0], json.loads(body))
-                    return self.reply(200, {"ok": True})
-                answers = {
-                    "auth.test": {"user_id": "UBOT", "team_id": "T1", "url": "https://x.slack.com/", "user": "petrel"},
-                    "users.info": {
-                        "user": {"id": "U1", "name": "ada", "team_id": "T1", "profile": {"display_name": "ada"}}},
-                    "conversations.info": {"channel": {"id": "C1", "name": "ops"}}}
-                self.reply(200, {"ok": True, **answers.get(rest[0], {})})
-
-            def reply(self, status, value, headers=()):
-                body = json.dumps(value).encode()
-                self.send_response(status)
-                for name, text in {"Content-Type": "application/json", **dict(headers)}.items():
-                    self.send_header(name, text)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *_):
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
-        self.server.handle_error = lambda *_: None  # A function that was ended.
-        self.address = f"127.0.0.1:{self.server.server_port}"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-
-    def note(self, table, key, value):
-        with self.changed:
-            table[key] = value
-            self.changed.notify_all()
-
-    def wait(self, table, key, limit=PATIENCE):
-        with self.changed:
-            if not self.changed.wait_for(lambda: key in table, limit):
-                raise TimeoutError(f"nothing arrived for {key}")
-            return table.pop(key)
-
-    def send(self, event, id=None):
-        self.number += 1
-        id = id or f"r{self.number}"
-        self.events.put((id, event))
-        return id
-
-    def command(self, text="a b", name="/ping", version="2.0", encoded=False, secret=SECRET, age=0, trigger=None,
-                path="/"):
-        """Sends a slash command, and returns the number of its `response_url`, and the id of the invocation."""
-        number = str(self.number + 1)
-        body = urllib.parse.urlencode({
-            "command": name, "text": text, "user_id": "U1", "user_name": "ada", "channel_id": "C1",
-            "trigger_id": trigger or f"t{number}", "response_url": f"http://{self.address}/hook/{number}"})
-        stamp = str(int(time.time()) - age)
-        code = hmac.new(secret.encode(), f"v0:{stamp}:{body}".encode(), hashlib.sha256).hexdigest()
-        headers = {"X-Slack-Request-Timestamp": stamp, "X-Slack-Signature": f"v0={code}",
-                   "Content-Type": "application/x-www-form-urlencoded"}
-        shown = base64.b64encode(body.encode()).decode() if encoded else body
-        event = {"headers": headers, "body": shown, "isBase64Encoded": encoded}
-        if version == "1.0":
-            event |= {"version": "1.0", "resource": "/{proxy+}", "path": path, "httpMethod": "POST",
-                      "queryStringParameters": None,
-                      "requestContext": {"identity": {"sourceIp": "192.0.2.1"}, "stage": "dev"}}
-        else:
-            event |= {"version": "2.0", "routeKey": "$default", "rawPath": path, "rawQueryString": "",
-                      "headers": {name.lower(): value for name, value in headers.items()},
-                      "requestContext": {"http": {"method": "POST", "path": path, "sourceIp": "192.0.2.1"}}}
-        return number, self.send(event)
 
 
 class Function:
@@ -183,7 +73,7 @@ class Function:
         self.process.kill()
         self.process.wait()
         # The request for the next invocation may still be waiting.
-        self.stand_in.events.put((None, {}))
+        self.stand_in.events.put((None, {}, 0))
         time.sleep(0.05)
         while not self.stand_in.events.empty():
             self.stand_in.events.get()
@@ -198,14 +88,20 @@ def configuration(stand_in, folder):
     with open(script, "w") as file:
         file.write("#!/bin/sh\necho \"Hello, $1!\"\n")
     os.chmod(script, 0o755)
+    for name, line in {"slow": 'echo begins; sleep 300; echo "not reached"',
+                       "menu": """echo '{"text": "menu", "suggestions": ["hello Bob"]}'"""}.items():
+        script = os.path.join(folder, "scripts", name)
+        with open(script, "w") as file:
+            file.write(f"#!/bin/sh\n{line}\n")
+        os.chmod(script, 0o755)
     path = os.path.join(folder, "config.json")
     with open(path, "w") as file:
         json.dump({
             "web": {}, "log": {"level": "warning"},
             "backends": {"slack": {
                 "bot_token": "xoxb-1", "signing_secret": SECRET, "api_url": f"http://{stand_in.address}/api/",
-                "slash_commands": ["/ping", "/hello", "/catops"]}},
-            "jobs": {"catops": {"plugins": "plugins"}, "scripts": {"directory": "scripts", "auth_strategy": "any"}},
+                "slash_commands": ["/ping", "/hello", "/catops", "/slow", "/menu"]}},
+            "jobs": {"catops": {"plugins": "plugins", "auth_strategy": "any"}, "scripts": {"directory": "scripts", "auth_strategy": "any"}},
         }, file)
     return path
 
@@ -281,6 +177,39 @@ def check(command, stand_in, folder):
         number, _ = stand_in.command(text, name)
         answer = stand_in.wait(stand_in.hooks, number)
         expect(f"{name} {text} is answered by a plug-in for CatOps", "Meow! x" in json.dumps(answer), answer)
+    id = stand_in.request(json.dumps({"type": "url_verification", "challenge": "c1"}), content="application/json")
+    result = stand_in.wait(stand_in.results, id)
+    expect("the verification of the URL is answered", result[1].get("body") == "c1", result)
+    for path in ("/", "/slack/events"):
+        id = stand_in.event(f"hello Eve{len(path)}", f"Ev{len(path)}", path)
+        result = stand_in.wait(stand_in.results, id)
+        message = stand_in.wait(stand_in.messages, f"Hello, Eve{len(path)}!")
+        expect(f"an event at {path} is answered", result[1].get("statusCode") == 200, (result, message))
+    # The first request may be handled by another process, which knows nothing of this one.
+    id = stand_in.event("hello again", "Ev9", **{"X-Slack-Retry-Num": "1", "X-Slack-Retry-Reason": "http_timeout"})
+    result = stand_in.wait(stand_in.results, id)
+    again, _ = stand_in.command("next", "/hello")
+    stand_in.wait(stand_in.hooks, again)
+    is_right = result[1].get("statusCode") == 200 and "Hello, again!" not in stand_in.messages
+    expect("an event that is sent again because of the time is not run", is_right, result)
+    number, _ = stand_in.command("", "/menu")
+    answer = stand_in.wait(stand_in.hooks, number)
+    buttons = [element for block in answer.get("blocks", ()) for element in block.get("elements", ())
+               if element.get("type") == "button"]
+    expect("a reply has a button", len(buttons) == 1, answer)
+    for button in buttons:
+        number, id = stand_in.press(button)
+        result = stand_in.wait(stand_in.results, id)
+        answer = stand_in.wait(stand_in.hooks, number)
+        expect("a pressed button is answered", "Hello, Bob!" in json.dumps(answer), (result, answer))
+    start = time.monotonic()
+    number, _ = stand_in.command("", "/slow", limit=6)
+    answer = json.dumps(stand_in.wait(stand_in.hooks, number))
+    expect("a command that takes too long is ended and says so before the time-out",
+           "time-out of the function" in answer and time.monotonic() - start < 6, answer)
+    number, _ = stand_in.command("Ada", "/hello")
+    answer = stand_in.wait(stand_in.hooks, number)
+    expect("the next invocation is answered", "Hello, Ada!" in json.dumps(answer), answer)
     function.end()
     return wrong
 
