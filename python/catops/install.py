@@ -15,12 +15,20 @@ def install(argv=None):
     parser.add_argument("-t", "--template", help="one of " + ", ".join(TEMPLATES))
     parser.add_argument("-d", "--target-dir", dest="folder")
     arguments = parser.parse_args((sys.argv if argv is None else argv)[1:])
-    template = arguments.template
+    try:
+        return write(arguments.template, arguments.folder)
+    except (EOFError, KeyboardInterrupt):
+        print("\nNothing was installed: there was no answer. Name the template with -t and the folder with -d.")
+        return 1
+
+
+def write(template, folder):
+    """Asks for what is missing, and writes the files."""
     if template is not None and template not in TEMPLATES:
         print(f"There is no template {template}.")
     while template not in TEMPLATES:
         template = input(f"Template ({', '.join(TEMPLATES)}) [slash_command]: ").strip() or "slash_command"
-    folder = arguments.folder or input(f"Folder [{template}]: ").strip() or template
+    folder = folder or input(f"Folder [{template}]: ").strip() or template
     print(f"Installing {template} into {folder}")
     copy(os.path.join(HERE, "templates", template), folder)
     copy(HERE, os.path.join(folder, "catops"))

@@ -15,17 +15,6 @@ def is_name(name):
     return 1 <= len(name) <= 100 and all(letter.isalpha() or letter in "0123456789_" for letter in name)
 
 
-def objection(path):
-    """Returns the reason for which a file or a folder must not be loaded, or None."""
-    try:
-        mode = os.stat(path).st_mode
-    except OSError as error:
-        return f"cannot be read: {error.strerror}"
-    if mode & stat.S_IWOTH:
-        return "all users of the machine can write to it; run `chmod o-w` on it"
-    return None
-
-
 def marks_of_folder(folder):
     """Returns a value for each Python file in a folder and its subfolders, which differs after a change."""
     marks = {folder: mark(folder)}

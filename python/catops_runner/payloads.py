@@ -27,27 +27,32 @@ def reduced(value):
     payload = payload_of(str(value) if isinstance(value, bool) else value)
     if payload is None:
         return None
-    attachments = payload.get("attachments") or []
-    attachments = [attachments] if isinstance(attachments, dict) else attachments
+    attachments = as_list(payload.get("attachments"))
     result = {
         "private": payload.get("response_type") != "in_channel",
         "text": shortened(plain(payload.get("text")), MAXIMUM_TEXT),
-        "attachments": [attachment(each) for each in list(attachments)[:MAXIMUM_ATTACHMENTS] if isinstance(each, dict)]}
+        "attachments": [attachment(each) for each in attachments[:MAXIMUM_ATTACHMENTS] if isinstance(each, dict)]}
     blocks = payload.get("blocks")
     if isinstance(blocks, list) and len(json.dumps(blocks)) <= MAXIMUM_EXTRA:
         result["blocks"] = blocks
     return result
 
 
+def as_list(value):
+    """Returns a list as it is, one object as a list of it, and nothing for a value of another type."""
+    if isinstance(value, dict):
+        return [value]
+    return list(value) if isinstance(value, (list, tuple)) else []
+
+
 def attachment(members):
     """Returns an attachment with texts of limited length."""
     result = {name: shortened(plain(members[name]), MAXIMUM_MEMBER) for name in TEXTS if members.get(name) is not None}
-    fields = members.get("fields") or []
-    fields = [fields] if isinstance(fields, dict) else fields
+    fields = as_list(members.get("fields"))
     result["fields"] = [
         {"title": shortened(plain(field.get("title")), MAXIMUM_MEMBER),
          "value": shortened(plain(field.get("value")), MAXIMUM_MEMBER), "short": bool(field.get("short"))}
-        for field in list(fields)[:MAXIMUM_FIELDS] if isinstance(field, dict)]
+        for field in fields[:MAXIMUM_FIELDS] if isinstance(field, dict)]
     if COLOUR.fullmatch(result.get("color", "")):
         result["color"] = "#" + result["color"]
     return {name: value for name, value in result.items() if value not in ("", [])}

@@ -17,8 +17,9 @@ import traceback
 
 import catops.plugin
 from catops import ArgumentParserError
-from .folder import key_of, objection
+from .folder import key_of
 from .payloads import reduced
+from .safety import objection
 
 GRACE = 2  # seconds that an idle process has to end
 MAXIMUM_ERROR = 2_000  # characters
@@ -98,7 +99,7 @@ def load(settings, send):
     def is_own(path):
         return isinstance(path, str) and path.startswith(parent) and not path.startswith(installed)
 
-    sys.addaudithook(functools.partial(guard, is_own))
+    sys.addaudithook(functools.partial(guard, is_own, functools.lru_cache(maxsize=10_000)(objection)))
     plugins = catops.plugin.load(
         settings["plugins"], settings["include_functions"], key_of, lambda path: skipped.get(path) or objection(path),
         report)
@@ -111,13 +112,13 @@ def load(settings, send):
         "files": [file for file in files if is_own(file)]}
 
 
-def guard(is_own, event, arguments):
+def guard(is_own, objection, event, arguments):
     """Refuses to run the code of a file that others can write to, also if a plug-in imports it."""
     path = getattr(arguments[0], "co_filename", None) if event == "exec" else None
     if is_own(path):
         folder = os.path.dirname(path)
         cache = os.path.join(folder, "__pycache__")
-        for place in (path, folder, *([cache] if os.path.isdir(cache) else [])):
+        for place in (folder, path, *([cache] if os.path.isdir(cache) else [])):
             if reason := objection(place):
                 raise ImportError(f"{place}: {reason}")
 

@@ -135,6 +135,40 @@ class DeclarationTests(Folder):
         for number, path in enumerate(("plugins/_a.py", "beside.py", "plugins/sub")):
             self.assertIn(f"ImportError: {self.folder}/{path}: all users of the machine can write", warnings[number])
 
+    @unittest.skipIf(os.geteuid(), "requires root")
+    def test_what_others_can_replace_is_not_loaded(self):
+        self.write(good=command("return 'good'", "good"), own="def own(argv, params): pass\n",
+                   group="def group(argv, params): pass\n")
+        (self.plugins / "group.py").chmod(0o664)
+        os.chown(self.plugins / "group.py", -1, 12345)
+        os.chown(self.plugins / "own.py", 12345, -1)
+        shared = self.folder / "shared"
+        shared.mkdir()
+        shared.chmod(0o777)
+        (shared / "evil.py").write_text("def evil(argv, params): pass\n")
+        (self.plugins / "evil.py").symlink_to(shared / "evil.py")
+        safe = self.folder / "safe.py"
+        safe.write_text("def chain(argv, params): pass\n")
+        (shared / "link.py").symlink_to(safe)
+        (self.plugins / "chain.py").symlink_to(shared / "link.py")
+        (self.plugins / "fine.py").symlink_to(safe)
+        with self.runner() as petrel:
+            warnings, _ = self.await_load(petrel)
+            self.assertEqual(petrel.invoke("good")["text"], "good")
+            self.assertIsNone(petrel.invoke("chain"))
+        text = "\n".join(warnings)
+        for name, reason in {
+                "own.py": "it belongs to the user 12345", "group.py": "the members of its group can write to it",
+                "evil.py": "in the folder ", "chain.py": "the link "}.items():
+            self.assertIn(f"plugins/{name}: {reason}", text)
+
+    def test_a_folder_that_others_can_replace_is_not_loaded(self):
+        self.write(a="def a(argv, params): pass\n")
+        self.folder.chmod(0o777)
+        with self.runner() as petrel:
+            warnings, _ = self.await_load(petrel)
+        self.assertIn("in the folder ", "\n".join(warnings))
+
     def test_a_folder_that_does_not_exist_is_reported_and_loaded_when_it_comes(self):
         self.plugins.rmdir()
         with self.runner() as petrel:
@@ -206,13 +240,20 @@ class CallTests(Folder):
         for number, (body, text) in enumerate({
                 "a = []; a.append(a); return a": "ValueError: Circular reference detected",
                 "return type('X', (), {'__str__': lambda self: 1 / 0})()": "ZeroDivisionError: division by zero",
-                "return {'statusCode': 200, 'attachments': 5}": "TypeError: 'int' object is not iterable"}.items()):
+        }.items()):
             self.write(**{f"a{number}": command(body, f"run{number}")})
         with self.runner() as petrel:
-            for number, text in enumerate(("ValueError: Circular", "ZeroDivisionError", "TypeError")):
+            for number, text in enumerate(("ValueError: Circular", "ZeroDivisionError")):
                 reply = petrel.invoke(f"run{number}")
                 self.assertEqual(reply["kind"], "error")
                 self.assertIn(f"The command failed: run{number}\n{text}", reply["text"])
+
+    def test_members_of_the_wrong_type_are_ignored(self):
+        for number, value in enumerate(({"attachments": 5}, {"attachments": "bad"}, {"attachments": [{"fields": 5}]})):
+            self.write(**{f"a{number}": command(f"return {{'statusCode': 200, 'text': 'x', **{value}}}", f"run{number}")})
+        with self.runner() as petrel:
+            for number in range(3):
+                self.assertEqual(petrel.invoke(f"run{number}")["text"], "x")
 
     def test_long_results_are_shortened(self):
         with self.running(command("return 'é' * 50_000_000"), command("return ['x' * 50_000_000]", "run1"), command(
