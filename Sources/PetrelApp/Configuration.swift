@@ -158,7 +158,9 @@ package struct Configuration: Sendable {
 extension Configuration {
     /// The facts that plug-ins check their settings against.
     private var facts: ConfigurationFacts {
-        ConfigurationFacts(backends: backends.map { ($0.name, $0.facts) }, web: web)
+        ConfigurationFacts(
+            backends: backends.map { ($0.name, $0.facts) }, web: web,
+            commands: outlines.flatMap { outline in outline.commands.map { (outline.name, $0) } })
     }
 
     /// The settings of the web server for plug-ins.

@@ -36,7 +36,7 @@ struct NewFolder {
     /// Renames the temporary folder. The new name is first taken by an empty folder, because `mkdir` fails if anything
     /// exists under it, whereas `rename` would replace an empty folder of somebody else.
     private func give(_ temporary: String) throws {
-        guard mkdir(path, 0o777) == 0 else {
+        guard mkdir(path, 0o755) == 0 else {
             throw errno == EEXIST ? NewFolderFailure(alreadyExists: path) : NewFolderFailure(parent, errno)
         }
         guard rename(temporary, path) == 0 else {
@@ -47,7 +47,7 @@ struct NewFolder {
     }
 
     private func makeFolder(_ path: String) throws {
-        guard mkdir(path, 0o777) == 0 else { throw NewFolderFailure(parent, errno) }
+        guard mkdir(path, 0o755) == 0 else { throw NewFolderFailure(parent, errno) }
     }
 
     private func write(_ file: PlugInFile, in folder: String) throws {
@@ -70,7 +70,7 @@ struct NewFolder {
         var path = folder
         for part in file.utf8.split(separator: UInt8(ascii: "/")).dropLast() {
             path += "/" + String(decoding: part, as: UTF8.self)
-            guard mkdir(path, 0o777) == 0 || errno == EEXIST else { throw NewFolderFailure(parent, errno) }
+            guard mkdir(path, 0o755) == 0 || errno == EEXIST else { throw NewFolderFailure(parent, errno) }
         }
     }
 }

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import PetrelKit
 import PetrelSupport
 import PlugInTemplates
 
@@ -34,6 +35,10 @@ struct NewScript: ParsableCommand {
 
     func run() throws {
         guard let name = PlugInName(name) else { return }
+        if let obstacle = obstacle(to: name.text) {
+            ExitStatus.say("\(obstacle), and nothing was changed; choose another name")
+            throw ExitStatus.cannotCreate
+        }
         let template = ScriptTemplate(language, named: name)
         try New.write(template.files, in: to)
         print("\nNext, test it, and try it without chat:")
@@ -41,6 +46,25 @@ struct NewScript: ParsableCommand {
         print(
             "  \(New.shown([CommandLine.arguments.first ?? "petrel", "script", "run", "--directory", to, name.text]))")
         print("\nA running Petrel has the command at once, if jobs.scripts.directory is this folder.")
+    }
+}
+
+extension NewScript {
+    /// Returns the reason for which Petrel would not load a script of this name, as a clause; nil if it would.
+    private func obstacle(to name: String) -> String? {
+        let key = Command.key(name)
+        // The folder may not exist yet.
+        for file in ((try? FileManager.default.contentsOfDirectory(atPath: to)) ?? []).sorted() {
+            let stem = file.utf8.split(separator: UInt8(ascii: "."), maxSplits: 1).first.map { String(Substring($0)) }
+            if let stem, Command.key(stem) == key { return "\(to)/\(file) already exists and makes the same command" }
+        }
+        if name == "scripts" { return "`scripts` is the command that lists the scripts" }
+        // A configuration that cannot be read is reported by `petrel check`.
+        guard let data = FileManager.default.contents(atPath: "config.json"), let root = try? JSONValue.parse(data),
+            let commands = root["jobs"]?["commands"]?.object
+        else { return nil }
+        return commands.keys.contains { Command.key($0) == key }
+            ? "jobs.commands of config.json has a command \(name)" : nil
     }
 }
 

@@ -93,11 +93,17 @@ public struct ConfigurationFacts: Sendable {
     public var backends: [(name: String, facts: BackendFacts)]
     /// The web server's settings; nil where the configuration has no `web` section.
     public var web: WebFacts?
+    /// The commands that modules have from the start.
+    public var commands: [(module: String, name: String)]
 
     /// Creates the facts.
-    public init(backends: [(name: String, facts: BackendFacts)], web: WebFacts? = nil) {
+    public init(
+        backends: [(name: String, facts: BackendFacts)], web: WebFacts? = nil,
+        commands: [(module: String, name: String)] = []
+    ) {
         self.backends = backends
         self.web = web
+        self.commands = commands
     }
 }
 

@@ -1,4 +1,5 @@
 import ArgumentParser
+import BuiltinsModule
 import Foundation
 import JobsModule
 import PetrelCore
@@ -58,17 +59,24 @@ struct ScriptRun: AsyncParsableCommand {
         StandardStream.error.write("petrel: \(Printable.text(text))\n", within: .seconds(2))
     }
 
+    /// Returns who has a command of this name besides the section `jobs`.
+    private static func owner(ofCommand name: String) -> String? {
+        let names = BuiltinsPlugIn([]).outlines.flatMap(\.commands)
+        return names.contains { Command.key($0) == Command.key(name) } ? "Petrel" : nil
+    }
+
     private func trial() throws -> ScriptTrial {
         let environment = ProcessInfo.processInfo.environment
         if let directory {
             let context = SettingsContext(
                 folder: URL(fileURLWithPath: FileManager.default.currentDirectoryPath), environment: environment)
             let scripts: JSONValue = ["directory": .string(directory), "auth_strategy": "any"]
-            return ScriptTrial(SettingsSection(["scripts": scripts], at: "jobs", in: context))
+            return ScriptTrial(
+                SettingsSection(["scripts": scripts], at: "jobs", in: context), owner: Self.owner(ofCommand:))
         }
         let (root, context) = try SettingsSection.root(ofFile: config, environment: environment)
         _ = CoreSettings(root)
-        let trial = ScriptTrial(root.section("jobs"))
+        let trial = ScriptTrial(root.section("jobs"), owner: Self.owner(ofCommand:))
         let problems = context.problems.filter { $0.path.utf8.starts(with: "jobs.".utf8) }
         guard problems.isEmpty else { throw ConfigurationFailure(file: config, problems: problems) }
         return trial

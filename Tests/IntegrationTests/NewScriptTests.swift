@@ -78,6 +78,58 @@ import Testing
         }
     }
 
+    @Test func `relative paths refer to the folder of the configuration`() async throws {
+        try await withFolder { folder in
+            #expect(try await Self.run(["new", "script", "hello"], in: folder).status == 0)
+            let conf = folder.appendingPathComponent("conf")
+            try FileManager.default.createDirectory(at: conf, withIntermediateDirectories: false)
+            for directory in ["../scripts", "./../scripts", "x/../../scripts"] {
+                let config: JSONValue = [
+                    "backends": ["text": [:]], "store": ["path": "../conf/petrel.db"],
+                    "jobs": ["scripts": ["directory": .string(directory), "auth_strategy": "any"]],
+                ]
+                try Data(try JSONValue.encode(config)).write(to: conf.appendingPathComponent("config.json"))
+                for (path, place) in [
+                    ("config.json", conf), ("./config.json", conf), ("../conf/config.json", conf),
+                    ("conf/config.json", folder), (conf.path + "/config.json", folder),
+                ] {
+                    let run = try await Self.run(["script", "run", "--config", path, "hello", "Ada"], in: place)
+                    #expect(run.output == "Hello, Ada!", "\(directory) \(path): \(run.output)")
+                    let check = try await Self.run(["check", "--config", path], in: place)
+                    #expect(check.status == 0 && !check.output.contains("does not exist"), "\(path): \(check.output)")
+                }
+            }
+        }
+    }
+
+    @Test func `names that are taken are reported before chat refuses them`() async throws {
+        try await withFolder { folder in
+            #expect(try await Self.run(["new", "config"], in: folder).status == 0)
+            for arguments in [["disk"], ["scripts"]] {
+                let program = try Program(["new", "script"] + arguments, in: folder)
+                #expect(await program.error(with: "nothing was changed") != nil)
+                #expect(await program.end().status == 73)
+            }
+            #expect(try await Self.run(["new", "script", "hello"], in: folder).status == 0)
+            let second = try Program(["new", "script", "hello", "--language", "python"], in: folder)
+            #expect(await second.error(with: "scripts/hello.sh already exists and makes the same command") != nil)
+            #expect(await second.end().status == 73)
+            let scripts = folder.appendingPathComponent("scripts")
+            for name in ["whoami.sh", "disk", "hello.py"] {
+                let file = scripts.appendingPathComponent(name)
+                try Data("#!/bin/sh\n".utf8).write(to: file)
+                try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: file.path)
+            }
+            let check = try await Self.run(["check"], in: folder).output
+            #expect(check.contains("whoami.sh: Petrel has a command whoami; rename the file"), "\(check)")
+            #expect(check.contains("disk: the section jobs.commands has a command disk"), "\(check)")
+            #expect(check.contains("hello.py: hello.sh has the same name"), "\(check)")
+            for name in ["whoami", "disk", "hello"] {
+                #expect(try await Self.run(["script", "run", name], in: folder).status == 78, "\(name)")
+            }
+        }
+    }
+
     @Test func `nothing is overwritten`() async throws {
         try await withFolder { folder in
             let scripts = folder.appendingPathComponent("scripts")

@@ -15,7 +15,7 @@ import Testing
         let stage = ModuleStage("jobs", secretLines: [.init("echo --password hunter2 x", secret: "hunter2")]) { host in
             let (section, _) = try JobsHouse.settings(["commands": ["echo": echo]])
             let modules = try JobsPlugIn([section]).makeModules(ModuleContext(loop: EventLoopExecutor()) { _ in host })
-            return try #require(modules.first)
+            return try #require(modules.first { $0.name == "jobs" })
         }
         if let skip = try await Self.recorder.check(item, stage) { try Test.cancel("\(skip)") }
     }

@@ -189,7 +189,7 @@ import Testing
                     help = await house.ask("!help deploy")
                 } while !help.contains("tag") && ContinuousClock.now < end
                 #expect(help.contains("Deploy an app.") && help.contains("- version: a tag"), "\(help)")
-                #expect(help.contains("- deploy web 1.2") && help.contains("- deploy api 2"))
+                #expect(help.contains("- !deploy web 1.2") && help.contains("- !deploy api 2"))
                 let list = await house.ask("!scripts", as: "@root")
                 #expect(list.contains("- broken: its answer to --petrel-help cannot be used: it is not valid JSON"))
                 #expect(list.contains("- broken (broken): Broken help."))

@@ -14,18 +14,28 @@ enum AnswerDocument: Sendable, Equatable {
 
     /// Reads an output.
     init(_ bytes: [UInt8]) {
-        let first = bytes.first { $0 != 0x20 && $0 != 0x0A && $0 != 0x0D && $0 != 0x09 }
-        guard first == UInt8(ascii: "{") || first == UInt8(ascii: "[") else {
+        guard Self.looksLikeJSON(bytes) else {
             self = .text
             return
         }
         do {
-            self = .replies(try Self.replies(try JSONValue.parse(bytes)))
+            self = .replies(try Self.replies(try JSONValue.parse(Self.withoutMark(bytes))))
         } catch let problem as AnswerReply.Problem {
             self = .unreadable(problem.description)
         } catch {
             self = .unreadable(JSONValue.reason(of: error))
         }
+    }
+
+    /// Returns whether an output begins as an object or a list does.
+    static func looksLikeJSON(_ bytes: [UInt8]) -> Bool {
+        let first = withoutMark(bytes).first { $0 != 0x20 && $0 != 0x0A && $0 != 0x0D && $0 != 0x09 }
+        return first == UInt8(ascii: "{") || first == UInt8(ascii: "[")
+    }
+
+    /// Returns the bytes without a byte order mark.
+    private static func withoutMark(_ bytes: [UInt8]) -> ArraySlice<UInt8> {
+        bytes.dropFirst(bytes.starts(with: [0xEF, 0xBB, 0xBF]) ? 3 : 0)
     }
 
     private static func replies(_ value: JSONValue) throws(AnswerReply.Problem) -> [AnswerReply] {
@@ -72,7 +82,11 @@ struct AnswerReply: Sendable, Equatable {
     var suggestions: [AnswerSuggestion] = []
     /// The thread.
     var thread = Thread.same
+    /// Remarks about members that have no effect, as clauses.
+    var notes: [String] = []
 
+    /// The members of a reply to API Gateway, which CatOps adds.
+    private static let ignored: Set = ["statusCode", "headers", "isBase64Encoded"]
     private static let keys = ["text", "attachments", "suggestions", "response_type", "thread", "mrkdwn"]
 
     /// Reads a reply.
@@ -89,6 +103,14 @@ struct AnswerReply: Sendable, Equatable {
         case nil, "in_channel": break
         case "ephemeral": isPrivate = true
         case let other?: throw Problem("\(place).response_type is \"\(other)\", not ephemeral or in_channel")
+        }
+        let unknown = object.keys.filter { !Self.keys.contains($0) && !Self.ignored.contains($0) }.sorted()
+        if !unknown.isEmpty {
+            let names = unknown.prefix(5).map { Printable.name($0) }.joined(separator: ", ")
+            notes.append("\(place) has unknown keys, which have no effect: \(names)")
+        }
+        if let mark = object["mrkdwn"], mark != .null, mark.bool == nil {
+            throw Problem("\(place).mrkdwn is \(mark.typeName), not true or false")
         }
         isMarkedUp = object["mrkdwn"]?.bool ?? false
         attachments = try AnswerAttachment.list(object["attachments"], at: "\(place).attachments")

@@ -110,7 +110,9 @@ final class CatOpsCall: JobWork {
                 return reply
             }
             if let reply { await answered(reply) }
-            return reply?["failure"]?.string.map { Printable.line(String(String.UnicodeScalarView($0.unicodeScalars.prefix(500)))) }
+            return reply?["failure"]?.string.map {
+                Printable.line(String(String.UnicodeScalarView($0.unicodeScalars.prefix(500))))
+            }
         } catch let refusal as Refusal {
             return refusal.reply
         } catch {

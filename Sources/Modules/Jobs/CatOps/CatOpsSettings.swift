@@ -46,7 +46,9 @@ extension CatOpsSettings {
         // Petrel limits the time of calls itself.
         var settings: [String: JSONValue] = ["plugins": .string(section.path(of: plugins)), "record": true]
         if section.contains("include_functions") {
-            settings["include_functions"] = .array(section.strings("include_functions").map { .string($0) })
+            let names = section.strings("include_functions")
+            if names.isEmpty { section.warn("include_functions", "is empty, so there are no commands") }
+            settings["include_functions"] = .array(names.map { .string($0) })
         }
         if section.contains("load_timeout") {
             settings["load_timeout"] = .integer(section.integer("load_timeout", default: 30, in: 1...3_500))
@@ -60,6 +62,12 @@ extension CatOpsSettings {
         }
         let (environment, secrets) = environment(section)
         let isPath = python.utf8.contains(UInt8(ascii: "/"))
+        let path = environment["PATH"] ?? section.environment["PATH"] ?? ""
+        if !isPath, !CommandDefinition.isInPath(python, path) {
+            section.warn("python", "the program \(python) is not in PATH")
+        } else if isPath, !FileManager.default.isExecutableFile(atPath: section.path(of: python)) {
+            section.warn("python", "\(section.path(of: python)) does not exist or is not executable")
+        }
         return PlugInLaunch(
             name: module, command: [isPath ? section.path(of: python) : python, installed ?? program],
             folder: section.folder.path, environment: environment, settings: .object(settings), secrets: secrets)

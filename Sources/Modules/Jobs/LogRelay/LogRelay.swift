@@ -10,6 +10,8 @@ final class LogRelay: Sendable {
     private let host: ModuleHost
     /// The records, by room.
     private let records: Locked<RateLimit>
+    /// The number of records that were not shown, and the time of the last report about them.
+    private let lost = Locked((count: 0, last: ContinuousClock.Instant?.none))
     /// The requests without the secret, by address.
     private let failures = Locked(RateLimit(burst: 20, perSecond: 0.5))
 
@@ -46,10 +48,8 @@ final class LogRelay: Sendable {
                 let address = try address(of: channel)
                 if !addresses.contains(address) { addresses.append(address) }
             }
-            for address in addresses {
-                let room = "\(address.backend)/\(address.place.id)"
-                if let seconds = records.withLock({ $0.take(room, at: .now) }) { return Self.tooMany(seconds) }
-            }
+            let rooms = addresses.map { "\($0.backend)/\($0.place.id)" }
+            if let seconds = take(rooms) { return Self.tooMany(seconds) }
             for address in addresses { try say(record, at: address, from: request.origin) }
             return .text("", status: 204)
         } catch let problem as LogRecord.Problem {
@@ -58,6 +58,34 @@ final class LogRelay: Sendable {
             host.logger.error("A record of a log cannot be said: \(error)")
             return .text("The record cannot be said; see the log of Petrel.", status: 503)
         }
+    }
+
+    /// Takes a record from the limit of each room, or from none of them. Returns the number of seconds to wait if a room
+    /// has reached its limit.
+    private func take(_ rooms: [String]) -> Int? {
+        let now = ContinuousClock.now
+        let seconds = records.withLock { records -> Int? in
+            var taken = records
+            for room in rooms { if let seconds = taken.take(room, at: now) { return seconds } }
+            records = taken
+            return nil
+        }
+        if seconds != nil { noteLoss(for: rooms, at: now) }
+        return seconds
+    }
+
+    /// Logs that records are not shown, at most once a minute.
+    private func noteLoss(for rooms: [String], at now: ContinuousClock.Instant) {
+        let count = lost.withLock { lost -> Int? in
+            lost.count += 1
+            if let last = lost.last, last.duration(to: now) < .seconds(60) { return nil }
+            defer { lost = (0, now) }
+            return lost.count
+        }
+        guard let count else { return }
+        host.logger.warning(
+            "Records of logs exceed jobs.log_relay.per_minute; \(count) since the last report are not shown, the last one for \(rooms.joined(separator: ", "))."
+        )
     }
 
     private func address(of channel: String) throws(LogRecord.Problem) -> Address {
@@ -81,6 +109,12 @@ final class LogRelay: Sendable {
 
 extension JobsPlugIn: ConfigurationReviewing {
     package func review(_ facts: ConfigurationFacts, _ root: SettingsSection) {
+        let others = facts.commands.filter { $0.module != JobsModule.moduleName }.map { command in
+            (command.name, command.module == "builtins" ? "Petrel" : "the module \(command.module)")
+        }
+        let taken = settings?.takenNames(others) ?? []
+        for problem in taken.prefix(20) { root.warn("jobs.scripts", problem.line) }
+        if taken.count > 20 { root.warn("jobs.scripts", "\(taken.count - 20) more files are not loaded") }
         if settings?.logRelay != nil, facts.web == nil {
             root.problem("web", "is required: jobs.log_relay needs the web server")
         }

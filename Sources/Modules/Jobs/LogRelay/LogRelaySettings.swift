@@ -21,9 +21,10 @@ struct LogRelaySettings: Sendable {
         secret = Secret(text)
         section.finish()
         if channels.isEmpty { section.problem("channels", "must name at least one room, such as [\"#ops\"]") }
-        if section.contains("secret"), text.utf8.count < 16 {
+        if section.contains("secret"), text.utf8.count < 16 || text.isBlank {
             section.problem("secret", "must have at least 16 characters, such as the output of openssl rand -hex 32")
         }
+        if channels.contains(where: \.isBlank) { section.problem("channels", "must not contain an empty name") }
         if channels.isEmpty || text.utf8.count < 16 { return nil }
     }
 }

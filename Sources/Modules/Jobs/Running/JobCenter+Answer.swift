@@ -43,11 +43,19 @@ extension JobCenter {
             let output = try await standardOutput(of: job, limit: Self.longestDocument)
             if output.isWhole {
                 switch AnswerDocument(output.bytes) {
-                case .replies(let replies): return replies.map { shown($0, of: job) }
+                case .replies(let replies):
+                    for note in replies.flatMap(\.notes) {
+                        host.logger.warning("The output of \(job.command), job \(job.id): \(note).")
+                    }
+                    return replies.map { shown($0, of: job) }
                 case .unreadable(let reason):
                     host.logger.warning("The output of \(job.command), job \(job.id), is said as text: \(reason).")
                 case .text: break
                 }
+            } else if AnswerDocument.looksLikeJSON(output.bytes) {
+                host.logger.warning(
+                    "The output of \(job.command), job \(job.id), is said as text: as JSON, it is limited to \(Self.longestDocument) bytes."
+                )
             }
         }
         let output = try await standardOutput(of: job, limit: excerptLimit(on: job.address.backend))
@@ -74,7 +82,9 @@ extension JobCenter {
     /// Returns the reply about a command that failed: the reason, and the last lines of both streams.
     private func failure(of job: JobRecord) async throws -> Reply {
         let part = try await logs.tail(of: job.key, lines: 20, limit: 3_000)
-        let lines = ShownText.clean(String(decoding: part.bytes, as: UTF8.self)).withoutLineEnd
+        // The part may begin within a character.
+        let bytes = part.bytes.drop { $0 & 0xC0 == 0x80 }
+        let lines = ShownText.clean(String(decoding: bytes, as: UTF8.self)).withoutLineEnd
         var text = "\(Printable.line(job.command)) failed: \(job.reason ?? job.status.rawValue)"
         if !lines.isEmpty {
             let mark = TextBlock.mark(around: lines[...].textLines)
@@ -96,6 +106,7 @@ extension JobCenter {
             guard output.bytes.count < limit, part.next < part.extent.end, part.next > place else { return output }
             place = part.next
         }
+        output.isWhole = false
         return output
     }
 
@@ -152,7 +163,7 @@ extension JobCenter {
 private struct StandardOutput {
     private(set) var bytes: [UInt8] = []
     /// True if nothing is missing.
-    private(set) var isWhole = true
+    var isWhole = true
     /// The number of bytes of the whole output, of both streams.
     private var size: Int64 = 0
 
@@ -173,11 +184,20 @@ private struct StandardOutput {
     /// - Parameter command: the line that shows the output.
     func text(_ command: String) -> String {
         var shown = bytes[...]
-        if !isWhole, let end = shown.lastIndex(of: 0x0A) { shown = shown[...end] }
+        if !isWhole { shown = shown.lastIndex(of: 0x0A).map { shown[...$0] } ?? shown.withoutPartialScalar }
         let text = String(decoding: shown, as: UTF8.self)
         let whole = text.withoutLineEnd
         return isWhole
             ? whole : "\(whole)\n… The output has \(Humanized.size(Double(size))): \(command) shows all of it."
+    }
+}
+
+extension ArraySlice<UInt8> {
+    /// The bytes without an incomplete scalar of UTF-8 at their end.
+    fileprivate var withoutPartialScalar: ArraySlice<UInt8> {
+        guard let start = suffix(4).lastIndex(where: { $0 & 0xC0 != 0x80 }) else { return self }
+        let length = self[start] >= 0xF0 ? 4 : self[start] >= 0xE0 ? 3 : self[start] >= 0xC0 ? 2 : 1
+        return endIndex - start < length ? self[..<start] : self
     }
 }
 

@@ -11,7 +11,7 @@ extension JobCenter {
             definition.name, usage: "[arguments]", summary: definition.summary,
             parse: { line, _ in JobCall.parse(line, of: definition) },
             handler: { try await self.handle(definition, $0) })
-        command.details = definition.help.details
+        command.details = definition.help.details(prefix: host.bot.prefix)
         if !definition.help.lines.isEmpty { command.lines = { definition.help.lines } }
         command.objection = { caller in
             self.stealthObjection(to: caller) ?? definition.rights.objection(to: caller, of: definition.origin, rules)
@@ -36,7 +36,7 @@ extension JobCenter {
             throw Refusal(call?.problem ?? "The line cannot be split into arguments.")
         }
         var origin = JobOrigin(caller: CommandCaller(invocation), address: invocation.address)
-        origin.text = "\(definition.name) \(invocation.arguments)"
+        origin.text = definition.name + (invocation.arguments.isEmpty ? "" : " " + invocation.arguments)
         origin.arguments = invocation.arguments
         let job = try await start(definition, arguments, origin) { reply, marks in invocation.say(reply, marks) }
         invocation.started("job \(job.id)", nil)

@@ -40,11 +40,7 @@ struct ScriptCommands: Sendable {
 extension JobCenter {
     /// Returns who has a command of this name besides the scripts, as a phrase; nil if the name is free.
     func owner(ofCommand name: String) -> String? {
-        let key = Command.key(name)
-        let settings = settings
-        if settings.commands.contains(where: { Command.key($0.name) == key }) { return "the section jobs.commands" }
-        let builtIn = JobCommands.names + [ScriptCommands.name]
-        if builtIn.contains(where: { Command.key(line($0)) == key }) { return "Petrel" }
+        if let owner = settings.owner(ofCommand: name) { return owner }
         guard let module = host.commands.module(having: name), module != host.module else { return nil }
         return module == "builtins" ? "Petrel" : "the module \(module)"
     }

@@ -94,9 +94,39 @@ struct ScriptHelp: Sendable, Equatable {
 
     /// Returns whether a file contains the text of the option.
     static func offersOption(_ path: String) -> Bool {
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
         // A file that cannot be read offers nothing; running it fails, too.
-        guard let data = try? Data(contentsOf: URL(fileURLWithPath: path), options: .mappedIfSafe) else { return false }
-        return data.prefix(longestFile).range(of: Data(option.utf8)) != nil
+        guard descriptor >= 0 else { return false }
+        defer { close(descriptor) }
+        let wanted = Data(option.utf8)
+        var (rest, total) = (Data(), 0)
+        var buffer = [UInt8](repeating: 0, count: 256 << 10)
+        while total < longestFile {
+            let count = read(descriptor, &buffer, buffer.count)
+            guard count > 0 else { return false }
+            total += count
+            rest.append(contentsOf: buffer.prefix(count))
+            if rest.range(of: wanted) != nil { return true }
+            // The text may be in two pieces.
+            rest = Data(rest.suffix(wanted.count - 1))
+        }
+        return false
+    }
+
+    /// Returns the reason for which the system cannot start a file because of its first line, as a clause; nil if it can.
+    static func problem(ofFirstLineOf path: String) -> String? {
+        guard let bytes = head(of: path) else { return nil }
+        guard bytes.starts(with: "#!".utf8) else {
+            // Programs in machine code contain NUL.
+            return bytes.contains(0) ? nil : "it has no first line such as #!/bin/sh"
+        }
+        let line = bytes.dropFirst(2).prefix { $0 != 0x0A }
+        if line.last == 0x0D { return "its lines end with CR LF; save it with LF" }
+        let words = String(decoding: line, as: UTF8.self).unicodeScalars.split { $0 == " " || $0 == "\t" }
+        guard let program = words.first.map({ String(String.UnicodeScalarView($0)) }) else {
+            return "its first line names no program"
+        }
+        return access(program, X_OK) == 0 ? nil : "the program \(program) of its first line does not exist"
     }
 
     private static func head(of path: String) -> [UInt8]? {

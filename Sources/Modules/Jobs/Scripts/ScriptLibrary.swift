@@ -70,8 +70,12 @@ final class ScriptLibrary: CommandSource {
             // Changes during the look are noticed, too.
             let change = watch.next()
             if await Self.on(queue, { self.load(owner) }) { publish() }
-            let (items, refused) = state.withLock { ($0.files, $0.refused) }
-            if await help.ask(items.map { ($0.file, $0.settings) }), assemble(items, owner, refused) { publish() }
+            let (items, refused, loaded) = state.withLock {
+                ($0.files, $0.refused, Set($0.definitions.compactMap(\.script)))
+            }
+            // Files that make no command are not run either.
+            let asked = items.filter { loaded.contains($0.file) }.map { ($0.file, $0.settings) }
+            if await help.ask(asked), assemble(items, owner, refused) { publish() }
             await watch.wait(for: change)
             // Sleeping fails only if the task is cancelled.
             try? await Task.sleep(for: Self.settling)
@@ -93,20 +97,12 @@ final class ScriptLibrary: CommandSource {
     /// Makes the commands of files. Returns true if anything has changed.
     /// - Parameter refused: the files and folders that were refused.
     private func assemble(_ items: [Item], _ owner: (String) -> String?, _ refused: [ScriptProblem]) -> Bool {
-        let names = Dictionary(grouping: items) { Command.key($0.file.name) }
+        let names = ScriptNames(items.map(\.file))
         var (definitions, problems): ([CommandDefinition], [ScriptProblem]) = ([], [])
         for item in items {
             let file = item.file
-            if let others = names[Command.key(file.name)], others.count > 1 {
-                let paths = others.map(\.file.shownPath).filter { $0 != file.shownPath }
-                problems.append(
-                    ScriptProblem(
-                        path: file.shownPath,
-                        reason: "\(paths.joined(separator: ", ")) has the same name; none of them is loaded"))
-            } else if let owner = owner(file.name) {
-                problems.append(
-                    ScriptProblem(
-                        path: file.shownPath, reason: "\(owner) has a command \(file.name); rename the file"))
+            if let problem = names.problem(of: file, owner) {
+                problems.append(problem)
             } else {
                 definitions.append(item.settings.definition(of: file, help.help(of: file)))
                 if let problem = help.problem(of: file) {

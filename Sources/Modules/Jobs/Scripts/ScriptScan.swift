@@ -63,8 +63,14 @@ struct ScriptScan: Sendable {
         let path = "\(folder)/\(file)"
         var status = stat()
         guard stat(path, &status) == 0 else {
+            let (code, reason) = (errno, Self.reason)
+            guard let name = ScriptFile.name(of: file), settings.permits(name) else { return }
             // A file that was removed meanwhile is no problem.
-            if lstat(path, &status) == 0 { refuse(prefix + file, "it is a link to a file that does not exist") }
+            if lstat(path, &status) == 0 {
+                refuse(
+                    prefix + file,
+                    code == ENOENT ? "it is a link to a file that does not exist" : "it cannot be read: \(reason)")
+            }
             return
         }
         switch status.st_mode & S_IFMT {
@@ -82,6 +88,7 @@ struct ScriptScan: Sendable {
         }
         if let problem = JobsSettings.problem(ofName: name) { return refuse(prefix + file, "the name \(problem)") }
         if let objection = safety.objection(toFile: path, status) { return refuse(prefix + file, objection) }
+        if let problem = ScriptHelp.problem(ofFirstLineOf: path) { return refuse(prefix + file, problem) }
         files.append(
             ScriptFile(name: name, path: path, shownPath: prefix + file, stamp: ScriptFile.Stamp(status)))
     }

@@ -36,6 +36,7 @@ extension ScriptSettings {
     /// Reads a section, and reports every error to it.
     init(_ section: SettingsSection, _ format: ReplyFormat, _ groups: [String: [String]]) {
         let given = section.requiredString("directory")
+        if section.contains("directory"), given.isBlank { section.problem("directory", "must not be empty") }
         if given.utf8.contains(0) { section.problem("directory", "must not contain a NUL character") }
         directory = section.path(of: given)
         var template = CommandDefinition(name: "", origin: section.path, program: "", format: format)
@@ -48,6 +49,9 @@ extension ScriptSettings {
         template.format = format.read(section)
         template.environment = CommandDefinition.environment(section)
         template.folder = section.file("cwd") ?? directory
+        if let folder = template.folder, folder != directory, !FileManager.default.fileExists(atPath: folder) {
+            section.warn("cwd", "the folder \(folder) does not exist")
+        }
         template.secrets = SecretArguments(section)
         self.template = template
         allow = section.strings("allow")

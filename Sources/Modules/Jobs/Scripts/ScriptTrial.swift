@@ -17,16 +17,24 @@ package struct ScriptTrial: Sendable {
 
     /// The maximum size of the output.
     private static let longest = 1 << 20
+    /// The number of bytes of a longer output that are shown.
+    private static let shown = 4_000
 
     private let settings: JobsSettings
+    private let owner: @Sendable (String) -> String?
 
     /// Reads the section `jobs`.
-    package init(_ section: SettingsSection) { settings = JobsSettings(section) }
+    /// - Parameter owner: Returns who has a command of this name besides the section, as a phrase; nil if it is free.
+    package init(_ section: SettingsSection, owner: @escaping @Sendable (String) -> String?) {
+        settings = JobsSettings(section)
+        self.owner = owner
+    }
 
     /// Runs a script and returns its replies. Standard error is passed through.
     package func run(_ name: String, _ arguments: [String], by person: Person, in room: Room?) async throws -> Outcome {
         let definition = try definition(of: name)
         let sink = TrialOutput(Self.longest)
+        defer { sink.finish() }
         let program = RunningProgram(try self.program(definition, arguments, person, room), to: sink)
         // In a task of its own, because the program must end also if this task is cancelled.
         let end = await Task { await program.run() }.value
@@ -39,21 +47,26 @@ package struct ScriptTrial: Sendable {
         case (.notStarted(let reason), _): outcome.notes.append("It could not be started: \(reason).")
         case (.exited, _), (.answered, _): break
         }
-        read(sink.output, definition, &outcome)
+        if sink.isCut {
+            let beginning = String(decoding: sink.output.prefix(Self.shown), as: UTF8.self)
+            outcome.replies = [ShownText.clean(beginning)]
+            outcome.notes.append("It printed more than \(Self.longest) bytes; chat shows the beginning.")
+        } else {
+            read(sink.output, definition, &outcome)
+        }
         return outcome
     }
 
-    private func read(_ output: [UInt8]?, _ definition: CommandDefinition, _ outcome: inout Outcome) {
-        guard let output else {
-            return outcome.notes.append("It printed more than \(Self.longest) bytes; chat would show the beginning.")
-        }
+    private func read(_ output: [UInt8], _ definition: CommandDefinition, _ outcome: inout Outcome) {
         let text = ShownText.clean(String(decoding: output, as: UTF8.self))
         guard outcome.status == 0, definition.answer == .json else {
             if outcome.status != 0 { outcome.notes.append("Chat would show that the command failed.") }
             return outcome.replies = text.isEmpty ? [] : [text]
         }
         switch AnswerDocument(output) {
-        case .replies(let replies): outcome.replies = replies.map(Self.text)
+        case .replies(let replies):
+            outcome.replies = replies.map(Self.text)
+            outcome.notes += replies.flatMap(\.notes).map { "The output: \($0)." }
         case .text: outcome.replies = text.isEmpty ? [] : [text]
         case .unreadable(let reason):
             outcome.replies = [text]
@@ -75,13 +88,15 @@ package struct ScriptTrial: Sendable {
     private func definition(of name: String) throws -> CommandDefinition {
         guard !settings.scripts.isEmpty else { throw Refusal("The configuration has no section jobs.scripts.") }
         var names: [String] = []
-        for folder in settings.scripts {
-            let scan = ScriptScan(folder)
-            let found = scan.files.filter { Command.key($0.name) == Command.key(name) }
-            if found.count > 1 {
-                throw Refusal("Two files have this name: \(found.map(\.shownPath).joined(separator: ", ")).")
+        let scans = settings.scripts.map { ($0, ScriptScan($0)) }
+        let all = ScriptNames(scans.flatMap { $1.files })
+        for (folder, scan) in scans {
+            if let file = scan.files.first(where: { Command.key($0.name) == Command.key(name) }) {
+                if let problem = all.problem(of: file, { settings.owner(ofCommand: $0) ?? owner($0) }) {
+                    throw Refusal("\(problem.line).")
+                }
+                return folder.definition(of: file, ScriptHelp(commentOf: file.path))
             }
-            if let file = found.first { return folder.definition(of: file, ScriptHelp(commentOf: file.path)) }
             let refused = scan.problems.first { problem in
                 problem.path == folder.directory
                     || ScriptFile.name(
@@ -119,17 +134,62 @@ package struct ScriptTrial: Sendable {
     }
 }
 
-/// Keeps standard output, and passes standard error through.
+/// Keeps the beginning of standard output, and passes standard error through, line by line.
 private final class TrialOutput: OutputSink {
-    private let bounded: BoundedOutput
+    private struct State: Sendable {
+        var output: [UInt8] = []
+        var isCut = false
+        /// A line that has not ended yet.
+        var line: [UInt8] = []
+        /// The number of bytes of standard error.
+        var errors = 0
+    }
 
-    init(_ limit: Int) { bounded = BoundedOutput(limit) }
+    /// The length at which a line is passed on without its end.
+    private static let longestLine = 4_096
 
-    var output: [UInt8]? { bounded.bytes }
+    private let limit: Int
+    private let state = Locked(State())
+
+    init(_ limit: Int) { self.limit = limit }
+
+    /// The beginning of the output.
+    var output: [UInt8] { state.withLock { $0.output } }
+    /// True if the output is longer.
+    var isCut: Bool { state.withLock { $0.isCut } }
 
     func write(_ bytes: [UInt8], from stream: ProgramStream) async {
-        guard stream == .error else { return await bounded.write(bytes, from: stream) }
-        let text = Printable.text(String(decoding: bytes, as: UTF8.self))
-        if !text.isEmpty { StandardStream.error.write(text + "\n", within: .seconds(2)) }
+        let lines = state.withLock { state -> [UInt8] in
+            guard stream == .error else {
+                state.output += bytes.prefix(limit - state.output.count)
+                state.isCut = state.isCut || state.output.count == limit
+                return []
+            }
+            if state.errors >= limit { return [] }
+            state.errors += bytes.count
+            state.line += bytes
+            let isLast = state.errors >= limit
+            guard
+                let end = state.line.lastIndex(of: 0x0A)
+                    ?? (state.line.count > Self.longestLine || isLast ? state.line.count - 1 : nil)
+            else { return [] }
+            defer { state.line.removeFirst(end + 1) }
+            return state.line[...end] + Array((isLast ? "\n… (the rest of standard error)\n" : "").utf8)
+        }
+        Self.show(lines)
+    }
+
+    /// Passes on a line that has not ended.
+    func finish() {
+        Self.show(
+            state.withLock { state in
+                defer { state.line = [] }
+                return state.line
+            })
+    }
+
+    private static func show(_ lines: [UInt8]) {
+        let text = Printable.text(String(decoding: lines, as: UTF8.self))
+        if !text.isEmpty { StandardStream.error.write(text + (lines.last == 0x0A ? "" : "\n"), within: .seconds(2)) }
     }
 }

@@ -14,12 +14,12 @@ struct CommandDefinition: Sendable {
         /// Further lines that help and completion offer.
         var suggestions: [String] = []
 
-        /// The lines for `help NAME`.
-        var details: [String] {
+        /// Returns the lines for `help NAME`.
+        func details(prefix: String) -> [String] {
             func list(_ title: String, _ items: [String]) -> [String] {
                 items.isEmpty ? [] : ["\(title):"] + items.map { "- \($0)" }
             }
-            return list("Arguments", arguments) + list("Examples", examples)
+            return list("Arguments", arguments) + list("Examples", examples.map { prefix + $0 })
         }
 
         /// The lines for completion.

@@ -70,6 +70,10 @@ struct JobsSettings: Sendable {
         catops = section.optionalSection("catops").map { CatOpsSettings($0, format, groups) }
         logRelay = section.optionalSection("log_relay").flatMap { LogRelaySettings($0) }
         scripts = section.sections("scripts").map { ScriptSettings($0, format, groups) }
+        let folders = scripts.map(\.directory)
+        for folder in Set(folders) where folders.filter({ $0 == folder }).count > 1 {
+            section.problem("scripts", "has the folder \(folder) more than once")
+        }
         section.finish()
     }
 
@@ -122,7 +126,7 @@ extension CommandDefinition {
         }
     }
 
-    private static func isInPath(_ program: String, _ path: String) -> Bool {
+    static func isInPath(_ program: String, _ path: String) -> Bool {
         path.utf8.split(separator: UInt8(ascii: ":")).contains {
             FileManager.default.isExecutableFile(atPath: "\(Substring($0))/\(program)")
         }
