@@ -51,7 +51,7 @@ class StandIn:
                     stand_in.note(stand_in.hooks, rest[0], json.loads(body))
                     return self.reply(200, {"ok": True})
                 if rest[0] == "chat.postMessage":
-                    message = json.loads(body)
+                    message = dict(urllib.parse.parse_qsl(body.decode()))
                     stand_in.note(stand_in.messages, message.get("text", ""), message)
                 answers = {
                     "auth.test": {"user_id": "UBOT", "team_id": "T1", "url": "https://x.slack.com/", "user": "petrel"},
@@ -112,12 +112,12 @@ class StandIn:
                                     limit=limit)
 
     def press(self, action):
-        """Sends a pressed button, and returns the number of its `response_url`, and the id of the invocation."""
+        """Sends a pressed button, and returns the id of the invocation."""
         number, hook = self.next_hook()
         payload = {"type": "block_actions", "user": {"id": "U1", "username": "ada", "team_id": "T1"},
                    "trigger_id": f"t{number}", "response_url": hook, "channel": {"id": "C1", "name": "ops"},
                    "actions": [action], "container": {"type": "message", "channel_id": "C1"}}
-        return number, self.request(urllib.parse.urlencode({"payload": json.dumps(payload)}))
+        return self.request(urllib.parse.urlencode({"payload": json.dumps(payload)}))
 
     def event(self, text, id, path="/", **headers):
         """Sends an event of the Events API, and returns the id of the invocation."""
