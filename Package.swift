@@ -156,7 +156,7 @@ let package = Package(
         target(
             "AWSClient", nil,
             [
-                "PetrelSupport", "XMLStream", nio,
+                "JobEngine", "PetrelSupport", "XMLStream", nio,
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),

@@ -11,11 +11,16 @@ package struct QueryCall: Sendable {
     /// The depth at which the elements of the answer are read one by one; see `StanzaParser.Limits.level`.
     var level = 1
 
+    /// Returns a text as a form has it, with `+` for a space.
+    private static func encoded(_ text: String) -> String {
+        text.utf8.split(separator: UInt8(ascii: " "), omittingEmptySubsequences: false)
+            .map { PercentEncoding.encoded($0) }.joined(separator: "+")
+    }
+
     /// The body of the request.
     var body: [UInt8] {
         let all = [("Action", action), ("Version", version)] + parameters.map { ($0.name, $0.value) }
         return Array(
-            all.map { "\(PercentEncoding.encoded($0.0.utf8))=\(PercentEncoding.encoded($0.1.utf8))" }
-                .joined(separator: "&").utf8)
+            all.map { "\(Self.encoded($0.0))=\(Self.encoded($0.1))" }.joined(separator: "&").utf8)
     }
 }

@@ -20,11 +20,63 @@ import Testing
             aws_session_token = t
             """
         #expect(
-            SharedProfile.section(text, ["default"])
+            SharedProfiles.section(text, ["default"])
                 == ["aws_access_key_id": "AKIA1", "aws_secret_access_key": "abc/+="])
-        #expect(SharedProfile.section(text, ["profile other"])["aws_access_key_id"] == "AKIA2")
-        #expect(SharedProfile.section(text, ["spaced name"]) == ["aws_session_token": "t"])
-        #expect(SharedProfile.section(text, ["absent"]).isEmpty)
+        #expect(SharedProfiles.section(text, ["profile other"])?["aws_access_key_id"] == "AKIA2")
+        #expect(SharedProfiles.section(text, ["spaced name"]) == ["aws_session_token": "t"])
+        #expect(SharedProfiles.section(text, ["absent"]) == nil)
+    }
+
+    @Test func `the shared files may come from Windows, and names may be in quotation marks`() {
+        #expect(SharedProfiles.section("\u{FEFF}[default]\r\nA = b c\r\n", ["default"]) == ["a": "b c"])
+        #expect(SharedProfiles.section("[profile \"my  profile\"]\nb=1", ["profile my  profile"]) == ["b": "1"])
+        #expect(SharedProfiles.section("[profile \"my profile\"]\nb=1", ["profile my profile"]) == ["b": "1"])
+    }
+
+    @Test func `endpoints of services have precedence over the common one`() throws {
+        let endpoints = AWSEndpoints(["AWS_ENDPOINT_URL": "http://a", "AWS_ENDPOINT_URL_STS": "https://b:8/x"])
+        #expect(endpoints.url(of: "sts", in: "eu-west-2") == "https://b:8/x/")
+        #expect(endpoints.url(of: "ec2", in: "eu-west-2") == "http://a/")
+        #expect(try AWSEndpoints.host(of: "https://b:8/x/") == "b:8")
+        let regional = AWSEndpoints(["AWS_ENDPOINT_URL_EC2": "http://c/"])
+        #expect(regional.url(of: "ec2", in: "eu-west-2") == "http://c/")
+        #expect(regional.url(of: "sts", in: "cn-north-1") == "https://sts.cn-north-1.amazonaws.com.cn/")
+    }
+
+    @Test(arguments: [("petrel", "petrel"), ("Ops Bot/1", "Ops-Bot-1"), ("", "petrel"), ("ü", "--")])
+    func `the name of a session is valid for STS`(name: String, expected: String) {
+        #expect(STS.sessionName(name) == expected)
+        #expect(STS.sessionName(String(repeating: "x", count: 100)).utf8.count == 64)
+    }
+
+    @Test func `a gate limits the calls at the same time, and a waiting call can be cancelled`() async throws {
+        let gate = CallGate(3)
+        let (full, goesOn) = (Signal(), Signal())
+        let inside = Locked((now: 0, most: 0))
+        try await withThrowingTaskGroup { group in
+            for _ in 0..<20 {
+                group.addTask {
+                    try await gate.run {
+                        let count = inside.withLock { inside in
+                            inside.now += 1
+                            inside.most = max(inside.most, inside.now)
+                            return inside.now
+                        }
+                        if count == 3 { full.open() }
+                        await goesOn.wait()
+                        inside.withLock { $0.now -= 1 }
+                    }
+                }
+            }
+            await full.wait()
+            let waiting = Task { try await gate.run {} }
+            waiting.cancel()
+            await #expect(throws: CancellationError.self) { try await waiting.value }
+            goesOn.open()
+            try await group.waitForAll()
+        }
+        #expect(inside.value.most == 3 && inside.value.now == 0)
+        try await gate.run {}
     }
 
     private static func issued(_ number: Int, until expiration: Int64) -> AWSCredentials {

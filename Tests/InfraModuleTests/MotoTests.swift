@@ -50,7 +50,8 @@ import Testing
     @Test func `every form of query finds its instances, and the role without permission is named`() async throws {
         try await Self.with { world in
             let cases: [(String, [String])] = [
-                (world.fact("web", "id"), ["web-1"]), ("10.2.3.4", ["db-1", "old-1", "web-1", "web-2"]),
+                (world.fact("web", "id"), ["web-1"]),
+                ("10.2.3.4", ["Jenkins master", "db-1", "old-1", "web-1", "web-2"]),
                 (world.fact("web", "secondary") + " web-1", ["web-1"]), (world.fact("db", "other") + " db*", ["db-1"]),
                 (world.fact("web", "public"), ["web-1"]), (world.fact("web", "six"), ["web-1"]),
                 (world.fact("web", "private_name"), ["web-1", "web-2"]), (world.fact("web", "public_name"), ["web-1"]),
@@ -58,12 +59,13 @@ import Testing
                 ("tag:Role=web*", ["web-1", "web-2"]), ("tag:Role=web* state:stopped", ["web-2"]),
                 ("web* *-1", ["web-1"]), ("10.2.3.4 state:terminated", ["old-1"]),
                 ("*-1 ami:\(world.fact("db", "image")) type:t3.micro az:\(world.fact("db", "zone"))", ["db-1"]),
+                ("name:\"Jenkins master\"", ["Jenkins master"]), ("tag:\"Team=b*c\"", ["Jenkins master"]),
                 ("i-0123456789abcdef0", []),
             ]
             try await AWSStandIn.chat(world.settings()) { backend in
                 for (query, names) in cases {
                     let text = try await backend.ask("infra search \(query)").text
-                    let all = ["db-1", "old-1", "web-1", "web-2"].filter {
+                    let all = ["Jenkins master", "db-1", "old-1", "web-1", "web-2"].filter {
                         text.contains("\($0) (i-") || text.contains("\($0) · i-")
                     }
                     #expect(all == names, "\(query): \(text)")
@@ -92,6 +94,40 @@ import Testing
                 let text = try await backend.ask("infra search web-1").text
                 #expect(text.hasPrefix("web-1 (i-"))
                 #expect(text.contains("• other (us-east-1): the role Other may not be assumed (AccessDenied)"))
+            }
+        }
+    }
+
+    @Test func `a profile assumes a role, which assumes the roles of the accounts`() async throws {
+        try await Self.with { world in
+            let folder = FileManager.default.temporaryDirectory.appendingPathComponent("aws-\(UUID().uuidString)")
+            try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+            defer { try? FileManager.default.removeItem(at: folder) }
+            let (config, credentials) = (folder.appendingPathComponent("config"), folder.appendingPathComponent("keys"))
+            try Data(
+                """
+                [profile petrel]
+                role_arn = arn:aws:iam::123456789012:role/PetrelHub
+                source_profile = other
+                """.utf8
+            ).write(to: config)
+            let key = world.facts["other_key"]?.string ?? "?"
+            let secret = world.facts["other_secret"]?.string ?? "?"
+            try Data("[other]\naws_access_key_id=\(key)\naws_secret_access_key=\(secret)\n".utf8).write(to: credentials)
+            for (profile, finds) in [("petrel", true), ("other", false)] {
+                let settings = try world.settings { environment in
+                    [
+                        "AWS_ENDPOINT_URL": environment["AWS_ENDPOINT_URL"] ?? "", "AWS_PROFILE": profile,
+                        "AWS_CONFIG_FILE": config.path, "AWS_SHARED_CREDENTIALS_FILE": credentials.path,
+                        "AWS_EC2_METADATA_DISABLED": "true",
+                    ]
+                }
+                try await AWSStandIn.chat(settings) { backend in
+                    let text = try await backend.ask("infra search web-1").text
+                    #expect(text.hasPrefix("web-1 (i-") == finds, "\(text)")
+                    // The user itself may assume none of the roles of the accounts.
+                    #expect(text.contains("All 4 accounts: the role PetrelInspection may not be assumed") != finds)
+                }
             }
         }
     }

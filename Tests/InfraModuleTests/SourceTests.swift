@@ -91,9 +91,12 @@ import Testing
 
     @Test(
         arguments: [
-            ([:], "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"),
+            (
+                [:],
+                "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or another source of them (AWS_EC2_METADATA_DISABLED is true)"
+            ),
             (["AWS_ACCESS_KEY_ID": "A"], "environment: AWS_ACCESS_KEY_ID is set, but AWS_SECRET_ACCESS_KEY is not"),
-            (["AWS_PROFILE": "absent"], "shared credentials file: the profile absent of AWS_PROFILE does not exist"),
+            (["AWS_PROFILE": "absent"], "shared files: the profile absent of AWS_PROFILE does not exist"),
             (["AWS_WEB_IDENTITY_TOKEN_FILE": "/absent"], "web identity: AWS_ROLE_ARN must be the ARN of a role"),
             (
                 ["AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://203.0.113.1/"],

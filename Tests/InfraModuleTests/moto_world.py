@@ -3,8 +3,8 @@
 Prints one line of JSON: the URL, the access key of the hub, and the IDs and addresses of the instances. moto checks
 signatures and policies of every call after that. After each line of input, the sessions that exist are invalid.
 
-moto lacks the filters by the addresses of network interfaces, and that by zone compares with an object; they are
-replaced here, with moto's own data.
+moto lacks the filters by the addresses and names of network interfaces, and that by zone compares with an object; they
+are replaced here, with moto's own data.
 """
 import json, sys, urllib.request
 import boto3
@@ -20,10 +20,15 @@ def addresses(pick):
 
 Instance.all_private = addresses(lambda nic: [one["PrivateIpAddress"] for one in nic.private_ip_addresses])
 Instance.all_public = addresses(lambda nic: [nic.public_ip] if nic.public_ip else [])
+Instance.all_private_names = addresses(
+    lambda nic: [one["PrivateDnsName"] for one in nic.private_ip_addresses if one.get("PrivateDnsName")])
+Instance.all_public_names = property(lambda instance: [instance.public_dns_name])
 Instance.all_six = addresses(lambda nic: list(nic.ipv6_addresses))
 utils.filter_dict_attribute_mapping.update({
     "network-interface.addresses.private-ip-address": "all_private",
     "network-interface.addresses.association.public-ip": "all_public",
+    "network-interface.addresses.private-dns-name": "all_private_names",
+    "network-interface.addresses.association.public-dns-name": "all_public_names",
     "network-interface.ipv6-addresses.ipv6-address": "all_six",
     "availability-zone": "placement.zone",
 })
@@ -95,6 +100,15 @@ iam = client("iam")
 iam.create_user(UserName="petrel")
 iam.put_user_policy(
     UserName="petrel", PolicyName="assume", PolicyDocument=policy("sts:AssumeRole", f"arn:aws:iam::*:role/{ROLE}"))
+# A role in the hub, and a user that may assume only this role.
+iam.create_role(RoleName="PetrelHub", AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [
+    {"Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::123456789012:user/other"}, "Action": "sts:AssumeRole"}]}))
+iam.put_role_policy(
+    RoleName="PetrelHub", PolicyName="assume", PolicyDocument=policy("sts:AssumeRole", f"arn:aws:iam::*:role/{ROLE}"))
+iam.create_user(UserName="other")
+iam.put_user_policy(UserName="other", PolicyName="hub", PolicyDocument=policy(
+    "sts:AssumeRole", "arn:aws:iam::123456789012:role/PetrelHub"))
+other = iam.create_access_key(UserName="other")["AccessKey"]
 key = iam.create_access_key(UserName="petrel")["AccessKey"]
 
 production, staging = account("111111111111"), account("222222222222")
@@ -106,13 +120,15 @@ instances = {
     "stopped": launch(london, "web-2", Role="web"),
     "db": launch(virginia, "db-1", interfaces=2, Role="db", Environment="staging"),
     "gone": launch(ireland, "old-1"),
+    "spaced": launch(ireland, "Jenkins master", Team="b c"),
 }
 london.stop_instances(InstanceIds=[instances["stopped"]["id"]])
 ireland.terminate_instances(InstanceIds=[instances["gone"]["id"]])
 # With this content type only.
 urllib.request.urlopen(urllib.request.Request(
     url + "/moto-api/reset-auth", data=b"0", headers={"Content-Type": "text/plain"}))
-print(json.dumps({"url": url, "key": key["AccessKeyId"], "secret": key["SecretAccessKey"], **instances}), flush=True)
+print(json.dumps({"url": url, "key": key["AccessKeyId"], "secret": key["SecretAccessKey"],
+                  "other_key": other["AccessKeyId"], "other_secret": other["SecretAccessKey"], **instances}), flush=True)
 for line in sys.stdin:
     for account in sts_backends.values():
         account["aws"].assumed_roles.clear()

@@ -12,7 +12,7 @@ actor CredentialCache<Key: Hashable & Sendable> {
     /// - Parameter now: Returns the local time, in seconds since 1970.
     init(now: @escaping @Sendable () -> Int64) { self.now = now }
 
-    /// Returns the credentials of a key, and fetches them if there are none or if they expire soon.
+    /// Returns the credentials of a key. Fetches them if the cache does not have them or if they expire soon.
     func credentials(
         for key: Key, fetch: @escaping @Sendable () async throws -> AWSCredentials
     ) async throws -> AWSCredentials {

@@ -1,22 +1,38 @@
 import Foundation
 import PetrelSupport
 
-/// The bot's own credentials, from the first source that has some, in the order of AWS's SDKs: the environment, a web
-/// identity, the shared files, the container, the instance.
+/// The bot's own credentials, from the first source that has some, in the order of botocore: the environment, the role of
+/// a profile, a web identity, the other settings of the profile, the container, the instance
+/// (https://docs.aws.amazon.com/boto3/latest/guide/credentials.html).
 package final class CredentialChain: Sendable {
-    /// Returns credentials; nil if the source is not configured. Throws ``AWSError`` if it is, but does not work.
+    /// Returns credentials. Returns nil if the source is not configured. Throws ``AWSError`` if it is, but does not work.
     typealias Source = @Sendable () async throws -> AWSCredentials?
 
     private let sources: [(name: String, source: Source)]
     private let cache: CredentialCache<String>
 
-    init(_ client: QueryClient, environment: [String: String], region: String, limit: Duration) {
+    /// - Parameter programs: The environment of the programs that `credential_process` names.
+    init(_ assumption: RoleAssumption, environment: [String: String], programs: [String: String]) {
+        let client = assumption.client
+        let region = assumption.region
         let metadata = MetadataCredentials(client.transport, environment)
-        let identity = WebIdentity(client, environment, region: region, limit: limit)
+        let program = ProcessCredentials(
+            environment: programs, offset: { try client.offset(of: "sts", in: region) },
+            now: { client.clock.localSeconds })
+        let profile = ProfileCredentials(
+            SharedProfiles(environment), assumption, WebIdentity(assumption, environment), program
+        ) { source in
+            switch source {
+            case .environment: try Self.fromEnvironment(environment)
+            case .container: try await metadata.fromContainer()
+            case .instance: try await metadata.fromInstance()
+            }
+        }
         sources = [
             ("environment", { try Self.fromEnvironment(environment) }),
-            ("web identity", { try await identity.fetch() }),
-            ("shared credentials file", { try SharedProfile(environment).credentials() }),
+            ("role of a profile", { try await profile.fromRole() }),
+            ("web identity", { try await profile.fromWebIdentity() }),
+            ("shared files", { try await profile.fromProfile() }),
             ("container", { try await metadata.fromContainer() }),
             ("instance metadata", { try await metadata.fromInstance() }),
         ]
@@ -24,19 +40,23 @@ package final class CredentialChain: Sendable {
         cache = CredentialCache { clock.localSeconds }
     }
 
-    /// Returns the credentials. Throws ``AWSError`` if there are none.
+    /// Returns the credentials. Throws ``AWSError`` if no source has credentials, or if the first one does not work.
     func credentials() async throws -> AWSCredentials {
         try await cache.credentials(for: "") { [sources] in
+            var last = ""
             for (name, source) in sources {
                 do {
                     if let found = try await source() { return found }
+                } catch let absence as MetadataCredentials.Absence {
+                    last = " (\(absence.reason))"
                 } catch let error as AWSError {
                     throw AWSError(.noCredentials, "there are no credentials: \(name): \(error.clause)")
                 }
             }
             throw AWSError(
                 .noCredentials,
-                "there are no credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or another source of them")
+                "there are no credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or another source of them\(last)"
+            )
         }
     }
 
@@ -44,17 +64,23 @@ package final class CredentialChain: Sendable {
     func drop(_ rejected: AWSCredentials) async { await cache.drop(rejected, for: "") }
 
     private static func fromEnvironment(_ environment: [String: String]) throws -> AWSCredentials? {
-        func value(_ names: String...) -> String? {
-            names.lazy.compactMap { environment[$0] }.first { !$0.isEmpty }
+        func value(_ names: String...) throws -> String? {
+            for name in names {
+                // A file with variables may have lines that end with CR LF.
+                let words = (environment[name] ?? "").words
+                guard words.count <= 1 else { throw AWSError(.noCredentials, "\(name) contains white space") }
+                if let word = words.first { return word }
+            }
+            return nil
         }
         // The second names are those of older SDKs, which slash-infra accepts as well.
-        let key = value("AWS_ACCESS_KEY_ID", "AWS_ACCESS_KEY")
-        let secret = value("AWS_SECRET_ACCESS_KEY", "AWS_SECRET_KEY")
+        let key = try value("AWS_ACCESS_KEY_ID", "AWS_ACCESS_KEY")
+        let secret = try value("AWS_SECRET_ACCESS_KEY", "AWS_SECRET_KEY")
         switch (key, secret) {
         case (let key?, let secret?):
             return AWSCredentials(
                 accessKeyID: key, secretAccessKey: Secret(secret),
-                sessionToken: value("AWS_SESSION_TOKEN").map { Secret($0) })
+                sessionToken: try value("AWS_SESSION_TOKEN").map { Secret($0) })
         case (nil, nil): return nil
         case (nil, _): throw AWSError(.noCredentials, "AWS_SECRET_ACCESS_KEY is set, but AWS_ACCESS_KEY_ID is not")
         case (_, nil): throw AWSError(.noCredentials, "AWS_ACCESS_KEY_ID is set, but AWS_SECRET_ACCESS_KEY is not")

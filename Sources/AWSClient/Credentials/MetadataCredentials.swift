@@ -45,30 +45,40 @@ struct MetadataCredentials: Sendable {
 
     private func containerToken() throws -> String? {
         guard let file = value("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE") else {
-            return value("AWS_CONTAINER_AUTHORIZATION_TOKEN")
+            return value("AWS_CONTAINER_AUTHORIZATION_TOKEN")?.words.first
         }
         return try SecretFile.text(file, "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE")
     }
 
-    /// Returns the credentials of the role of an instance, with IMDSv2
+    /// The reason for which an instance has no credentials, although nothing is configured wrongly.
+    struct Absence: Error {
+        /// A clause.
+        var reason: String
+    }
+
+    /// Returns the credentials of the role of an instance, with IMDSv2. Throws ``Absence`` if there is no metadata
+    /// service, or no role
     /// (https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/configuring-instance-metadata-service.html).
-    func fromInstance() async throws -> AWSCredentials? {
-        guard value("AWS_EC2_METADATA_DISABLED")?.isKeyword("true") != true else { return nil }
+    func fromInstance() async throws -> AWSCredentials {
+        guard value("AWS_EC2_METADATA_DISABLED")?.isKeyword("true") != true else {
+            throw Absence(reason: "AWS_EC2_METADATA_DISABLED is true")
+        }
         let given = value("AWS_EC2_METADATA_SERVICE_ENDPOINT")
         let base = given ?? "http://169.254.169.254"
         let root = (base.utf8.last == UInt8(ascii: "/") ? base : base + "/") + "latest/"
         do {
             let token = try await text("PUT", root + "api/token", [("X-aws-ec2-metadata-token-ttl-seconds", "21600")])
-            guard let token else { return nil }
+            guard let token else { throw Absence(reason: "the metadata service of EC2 gives no token") }
             let headers = [("X-aws-ec2-metadata-token", token)]
             let list = root + "meta-data/iam/security-credentials/"
-            // The instance has no role.
-            guard let role = try await text("GET", list, headers)?.words.first else { return nil }
+            guard let role = try await text("GET", list, headers)?.words.first else {
+                throw Absence(reason: "the EC2 instance has no role")
+            }
             let (status, body) = try await transport.metadata("GET", list + role, headers: headers, within: limit)
             return try Self.credentials(status, body)
         } catch let error as AWSError where error.code == .unreachable && given == nil {
-            // This is no EC2 instance.
-            return nil
+            // This is not an EC2 instance, or a container whose network is too many hops away.
+            throw Absence(reason: error.clause)
         }
     }
 
@@ -98,14 +108,5 @@ enum SecretFile {
             throw AWSError(.noCredentials, "\(variable): \(path) cannot be read")
         }
         return String(decoding: data, as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines)
-    }
-}
-
-/// The times of AWS, such as `2026-11-21T02:10:16Z` and `2026-11-21T02:10:16.000Z`.
-enum AWSTime {
-    /// Returns the seconds since 1970; nil if the text has another format.
-    static func seconds(_ text: String) -> Int64? {
-        guard text.utf8.last == UInt8(ascii: "Z") else { return nil }
-        return UTCTime.seconds(String(decoding: text.utf8.prefix(19), as: UTF8.self))
     }
 }

@@ -4,7 +4,7 @@ package import PetrelSupport
 package struct AssumableRole: Sendable, Hashable {
     /// The ARN of the role.
     package var arn: RoleARN
-    /// The external ID; nil for none.
+    /// The external ID; nil if the trust policy does not require one.
     package var externalID: Secret?
 
     /// Creates a role.
@@ -16,25 +16,23 @@ package struct AssumableRole: Sendable, Hashable {
 
 /// The sessions of roles, which are cached and renewed.
 package final class RoleSessions: Sendable {
-    private let client: QueryClient
+    private let assumption: RoleAssumption
     private let chain: CredentialChain
     private let cache: CredentialCache<AssumableRole>
-    private let name: String
-    private let limit: Duration
 
     /// Creates sessions.
     /// - Parameters:
     ///   - name: The name of the sessions, which CloudTrail shows.
     ///   - environment: The environment variables with the sources of the bot's own credentials.
-    ///   - region: The region whose STS a web identity uses.
+    ///   - programs: The environment of programs that print credentials (`credential_process`).
+    ///   - region: The region whose STS issues the bot's own credentials.
     ///   - limit: The time limit of a renewal, which several searches may wait for.
     package init(
-        _ client: QueryClient, name: String, environment: [String: String], region: String, limit: Duration
+        _ client: QueryClient, name: String, environment: [String: String], programs: [String: String], region: String,
+        limit: Duration
     ) {
-        self.client = client
-        self.limit = limit
-        self.name = STS.sessionName(name)
-        chain = CredentialChain(client, environment: environment, region: region, limit: limit)
+        assumption = RoleAssumption(client: client, session: name, region: region, limit: limit)
+        chain = CredentialChain(assumption, environment: environment, programs: programs)
         let clock = client.clock
         cache = CredentialCache { clock.localSeconds }
     }
@@ -52,42 +50,16 @@ package final class RoleSessions: Sendable {
     func drop(_ rejected: AWSCredentials, of role: AssumableRole) async { await cache.drop(rejected, for: role) }
 
     private func assumed(_ role: AssumableRole, in region: String) async throws -> AWSCredentials {
-        let deadline = Deadline(after: limit)
         let own = try await chain.credentials()
+        let request = RoleRequest(role: role)
         do {
-            return try await assume(role, in: region, with: own, until: deadline)
+            return try await assumption.credentials(of: request, with: own, in: region)
         } catch let error as AWSError where [.unknownKey, .expired, .signature].contains(error.code) {
             await chain.drop(own)
             let newer = try await chain.credentials()
             // The credentials may have been replaced in their source.
-            guard newer != own else { throw error.assuming(role) }
-            return try await assume(role, in: region, with: newer, until: deadline)
-        } catch let error as AWSError {
-            throw error.assuming(role)
+            guard newer != own else { throw error }
+            return try await assumption.credentials(of: request, with: newer, in: region)
         }
-    }
-
-    private func assume(
-        _ role: AssumableRole, in region: String, with own: AWSCredentials, until deadline: Deadline
-    ) async throws -> AWSCredentials {
-        var parameters: [(name: String, value: String)] = [
-            ("RoleArn", role.arn.description), ("RoleSessionName", name), ("DurationSeconds", "\(STS.lifetime)"),
-        ]
-        if let externalID = role.externalID { parameters.append(("ExternalId", externalID.reveal())) }
-        let call = QueryCall(service: "sts", action: "AssumeRole", version: STS.version, parameters: parameters)
-        let issued = try await client.send(call, in: region, with: own, until: deadline, reading: STS.reading)
-        return try issued.checked(offset: client.offset(of: call.service, in: region))
-    }
-}
-
-extension AWSError {
-    /// Returns the error with the role in its clause, if the role may be the reason.
-    fileprivate func assuming(_ role: AssumableRole) -> AWSError {
-        guard code == .denied || code == .refused else { return self }
-        let name = role.arn.name.oneLine(80)
-        return AWSError(
-            code,
-            "the role \(name) may not be assumed\(awsCode.map { " (\($0))" } ?? ""): check its trust policy, its "
-                + "external ID, and the permission of the bot", awsCode: awsCode)
     }
 }

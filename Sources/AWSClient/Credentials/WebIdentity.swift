@@ -1,36 +1,33 @@
-import Foundation
 import PetrelSupport
 
 /// Credentials for the token of an identity provider, as EKS mounts it into pods.
 struct WebIdentity: Sendable {
-    private let client: QueryClient
+    private let assumption: RoleAssumption
     private let environment: [String: String]
-    private let region: String
-    private let limit: Duration
 
-    init(_ client: QueryClient, _ environment: [String: String], region: String, limit: Duration) {
-        self.client = client
+    init(_ assumption: RoleAssumption, _ environment: [String: String]) {
+        self.assumption = assumption
         self.environment = environment
-        self.region = region
-        self.limit = limit
     }
 
-    /// Returns the credentials; nil if `AWS_WEB_IDENTITY_TOKEN_FILE` is not set.
-    func fetch() async throws -> AWSCredentials? {
-        guard let file = environment["AWS_WEB_IDENTITY_TOKEN_FILE"], !file.isEmpty else { return nil }
-        guard let role = environment["AWS_ROLE_ARN"], RoleARN(role) != nil else {
-            throw AWSError(.noCredentials, "AWS_ROLE_ARN must be the ARN of a role, for AWS_WEB_IDENTITY_TOKEN_FILE")
+    /// Returns the credentials for the token file of the environment or of a profile. Returns nil if neither names one.
+    /// - Parameter readsEnvironment: True if the variables of the environment have precedence over the profile; false if
+    ///   they do not count, because the profile is the source of another one.
+    func fetch(_ profile: SharedProfile?, orEnvironment readsEnvironment: Bool) async throws -> AWSCredentials? {
+        func value(_ variable: String, _ setting: String) -> (text: String, name: String)? {
+            if readsEnvironment, let text = environment[variable], !text.isEmpty { return (text, variable) }
+            guard let profile, let text = profile[setting] else { return nil }
+            return (text, "\(setting) of the profile \(profile.name.oneLine(60))")
+        }
+        guard let file = value("AWS_WEB_IDENTITY_TOKEN_FILE", "web_identity_token_file") else { return nil }
+        let role = value("AWS_ROLE_ARN", "role_arn")
+        guard let role, let arn = RoleARN(role.text) else {
+            throw AWSError(
+                .noCredentials, "\(role?.name ?? "AWS_ROLE_ARN") must be the ARN of a role, for \(file.name)")
         }
         // The token is replaced while the process runs.
-        let token = try SecretFile.text(file, "AWS_WEB_IDENTITY_TOKEN_FILE")
-        let session = environment["AWS_ROLE_SESSION_NAME"].flatMap { $0.isEmpty ? nil : $0 } ?? "petrel"
-        let call = QueryCall(
-            service: "sts", action: "AssumeRoleWithWebIdentity", version: STS.version,
-            parameters: [
-                ("RoleArn", role), ("RoleSessionName", STS.sessionName(session)), ("WebIdentityToken", token),
-            ])
-        let issued = try await client.send(
-            call, in: region, with: nil, until: Deadline(after: limit), reading: STS.reading)
-        return try issued.checked(offset: client.offset(of: call.service, in: region))
+        let token = try SecretFile.text(file.text, file.name)
+        let session = value("AWS_ROLE_SESSION_NAME", "role_session_name")?.text
+        return try await assumption.credentials(of: arn, session: session, token: token)
     }
 }

@@ -27,7 +27,8 @@ package final class InfraModule: BotModule {
         let client = try QueryClient(environment: settings.environment, clock: clock)
         let region = settings.ownRegion ?? settings.accounts.first?.regions.first ?? InfraSettings.defaultRegion
         let sessions = RoleSessions(
-            client, name: host.bot.name, environment: settings.environment, region: region, limit: settings.limit)
+            client, name: host.bot.name, environment: settings.environment, programs: settings.programEnvironment,
+            region: region, limit: settings.limit)
         let ec2 = EC2(client, sessions)
         self.init(
             settings, host: host, clock: clock, now: now, prepare: { try await ec2.prepare($0, until: $1) },

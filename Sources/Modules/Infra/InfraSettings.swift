@@ -31,11 +31,14 @@ package struct InfraSettings: Sendable {
     package var patience = Duration.milliseconds(700)
     /// The environment variables for the credentials, the endpoints and the proxies.
     package var environment: [String: String]
+    /// The environment of programs that print credentials (`credential_process`).
+    package var programEnvironment: [String: String]
 
     /// Creates settings.
     package init(accounts: [InfraAccount], environment: [String: String]) {
         self.accounts = accounts
         self.environment = environment
+        programEnvironment = environment
     }
 
     /// The maximum number of accounts, and of pairs of an account and a region.
@@ -47,6 +50,7 @@ package struct InfraSettings: Sendable {
     /// Reads a section and the environment variables `AWS_ROLE_…` and `AWS_REGION_…`.
     package init(_ section: SettingsSection) {
         environment = section.environment
+        programEnvironment = section.environmentForPrograms
         let own = section.list("accounts", of: "accounts").compactMap { InfraAccount($0.1) }
         accounts = own + EnvironmentAccounts(section).accounts
         limit = .seconds(section.integer("timeout", default: 3, in: 1...30))
