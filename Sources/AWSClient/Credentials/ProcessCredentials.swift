@@ -41,6 +41,8 @@ struct ProcessCredentials: Sendable {
         case .exited(let code): throw Self.error(profile, "ends with status \(code); run it by hand to see the reason")
         case .signalled(let signal): throw Self.error(profile, "is ended by signal \(signal)")
         case .notStarted(let reason): throw Self.error(profile, "cannot be started: \(reason.oneLine(160))")
+        // Only calls end so.
+        case .answered: throw Self.error(profile, "has no status")
         }
     }
 
