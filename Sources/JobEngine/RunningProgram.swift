@@ -3,7 +3,7 @@ import ProcessControl
 import Subprocess
 import SystemPackage
 
-/// One run of a program, in a process group of its own.
+/// One run of a program, in a session and a process group of its own.
 package final class RunningProgram: Sendable {
     /// The limits of a run.
     package struct Limits: Sendable {
@@ -61,24 +61,28 @@ package final class RunningProgram: Sendable {
                 status, cause: stop.value.cause, hasOpenOutput: !isDrained.isOpen,
                 duration: ContinuousClock.now - start)
         } catch {
-            return ProgramEnd(.notStarted(Self.reason(error)), duration: ContinuousClock.now - start)
+            return ProgramEnd(.notStarted(program.reason(for: error)), duration: ContinuousClock.now - start)
         }
     }
 
     private func execute(_ started: @escaping @Sendable (Int32?) -> Void) async throws -> ProgramEnd.Status {
         var options = PlatformOptions()
-        options.processGroupID = 0
+        // The program is the leader of a group as well, and cannot use the terminal of this process.
+        options.createSession = true
         let variables = program.environment.map { Array("\($0.key)=\($0.value)".utf8) + [0] }
         let input = try ProgramInput(program.input)
         defer { input.close() }
+        let pipes = try OutputPipes()
         let isPath = program.executable.utf8.contains(UInt8(ascii: "/"))
         let result = try await Subprocess.run(
             isPath ? .path(FilePath(program.executable)) : .name(program.executable),
             arguments: Arguments(program.arguments), environment: .custom(variables),
             workingDirectory: program.folder.map { FilePath($0) }, platformOptions: options,
-            input: .fileDescriptor(input.descriptor, closeAfterSpawningProcess: false), output: .sequence,
-            error: .sequence
+            input: .fileDescriptor(input.descriptor, closeAfterSpawningProcess: false),
+            output: .fileDescriptor(pipes.writeEnds.output, closeAfterSpawningProcess: false),
+            error: .fileDescriptor(pipes.writeEnds.error, closeAfterSpawningProcess: false)
         ) { execution in
+            pipes.closeWriteEnds()
             started(execution.processIdentifier.value)
             let group = ProcessGroup(execution.processIdentifier.value)
             #if os(Linux)
@@ -88,7 +92,7 @@ package final class RunningProgram: Sendable {
             #endif
             await withTaskGroup { tasks in
                 tasks.addTask { await group.watch(descriptor, opening: self.hasEnded) }
-                tasks.addTask { await self.readAll(execution.standardOutput, execution.standardError) }
+                tasks.addTask { if await pipes.read(to: self.sink) { self.isDrained.open() } }
                 await self.attend(group)
                 tasks.cancelAll()
             }
@@ -129,36 +133,5 @@ package final class RunningProgram: Sendable {
             await tasks.next()
             tasks.cancelAll()
         }
-    }
-
-    private func readAll(_ output: SubprocessOutputSequence, _ error: SubprocessOutputSequence) async {
-        let isComplete = await withTaskGroup(of: Bool.self) { tasks in
-            tasks.addTask { await self.read(output, .output) }
-            tasks.addTask { await self.read(error, .error) }
-            return await tasks.reduce(true) { $0 && $1 }
-        }
-        if isComplete { isDrained.open() }
-    }
-
-    /// Reads a pipe to its end, or until the program has ended and nothing is left in it: a process that was left behind
-    /// may hold it open. Returns false if reading was cancelled, because such a process writes all the time.
-    private func read(_ sequence: SubprocessOutputSequence, _ stream: ProgramStream) async -> Bool {
-        do {
-            for try await buffer in sequence {
-                await sink.write(buffer.withUnsafeBytes { Array($0) }, from: stream)
-                if Task.isCancelled { return false }
-            }
-            return !Task.isCancelled
-        } catch {
-            // A pipe fails only when reading is cancelled, because another process holds it open.
-            return false
-        }
-    }
-
-    /// Returns the reason for which a program could not be started, as a clause.
-    private static func reason(_ error: any Error) -> String {
-        var text = "\(error)".unicodeScalars[...]
-        while let last = text.last, last == "." || last == " " || last == "\n" { text = text.dropLast() }
-        return String(text)
     }
 }

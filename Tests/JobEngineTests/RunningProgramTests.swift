@@ -53,6 +53,33 @@ import Testing
             sink.text.hasSuffix("c\n") || chunks.contains(Array("c\n".utf8)) || chunks.contains(Array("a\nc\n".utf8)))
     }
 
+    @Test func `What is in both pipes at once is taken from standard output first`() async {
+        for _ in 0..<20 {
+            let sink = RecordingSink()
+            #expect(await run(.shell("echo out; echo err >&2; exit 3"), sink).status == .exited(3))
+            #expect(sink.text == "out\nerr\n")
+        }
+    }
+
+    @Test(.timeLimit(.minutes(5)))
+    func `What is printed after something was read follows it, whatever the stream`() async throws {
+        let sink = RecordingSink()
+        let folder = FileManager.default.temporaryDirectory.appendingPathComponent(UUID().uuidString)
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: false)
+        defer { try? FileManager.default.removeItem(at: folder) }
+        let script =
+            "for n in 1 2 3; do echo e$n >&2; while [ ! -e $n ]; do sleep 0.01; done; echo o$n; done; exec 2>&-; sleep 0.1; echo end"
+        var program = Program.shell(script)
+        program.folder = folder.path
+        async let end = run(program, sink)
+        for number in 1...3 {
+            await sink.wait(for: "e\(number)\n")
+            try Data().write(to: folder.appendingPathComponent("\(number)"))
+        }
+        #expect(await end.status == .exited(0))
+        #expect(sink.text == "e1\no1\ne2\no2\ne3\no3\nend\n")
+    }
+
     @Test func `A line of five megabytes is read whole`() async {
         let sink = RecordingSink()
         let end = await run(.shell("head -c 5000000 /dev/zero | tr '\\0' x; echo; echo end"), sink)
@@ -67,6 +94,67 @@ import Testing
         #expect(end.status == .exited(4) && end.cause == nil)
         let numbers = sink.output.chunks.filter { $0.0 == .error }.flatMap(\.1).filter { (0x30...0x39).contains($0) }
         if let process = Int32(String(decoding: numbers, as: UTF8.self)) { kill(process, 9) }
+    }
+
+    @Test func `What a process that is left behind prints is recorded for a while`() async {
+        let sink = RecordingSink()
+        var limits = RunningProgram.Limits()
+        limits.drain = .seconds(60)
+        // The end of the process, which closes the output, ends the wait.
+        let end = await run(.shell("(sleep 0.2; echo late) & echo early"), sink, limits)
+        #expect(end.status == .exited(0) && !end.hasOpenOutput && sink.text == "early\nlate\n")
+    }
+
+    @Test(.timeLimit(.minutes(5)))
+    func `What a process that is left behind prints later is not recorded, and the process ends`() async throws {
+        let sink = RecordingSink()
+        var limits = RunningProgram.Limits()
+        limits.drain = .milliseconds(10)
+        let folder = FileManager.default.temporaryDirectory.appendingPathComponent(UUID().uuidString)
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: false)
+        defer { try? FileManager.default.removeItem(at: folder) }
+        let go = folder.appendingPathComponent("go")
+        let script = "(while [ ! -e '\(go.path)' ]; do sleep 0.01; done; while echo late; do :; done) & echo $!"
+        let end = await run(.shell(script), sink, limits)
+        #expect(end.status == .exited(0) && end.hasOpenOutput)
+        let process = Int32(sink.text.trimmingCharacters(in: .whitespacesAndNewlines)) ?? 0
+        #expect(process > 0)
+        try Data().write(to: go)
+        // It receives SIGPIPE.
+        await gone(process)
+        #expect(!sink.text.contains("late"))
+    }
+
+    @Test func `A program cannot use the terminal of its parent`() async throws {
+        let sink = RecordingSink()
+        let end = await run(.shell("ps -o sid=,pgid= -p $$; echo $$; : < /dev/tty"), sink)
+        let numbers = sink.text.split { $0 == " " || $0 == "\n" }.prefix(3)
+        #expect(Set(numbers).count == 1 && end.status != .exited(0), "\(sink.text)")
+    }
+
+    @Test func `The reason why a program does not start names the file`() async throws {
+        let folder = FileManager.default.temporaryDirectory.appendingPathComponent(UUID().uuidString)
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: false)
+        defer { try? FileManager.default.removeItem(at: folder) }
+        let path = folder.appendingPathComponent("program").path
+        func reason(_ content: String, mode: Int = 0o755) async throws -> String {
+            try Data(content.utf8).write(to: URL(fileURLWithPath: path))
+            try FileManager.default.setAttributes([.posixPermissions: mode], ofItemAtPath: path)
+            guard case .notStarted(let reason) = await run(Program(path)).status else { return "started" }
+            return reason
+        }
+        #expect(try await reason("#!/no/such/shell\n") == "\(path) begins with #!/no/such/shell, which does not exist")
+        #expect(
+            try await reason("#!/bin/sh\r\n")
+                == "\(path) has the line ends of Windows, so that its #! line does not work")
+        #expect(try await reason("echo x\n").hasPrefix("\(path) is neither a program of this machine nor a script"))
+        #expect(try await reason("#!/bin/sh\n", mode: 0o644) == "\(path) is not executable")
+        #expect(await run(Program(folder.path)).status == .notStarted("\(folder.path) is a folder"))
+        let missing = Program("no-such-program", environment: ["PATH": "/usr/bin:/bin"])
+        #expect(await run(missing).status == .notStarted("there is no program no-such-program in PATH"))
+        var elsewhere = Program("true", environment: ["PATH": "/usr/bin:/bin"])
+        elsewhere.folder = path + "/none"
+        #expect(await run(elsewhere).status == .notStarted("the folder \(path)/none does not exist"))
     }
 
     @Test(.timeLimit(.minutes(5)))

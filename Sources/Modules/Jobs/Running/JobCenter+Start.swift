@@ -31,9 +31,13 @@ extension JobCenter {
         switch admission {
         case .full:
             meters.rejected.increment()
-            throw Refusal(
-                "\(settings.limits.queue) jobs are waiting already, so this one was not started. Please try again later."
-            )
+            let waiting =
+                switch settings.limits.queue {
+                case 0: "\(settings.limits.pool) jobs are running"
+                case 1: "1 job is waiting"
+                default: "\(settings.limits.queue) jobs are waiting"
+                }
+            throw Refusal("\(waiting) already, so this one was not started. Please try again later.")
         case .stopping: throw Refusal("Petrel is stopping, so the job was not started. Please try again later.")
         case .runs, .waits: break
         }
@@ -104,7 +108,7 @@ extension JobCenter {
         updates.cancel()
         guard let job = await finish(id, end, definition, live.log) else { return }
         meters.ended(job)
-        live.finish(job)
+        live.finish(job, isStopping: end.cause == .shutdown)
         await say(resultOf: job, definition.format)
     }
 
@@ -115,8 +119,12 @@ extension JobCenter {
         do {
             return try await book.finish(id) { job in
                 job.end(end, timeout: definition.timeout)
+                if let killer = killer(of: id), end.cause == .cancelled {
+                    job.reason = "killed by \(killer)\(job.started == nil ? " before it started" : "")"
+                }
                 if end.hasOpenOutput, job.started != nil {
-                    job.note = "a process that the command left behind goes on writing; its output was not recorded"
+                    job.note =
+                        "a process that the command left behind kept the output open; what it printed later was not recorded"
                 }
                 if log.lost > 0 { job.note = "\(log.lost) bytes of the output could not be stored" }
             }

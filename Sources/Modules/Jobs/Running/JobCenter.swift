@@ -19,6 +19,8 @@ final class JobCenter: Sendable {
     /// The program that runs the plug-ins for CatOps.
     let program: ProcessModule
     private let current: Locked<JobsSettings>
+    /// The administrators who kill jobs that have not ended yet.
+    private let killers = Locked<[Int: String]>([:])
 
     /// - Parameter programs: The host of the program that runs the plug-ins for CatOps.
     init(_ settings: JobsSettings, _ host: ModuleHost, programs: ModuleHost) {
@@ -35,6 +37,12 @@ final class JobCenter: Sendable {
         program = ProcessModule(
             settings.catops?.launch, named: CatOpsSettings.module, programs, recorder: catops)
     }
+
+    /// Notes who kills a job, until its end is recorded.
+    func note(killer: String?, of job: Int) { killers.withLock { $0[job] = killer } }
+
+    /// Returns who has killed a job, once.
+    func killer(of job: Int) -> String? { killers.withLock { $0.removeValue(forKey: job) } }
 
     /// The current settings.
     var settings: JobsSettings { current.value }

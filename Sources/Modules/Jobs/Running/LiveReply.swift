@@ -16,6 +16,8 @@ final class LiveReply: Sendable {
     private struct State: Sendable {
         var confirmation: Reply?
         var isEditable = false
+        /// True if the confirmation says that the job waits.
+        var hasWaited = false
         var lastEdit = ContinuousClock.now
         var isOver = false
     }
@@ -38,18 +40,21 @@ final class LiveReply: Sendable {
         if definition.hasHandshake {
             reply = center.writer(definition.format).reply(.handshake, values, kind: .acknowledgement)
         }
+        // Later edits do not contain the notice that the job waits.
+        let confirmation = reply ?? Reply("", kind: .acknowledgement)
+        let isEditable = center.host.chat.traits(of: job.address.backend)?.edits == true
+        var hasWaited = false
         if case .waits(let place) = admission {
-            let notice = "Job \(job.id) waits for a free place: it is number \(place) in the queue."
-            var waiting = reply ?? Reply("", kind: .acknowledgement)
-            waiting.text += (waiting.text.isEmpty ? "" : "\n") + notice
-            reply = waiting
+            reply = confirmation
+            reply?.addLine("Job \(job.id) waits for a free place: it is number \(place) in the queue.")
+            hasWaited = true
         }
         guard var reply else { return try say(Reply(""), DeliveryMarks(promises: request)) }
-        let confirmation = reply
-        let isEditable = center.host.chat.traits(of: job.address.backend)?.edits == true
+        let waited = hasWaited
         state.withLock { state in
             state.confirmation = confirmation
             state.isEditable = isEditable
+            state.hasWaited = waited
         }
         reply.buttons = [cancelButton]
         try say(reply, DeliveryMarks(handle: isEditable ? request : nil, promises: request))
@@ -62,6 +67,7 @@ final class LiveReply: Sendable {
     /// Shows the last lines at most once a second, until it is cancelled.
     func run() async {
         guard state.value.isEditable else { return }
+        if state.value.hasWaited { edit(lines: "", buttons: [cancelButton]) }
         var shown: Int64 = 0
         // Sleeping fails only if the job has ended.
         while (try? await Task.sleep(for: Self.interval)) != nil {
@@ -73,7 +79,8 @@ final class LiveReply: Sendable {
     }
 
     /// Shows the end of the job, at least a second after the last edit.
-    func finish(_ job: JobRecord) {
+    /// - Parameter isStopping: true if Petrel is stopping and does not wait for that.
+    func finish(_ job: JobRecord, isStopping: Bool) {
         let state = state.withLock { state in
             state.isOver = true
             return state
@@ -81,10 +88,12 @@ final class LiveReply: Sendable {
         guard state.isEditable, let confirmation = state.confirmation else { return }
         var reply = confirmation
         let duration = Humanized.number((job.duration() * 10).rounded() / 10)
-        reply.text += "\nJob \(job.id): \(job.status.rawValue) after \(duration) s"
+        reply.addLine("Job \(job.id): \(job.status.rawValue) after \(duration) s")
         let (final, pause) = (reply, Self.interval - (ContinuousClock.now - state.lastEdit))
+        guard pause > .zero, !isStopping else { return replace(final) }
         Task {
-            if pause > .zero { try? await Task.sleep(for: pause) }
+            // Nothing cancels this task, so that sleeping cannot fail.
+            try? await Task.sleep(for: pause)
             self.replace(final)
         }
     }
@@ -99,8 +108,9 @@ final class LiveReply: Sendable {
         let text = ShownText.clean(lines)
         if !text.isEmpty {
             let mark = TextBlock.mark(around: text[...].textLines)
-            reply.text += "\n\(mark)\n\(text)\n\(mark)"
+            reply.addLine("\(mark)\n\(text)\n\(mark)")
         }
+        if reply.text.isEmpty { reply.addLine("Job \(job.id) is running.") }
         reply.buttons = buttons
         replace(reply)
     }
@@ -108,4 +118,9 @@ final class LiveReply: Sendable {
     private func replace(_ reply: Reply) {
         center.host.chat.replace(Self.request(job.id), with: reply, on: job.address.backend)
     }
+}
+
+extension Reply {
+    /// Adds a line to the text.
+    fileprivate mutating func addLine(_ line: String) { text += text.isEmpty ? line : "\n\(line)" }
 }

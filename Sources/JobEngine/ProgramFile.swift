@@ -1,0 +1,61 @@
+import Foundation
+import Subprocess
+import SystemPackage
+
+/// The file of a program.
+package enum ProgramFile {
+    /// Returns the reason for which a file cannot be run as a program, as the rest of a sentence; nil if none is seen.
+    package static func objection(to path: String) -> String? {
+        var isFolder: ObjCBool = false
+        guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else { return "does not exist" }
+        if isFolder.boolValue { return "is a folder" }
+        if !FileManager.default.isExecutableFile(atPath: path) { return "is not executable" }
+        guard let interpreter = interpreter(of: path), !FileManager.default.fileExists(atPath: interpreter) else {
+            return nil
+        }
+        if interpreter.utf8.last == 0x0D { return "has the line ends of Windows, so that its #! line does not work" }
+        return "begins with #!\(interpreter), which does not exist"
+    }
+
+    /// Returns the path of the program of this name in `PATH`; nil if there is none.
+    package static func path(of name: String, in folders: String) -> String? {
+        folders.utf8.split(separator: UInt8(ascii: ":")).map { "\(Substring($0))/\(name)" }
+            .first { objection(to: $0) == nil }
+    }
+
+    /// Returns the interpreter in the first line of a script; nil for other files.
+    private static func interpreter(of path: String) -> String? {
+        guard let file = FileHandle(forReadingAtPath: path) else { return nil }
+        // A file that cannot be read may be a program nevertheless.
+        defer { try? file.close() }
+        guard let head = try? file.read(upToCount: 256), head.starts(with: Array("#!".utf8)) else { return nil }
+        let line = head.dropFirst(2).prefix { $0 != 0x0A }
+        let words = line.split { $0 == 0x20 || $0 == 0x09 }
+        return words.first.map { String(decoding: $0, as: UTF8.self) }
+    }
+}
+
+extension Program {
+    /// Returns the reason for which the program could not be started, as a clause.
+    func reason(for error: any Error) -> String {
+        if let folder, !FileManager.default.fileExists(atPath: folder) { return "the folder \(folder) does not exist" }
+        guard executable.utf8.contains(UInt8(ascii: "/")) else {
+            if ProgramFile.path(of: executable, in: environment["PATH"] ?? "") == nil {
+                return "there is no program \(executable) in PATH"
+            }
+            return Self.text(error)
+        }
+        if let objection = ProgramFile.objection(to: executable) { return "\(executable) \(objection)" }
+        if (error as? SubprocessError)?.underlyingError == .execFormatError {
+            return
+                "\(executable) is neither a program of this machine nor a script that begins with a line such as #!/bin/sh"
+        }
+        return Self.text(error)
+    }
+
+    private static func text(_ error: any Error) -> String {
+        var text = "\(error)".unicodeScalars[...]
+        while let last = text.last, last == "." || last == " " || last == "\n" { text = text.dropLast() }
+        return String(text)
+    }
+}
