@@ -1,24 +1,80 @@
 import JobEngine
+import PetrelKit
 
 @testable import JobsModule
 
-/// Checks that a line is split into arguments that can be written as a line again, that no secret remains, and that
-/// templates and request bodies are read without an error of the program.
+/// Checks that a line is split into arguments that can be written as a line again, that no secret remains, that
+/// the fields of requests are read as they were written, and that templates, options and answers are read without an
+/// error of the program.
 func fuzzJobs(_ bytes: [UInt8]) {
     let text = String(decoding: bytes, as: UTF8.self)
-    if let line = try? ArgumentLine(text) {
-        let written = line.texts.map { $0.isEmpty ? "''" : escaped($0) }.joined(separator: " ")
-        let again = (try? ArgumentLine(written))?.texts
-        require(
-            again?.elementsEqual(line.texts) { $0.unicodeScalars.elementsEqual($1.unicodeScalars) } == true,
-            "\(text) becomes \(line.texts), and then \(again ?? [])")
-        let masked = SecretArguments(positions: [1], names: ["-p"]).masked(line.texts)
-        require(masked.first.map { $0 == SecretArguments.mask } ?? true, "\(text) is not masked: \(masked)")
+    checkArguments(text)
+    checkFields(bytes, text)
+    checkOutput(bytes)
+    let template = ReplyTemplate(text)
+    // Each scalar of `1...999999` costs a step.
+    if !text.utf8.contains("...".utf8) { _ = template.problem() }
+    _ = try? Flags(text, valued: ["limit", "status"], bare: ["all"]).limit()
+    _ = AnswerDocument(bytes)
+}
+
+private func checkArguments(_ text: String) {
+    let secrets = SecretArguments(positions: [1], names: ["-p", "token"])
+    guard let line = try? ArgumentLine(text) else {
+        return require(secrets.masked(text).utf8.elementsEqual(SecretArguments.mask.utf8), "\(text) is not masked")
     }
-    _ = TemplateNames(text).unknown(among: ReplyValues.names)
+    let written = line.texts.map { $0.isEmpty ? "''" : escaped($0) }.joined(separator: " ")
+    let again = (try? ArgumentLine(written))?.texts
+    require(
+        again?.elementsEqual(line.texts) { $0.unicodeScalars.elementsEqual($1.unicodeScalars) } == true,
+        "\(text) becomes \(line.texts), and then \(again ?? [])")
+    let masked = secrets.masked(line.texts)
+    require(masked.count == line.texts.count, "\(text) has \(masked.count) arguments when it is masked")
+    require(masked.first.map { $0 == SecretArguments.mask } ?? true, "\(text) is not masked: \(masked)")
+    for (name, value) in zip(line.texts, masked.dropFirst()) where ["-p", "token"].contains(name) {
+        require(value == SecretArguments.mask, "\(text) is not masked: \(masked)")
+    }
+}
+
+private func checkFields(_ bytes: [UInt8], _ text: String) {
     let boundary = bytes.prefix(8).map { String($0 % 10) }.joined()
-    for type in ["application/x-www-form-urlencoded", "application/json", "multipart/form-data; boundary=\(boundary)"] {
+    let multipart = "multipart/form-data; boundary=\"\(boundary)\""
+    for type in ["application/x-www-form-urlencoded", "application/json", multipart] {
         _ = try? FormBody.value("message", query: text, contentType: type, body: bytes)
+    }
+    let encoded = text.utf8.map { "%" + ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+    let form = try? FormBody.value(
+        "message", query: "", contentType: "application/x-www-form-urlencoded",
+        body: Array("other=%20&message=\(encoded)&message=x".utf8))
+    require(form?.utf8.elementsEqual(text.utf8) == true, "the field \(text) is read as \(form ?? "nothing")")
+    guard !boundary.isEmpty, !text.utf8.contains("--\(boundary)".utf8) else { return }
+    let body = """
+        --\(boundary)\r\nContent-Disposition: form-data; name="other"\r\n\r\nx\r\n--\(boundary)\r
+        Content-Disposition: form-data; name="message"\r\n\r\n\(text)\r\n--\(boundary)--\r\n
+        """
+    let part = try? FormBody.value("message", query: "", contentType: multipart, body: Array(body.utf8))
+    require(part?.utf8.elementsEqual(text.utf8) == true, "the part \(text) is read as \(part ?? "nothing")")
+}
+
+/// Checks that the last lines do not depend on how the bytes are split, and that an excerpt counts every byte.
+private func checkOutput(_ bytes: [UInt8]) {
+    guard let first = bytes.first else { return }
+    let size = Int(first % 7) + 1
+    var whole = RecentLines(lines: 3, longest: 10)
+    whole.add(bytes)
+    var pieces = RecentLines(lines: 3, longest: 10)
+    for start in stride(from: 0, to: bytes.count, by: size) {
+        pieces.add(Array(bytes[start..<min(start + size, bytes.count)]))
+    }
+    require(
+        whole.text.utf8.elementsEqual(pieces.text.utf8) && whole.lineFeeds == pieces.lineFeeds,
+        "pieces of \(size): \(pieces.text) instead of \(whole.text)")
+    let extent = LogExtent(start: Int64(first % 3), end: Int64(first % 3) + Int64(bytes.count) + 5)
+    let part = LogPart(place: extent.start + 2, pieces: [LogPart.Piece(stream: 1, bytes: bytes)], extent: extent)
+    for isTail in [true, false] {
+        let excerpt = OutputExcerpt(part, isTail: isTail)
+        let shown = extent.end - extent.start - excerpt.before - excerpt.after
+        require(excerpt.before >= 2 && excerpt.after >= 3 && shown >= 0, "\(excerpt) counts bytes that do not exist")
     }
 }
 

@@ -14,7 +14,7 @@ import Testing
             ["jobs": jobs, "groups": ["infra": ["@alice"]], "admins": ["@root"]], at: "", in: context)
         _ = CoreSettings(root)
         _ = JobsPlugIn(root.sections("jobs"))
-        return context.problems.map(\.description)
+        return (context.problems + context.warnings).map(\.description)
     }
 
     private func problems(ofCommand command: [String: JSONValue]) throws -> [String] {
@@ -42,6 +42,26 @@ import Testing
             (["templates": ["success": "{% for x in y %}{{ x }}{% endfor %}"]], "uses the unknown name \"y\""),
             (["templates": ["success": "{{ user|shout }}"]], "is not a valid template"),
             (["templates": ["success": "{% if user %}"]], "is not a valid template"),
+            (["templates": ["success": "{{ output"]], "contains {{ without }"),
+            (["templates": ["success": "{% if user"]], "contains {% without %"),
+            (["templates": ["success": "{{ output.foo }}"]], "uses the unknown name \"output.foo\""),
+            (["templates": ["success": "{{ arguments.first2 }}"]], "uses the unknown name \"arguments.first2\""),
+            // Stencil would end the process.
+            (["templates": ["success": "{{ arguments.last }}"]], "uses the unknown name \"arguments.last\""),
+            (["templates": ["success": "{{ arguments[user] }}"]], "uses the unknown name \"arguments[user]\""),
+            (["templates": ["success": "{{ output|indent:4 }}"]], "is not a valid template"),
+            (
+                ["templates": ["success": "{% for x in 1...args.last %}{% endfor %}"]],
+                "uses the unknown name \"args.last\""
+            ),
+            (["templates": ["success": "{% for x in arguments %}{% endfor %}{{ x }}"]], "uses the unknown name \"x\""),
+            (
+                ["templates": ["success": "{% if jobid == 77 %}{{ output|any_value }}{% endif %}"]],
+                "is not a valid template"
+            ),
+            (["templates": ["success": "{{ user|default:\"a }}"]], "contains a tag with an unclosed \""),
+            (["templates": ["success": "{% include \"x\" %}"]], "uses the unknown tag \"include\""),
+            (["command": "/"], "/ is a folder"), (["command": "/etc/passwd"], "/etc/passwd is not executable"),
             (["templates": ["succes": "x"]], "unknown key; did you mean \"success\"?"),
             (["help": ["sumary": "x"]], "unknown key; did you mean \"summary\"?"),
         ] as [([String: JSONValue], String)])
@@ -52,7 +72,16 @@ import Testing
 
     @Test(
         arguments: [
-            (["pool": 0], "jobs.pool: must be from 1"), (["prefix": "a b"], "jobs.prefix: must be one word"),
+            (["pool": 0], "jobs.pool: must be from 1"),
+            (["stop_timeout": 8], "jobs.stop_timeout: must be from 0 to 7, not 8"),
+            (
+                ["commands": ["a": ["command": "echo"], "A": ["command": "echo"]]],
+                "jobs.commands.a: is the same name as \"A\""
+            ),
+            (
+                ["prefix": "mb", "commands": ["MB": ["command": "echo"]]],
+                "jobs.commands.MB: is the word in jobs.prefix"
+            ), (["prefix": "a b"], "jobs.prefix: must be one word"),
             (["messages": ["handshake": []]], "must contain at least one message"),
             (["reply_styles": ["success": "loud"]], "must be one of"), (["colors": ["warning": "x"]], "unknown key"),
             (["commands": ["a b": ["command": "echo"]]], "is not a name"), (["comands": [:]], "unknown key"),
@@ -64,7 +93,7 @@ import Testing
 
     @Test func `Valid templates use loops, conditions, filters and every value`() throws {
         let template =
-            "{% for item in arguments %}{{ forloop.counter }} {{ item }}{% endfor %}{% if not isim and jobid > 0 %}"
+            "{% for item in arguments where item != user %}{{ forloop.counter }}{{ arguments.0 }}{{ arguments.count }} {{ item }}{% endfor %}{% if not isim and jobid > 0 %}"
             + "{{ user }}{{ userlink }}{{ userid }}{{ channel }}{{ channellink }}{{ channelid }}{{ command }}{{ args }}"
             + "{{ output|default:\"nothing\" }}{{ error }}{{ started|humanize_time }}{{ size|humanize_size }}"
             + "{{ duration|humanize_number }}{{ arguments|join:\", \" }}{{ success|any_value }}{% endif %}"

@@ -18,9 +18,10 @@ package struct JobsPlugIn: ModulePlugIn {
         let builtIn = JobCommands.names.map { settings.prefix.isEmpty ? $0 : "\(settings.prefix) \($0)" }
         return [
             ModuleOutline(
-                JobsModule.moduleName, naming: "jobs.prefix \"\(settings.prefix)\"",
-                commands: settings.commands.map(\.name) + builtIn,
-                addsCommands: !settings.scripts.isEmpty || settings.catops != nil)
+                JobsModule.moduleName, naming: "jobs.commands, or jobs.prefix \"\(settings.prefix)\",",
+                // Names that differ only in their case are reported with the commands.
+                commands: Dictionary(settings.commands.map { (Command.key($0.name), $0.name) }) { first, _ in first }
+                    .values.sorted() + builtIn, addsCommands: !settings.scripts.isEmpty || settings.catops != nil)
         ]
     }
 

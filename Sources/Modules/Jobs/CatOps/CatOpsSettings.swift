@@ -1,4 +1,5 @@
 import Foundation
+import JobEngine
 import PetrelKit
 import PetrelSupport
 import PlugInProtocol
@@ -63,10 +64,10 @@ extension CatOpsSettings {
         let (environment, secrets) = environment(section)
         let isPath = python.utf8.contains(UInt8(ascii: "/"))
         let path = environment["PATH"] ?? section.environment["PATH"] ?? ""
-        if !isPath, !CommandDefinition.isInPath(python, path) {
+        if !isPath, ProgramFile.path(of: python, in: path) == nil {
             section.warn("python", "the program \(python) is not in PATH")
-        } else if isPath, !FileManager.default.isExecutableFile(atPath: section.path(of: python)) {
-            section.warn("python", "\(section.path(of: python)) does not exist or is not executable")
+        } else if isPath, let objection = ProgramFile.objection(to: section.path(of: python)) {
+            section.warn("python", "\(section.path(of: python)) \(objection)")
         }
         return PlugInLaunch(
             name: module, command: [isPath ? section.path(of: python) : python, installed ?? program],

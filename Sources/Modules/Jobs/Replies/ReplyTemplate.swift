@@ -34,13 +34,11 @@ struct ReplyTemplate: Sendable {
     /// Returns the reason for which the template cannot be used, as a clause; nil if it can. Every name in it is
     /// checked, also in branches that are not taken.
     func problem() -> String? {
-        if let unknown = TemplateNames(text).unknown(among: ReplyValues.names) {
-            let near = Nearness.nearest(to: unknown, among: ReplyValues.names.sorted(), limit: 1).first
-            let hint = near.map { "; did you mean \"\($0)\"?" } ?? ""
-            return "uses the unknown name \"\(unknown)\"\(hint)"
-        }
+        let names = TemplateNames(text, texts: ReplyValues.texts, lists: ReplyValues.lists)
+        if let problem = names.problem { return problem }
         do {
             for sample in ReplyValues.samples { _ = try render(sample) }
+            _ = try ReplyTemplate(names.unconditional).render(ReplyValues.full)
             return nil
         } catch {
             let text = "\(error)".unicodeScalars.split { $0.isLineEnd }.map { String(String.UnicodeScalarView($0)) }
@@ -51,20 +49,28 @@ struct ReplyTemplate: Sendable {
     private static var environment: Environment {
         let filters = Extension()
         filters.registerFilter("any_value") { value in
+            guard let value else { return nil }
             guard let list = value as? [Any] else { throw TemplateSyntaxError("any_value needs a list") }
             return list.randomElement()
         }
         filters.registerFilter("humanize_time") { value in
+            guard let value else { return nil }
             guard let date = value as? Date else { throw TemplateSyntaxError("humanize_time needs a time") }
             return Humanized.time(date)
         }
         filters.registerFilter("humanize_size") { value in
+            guard let value else { return nil }
             guard let number = Self.number(value) else { throw TemplateSyntaxError("humanize_size needs a number") }
             return Humanized.size(number)
         }
         filters.registerFilter("humanize_number") { value in
+            guard let value else { return nil }
             guard let number = Self.number(value) else { throw TemplateSyntaxError("humanize_number needs a number") }
             return Humanized.number(number)
+        }
+        // Stencil's own end the process for a negative width, and run a text as a filter.
+        for name in ["indent", "filter"] {
+            filters.registerFilter(name) { _ in throw TemplateSyntaxError("there is no filter \(name)") }
         }
         return Environment(extensions: [filters])
     }

@@ -20,8 +20,10 @@ struct ReplyValues: Sendable {
     var started = Date.distantPast
     var messages: [ReplyOccasion: [String]] = [:]
 
-    /// The names of the values.
-    static let names = Set(ReplyValues().context.keys)
+    /// The names of the lists.
+    static let lists = Set(ReplyOccasion.allCases.map(\.rawValue) + ["arguments"])
+    /// The names of the other values.
+    static let texts = Set(ReplyValues().context.keys).subtracting(lists)
 
     /// The values by their names.
     var context: [String: any Sendable] {
@@ -35,8 +37,15 @@ struct ReplyValues: Sendable {
         return context
     }
 
-    /// Values for trying a template: with all of them and with as few as possible.
+    /// Values for trying a template: with as few of them as possible, and with all.
     static var samples: [ReplyValues] {
+        var few = ReplyValues()
+        few.isDirect = true
+        return [few, full]
+    }
+
+    /// Values for trying a template, with all of them.
+    static var full: ReplyValues {
         var full = ReplyValues()
         full.user = "alice"
         full.userLink = "@alice"
@@ -53,8 +62,6 @@ struct ReplyValues: Sendable {
         full.duration = 1.5
         full.started = .now
         full.messages = Dictionary(uniqueKeysWithValues: ReplyOccasion.allCases.map { ($0, ["message"]) })
-        var few = ReplyValues()
-        few.isDirect = true
-        return [full, few]
+        return full
     }
 }

@@ -1,68 +1,95 @@
-/// The names of the variables in a template. Stencil renders a name that it does not know as nothing, so they are
-/// checked when the configuration is read.
+import PetrelKit
+import PetrelSupport
+
+/// The names of the variables in a template. Stencil renders a name that it does not know as nothing, and an unfinished
+/// tag as text, so both are checked when the configuration is read. It also ends the process for some paths, such as
+/// the last item of an empty list, which are therefore unknown names.
 struct TemplateNames {
+    /// The first error, as a clause; nil if there is none.
+    private(set) var problem: String?
+    /// The template without its conditions, so that every part of it is rendered.
+    private(set) var unconditional = ""
+
     /// The words of expressions that are not variables.
     private static let keywords: Set<String> = [
-        "and", "or", "not", "in", "true", "false", "nil", "none", "True", "False",
+        "and", "or", "not", "in", "true", "false", "nil", "none", "True", "False", "yes", "no",
     ]
+    private static let conditions: Set<String> = ["if", "ifnot", "elif", "else", "endif"]
+    private static let loopValues: Set<String> = ["first", "last", "counter", "counter0", "length"]
 
-    private var used: [String] = []
-    private var defined: Set<String> = []
+    private let texts: Set<String>
+    private let lists: Set<String>
+    /// The variables of the loops around a tag, the innermost last.
+    private var scopes: [Set<String>] = []
 
-    init(_ template: String) {
+    /// Reads a template.
+    /// - Parameters:
+    ///   - texts: the names of texts and numbers.
+    ///   - lists: the names of lists of texts.
+    init(_ template: String, texts: Set<String>, lists: Set<String>) {
+        self.texts = texts
+        self.lists = lists
         var rest = template.unicodeScalars[...]
-        while let open = Self.nextOpening(&rest) {
+        var kept = String.UnicodeScalarView()
+        while let open = Self.nextOpening(&rest, &kept) {
             let end = open == "{" ? "}" as Unicode.Scalar : open
-            let content = Self.content(&rest, end)
+            guard let content = Self.content(&rest, end) else {
+                note("contains {\(open) without \(end)}")
+                break
+            }
+            let tokens = open == "#" ? [] : tokens(content)
             switch open {
-            case "{": readExpression(Self.tokens(content))
-            case "%": readTag(Self.tokens(content))
+            case "{": readExpression(tokens)
+            case "%": readTag(tokens)
             default: break
             }
+            guard open != "%" || !Self.conditions.contains(tokens.first ?? "") else { continue }
+            kept.append(contentsOf: ["{", open])
+            kept.append(contentsOf: content)
+            kept.append(contentsOf: [end, "}"])
         }
+        unconditional = String(kept)
     }
 
-    /// Returns the first name that is neither in the set nor defined by the template itself.
-    func unknown(among known: Set<String>) -> String? {
-        used.first { !known.contains($0) && !defined.contains($0) && !Self.keywords.contains($0) }
-    }
+    private mutating func note(_ problem: String) { self.problem = self.problem ?? problem }
 
-    /// Moves behind the next `{{`, `{%` or `{#`, and returns its second scalar.
-    private static func nextOpening(_ rest: inout Substring.UnicodeScalarView) -> Unicode.Scalar? {
+    /// Moves behind the next `{{`, `{%` or `{#`, keeps the text before it, and returns its second scalar.
+    private static func nextOpening(
+        _ rest: inout Substring.UnicodeScalarView, _ kept: inout String.UnicodeScalarView
+    ) -> Unicode.Scalar? {
         while let scalar = rest.popFirst() {
-            guard scalar == "{", let next = rest.first, next == "{" || next == "%" || next == "#" else { continue }
-            rest.removeFirst()
-            return next
+            if scalar == "{", let next = rest.first, next == "{" || next == "%" || next == "#" {
+                rest.removeFirst()
+                return next
+            }
+            kept.append(scalar)
         }
         return nil
     }
 
-    /// Returns the text up to the closing mark, and moves behind it.
+    /// Returns the text up to the closing mark, and moves behind it; nil if there is none.
     private static func content(
         _ rest: inout Substring.UnicodeScalarView, _ end: Unicode.Scalar
-    ) -> Substring.UnicodeScalarView {
-        let start = rest
+    ) -> Substring.UnicodeScalarView? {
         var index = rest.startIndex
         while index < rest.endIndex {
             let next = rest.index(after: index)
             if rest[index] == end, next < rest.endIndex, rest[next] == "}" {
-                rest = rest[rest.index(after: next)...]
-                return start[..<index]
+                defer { rest = rest[rest.index(after: next)...] }
+                return rest[..<index]
             }
             index = next
         }
-        rest = rest[rest.endIndex...]
-        return start
+        return nil
     }
 
-    /// Splits an expression into words, `|` and `:`; texts in quotation marks and numbers are left out.
-    private static func tokens(_ content: Substring.UnicodeScalarView) -> [String] {
+    /// Splits an expression into words, `|` and `:`; texts in quotation marks are left out.
+    private mutating func tokens(_ content: Substring.UnicodeScalarView) -> [String] {
         var tokens: [String] = []
         var word = String.UnicodeScalarView()
         var quote: Unicode.Scalar?
         func finish() {
-            guard let first = word.first else { return }
-            if !(first.value >= 0x30 && first.value <= 0x39) { tokens.append(String(word)) }
+            if !word.isEmpty { tokens.append(String(word)) }
             word = String.UnicodeScalarView()
         }
         for scalar in content {
@@ -81,36 +108,73 @@ struct TemplateNames {
             }
         }
         finish()
+        if let quote { note("contains a tag with an unclosed \(quote)") }
         return tokens
     }
 
     private mutating func readTag(_ tokens: [String]) {
-        guard let tag = tokens.first else { return }
-        switch tag {
+        switch tokens.first {
         case "for":
-            guard let split = tokens.firstIndex(of: "in") else { return }
-            defined.formUnion(tokens[1..<split].filter { $0 != "," })
-            defined.insert("forloop")
-            readExpression(Array(tokens[(split + 1)...].filter { $0 != "where" }))
-        case "if", "elif", "ifnot": readExpression(Array(tokens.dropFirst()))
-        default: break
+            let split = tokens.firstIndex(of: "in") ?? tokens.endIndex
+            let list = tokens[split...].dropFirst()
+            let condition = list.firstIndex(of: "where") ?? list.endIndex
+            readExpression(list[..<condition])
+            scopes.append(Set(tokens[..<split].dropFirst()))
+            readExpression(list[condition...].dropFirst())
+        case "endfor": _ = scopes.popLast()
+        case "if", "elif", "ifnot": readExpression(tokens.dropFirst())
+        case "filter": readExpression(["|"] + tokens.dropFirst())
+        case "empty", "else", "endif", "endfilter", "break", "continue": break
+        case let tag?: note("uses the unknown tag \"\(tag)\"")
+        case nil: note("contains an empty tag")
         }
     }
 
-    private mutating func readExpression(_ tokens: [String]) {
+    private mutating func readExpression(_ tokens: some Sequence<String>) {
         var isFilter = false
         for token in tokens {
             switch token {
             case "|": isFilter = true
             case ":", ",": isFilter = false
             default:
-                if isFilter { isFilter = false } else { used.append(Self.head(token)) }
+                if isFilter { isFilter = false } else { readRange(token) }
             }
         }
     }
 
-    /// Returns the variable of a path such as `arguments.0` or `arguments[0]`.
-    private static func head(_ path: String) -> String {
-        String(path.unicodeScalars.prefix { $0 != "." && $0 != "[" })
+    /// Reads a word, which may be a range such as `1...jobid`.
+    private mutating func readRange(_ word: String) {
+        var parts = [String.UnicodeScalarView()]
+        var dots = 0
+        for scalar in word.unicodeScalars {
+            parts[parts.count - 1].append(scalar)
+            dots = scalar == "." ? dots + 1 : 0
+            guard dots == 3 else { continue }
+            parts[parts.count - 1].removeLast(3)
+            parts.append(String.UnicodeScalarView())
+        }
+        for part in parts where !isKnown(String(part)) {
+            let name = String(part)
+            let near = Nearness.nearest(to: name, among: texts.union(lists).sorted(), limit: 1).first
+            note("uses the unknown name \"\(name)\"" + (near.map { "; did you mean \"\($0)\"?" } ?? ""))
+        }
+    }
+
+    /// Returns true for a number and for the path of a value, such as `arguments.0` or `arguments[0]`.
+    private func isKnown(_ path: String) -> Bool {
+        var dotted = String.UnicodeScalarView()
+        for scalar in path.unicodeScalars where scalar != "]" { dotted.append(scalar == "[" ? "." : scalar) }
+        let parts = dotted.split(separator: ".", omittingEmptySubsequences: false).map { String($0) }
+        let (head, member) = (parts[0], parts.count == 2 ? parts[1] : nil)
+        if parts.allSatisfy(Self.isNumber) { return parts.count <= 2 }
+        guard parts.count <= 2 else { return false }
+        if head == "forloop" { return !scopes.isEmpty && member.map { Self.loopValues.contains($0) } == true }
+        if scopes.contains(where: { $0.contains(head) }) { return member == nil }
+        if lists.contains(head) { return member.map { Self.isNumber($0) || $0 == "first" || $0 == "count" } ?? true }
+        return member == nil && (texts.contains(head) || Self.keywords.contains(head))
+    }
+
+    private static func isNumber(_ text: String) -> Bool {
+        !text.isEmpty && text.utf8.allSatisfy { (0x30...0x39).contains($0) }
     }
 }

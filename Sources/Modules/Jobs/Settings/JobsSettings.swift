@@ -43,8 +43,8 @@ struct JobsSettings: Sendable {
         limits.queue = section.integer("queue", default: 200, in: 0...100_000)
         limits.stopTimeout = .seconds(section.integer("stop_timeout", default: 5, in: 0...7))
         prefix = section.string("prefix", default: "")
-        if prefix.unicodeScalars.contains(where: { $0.isSeparator }) {
-            section.problem("prefix", "must be one word, such as \"mb\"")
+        if !prefix.isEmpty, Self.problem(ofName: prefix) != nil {
+            section.problem("prefix", "must be one word of at most 64 bytes, such as \"mb\"")
         }
         isStealthy = section.bool("stealth", default: false)
         retentionDays = section.integer("retention_days", default: 90, in: 1...36_500)
@@ -61,9 +61,16 @@ struct JobsSettings: Sendable {
         }
         environment = section.environmentForPrograms
         let commands = section.section("commands")
-        self.commands = commands.keys.compactMap { name in
+        let prefix = Command.key(prefix)
+        var names: [String: String] = [:]
+        self.commands = commands.keys.sorted().compactMap { name in
             guard let command = commands.optionalSection(name) else { return nil }
             if let problem = Self.problem(ofName: name) { commands.problem(name, problem) }
+            if let other = names.updateValue(name, forKey: Command.key(name)) {
+                commands.problem(name, "is the same name as \"\(other)\", because case and _ make no difference")
+            } else if Command.key(name) == prefix {
+                commands.problem(name, "is the word in jobs.prefix; choose another name")
+            }
             defer { command.finish() }
             return CommandDefinition(name, command, format, groups)
         }
@@ -115,21 +122,13 @@ extension CommandDefinition {
             section.warn("cwd", "the folder \(folder) does not exist")
         }
         guard program.utf8.contains(UInt8(ascii: "/")) else {
-            if !Self.isInPath(program, environment["PATH"] ?? section.environment["PATH"] ?? "") {
+            if ProgramFile.path(of: program, in: environment["PATH"] ?? section.environment["PATH"] ?? "") == nil {
                 section.warn("command", "the program \(program) is not in PATH")
             }
             return
         }
         program = section.path(of: program)
-        if !FileManager.default.isExecutableFile(atPath: program) {
-            section.warn("command", "\(program) does not exist or is not executable")
-        }
-    }
-
-    static func isInPath(_ program: String, _ path: String) -> Bool {
-        path.utf8.split(separator: UInt8(ascii: ":")).contains {
-            FileManager.default.isExecutableFile(atPath: "\(Substring($0))/\(program)")
-        }
+        if let objection = ProgramFile.objection(to: program) { section.warn("command", "\(program) \(objection)") }
     }
 
     static func environment(_ section: SettingsSection) -> [String: String] {

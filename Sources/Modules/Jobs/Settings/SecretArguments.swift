@@ -27,17 +27,10 @@ struct SecretArguments: Sendable, Hashable {
     func masked(_ line: String) -> String {
         guard !isEmpty else { return line }
         // A line that cannot be split may have a secret anywhere.
-        guard let split = try? ArgumentLine(line) else {
-            return split(line: line)
-        }
+        guard let split = try? ArgumentLine(line) else { return Self.mask }
         let texts = split.texts
         let masked = masked(texts)
         return zip(texts, masked).allSatisfy { $0.utf8.elementsEqual($1.utf8) }
             ? line : masked.joined(separator: " ")
-    }
-
-    private func split(line: String) -> String {
-        let first = line.unicodeScalars.prefix { $0 != " " && $0 != "\t" && $0 != "\"" && $0 != "'" && $0 != "`" }
-        return positions.contains(1) ? Self.mask : String(first) + " …"
     }
 }
