@@ -28,6 +28,8 @@ final class PlaceDirectory: Sendable {
         var id: String
         var name: String
         var isRoom: Bool
+        /// True for a private room.
+        var isPrivate: Bool?
 
         var key: String { "\(isRoom ? "room" : "person") \(backend.utf8.count):\(backend):\(id)" }
     }
@@ -67,7 +69,10 @@ final class PlaceDirectory: Sendable {
         let sender = message.sender.isStable ? message.sender : nil
         var seen: [Stored] = []
         if let sender { seen.append(Stored(backend: backend, id: sender.id, name: sender.name, isRoom: false)) }
-        if let room = message.room { seen.append(Stored(backend: backend, id: room.id, name: room.name, isRoom: true)) }
+        if let room = message.room {
+            let isPrivate = room.isPrivate ? true : nil
+            seen.append(Stored(backend: backend, id: room.id, name: room.name, isRoom: true, isPrivate: isPrivate))
+        }
         let (new, forgotten, records) = state.withLock { state in
             let forgotten = state.backends.count >= Self.capacity ? state.forget() : []
             let new = seen.filter { state.add($0) }
@@ -109,11 +114,12 @@ extension PlaceDirectory.State {
         let id = PlaceDirectory.Key(backend: stored.backend, text: stored.id)
         let name = PlaceDirectory.Key(backend: stored.backend, text: stored.name)
         let last = stored.isRoom ? rooms[id]?.name : people[id]?.name
-        guard last != stored.name else { return false }
+        let isSame = !stored.isRoom || rooms[id]?.isPrivate == (stored.isPrivate == true)
+        guard last != stored.name || !isSame else { return false }
         backends[stored.id, default: []].insert(stored.backend)
         backends[stored.name, default: []].insert(stored.backend)
         if stored.isRoom {
-            rooms[id] = Room(id: stored.id, name: stored.name)
+            rooms[id] = Room(id: stored.id, name: stored.name, isPrivate: stored.isPrivate == true)
             rooms[name] = rooms[id]
         } else {
             people[id] = Person(id: stored.id, name: stored.name)

@@ -13,8 +13,10 @@ public struct AuditEntry: Sendable, Hashable, Codable {
     public var person: String
     /// The display name of the person.
     public var name: String
-    /// The name of the room; nil in a direct chat.
+    /// The name of the room, or the identifier of a private one; nil in a direct chat.
     public var room: String?
+    /// True if the room is private, so that it is not shown to people who are not in it.
+    public var isPrivateRoom: Bool
     /// The normalised command line, with its secrets masked.
     public var line: String
     /// True if the command was allowed.
@@ -23,7 +25,8 @@ public struct AuditEntry: Sendable, Hashable, Codable {
     public var rule: Int?
     /// The reason for the decision, as a clause.
     public var reason: String
-    /// The identifiers of the executions that the command started.
+    /// The identifiers of the executions that the command started; those of other things with a word before them, such
+    /// as `job 12`.
     public var executions: [String]
     /// The number of times that the person repeated the command within a minute, with the same decision.
     public var repeats = 0
@@ -31,7 +34,8 @@ public struct AuditEntry: Sendable, Hashable, Codable {
     /// Creates an entry. The identifier defaults to a new one.
     public init(
         id: UUID? = nil, time: Date = .now, backend: String, person: String, name: String, room: String?,
-        line: String, isAllowed: Bool, rule: Int?, reason: String, executions: [String] = [], repeats: Int = 0
+        isPrivateRoom: Bool = false, line: String, isAllowed: Bool, rule: Int?, reason: String,
+        executions: [String] = [], repeats: Int = 0
     ) {
         self.id = id ?? .timeOrdered()
         self.time = time
@@ -39,6 +43,7 @@ public struct AuditEntry: Sendable, Hashable, Codable {
         self.person = person
         self.name = name
         self.room = room
+        self.isPrivateRoom = isPrivateRoom
         self.line = line
         self.isAllowed = isAllowed
         self.rule = rule
@@ -78,7 +83,7 @@ extension AuditEntry {
 
 /// A query for audit entries.
 public struct AuditQuery: Sendable, Hashable {
-    /// The id or the name of the person; nil for all.
+    /// The id or the name of the person, with or without `@`; nil for all.
     public var person: String?
     /// True to return only denied commands.
     public var onlyDenied: Bool
@@ -98,7 +103,7 @@ public protocol AuditLog: Sendable {
     /// Queues an entry, and returns at once.
     /// - Returns: the id of the stored entry: of an earlier one if the entry repeats it.
     @discardableResult func record(_ entry: AuditEntry) -> UUID
-    /// Adds an execution to an entry.
+    /// Adds an execution, or something else with a word before its identifier, to an entry.
     /// - Parameter line: the line with further secrets masked, which replaces that of the entry; nil to leave it.
     func started(_ execution: String, line: String?, by entry: UUID)
     /// Returns the entries that match a query, the newest first.

@@ -30,7 +30,7 @@ public struct Room: Hashable, Sendable {
     public var name: String
     /// True if the name is available.
     public var isNamed: Bool
-    /// True if only its members know of the room, so that its name is not shown to others.
+    /// True if not everyone may see and enter the room, so that its name is not shown to people who are not in it.
     public var isPrivate: Bool
 
     /// Creates a room.

@@ -6,6 +6,9 @@ import PetrelSupport
 
 /// The audit log in the database.
 package final class AuditTable: AuditLog {
+    /// The space within an item of the column `executions`.
+    private static let space = "\u{A0}"
+
     private let queue: WriteQueue
     private let repeated = Locked(RepeatedEntries())
     private let size = Locked(AuditSize())
@@ -29,12 +32,12 @@ package final class AuditTable: AuditLog {
         queue.submit { [size, queue] database in
             try database.cachedStatement(
                 sql: """
-                    INSERT INTO audit (id, time, backend, person, name, room, line, allowed, rule, reason)
-                    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                    INSERT INTO audit (id, time, backend, person, name, room, private, line, allowed, rule, reason)
+                    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
                     """
             ).execute(arguments: [
                 entry.id.uuidString, entry.time.timeIntervalSince1970, entry.backend, entry.person, entry.name,
-                entry.room, entry.line, entry.isAllowed, entry.rule, entry.reason,
+                entry.room, entry.isPrivateRoom, entry.line, entry.isAllowed, entry.rule, entry.reason,
             ])
             if size.withLock({ $0.add(entry) }), try Self.shrink(database, size) {
                 queue.logger?.warning(
@@ -70,6 +73,8 @@ package final class AuditTable: AuditLog {
 
     package func started(_ execution: String, line: String?, by entry: UUID) {
         let line = line.map { AuditEntry.bounded($0) }
+        // A space separates the items of the column.
+        let execution = execution.replacing(" ", with: Self.space)
         size.withLock { $0.grow(by: execution.utf8.count + 1 + (line?.utf8.count ?? 0)) }
         queue.submit { database in
             try database.cachedStatement(
@@ -87,7 +92,8 @@ package final class AuditTable: AuditLog {
             try Row.fetchAll(
                 database,
                 sql: """
-                    SELECT * FROM audit WHERE (?1 IS NULL OR person = ?1 OR name = ?1) AND (NOT ?2 OR NOT allowed)
+                    SELECT * FROM audit
+                    WHERE (?1 IS NULL OR person IN (?1, '@' || ?1) OR name IN (?1, '@' || ?1)) AND (NOT ?2 OR NOT allowed)
                     ORDER BY sequence DESC LIMIT ?3
                     """, arguments: [query.person, query.onlyDenied, query.limit]
             ).map(Self.entry)
@@ -98,9 +104,11 @@ package final class AuditTable: AuditLog {
         let executions: String = row["executions"]
         return AuditEntry(
             id: UUID(uuidString: row["id"]) ?? UUID(), time: Date(timeIntervalSince1970: row["time"]),
-            backend: row["backend"], person: row["person"], name: row["name"], room: row["room"], line: row["line"],
-            isAllowed: row["allowed"], rule: row["rule"], reason: row["reason"],
-            executions: executions.split(separator: " ").map(String.init), repeats: row["repeats"])
+            backend: row["backend"], person: row["person"], name: row["name"], room: row["room"],
+            isPrivateRoom: row["private"], line: row["line"], isAllowed: row["allowed"], rule: row["rule"],
+            reason: row["reason"],
+            executions: executions.split(separator: " ").map { String($0).replacing(space, with: " ") },
+            repeats: row["repeats"])
     }
 
     /// Removes entries that are older than `time`. Returns the number of removed entries.

@@ -85,5 +85,8 @@ enum Migrations {
                     CREATE UNIQUE INDEX log_chunk_by_place ON log_chunk (log, place);
                     """)
         }
+        migrator.registerMigration("9 private rooms") { database in
+            try database.execute(sql: "ALTER TABLE audit ADD COLUMN private INTEGER NOT NULL DEFAULT 0")
+        }
     }
 }

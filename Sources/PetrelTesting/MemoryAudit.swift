@@ -39,7 +39,9 @@ public final class MemoryAudit: AuditLog {
     /// Returns the entries that match a query, the newest first.
     public func entries(_ query: AuditQuery) async throws -> [AuditEntry] {
         let wanted = all.reversed().filter { entry in
-            (query.person.map { [entry.person, entry.name].contains($0) } ?? true)
+            (query.person.map { person in
+                [person, "@" + person].contains { [entry.person, entry.name].contains($0) }
+            } ?? true)
                 && !(query.onlyDenied && entry.isAllowed)
         }
         return Array(wanted.prefix(query.limit))

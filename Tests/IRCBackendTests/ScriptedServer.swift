@@ -85,6 +85,8 @@ struct ScriptedServer: Sendable {
             try await say(
                 ":\(nick)!p@host JOIN #ops", ":irc.localhost 353 \(nick) = #ops :\(nick) @alice",
                 ":irc.localhost 366 \(nick) #ops :End")
+            try await hear("MODE", "#ops")
+            try await say(":irc.localhost 324 \(nick) #ops +n")
         }
     }
 

@@ -112,6 +112,36 @@ import Testing
         }
     }
 
+    @Test func `the server tells which channels are private, also when that changes`() async throws {
+        try await IRCServer.run { server in
+            let host = try TestHost.unhurried(makeBackend(server.settings()))
+            try await host.run([Say()]) {
+                let op = try await server.person("op")
+                try await op.send("OPER op secret")
+                _ = try await op.told("381")
+                try await op.saw("petrel")
+                try await op.send("MODE #ops +o op")
+                _ = try await op.told("MODE")
+                var number = 0
+                func isPrivate() async throws -> Bool? {
+                    number += 1
+                    try await op.say("!say line \(number)")
+                    _ = try await op.heard("line \(number)")
+                    return host.audit.all.last?.isPrivateRoom
+                }
+                while try await isPrivate() != false {}
+                for mode in ["s", "p", "i"] {
+                    try await op.send("MODE #ops +\(mode)")
+                    _ = try await op.told("MODE")
+                    #expect(try await isPrivate() == true, "+\(mode)")
+                    try await op.send("MODE #ops -\(mode)")
+                    _ = try await op.told("MODE")
+                    #expect(try await isPrivate() == false, "-\(mode)")
+                }
+            }
+        }
+    }
+
     @Test func `a later owner of a nick gets no private reply of the earlier one`() async throws {
         try await IRCServer.run { server in
             let backend = makeBackend(server.settings())

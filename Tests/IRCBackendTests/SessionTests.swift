@@ -180,6 +180,7 @@ extension [IRCAction] {
         dialog.hear(":s 433 petrel___ petrel :Nickname is already in use")
         #expect(dialog.sent().isEmpty)
         dialog.hear(":petrel___!p@h JOIN #Ops", ":s 353 petrel___ = #Ops :petrel petrel___")
+        #expect(dialog.sent() == ["MODE #Ops"])
         dialog.hear(":petrel!x@y QUIT :bye")
         #expect(dialog.sent() == ["NICK petrel"])
         dialog.hear(":petrel___!p@h NICK :petrel")
@@ -315,5 +316,43 @@ extension [IRCAction] {
         dialog.hear(":bob!b@h JOIN #ops")
         #expect(try dialog.person("bob!b@h").id != bob.id)
         #expect(try dialog.person("alice!a@h") == alice)
+    }
+}
+
+@Suite(.timeLimit(.minutes(10))) struct ChannelModeTests {
+    private func isPrivate(_ dialog: inout Dialog) -> Bool? {
+        dialog.delivered(":alice!~a@host PRIVMSG #ops :!x").first?.room?.isPrivate
+    }
+
+    @Test func `a channel counts as private until the server has told its modes`() {
+        var dialog = Dialog { _ in }
+        dialog.hear(":s 001 petrel :Welcome", ":s 376 petrel :End", ":petrel!~p@host JOIN #Ops")
+        #expect(dialog.sent().last == "MODE #Ops")
+        #expect(isPrivate(&dialog) == true)
+        // A change of unknown modes tells nothing.
+        dialog.hear(":op!~o@host MODE #ops -s")
+        #expect(isPrivate(&dialog) == true)
+        dialog.hear(":s 324 petrel #OPS +nt")
+        #expect(isPrivate(&dialog) == false)
+    }
+
+    @Test(arguments: [
+        ("+s", true), ("+nts", true), ("+kl key 5", true), ("+i", true), ("+p", true), ("", false), ("+", false),
+        ("+s-s", false), ("+n", false),
+    ])
+    func `secret, private, closed and locked channels are private`(_ modes: String, _ expected: Bool) {
+        var dialog = Dialog.open()
+        dialog.hear(":s 324 petrel #ops \(modes)")
+        #expect(isPrivate(&dialog) == expected)
+    }
+
+    @Test func `changes of the modes are followed, and a new visit starts without them`() {
+        var dialog = Dialog.open()
+        dialog.hear(":s 324 petrel #ops +n", ":op!~o@host MODE #ops +so alice", ":op!~o@host MODE petrel +i")
+        #expect(isPrivate(&dialog) == true)
+        dialog.hear(":op!~o@host MODE #ops -s+t")
+        #expect(isPrivate(&dialog) == false)
+        dialog.hear(":op!~o@host KICK #ops petrel :out", ":petrel!~p@host JOIN #Ops")
+        #expect(isPrivate(&dialog) == true)
     }
 }

@@ -29,11 +29,26 @@ import Testing
         for number in 0..<5 {
             let id = store.audit.record(Self.entry(0, line: "st2 echo x"))
             ids.insert(id)
-            store.audit.started("e\(number)", line: nil, by: id)
+            store.audit.started(number == 4 ? "job 4" : "e\(number)", line: nil, by: id)
         }
         store.audit.record(Self.entry(0, line: "st2 echo y"))
         let kept = try await store.audit.entries(AuditQuery())
         #expect(ids.count == 1 && kept.map(\.repeats) == [0, 4])
-        #expect(kept.last?.executions == ["e0", "e1", "e2", "e3", "e4"])
+        #expect(kept.last?.executions == ["e0", "e1", "e2", "e3", "job 4"])
+    }
+
+    @Test func `entries are found by the name of their person with and without @, and know private rooms`() async throws
+    {
+        let store = try Store()
+        for (person, isPrivate) in [("@alice", true), ("alice", false), ("bob", false)] {
+            store.audit.record(
+                AuditEntry(
+                    backend: "text", person: "U-\(person)", name: person, room: "R", isPrivateRoom: isPrivate,
+                    line: "x",
+                    isAllowed: true, rule: nil, reason: ""))
+        }
+        let kept = try await store.audit.entries(AuditQuery(person: "alice"))
+        #expect(kept.map(\.name) == ["alice", "@alice"] && kept.map(\.isPrivateRoom) == [false, true])
+        #expect(try await store.audit.entries(AuditQuery(person: "@alice")).map(\.name) == ["@alice"])
     }
 }

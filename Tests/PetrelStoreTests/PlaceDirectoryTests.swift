@@ -36,6 +36,23 @@ import Testing
         #expect(next.backends(of: "u11999") == ["xmpp"] && next.backends(of: "u1").isEmpty)
     }
 
+    @Test func `it is known after a restart that a room is private, and that it is not any more`() async throws {
+        let store = try Store()
+        let storage = store.storage(for: "places")
+        for isPrivate in [true, false, true] {
+            let directory = PlaceDirectory()
+            await directory.restore(from: storage, Self.logger)
+            var message = Self.message("alice", isStable: true)
+            message.room?.isPrivate = isPrivate
+            directory.remember(message, on: "slack")
+            #expect(directory.room(named: "#ops", on: "slack")?.isPrivate == isPrivate)
+            await store.written()
+            let next = PlaceDirectory()
+            await next.restore(from: storage, Self.logger)
+            for name in ["R", "#ops"] { #expect(next.room(named: name, on: "slack")?.isPrivate == isPrivate) }
+        }
+    }
+
     @Test func `an invalid record is logged and does not affect the others`() async throws {
         let store = try Store()
         let storage = store.storage(for: "places")

@@ -38,7 +38,7 @@ import Testing
             #expect(try await backend.send(reply, to: Self.ops) == MessageReference(id: "m1"))
             let sent = try #require(await messages.next(isolation: #isolation))
             #expect(sent.text == "send" && sent.sender == Person(id: "~bob", name: "@bob"))
-            #expect(sent.room == Room(id: "!ops", name: "#ops"))
+            #expect(sent.room == Room(id: "!ops", name: "#ops", isPrivate: true))
             let params = try JSONValue.parse(sent.id.utf8)
             #expect(params["to"] == ["room": "!ops", "thread": "t", "in_reply_to": "m"])
             #expect(params["reply"] == ["text": "hello", "style": "markdown"])

@@ -169,7 +169,7 @@ for line in sys.stdin.buffer:
         answer = send(message["params"])
         if ROLE == "backend":
             request("deliver", {"id": json.dumps(message["params"], sort_keys=True), "text": method,
-                                "from": {"id": "~bob", "name": "@bob"}, "room": {"id": "!ops", "name": "#ops"}})
+                                "from": {"id": "~bob", "name": "@bob"}, "room": {"id": "!ops", "name": "#ops", "private": True}})
     elif method == "shutdown":
         if "deaf" in FAULTS:
             misbehave("deaf")

@@ -61,6 +61,44 @@ import Testing
     }
 
     @Test(arguments: XMPPServer.Kind.tested)
+    func `the service tells which rooms are private, also when that changes`(_ kind: XMPPServer.Kind) async throws {
+        try await XMPPServer.run(kind) { server in
+            let alice = try await server.person("alice")
+            let host = try TestHost.unhurried(server.backend(try server.settings()))
+            try await host.run([Say()]) {
+                try await alice.saw("petrel")
+                // The room has a changed configuration before the client sends its next message.
+                func configure(_ fields: [String: JSONValue]) async throws {
+                    try alice.order("configure", ["fields": .object(fields)])
+                    _ = try await alice.told("configured")
+                }
+                var number = 0
+                func isPrivate() async throws -> Bool? {
+                    number += 1
+                    try alice.say("!say line \(number)")
+                    _ = try await alice.heard("line \(number)")
+                    return host.audit.all.last?.isPrivateRoom
+                }
+                // The answer of the service may come after the first messages.
+                func becomesPublic() async throws { while try await isPrivate() != false {} }
+                try await configure([
+                    "muc#roomconfig_publicroom": true, "muc#roomconfig_membersonly": false,
+                    "muc#roomconfig_passwordprotectedroom": false,
+                ])
+                try await becomesPublic()
+                try await configure(["muc#roomconfig_publicroom": false])
+                for _ in 0..<5 { #expect(try await isPrivate() == true) }
+                try await configure(["muc#roomconfig_publicroom": true])
+                try await becomesPublic()
+                try await configure([
+                    "muc#roomconfig_passwordprotectedroom": true, "muc#roomconfig_roomsecret": "tulip",
+                ])
+                for _ in 0..<5 { #expect(try await isPrivate() == true) }
+            }
+        }
+    }
+
+    @Test(arguments: XMPPServer.Kind.tested)
     func `a room requires a password, and is destroyed`(_ kind: XMPPServer.Kind) async throws {
         try await XMPPServer.run(kind) { server in
             let alice = try await server.person("alice")

@@ -114,6 +114,9 @@ class Person(slixmpp.ClientXMPP):
                 await self["xep_0045"].set_room_config(self.room, await self.config({
                     "muc#roomconfig_whois": "moderators"}))
                 tell(configured=True)
+            case "configure":
+                await self["xep_0045"].set_room_config(self.room, await self.config(order["fields"]))
+                tell(configured=True)
             case "destroy":
                 await self["xep_0045"].destroy(self.room, reason="done")
             case "subscribe":

@@ -26,7 +26,9 @@ enum MessageWire {
         let room = try Members(value, "room")
         let id = try room.string("id")
         guard !id.isEmpty else { throw .parameters("`room.id` must not be empty") }
-        return Room(id: id, name: try room.optionalString("name") ?? id, isNamed: room["name"] != nil)
+        return Room(
+            id: id, name: try room.optionalString("name") ?? id, isNamed: room["name"] != nil,
+            isPrivate: try room.bool("private"))
     }
 }
 

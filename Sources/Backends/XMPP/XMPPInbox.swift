@@ -69,6 +69,9 @@ actor XMPPInbox {
 
     private func message(_ stanza: XMLElement) async {
         if let error = StanzaError(stanza) { return returned(stanza, error) }
+        if let room = stanza["from"].flatMap({ JID($0) }), room.resource == nil, rooms.isRoom(room) {
+            return rooms.take(notice: stanza, from: room)
+        }
         guard !isReflection(stanza), let message = XMPPMessage(stanza), var chat = chat(message) else { return }
         let mark = message.originID.map { Self.mark(of: $0, from: chat.sender) }
         guard isCurrent(message) else {
@@ -167,8 +170,8 @@ actor XMPPInbox {
         let (text, isAddressed) = Self.addressed(message.text, to: room.names)
         return ChatMessage(
             id: id(of: message, by: occupant), sender: person(message.from, occupant),
-            room: Room(id: room.jid.description, name: room.jid.description), thread: message.thread, text: text,
-            isAddressed: isAddressed)
+            room: Room(id: room.jid.description, name: room.jid.description, isPrivate: !room.isPublic),
+            thread: message.thread, text: text, isAddressed: isAddressed)
     }
 
     private func id(of message: XMPPMessage, by occupant: XMPPRoom.Occupant?) -> String {

@@ -18,6 +18,7 @@ extension BuiltinsModule {
         let caller = CommandCaller(
             person: invocation.message.sender, room: invocation.message.room, backend: invocation.address.backend)
         if let status = options.status {
+            guard !options.onlyDenied else { throw Refusal("-denied and -status exclude each other.") }
             let query = ActivityQuery(
                 person: options.person, status: status, limit: options.limit ?? 5, caller: caller)
             let lines = try await host.activities.activities(query).map(\.line)
@@ -25,7 +26,7 @@ extension BuiltinsModule {
         }
         let limit = options.limit ?? 20
         let query = AuditQuery(person: options.person, onlyDenied: options.onlyDenied, limit: limit)
-        var lines = try await host.audit.entries(query).map { (time: $0.time, text: Self.text($0)) }
+        var lines = try await host.audit.entries(query).map { (time: $0.time, text: Self.text($0, for: caller)) }
         if !options.onlyDenied {
             let query = ActivityQuery(person: options.person, limit: limit, caller: caller)
             lines += try await host.activities.activities(query).map {
@@ -39,15 +40,27 @@ extension BuiltinsModule {
 
     private static func text(_ time: Date) -> String { time.formatted(.iso8601) }
 
-    private static func text(_ entry: AuditEntry) -> String {
+    private static func text(_ entry: AuditEntry, for caller: CommandCaller) -> String {
         let who = entry.person == entry.name ? entry.name : "\(entry.name) (\(entry.person))"
-        let place = entry.room ?? "direct chat"
+        let place = place(of: entry, for: caller)
         let rule = entry.rule.map { " · access_controls[\($0)]" } ?? ""
-        let executions = entry.executions.isEmpty ? "" : " · execution " + entry.executions.joined(separator: ", ")
+        // An identifier with a word before it, such as `job 12`, is not that of an execution.
+        let started = entry.executions.map { $0.utf8.contains(UInt8(ascii: " ")) ? $0 : "execution \($0)" }
+        let executions = started.isEmpty ? "" : " · " + started.joined(separator: ", ")
         let reason = entry.isAllowed ? rule : " · " + entry.reason
         let times = entry.repeats > 0 ? " · \(entry.repeats + 1) times within a minute" : ""
         return "\(text(entry.time)) \(entry.isAllowed ? "allowed" : "DENIED ") \(who) · \(place)"
             + " on \(entry.backend) · \(entry.line)\(reason)\(executions)\(times)"
+    }
+
+    /// Returns the room of an entry, unless it is private and the caller is neither in it nor the person of the entry.
+    private static func place(of entry: AuditEntry, for caller: CommandCaller) -> String {
+        guard let room = entry.room else { return "direct chat" }
+        guard entry.isPrivateRoom else { return room }
+        let isSameBackend = entry.backend.utf8.elementsEqual(caller.backend.utf8)
+        let isInside = caller.room?.id.utf8.elementsEqual(room.utf8) == true
+        let isOwn = entry.person.utf8.elementsEqual(caller.person.id.utf8)
+        return isSameBackend && (isInside || isOwn) ? room : "unknown-channel"
     }
 
     private func options(_ arguments: String) throws -> AuditOptions {

@@ -65,6 +65,13 @@ extension IRCSession {
         case "354":
             whoAnswered(message)
             return []
+        case "324":
+            if let channel = message[1] { channels[fold(channel)]?.modes = [] }
+            changeModes(message[1], message[2])
+            return []
+        case "MODE":
+            changeModes(message[0], message[1])
+            return []
         case "JOIN", "PART", "KICK", "QUIT", "NICK", "ACCOUNT", "CHGHOST":
             guard let source = message.source else { return [] }
             return change(message, by: source)
@@ -107,8 +114,24 @@ extension IRCSession {
         channels[key]?.trouble = nil
         channels[key]?.entered = now
         channels[key]?.name = name
+        channels[key]?.modes = nil
         let note = IRCAction.note("Joined \(name).", isWarning: false)
-        return knowsAccounts && hasWHOX ? [note, .send(IRCMessage("WHO", name, "%tuhna,\(Self.token)"))] : [note]
+        let people = knowsAccounts && hasWHOX ? [IRCAction.send(IRCMessage("WHO", name, "%tuhna,\(Self.token)"))] : []
+        return [note, .send(IRCMessage("MODE", name))] + people
+    }
+
+    /// Applies a list of modes, such as `+nt-s`, to what is known of a channel.
+    private mutating func changeModes(_ channel: String?, _ modes: String?) {
+        guard let key = channel.map(fold), var known = channels[key]?.modes, let modes else { return }
+        var isSet = true
+        for mode in modes.unicodeScalars {
+            switch mode {
+            case "+": isSet = true
+            case "-": isSet = false
+            default: if isSet { known.insert(mode) } else { known.remove(mode) }
+            }
+        }
+        channels[key]?.modes = known
     }
 
     /// True if the server reports every login and logout of people in channels.

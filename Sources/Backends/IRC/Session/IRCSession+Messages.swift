@@ -18,7 +18,7 @@ extension IRCSession {
         let (words, isAddressed) = IRCText.addressed(plain, to: [nick, settings.nick], fold)
         let sender = person(source, message.tags["account"])
         messages += 1
-        let room = channel.map { Room(id: fold($0.name), name: fold($0.name)) }
+        let room = channel.map { Room(id: fold($0.name), name: fold($0.name), isPrivate: $0.isPrivate) }
         return [
             .deliver(
                 ChatMessage(

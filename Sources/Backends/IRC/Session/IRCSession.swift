@@ -23,6 +23,12 @@ struct IRCSession: Sendable {
         /// The number of the last timer.
         var timer = 0
         var entered: ContinuousClock.Instant?
+        /// The modes; nil until the server has told them.
+        var modes: Set<Unicode.Scalar>?
+
+        /// True unless everyone may see and enter the channel: it is secret, private, for invited people only, or has
+        /// a key.
+        var isPrivate: Bool { modes?.isDisjoint(with: ["s", "p", "i", "k"]) != true }
     }
 
     let settings: IRCSettings

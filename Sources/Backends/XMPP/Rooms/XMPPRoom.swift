@@ -52,6 +52,10 @@ struct XMPPRoom: Sendable {
     /// True if the room did not respond to the last attempt to join.
     private(set) var isUnresponsive = false
     private var conflicts = 0
+    /// True if the room has told that everyone may see and enter it.
+    private(set) var isPublic = false
+    /// The number of the last request about the features of the room.
+    private var inquiry = 0
 
     /// The maximum number of occupants to track.
     private static let mostOccupants = 10_000
@@ -118,6 +122,29 @@ struct XMPPRoom: Sendable {
         isUnresponsive = true
         return true
     }
+
+    /// Starts a request about the features of the room, and returns its number. Until the answer, the room counts as
+    /// private.
+    mutating func inquire() -> Int {
+        isPublic = false
+        inquiry += 1
+        return inquiry
+    }
+
+    /// Processes the features of the room (section 6.4), unless another request was started after this one.
+    mutating func learn(_ info: XMLElement, _ inquiry: Int) {
+        guard inquiry == self.inquiry else { return }
+        let features = Set(
+            (info.child("query", XMPPNames.info)?.children ?? []).filter { $0.name == "feature" }.compactMap {
+                $0["var"]
+            })
+        isPublic = features.contains(XMPPNames.muc) && features.isDisjoint(with: Self.privateFeatures)
+    }
+
+    private static let privateFeatures = ["muc_hidden", "muc_membersonly", "muc_passwordprotected"]
+
+    /// Returns true if a message of the room tells that its configuration has changed (section 10.2.1).
+    static func isChange(_ message: XMLElement) -> Bool { statuses(message).contains("104") }
 
     /// Processes a presence from the room.
     /// - Parameter occupant: the sender's nick, or nil for the room itself.

@@ -102,12 +102,31 @@ final class XMPPRooms: Sendable {
         case .nothing: break
         case .joined:
             logger.info("The bot joined \(jid).")
+            inquire(jid)
             reclaim(jid)
         case .reclaim: reclaim(jid)
         case .join: join(jid)
         case .tell(let text): logger.error("\(text)")
         case .joinLater(let reason): joinLater(jid, reason)
         case .unlock: unlock(jid)
+        }
+    }
+
+    /// Processes a message of a configured room itself.
+    func take(notice message: XMLElement, from: JID) {
+        if XMPPRoom.isChange(message) { inquire(from.bare) }
+    }
+
+    /// Asks a room whether everyone may see and enter it.
+    private func inquire(_ jid: JID) {
+        guard let inquiry = state.withLock({ $0.rooms[jid]?.inquire() }) else { return }
+        Task { [weak self, link, logger] in
+            do {
+                let info = try await link.ask(jid, "get", XMLElement("query", XMPPNames.info))
+                self?.state.withLock { $0.rooms[jid]?.learn(info, inquiry) }
+            } catch {
+                logger.debug("The features of \(jid) are unknown, so it counts as private: \(error).")
+            }
         }
     }
 
@@ -163,10 +182,11 @@ final class XMPPRooms: Sendable {
     /// Unlocks a new room with the service's default configuration (XEP-0045, section 10.1.2).
     private func unlock(_ jid: JID) {
         logger.notice("The bot created the room \(jid) with the service's default configuration.")
-        Task { [link, logger] in
+        Task { [weak self, link, logger] in
             do {
                 let form = XMLElement("x", XMPPNames.data, ["type": "submit"])
                 _ = try await link.ask(jid, "set", XMLElement("query", XMPPNames.mucOwner, [:], [form]))
+                self?.inquire(jid)
             } catch {
                 logger.warning("Cannot unlock the room \(jid): \(error).")
             }

@@ -4,6 +4,9 @@ import PetrelSupport
 
 /// The texts about jobs in lists.
 enum JobLines {
+    /// The text in place of the name of a private room.
+    static let unknownRoom = "unknown-channel"
+
     /// Returns a line such as `58 - 18 hours ago - docker-ps by pablo in DM - Successful`.
     static func line(_ job: JobRecord, hidesRoom: Bool) -> String {
         "\(job.id) - \(Humanized.time(job.started ?? job.created)) - \(Printable.line(job.command)) by "
@@ -35,12 +38,14 @@ enum JobLines {
 
     private static func place(_ job: JobRecord, _ direct: String, _ hidesRoom: Bool) -> String {
         guard let room = job.roomName ?? job.room else { return direct }
-        return hidesRoom ? "unknown-channel" : Printable.line(room)
+        return hidesRoom ? unknownRoom : Printable.line(room)
     }
 
     /// Returns true if the room of a job must not be shown to the caller: it is private, and the caller is not in it.
     static func hidesRoom(of job: JobRecord, from caller: CommandCaller) -> Bool {
         guard job.isPrivateRoom == true else { return false }
-        return !job.belongs(to: caller.person, on: caller.backend) && caller.room?.id != job.room
+        if job.belongs(to: caller.person, on: caller.backend) { return false }
+        let isInside = caller.room.map { room in job.room.map { $0.utf8.elementsEqual(room.id.utf8) } == true } ?? false
+        return !(isInside && job.address.backend.utf8.elementsEqual(caller.backend.utf8))
     }
 }

@@ -63,12 +63,13 @@ struct TokenCommands: Sendable {
             }
         let token = TokenRecord(
             id: tokens.newID(), person: person.id, personName: person.name, isStable: person.isStable, room: room?.id,
-            roomName: room?.name, address: address, line: line, created: .now, creator: invocation.message.sender.id)
+            roomName: room?.name, isPrivateRoom: room?.isPrivate, address: address, line: line, created: .now,
+            creator: invocation.message.sender.id)
         let secret = try await tokens.add(token)
         let lines =
             [
                 "created token \(secret.reveal())", "It is shown only now. Its ID is \(token.id).",
-                Self.line(of: token, center),
+                self.line(of: token, for: invocation),
             ] + warnings(token)
         return Reply(lines.joined(separator: "\n"), isPrivate: true, isConfidential: true)
     }
@@ -101,13 +102,15 @@ struct TokenCommands: Sendable {
                 } ?? true)
                 && (command.map { token.line.utf8.starts(with: $0.utf8) } ?? true)
         }
-        let lines = found.prefix(try flags.limit()).map { Self.line(of: $0, center) }
+        let lines = found.prefix(try flags.limit()).map { line(of: $0, for: invocation) }
         return base.answer(
             invocation, lines.isEmpty ? "No tokens could be found" : lines.joined(separator: "\n"), isPrivate: true)
     }
 
-    private static func line(of token: TokenRecord, _ center: JobCenter) -> String {
-        let place = token.roomName ?? "a direct chat"
+    private func line(of token: TokenRecord, for invocation: Invocation) -> String {
+        let isCreator = token.creator.utf8.elementsEqual(invocation.message.sender.id.utf8)
+        let isHidden = token.isPrivateRoom == true && !isCreator
+        let place = isHidden ? JobLines.unknownRoom : token.roomName ?? "the direct chat of \(token.address.place.id)"
         return "- \(token.id) \(token.personName) at \(place) \(Printable.line(center.host.rules.masked(token.line)))"
     }
 

@@ -15,6 +15,8 @@ struct TokenRecord: Sendable, Codable {
     /// The room in which it runs; nil for a direct chat.
     var room: String?
     var roomName: String?
+    /// True if the room is private.
+    var isPrivateRoom: Bool?
     /// The destination of the replies.
     var address: Address
     /// The command and its arguments, without the prefix.
@@ -26,7 +28,8 @@ struct TokenRecord: Sendable, Codable {
     var caller: CommandCaller {
         CommandCaller(
             person: Person(id: person, name: personName, isStable: isStable),
-            room: room.map { Room(id: $0, name: roomName ?? $0) }, backend: address.backend)
+            room: room.map { Room(id: $0, name: roomName ?? $0, isPrivate: isPrivateRoom == true) },
+            backend: address.backend)
     }
 }
 
