@@ -31,8 +31,8 @@ extension AuditEntry {
     init(_ call: CommandTable.Parsed, _ decision: AccessDecision, _ message: ChatMessage, _ backend: String) {
         self.init(
             backend: backend, person: message.sender.id, name: message.sender.name,
-            // An administrator who reads the log may not know of a private room.
             room: message.room.map { $0.isPrivate ? $0.id : $0.name },
+            isPrivateRoom: message.room?.isPrivate == true,
             line: call.masked, isAllowed: decision.isAllowed,
             rule: decision.rule?.index, reason: decision.reason)
     }
@@ -118,9 +118,27 @@ extension Dispatcher {
 
     /// Returns the decision on a line; nil if there is no such command.
     func decision(on line: String, by person: Person, in room: Room?, on backend: String) -> AccessDecision? {
-        registry.table.find(bare(line)).map {
-            currentPolicy.access.decide($0.parsed().question(by: person, in: room, on: backend))
+        let caller = CommandCaller(person: person, room: room, backend: backend)
+        return registry.table.find(bare(line)).map { decide($0.parsed(), by: caller) }
+    }
+
+    private func decide(_ call: CommandTable.Parsed, by caller: CommandCaller) -> AccessDecision {
+        if let silence = silence(towards: caller) {
+            return AccessDecision(isAllowed: false, rule: nil, ground: .command(silence))
         }
+        return currentPolicy.access.decide(
+            call.question(by: caller.person, in: caller.room, on: caller.backend))
+    }
+
+    /// Finds, parses and evaluates a line; see ``Judging/call(_:by:)``.
+    func call(_ line: String, by caller: CommandCaller) throws -> JudgedCall? {
+        let message = ChatMessage(id: "", sender: caller.person, room: caller.room, text: line)
+        if let objection = currentPolicy.limits.objection(to: message) { throw Refusal(objection) }
+        guard let call = registry.table.find(bare(line))?.parsed() else { return nil }
+        return JudgedCall(
+            command: call.match.entry.command.name, arguments: call.match.arguments, parsed: call.line?.value,
+            masked: call.masked,
+            decision: decide(call, by: caller))
     }
 
     /// Returns a line without the prefix, if it has one.
@@ -150,9 +168,15 @@ extension Dispatcher {
 struct LineHooks: Sendable {
     var expanders: [any LineExpanding] = []
     var answerers: [any UnknownAnswering] = []
+    var silencers: [any Silencing] = []
 }
 
 extension Dispatcher {
+    /// Returns the reason for which no line of a caller is answered.
+    func silence(towards caller: CommandCaller) -> CommandObjection? {
+        hooks.value.silencers.lazy.compactMap { $0.silence(towards: caller) }.first
+    }
+
     /// Returns the line that a module puts in place of a line.
     func expanded(_ line: String, _ message: ChatMessage, _ backend: String) -> String {
         let expanders = hooks.value.expanders

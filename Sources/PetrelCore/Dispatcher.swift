@@ -119,6 +119,11 @@ package final class Dispatcher: Sendable {
             return completion(of: message, on: backend)()
         }
         let address = Address(answering: message, from: backend)
+        let caller = CommandCaller(person: message.sender, room: message.room, backend: backend)
+        if let silence = silence(towards: caller) {
+            record(unanswered: text, message, address, policy, silence)
+            return completion(of: message, on: backend)()
+        }
         guard isWithinRate(message, address, policy.limits) else { return }
         if let objection = policy.limits.objection(to: message) {
             meters.refused.increment()
@@ -148,6 +153,22 @@ package final class Dispatcher: Sendable {
                 try await handler(invocation)
             },
             in: match.entry.module)
+    }
+
+    /// Records a line that is neither run nor answered.
+    private func record(
+        unanswered text: String, _ message: ChatMessage, _ address: Address, _ policy: Policy,
+        _ silence: CommandObjection
+    ) {
+        let person = Self.person(message, on: address.backend)
+        guard rate.withLock({ $0.take(person, perMinute: policy.limits.perMinute) }) == .taken,
+            policy.limits.objection(to: message) == nil,
+            let match = registry.table.find(expanded(text, message, address.backend))
+        else { return meters.refused.increment() }
+        let decision = AccessDecision(isAllowed: false, rule: nil, ground: .command(silence))
+        audit.record(AuditEntry(match.parsed(with: message.values), decision, message, address.backend))
+        meters.denied.increment()
+        log(message, address, match.entry.command.name).notice("Denied a command: \(decision.reason).")
     }
 
     /// Returns true if a message contains a line for the bot, and stores the result of reading in the message.

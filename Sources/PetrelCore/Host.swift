@@ -142,6 +142,7 @@ package final class Host: Sendable {
         dispatcher.hooks.withLock { hooks in
             hooks.expanders += modules.compactMap { $0 as? any LineExpanding }
             hooks.answerers += modules.compactMap { $0 as? any UnknownAnswering }
+            hooks.silencers += modules.compactMap { $0 as? any Silencing }
         }
     }
 
@@ -210,6 +211,10 @@ extension Host: CommandListing {
 extension Host: Judging {
     package func decision(on line: String, by person: Person, in room: Room?, on backend: String) -> AccessDecision? {
         dispatcher.decision(on: line, by: person, in: room, on: backend)
+    }
+
+    package func call(_ line: String, by caller: CommandCaller) throws -> JudgedCall? {
+        try dispatcher.call(line, by: caller)
     }
 
     package func verdict(on line: String, for invocation: Invocation) -> Verdict {

@@ -107,7 +107,9 @@ private final class PrometheusGauge: RecorderHandler {
 
 private final class PrometheusTimer: TimerHandler {
     struct Histogram {
-        static let bounds = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30]
+        static let bounds = [
+            0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1_800,
+        ]
         var counts = [Int](repeating: 0, count: bounds.count + 1)
         var sum = 0.0
 

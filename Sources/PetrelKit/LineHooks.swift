@@ -13,6 +13,13 @@ public protocol UnknownAnswering: BotModule {
     func answer(toUnknown line: String, of caller: CommandCaller) -> Reply?
 }
 
+/// A module that keeps the bot silent towards some people, or in some places.
+public protocol Silencing: BotModule {
+    /// Returns the reason for which no line of a caller is run or answered; nil if the bot is not silent. It must return
+    /// at once.
+    func silence(towards caller: CommandCaller) -> CommandObjection?
+}
+
 /// A module whose events are listed by `audit` beside the decisions.
 public protocol ActivityReporting: BotModule {
     /// Returns events, the newest first.

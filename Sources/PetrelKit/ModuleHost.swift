@@ -142,6 +142,10 @@ extension Address {
 public protocol Judging: Sendable {
     /// Returns the decision on a line without the prefix; nil if no command has that name.
     func decision(on line: String, by person: Person, in room: Room?, on backend: String) -> AccessDecision?
+    /// Finds, parses and evaluates a line that a program sends as a person, as if the person had typed it; nil if no
+    /// command has that name. Writes nothing to the audit log.
+    /// - Throws: ``Refusal`` if the line exceeds the limits for lines.
+    func call(_ line: String, by caller: CommandCaller) throws -> JudgedCall?
     /// Evaluates a line that a person did not type but requested otherwise, such as with a form, as if it had been
     /// typed: against the rules, and with an entry in the audit log if it is denied.
     func verdict(on line: String, for invocation: Invocation) -> Verdict
@@ -153,6 +157,31 @@ public protocol Judging: Sendable {
     func isListed(_ room: Room, on backend: String, in rooms: Set<String>) -> Bool
     /// Returns a line with its secrets masked, for the audit log.
     func masked(_ line: String) -> String
+}
+
+/// A line that was found, parsed and evaluated.
+public struct JudgedCall: Sendable {
+    /// The name of the command.
+    public var command: String
+    /// The text after the name.
+    public var arguments: String
+    /// The value that ``Command/parse`` returned for the arguments, which is what the rules evaluated.
+    public var parsed: (any Sendable)?
+    /// The line with its secrets masked, for the audit log.
+    public var masked: String
+    /// The decision.
+    public var decision: AccessDecision
+
+    /// Creates a call.
+    public init(
+        command: String, arguments: String, parsed: (any Sendable)?, masked: String, decision: AccessDecision
+    ) {
+        self.command = command
+        self.arguments = arguments
+        self.parsed = parsed
+        self.masked = masked
+        self.decision = decision
+    }
 }
 
 /// The result of evaluating a line.

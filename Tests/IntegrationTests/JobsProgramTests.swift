@@ -138,7 +138,9 @@ import Testing
                 "slow": [
                     "command": "sh", "args": ["-c", "echo \"pid $$ $JOBS_SECRET.\"; exec sleep 600"],
                     "auth_strategy": "any",
-                ]
+                ],
+                // A secret of the configuration, which other programs do not inherit.
+                "other": ["command": "true", "env": ["SECRET": ["env": "JOBS_SECRET"]]],
             ],
         ]
         try await withFolder { folder in
@@ -150,6 +152,7 @@ import Testing
                 var text = ""
                 while !text.contains("pid ") { text = try await Self.ask(first, "!tail \(id)") }
                 processes.append(try #require(Int32(text.words[3])))
+                #expect(text.words.last == ".", "\(text)")
             }
             first.signal(SIGKILL)
             _ = await first.end()
@@ -315,35 +318,77 @@ import Testing
         }
     }
 
+    /// A line of the status of a process in kilobytes, such as `VmRSS`; Linux only.
+    private static func memory(_ name: String, of process: Int32) throws -> Int {
+        let status = try String(contentsOfFile: "/proc/\(process)/status", encoding: .utf8)
+        let line = try #require(status.split(separator: "\n").first { $0.hasPrefix(name + ":") })
+        return try #require(String(line).words.dropFirst().first.flatMap { Int($0) })
+    }
+
     @Test func `200 jobs at once are recorded whole, and leave nothing behind`() async throws {
         let jobs: JSONValue = [
             "templates": ["success": "done{{ size }}"], "reply_styles": ["handshake": "disabled"],
-            "commands": ["count": ["command": "seq", "args": ["1", "2000"], "auth_strategy": "any"]],
+            "commands": ["count": ["command": "seq", "args": ["1", "1500"], "auth_strategy": "any"]],
         ]
+        let output = (1...1_500).map { "\($0)\n" }.joined()
         try await withFolder { folder in
             let petrel = try Self.run(jobs, in: folder)
             _ = try await Self.ask(petrel, "!uptime")
             let before = try Self.descriptors(of: petrel.id)
-            for number in 1...200 { petrel.type(try Self.line("!count", from: "@p\(number)", room: "#r\(number)")) }
-            var (results, waiting) = (0, 0)
-            while results < 200 {
-                let text = try await Self.next(petrel)
-                if text.hasPrefix("done8893") {
-                    results += 1
-                } else if text.contains("waits for a free place") {
-                    waiting += 1
+            // The memory that the first jobs need is used again by the next ones.
+            var memory: [Int] = []
+            for round in 0..<3 {
+                for number in 1...200 { petrel.type(try Self.line("!count", from: "@p\(number)", room: "#r\(number)")) }
+                var (results, waiting) = (0, 0)
+                while results < 200 {
+                    let text = try await Self.next(petrel)
+                    if text.hasPrefix("done\(output.utf8.count)") {
+                        results += 1
+                    } else if text.contains("waits for a free place") {
+                        waiting += 1
+                    }
                 }
+                #expect(waiting > 0)
+                for id in round * 200 + 1...round * 200 + 200 {
+                    #expect(try await Self.ask(petrel, "!auditlogs \(id)", from: "@root") == output, "\(id)")
+                }
+                memory.append(try Self.memory("VmRSS", of: petrel.id))
             }
-            #expect(waiting > 0)
-            let list = try await Self.ask(petrel, "!audit -status successful -limit 300", from: "@root")
-            #expect(list.split(separator: "\n").count == 200)
-            for id in 1...200 {
-                let logs = try await Self.ask(petrel, "!auditlogs \(id) -from 8880", from: "@root")
-                #expect(logs == "done13", "\(id)")
-            }
+            #expect(memory[2] - memory[0] < 10_240, "\(memory)")
+            let list = try await Self.ask(petrel, "!audit -status successful -limit 500", from: "@root")
+            #expect(list.split(separator: "\n").count == 500)
             #expect(try Self.zombies(of: petrel.id) == 0)
             // The store opens up to five connections for readers, with three descriptors each.
             #expect(try Self.descriptors(of: petrel.id) <= before + 15)
+            petrel.signal(SIGTERM)
+            #expect(await petrel.end().status == 0)
+        }
+    }
+
+    @Test func `a large output does not stay in memory, and other commands are answered meanwhile`() async throws {
+        let size = 300_000_000
+        let jobs: JSONValue = [
+            "templates": ["handshake": "accepted", "success": "done {{ size }}"],
+            "commands": [
+                "flood": [
+                    "command": "sh", "args": ["-c", .string("yes 0123456789abcde | head -c \(size)")],
+                    "auth_strategy": "any", "timeout": 0,
+                ]
+            ],
+        ]
+        try await withFolder { folder in
+            let petrel = try Self.run(jobs, in: folder)
+            for _ in 0..<20 { _ = try await Self.ask(petrel, "!uptime") }
+            let before = try Self.memory("VmRSS", of: petrel.id)
+            #expect(try await Self.ask(petrel, "!flood", room: "#ops") == "accepted")
+            var (answers, last) = (0, "")
+            while !last.hasPrefix("done") {
+                last = try await Self.ask(petrel, "!uptime")
+                if !last.hasPrefix("done") { answers += 1 }
+            }
+            #expect(last == "done \(size)" && answers > 0)
+            let peak = try Self.memory("VmHWM", of: petrel.id)
+            #expect(peak - before < 20_480, "\(before) \(peak)")
             petrel.signal(SIGTERM)
             #expect(await petrel.end().status == 0)
         }

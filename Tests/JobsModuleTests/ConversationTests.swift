@@ -83,6 +83,7 @@ import Testing
             house.backend.type("!kill 1", as: "@root")
             let replies = [await house.next(), await house.next()]
             #expect(replies.contains("@root done\nIssued command cancellation to job 1\n"))
+            #expect(await house.ask("!job 1", as: "@pablo").contains("* Reason killed by @root"))
         }
     }
 
@@ -123,6 +124,10 @@ import Testing
             #expect(await house.ask("!ps", as: "@omame").contains("Unknown command"))
             #expect(await house.ask("!alias jobs job", as: "@omame").contains("hides the command jobs"))
             #expect(await house.ask("!alias alias jobs", as: "@omame").contains("cannot be an alias"))
+            #expect(await house.ask("!alias !my_df docker-ps 'a  b'", as: "@yuki").contains("success"))
+            #expect(await house.ask("!aliases", as: "@yuki").hasSuffix("- my_df - docker-ps 'a  b'\n"))
+            #expect(await house.ask("!my_df", as: "@yuki") == "accepted")
+            #expect(await house.next() == "@yuki done\nCONTAINER a  b\n")
         }
     }
 
@@ -135,6 +140,12 @@ import Testing
             #expect(
                 await house.ask("!audit -status failed -user @pablo", as: "@root")
                     == "1 - now - df by pablo in DM - Failed")
+            #expect(all.contains("· df · job 1\n"), "\(all)")
+            for person in ["pablo", "@pablo"] {
+                let own = await house.ask("!audit -user \(person)", as: "@root")
+                #expect(own.contains("allowed @pablo · direct chat") && own.contains("job 1 - now - df by pablo"))
+            }
+            #expect(await house.ask("!audit -denied -status failed", as: "@root").contains("exclude each other"))
             #expect(await house.ask("!audit —denied", as: "@root").contains("no matching"))
             #expect(
                 await house.ask("!audit -status broken", as: "@root").contains(

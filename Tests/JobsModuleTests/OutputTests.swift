@@ -39,6 +39,62 @@ import Testing
         }
     }
 
+    @Test func `tail and head cut long output at a line, and tell what is missing`() async throws {
+        let traits = BackendTraits(maximumLength: 1_000)
+        let script = "seq 10000 11999; head -c 2000 /dev/zero | tr '\\0' x; echo; seq 1 4"
+        try await JobsHouse(Self.settings(script), traits: traits).run { house in
+            _ = await house.ask("!x")
+            let tail = await house.ask("!tail")
+            #expect(tail.hasSuffix("\nxxx\n1\n2\n3\n4\n```\n… 13 kB before this: !logs 1 shows the output.") == false)
+            #expect(tail.contains("```\n1\n2\n3\n4\n```\n… 14 kB before this: !logs 1 shows the output."), "\(tail)")
+            #expect(await house.ask("!tail -limit 4").hasSuffix("```\n1\n2\n3\n4\n```"))
+            let head = await house.ask("!head -limit 5000")
+            #expect(head.contains("```\n10000\n") && head.contains("\n10082\n```\n… "), "\(head)")
+            #expect(head.hasSuffix(" after this: !logs 1 shows the output."))
+            #expect(await house.ask("!logs 1 -from 99999").contains("Job 1 has printed 14009 bytes."))
+        }
+    }
+
+    @Test func `A template that does not show the output hides no answer of the built-in commands`() async throws {
+        let settings = Self.settings("echo hi", ["templates": ["success": "{{ command }} is done."]])
+        try await JobsHouse(settings).run { house in
+            #expect(await house.ask("!x") == "x is done.")
+            #expect(await house.ask("!logs 1") == "hi\n")
+            #expect(await house.ask("!jobs").contains("1 - now - x by alice in #ops - Successful"))
+            #expect(await house.ask("!unalias x").contains("not found"))
+        }
+    }
+
+    @Test func `The confirmation of a job that waited tells so only while it waits`() async throws {
+        let settings: JSONValue = [
+            "pool": 1,
+            "commands": [
+                "x": ["command": "sh", "args": ["-c", "exec sleep 300"], "auth_strategy": "any"],
+                "y": ["command": "true", "auth_strategy": "any", "no_handshake": true],
+            ],
+            "templates": ["handshake": "started {{ jobid }}", "success": "ok {{ jobid }}", "failure": "failed"],
+        ]
+        try await JobsHouse(settings, traits: BackendTraits(edits: true, forms: true)).run { house in
+            for (line, text) in [
+                ("!x", "started 1"), ("!x", "started 2\nJob 2 waits for a free place: it is number 1 in the queue."),
+                ("!y", "Job 3 waits for a free place: it is number 2 in the queue."),
+            ] { #expect(await house.ask(line) == text) }
+            house.backend.type("!cancel 1")
+            while true {
+                let sent = try #require(await house.backend.next())
+                guard sent.isReplacement, sent.reply.text == "started 2" else { continue }
+                #expect(sent.reply.buttons.map(\.line) == ["cancel 2"])
+                break
+            }
+            house.backend.type("!cancel 2")
+            while true {
+                let text = try #require(await house.backend.next()?.reply.text)
+                #expect(!text.contains("waits"))
+                if text.hasPrefix("Job 3: Successful after ") { break }
+            }
+        }
+    }
+
     @Test func `On a backend with files, long output is whole`() async throws {
         let traits = BackendTraits(files: true, maximumLength: 1_000)
         try await JobsHouse(Self.settings("seq 1000 1100"), traits: traits).run { house in
@@ -74,8 +130,26 @@ import Testing
         try await JobsHouse(Self.settings("yes 1234567 | head -c 4000000", more)).run { house in
             // A reply that does not show the output does not tell what is missing of it.
             #expect(await house.ask("!x") == "4000000")
-            let logs = await house.ask("!logs 1")
-            #expect(logs.contains("were removed."), "\(logs)")
+            for line in ["!logs 1", "!head 1", "!head -limit 10000 1"] {
+                let text = await house.ask(line)
+                #expect(text.hasPrefix("1234567\n") && text.contains("were removed."), "\(text.prefix(100))")
+            }
+        }
+    }
+
+    @Test(arguments: [("é", ""), ("€", "x"), ("😀", "xy"), ("e\u{301}", "x")])
+    func `No character is cut in two`(_ character: String, _ before: String) async throws {
+        let text = before + String(repeating: character, count: 3_000)
+        for (end, settings) in [("", "{{ output }}"), ("; exit 1", "{{ output }}")] {
+            let more: [String: JSONValue] = ["templates": ["success": .string(settings), "failure": .string(settings)]]
+            let house = try JobsHouse(
+                Self.settings("printf %s '\(text)'\(end)", more), traits: BackendTraits(maximumLength: 1_000))
+            try await house.run { house in
+                for line in ["!x", "!logs 1", "!logs 1 -from 500", "!logs 1 -from 1001", "!tail 1", "!head 1"] {
+                    let text = await house.ask(line)
+                    #expect(!text.unicodeScalars.contains("\u{FFFD}") && text.contains(character), "\(line): \(text)")
+                }
+            }
         }
     }
 
@@ -87,6 +161,8 @@ import Testing
             let elsewhere = await house.ask("!auditjob 1", as: "@root")
             #expect(elsewhere.contains("* Where unknown-channel") && !elsewhere.contains("secret"))
             #expect(await house.ask("!audit -status successful", as: "@root").contains("in unknown-channel"))
+            let audit = await house.ask("!audit", as: "@root")
+            #expect(audit.contains("unknown-channel on ") && !audit.contains("secret"), "\(audit)")
             house.backend.type("!auditjob 1", as: "@root", in: "#secret", isPrivate: true)
             #expect(await house.next().contains("* Where #secret"))
         }

@@ -80,12 +80,15 @@ import Testing
             groups: ["infra": ["@alice"]])
         try await house.run { house in
             for (person, room) in [("@alice", "#ops"), ("@bob", nil), ("@bob", "#ops")] as [(String, String?)] {
-                for line in ["!deploy", "!jobs", "!tail"] {
+                for line in ["!deploy", "!jobs", "!tail", "!help", "!whoami", "!status", "!nosuch", "!deploy 'x"] {
                     let id = house.backend.type(line, as: person, in: room)
                     #expect(await house.backend.nextCompleted() == id)
                 }
             }
             #expect(await house.ask("!deploy a", in: nil) == "done\na\n")
+            #expect(await house.ask("!nosuch", in: nil).contains("Unknown command"))
+            let denied = house.host.audit.all.filter { !$0.isAllowed }
+            #expect(denied.contains { $0.line == "help" && $0.reason.contains("jobs.stealth") })
         }
     }
 
@@ -98,9 +101,11 @@ import Testing
             let details = await house.ask("!job 1")
             #expect(details.contains(#""web" "•••" "--password" "•••" "token=•••" "--password=•••""#))
             _ = await house.ask("!alias d deploy web one")
-            _ = await house.ask("!deploy 'web one")
+            for line in ["!deploy 'web one", "!deploy token=three 'x", "!deploy --password=it's"] {
+                #expect(await house.ask(line).contains("Unclosed quote"))
+            }
             let audit = house.host.audit.all.map(\.line).joined(separator: "\n")
-            for secret in ["one", "two", "three", "four"] { #expect(!audit.contains(secret), "\(audit)") }
+            for secret in ["one", "two", "three", "four", "it'"] { #expect(!audit.contains(secret), "\(audit)") }
         }
     }
 

@@ -48,7 +48,7 @@ import Testing
                 ([:], "", [], 400), (["token": "   "], "", [], 400), (["token": secret + "x"], "", [], 401),
                 (["token": "\u{0}"], "", [], 401), (["authorization": "Basic " + secret], "", [], 400),
                 (["authorization": secret], "", [], 400), (["authorization": "bearer  " + secret], "", [], 202),
-                (["token": secret, "content-type": form], "", Array("message".utf8), 202),
+                (["token": secret, "content-type": form], "", Array("message".utf8), 400),
                 (["token": secret, "content-type": form], "", Array("&&=&message=&".utf8), 202),
                 (["token": secret, "content-type": form], "", Array("message=%".utf8), 400),
                 (["token": secret, "content-type": form], "", [0xFF, 0xFE], 400),

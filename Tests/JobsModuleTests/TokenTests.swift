@@ -18,10 +18,12 @@ import Testing
     }
 
     /// Creates a token in a direct chat of the administrator.
-    private func token(_ house: JobsHouse, _ line: String) async throws -> (secret: String, id: String) {
+    private func token(_ house: JobsHouse, _ line: String, prefix: String = "") async throws -> (
+        secret: String, id: String
+    ) {
         // A person has to be known.
         _ = await house.ask("!whoami", as: "@pablo", in: "#general")
-        let reply = await house.ask("!token-new @pablo #general \(line)", as: "@root", in: nil)
+        let reply = await house.ask("!\(prefix)token-new @pablo #general \(line)", as: "@root", in: nil)
         let words = reply.words
         let secret = try #require(words.dropFirst(2).first)
         let index = try #require(words.firstIndex(of: "ID"))
@@ -93,6 +95,53 @@ import Testing
         }
     }
 
+    @Test func `The command that is evaluated is the one that runs`() async throws {
+        let house = try JobsHouse([
+            "prefix": "mb",
+            "commands": ["mb": ["command": "echo", "auth_strategy": "none"], "x": ["command": "echo"]],
+        ])
+        try await house.run { house in
+            let (secret, _) = try await token(house, "mb", prefix: "mb ")
+            #expect(await post(house, secret).status == 403)
+            _ = await house.next()
+            // The built-in command, which everyone may use, starts no job.
+            #expect(await post(house, secret, body: "message=jobs").status == 404)
+            _ = await house.next()
+            #expect(await house.ask("!mb auditjob 1", as: "@root").contains("There is no job 1"))
+        }
+    }
+
+    @Test func `A call has the bounds of a line, and is read as one`() async throws {
+        try await house().run { house in
+            let (secret, _) = try await token(house, "echo")
+            let long = await post(house, secret, body: "message=" + String(repeating: "x", count: 20_000))
+            #expect(long.status == 400 && long.text.contains("This line is too long"))
+            let pairs = Array(repeating: "a=b", count: 300).joined(separator: "+")
+            #expect(await post(house, secret, body: "message=\(pairs)").text.contains("name=value pairs"))
+            #expect(await post(house, secret, body: "message=a+%E2%80%8B").status == 202)
+            _ = await house.next()
+            #expect(await house.next() == "@pablo done\na\n")
+        }
+    }
+
+    @Test func `A private room is shown only to the administrator who created the token`() async throws {
+        try await house().run { house in
+            house.backend.type("!whoami", as: "@pablo", in: "#secret", isPrivate: true)
+            _ = await house.next()
+            let reply = await house.ask("!token-new @pablo #secret echo", as: "@root", in: nil)
+            let secret = try #require(reply.words.dropFirst(2).first)
+            #expect(await house.ask("!tokens", as: "@root", in: nil).contains(" @pablo at #secret echo"))
+            #expect(await post(house, secret).status == 202)
+            _ = await house.next()
+            #expect(await house.next().contains("@pablo done"))
+            for line in ["!auditjob 1", "!audit", "!audit -status successful"] {
+                let text = await house.ask(line, as: "@root", in: nil)
+                #expect(
+                    text.contains("unknown-channel") && !text.contains("#secret on") && !text.contains("in #secret"))
+            }
+        }
+    }
+
     @Test func `A message comes as a form, as a multipart form, in the query or as JSON`() async throws {
         try await house().run { house in
             let (secret, _) = try await token(house, "echo")
@@ -119,6 +168,8 @@ import Testing
     @Test(arguments: [
         ("message=%zz", "application/x-www-form-urlencoded"), ("message=%ff", "application/x-www-form-urlencoded"),
         ("{", "application/json"), ("[]", "application/json"), (#"{"message":1}"#, "application/json"),
+        ("web1", "text/plain"), ("message=x", "application/octet-stream"),
+        ("web1", "application/x-www-form-urlencoded"),
         ("x", "multipart/form-data"), ("x", "multipart/form-data; boundary=b"),
         (#"{"message":"it's"}"#, "application/json"),
         (#"{"message":"a\u0000b"}"#, "application/json"),

@@ -103,6 +103,10 @@ extension JobsModule: LineExpanding {
     }
 }
 
+extension JobsModule: Silencing {
+    package func silence(towards caller: CommandCaller) -> CommandObjection? { center.stealthObjection(to: caller) }
+}
+
 extension JobsModule: UnknownAnswering {
     /// Returns the reply of the template `unknowncommand`, if the configuration sets it.
     package func answer(toUnknown line: String, of caller: CommandCaller) -> Reply? {

@@ -27,20 +27,18 @@ struct AliasCommands: Sendable {
     }
 
     private func set(_ invocation: Invocation) throws -> Reply {
-        let (name, line) = invocation.arguments.firstWord
+        let (typedName, line) = invocation.arguments.firstWord
+        // People write names and commands as they type them elsewhere.
+        let name = bare(typedName, invocation)
         guard !name.isEmpty, !line.isEmpty else {
             throw Refusal("An alias requires at least two arguments: the alias and the command.")
         }
         if Self.protected.contains(Command.key(name)) { throw Refusal("“\(name)” cannot be an alias.") }
         if let problem = JobsSettings.problem(ofName: name) { throw Refusal("“\(name)” \(problem).") }
-        let prefix = invocation.prefix
-        // People write the command as they type it elsewhere.
-        let bare =
-            !prefix.isEmpty && line.utf8.starts(with: prefix.utf8)
-            ? String(line.unicodeScalars.dropFirst(prefix.unicodeScalars.count)) : line
-        guard !bare.isBlank else { throw Refusal("The command of the alias is empty.") }
+        let command = bare(line, invocation)
+        guard !command.isBlank else { throw Refusal("The command of the alias is empty.") }
         let (person, backend) = (invocation.message.sender, invocation.address.backend)
-        guard try aliases.set(name, to: bare, of: person, on: backend) else {
+        guard try aliases.set(name, to: command, of: person, on: backend) else {
             throw Refusal("You have \(Aliases.most) aliases already. Delete one first.")
         }
         let names = center.host.help.commands(for: invocation).map { Command.key($0.name) }
@@ -51,8 +49,16 @@ struct AliasCommands: Sendable {
         return base.answer(invocation, "alias created successfully", notice: warning)
     }
 
+    /// Returns a text without the prefix of the bot.
+    private func bare(_ text: String, _ invocation: Invocation) -> String {
+        let prefix = invocation.prefix
+        guard !prefix.isEmpty, text.utf8.starts(with: prefix.utf8) else { return text }
+        return String(text.unicodeScalars.dropFirst(prefix.unicodeScalars.count))
+    }
+
     private func delete(_ invocation: Invocation) throws -> Reply {
-        let (name, rest) = invocation.arguments.firstWord
+        let (typedName, rest) = invocation.arguments.firstWord
+        let name = bare(typedName, invocation)
         guard !name.isEmpty, rest.isEmpty else {
             throw Refusal("unalias requires only one argument: the alias to delete.")
         }
@@ -70,7 +76,13 @@ struct AliasCommands: Sendable {
     private func lines(of person: Person, on backend: String) -> String {
         let all = aliases.all(of: person, on: backend).sorted { $0.key < $1.key }
         if all.isEmpty { return "No alias could be found" }
-        // A stored line may contain secrets, which are shown to nobody.
-        return all.map { "- \($0.key) - \(Printable.line(center.host.rules.masked($0.value)))" }.joined(separator: "\n")
+        return all.map { "- \($0.key.replacing(" ", with: "_")) - \(Printable.line(shown($0.value)))" }
+            .joined(separator: "\n")
+    }
+
+    /// Returns a stored line as it was typed, or with its secrets masked, which are shown to nobody.
+    private func shown(_ line: String) -> String {
+        let masked = center.host.rules.masked(line)
+        return masked.words == line.words ? line : masked
     }
 }

@@ -61,16 +61,18 @@ extension JobCommands {
         let part = try await center.logs.read(job.key, from: place, limit: limit)
         let excerpt = OutputExcerpt(part, isTail: false)
         var notice = ""
-        if part.extent.start > 0, place < part.extent.start {
-            notice += "\nThe first \(Humanized.size(Double(part.extent.start))) were removed."
-        }
+        if place < part.extent.start { notice += excerpt.removalNotice }
         if excerpt.after > 0 {
             let next = center.line("\(command) \(job.id) -from \(part.extent.end - excerpt.after)")
             notice += "\n… \(Humanized.size(Double(excerpt.after))) after this: \(invocation.typed(next))"
         }
         if let reason = job.reason { notice += "\n\(job.status.rawValue): \(reason)" }
         if let note = job.note { notice += "\nNote: \(note)" }
-        if excerpt.size == 0 { notice = "\nJob \(job.id) has printed nothing." + notice }
+        if excerpt.size == 0 {
+            notice = "\nJob \(job.id) has printed nothing." + notice
+        } else if excerpt.text.isEmpty {
+            notice = "\nJob \(job.id) has printed \(excerpt.size) bytes." + notice
+        }
         return answer(invocation, excerpt.text, notice: notice, isPrivate: command == "auditlogs")
     }
 
@@ -85,8 +87,14 @@ extension JobCommands {
             fromEnd
             ? try await center.logs.tail(of: job.key, lines: limit, limit: most)
             : try await center.logs.head(of: job.key, lines: limit, limit: most)
-        let text = String(decoding: part.bytes, as: UTF8.self)
-        return answer(invocation, text, notice: text.isEmpty ? "\nJob \(job.id) has printed nothing." : "")
+        if part.pieces.isEmpty { return answer(invocation, "", notice: "\nJob \(job.id) has printed nothing.") }
+        // Fewer lines than requested, because they have more bytes than a reply shows.
+        let isCut = part.next - part.place >= Int64(most)
+        if fromEnd, !isCut { return answer(invocation, String(decoding: part.bytes, as: UTF8.self)) }
+        let excerpt = OutputExcerpt(part, isTail: fromEnd)
+        let command = invocation.typed(center.line("logs \(job.id)"))
+        return answer(
+            invocation, excerpt.text, notice: isCut ? excerpt.notice(command) : excerpt.removalNotice)
     }
 
     /// Runs `groups`.
@@ -101,7 +109,9 @@ extension JobCommands {
     func stop(_ invocation: Invocation, isOwn: Bool) async throws -> Reply {
         let id = try Flags(invocation.arguments).requiredJob()
         let job = isOwn ? try await own(id, invocation) : try await any(id)
+        if !isOwn { center.note(killer: invocation.message.sender.name, of: id) }
         guard center.engine.stop(id, .cancelled) else {
+            center.note(killer: nil, of: id)
             throw Refusal("Job \(id) is not running: it is \(job.status.rawValue).")
         }
         return answer(invocation, "Issued command cancellation to job \(id)")

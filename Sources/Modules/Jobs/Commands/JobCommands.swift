@@ -17,7 +17,7 @@ struct JobCommands: Sendable {
             command("jobs", "[-limit N] [-status S]", "Show your last jobs.") { try await jobs($0) },
             command("job", "<job ID>", "Show one of your jobs.") { try await job($0) },
             command("last", "", "Show your last job.") { try await last($0) },
-            command("logs", "<job ID>", "Show the output of one of your jobs.") { try await logs($0) },
+            command("logs", "<job ID> [-from BYTES]", "Show the output of one of your jobs.") { try await logs($0) },
             command("tail", "[-limit N] [job ID]", "Show the last lines of your last job, or of a job.") {
                 try await lines($0, fromEnd: true)
             },
@@ -30,7 +30,7 @@ struct JobCommands: Sendable {
             },
             command("groups", "", "Show the groups and their members.", isAdminOnly: true) { groups($0) },
             command("auditjob", "<job ID>", "Show a job of anyone.", isAdminOnly: true) { try await auditJob($0) },
-            command("auditlogs", "<job ID>", "Show the output of a job of anyone.", isAdminOnly: true) {
+            command("auditlogs", "<job ID> [-from BYTES]", "Show the output of a job of anyone.", isAdminOnly: true) {
                 try await auditLogs($0)
             },
         ]
@@ -49,13 +49,14 @@ struct JobCommands: Sendable {
         return command
     }
 
-    /// Returns the answer of a built-in command, in the form of a successful job.
+    /// Returns the answer of a built-in command, in the form of a successful job if that shows the output.
     func answer(_ invocation: Invocation, _ output: String, notice: String = "", isPrivate: Bool = false) -> Reply {
         var values = center.values(of: CommandCaller(invocation), invocation.command)
         values.output = output.isEmpty || output.utf8.last == 0x0A ? output : output + "\n"
         values.size = output.utf8.count
-        var reply =
-            center.writer(center.settings.format).reply(.success, values, kind: .answer) ?? Reply(output)
+        var reply = center.writer(center.settings.format).reply(.success, values, kind: .answer) ?? Reply("")
+        // A template may also be one that tells only that a job has ended.
+        if !reply.text.utf8.contains(values.output.utf8) { reply.text = values.output }
         reply.text += notice
         reply.isPrivate = isPrivate
         return reply

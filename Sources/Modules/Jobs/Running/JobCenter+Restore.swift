@@ -18,7 +18,8 @@ extension JobCenter {
             if !job.status.isFinal {
                 job.reason =
                     job.started == nil
-                    ? "Petrel ended before the start was recorded" : "Petrel ended while it was running"
+                    ? "Petrel ended while the job waited, or when it was about to start"
+                    : "Petrel ended while it was running"
                 job.status = .killed
                 job.ended = .now
                 try book.replace(job)

@@ -18,17 +18,43 @@ struct OutputExcerpt: Sendable {
     /// - Parameter isTail: true if the part ends at the end of the output, so that its beginning is cut at a line.
     init(_ part: LogPart, isTail: Bool) {
         var bytes = part.bytes[...]
-        if isTail, part.place > part.extent.start, let end = bytes.firstIndex(of: 0x0A), end < bytes.endIndex - 1 {
-            bytes = bytes[(end + 1)...]
-        } else if !isTail, part.next < part.extent.end, let end = bytes.lastIndex(of: 0x0A) {
-            bytes = bytes[...end]
+        // The beginning of a line may have been removed with what was before it.
+        let isRemoved = part.place == part.extent.start && part.extent.start > 0
+        if isTail && part.place > part.extent.start || isRemoved {
+            bytes = Self.withoutBrokenLine(bytes)
+        } else if part.place > part.extent.start {
+            bytes = Self.withoutBrokenScalar(bytes)
         }
-        before = part.place - part.extent.start + Int64(bytes.startIndex)
+        if !isTail, part.next < part.extent.end {
+            let end = bytes.lastIndex(of: 0x0A).map { $0 + 1 } ?? Self.endOfScalars(bytes)
+            bytes = bytes[..<end]
+        }
+        let start = Int64(bytes.startIndex)
+        before = isRemoved ? 0 : part.place - part.extent.start + start
         after = part.extent.end - part.place - Int64(bytes.endIndex)
-        removed = part.extent.start
+        removed = part.extent.start + (isRemoved ? start : 0)
         size = part.extent.end
         text = String(decoding: bytes, as: UTF8.self)
         if let last = bytes.last, last != 0x0A { text += "\n" }
+    }
+
+    /// Removes the rest of a line whose beginning is missing, unless nothing would be left.
+    private static func withoutBrokenLine(_ bytes: ArraySlice<UInt8>) -> ArraySlice<UInt8> {
+        guard let end = bytes.firstIndex(of: 0x0A), end < bytes.endIndex - 1 else { return withoutBrokenScalar(bytes) }
+        return bytes[(end + 1)...]
+    }
+
+    /// Removes the rest of a character whose beginning is missing.
+    private static func withoutBrokenScalar(_ bytes: ArraySlice<UInt8>) -> ArraySlice<UInt8> {
+        bytes.dropFirst(bytes.prefix(3).prefix { UTF8.isContinuation($0) }.count)
+    }
+
+    /// Returns the end of the last whole character.
+    private static func endOfScalars(_ bytes: ArraySlice<UInt8>) -> Int {
+        let rest = bytes.suffix(4)
+        guard let lead = rest.lastIndex(where: { !UTF8.isContinuation($0) }) else { return bytes.endIndex }
+        let length = rest[lead] >= 0xF0 ? 4 : rest[lead] >= 0xE0 ? 3 : rest[lead] >= 0xC0 ? 2 : 1
+        return lead + length > bytes.endIndex && lead > bytes.startIndex ? lead : bytes.endIndex
     }
 
     /// Returns a sentence about what is missing, on a line of its own; the empty text if nothing is.
@@ -37,10 +63,12 @@ struct OutputExcerpt: Sendable {
         var notices: [String] = []
         if before > 0 { notices.append("\(Humanized.size(Double(before))) before this") }
         if after > 0 { notices.append("\(Humanized.size(Double(after))) after this") }
-        var text = notices.isEmpty ? "" : "\n… \(notices.joined(separator: " and ")): \(command) shows the output."
-        if removed > 0 { text += "\nThe first \(Humanized.size(Double(removed))) were removed." }
-        return text
+        let text = notices.isEmpty ? "" : "\n… \(notices.joined(separator: " and ")): \(command) shows the output."
+        return text + removalNotice
     }
+
+    /// A sentence about what was removed, on a line of its own; the empty text if nothing was.
+    var removalNotice: String { removed > 0 ? "\nThe first \(Humanized.size(Double(removed))) were removed." : "" }
 }
 
 extension JobCenter {

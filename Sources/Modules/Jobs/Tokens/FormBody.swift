@@ -31,8 +31,13 @@ enum FormBody {
             guard let boundary = boundary(parts), !boundary.isEmpty else { throw Problem("the boundary is missing") }
             return try multipart(name, Array(boundary.utf8), body)
         }
-        // Other bodies, such as one that curl -d sends with a type of its own, are read only if they are forms.
-        return type.isKeyword("application/x-www-form-urlencoded") ? try urlencoded(name, body) : nil
+        if body.isEmpty { return nil }
+        guard type.isKeyword("application/x-www-form-urlencoded") else {
+            throw Problem("the body must be a form or a JSON object; its content-type is neither")
+        }
+        // A text without a field, as curl -d sends it, must not be ignored.
+        guard body.contains(UInt8(ascii: "=")) else { throw Problem("the form has no field; write \(name)=…") }
+        return try urlencoded(name, body)
     }
 
     private static func boundary(_ parts: [String]) -> String? {
@@ -113,14 +118,35 @@ enum FormBody {
     private static func isField(_ name: String, _ head: String) -> Bool {
         head[...].textLines.contains { line in
             let line = String(line)
-            return line.utf8.count > 20 && String(line.unicodeScalars.prefix(20)).isKeyword("content-disposition:")
-                && (contains(line, " name=\"\(name)\"") || contains(line, ";name=\"\(name)\"")
-                    || contains(line, " name=\(name)"))
+            guard line.utf8.count > 20, String(line.unicodeScalars.prefix(20)).isKeyword("content-disposition:") else {
+                return false
+            }
+            return parameter("name", of: line)?.utf8.elementsEqual(name.utf8) == true
         }
     }
 
-    private static func contains(_ line: String, _ part: String) -> Bool {
-        split(Array(line.utf8), by: Array(part.utf8)).count > 1
+    /// Returns the value of a parameter, such as `name` in `form-data; name="message"`; nil if there is none.
+    private static func parameter(_ name: String, of line: String) -> String? {
+        var parameters = [String.UnicodeScalarView()]
+        var isQuoted = false
+        var isEscaped = false
+        for scalar in line.unicodeScalars {
+            if scalar == ";", !isQuoted {
+                parameters.append(String.UnicodeScalarView())
+                continue
+            }
+            if scalar == "\"", !isEscaped { isQuoted.toggle() }
+            isEscaped = scalar == "\\" && isQuoted && !isEscaped
+            parameters[parameters.count - 1].append(scalar)
+        }
+        for parameter in parameters.dropFirst() {
+            let pair = parameter.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+            guard pair.count == 2, String(pair[0]).words.joined().isKeyword(name) else { continue }
+            let value = String(pair[1]).words.joined(separator: " ").unicodeScalars
+            guard value.first == "\"", value.last == "\"", value.count > 1 else { return String(value) }
+            return String(value.dropFirst().dropLast())
+        }
+        return nil
     }
 
     /// Splits bytes at each occurrence of a mark.

@@ -77,8 +77,8 @@ final class JobRoutes: Sendable {
             let (scheme, rest) = header.firstWord
             return scheme.isKeyword("bearer") ? rest : nil
         }
-        let text = (request.headers["token"] ?? bearer).map { $0.words.joined(separator: " ") }
-        return text.flatMap { $0.isEmpty ? nil : Secret($0) }
+        let texts = [request.headers["token"], bearer].compactMap { $0?.words.joined(separator: " ") }
+        return texts.first { !$0.isEmpty }.map { Secret($0) }
     }
 
     /// Handles `POST /message`.
@@ -117,7 +117,8 @@ final class JobRoutes: Sendable {
 
     /// Returns the job of a request, if the token has started it.
     private func record(_ request: WebRequest, _ token: TokenRecord) async throws -> JobRecord {
-        guard let id = request.parameters["id"].flatMap({ Int($0) }),
+        // Only the number as Petrel writes it.
+        guard let text = request.parameters["id"], let id = Int(text), text.utf8.elementsEqual("\(id)".utf8),
             let record = try await center.book.job(id), record.token == token.id
         else { throw Rejection(status: 404, text: "no such job of this token") }
         return record
@@ -133,7 +134,8 @@ final class JobRoutes: Sendable {
             "reason": job.reason.map { .string($0) } ?? .null,
             "exit_code": job.exitCode.map { .integer(Int($0)) } ?? .null,
             "signal": job.signal.map { .integer(Int($0)) } ?? .null, "created": time(job.created),
-            "started": time(job.started), "ended": time(job.ended), "duration": .number(job.duration()),
+            "started": time(job.started), "ended": time(job.ended),
+            "duration": .number((job.duration() * 1_000).rounded() / 1_000),
         ]
     }
 }
@@ -150,25 +152,40 @@ extension JobCenter {
         aliases.expanded(line, of: caller.person, on: caller.backend) ?? line
     }
 
+    /// Finds the command of a line that a program sends.
+    private func judged(_ line: String, _ caller: CommandCaller) throws -> JudgedCall? {
+        do {
+            return try host.rules.call(line, by: caller)
+        } catch let refusal as Refusal {
+            throw Rejection(status: 400, text: refusal.reply)
+        }
+    }
+
     /// Starts the job of a line over HTTP: as the person of the token, in its place, with the rights at this time.
     fileprivate func start(_ line: String, with token: TokenRecord) async throws -> JobRecord {
         let caller = token.caller
         let resolved = resolved(line, caller)
+        if !resolved.utf8.elementsEqual(line.utf8) { meters.aliased.increment() }
         meters.received.increment()
-        let rules = host.rules
-        guard let decision = rules.decision(on: resolved, by: caller.person, in: caller.room, on: caller.backend),
-            let definition = definition(of: resolved)
+        // One call is found, parsed, evaluated and run.
+        guard let call = try judged(resolved, caller),
+            let definition = definitions.first(where: { $0.name.utf8.elementsEqual(call.command.utf8) }),
+            let parsed = call.parsed as? JobCall
         else {
             meters.rejected.increment()
             tell(token, "The token \(token.id) calls a command that does not exist or starts no job.")
             throw Rejection(status: 404, text: "the command of the token does not exist, or starts no job")
         }
+        let decision = call.decision
         let entry = host.audit.record(
             AuditEntry(
-                backend: caller.backend, person: caller.person.id, name: caller.person.name, room: caller.room?.name,
-                line: rules.masked(resolved), isAllowed: decision.isAllowed, rule: decision.rule?.index,
+                backend: caller.backend, person: caller.person.id, name: caller.person.name,
+                room: caller.room.map { $0.isPrivate ? $0.id : $0.name },
+                isPrivateRoom: caller.room?.isPrivate == true, line: call.masked, isAllowed: decision.isAllowed,
+                rule: decision.rule?.index,
                 reason: "\(decision.reason) (over HTTP, with the token \(token.id))"))
         guard decision.isAllowed else {
+            meters.rejected.increment()
             var values = values(of: caller, definition.name)
             values.error = decision.reason
             if let reply = writer(definition.format).reply(.unauthorized, values, kind: .error) {
@@ -176,12 +193,12 @@ extension JobCenter {
             }
             throw Rejection(status: 403, text: decision.reason)
         }
-        let call = JobCall.parse(resolved.firstWord.rest, of: definition).value as? JobCall
-        guard let arguments = call?.arguments else {
-            throw FormBody.Problem(call?.problem ?? "the line cannot be split")
+        guard let arguments = parsed.arguments else {
+            meters.rejected.increment()
+            throw FormBody.Problem(parsed.problem ?? "the line cannot be split")
         }
         var origin = JobOrigin(caller: caller, address: token.address, token: token.id)
-        origin.arguments = resolved.firstWord.rest
+        origin.arguments = call.arguments
         let job = try await start(definition, arguments, origin) { reply, marks in
             try self.host.chat.say(reply, at: token.address, marks)
         }
@@ -195,11 +212,5 @@ extension JobCenter {
         } catch {
             host.logger.error("The rejection of a call with the token \(token.id) cannot be said: \(error)")
         }
-    }
-
-    /// Returns the definition of the command that a line begins with.
-    private func definition(of line: String) -> CommandDefinition? {
-        let key = Command.key(line.firstWord.word)
-        return definitions.first { Command.key($0.name) == key }
     }
 }
