@@ -119,6 +119,7 @@ def main():
 
 
 def measure(folder, stand):
+    """Prints the measurements. Ends with an error if a search is not as fast as documented."""
     known = [found(number) for number in range(1, 20)]
     stand.request("control", {"answers": [answer for _, answer in known], "delay": 0.3})
     ids = iter(instance for instance, _ in known)
@@ -154,6 +155,18 @@ def measure(folder, stand):
           f"at most {memory[1]:.0f} MB")
     petrel.end()
 
+    broad = []
+    for number, size in ((200, 500), (8, 12_500)):
+        stand.request("control", {"broad": size, "delay": 0})
+        accounts = [(f"{account:012}", ["eu-west-1"]) for account in range(1, number + 1)]
+        petrel = Petrel(folder, stand, accounts, cache=0)
+        petrel.ask("infra search i-0123456789abcdef0")
+        spent, text = petrel.ask("infra search *")
+        broad.append(spent)
+        print(f"{number} accounts with {size} matching instances each: {spent:.2f} s, at most {petrel.memory()[1]:.0f} MB; "
+              f"{text.splitlines()[0]}; {'all' if 'Not searched' not in text else 'not all'} accounts searched")
+        petrel.end()
+
     odd = {"eu-west-2": "hang", "eu-central-1": "html", "us-east-1": "throttle", "us-east-2": "huge"}
     stand.request("control", {"faults": odd, "delay": 0})
     petrel = Petrel(folder, stand, [("111111111111", ["eu-west-1", *odd])])
@@ -161,6 +174,10 @@ def measure(folder, stand):
     print(f"odd regions, with a limit of 3 s: {spent:.2f} s, at most {petrel.memory()[1]:.0f} MB\n  "
           + text.replace("\n", "\n  "))
     petrel.end()
+    slow = [f"{name}: {spent:.2f} s instead of {limit} s" for name, spent, limit in (
+        ("8 accounts x 3 regions", at_once[0], 0.7), ("broad searches", max(broad), 3.5)) if spent > limit]
+    if slow:
+        sys.exit("too slow: " + ", ".join(slow))
 
 
 main()

@@ -1,5 +1,11 @@
 import CExpat
 
+#if canImport(Glibc)
+    import Glibc
+#else
+    import Darwin
+#endif
+
 /// An incremental parser for streams (RFC 6120, section 4). Fails on features that RFC 6120, section 11.1, prohibits:
 /// document types, custom entities, comments and processing instructions.
 ///
@@ -46,7 +52,7 @@ package struct StanzaParser: ~Copyable {
         package var description: String { reason }
     }
 
-    /// The Expat parser, or nil if it could not be allocated.
+    /// The Expat parser; nil if it could not be allocated.
     private let parser: XML_Parser?
     private let reader: Reader
     private let limits: Limits
@@ -129,6 +135,8 @@ private final class Reader {
     /// The number of open child elements in a stanza whose content is dropped; nil in other stanzas.
     private var droppedDepth: Int?
     private var isOpened = false
+    /// The namespace of the last element that had one.
+    private var namespace = ""
     /// The pending text of the innermost open element, which Expat reports in pieces.
     private var pending = ""
 
@@ -169,7 +177,7 @@ private final class Reader {
             droppedDepth = depth + 1
             return
         }
-        var element = Self.named(String(cString: name))
+        var element = named(name)
         var isTooWide = false
         while let key = attribute[0], let value = attribute[1], !isTooWide {
             element.attributes[String(cString: key)] = String(cString: value)
@@ -233,8 +241,12 @@ private final class Reader {
     private var position: Int { Int(XML_GetCurrentByteIndex(parser)) }
 
     /// Returns an element for a name as reported by Expat: the namespace, a space, and the local name.
-    private static func named(_ name: String) -> XMLElement {
-        guard let space = name.lastIndex(of: " ") else { return XMLElement(name) }
-        return XMLElement(String(name[name.index(after: space)...]), String(name[..<space]))
+    private func named(_ name: UnsafePointer<CChar>) -> XMLElement {
+        let bytes = UnsafeRawBufferPointer(start: name, count: strlen(name))
+        guard let space = bytes.lastIndex(of: 0x20) else { return XMLElement(String(cString: name)) }
+        // Most elements of an answer have the same namespace.
+        let found = bytes[..<space]
+        if !namespace.utf8.elementsEqual(found) { namespace = String(decoding: found, as: UTF8.self) }
+        return XMLElement(String(cString: name + space + 1), namespace)
     }
 }

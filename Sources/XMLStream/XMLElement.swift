@@ -38,7 +38,8 @@ package struct XMLElement: Sendable, Equatable {
         nodes.compactMap { if case .text(let text) = $0 { text } else { nil } }.joined()
     }
 
-    /// Returns the first child with this name and, unless it is nil, this namespace.
+    /// Returns the first child with a name. Returns nil if the element has no such child.
+    /// - Parameter namespace: The namespace of the child; nil for any namespace.
     package func child(_ name: String, _ namespace: String? = nil) -> XMLElement? {
         children.first { $0.name == name && (namespace == nil || $0.namespace == namespace) }
     }

@@ -5,10 +5,13 @@ usage: aws_stand_in.py [CERTIFICATE KEY]        prints "listening on http://127.
 POST /control takes JSON, whose members replace those of `Stand.rules`:
   delay       seconds before each answer
   skew        seconds that the clock of the services is ahead
+  date        seconds that only the header Date is ahead
   lifetime    seconds for which sessions are valid
   answers     [{account, region, filters: {name: value}, body}]; `*` as account or region means any; a query without an
               answer gets an empty one
-  faults      {"REGION" or "ACCOUNT REGION": "hang" | "html" | "throttle" | "throttle once" | "huge" | "drop"}
+  broad       the number of instances that every region has for the filter tag:Name=*, in pages of MaxResults
+  faults      {"REGION" or "ACCOUNT REGION": "hang" | "html" | "throttle" | "throttle once" | "huge" | "drop" |
+              "reject" | "opt-in"}
   refused     roles that may not be assumed
   external    {role: external ID that its trust policy requires}
   revoked     true: every session that exists becomes invalid
@@ -17,7 +20,7 @@ GET /log returns the calls and the number of connections; /log?clear forgets the
 It is also an HTTP proxy for itself, and the metadata service of an instance (/latest/…) and of a container
 (/container). Both issue keys of the hub, as AssumeRoleWithWebIdentity does for the token `web-token`.
 """
-import asyncio, datetime, email.utils, hashlib, hmac, json, re, ssl, sys, time
+import asyncio, datetime, email.utils, functools, hashlib, hmac, json, re, ssl, sys, time
 from urllib.parse import parse_qsl
 from xml.sax.saxutils import escape
 
@@ -34,7 +37,7 @@ class Refused(Exception):
 
 class Stand:
     def __init__(self):
-        self.rules = {"delay": 0, "skew": 0, "lifetime": 3600, "answers": [], "faults": {}, "refused": [],
+        self.rules = {"delay": 0, "skew": 0, "date": 0, "lifetime": 3600, "answers": [], "broad": 0, "faults": {}, "refused": [],
                       "external": {}}
         self.sessions, self.calls, self.open, self.peak, self.opened, self.throttled = {}, [], 0, 0, 0, set()
 
@@ -114,12 +117,31 @@ class Stand:
             raise Refused(403, "AccessDenied", f"User is not authorized to perform: sts:AssumeRole on {role}")
         return self.issued("AssumeRole", role.split(":")[4])
 
+    @functools.cache
+    def page(self, start, size, count):
+        """A page of `broad` instances with three kilobytes each, for any account."""
+        tags = "".join(f"<item><key>Key{number}</key><value>{'v' * 40}</value></item>" for number in range(20))
+        items = "".join(
+            f"<item><reservationId>r</reservationId><instancesSet><item><instanceId>i-{{account}}{number:05x}</instanceId>"
+            f"<imageId>ami-1</imageId><instanceState><code>16</code><name>running</name></instanceState><privateIpAddress>"
+            f"10.0.0.1</privateIpAddress><instanceType>t3.micro</instanceType><placement><availabilityZone>{{region}}a"
+            f"</availabilityZone></placement><tagSet><item><key>Name</key><value>web-{number}</value></item>{tags}</tagSet>"
+            f"<networkInterfaceSet><item><networkInterfaceId>eni-1</networkInterfaceId><privateIpAddressesSet><item>"
+            f"<privateIpAddress>10.0.0.1</privateIpAddress></item></privateIpAddressesSet><description>{'d' * 900}"
+            f"</description></item></networkInterfaceSet></item></instancesSet></item>"
+            for number in range(start, min(start + size, count)))
+        rest = f"<nextToken>{start + size}</nextToken>" if start + size < count else ""
+        return EMPTY.replace("<reservationSet/>", f"<reservationSet>{items}</reservationSet>{rest}")
+
     def describe(self, account, region, form):
         filters, number = {}, 1
         while name := form.get(f"Filter.{number}.Name"):
             filters[name] = form.get(f"Filter.{number}.Value.1")
             number += 1
         token = form.get("NextToken")
+        if self.rules["broad"] and filters == {"tag:Name": "*"}:
+            return self.page(int(token or 0), int(form["MaxResults"]), self.rules["broad"]).replace(
+                "{account}", account).replace("{region}", region)
         for answer in self.rules["answers"]:
             if answer["account"] in (account, "*") and answer["region"] in (region, "*") \
                     and answer["filters"] == filters and answer.get("token") == token:
@@ -173,6 +195,10 @@ class Stand:
             count = (20 << 20) // len(item)
             return 200, "text/xml", EMPTY.replace(
                 "<reservationSet/>", f"<reservationSet>{item * count}</reservationSet>").encode()
+        if fault in ("reject", "opt-in"):
+            code = "AuthFailure" if fault == "reject" else "OptInRequired"
+            return 401, "text/xml", (f"<Response><Errors><Error><Code>{code}</Code><Message>No.</Message></Error></Errors>"
+                                     "<RequestID>r</RequestID></Response>").encode()
         if fault == "drop":
             writer.transport.abort()
             return 200, "text/xml", b""
@@ -208,7 +234,7 @@ class Stand:
                     status, kind, data = 200, "application/json", json.dumps(self.control(path, body)).encode()
                 else:
                     status, kind, data = await self.answer(headers, body, writer)
-                date = email.utils.formatdate(self.now(), usegmt=True)
+                date = email.utils.formatdate(self.now() + self.rules["date"], usegmt=True)
                 writer.write(f"HTTP/1.1 {status} X\r\nDate: {date}\r\nContent-Type: {kind}\r\n"
                              f"Content-Length: {len(data)}\r\n\r\n".encode() + data)
                 await writer.drain()

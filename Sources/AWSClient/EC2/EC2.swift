@@ -35,13 +35,49 @@ package struct EC2: Sendable {
         }
     }
 
-    /// The number of instances on a page.
-    static let pageSize = 500
+    /// The receiver of instances.
+    package struct Receiver: Sendable {
+        /// The number of instances on the first page.
+        let firstPage: Int
+        private let take: @Sendable (Instance) -> Void
+        private let wantsMore: @Sendable () -> Bool
+
+        /// Creates a receiver.
+        /// - Parameters:
+        ///   - firstPage: The number of instances on the first page. A small page makes a broad search in many places
+        ///     quick.
+        ///   - wantsMore: A closure that is called when EC2 has a further page. If it returns false, the page is not
+        ///     read.
+        ///   - take: A closure that is called for each instance.
+        package init(
+            firstPage: Int = EC2.pageSize, while wantsMore: @escaping @Sendable () -> Bool = { true },
+            _ take: @escaping @Sendable (Instance) -> Void
+        ) {
+            self.firstPage = min(max(firstPage, EC2.leastPageSize), EC2.pageSize)
+            self.take = take
+            self.wantsMore = wantsMore
+        }
+
+        /// Passes an instance to the receiver.
+        package func callAsFunction(_ instance: Instance) { take(instance) }
+
+        /// Returns true if a further page is to be read.
+        package func takesMore() -> Bool { wantsMore() }
+    }
+
+    /// The maximum number of instances on a page, and the minimum that EC2 accepts.
+    package static let pageSize = 250
+    static let leastPageSize = 5
     /// The maximum number of pages.
-    package static let mostPages = 20
+    package static let mostPages = 40
+
+    /// The time for which a place that has rejected a new session is remembered.
+    private static let rejectionLifetime = Duration.seconds(600)
 
     private let client: QueryClient
     private let sessions: RoleSessions
+    /// The places that have rejected a new session, and the time: a renewal does not help there.
+    private let rejecting = Locked<[Place: ContinuousClock.Instant]>([:])
 
     /// Creates a client of EC2.
     package init(_ client: QueryClient, _ sessions: RoleSessions) {
@@ -49,18 +85,18 @@ package struct EC2: Sendable {
         self.sessions = sessions
     }
 
-    /// Calls a closure for each instance that has all of the properties, while the answers are read. If a call is
-    /// repeated, the closure may be called twice for an instance.
+    /// Passes each instance that has all of the properties to a receiver, while the answers are read. If a call is
+    /// repeated, the receiver may get an instance twice.
     ///
     /// A session that AWS rejects is renewed once. Throws ``AWSError``, or `CancellationError` if the task is cancelled.
     package func describeInstances(
         _ filters: [Filter], in place: Place, until deadline: Deadline,
-        _ body: @escaping @Sendable (Instance) -> Void
+        _ receiver: Receiver
     ) async throws {
         var token: String?
         for _ in 0..<Self.mostPages {
-            let next = try await page(filters, token, in: place, until: deadline, body)
-            guard let next, !next.isEmpty else { return }
+            let next = try await page(filters, token, in: place, until: deadline, receiver)
+            guard let next, !next.isEmpty, receiver.takesMore() else { return }
             token = next
         }
         throw AWSError(
@@ -72,8 +108,8 @@ package struct EC2: Sendable {
         _ = try await sessions.credentials(of: place.role, region: place.sessionRegion, until: deadline)
     }
 
-    /// The reading of a page, which results in the token of the next page; nil if it is the last one.
-    static func reading(_ body: @escaping @Sendable (Instance) -> Void) -> QueryClient.Reading<String?> {
+    /// The reading of a page, which results in the token of the next page, or in nil for the last page.
+    static func reading(_ receiver: Receiver) -> QueryClient.Reading<String?> {
         QueryClient.Reading(initial: nil) { next, element in
             switch element.name {
             case "item":
@@ -81,7 +117,7 @@ package struct EC2: Sendable {
                     guard let instance = Instance(instance) else {
                         throw AWSError(.unexpectedAnswer, "the answer of EC2 has an instance without an ID")
                     }
-                    body(instance)
+                    receiver(instance)
                 }
             case "nextToken": next = element.text
             default: break
@@ -91,22 +127,37 @@ package struct EC2: Sendable {
 
     private func page(
         _ filters: [Filter], _ token: String?, in place: Place, until deadline: Deadline,
-        _ body: @escaping @Sendable (Instance) -> Void
+        _ receiver: Receiver
     ) async throws -> String? {
-        let call = Self.call(filters, token)
-        let reading = Self.reading(body)
+        let call = Self.call(filters, token, size: token == nil ? receiver.firstPage : Self.pageSize)
+        let reading = Self.reading(receiver)
         let session = try await sessions.credentials(of: place.role, region: place.sessionRegion, until: deadline)
         do {
             return try await client.send(call, in: place.region, with: session, until: deadline, reading: reading)
-        } catch let error as AWSError where [.expired, .signature, .unknownKey].contains(error.code) {
+        } catch let error as AWSError where isRejection(error) && !hasRejectedNewSession(place) {
             await sessions.drop(session, of: place.role)
             let newer = try await sessions.credentials(of: place.role, region: place.sessionRegion, until: deadline)
-            return try await client.send(call, in: place.region, with: newer, until: deadline, reading: reading)
+            do {
+                return try await client.send(call, in: place.region, with: newer, until: deadline, reading: reading)
+            } catch let error as AWSError where isRejection(error) {
+                rejecting.withLock { $0[place] = .now }
+                throw error
+            }
         }
     }
 
-    private static func call(_ filters: [Filter], _ token: String?) -> QueryCall {
-        var parameters: [(name: String, value: String)] = [("MaxResults", "\(pageSize)")]
+    private func isRejection(_ error: AWSError) -> Bool {
+        [.expired, .signature, .unknownKey].contains(error.code)
+    }
+
+    /// Returns true if a place has lately rejected a new session, as a region does that is not enabled in the account.
+    /// All regions of the account share the session, so that renewing it again would disturb their searches.
+    private func hasRejectedNewSession(_ place: Place) -> Bool {
+        rejecting.value[place].map { $0.duration(to: .now) < Self.rejectionLifetime } ?? false
+    }
+
+    private static func call(_ filters: [Filter], _ token: String?, size: Int) -> QueryCall {
+        var parameters: [(name: String, value: String)] = [("MaxResults", "\(size)")]
         for (index, filter) in filters.enumerated() {
             parameters.append(("Filter.\(index + 1).Name", filter.name))
             for (place, value) in filter.values.enumerated() {

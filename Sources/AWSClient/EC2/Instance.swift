@@ -31,7 +31,7 @@ package struct Instance: Sendable, Hashable {
     /// Creates an instance of which only the ID is known.
     package init(id: String) { self.id = id }
 
-    /// The tag `Name`; nil if the instance has none, or an empty one.
+    /// The tag `Name`; nil if the instance does not have it, or if it is empty.
     package var name: String? { tags["Name"].flatMap { $0.isEmpty ? nil : $0 } }
 }
 
@@ -77,7 +77,7 @@ extension [String] {
 }
 
 extension XMLElement {
-    /// Returns the text of a child; nil if there is none or it is empty.
+    /// Returns the text of a child. Returns nil if the element has no such child, or if the child is empty.
     fileprivate func value(_ name: String) -> String? {
         guard let text = child(name)?.text, !text.isBlank else { return nil }
         return text

@@ -7,20 +7,24 @@ import PetrelSupport
 final class InfraHealth: Sendable {
     /// The state of one account and region.
     struct Entry: Sendable {
-        /// The time of the last good answer; nil if there was none.
+        /// The time of the last good answer; nil before the first one.
         var lastGood: Date?
-        /// The last error and its time; nil if there was none.
+        /// The last error and its time; nil before the first one.
         var lastError: (error: AWSError, at: Date)?
         /// True if the last call failed.
         var isFailing = false
+        /// True if there is a session; false before the first check as well.
+        var hasSession = false
         /// True if there was no session when the sessions were last checked.
         var lacksSession = false
     }
 
     private let entries: Locked<[InfraPlace: Entry]>
     private let logger: Logger
+    /// The changes that were not yet logged; nil for a place that can be searched again.
+    private let changes = Locked<[(place: InfraPlace, error: AWSError?)]>([])
 
-    /// Creates a state without answers. The logger receives each change.
+    /// Creates a state without answers. The logger receives the changes with ``report()``.
     init(_ places: [InfraPlace], _ logger: Logger) {
         self.logger = logger
         entries = Locked(Dictionary(places.map { ($0, Entry()) }) { first, _ in first })
@@ -33,6 +37,7 @@ final class InfraHealth: Sendable {
             if error == nil {
                 entry.lastGood = .now
                 entry.lacksSession = false
+                entry.hasSession = true
             }
         }
     }
@@ -42,6 +47,7 @@ final class InfraHealth: Sendable {
         change(place, error) { entry in
             entry.isFailing = error != nil || entry.isFailing && !entry.lacksSession
             entry.lacksSession = error != nil
+            entry.hasSession = error == nil
         }
     }
 
@@ -54,16 +60,29 @@ final class InfraHealth: Sendable {
             entries[place] = entry
             return (before, entry.isFailing ? entry.lastError?.error : nil)
         }
-        if before != after { log(after, place) }
+        if before != after { changes.withLock { $0.append((place, after)) } }
     }
 
-    private func log(_ error: AWSError?, _ place: InfraPlace) {
-        let name = "The account \(Printable.name(place.account)) in \(place.region)"
-        if let error {
-            logger.warning("\(name) cannot be searched: \(error.clause)")
-        } else {
-            logger.notice("\(name) can be searched again.")
+    /// Logs the changes since the last call, one line for each reason.
+    func report() {
+        let changes = changes.withLock { changes in
+            defer { changes = [] }
+            return changes
         }
+        let failures = changes.compactMap { change in change.error.map { (place: change.place, error: $0) } }
+        for cause in FailureCause.grouped(failures.sorted(by: Self.precedes)) {
+            logger.warning("Cannot search \(cause.subject(.plain, isEverything: false)): \(cause.clause)")
+        }
+        let recovered = changes.filter { $0.error == nil }.map { ($0.place, AWSError(.failed, "")) }
+        for cause in FailureCause.grouped(recovered.sorted(by: Self.precedes)) {
+            logger.notice("Can search \(cause.subject(.plain, isEverything: false)) again.")
+        }
+    }
+
+    private static func precedes(
+        _ left: (place: InfraPlace, error: AWSError), _ right: (place: InfraPlace, error: AWSError)
+    ) -> Bool {
+        (left.place.account, left.place.region) < (right.place.account, right.place.region)
     }
 
     subscript(place: InfraPlace) -> Entry { entries.value[place] ?? Entry() }

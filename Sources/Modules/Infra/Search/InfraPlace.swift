@@ -11,6 +11,23 @@ struct InfraPlace: Sendable, Hashable {
     var role: RoleARN { place.role.arn }
 }
 
+/// An account of AWS and one of its regions, whatever role leads there.
+struct AccountRegion: Sendable, Hashable {
+    /// The partition and the twelve digits of the account.
+    var account: String
+    var region: String
+
+    init(role: RoleARN, region: String) {
+        account = "\(role.partition.name):\(role.account)"
+        self.region = region
+    }
+}
+
+extension InfraPlace {
+    /// The account of AWS and the region.
+    var key: AccountRegion { AccountRegion(role: role, region: region) }
+}
+
 extension InfraSettings {
     /// The accounts and regions to search. Several accounts may have the same role, but each of its regions is searched
     /// once.
@@ -30,15 +47,22 @@ extension InfraSettings {
         }
     }
 
-    /// The region of the environment; nil if there is none.
+    /// The region that the environment sets; nil if it does not set one.
     var ownRegion: String? {
         ["AWS_REGION", "AWS_DEFAULT_REGION"].lazy.compactMap { environment[$0] }.first { AWSPartition.isRegion($0) }
     }
 
     /// The region whose STS issues the sessions of an account: that of the environment, as for AWS's SDKs, or else the
-    /// first region of the account.
+    /// first region of the account that is enabled in every account. STS of another region does not know the bot's keys
+    /// unless the region is enabled in the bot's own account.
     private func sessionRegion(of account: InfraAccount) -> String {
-        if let own = ownRegion, AWSPartition.of(region: own) == account.role.arn.partition { return own }
-        return account.regions.first ?? Self.defaultRegion
+        let partition = account.role.arn.partition
+        if let own = ownRegion, AWSPartition.of(region: own) == partition { return own }
+        return account.regions.first { partition.isEnabledByDefault($0) } ?? partition.defaultRegion
+            ?? account.regions.first ?? Self.defaultRegion
     }
+
+    /// The region whose STS issues the bot's own credentials: that of the environment, or else the one that issues the
+    /// sessions of the first account.
+    var chainRegion: String { ownRegion ?? accounts.first.map { sessionRegion(of: $0) } ?? Self.defaultRegion }
 }

@@ -7,12 +7,17 @@ final class InfraSearch: Sendable {
     /// The maximum number of queries whose results are remembered.
     private static let mostQueries = 64
 
+    /// The number of instances after which no further page of any place is read, so that a broad search ends in time.
+    private static let enough = 1_000
+    /// The number of instances that the first pages of all places have together at most, as far as EC2 allows that.
+    private static let firstPages = 4_000
+
     /// A closure that describes the instances with all of the properties in one place, and passes them to its last
     /// argument.
     typealias Describe =
         @Sendable (
             _ filters: [EC2.Filter], _ place: EC2.Place, _ deadline: Deadline,
-            _ body: @escaping @Sendable (Instance) -> Void
+            _ receiver: EC2.Receiver
         ) async throws -> Void
 
     /// A closure that creates or renews the session of a place.
@@ -23,8 +28,13 @@ final class InfraSearch: Sendable {
         var at: ContinuousClock.Instant
     }
 
+    private struct Running: Sendable {
+        var task: Task<SearchResult, any Error>
+        var start: ContinuousClock.Instant
+    }
+
     private struct State: Sendable {
-        var running: [InfraQuery: Task<SearchResult, any Error>] = [:]
+        var running: [InfraQuery: Running] = [:]
         var memory = Newest<InfraQuery, Memory>(InfraSearch.mostQueries)
     }
 
@@ -57,14 +67,20 @@ final class InfraSearch: Sendable {
     ///
     /// The search runs outside of the caller's executor, because answers can be large. It ends within the time limit.
     func result(of query: InfraQuery) async throws -> SearchResult {
-        let task = state.withLock { state in
-            if let task = state.running[query] { return task }
+        let (running, isOwn) = state.withLock { state in
+            if let running = state.running[query] { return (running, false) }
             let known = state.memory[query].flatMap { $0.at.duration(to: now()) < cache ? $0 : nil }
-            let task = Task { try await self.search(query, known) }
-            state.running[query] = task
-            return task
+            let running = Running(task: Task { try await self.search(query, known) }, start: now())
+            state.running[query] = running
+            return (running, true)
         }
-        return try await task.sharedValue
+        var result = try await running.task.sharedValue
+        let age = running.start.duration(to: now())
+        // What another person's search has seen may be older than the question.
+        if !isOwn, result.remembered == nil, age >= .seconds(1) {
+            result.remembered = (age, result.searched.count + result.failures.count)
+        }
+        return result
     }
 
     /// Creates the sessions of all roles, and renews those that expire soon. The places of those that fail are marked.
@@ -76,14 +92,17 @@ final class InfraSearch: Sendable {
                     do {
                         try await self.prepare(places[0].place, Deadline(after: self.limit))
                         for place in places { self.health.note(session: nil, place) }
+                        self.meters.prepared(places[0].account, nil)
                     } catch let error as AWSError {
                         for place in places { self.health.note(session: error, place) }
+                        self.meters.prepared(places[0].account, error)
                     } catch {
                         // The bot is stopping.
                     }
                 }
             }
         }
+        health.report()
     }
 
     /// Searches the places that an earlier search has not reached.
@@ -101,7 +120,8 @@ final class InfraSearch: Sendable {
             // The whole result counts as old as its oldest part.
             (result, at) = (all, known.at)
         }
-        meters.searched(result, start.duration(to: now()))
+        health.report()
+        meters.searched(result, reached.count < places.count ? start.duration(to: now()) : nil)
         var kept = result
         kept.remembered = nil
         let memory = Memory(result: kept, at: at)
@@ -111,38 +131,56 @@ final class InfraSearch: Sendable {
 
     private func searched(_ query: InfraQuery, _ places: [InfraPlace]) async -> SearchResult {
         let searches = query.searches
+        let count = Locked(0)
         let found = await withTaskGroup { group in
             for (index, place) in places.enumerated() {
-                group.addTask { (index, await self.search(place, searches, query)) }
+                group.addTask { (index, await self.search(place, searches, query, count)) }
             }
             var found = [Result<PlaceResult, AWSError>?](repeating: nil, count: places.count)
             for await (index, result) in group { found[index] = result }
             return found
         }
+        return Self.combined(zip(places, found))
+    }
+
+    /// Returns the results of places as one. An instance that two roles can see counts for the first of their places.
+    private static func combined(
+        _ parts: some Sequence<(InfraPlace, Result<PlaceResult, AWSError>?)>
+    ) -> SearchResult {
         var result = SearchResult()
-        for (place, part) in zip(places, found) {
+        var places: [InfraPlace] = []
+        var merged: [AccountRegion: PlaceResult] = [:]
+        for (place, part) in parts {
             switch part {
-            case .success(let part): result.add(part, of: place)
+            case .success(let part):
+                places.append(place)
+                merged[place.key, default: PlaceResult()].merge(part)
             case .failure(let error): result.failures.append((place, error))
             case nil: break
             }
         }
+        for place in places { result.add(merged.removeValue(forKey: place.key) ?? PlaceResult(), of: place) }
         return result
     }
 
     /// Searches one account and region, with all alternatives of the query at the same time.
+    /// - Parameter count: The number of instances that were found in all places.
     private func search(
-        _ place: InfraPlace, _ searches: [[EC2.Filter]], _ query: InfraQuery
+        _ place: InfraPlace, _ searches: [[EC2.Filter]], _ query: InfraQuery, _ count: Locked<Int>
     ) async -> Result<PlaceResult, AWSError> {
         let deadline = Deadline(after: limit)
+        let firstPage = Self.firstPages / places.count
         do {
             let result = try await withThrowingTaskGroup(of: PlaceResult.self) { group in
                 for filters in searches {
                     group.addTask {
                         let found = Locked(PlaceResult())
-                        try await self.describe(filters, place.place, deadline) { instance in
-                            if query.matches(instance) { found.withLock { $0.add(instance) } }
+                        let receiver = EC2.Receiver(firstPage: firstPage, while: { Self.wantsMore(found, count) }) {
+                            instance in
+                            guard query.matches(instance), found.withLock({ $0.add(instance) }) else { return }
+                            count.withLock { $0 += 1 }
                         }
+                        try await self.describe(filters, place.place, deadline, receiver)
                         return found.value
                     }
                 }
@@ -157,6 +195,13 @@ final class InfraSearch: Sendable {
             note(error, place)
             return .failure(error)
         }
+    }
+
+    /// Returns false if enough instances were found, and notes in the result that there are more.
+    private static func wantsMore(_ found: Locked<PlaceResult>, _ count: Locked<Int>) -> Bool {
+        guard count.value >= enough else { return true }
+        found.withLock { $0.hasMore = true }
+        return false
     }
 
     private func note(_ error: AWSError?, _ place: InfraPlace) {

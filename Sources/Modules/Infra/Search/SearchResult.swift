@@ -10,13 +10,17 @@ struct SearchResult: Sendable {
     private(set) var hits: [InfraHit] = []
     /// The number of all instances.
     private(set) var total = 0
-    /// The age of the results that an earlier search found, and the number of their accounts and regions.
+    /// True if there are further instances, which were not read because enough are known.
+    private(set) var hasMore = false
+    /// The age of the results that an earlier search found, and the number of their accounts and regions. It is nil if
+    /// everything was searched now.
     var remembered: (age: Duration, places: Int)?
 
     /// Adds the instances of an account and region.
     mutating func add(_ result: PlaceResult, of place: InfraPlace) {
         searched.append(place)
         total += result.count
+        hasMore = hasMore || result.hasMore
         let all = hits + result.first.map { InfraHit(instance: $0, place: place) }
         hits = Array(all.sorted { PlaceResult.precedes($0.instance, $1.instance) }.prefix(PlaceResult.most))
     }
@@ -25,8 +29,22 @@ struct SearchResult: Sendable {
     mutating func add(_ other: SearchResult) {
         searched += other.searched
         failures += other.failures
-        total += other.total
-        let all = (hits + other.hits).sorted { PlaceResult.precedes($0.instance, $1.instance) }
+        let known = Set(hits.map { InstanceKey($0) })
+        let others = other.hits.filter { !known.contains(InstanceKey($0)) }
+        total += other.total - (other.hits.count - others.count)
+        hasMore = hasMore || other.hasMore
+        let all = (hits + others).sorted { PlaceResult.precedes($0.instance, $1.instance) }
         hits = Array(all.prefix(PlaceResult.most))
+    }
+}
+
+/// An instance, whatever role it was seen with.
+private struct InstanceKey: Hashable {
+    let id: String
+    let place: AccountRegion
+
+    init(_ hit: InfraHit) {
+        id = hit.instance.id
+        place = hit.place.key
     }
 }
