@@ -18,6 +18,8 @@ package struct AWSError: Error, Sendable, Hashable, CustomStringConvertible {
         case unknownKey = "unknown_key"
         /// The signature is not accepted: the secret key is wrong.
         case signature
+        /// The region is not enabled in the account.
+        case disabled
         /// The session has expired.
         case expired
         /// AWS does not accept the request.
@@ -67,9 +69,13 @@ extension AWSError {
             case .signature where service == "ec2":
                 "EC2 does not accept the session\(named): the region may not be enabled in the account"
             case .signature: "\(name) does not accept the signature\(named): check the secret access key"
+            case .disabled: "the region is not enabled in the account\(named)"
+            case .expired where service == "sts": "the bot's own credentials have expired\(named)"
             case .expired: "the session has expired\(named)"
             // A message of STS may contain the external ID.
-            default: "\(name) does not accept the request\(named)\(service == "sts" ? "" : Self.detail(message))"
+            default:
+                "\(name) does not accept the request\(awsCode.map { " (\($0))" } ?? " (status \(status))")"
+                    + (service == "sts" ? "" : Self.detail(message))
             }
         self.init(code, clause, awsCode: awsCode)
     }
@@ -84,8 +90,9 @@ extension AWSError {
             return .denied
         case "InvalidClientTokenId", "InvalidAccessKeyId", "UnrecognizedClientException": return .unknownKey
         case "SignatureDoesNotMatch", "AuthFailure", "InvalidSignatureException", "IncompleteSignature",
-            "RequestTimeTooSkewed", "OptInRequired":
+            "RequestTimeTooSkewed":
             return .signature
+        case "OptInRequired": return .disabled
         case "ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired": return .expired
         default: break
         }

@@ -9,10 +9,10 @@ struct QueryAnswer: ~Copyable {
 
     /// The status of the answer.
     let status: Int
-    /// The error code and the message of AWS; nil if the answer has none.
+    /// The error code and the message of AWS; nil if the answer does not contain them.
     private(set) var awsCode: String?
     private(set) var message: String?
-    /// The name of the root element; nil as long as there is none.
+    /// The name of the root element; nil before its start tag was read.
     private(set) var root: String?
     private(set) var isComplete = false
     private var parser: StanzaParser

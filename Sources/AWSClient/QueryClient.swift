@@ -90,9 +90,12 @@ package final class QueryClient: Sendable {
         let request = request(for: call, at: url, host, in: region, credentials, time)
         do {
             let response = try await transport.send(request)
-            clock.note(response.headers.first(name: "date"), from: host)
             var answer = QueryAnswer(status: Int(response.status.code), level: call.level)
             let value = try await read(response, into: &answer, reading, of: call)
+            // The page of a proxy may be old.
+            if answer.status == 200 || answer.awsCode != nil {
+                clock.note(response.headers.first(name: "date"), from: host)
+            }
             guard answer.status != 200 else { return value }
             // The signature may have been made with a wrong time.
             throw failure(of: answer, call.service, isCorrected: clock.hasMoved(since: time, at: host))
@@ -128,13 +131,23 @@ package final class QueryClient: Sendable {
         } catch is StanzaParser.Failure {
             // An answer without XML, such as a page of a proxy, may still have a meaningful status.
             guard answer.status == 200 else { return value }
-            let type = response.headers.first(name: "content-type").map { ", but \($0.oneLine(40))" } ?? ""
-            throw AWSError(.unexpectedAnswer, "the answer of \(call.service.uppercased()) is not XML\(type)")
+            throw Self.unexpected(response, root: answer.root, call)
         }
-        guard answer.status != 200 || answer.isComplete && answer.root == "\(call.action)Response" else {
-            throw AWSError(.unexpectedAnswer, "the answer of \(call.service.uppercased()) is not complete")
+        guard answer.status == 200 else { return value }
+        guard answer.isComplete, answer.root == "\(call.action)Response" else {
+            throw Self.unexpected(response, root: answer.root, call)
         }
         return value
+    }
+
+    /// Returns the error of an answer with status 200 that is not one of AWS, or not a whole one.
+    private static func unexpected(_ response: HTTPClientResponse, root: String?, _ call: QueryCall) -> AWSError {
+        let name = "the answer of \(call.service.uppercased())"
+        if root == "\(call.action)Response" { return AWSError(.unexpectedAnswer, "\(name) is damaged or not complete") }
+        let type = response.headers.first(name: "content-type")?.oneLine(40) ?? "of an unknown type"
+        let isXML = type.lowercased().contains("xml")
+        return AWSError(
+            .unexpectedAnswer, isXML ? "\(name) is XML of another kind, or damaged" : "\(name) is not XML, but \(type)")
     }
 
     private func request(

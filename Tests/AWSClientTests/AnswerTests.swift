@@ -50,7 +50,7 @@ import XMLStream
     ) throws -> (instances: [Instance], next: String?, isComplete: Bool) {
         var answer = QueryAnswer(status: 200, level: 2)
         let instances = Locked<[Instance]>([])
-        let reading = EC2.reading { instance in instances.withLock { $0.append(instance) } }
+        let reading = EC2.reading(EC2.Receiver { instance in instances.withLock { $0.append(instance) } })
         var next = reading.initial
         var rest = Array(text.utf8)[...]
         while !rest.isEmpty {

@@ -70,7 +70,10 @@ final class AWSStandIn: Sendable {
 
 extension AWSStandIn {
     /// Returns an answer with instances.
-    static func answer(_ instances: String..., next: String? = nil) -> JSONValue {
+    static func answer(_ instances: String..., next: String? = nil) -> JSONValue { answer(instances, next: next) }
+
+    /// Returns an answer with instances, and the token of the next page.
+    static func answer(_ instances: [String], next: String?) -> JSONValue {
         let items = instances.map { "<item><instancesSet><item>\($0)</item></instancesSet></item>" }.joined()
         let token = next.map { "<nextToken>\($0)</nextToken>" } ?? ""
         return .string(

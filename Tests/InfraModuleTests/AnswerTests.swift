@@ -90,6 +90,75 @@ import Testing
         }
     }
 
+    @Test func `on Slack an answer is one message, and nothing is cut without a mark`() throws {
+        let many = (1...60).map { TestAccounts.instance($0, name: String(repeating: "n", count: 250)) }
+        let wide = TestAccounts.instance(1) { instance in
+            instance.privateAddresses = (0..<200).map { "10.0.\($0).255" }
+        }
+        for instances in [many, [wide]] {
+            let answer = try Self.answer(instances, try Self.place("eu-west-2")) { result in
+                result.failures = (0..<10).map { number in
+                    (result.searched[0], AWSError(.late, "reason \(number) " + String(repeating: "x", count: 380)))
+                }
+            }
+            let reply = answer.reply(for: BackendTraits(mrkdwn: true, maximumLength: 3_000))
+            #expect(reply.text.unicodeScalars.count <= 2_400 && reply.text.hasSuffix(" …"))
+            let blocks = try #require(reply.extra["slack"]?["blocks"]?.array)
+            let texts = blocks.flatMap { ($0["elements"]?.array ?? []) + ($0["fields"]?.array ?? []) }
+                .compactMap { $0["text"]?.string }
+            let all = texts.joined(separator: "\n")
+            for number in 0..<10 { #expect(all.contains("reason \(number) ")) }
+            #expect(texts.allSatisfy { $0.unicodeScalars.count <= 2_000 })
+            #expect(
+                instances.count > 1 || texts.contains { $0.hasPrefix("*Private*\n10.0.0.255, ") && $0.hasSuffix(" …") })
+        }
+    }
+
+    @Test func `a list shows the addresses that were asked for`() throws {
+        let both = (1...2).map { number in
+            TestAccounts.instance(number) { instance in
+                instance.privateAddresses = ["10.9.9.\(number)", "10.0.0.1"]
+                instance.version6Addresses = ["2001:db8::1"]
+            }
+        }
+        let text = try Self.answer(both, try Self.place("eu-west-2")).reply(for: BackendTraits()).text
+        #expect(text.contains("· prod_*uction* · 10.0.0.1\n") && !text.contains("10.9.9"), "\(text)")
+        let unknown = try Self.answer([Instance(id: "i-0123abcd")], try Self.place("eu-west-2"))
+        #expect(unknown.reply(for: BackendTraits()).text.hasPrefix("i-0123abcd is an unknown instance\n"))
+    }
+
+    @Test(arguments: [
+        ("web-2", "web-10"), ("web-02", "web-3"), ("a", "b"), ("a", "a1"), ("a1", "a1a"), ("Z", "a"),
+        ("web-01", "web-1"),
+        ("1", "a"), ("a99999999999999999999999", "a100000000000000000000000"), ("", "a"),
+    ]) func `names are in the order in which a person counts`(left: String, right: String) {
+        #expect(NaturalOrder.precedes(left, right) && !NaturalOrder.precedes(right, left))
+        #expect(!NaturalOrder.precedes(left, left))
+    }
+
+    @Test func `of many accounts some are listed, and regions in the same state share a line`() async throws {
+        let settings = try TestAccounts.settings(
+            (1...40).map {
+                ("account-\($0)", String(repeating: "1", count: 10) + "\($0 + 10)", ["eu-west-2", "eu-west-1"])
+            })
+        let search = InfraSearch(
+            settings, meters: TestAccounts.meters, logger: TestAccounts.silent,
+            prepare: { place, _ in if place.role.arn.account.hasSuffix("50") { throw AWSError(.denied, "denied") } },
+            describe: { _, _, _, _ in })
+        await search.prepareAll()
+        func lines(_ part: String) -> [String] {
+            AccountsAnswer(search: search, clockOffset: 0, now: .now, part: part, listing: { "!infra accounts \($0)" })
+                .reply(for: BackendTraits()).text.components(separatedBy: "\n")
+        }
+        let all = lines("")
+        #expect(all.count == 61 && all[0] == "account-40 (111111111150, role PetrelInspection)")
+        #expect(all[1].hasPrefix("• eu-west-2, eu-west-1: no good answer yet; last error"))
+        #expect(all[3] == "• eu-west-2, eu-west-1: ready, not searched yet")
+        #expect(all[60] == "… and 10 more accounts. For a part of them: !infra accounts WORD")
+        #expect(lines("ACCOUNT-7").count == 2 && lines("11150")[0].hasPrefix("account-40"))
+        #expect(lines("x*") == ["No account has x* in its name or number."])
+    }
+
     @Test func `the age of remembered results is shown`() throws {
         let place = try Self.place("eu-west-2")
         let whole = try Self.answer([Self.full], place) { $0.remembered = (.seconds(12), 1) }
@@ -101,7 +170,7 @@ import Testing
         #expect(part.reply(for: BackendTraits()).text.contains("\n\nIn part as seen 12 s ago.\n\nNot searched:\n"))
     }
 
-    @Test func `regions that failed for the same reason share a line, and ten lines are shown`() throws {
+    @Test func `accounts that failed for the same reason share a line, and ten lines are shown`() throws {
         let places = try (1...12).map { number in
             var place = try Self.place("eu-west-\(number % 9 + 1)")
             place.account = "a\(number / 2)"
@@ -111,7 +180,17 @@ import Testing
             result.failures = places.enumerated().map { ($1, AWSError(.late, $0 < 4 ? "late" : "late \($0)")) }
         }
         let text = answer.reply(for: BackendTraits()).text
-        #expect(text.contains("• a1 (eu-west-3, eu-west-4): late\n"))
-        #expect(text.hasSuffix("… and 1 more; see !infra accounts"))
+        #expect(text.contains("• a0 (eu-west-2), a1 (eu-west-3, eu-west-4), a2 (eu-west-5): late\n"))
+        #expect(!text.contains("more; see"))
+        let many = try Self.answer([], places[0]) { result in
+            result.failures = (0..<24).map { (places[$0 % 12], AWSError(.late, "late \($0 / 2)")) }
+        }
+        #expect(many.reply(for: BackendTraits()).text.hasSuffix("… and 2 more; see !infra accounts"))
+        let same = try Self.answer([], places[0]) { result in
+            result.failures = places.map { ($0, AWSError(.late, "late")) }
+        }
+        let line = same.reply(for: BackendTraits()).text.components(separatedBy: "\n").last
+        #expect(
+            line == "• a0 (eu-west-2), a1 (eu-west-3, eu-west-4), a2 (eu-west-5, eu-west-6) and 4 more accounts: late")
     }
 }

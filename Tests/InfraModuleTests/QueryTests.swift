@@ -18,7 +18,8 @@ import Testing
         ("tag:Name=x", "name:x"), ("tag:Role=", "tag:Role="), ("tag:\"My Role=x y\"", "tag:\"My Role=x y\""),
         ("web* state:Stopped type:t3.* az:eu-west-2a", "name:web* state:stopped type:t3.* az:eu-west-2a"),
         ("ami:ami-0123", "ami:ami-0123"), ("web web", "name:web"), ("a.b.example.com", "name:a.b.example.com"),
-        ("name:i-123", "name:i-123"), ("10.2.3.400", "name:10.2.3.400"), ("w\u{200B}eb", "name:web"),
+        ("name:i-123", "name:i-123"), ("tag:Env=\\prod\\", "tag:Env=prod"), ("a\\*\\\\\\b*", "name:a\\*\\\\b*"),
+        ("name:help", "name:help"), ("10.2.3.400", "name:10.2.3.400"), ("w\u{200B}eb", "name:web"),
     ]) func `queries have one normal form, which is a query as well`(text: String, typed: String) throws {
         let query = try InfraQuery(text)
         #expect(query.typed == typed)
@@ -27,7 +28,9 @@ import Testing
 
     @Test(arguments: [
         "", "   ", "i-123", "i-0123456789abcdef", "foo:bar", "state:on", "state:", "state:stopped", "type:t3.*",
-        "state:stopped az:eu-west-2a", "tag:Role", "tag:=x", "name:", "web \"x", "web prod", "10.0.0.0/8:x",
+        "state:stopped az:eu-west-2a", "tag:Role", "tag:=x", "name:", "web \"x", "web prod", "help", "--HELP",
+        "10.2.3.0/24", "2001:db8::/32", "fe80::1%eth0", "\\",
+        "type:\\", "10.0.0.0/8:x",
         String(repeating: "x", count: 256), "a* b* c* d* e* f* g* h* i* j* k*",
     ]) func `other lines are no queries`(text: String) {
         #expect(throws: QueryProblem.self) { _ = try InfraQuery(text) }
@@ -51,7 +54,13 @@ import Testing
             try Self.searches("2001:db8::7") == ["network-interface.ipv6-addresses.ipv6-address=2001:db8::7"])
         #expect(
             try Self.searches("ip-10-2-3-4.ec2.internal").map { $0.split(separator: "=")[0] }
-                == ["private-dns-name", "network-interface.private-dns-name"])
+                == [
+                    "private-dns-name", "network-interface.private-dns-name",
+                    "network-interface.addresses.private-dns-name",
+                ])
+        #expect(
+            try Self.searches("ec2-203-0-113-25.compute-1.amazonaws.com").map { $0.split(separator: "=")[0] }
+                == ["dns-name", "network-interface.addresses.association.public-dns-name"])
     }
 
     @Test func `terms for the same property are checked in the answer`() throws {

@@ -1,4 +1,5 @@
 import AWSClient
+import Foundation
 import Logging
 import PetrelCore
 import PetrelKit
@@ -63,6 +64,49 @@ import Testing
         }
     }
 
+    @Test func `an instance that two roles can see is one instance`() async throws {
+        var settings = try TestAccounts.settings([
+            ("a", "111111111111", ["eu-west-2"]), ("b", "111111111111", ["eu-west-2", "eu-west-1"]),
+        ])
+        settings.accounts[1].role.arn = try #require(RoleARN("arn:aws:iam::111111111111:role/Other"))
+        let fails = Locked(true)
+        let backend = RecordingBackend()
+        try await TestAccounts.run(
+            settings, on: backend,
+            describe: { _, place, _, body in
+                if place.role.arn.name == "Other", fails.value { throw AWSError(.late, "late") }
+                if place.region == "eu-west-2" { body(TestAccounts.instance(1)) }
+            }
+        ) {
+            #expect(try await backend.ask("infra search 10.0.0.1").text.contains("Account: a (111111111111)"))
+            fails.withLock { $0 = false }
+            // The second role is asked by the second search only.
+            let text = try await backend.ask("infra search 10.0.0.1").text
+            #expect(text.hasPrefix("i-00000000000000001 is a running") && !text.contains("Not searched"), "\(text)")
+            let whole = try await backend.ask("infra search 10.0.0.2").text
+            #expect(whole.hasPrefix("i-00000000000000001 is a running"), "\(whole)")
+        }
+    }
+
+    @Test func `accounts with a session are ready before the first search`() async throws {
+        let settings = try TestAccounts.two()
+        let prepared = Signal()
+        let search = InfraSearch(
+            settings, meters: TestAccounts.meters, logger: TestAccounts.silent,
+            prepare: { place, _ in
+                if place.region == "eu-west-2" { prepared.open() } else { throw AWSError(.late, "late") }
+            },
+            describe: { _, _, _, _ in })
+        func text() -> String {
+            AccountsAnswer(search: search, clockOffset: 0, now: .now, part: "", listing: { $0 })
+                .reply(for: BackendTraits()).text
+        }
+        #expect(text().contains("eu-west-2: no good answer yet"))
+        await search.prepareAll()
+        #expect(prepared.isOpen && text().contains("eu-west-2: ready, not searched yet\n"))
+        #expect(text().contains("us-east-1, eu-west-1: no good answer yet; last error"))
+    }
+
     @Test func `nothing found, bad queries and complete failures are told to the asker only`() async throws {
         let fails = Locked(false)
         let backend = RecordingBackend()
@@ -72,7 +116,7 @@ import Testing
         ) {
             let nothing = try await backend.ask("infra search web")
             #expect(nothing.isPrivate && nothing.text.hasPrefix("No instance matches name:web in 2 accounts."))
-            #expect(nothing.text.contains("!infra search *web*"))
+            #expect(nothing.text.contains("!infra search name:*web*"))
             let bad = try await backend.ask("infra search i-12")
             #expect(bad.isPrivate && bad.kind == .error && bad.text.contains("tag:Role=db"))
             #expect(try await backend.ask("infra-search").isPrivate)
@@ -80,7 +124,7 @@ import Testing
             let failed = try await backend.ask("infra search 10.0.0.1")
             #expect(failed.isPrivate && failed.kind == .error)
             #expect(
-                failed.text.contains("No account could be searched.") && failed.text.contains("us-east-1, eu-west-1"))
+                failed.text.contains("No account could be searched.") && failed.text.contains("• All 2 accounts: late"))
         }
     }
 
@@ -100,6 +144,37 @@ import Testing
             #expect(lines[0] == "41 instances" && lines.count == 22)
             #expect(lines[1].hasPrefix("• a · i-00000000000000064 · running") && lines[2].hasPrefix("• web-0"))
             #expect(lines[21].hasPrefix("… and 21 more."))
+        }
+    }
+
+    @Test func `a broad search ends when enough instances are known, and says that there are more`() async throws {
+        let pages = Locked<[String: Int]>([:])
+        let backend = RecordingBackend()
+        try await TestAccounts.run(
+            try TestAccounts.two(), on: backend,
+            describe: { _, place, _, receiver in
+                // The region us-east-1 has one page; the others have as many as are wanted.
+                repeat {
+                    let page = pages.withLock { pages in
+                        pages[place.region, default: 0] += 1
+                        return pages[place.region] ?? 0
+                    }
+                    for number in 0..<100 {
+                        let offset = (place.region.utf8.last == UInt8(ascii: "2") ? 100_000 : 0) + page * 100
+                        receiver(TestAccounts.instance(offset + number, name: "web"))
+                    }
+                } while place.region != "us-east-1" && receiver.takesMore()
+            }
+        ) {
+            let text = try await backend.ask("infra search web*").text
+            let total = pages.value.values.reduce(0, +) * 100
+            #expect(pages.value["us-east-1"] == 1 && (1_000...1_200).contains(total), "\(pages.value)")
+            #expect(text.hasPrefix("More than \(total) instances\n"), "\(text.prefix(80))")
+            #expect(
+                text.hasSuffix(
+                    "… and more than \(total - 20) others. Add a word to narrow the search, such as state:running."))
+            // What was remembered says so as well.
+            #expect(try await backend.ask("infra search web*").text.hasPrefix("More than \(total) instances\n"))
         }
     }
 
@@ -128,7 +203,7 @@ import Testing
             var replies: [RecordingBackend.Sent] = []
             while replies.count < (edits ? 3 : 2) { replies.append(try #require(await backend.next())) }
             #expect(replies.contains { $0.reply.isPrivate && $0.reply.text.hasPrefix("No instance matches") })
-            #expect(!edits || replies.contains { $0.isReplacement && $0.reply.text == "Looked in 2 accounts." })
+            #expect(!edits || replies.contains { $0.isReplacement && $0.reply.text == "Searched 2 accounts." })
         }
     }
 
@@ -165,8 +240,8 @@ import Testing
             _ = try await search.result(of: try InfraQuery("10.0.0.1"))
         }
         #expect(lines.value.count == 2)
-        #expect(lines.value.first?.contains("The account staging in eu-west-1 cannot be searched: late") == true)
-        #expect(lines.value.last?.contains("The account staging in eu-west-1 can be searched again.") == true)
+        #expect(lines.value.first?.contains("Cannot search staging (eu-west-1): late") == true)
+        #expect(lines.value.last?.contains("Can search staging (eu-west-1) again.") == true)
     }
 
     @Test func `the status fails only if no role can be assumed, and recovers`() async throws {
@@ -185,6 +260,27 @@ import Testing
         _ = try await search.result(of: try InfraQuery("10.0.0.1"))
         await search.prepareAll()
         #expect(search.health.summary.hasSessions && search.health.summary.failing == 3)
+    }
+
+    @Test func `searches, calls and sessions are counted by outcome`() async throws {
+        let metrics = PrometheusMetrics(help: InfraMeters.help)
+        let search = InfraSearch(
+            try TestAccounts.two(), meters: InfraMeters(metrics), logger: TestAccounts.silent,
+            prepare: { place, _ in if place.role.arn.account.hasPrefix("2") { throw AWSError(.denied, "denied") } },
+            describe: { _, place, _, body in
+                guard place.region != "eu-west-1" else { throw AWSError(.late, "late") }
+                body(TestAccounts.instance(1))
+            })
+        await search.prepareAll()
+        for _ in 0..<2 { _ = try await search.result(of: try InfraQuery("10.0.0.1")) }
+        let lines = metrics.render().components(separatedBy: "\n")
+        for line in [
+            "petrel_infra_searches_total{outcome=\"partial\"} 2",
+            "petrel_infra_calls_total{account=\"production\",outcome=\"ok\"} 1",
+            "petrel_infra_calls_total{account=\"staging\",outcome=\"late\"} 2",
+            "petrel_infra_sessions_total{account=\"staging\",outcome=\"denied\"} 1",
+            "petrel_infra_search_seconds_count 2",
+        ] { #expect(lines.contains(line), "\(line) in \(lines)") }
     }
 
     @Test func `identical searches at the same time share their calls`() async throws {

@@ -46,7 +46,25 @@ import Testing
 
     @Test(
         arguments: [
-            ([:], [:], "infra.accounts: is required"),
+            ([:], [:], "infra.accounts: is required, unless"),
+            (["accounts": []], [:], "infra.accounts: must not be empty, unless"),
+            ([:], ["AWS_ROLE_A": role, "AWS_CA_BUNDLE": "/absent"], "AWS_CA_BUNDLE: /absent cannot be read as PEM"),
+            (
+                [:], ["AWS_ROLE_A": role, "AWS_ENDPOINT_URL_EC2": "ftp://x"],
+                "the environment variable AWS_ENDPOINT_URL_EC2 must be an http:// or https:// address"
+            ),
+            (
+                [:], ["AWS_ROLE_A": "arn:aws-cn:iam::111111111111:role/x"],
+                "the environment variable AWS_REGION_A is required, because the role belongs to the partition aws-cn"
+            ),
+            (
+                ["accounts": [["name": "a", "role": "arn:aws-us-gov:iam::111111111111:role/x"]]], [:],
+                "infra.accounts[0].regions: is required, because the role belongs to the partition aws-us-gov"
+            ),
+            (
+                ["accounts": [["name": "a", "role": .string(role), "external_id": ""]]], [:],
+                "infra.accounts[0].external_id: must not be empty"
+            ),
             (["accounts": [["name": "a"]]], [:], "infra.accounts[0].role: is required"),
             (["accounts": [["name": "a", "role": "x"]]], [:], "infra.accounts[0].role: must be the ARN of a role"),
             (
@@ -77,6 +95,41 @@ import Testing
         ] as [([String: JSONValue], [String: String], String)])
     func `mistakes are named`(object: [String: JSONValue], environment: [String: String], problem: String) {
         let (_, problems) = Self.read(object, environment)
-        #expect(problems.contains { $0.contains(problem) }, "\(problems)")
+        // Each mistake is one problem.
+        #expect(problems.count == 1 && problems[0].contains(problem), "\(problems)")
+    }
+
+    @Test func `roles of the same account and region are a warning`() {
+        let context = SettingsContext(folder: URL(fileURLWithPath: "/"), environment: [:])
+        func account(_ name: String, _ role: String) -> JSONValue {
+            ["name": .string(name), "role": .string("arn:aws:iam::111111111111:role/\(role)")]
+        }
+        let accounts: JSONValue = [account("a", "One"), account("b", "One"), account("c", "Two")]
+        _ = InfraSettings(SettingsSection(["accounts": accounts], at: "infra", in: context))
+        #expect(
+            context.warnings.map(\.message) == [
+                "the accounts a and b have the same role in us-east-1: its instances are shown under the first name",
+                "the accounts a and c have roles of the same AWS account in us-east-1: its instances are shown under the "
+                    + "first name",
+            ])
+    }
+
+    @Test(
+        arguments: [
+            ([:], "aws", ["af-south-1", "eu-west-1"], "eu-west-1"), ([:], "aws", ["af-south-1"], "us-east-1"),
+            ([:], "aws-cn", ["cn-northwest-1"], "cn-northwest-1"),
+            ([:], "aws-us-gov", ["us-gov-east-1"], "us-gov-east-1"),
+            (["AWS_REGION": "af-south-1"], "aws", ["eu-west-1"], "af-south-1"),
+            (["AWS_DEFAULT_REGION": "eu-west-3"], "aws", ["eu-west-1"], "eu-west-3"),
+            (["AWS_REGION": "eu-west-3"], "aws-cn", ["cn-north-1"], "cn-north-1"),
+            ([:], "aws-eusc", ["eusc-de-east-1"], "eusc-de-east-1"),
+        ] as [([String: String], String, [String], String)])
+    func `sessions come from a region that is enabled in every account`(
+        environment: [String: String], partition: String, regions: [String], expected: String
+    ) throws {
+        let arn = try #require(RoleARN("arn:\(partition):iam::111111111111:role/x"))
+        let account = InfraAccount(name: "a", role: AssumableRole(arn: arn), regions: regions)
+        let settings = InfraSettings(accounts: [account], environment: environment)
+        #expect(settings.places.allSatisfy { $0.place.sessionRegion == expected })
     }
 }

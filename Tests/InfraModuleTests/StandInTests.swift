@@ -91,6 +91,26 @@ import Testing
         }
     }
 
+    @Test func `no further page is read if enough instances are known`() async throws {
+        try await AWSStandIn.with { standIn in
+            let many = (0..<1_000).map { AWSStandIn.instance("i-\(String($0 + 0x1000_0000, radix: 16))") }
+            try await standIn.order([
+                "answers": [
+                    [
+                        "account": "*", "region": "eu-west-2", "filters": ["tag:Name": "web*"],
+                        "body": AWSStandIn.answer(many, next: "more"),
+                    ]
+                ]
+            ])
+            try await AWSStandIn.chat(Self.settings(standIn.environment)) { backend in
+                let text = try await backend.ask("infra search web*").text
+                #expect(text.hasPrefix("More than 1000 instances\n"), "\(text.prefix(200))")
+                let calls = try await standIn.calls().filter { $0["action"] == "DescribeInstances" }
+                #expect(calls.count == 3 && calls.allSatisfy { $0["form"]?["MaxResults"] == "250" })
+            }
+        }
+    }
+
     @Test func `odd regions are named, and the rest is shown in time`() async throws {
         let regions = ["eu-west-2", "eu-west-1", "eu-central-1", "us-east-1", "us-east-2", "us-west-1", "us-west-2"]
         try await AWSStandIn.with { standIn in
@@ -137,6 +157,40 @@ import Testing
                 _ = try await backend.ask("infra search \(Self.id)")
                 let calls = try await standIn.calls()
                 #expect(calls.contains { $0["action"] == "AssumeRole" } && calls.allSatisfy { $0["refused"] == nil })
+            }
+        }
+    }
+
+    @Test(arguments: [("reject", 1), ("opt-in", 0)])
+    func `a region that is not enabled does not renew the session at every search`(
+        fault: String, renewals: Int
+    ) async throws {
+        try await AWSStandIn.with { standIn in
+            try await standIn.order(["answers": [Self.found], "faults": ["eu-west-1": .string(fault)]])
+            try await AWSStandIn.chat(Self.settings(standIn.environment)) { backend in
+                for _ in 0..<3 {
+                    let text = try await backend.ask("infra search \(Self.id)").text
+                    #expect(text.hasPrefix("web-1") && text.contains("• staging (eu-west-1): "))
+                    #expect(text.contains("enabled in the account"))
+                }
+            }
+            let calls = try await standIn.calls()
+            #expect(calls.filter { $0["action"] == "AssumeRole" }.count == 2 + renewals)
+            #expect(
+                calls.filter { $0["region"] == "eu-west-1" && $0["action"] == "DescribeInstances" }.count == 3
+                    + renewals)
+        }
+    }
+
+    @Test func `the page of a proxy does not set the clock`() async throws {
+        try await AWSStandIn.with { standIn in
+            try await standIn.order(["faults": ["eu-west-2": "html", "us-east-1": "html", "eu-west-1": "html"]])
+            try await AWSStandIn.chat(Self.settings(standIn.environment)) { backend in
+                _ = try await backend.ask("infra search \(Self.id)")
+                try await standIn.order(["date": 100_000])
+                let text = try await backend.ask("infra search \(Self.id)").text
+                #expect(text.contains("is not XML, but text/html"), "\(text)")
+                #expect(try await !backend.ask("infra accounts").text.contains("The clock of this machine"))
             }
         }
     }

@@ -40,7 +40,7 @@ import Testing
                         text == "status"
                             ? "ok   infra: 1 account, 2 regions"
                             : text == "infra accounts"
-                                ? "eu-west-2: last good answer" : "No instance matches 10.2.3.4 in 1 account."))
+                                ? ": last good answer" : "No instance matches 10.2.3.4 in 1 account."))
             }
             petrel.closeInput()
             #expect(await petrel.end().status == 0)

@@ -28,6 +28,12 @@ import Testing
             filters, _, _, body in
             await goesOn?.wait()
             if filters.first?.values == [Self.id] { body(Instance(id: Self.id)) }
+            guard filters.first?.values == ["many*"] else { return }
+            for number in 100..<124 {
+                var instance = Instance(id: "i-00000\(number)")
+                instance.tags["Name"] = "many-\(number)-" + String(repeating: "x", count: 60)
+                body(instance)
+            }
         }
     }
 
@@ -44,7 +50,7 @@ import Testing
                 let answer = try await workspace.message()
                 #expect(answer["response_type"] == "in_channel" && answer["channel"] == "C3")
                 let blocks = try #require(answer["blocks"]?.array)
-                #expect(blocks[0]["text"]?["text"]?.string?.hasPrefix("`\(Self.id)` is a `unknown` instance") == true)
+                #expect(blocks[0]["text"]?["text"]?.string?.hasPrefix("`\(Self.id)` is an `unknown` instance") == true)
                 #expect(blocks[1]["elements"]?.array?[0]["text"]?.string?.contains("|Console> · <https://") == true)
                 for (number, text) in ["web", "i-12"].enumerated() {
                     try await workspace.order("slash", Self.slash(text))
@@ -52,6 +58,20 @@ import Testing
                     #expect(answer["response_type"] == "ephemeral")
                     #expect(answer["text"]?.string?.contains("/infra-search ") == true)
                 }
+            }
+        }
+    }
+
+    @Test func `a long list is one message, in blocks`() async throws {
+        try await Workspace.with { workspace in
+            try await workspace.chat({ [try Self.module($0)] }) { workspace in
+                try await workspace.say("!infra search many*")
+                let blocks = try #require(try await workspace.message()["blocks"]?.array)
+                let text = blocks.compactMap { $0["text"]?["text"]?.string }.joined(separator: "\n")
+                for number in 100..<120 { #expect(text.components(separatedBy: "many-\(number)-").count == 2) }
+                #expect(text.contains("… and 4 more."))
+                try await workspace.say("!infra search i-12")
+                #expect(try await workspace.message(after: 1)["text"]?.string?.hasPrefix("An instance ID has") == true)
             }
         }
     }
@@ -65,7 +85,9 @@ import Testing
             ) { workspace in
                 // The answer to a slash command cannot be edited, so it is a message of its own.
                 try await workspace.order("slash", Self.slash(Self.id))
-                #expect(try await workspace.message()["text"] == "Looking in 1 account…")
+                // It would remain, so that only the asker sees the notice.
+                let notice = try await workspace.message()
+                #expect(notice["text"] == "Looking in 1 account…" && notice["response_type"] == "ephemeral")
                 try await workspace.say("!infra search \(Self.id)")
                 #expect(try await workspace.message(after: 1)["text"] == "Looking in 1 account…")
                 goesOn.open()

@@ -20,7 +20,7 @@ struct RoleAssumption: Sendable {
     /// The time limit of a call.
     let limit: Duration
 
-    /// Creates a session with the credentials of whoever may assume the role.
+    /// Creates a session with credentials that may assume the role.
     func credentials(
         of request: RoleRequest, with own: AWSCredentials, in other: String? = nil
     ) async throws -> AWSCredentials {

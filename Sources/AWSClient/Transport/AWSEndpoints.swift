@@ -19,7 +19,7 @@ struct AWSEndpoints: Sendable {
     static func host(of url: String) throws -> String {
         guard let parsed = URL(string: url), ["http", "https"].contains(parsed.scheme),
             let name = parsed.host(percentEncoded: false)
-        else { throw AWSError(.unreachable, "AWS_ENDPOINT_URL must be an http:// or https:// address") }
+        else { throw AWSError(.unreachable, "the address of the service must begin with http:// or https://") }
         let bracketed = name.utf8.contains(UInt8(ascii: ":")) ? "[\(name)]" : name
         let isDefault = parsed.port == nil || parsed.port == (parsed.scheme == "https" ? 443 : 80)
         return isDefault ? bracketed : "\(bracketed):\(parsed.port ?? 0)"

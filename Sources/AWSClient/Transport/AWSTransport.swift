@@ -38,7 +38,7 @@ final class AWSTransport: Sendable {
         for (_, client) in proxied.value { client.shutdown { _ in } }
     }
 
-    private static func tls(_ bundle: String?) throws -> TLSConfiguration {
+    static func tls(_ bundle: String?) throws -> TLSConfiguration {
         var tls = TLSConfiguration.makeClientConfiguration()
         tls.minimumTLSVersion = .tlsv12
         guard let bundle, !bundle.isEmpty else { return tls }

@@ -11,12 +11,15 @@ struct EnvironmentAccounts {
 
     /// The accounts, in the order of their names.
     private(set) var accounts: [InfraAccount] = []
+    /// True if the environment has no variables of accounts.
+    let isEmpty: Bool
 
     /// Reads the environment, and reports problems to the section.
     init(_ section: SettingsSection) {
         let environment = section.environment
         let aliases = environment.keys.filter { !Self.foreign.contains($0) }
             .compactMap { Self.alias($0, after: Self.role) ?? Self.alias($0, after: Self.region) }
+        isEmpty = aliases.isEmpty
         for alias in aliases.unique.sorted() {
             let role = environment[Self.role + alias] ?? ""
             guard !role.isBlank else {
@@ -28,7 +31,12 @@ struct EnvironmentAccounts {
                 section.problem("accounts", "the environment variable \(Self.role)\(alias) \(InfraAccount.noARN)")
                 continue
             }
-            let regions = Self.list(environment[Self.region + alias] ?? "")
+            let names = Self.list(environment[Self.region + alias] ?? "")
+            if names.isEmpty, let problem = InfraAccount.problemWithoutRegions(arn) {
+                section.problem("accounts", "the environment variable \(Self.region)\(alias) \(problem)")
+                continue
+            }
+            let regions = names.isEmpty ? [InfraSettings.defaultRegion] : names
             for region in regions {
                 guard let problem = InfraAccount.problem(of: region, in: arn) else { continue }
                 section.problem("accounts", "in the environment variable \(Self.region)\(alias), \(problem)")
@@ -43,8 +51,6 @@ struct EnvironmentAccounts {
     }
 
     private static func list(_ text: String) -> [String] {
-        let regions = text.unicodeScalars.split { $0 == "," || $0.isSeparator }
-            .map { String(String.UnicodeScalarView($0)) }.unique
-        return regions.isEmpty ? [InfraSettings.defaultRegion] : regions
+        text.unicodeScalars.split { $0 == "," || $0.isSeparator }.map { String(String.UnicodeScalarView($0)) }.unique
     }
 }

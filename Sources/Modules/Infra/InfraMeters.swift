@@ -1,3 +1,4 @@
+import AWSClient
 import CoreMetrics
 import PetrelSupport
 
@@ -12,14 +13,20 @@ struct InfraMeters: Sendable {
         duration = CoreMetrics.Timer(label: "petrel_infra_search_seconds", dimensions: [], factory: metrics)
     }
 
-    /// Records a search and its duration.
-    func searched(_ result: SearchResult, _ time: Duration) {
+    /// Records a search and its duration; nil if the whole result was remembered.
+    func searched(_ result: SearchResult, _ time: Duration?) {
         let outcome =
             if result.searched.isEmpty { "failed" } else if !result.failures.isEmpty { "partial" } else {
                 result.total == 0 ? "none" : "found"
             }
         count("petrel_infra_searches_total", [("outcome", outcome)])
-        duration.recordNanoseconds(time.nanoseconds)
+        if let time { duration.recordNanoseconds(time.nanoseconds) }
+    }
+
+    /// Records a check of the session of an account, which creates or renews it where necessary; nil for success.
+    func prepared(_ account: String, _ error: AWSError?) {
+        count(
+            "petrel_infra_sessions_total", [("account", account), ("outcome", error?.code.rawValue ?? "ok")])
     }
 
     /// Records the search of an account and region. The outcome is `ok` or the raw value of an `AWSError.Code`.
@@ -42,6 +49,8 @@ struct InfraMeters: Sendable {
     static let help = [
         "petrel_infra_searches_total": "Searches for instances by outcome.",
         "petrel_infra_calls_total": "Searches of one region of an account by account and outcome.",
+        "petrel_infra_sessions_total":
+            "Checks of the session of an account, every four minutes, by account and outcome.",
         "petrel_infra_search_seconds": "Duration of searches for instances, in seconds.",
     ]
 }

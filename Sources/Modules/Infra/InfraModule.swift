@@ -25,10 +25,9 @@ package final class InfraModule: BotModule {
             logger.warning("\(text) (\(host))")
         }
         let client = try QueryClient(environment: settings.environment, clock: clock)
-        let region = settings.ownRegion ?? settings.accounts.first?.regions.first ?? InfraSettings.defaultRegion
         let sessions = RoleSessions(
             client, name: host.bot.name, environment: settings.environment, programs: settings.programEnvironment,
-            region: region, limit: settings.limit)
+            region: settings.chainRegion, limit: settings.limit)
         let ec2 = EC2(client, sessions)
         self.init(
             settings, host: host, clock: clock, now: now, prepare: { try await ec2.prepare($0, until: $1) },
@@ -63,19 +62,21 @@ package final class InfraModule: BotModule {
     static let names = ["infra search", "infra accounts"]
 
     package var commands: [Command] {
-        [
+        var search = Command(
+            "infra search", usage: "QUERY", summary: "Find instances in all AWS accounts and regions.",
+            otherNames: ["infra-search"], parse: { arguments, _ in Self.parsed(arguments) },
+            handler: { try await self.find($0) })
+        search.details = InfraForms.lines
+        return [
+            search,
             Command(
-                "infra search", usage: "QUERY", summary: "Find instances in all AWS accounts and regions.",
-                otherNames: ["infra-search"], parse: { arguments, _ in Self.parsed(arguments) },
-                handler: { try await self.find($0) }),
-            Command(
-                "infra accounts", summary: "List the AWS accounts and regions, and their last errors.",
-                takesNoArguments: true, otherNames: ["infra-accounts"], handler: { self.list($0) }),
+                "infra accounts", usage: "[WORD]", summary: "List the AWS accounts and regions, and their last errors.",
+                otherNames: ["infra-accounts"], handler: { self.list($0) }),
         ]
     }
 
-    /// Returns the arguments as a query, or the reason why they are none. Rules that deny arguments see each term in its
-    /// normal form as well, so that a way of writing it does not evade them.
+    /// Returns the arguments as a query, or the reason for which they are not a query. Rules that deny arguments see each
+    /// term in its normal form as well, so that a different notation of the same term does not evade them.
     static func parsed(_ arguments: String) -> ParsedLine {
         let query = Result { () throws(QueryProblem) in try InfraQuery(arguments) }
         return ParsedLine(query, masked: arguments) {
@@ -98,13 +99,16 @@ package final class InfraModule: BotModule {
         let wait = SearchWait(host.chat, invocation, accounts: settings.accounts.count)
         let result = try await wait.value(patience: settings.patience) { try await self.search.result(of: query) }
         let answer = InfraAnswer(
-            query: query, result: result, now: now(),
+            query: query, result: result, now: now().addingTimeInterval(Double(clock.offset)),
             searching: { InfraForms.line($0, invocation) }, listing: invocation.typed("infra accounts"))
         return wait.finish(answer.reply(for: invocation.traits))
     }
 
     private func list(_ invocation: Invocation) -> Reply {
-        AccountsAnswer(search: search, clockOffset: clock.offset, now: now()).reply(for: invocation.traits)
+        AccountsAnswer(
+            search: search, clockOffset: clock.offset, now: now(), part: invocation.arguments,
+            listing: { invocation.typed("infra accounts \($0)") }
+        ).reply(for: invocation.traits)
     }
 }
 
@@ -132,14 +136,15 @@ enum InfraForms {
     }
 
     static func text(_ invocation: Invocation) -> String {
-        let lines = [
+        "Write \(line("QUERY", invocation)) with words that must all match:\n\(lines.joined(separator: "\n"))"
+    }
+
+    /// The forms of words, one for each line.
+    static let lines =
+        [
             "i-0123456789abcdef0 (an instance ID)", "10.2.3.4, 203.0.113.7 or 2001:db8::7 (an address)",
             "ip-10-2-3-4.eu-west-2.compute.internal (a DNS name of AWS)", "web-1, web*, name:web* (a name)",
             "tag:Role=db, tag:Role=web* (a tag)", "ami:ami-0123456789abcdef0 (an image)",
             "state:stopped, type:t3.*, az:eu-west-2a (beside another word)",
-        ]
-        return "Write \(line("QUERY", invocation)) with words that must all match:\n"
-            + lines.map { "• \($0)" }.joined(separator: "\n")
-            + "\nIn names, tags, images, types and zones, * is any text and ? is any character."
-    }
+        ].map { "• \($0)" } + ["In names, tags, images, types and zones, * is any text and ? is any character."]
 }

@@ -42,7 +42,7 @@ extension InfraPlugIn: LineExplaining {
         switch query {
         case .failure(let problem):
             return LineExplanation(
-                parsed: parsed, rows: [("query", "none: \(problem.text)")], fields: ["query": .null])
+                parsed: parsed, rows: [("query", "invalid: \(problem.text)")], fields: ["query": .null])
         case .success(let query):
             let searches = query.searches.map { filters in
                 filters.map { "\($0.name)=\($0.values.joined(separator: ","))" }.joined(separator: " and ")
@@ -51,6 +51,7 @@ extension InfraPlugIn: LineExplaining {
             return LineExplanation(
                 parsed: parsed,
                 rows: [("query", query.typed)] + searches.map { ("filter", $0) }
+                    + query.checked.map { ("checked in the answers", $0.typed) }
                     + [("accounts", places.joined(separator: ", "))],
                 fields: [
                     "query": .string(query.typed), "filters": .array(searches.map { .string($0) }),

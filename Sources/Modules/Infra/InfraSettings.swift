@@ -51,8 +51,14 @@ package struct InfraSettings: Sendable {
     package init(_ section: SettingsSection) {
         environment = section.environment
         programEnvironment = section.environmentForPrograms
-        let own = section.list("accounts", of: "accounts").compactMap { InfraAccount($0.1) }
-        accounts = own + EnvironmentAccounts(section).accounts
+        let listed = section.list("accounts", of: "accounts")
+        let named = EnvironmentAccounts(section)
+        accounts = listed.compactMap { InfraAccount($0.1) } + named.accounts
+        if listed.isEmpty, named.isEmpty {
+            let state = section.contains("accounts") ? "must not be empty" : "is required"
+            section.problem("accounts", "\(state), unless there are environment variables AWS_ROLE_NAME")
+        }
+        for problem in AWSEnvironment.problems(environment) { section.problem("accounts", problem) }
         limit = .seconds(section.integer("timeout", default: 3, in: 1...30))
         cache = .seconds(section.integer("cache", default: 60, in: 0...60))
         review(section)
@@ -60,17 +66,36 @@ package struct InfraSettings: Sendable {
     }
 
     private func review(_ section: SettingsSection) {
-        if accounts.isEmpty, !section.contains("accounts") {
-            section.problem("accounts", "is required, unless there are environment variables AWS_ROLE_NAME")
-        }
         var names: Set<String> = []
         for account in accounts where !names.insert(account.name.lowercased()).inserted {
             section.problem("accounts", "two accounts are named \(Printable.name(account.name))")
         }
+        warnOfDuplicates(section)
         if accounts.count > Self.mostAccounts || accounts.reduce(0, { $0 + $1.regions.count }) > Self.mostPlaces {
             section.problem(
                 "accounts", "there can be \(Self.mostAccounts) accounts, and \(Self.mostPlaces) regions of all together"
             )
+        }
+    }
+}
+
+extension InfraSettings {
+    /// Warns of accounts of the configuration that lead to the same account of AWS.
+    private func warnOfDuplicates(_ section: SettingsSection) {
+        var known: [AccountRegion: InfraAccount] = [:]
+        var warned: Set<String> = []
+        for account in accounts {
+            for region in account.regions {
+                let key = AccountRegion(role: account.role.arn, region: region)
+                guard let first = known.updateValue(known[key] ?? account, forKey: key),
+                    warned.insert(account.name).inserted
+                else { continue }
+                let same = first.role == account.role ? "the same role" : "roles of the same AWS account"
+                section.warn(
+                    "accounts",
+                    "the accounts \(Printable.name(first.name)) and \(Printable.name(account.name)) have \(same) in "
+                        + "\(region): its instances are shown under the first name")
+            }
         }
     }
 }
@@ -81,6 +106,7 @@ extension InfraAccount {
         defer { section.finish() }
         let name = section.requiredString("name")
         let role = section.contains("role") ? section.string("role", default: "") : nil
+        let hasRegions = section.contains("regions")
         let regions = section.strings("regions", default: [InfraSettings.defaultRegion])
         let externalID = section.secret("external_id")
         if let problem = Self.problem(ofName: name) { section.problem("name", problem) }
@@ -92,7 +118,9 @@ extension InfraAccount {
             section.problem("role", Self.noARN)
             return nil
         }
-        for (index, region) in regions.enumerated() {
+        if externalID?.reveal().isEmpty == true { section.problem("external_id", "must not be empty") }
+        if !hasRegions, let problem = Self.problemWithoutRegions(arn) { section.problem("regions", problem) }
+        for (index, region) in regions.enumerated() where hasRegions {
             if let problem = Self.problem(of: region, in: arn) { section.problem("regions[\(index)]", problem) }
         }
         if regions.isEmpty { section.problem("regions", "must not be empty") }
@@ -101,7 +129,7 @@ extension InfraAccount {
 
     static let noARN = "must be the ARN of a role, such as arn:aws:iam::123456789012:role/PetrelInspection"
 
-    /// Returns the problem of a name; nil if there is none.
+    /// Returns the problem of a name. Returns nil if the name is valid.
     private static func problem(ofName name: String) -> String? {
         guard !name.isEmpty else { return nil }
         let isGood =
@@ -110,7 +138,13 @@ extension InfraAccount {
         return isGood ? nil : "must have at most 64 bytes, and no control characters"
     }
 
-    /// Returns the problem of a region; nil if there is none.
+    /// Returns the problem of an account without regions. Returns nil if it can have the default region.
+    static func problemWithoutRegions(_ role: RoleARN) -> String? {
+        guard problem(of: InfraSettings.defaultRegion, in: role) != nil else { return nil }
+        return "is required, because the role belongs to the partition \(role.partition.name)"
+    }
+
+    /// Returns the problem of a region. Returns nil if the region is valid.
     static func problem(of region: String, in role: RoleARN) -> String? {
         guard AWSPartition.isRegion(region) else {
             return "\(Printable.name(region)) does not look like a region, such as eu-west-2"

@@ -7,7 +7,7 @@ final class SearchWait: Sendable {
     private let chat: any Speaking
     private let invocation: Invocation
     private let accounts: Int
-    /// The handle of the notice; nil as long as there is none, or if it cannot be replaced.
+    /// The handle of the notice; nil before the notice is sent, or if the notice cannot be replaced.
     private let handle = Locked<String?>(nil)
 
     init(_ chat: any Speaking, _ invocation: Invocation, accounts: Int) {
@@ -32,7 +32,8 @@ final class SearchWait: Sendable {
 
     private func announce() {
         let text = "Looking in \(InfraAnswer.count(accounts, "account"))…"
-        guard invocation.traits.edits else {
+        // The answer to a slash command cannot be edited, so the notice would remain.
+        guard invocation.traits.edits, invocation.message.slashCommand == nil else {
             return invocation.say(Reply(text, kind: .acknowledgement, isPrivate: true))
         }
         let handle = "infra \(UUID().uuidString)"
@@ -40,7 +41,7 @@ final class SearchWait: Sendable {
         invocation.say(Reply(text, kind: .acknowledgement), DeliveryMarks(handle: handle))
     }
 
-    /// Replaces the notice by the answer. Returns the reply that remains to be sent; nil for none.
+    /// Replaces the notice by the answer. Returns the reply that remains to be sent, or nil if the replacement is enough.
     func finish(_ reply: Reply) -> Reply? {
         guard let handle = handle.value else { return reply }
         // A message of several pieces cannot replace one.
@@ -50,7 +51,10 @@ final class SearchWait: Sendable {
             return nil
         }
         // Everybody sees the notice, but a private answer is only for the person who asked.
-        let notice = Reply("Looked in \(InfraAnswer.count(accounts, "account")).", kind: .acknowledgement)
+        let text =
+            reply.kind == .error
+            ? "No account could be searched." : "Searched \(InfraAnswer.count(accounts, "account"))."
+        let notice = Reply(text, kind: .acknowledgement)
         chat.replace(handle, with: notice, on: invocation.address.backend)
         return reply
     }

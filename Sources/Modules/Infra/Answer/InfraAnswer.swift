@@ -5,7 +5,7 @@ import PetrelSupport
 
 /// The answer to a search, in Markdown and as plain text.
 struct InfraAnswer: Sendable {
-    /// The maximum number of lines about accounts that could not be searched.
+    /// The maximum number of reasons for which accounts could not be searched.
     private static let mostFailures = 10
 
     let query: InfraQuery
@@ -34,13 +34,15 @@ struct InfraAnswer: Sendable {
     }
 
     private func list(_ style: InfraStyle) -> String {
-        let lines = InfraLines(style: style, now: now)
+        let addresses = query.terms.compactMap { if case .address(let address) = $0 { address } else { nil } }
+        let lines = InfraLines(style: style, now: now, addresses: Set(addresses))
         let more = result.total - result.hits.count
-        var all = [style.bold("\(result.total) instances")]
+        var all = [style.bold("\(result.hasMore ? "More than " : "")\(result.total) instances")]
         all += result.hits.map { style.item(lines.summary(of: $0)) }
         if more > 0 {
             let example = style.code("state:running")
-            all.append("… and \(more) more. Add a word to narrow the search, such as \(example).")
+            let number = result.hasMore ? "more than \(more) others" : "\(more) more"
+            all.append("… and \(number). Add a word to narrow the search, such as \(example).")
         }
         return all.joined(separator: "\n")
     }
@@ -52,8 +54,8 @@ struct InfraAnswer: Sendable {
         if case .name(let name)? = query.terms.first(where: { if case .name = $0 { true } else { false } }),
             !Wildcard.isPattern(name)
         {
-            let example = searching("*\(name)*")
-            text += " A name must match as a whole, in upper and lower case; for a part of it: \(style.code(example))"
+            let example = searching(InfraTerm.name("*\(name)*").typed)
+            text += " A name must match completely, and is case-sensitive. For a part of it: \(style.code(example))"
         }
         return text
     }
@@ -72,20 +74,12 @@ struct InfraAnswer: Sendable {
 
     private func failures(_ style: InfraStyle) -> String? {
         guard !result.failures.isEmpty else { return nil }
-        // Regions of an account that failed for the same reason share a line.
-        var lines: [(account: String, clause: String, regions: [String])] = []
-        for (place, error) in result.failures {
-            if let index = lines.firstIndex(where: { $0.account == place.account && $0.clause == error.clause }) {
-                lines[index].regions.append(place.region)
-            } else {
-                lines.append((place.account, error.clause, [place.region]))
-            }
+        let causes = FailureCause.grouped(result.failures)
+        let isEverything = result.searched.isEmpty && causes.count == 1
+        let shown = causes.prefix(Self.mostFailures).map { cause in
+            style.item("\(cause.subject(style, isEverything: isEverything)): \(style.text(cause.clause))")
         }
-        let shown = lines.prefix(Self.mostFailures).map { line in
-            let regions = line.regions.joined(separator: ", ")
-            return style.item("\(style.bold(line.account)) (\(regions)): \(style.text(line.clause))")
-        }
-        let more = lines.count - shown.count
+        let more = causes.count - shown.count
         let rest = more > 0 ? ["… and \(more) more; see \(style.code(listing))"] : []
         return (["Not searched:"] + shown + rest).joined(separator: "\n")
     }
@@ -97,8 +91,11 @@ extension InfraAnswer {
     /// Returns the reply for a backend.
     func reply(for traits: BackendTraits) -> Reply {
         let style: InfraStyle = traits.markdown ? .markdown : .plain
+        var text = paragraphs(style).joined(separator: "\n\n")
+        // Slack shows the blocks; the text is for notifications, and has to fit into one message.
+        if traits.mrkdwn { text = InfraBlocks.start(of: text, atMost: min(2_500, traits.maximumLength * 4 / 5)) }
         return Reply(
-            paragraphs(style).joined(separator: "\n\n"), style: traits.markdown ? .markdown : .plain,
+            text, style: traits.markdown ? .markdown : .plain,
             kind: result.searched.isEmpty ? .error : .answer, isPrivate: isPrivate,
             extra: traits.mrkdwn ? ["slack": InfraBlocks.content(of: self)] : [:])
     }

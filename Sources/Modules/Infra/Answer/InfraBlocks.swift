@@ -16,7 +16,7 @@ enum InfraBlocks {
         } else {
             blocks += sections(answer.paragraphs(.markdown).first ?? "")
         }
-        for note in answer.notes(.markdown) { blocks.append(context(note)) }
+        for note in answer.notes(.markdown) { blocks += contexts(note) }
         return ["blocks": .array(blocks)]
     }
 
@@ -25,13 +25,16 @@ enum InfraBlocks {
         let details = lines.details(of: hit)
         let facts = lines.facts(of: hit.instance)
         // The facts become fields, two in a row.
-        let fields = facts.map { text("**\($0.label)**\n\($0.text)", longestField) }
+        let fields = facts.map { fact -> JSONValue in
+            let text = start(of: MarkdownNotation.mrkdwn.rewrite(fact.text), atMost: longestField - 100)
+            return ["type": "mrkdwn", "text": .string("*\(fact.label)*\n\(text)")]
+        }
         var section: [String: JSONValue] = [
             "type": "section", "text": text(details.prefix(2).joined(separator: "\n"), longestSection),
         ]
         if !fields.isEmpty { section["fields"] = .array(fields) }
         var blocks = [JSONValue.object(section)]
-        if details.count > 2 + facts.count, let links = details.last { blocks.append(context(links)) }
+        if details.count > 2 + facts.count, let links = details.last { blocks += contexts(links) }
         return blocks
     }
 
@@ -41,13 +44,22 @@ enum InfraBlocks {
         }
     }
 
-    private static func context(_ markdown: String) -> JSONValue {
-        ["type": "context", "elements": [text(markdown, longestField)]]
+    /// Returns a note as blocks with small text.
+    private static func contexts(_ markdown: String) -> [JSONValue] {
+        MessageSplitter.split(MarkdownNotation.mrkdwn.rewrite(markdown), atMost: longestField).map {
+            ["type": "context", "elements": [["type": "mrkdwn", "text": .string($0)]]]
+        }
     }
 
     private static func text(_ markdown: String, _ most: Int) -> JSONValue {
-        let text = MarkdownNotation.mrkdwn.rewrite(markdown)
+        ["type": "mrkdwn", "text": .string(start(of: MarkdownNotation.mrkdwn.rewrite(markdown), atMost: most))]
+    }
+
+    /// Returns a text that is not longer than the limit, with `…` at its end if something is missing.
+    static func start(of text: String, atMost most: Int) -> String {
         // A link or an entity must not be cut.
-        return ["type": "mrkdwn", "text": .string(MessageSplitter.split(text, atMost: most).first ?? "")]
+        let pieces = MessageSplitter.split(text, atMost: most - 2)
+        guard pieces.count > 1, text.unicodeScalars.count > most else { return text }
+        return (pieces.first ?? "") + " …"
     }
 }

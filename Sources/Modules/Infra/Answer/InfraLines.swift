@@ -6,6 +6,8 @@ import PetrelSupport
 struct InfraLines: Sendable {
     let style: InfraStyle
     let now: Date
+    /// The addresses of the query, which a line in a list shows rather than the first one of the instance.
+    var addresses: Set<String> = []
 
     /// Returns the facts about one instance, one for each line.
     func details(of hit: InfraHit) -> [String] {
@@ -14,7 +16,8 @@ struct InfraLines: Sendable {
         let kind = " " + (instance.type.isEmpty ? "instance" : style.code(instance.type))
         let zone = instance.zone.isEmpty ? "" : " in \(style.text(instance.zone))"
         let account = "\(style.bold(hit.place.account)) (\(hit.place.role.account)), region \(hit.place.region)"
-        var lines = ["\(name) is a \(style.code(instance.state))\(kind)\(zone)", "Account: \(account)"]
+        let article = instance.state == Instance(id: "").state ? "an" : "a"
+        var lines = ["\(name) is \(article) \(style.code(instance.state))\(kind)\(zone)", "Account: \(account)"]
         lines += facts(of: instance).map { "\($0.label): \($0.text)" }
         if let links = ConsoleLinks(hit) {
             let both = [style.link("Console", links.instance), style.link("Configuration timeline", links.timeline)]
@@ -49,12 +52,14 @@ struct InfraLines: Sendable {
         let id = ConsoleLinks(hit).map { links in
             style == .markdown ? style.link(instance.id, links.instance) : instance.id
         }
-        let address = instance.privateAddresses.first ?? instance.version6Addresses.first
+        func address(_ all: [String]) -> String? { all.first(where: addresses.contains) ?? all.first }
+        let six = instance.version6Addresses.filter { instance.privateAddresses.isEmpty || addresses.contains($0) }
         let facts = [
             instance.name.map { style.bold($0) }, id ?? style.code(instance.id), style.text(instance.state),
             instance.type.isEmpty ? nil : style.text(instance.type),
             instance.zone.isEmpty ? hit.place.region : style.text(instance.zone), style.text(hit.place.account),
-            address.map { style.text($0) }, instance.publicAddresses.first.map { style.text($0) },
+            address(instance.privateAddresses).map { style.text($0) }, address(six).map { style.text($0) },
+            address(instance.publicAddresses).map { style.text($0) },
         ]
         return facts.compactMap(\.self).joined(separator: " · ")
     }

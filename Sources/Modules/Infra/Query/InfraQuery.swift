@@ -7,11 +7,17 @@ struct InfraQuery: Sendable, Hashable {
 
     /// The conditions, all of which must be met.
     let terms: [InfraTerm]
+    /// The terms that ``searches`` do not contain, which are checked in the answers of EC2.
+    let checked: [InfraTerm]
 
     /// Parses the words of a line. A value with spaces is in double quotes. Throws ``QueryProblem``.
     init(_ text: String) throws(QueryProblem) {
         var terms: [InfraTerm] = []
-        for word in try Self.words(text) {
+        let words = try Self.words(text)
+        if words.count == 1, ["help", "--help", "-h"].contains(where: { words[0].isKeyword($0) }) {
+            throw QueryProblem("A query is made of the following words.")
+        }
+        for word in words {
             let term = try InfraTerm(word)
             if !terms.contains(term) { terms.append(term) }
         }
@@ -28,10 +34,11 @@ struct InfraQuery: Sendable, Hashable {
         }
         guard names.count <= 1 else {
             throw QueryProblem(
-                "An instance has only one name, and all words must match: write “*\(Printable.line(names[0]))*” for a "
-                    + "part of it, or put a name with spaces in double quotes.")
+                "An instance has only one name, and all words must match: write \(InfraTerm.name("*\(names[0])*").typed) "
+                    + "for a part of it, or put a name with spaces in double quotes.")
         }
         self.terms = terms
+        checked = Self.checked(terms)
     }
 
     /// The query as it can be typed, the same for queries that are equal.
@@ -73,14 +80,16 @@ extension InfraQuery {
         return alternatives
     }
 
-    /// Returns true if an instance meets the conditions that ``searches`` do not contain.
-    func matches(_ instance: Instance) -> Bool {
+    private static func checked(_ terms: [InfraTerm]) -> [InfraTerm] {
         var used: Set<String> = []
-        return terms.allSatisfy { term in
+        return terms.filter { term in
             let names = term.filters.map(\.name)
-            guard used.isDisjoint(with: names) else { return term.matches(instance) }
+            guard used.isDisjoint(with: names) else { return true }
             used.formUnion(names)
-            return true
+            return false
         }
     }
+
+    /// Returns true if an instance meets the conditions that ``searches`` do not contain.
+    func matches(_ instance: Instance) -> Bool { checked.allSatisfy { $0.matches(instance) } }
 }

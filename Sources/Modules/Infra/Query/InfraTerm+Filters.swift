@@ -19,9 +19,13 @@ extension InfraTerm {
             if Self.isPrivate(address) { return filters(address, anyPrivate) }
             // A VPC can also use public ranges inside.
             return filters(address, "ip-address", "network-interface.addresses.association.public-ip", anyPrivate)
-        case .dnsName(let name, isPublic: true): return filters(name, "dns-name")
+        // `dns-name` and `private-dns-name` find only the primary interface.
+        case .dnsName(let name, isPublic: true):
+            return filters(name, "dns-name", "network-interface.addresses.association.public-dns-name")
         case .dnsName(let name, isPublic: false):
-            return filters(name, "private-dns-name", "network-interface.private-dns-name")
+            return filters(
+                name, "private-dns-name", "network-interface.private-dns-name",
+                "network-interface.addresses.private-dns-name")
         case .name(let pattern): return filters(pattern, "tag:Name")
         case .tag(let key, let pattern): return filters(pattern, "tag:\(key)")
         case .state(let state): return filters(state, "instance-state-name")
@@ -62,7 +66,22 @@ extension InfraTerm {
 /// The patterns of EC2's filters: `*` is any text, `?` is any character, and a backslash makes the next one literal.
 enum Wildcard {
     /// Returns true if a text contains a wildcard.
-    static func isPattern(_ text: String) -> Bool { text.utf8.contains { $0 == 0x2A || $0 == 0x3F } }
+    static func isPattern(_ text: String) -> Bool { parts(of: text).contains { $0 == .any || $0 == .one } }
+
+    /// Returns the pattern without the backslashes that have no effect, so that equal patterns have one form.
+    static func normal(_ pattern: String) -> String {
+        var text = String.UnicodeScalarView()
+        for part in parts(of: pattern) {
+            switch part {
+            case .any: text.append("*")
+            case .one: text.append("?")
+            case .scalar(let scalar):
+                if scalar == "*" || scalar == "?" || scalar == "\\" { text.append("\\") }
+                text.append(scalar)
+            }
+        }
+        return String(text)
+    }
 
     /// Returns true if a pattern matches a whole text. The time is at most the product of the lengths.
     static func matches(_ text: String, _ pattern: String) -> Bool {

@@ -24,14 +24,18 @@ extension InfraTerm {
             let key = String(word[..<colon])
             self = try Self.filter(key, String(String.UnicodeScalarView(word.unicodeScalars[colon...].dropFirst())))
         } else {
-            self = .name(word)
+            self = .name(try Self.pattern(word))
         }
     }
 
-    /// Returns the term of an ID, an address or a DNS name; nil if the word is something else.
+    /// Returns the term of an ID, an address or a DNS name. Returns nil if the word is something else.
     private static func identifier(_ word: String) throws(QueryProblem) -> InfraTerm? {
         if let id = try instanceID(word) { return .id(id) }
         if let address = address(word) { return .address(address) }
+        let start = word.unicodeScalars.prefix { $0 != "/" && $0 != "%" }
+        guard start.count == word.unicodeScalars.count || address(String(start)) == nil else {
+            throw QueryProblem("Write a single address, without a prefix length and a zone.")
+        }
         return dnsName(word)
     }
 
@@ -41,7 +45,7 @@ extension InfraTerm {
     /// Returns true if a text is an instance ID in lower case.
     static func isInstanceID(_ text: String) -> Bool { digits(of: text).map(lengths.contains) ?? false }
 
-    /// Returns the number of hexadecimal digits after `i-`; nil if the text has another form.
+    /// Returns the number of hexadecimal digits after `i-`. Returns nil if the text has another form.
     private static func digits(of text: String) -> Int? {
         guard text.utf8.starts(with: "i-".utf8) else { return nil }
         let digits = text.utf8.dropFirst(2)
@@ -59,7 +63,8 @@ extension InfraTerm {
         return text
     }
 
-    /// Returns an address in the notation of AWS, which for IPv6 is that of RFC 5952; nil if the word is none.
+    /// Returns an address in the notation of AWS, which for IPv6 is that of RFC 5952. Returns nil if the word is not an
+    /// address.
     private static func address(_ word: String) -> String? {
         var scalars = Substring(word).unicodeScalars
         if scalars.first == "[", scalars.last == "]" { scalars = scalars.dropFirst().dropLast() }
@@ -73,7 +78,7 @@ extension InfraTerm {
         return String(decoding: buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
     }
 
-    /// Returns the term of a DNS name that AWS assigns; nil if the word is none.
+    /// Returns the term of a DNS name that AWS assigns. Returns nil if the word is not such a name.
     private static func dnsName(_ word: String) -> InfraTerm? {
         var text = word.lowercased()
         if text.utf8.last == UInt8(ascii: ".") { text = String(decoding: text.utf8.dropLast(), as: UTF8.self) }
@@ -91,7 +96,7 @@ extension InfraTerm {
     private static func filter(_ key: String, _ value: String) throws(QueryProblem) -> InfraTerm {
         guard !value.isEmpty else { throw QueryProblem("There is no value after “\(Printable.line(key)):”.") }
         switch key.lowercased() {
-        case "name": return .name(value)
+        case "name": return .name(try pattern(value))
         case "tag": return try tag(value)
         case "state":
             let state = value.lowercased()
@@ -99,11 +104,18 @@ extension InfraTerm {
                 throw QueryProblem("Unknown state. The states are \(states.joined(separator: ", ")).")
             }
             return .state(state)
-        case "ami": return .image(value)
-        case "type": return .type(value)
-        case "az": return .zone(value)
+        case "ami": return .image(try pattern(value))
+        case "type": return .type(try pattern(value))
+        case "az": return .zone(try pattern(value))
         default: throw QueryProblem("Unknown filter “\(Printable.line(key)):”.")
         }
+    }
+
+    /// Returns a pattern in its normal form.
+    private static func pattern(_ text: String) throws(QueryProblem) -> String {
+        let pattern = Wildcard.normal(text)
+        guard !pattern.isEmpty else { throw QueryProblem("A backslash must have a character after it.") }
+        return pattern
     }
 
     private static func tag(_ text: String) throws(QueryProblem) -> InfraTerm {
@@ -112,7 +124,7 @@ extension InfraTerm {
             throw QueryProblem("Write a tag as tag:KEY=VALUE.")
         }
         let key = String(String.UnicodeScalarView(scalars[..<equals]))
-        let value = String(String.UnicodeScalarView(scalars[equals...].dropFirst()))
+        let value = Wildcard.normal(String(String.UnicodeScalarView(scalars[equals...].dropFirst())))
         // EC2 has one property for both forms.
         return key.utf8.elementsEqual("Name".utf8) ? .name(value) : .tag(key: key, value)
     }
