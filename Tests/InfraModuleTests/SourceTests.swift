@@ -110,6 +110,18 @@ import Testing
         #expect(text.contains("there are no credentials: ") && text.contains(reason), "\(text)")
     }
 
+    @Test func `an address that cannot be reached is named`() async throws {
+        for (url, reason) in [
+            ("http://name.invalid", "the name name.invalid cannot be resolved"),
+            ("http://127.0.0.1:1", "127.0.0.1:1 cannot be"),
+        ] {
+            let (text, _) = try await Self.search { standIn, _ in
+                standIn.environment.merging(["AWS_ENDPOINT_URL": url, "NO_PROXY": "*"]) { $1 }
+            }
+            #expect(text.contains(reason), "\(text)")
+        }
+    }
+
     @Test func `TLS through a proxy that requires a password, with a certificate of one's own`() async throws {
         let folder = FileManager.default.temporaryDirectory.appendingPathComponent("aws-\(UUID().uuidString)")
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)

@@ -105,6 +105,8 @@ extension AWSError {
         case let error as AWSError: self = error
         case let error as HTTPClientError where error == .proxyAuthenticationRequired:
             self.init(.unreachable, "the proxy in HTTPS_PROXY requires a user name and a password")
+        case let error as NIOConnectionError where error.connectionErrors.isEmpty:
+            self.init(.unreachable, "the name \(error.host.oneLine(80)) cannot be resolved")
         case is NIOConnectionError, is HTTPClientError, is ChannelError, is IOError:
             self.init(.unreachable, "\(host) cannot be reached")
         case is NIOSSLError, is NIOSSLExtraError, is BoringSSLError:
