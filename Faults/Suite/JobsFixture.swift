@@ -11,6 +11,10 @@ package enum JobsFixture {
         "commands": [
             "hello": ["command": "echo", "args": ["hello"], "auth_strategy": "any"],
             "broken": ["command": "sh", "args": ["-c", "echo reason >&2; exit 3"], "auth_strategy": "any"],
+            "threaded": [
+                "command": "sh", "args": ["-c", #"printf '{"text": "below", "thread": %s}' "$1""#, "sh"],
+                "auth_strategy": "any", "no_handshake": true, "answer": "json",
+            ],
             "slow": [
                 "command": "sh", "args": ["-c", "echo step one; sleep 2; echo step two; exec sleep 600"],
                 "auth_strategy": "any",

@@ -305,6 +305,11 @@ private struct ModuleSpeech: Speaking {
 
     func traits(of backend: String) -> BackendTraits? { host.delivery.backend(backend)?.traits }
 
+    func thread(below message: String, on backend: String) -> String? {
+        guard let backend = host.delivery.backend(backend), backend.traits.threads else { return nil }
+        return if let backend = backend as? any ThreadNaming { backend.thread(below: message) } else { message }
+    }
+
     func replace(_ handle: String, with reply: Reply, on backend: String) {
         host.delivery.replace(handle, with: reply, on: backend)
     }

@@ -140,6 +140,13 @@ public protocol Editing: ChatBackend {
     func replace(_ message: MessageReference, at address: Address, with reply: Reply) async throws
 }
 
+/// A backend whose threads are not named by the identifiers of the messages that they begin with.
+public protocol ThreadNaming: ChatBackend {
+    /// Returns the identifier of the thread below a message; nil if a message, such as a slash command, cannot have one.
+    /// - Parameter message: the identifier of a message that the backend has delivered.
+    func thread(below message: String) -> String?
+}
+
 /// A backend that stores records of its own, such as the identifiers of received messages.
 public protocol RecordKeeping: ChatBackend {
     /// Provides the storage. The host calls this once, before the backend runs.

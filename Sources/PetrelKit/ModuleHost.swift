@@ -87,6 +87,9 @@ public protocol Speaking: Sendable {
     func replace(_ handle: String, with reply: Reply, on backend: String)
     /// Returns the traits of a backend; nil if there is no backend of that name.
     func traits(of backend: String) -> BackendTraits?
+    /// Returns the identifier of the thread below a message of a backend; nil if the backend has no threads, or the message
+    /// cannot have one.
+    func thread(below message: String, on backend: String) -> String?
     /// Answers with a message in place of another one that was sent or is being sent, such as a notice that the answer
     /// takes some time. If the other message cannot be replaced, the answer is sent as a message of its own.
     /// - Parameter handle: the ``DeliveryMarks/handle`` of the other message.
@@ -98,6 +101,9 @@ public protocol Speaking: Sendable {
 extension Speaking {
     /// Returns nil.
     public func traits(of backend: String) -> BackendTraits? { nil }
+
+    /// Returns nil.
+    public func thread(below message: String, on backend: String) -> String? { nil }
 
     /// Queues a message that comes with nothing else to store.
     public func say(_ reply: Reply, at address: Address, _ marks: DeliveryMarks = DeliveryMarks()) throws {

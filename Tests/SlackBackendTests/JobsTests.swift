@@ -2,6 +2,7 @@ import FaultSuite
 import PetrelKit
 import PetrelSupport
 import PetrelTesting
+import SlackBackend
 import Testing
 
 /// Jobs over Slack: live output, and the button that cancels.
@@ -29,6 +30,35 @@ import Testing
                 #expect(failure["thread_ts"] == "1.5")
                 #expect(Self.content(failure).contains("alice failed: exit status 3"))
                 #expect(Self.content(failure).contains("reason") && Self.content(failure).contains("danger"))
+            }
+        }
+    }
+
+    @Test func `a reply in a thread names the message, and is sent also if the thread is refused`() async throws {
+        try await Workspace.with { workspace in
+            let change: (inout SlackSettings) -> Void = { $0.slashCommands = ["/threaded"] }
+            try await workspace.chat(JobsFixture.module(on:), change: change) { workspace in
+                let asked = try await workspace.say("!threaded true")
+                let below = try await workspace.message()
+                #expect(below["text"] == "below" && below["thread_ts"]?.string == asked && !asked.isEmpty)
+                try await workspace.say("!threaded true", ["thread_ts": "1.5"])
+                #expect(try await workspace.message(after: 1)["thread_ts"] == "1.5")
+                // A slash command is no message, and so has no thread.
+                let slash: [String: JSONValue] = ["user": "U1", "channel": "C1", "command": "/threaded"]
+                try await workspace.order("slash", slash.merging(["text": "true"]) { $1 })
+                let answer = try await workspace.message(after: 2)
+                #expect(answer["text"] == "below" && answer["response"] == true && answer["thread_ts"] == nil)
+                // Slack refuses a thread that is not a timestamp.
+                try await workspace.say(#"!threaded '"no thread"'"#)
+                let outside = try await workspace.message(after: 3)
+                #expect(outside["text"] == "below" && outside["thread_ts"] == nil)
+                #expect(try await workspace.calls(of: "chat.postMessage").contains { $0["thread_ts"] == "no thread" })
+                try await workspace.order("slash", slash.merging(["text": #"'"no thread"'"#]) { $1 })
+                let last = try await workspace.message(after: 4)
+                #expect(last["text"] == "below" && last["response"] == true && last["thread_ts"] == nil)
+                try await workspace.say(#"!threaded '""'"#, ["thread_ts": "1.5"])
+                let none = try await workspace.message(after: 5)
+                #expect(none["text"] == "below" && none["thread_ts"] == nil)
             }
         }
     }

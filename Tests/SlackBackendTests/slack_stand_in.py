@@ -9,7 +9,7 @@
 POST /control with {"do": ..., ...} simulates users and faults; GET /log returns what the app did, and GET /shown what
 people see.
 """
-import asyncio, itertools, json, os, signal, ssl, sys, time
+import asyncio, itertools, json, os, re, signal, ssl, sys, time
 from aiohttp import WSMsgType, web
 
 BOT, BOT_ID, TEAM, APP = "U0BOT", "B0BOT", "T0TEAM", "A0APP"
@@ -169,7 +169,9 @@ BLOCKS = {"actions", "context", "divider", "header", "image", "rich_text", "sect
 
 
 def unfit(arguments):
-    """Returns the error code for content that Slack rejects, or None."""
+    """Returns the error code for a thread or a content that Slack rejects, or None."""
+    if not re.fullmatch(r"[0-9]+\.[0-9]+", arguments.get("thread_ts") or "1.0"):
+        return "invalid_thread_ts"
     blocks = arguments.get("blocks") or []
     texts = [b["text"]["text"] for b in blocks if b.get("type") == "section" and "text" in b]
     if len(blocks) > 50 or any(b.get("type") not in BLOCKS for b in blocks) or any(not 0 < len(t) <= 3000 for t in texts):
@@ -251,6 +253,8 @@ def upload_url(arguments):
 
 def complete_upload(arguments):
     files = arguments["files"]
+    if problem := unfit(arguments):
+        return error(problem)
     if not place(arguments.get("channel_id")) or arguments["channel_id"] in space.users:
         return error("channel_not_found")
     for file in files:

@@ -181,6 +181,11 @@ extension SlackBackend: FileSending {
     }
 }
 
+extension SlackBackend: ThreadNaming {
+    /// Returns the timestamp of a message, which names its thread; nil for a slash command and an interaction.
+    package func thread(below message: String) -> String? { SlackInbox.message(of: message)?.time }
+}
+
 extension SlackBackend: Editing {
     /// Replaces a sent message with `chat.update`. Throws ``SendFailure``.
     package func replace(_ message: MessageReference, at address: Address, with reply: Reply) async throws {

@@ -71,6 +71,25 @@ final class SlackSender: Sendable {
     }
 
     private func say(_ reply: Reply, to address: Address) async throws -> MessageReference? {
+        try await inThread(of: address) { try await sayThere(reply, to: $0) }
+    }
+
+    /// Sends to an address. If Slack refuses its thread, which a script or a rule may have named, it sends to the address
+    /// outside of threads, so that the message is not lost.
+    private func inThread<Value>(
+        of address: Address, _ send: (Address) async throws -> Value
+    ) async throws -> Value {
+        do {
+            return try await send(address)
+        } catch let error as SlackError where address.thread != nil && error.isAboutThread {
+            logger.warning("Slack refused the thread of a message, which was sent outside of threads: \(error)")
+            var address = address
+            address.thread = nil
+            return try await send(address)
+        }
+    }
+
+    private func sayThere(_ reply: Reply, to address: Address) async throws -> MessageReference? {
         if let (url, isPrivate) = prompts.takeURL(address.inReplyTo, isPrivate: Self.isPersonal(reply, address)) {
             do {
                 return try await respond(reply, at: url, isPrivate, address)
@@ -137,8 +156,15 @@ final class SlackSender: Sendable {
         var arguments = SlackContent.arguments(reply)
         arguments["response_type"] = isPrivate ? "ephemeral" : "in_channel"
         arguments["replace_original"] = false
-        arguments["thread_ts"] = address.thread.map { .string($0) }
-        try await api.respond(at: url, arguments)
+        // Here Slack gives no reason for which it refuses a message, so the thread may be that.
+        try await inThread(of: address) { address in
+            arguments["thread_ts"] = address.thread.map { .string($0) }
+            do {
+                try await api.respond(at: url, arguments)
+            } catch let error as SlackError where error.code == SlackError.refused && address.thread != nil {
+                throw SlackError(error.method, SlackError.refusedThread, error.detail)
+            }
+        }
         return nil
     }
 
@@ -262,8 +288,10 @@ final class SlackSender: Sendable {
             var arguments: [String: JSONValue] = [
                 "files": [["id": id, "title": .string(title)]], "channel_id": .string(try await channel(of: address)),
             ]
-            arguments["thread_ts"] = address.thread.map { .string($0) }
-            try await api.call("files.completeUploadExternal", arguments)
+            try await inThread(of: address) { address in
+                arguments["thread_ts"] = address.thread.map { .string($0) }
+                try await api.call("files.completeUploadExternal", arguments)
+            }
             return nil
         }
     }

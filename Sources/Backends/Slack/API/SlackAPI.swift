@@ -129,7 +129,7 @@ final class SlackAPI: Sendable {
         // The address has expired or was used too often.
         case 403, 404, 410: throw SlackError(method, SlackError.expiredAddress, "status \(response.status.code)")
         case 500...: throw SlackError(method, "service_unavailable", "status \(response.status.code)")
-        default: throw SlackError(method, "refused", "status \(response.status.code)")
+        default: throw SlackError(method, SlackError.refused, "status \(response.status.code)")
         }
     }
 
@@ -196,11 +196,24 @@ struct SlackError: Error, CustomStringConvertible, Equatable {
         ].contains(code)
     }
 
+    /// The code for a message that a `response_url` refused, for any reason.
+    static let refused = "refused"
+    /// The code for a message with a thread that a `response_url` refused.
+    static let refusedThread = "refused_thread"
+
+    /// True if Slack rejects the thread of a message.
+    var isAboutThread: Bool {
+        [
+            "thread_not_found", "invalid_thread_ts", "invalid_ts", "message_not_found", "cannot_reply_to_message",
+            "restricted_action_thread_locked", "restricted_action_non_threadable_channel", Self.refusedThread,
+        ].contains(code)
+    }
+
     /// True if Slack rejects the content itself. A `response_url` reports this only as `refused`.
     var isAboutContent: Bool {
         [
             "invalid_blocks", "invalid_blocks_format", "invalid_attachments", "msg_blocks_too_long",
-            "too_many_attachments", "invalid_arguments", "attachment_payload_limit_exceeded", "refused",
+            "too_many_attachments", "invalid_arguments", "attachment_payload_limit_exceeded", Self.refused,
         ].contains(code)
     }
 

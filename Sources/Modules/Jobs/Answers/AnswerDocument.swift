@@ -118,7 +118,7 @@ struct AnswerReply: Sendable, Equatable {
         switch object["thread"] {
         case nil, .null?: break
         case .bool(let isOwn)?: thread = isOwn ? .own : .none
-        case .string(let id)?: thread = .id(id)
+        case .string(let id)?: thread = id.isBlank ? .none : .id(id)
         case let other?: throw Problem("\(place).thread is \(other.typeName), not true, false or an identifier")
         }
     }

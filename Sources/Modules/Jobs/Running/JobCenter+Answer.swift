@@ -135,7 +135,9 @@ extension JobCenter {
         var address = job.address
         switch answer.thread {
         case .same: break
-        case .own: address.thread = address.thread ?? (traits.threads ? address.inReplyTo : nil)
+        case .own:
+            address.thread =
+                address.thread ?? address.inReplyTo.flatMap { host.chat.thread(below: $0, on: address.backend) }
         case .none: address.thread = nil
         case .id(let id): address.thread = traits.threads ? id : nil
         }
