@@ -100,6 +100,18 @@ package final class JobEngine: Sendable {
         return job != nil
     }
 
+    /// Stops all jobs that run or wait, and goes on accepting others.
+    package func stopAll(_ cause: StopCause, grace: Duration) {
+        let (running, waiting) = state.withLock { state in
+            let (running, waiting) = (Array(state.running.values), Array(state.waiting))
+            for job in waiting { state.running[job.id] = job }
+            state.waiting = []
+            return (running, waiting)
+        }
+        for job in running + waiting { job.work.stop(cause, grace: grace) }
+        for job in waiting { start(job) }
+    }
+
     /// Waits until the task is cancelled, and then stops all jobs and waits for their ends. The engine accepts jobs from
     /// the start.
     package func run() async {

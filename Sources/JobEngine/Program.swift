@@ -48,6 +48,8 @@ package enum StopCause: Sendable, Equatable {
     case cancelled
     /// The process that runs it is stopping.
     case shutdown
+    /// Something else stopped it, for this reason.
+    case interrupted(String)
 }
 
 /// The end of a program, or of another work.

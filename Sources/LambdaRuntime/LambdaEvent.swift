@@ -81,6 +81,15 @@ package struct LambdaRoutes: Sendable {
 
     package init(_ routes: [WebRoute]) { self.routes = routes }
 
+    /// True if there is a route for slash commands.
+    package var takeCommands: Bool { routes.contains { $0.path.hasSuffix("/commands") } }
+
+    /// Returns whether Slack sends an event again because the first response came late. The first request runs
+    /// nevertheless, perhaps in another process, which knows nothing of this one.
+    static func isRepeated(_ request: WebRequest) -> Bool {
+        request.headers["x-slack-retry-reason"]?.isKeyword("http_timeout") == true
+    }
+
     /// Returns the route of a request, and the request with the parameters of the path: by its path, or, because the path
     /// of a function is often not that of the bot, by the content that Slack sends.
     func route(_ event: LambdaEvent) -> (WebRoute, WebRequest)? {
@@ -91,9 +100,11 @@ package struct LambdaRoutes: Sendable {
             request.parameters = parameters
             return (route, request)
         }
-        guard event.method == "POST", event.request.headers["x-slack-signature"] != nil else { return nil }
+        // A request without a signature is refused there.
+        guard event.method == "POST" else { return nil }
         let body = event.request.body
-        let isForm = event.request.headers["content-type"]?.hasPrefix("application/x-www-form-urlencoded") == true
+        let type = event.request.headers["content-type"] ?? ""
+        let isForm = type.lowercased().utf8.starts(with: "application/x-www-form-urlencoded".utf8)
         let kind =
             !isForm ? "/events" : body.starts(with: "payload=".utf8) ? "/interactivity" : "/commands"
         return candidates.first { $0.path.hasSuffix(kind) }.map { ($0, request) }

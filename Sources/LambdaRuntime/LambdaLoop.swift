@@ -3,11 +3,23 @@ package import Logging
 import PetrelKit
 import PetrelSupport
 
+/// The work that requests cause.
+package protocol InvocationWork: Sendable {
+    /// Returns the number of requests and replies whose work is not done.
+    func pendingWork() async -> Int
+    /// Ends what is running for a reason, which is a clause, and queues replies that state it.
+    func end(_ reason: String)
+    /// Gives up the replies that are not sent.
+    func giveUpReplies(_ reason: String)
+}
+
 /// Handles the invocations of a function one after the other: answers the request at once, and asks for the next
 /// invocation when its work is done, because Lambda freezes the process then.
 package struct LambdaLoop: Sendable {
-    /// The time before the end of an invocation that is left for its last messages.
-    private static let margin: TimeInterval = 0.3
+    /// The time before the end of an invocation at which the work that is left is ended, and its last messages are sent.
+    private static let margin: TimeInterval = 3
+    /// The time before the end of an invocation at which it is given up.
+    private static let lastMargin: TimeInterval = 0.3
     /// The time between two looks at the pending work. Parts that work tell nothing when they end.
     private static let interval = Duration.milliseconds(2)
     /// The time for which a backend may connect. Slack waits three seconds for an answer.
@@ -16,23 +28,21 @@ package struct LambdaLoop: Sendable {
     private let api: LambdaAPI
     private let routes: LambdaRoutes
     private let logger: Logger
-    private let pendingWork: @Sendable () async -> Int
+    private let work: any InvocationWork
 
     /// Creates a loop.
-    /// - Parameter pendingWork: Returns the number of requests whose work is not done.
-    package init(
-        _ api: LambdaAPI, _ routes: LambdaRoutes, _ logger: Logger, pendingWork: @escaping @Sendable () async -> Int
-    ) {
+    package init(_ api: LambdaAPI, _ routes: LambdaRoutes, _ work: any InvocationWork, _ logger: Logger) {
         self.api = api
         self.routes = routes
+        self.work = work
         self.logger = logger
-        self.pendingWork = pendingWork
     }
 
     /// Handles invocations until the task is cancelled.
     package func run() async throws {
         while !Task.isCancelled {
             let invocation = try await api.next()
+            let time = invocation.deadline.timeIntervalSinceNow
             do {
                 let event = try LambdaEvent(try JSONValue.parse(invocation.event))
                 try await api.respond(invocation.id, await answer(event, until: invocation.deadline).lambdaResult)
@@ -42,13 +52,17 @@ package struct LambdaLoop: Sendable {
                 logger.warning("An invocation is not handled: \(error)")
                 try await api.fail(invocation.id, "\(error)")
             }
-            await finish(until: invocation.deadline)
+            // Of a short time-out, the work gets most.
+            await finish(until: invocation.deadline, margin: min(Self.margin, time / 3))
         }
     }
 
     private func answer(_ event: LambdaEvent, until deadline: Date) async -> WebResponse {
         guard let (route, request) = routes.route(event) else { return .text("There is no such page.", status: 404) }
         if let refusal = route.refusal(request) { return refusal }
+        if LambdaRoutes.isRepeated(request) {
+            return WebResponse(status: 200, headers: ["x-slack-no-retry": "1"])
+        }
         guard request.body.count <= route.bodyLimit else { return .text("The body is too large.", status: 413) }
         let end = min(deadline, Date.now + Self.patience)
         while true {
@@ -60,11 +74,20 @@ package struct LambdaLoop: Sendable {
         }
     }
 
-    /// Waits until the work of an invocation is done, or its time is over.
-    private func finish(until deadline: Date) async {
-        while await pendingWork() > 0 {
-            guard deadline.timeIntervalSinceNow > Self.margin else {
-                return logger.warning("The time of an invocation is over before its work is done; raise the time-out.")
+    /// Waits until the work of an invocation is done. Lambda freezes what is left at the end of its time, and it would go on
+    /// in an invocation of somebody else, so it is ended before.
+    /// - Parameter margin: The time before the deadline at which the work is ended.
+    private func finish(until deadline: Date, margin: TimeInterval) async {
+        var isEnding = false
+        while await work.pendingWork() > 0 {
+            let left = deadline.timeIntervalSinceNow
+            if left < margin, !isEnding {
+                isEnding = true
+                logger.warning("The time of an invocation is over before its work is done; raise the time-out.")
+                work.end("the time-out of the function was reached")
+            }
+            guard left > Self.lastMargin else {
+                return work.giveUpReplies("the time-out of the function was reached before it was sent")
             }
             // Sleeping fails if the task is cancelled.
             guard (try? await Task.sleep(for: Self.interval)) != nil else { return }

@@ -110,10 +110,12 @@ extension Bot {
             try PlugInFailure.wrapping { try backend.plugIn.makeBackend(context) }
         }
         let core = configuration.core
+        var limits = Delivery.Limits()
+        limits.keepsDeadLetters = store.keepsRecords
         let host = try Host(
             backends: backends, policy: configuration.policy, name: core.name, version: version, logger: logger,
             metrics: metrics, audit: store.audit, outbox: store.outbox, adminRooms: core.adminRooms,
-            defaultBackend: configuration.defaultBackend, executor: loop)
+            defaultBackend: configuration.defaultBackend, executor: loop, delivery: limits)
         let modules = try modules(of: configuration, host, store, loop)
         return Parts(host: host, backends: backends, modules: modules)
     }

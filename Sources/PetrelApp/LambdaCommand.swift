@@ -40,12 +40,35 @@ struct LambdaCommand: AsyncParsableCommand {
         for warning in configuration.warnings { ExitStatus.say("warning: \(warning)") }
         let core = configuration.core
         let log = LineLogHandler.Control(level: core.logLevel, format: core.logFormat)
-        return try Bot.build(
-            configuration, store: Store(), log: log, on: loop,
-            serve: { host, routes, logger in
-                LambdaService(loop: LambdaLoop(api, LambdaRoutes(routes), logger) { await host.pendingWork() })
+        let routes = Locked<LambdaRoutes?>(nil)
+        let bot = try Bot.build(
+            configuration, store: Store(keepsRecords: false), log: log, on: loop,
+            serve: { host, found, logger in
+                routes.withLock { $0 = LambdaRoutes(found) }
+                return LambdaService(loop: LambdaLoop(api, LambdaRoutes(found), HostWork(host: host), logger))
             })
+        bot.store.audit.limit(to: Self.auditBytes)
+        guard routes.value?.takeCommands == true else {
+            let message =
+                "a backend slack with signing_secret is required: a function receives requests of Slack, and cannot use "
+                + "Socket Mode (app_token)"
+            throw ConfigurationFailure(
+                file: file.config, problems: [SettingsProblem(path: "backends", message: message)])
+        }
+        return bot
     }
+
+    /// The size of the audit log, which is in memory.
+    private static let auditBytes = 256 << 10
+}
+
+/// The work of a host.
+private struct HostWork: InvocationWork {
+    let host: PetrelCore.Host
+
+    func pendingWork() async -> Int { await host.pendingWork() }
+    func end(_ reason: String) { host.endWork(reason) }
+    func giveUpReplies(_ reason: String) { host.delivery.giveUp(reason) }
 }
 
 /// The service that handles invocations in place of the web server.

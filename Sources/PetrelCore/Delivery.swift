@@ -25,6 +25,8 @@ package final class Delivery: Sendable {
         package var patience = Duration.seconds(86_400)
         /// The delay from which on a message states how late it is.
         package var late = Duration.seconds(60)
+        /// True if messages that can never be sent are kept, so that an operator can look at them.
+        package var keepsDeadLetters = true
 
         /// Creates the default limits.
         package init() {}
@@ -187,8 +189,9 @@ package final class Delivery: Sendable {
                 case .never(let reason): markDead(item, reason)
                 case .later(let pause, let problem):
                     let pause = pause ?? policy.pause(using: &random)
+                    let kept = ([item] + others).reversed().filter { putBack($0, isPart: false) }
+                    if kept.isEmpty { continue }
                     log(problem, item, pause)
-                    for item in ([item] + others).reversed() { putBack(item, isPart: false) }
                     state.withLock { $0.note(isHeldUp: true, in: queue) }
                     guard await pool.pause(for: pause, on: clock) else { return }
                 }
@@ -218,16 +221,47 @@ package final class Delivery: Sendable {
         }
     }
 
-    private func finish(_ item: Item) {
+    private func removeFromStore(_ item: Item) {
+        guard item.isStored else { return }
         let backend = item.entry.address.backend
-        if item.isStored {
-            outbox.remove(item.entry.number, item.pendingWrite) { [weak self] in self?.isSettled(on: backend) }
-        }
+        outbox.remove(item.entry.number, item.pendingWrite) { [weak self] in self?.isSettled(on: backend) }
+    }
+
+    private func finish(_ item: Item) {
+        removeFromStore(item)
         state.withLock { $0.sent(item.entry) }
         item.sent?()
     }
 
-    private func putBack(_ item: Item, isPart: Bool) {
+    /// Gives up the messages that are pending: those that wait are dropped, and those that are being sent are not sent
+    /// again.
+    /// - Parameter reason: The reason, as a clause.
+    package func giveUp(_ reason: String) {
+        for item in state.withLock({ $0.giveUp() }) {
+            if item.isStored { outbox.remove(item.entry.number, item.pendingWrite) {} }
+            noteGivenUp(item, reason)
+        }
+        // The queues that pause after a failure are empty now.
+        pool.endPauses()
+    }
+
+    private func noteGivenUp(_ item: Item, _ reason: String) {
+        meters.undelivered.increment()
+        let queue = item.entry.queue
+        logger.error("A reply to \(Printable.name(queue.place.id)) on \(queue.backend) was given up: \(reason)")
+        if let handle = item.entry.marks.handle { edits.cannotReplace(handle, on: queue.backend) }
+        item.sent?()
+    }
+
+    /// Puts a message that was not sent back into its queue. Returns false if it was given up meanwhile.
+    @discardableResult
+    private func putBack(_ item: Item, isPart: Bool) -> Bool {
+        if state.withLock({ $0.isGivenUp(item) }) {
+            removeFromStore(item)
+            state.withLock { $0.sent(item.entry) }
+            noteGivenUp(item, "it was not sent before the time was over")
+            return false
+        }
         var item = item
         let backend = item.entry.address.backend
         if isPart, item.isStored {
@@ -242,6 +276,7 @@ package final class Delivery: Sendable {
         }
         let final = item
         state.withLock { $0.putBack(final) }
+        return true
     }
 
     private func markDead(_ item: Item, _ reason: String) {
@@ -250,6 +285,8 @@ package final class Delivery: Sendable {
         logger.error("A reply to \(Printable.name(queue.place.id)) on \(queue.backend) can never be sent: \(reason)")
         if item.entry.reply.isConfidential || !item.entry.reply.isVisible {
             if item.isStored { go(on: state.withLock { $0.notSent(on: queue.backend) }) }
+        } else if !limits.keepsDeadLetters {
+            removeFromStore(item)
         } else {
             if !item.isStored { _ = outbox.add(item.entry, nil, of: "") }
             outbox.markDead(item.entry.number, reason: reason) { [weak self] in

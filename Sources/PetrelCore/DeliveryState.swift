@@ -90,6 +90,10 @@ struct DeliveryState: Sendable {
     private var revivals = 0
     /// The numbers of the messages that ended during these calls, which may already have read them as revived.
     private var endedMeanwhile: Set<Int64> = []
+    /// The numbers of the messages that are being sent.
+    private var sending: Set<Int64> = []
+    /// Those of them that were given up meanwhile.
+    private var givenUp: Set<Int64> = []
     /// The queues whose last message became a dead letter.
     private var unreachable: Set<DeliveryQueue> = []
 
@@ -173,7 +177,7 @@ struct DeliveryState: Sendable {
                 return .wait
             }
             queues[queue]?.items.removeFirst()
-            if item.isStored { inFlight[queue.backend, default: 0] += 1 }
+            begin(item)
             return .send(item)
         }
         if let stored = queues[queue]?.stored { return .load(after: stored.after, through: stored.through) }
@@ -191,10 +195,15 @@ struct DeliveryState: Sendable {
             room -= item.entry.reply.text.unicodeScalars.count + Delivery.margin
             guard room >= 0 else { break }
             queues[queue]?.items.removeFirst()
-            if item.isStored { inFlight[queue.backend, default: 0] += 1 }
+            begin(item)
             found.append(item)
         }
         return found
+    }
+
+    private mutating func begin(_ item: Item) {
+        if item.isStored { inFlight[item.entry.queue.backend, default: 0] += 1 }
+        sending.insert(item.entry.number)
     }
 
     mutating func note(isHeldUp: Bool, in queue: DeliveryQueue) {
@@ -251,7 +260,26 @@ struct DeliveryState: Sendable {
     var inMemory: Int { queues.values.reduce(0) { $0 + $1.items.count } }
 
     /// Puts a message that was not sent back at the head of its queue.
-    mutating func putBack(_ item: Item) { queues[item.entry.queue, default: QueueState()].items.prepend(item) }
+    mutating func putBack(_ item: Item) {
+        sending.remove(item.entry.number)
+        queues[item.entry.queue, default: QueueState()].items.prepend(item)
+    }
+
+    /// Removes and returns all messages in memory. Those that are being sent no longer count as pending, and end with
+    /// this attempt.
+    mutating func giveUp() -> [Item] {
+        var removed: [Item] = []
+        for queue in Array(queues.keys) {
+            removed += queues[queue]?.items ?? []
+            queues[queue]?.items = []
+        }
+        waiting -= removed.count + sending.subtracting(givenUp).count
+        givenUp.formUnion(sending)
+        return removed.sorted { $0.entry.number < $1.entry.number }
+    }
+
+    /// Returns true if a message that is being sent was given up.
+    func isGivenUp(_ item: Item) -> Bool { givenUp.contains(item.entry.number) }
 
     /// Removes a message that was sent.
     mutating func sent(_ entry: OutboxEntry) {
@@ -267,7 +295,8 @@ struct DeliveryState: Sendable {
     }
 
     private mutating func end(_ entry: OutboxEntry) {
-        waiting -= 1
+        sending.remove(entry.number)
+        if givenUp.isEmpty || givenUp.remove(entry.number) == nil { waiting -= 1 }
         if revivals > 0 {
             present.insert(entry.number)
             endedMeanwhile.insert(entry.number)

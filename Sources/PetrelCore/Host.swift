@@ -115,9 +115,10 @@ package final class Host: Sendable {
     private func tellAdmins(of queue: DeliveryQueue, _ reason: String) {
         let address = Address(backend: queue.backend, place: queue.place)
         let backend = address.isUndecided ? "" : " on \(Markdown.escaped(queue.backend))"
+        let kept = "They are kept: `petrel outbox list` shows them, and `petrel outbox retry` sends them again."
         tellAdmins(
-            "Cannot deliver messages to \(Markdown.escaped(queue.place.id))\(backend): \(Markdown.escaped(reason)). They are kept: "
-                + "`petrel outbox list` shows them, and `petrel outbox retry` sends them again.", except: queue)
+            "Cannot deliver messages to \(Markdown.escaped(queue.place.id))\(backend): \(Markdown.escaped(reason)). "
+                + (delivery.limits.keepsDeadLetters ? kept : "They are lost."), except: queue)
     }
 
     private func tellAdmins(_ text: String, except queue: DeliveryQueue?) {
@@ -187,6 +188,12 @@ extension Host: WorkCounting {
         count += load.running + load.waiting
         for case let module as any WorkCounting in modules { count += await module.pendingWork() }
         return count + delivery.depth
+    }
+
+    /// Ends the work of the modules that can end it, and tells the people who wait for it.
+    /// - Parameter reason: The reason, as a clause.
+    package func endWork(_ reason: String) {
+        for case let module as any WorkEnding in modules { module.endWork(reason) }
     }
 }
 

@@ -71,6 +71,9 @@ package final class TaskPool: Service {
         }
     }
 
+    /// Ends the pauses of all jobs, which then retry.
+    func endPauses() { for pause in state.withLock({ Array($0.pauses.values) }) { pause.cancel() } }
+
     /// Pauses a job before a retry. Returns false if the shutdown has begun, so that the job should end.
     func pause(for duration: Duration, on clock: any Clock<Duration>) async -> Bool {
         let (number, sleep) = state.withLock { state in
@@ -80,12 +83,13 @@ package final class TaskPool: Service {
             return (state.count, sleep)
         }
         defer { state.withLock { _ = $0.pauses.removeValue(forKey: number) } }
-        return await withTaskCancellationHandler {
-            // Sleeping fails only if it is cancelled.
-            (try? await sleep.value) != nil
+        await withTaskCancellationHandler {
+            // Sleeping fails only if it is cancelled: by the shutdown, with this task, or to retry at once.
+            _ = try? await sleep.value
         } onCancel: {
             sleep.cancel()
         }
+        return !state.withLock { $0.isClosing } && !Task.isCancelled
     }
 
     private func close(patience: Duration) {

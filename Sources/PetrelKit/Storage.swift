@@ -10,6 +10,14 @@ public protocol Storage: Sendable {
     var ledger: any Ledger { get }
     /// Waits until all queued writes and messages are stored. Returns false if writes are failing.
     func written() async -> Bool
+    /// False if records of what has ended, such as the output of jobs, are not kept, because the storage is the memory of
+    /// a process that is often replaced.
+    var keepsRecords: Bool { get }
+}
+
+extension Storage {
+    /// True.
+    public var keepsRecords: Bool { true }
 }
 
 /// A collection of small values by key.

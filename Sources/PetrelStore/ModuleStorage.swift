@@ -7,6 +7,7 @@ struct ModuleStorage: Storage {
     let logWriter: LogWriter
     let keys: KeyRing
     let module: String
+    let keepsRecords: Bool
 
     func records(_ collection: String) -> any RecordCollection {
         StoredRecords(queue: queue, module: module, collection: collection)

@@ -16,6 +16,8 @@ package final class Store: Sendable {
     private let lock: StoreLock?
     private let journal: Journal?
     let checkpointer: Checkpointer?
+    /// False if records of what has ended are not kept.
+    package let keepsRecords: Bool
 
     /// Opens or creates the database and migrates it to the current schema.
     ///
@@ -27,6 +29,7 @@ package final class Store: Sendable {
         path: String, keys: KeyRing, later: @escaping Later = laterElsewhere
     ) throws(StoreFailure) {
         self.keys = keys
+        keepsRecords = true
         // Lock and journal are created next to the target if the path is a symbolic link.
         let path = URL(fileURLWithPath: path).resolvingSymlinksInPath().path
         lock = try StoreLock(path: path + ".lock")
@@ -63,7 +66,10 @@ package final class Store: Sendable {
     }
 
     /// Creates a store in memory.
-    package init() throws(StoreFailure) {
+    /// - Parameter keepsRecords: false if the process serves single requests, so that records of what has ended, such as
+    ///   the output of jobs and dead letters, are not kept.
+    package init(keepsRecords: Bool = true) throws(StoreFailure) {
+        self.keepsRecords = keepsRecords
         keys = .ephemeral()
         lock = nil
         journal = nil
@@ -85,6 +91,7 @@ package final class Store: Sendable {
     package init(readingOnly path: String) throws(StoreFailure) {
         // Secrets are not read here.
         keys = .ephemeral()
+        keepsRecords = true
         lock = nil
         journal = nil
         checkpointer = nil
@@ -105,6 +112,7 @@ package final class Store: Sendable {
     /// Opens an existing database to change single rows, while another process may own it.
     package init(beside path: String) throws(StoreFailure) {
         keys = .ephemeral()
+        keepsRecords = true
         lock = nil
         journal = nil
         checkpointer = nil
@@ -166,7 +174,8 @@ package final class Store: Sendable {
 
     /// Returns the storage of one module.
     package func storage(for module: String) -> any Storage {
-        ModuleStorage(queue: queue, logWriter: logWriter, keys: keys, module: module)
+        ModuleStorage(
+            queue: queue, logWriter: logWriter, keys: keys, module: module, keepsRecords: keepsRecords)
     }
 
     /// The outbox in this database.

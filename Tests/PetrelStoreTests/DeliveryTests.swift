@@ -67,6 +67,51 @@ import Testing
         #expect(sleeps.count == 1 && sleeps[0] > .seconds(10) && sleeps[0] <= .seconds(37))
     }
 
+    @Test func `messages that are given up are not sent again, and later ones do not wait for them`() async throws {
+        let (failed, begun, isFree) = (Signal(), Signal(), Signal())
+        let backend = RecordingBackend { reply, _ in
+            switch reply.text {
+            case "limited":
+                failed.open()
+                throw SendFailure("ratelimited", .later(after: .seconds(86_400)))
+            case "slow":
+                begun.open()
+                await isFree.wait()
+                throw Refused()
+            default: break
+            }
+        }
+        let store = try Store()
+        try await Self.with(backend, store, clock: ContinuousClock()) { delivery in
+            try Self.say(["limited", "behind"], delivery)
+            await failed.wait()
+            delivery.giveUp("the time is over")
+            #expect(delivery.depth == 0)
+            try Self.say(["slow"], delivery)
+            await begun.wait()
+            delivery.giveUp("the time is over")
+            #expect(delivery.depth == 0)
+            delivery.answer(Reply("next"), to: Self.ops)
+            #expect(delivery.depth == 1)
+            isFree.open()
+            #expect(await Self.texts(1, backend) == ["next"])
+        }
+        #expect(try await store.outbox.pending(in: nil, after: 0, through: .max, limit: 9).isEmpty)
+    }
+
+    @Test func `without records, a message that can never be sent is not kept`() async throws {
+        let backend = RecordingBackend(
+            obstacle: RecordingBackend.failing(1) { SendFailure("no such room", .never) })
+        let store = try Store(keepsRecords: false)
+        var limits = Delivery.Limits()
+        limits.keepsDeadLetters = store.keepsRecords
+        try await Self.with(backend, store, limits: limits) { delivery in
+            try Self.say(["lost", "sent"], delivery)
+            #expect(await Self.texts(1, backend) == ["sent"])
+        }
+        #expect(try await store.outbox.deadLetters(limit: 9).isEmpty)
+    }
+
     @Test func `a new process sends the messages that the old one did not send, and no others`()
         async throws
     {

@@ -84,6 +84,10 @@ extension JobsModule: WorkCounting {
     }
 }
 
+extension JobsModule: WorkEnding {
+    package func endWork(_ reason: String) { center.engine.stopAll(.interrupted(reason), grace: .seconds(1)) }
+}
+
 extension JobsModule: GaugeReporting {
     package func gauges() -> [(name: String, labels: [(String, String)], value: Double)] {
         let load = center.engine.load

@@ -110,6 +110,9 @@ extension JobRecord {
         case .shutdown:
             status = .killed
             reason = started == nil ? "Petrel stopped before it started" : "Petrel stopped"
+        case .interrupted(let cause):
+            status = .killed
+            reason = cause
         case nil:
             status = end.status == .exited(0) || end.status == .answered(failure: nil) ? .successful : .failed
             reason =
