@@ -104,6 +104,53 @@ import Testing
         }
     }
 
+    @Test func `without a bot token, slash commands and buttons are answered at their response URLs`() async throws {
+        try await Workspace.with { workspace in
+            var settings = try workspace.settings
+            (settings.appToken, settings.signingSecret) = (nil, Secret(Self.secret))
+            (settings.botToken, settings.hasBotToken) = (Secret(""), false)
+            let backend = SlackBackend(
+                name: "slack", settings: settings, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+            let routes = Dictionary(uniqueKeysWithValues: backend.routes.map { ($0.path, $0.handler) })
+            let commands = try #require(routes["/slack/commands"])
+            let interactivity = try #require(routes["/slack/interactivity"])
+            let url = workspace.address + "response?channel=C1"
+            @Sendable func escaped(_ text: String) -> String {
+                text.addingPercentEncoding(withAllowedCharacters: .alphanumerics) ?? ""
+            }
+            try await TestHost.unhurried(backend).run([Echo()]) {
+                let line =
+                    "command=%2Fecho&text=one&user_id=U1&channel_id=C1&trigger_id=t1&response_url=\(escaped(url))"
+                while await commands(Self.request(line)).status == 503 { await Task.yield() }
+                let answer = try await workspace.message()
+                #expect(answer["text"] == "@U1 in #C1: one" && answer["response"] == true)
+                let button: JSONValue = [
+                    "type": "block_actions", "user": ["id": "U1"], "trigger_id": "1.2.x", "channel": ["id": "C1"],
+                    "response_url": .string(url), "actions": [["action_id": "petrel.0", "value": "echo two"]],
+                ]
+                let payload = escaped(String(decoding: try JSONValue.encode(button) as [UInt8], as: UTF8.self))
+                #expect(await interactivity(Self.request("payload=\(payload)")).status == 200)
+                let pressed = try await workspace.message(after: 1)
+                #expect(pressed["text"] == "@U1 in #C1: two" && pressed["response"] == true)
+                #expect(try await workspace.log().allSatisfy { $0["call"] == nil })
+            }
+        }
+    }
+
+    @Test func `a bot token is optional only with HTTP mode alone`() {
+        for (keys, isNeeded) in [
+            (["signing_secret"], false), (["app_token"], true), (["signing_secret", "app_token"], true), ([], true),
+        ] {
+            let values: [String: JSONValue] = ["signing_secret": "s", "app_token": "xapp-1"]
+            let context = SettingsContext(folder: URL(fileURLWithPath: "/"), environment: [:])
+            let section = SettingsSection(values.filter { keys.contains($0.key) }, at: "slack", in: context)
+            let settings = SlackSettings(section, environment: [:])
+            #expect(settings.hasBotToken == isNeeded)
+            #expect(context.problems.contains { $0.path == "slack.bot_token" } == isNeeded)
+            #expect(context.warnings.contains { $0.path == "slack.bot_token" } != isNeeded)
+        }
+    }
+
     /// - Parameter withSocket: enables Socket Mode as well, which Slack then disables.
     @Test(arguments: [false, true])
     func `events and slash commands work in HTTP mode, and repeated ones run once`(withSocket: Bool) async throws {

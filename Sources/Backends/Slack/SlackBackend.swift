@@ -11,9 +11,7 @@ package final class SlackBackend: ChatBackend {
     package let name: String
     /// The abilities of Slack. A message holds at most 4,000 characters; the limit is lower because escaping lengthens
     /// some characters.
-    package let traits = BackendTraits(
-        markdown: true, mrkdwn: true, threads: true, privateReplies: true, edits: true, attachments: true, forms: true,
-        files: true, mergesBursts: true, maximumLength: 3_000)
+    package let traits: BackendTraits
 
     let settings: SlackSettings
     private let logger: Logger
@@ -38,6 +36,9 @@ package final class SlackBackend: ChatBackend {
         self.name = name
         self.settings = settings
         self.logger = logger
+        traits = BackendTraits(
+            markdown: true, mrkdwn: true, threads: true, privateReplies: true, edits: settings.hasBotToken,
+            attachments: true, forms: true, files: settings.hasBotToken, mergesBursts: true, maximumLength: 3_000)
         api = SlackAPI(settings, on: loop)
         names = SlackNames(api, patience: settings.namePatience)
         sender = SlackSender(name, settings, api, names, prompts, on: loop, logger)
@@ -49,12 +50,7 @@ package final class SlackBackend: ChatBackend {
     /// is configured.
     package func run(deliver: @escaping @Sendable (ChatMessage) async -> Void) async throws {
         do {
-            let (answer, scopes) = try await api.answer("auth.test")
-            let identity = try SlackIdentity(answer)
-            await names.know(identity)
-            for advice in scopes.map({ SlackScopes.advice(granted: $0, reacts: settings.ackReaction != nil) }) ?? [] {
-                logger.warning("\(advice)")
-            }
+            let identity = settings.hasBotToken ? try await identity() : nil
             let seen = await SeenMessages(storage.value, logger) { $0.drop { $0 != "/" } }
             let inbox = SlackInbox(
                 identity, names, prompts, seen, settings, sender, on: loop, logger, now: { [api] in api.now },
@@ -63,7 +59,7 @@ package final class SlackBackend: ChatBackend {
                 await deliver($0)
             }
             pending.withLock { $0.inbox = inbox }
-            let listening = Task { await self.noteSilence() }
+            let listening = Task { if settings.hasBotToken { await self.noteSilence() } }
             defer { listening.cancel() }
             try await receive(inbox) { envelope in
                 if envelope.isOfMessage { listening.cancel() }
@@ -72,6 +68,17 @@ package final class SlackBackend: ChatBackend {
         } catch let error as SlackError where error.isFinal {
             throw BackendFailure("Slack rejected the token: \(error)", isFinal: true)
         }
+    }
+
+    /// Asks Slack who the bot is, and logs which permissions it lacks.
+    private func identity() async throws -> SlackIdentity {
+        let (answer, scopes) = try await api.answer("auth.test")
+        let identity = try SlackIdentity(answer)
+        await names.know(identity)
+        for advice in scopes.map({ SlackScopes.advice(granted: $0, reacts: settings.ackReaction != nil) }) ?? [] {
+            logger.warning("\(advice)")
+        }
+        return identity
     }
 
     /// Logs a hint if no message event arrives: Slack has no method that lists the event subscriptions of an app.

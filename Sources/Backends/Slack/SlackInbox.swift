@@ -28,7 +28,8 @@ enum SlackEnvelope: Sendable, Equatable {
 
 /// Converts envelopes to chat messages, and delivers each once, in order per channel.
 actor SlackInbox {
-    private let identity: SlackIdentity
+    /// The identity of the bot; nil without a bot token, so that messages, which could not be answered, are ignored.
+    private let identity: SlackIdentity?
     private let names: SlackNames
     private let logger: Logger
     private let prompts: SlackPrompts
@@ -50,7 +51,7 @@ actor SlackInbox {
     private var waiting = 0
 
     init(
-        _ identity: SlackIdentity, _ names: SlackNames, _ prompts: SlackPrompts, _ seen: SeenMessages,
+        _ identity: SlackIdentity?, _ names: SlackNames, _ prompts: SlackPrompts, _ seen: SeenMessages,
         _ settings: SlackSettings, _ sender: SlackSender, on loop: EventLoopExecutor, _ logger: Logger,
         now: @escaping @Sendable () -> Double,
         isMeant: @escaping @Sendable (inout ChatMessage) -> Bool,
@@ -106,7 +107,7 @@ actor SlackInbox {
         case .event(let payload):
             guard let event = payload["event"] else { return }
             if let rename = SlackRename(event) { return await names.take(rename) }
-            guard let message = SlackMessage(event, identity) else { return }
+            guard let identity, let message = SlackMessage(event, identity) else { return }
             var read = Self.unnamed(message)
             guard isMeant(&read) else { return }
             // By channel and timestamp, because Slack sends two events for a mention.
@@ -154,7 +155,9 @@ actor SlackInbox {
         if let opener = interaction.opener {
             prompts.add(interaction.id, trigger: interaction.trigger, continuing: opener)
         } else {
-            prompts.add(interaction.id, url: interaction.responseURL, trigger: interaction.trigger, .interaction)
+            let kind: SlackPrompts.Kind =
+                identity != nil ? .interaction : interaction.isDirect ? .privateCommand : .command
+            prompts.add(interaction.id, url: interaction.responseURL, trigger: interaction.trigger, kind)
         }
         let (isKept, form) = prompts.kept(interaction.line)
         if isKept { return await sender.reopen(form, for: interaction) }

@@ -6,6 +6,8 @@ package import PetrelSupport
 package struct SlackSettings: Sendable {
     /// The bot token, which starts with `xoxb-`.
     package var botToken: Secret
+    /// False if only slash commands and the buttons below their answers are answered, at their response URLs.
+    package var hasBotToken = true
     /// The app-level token for Socket Mode, which starts with `xapp-`; nil disables Socket Mode.
     package var appToken: Secret?
     /// The signing secret for HTTP mode; nil disables HTTP mode.
@@ -41,7 +43,9 @@ package struct SlackSettings: Sendable {
     /// Reads the settings from a configuration section, and reports problems to it.
     package init(_ section: SettingsSection, environment: [String: String]) {
         self.environment = environment
-        botToken = Secret(section.requiredString("bot_token"))
+        hasBotToken =
+            section.contains("bot_token") || section.contains("app_token") || !section.contains("signing_secret")
+        botToken = Secret(hasBotToken ? section.requiredString("bot_token") : "")
         appToken = section.secret("app_token")
         signingSecret = section.secret("signing_secret")
         apiURL = section.url("api_url", default: "https://slack.com/api/")
@@ -66,6 +70,12 @@ package struct SlackSettings: Sendable {
         }
         if let signingSecret, signingSecret.reveal().isEmpty {
             section.problem("signing_secret", "is empty: copy it from “Basic Information”, “App Credentials”")
+        }
+        if !hasBotToken {
+            section.warn(
+                "bot_token",
+                "is not set: only slash commands and the buttons below their answers work, names are unknown, "
+                    + "and each gets at most five messages within half an hour")
         }
         if appToken == nil, signingSecret == nil {
             section.problem("app_token", "is required for Socket Mode, or signing_secret for HTTP")

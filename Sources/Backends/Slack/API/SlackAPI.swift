@@ -25,6 +25,7 @@ final class SlackAPI: Sendable {
     private let scheme: String
     private let botToken: Secret
     private let appToken: Secret?
+    private let hasBotToken: Bool
     private let clock = Locked(RemoteClock())
     private let gates = Locked(SlackGates())
 
@@ -42,6 +43,7 @@ final class SlackAPI: Sendable {
         scheme = settings.apiURL.scheme ?? "https"
         botToken = settings.botToken
         appToken = settings.appToken
+        hasBotToken = settings.hasBotToken
     }
 
     var isEncrypted: Bool { scheme == "https" }
@@ -65,6 +67,9 @@ final class SlackAPI: Sendable {
         _ method: String, _ arguments: [String: JSONValue] = [:], as credential: Credential = .bot,
         within patience: TimeAmount = patience
     ) async throws -> (json: JSONValue, scopes: String?) {
+        guard hasBotToken || credential == .app else {
+            throw SlackError(method, "no_bot_token", "the configuration of the backend has no bot_token")
+        }
         let gate = SlackGates.Key(method, channel: arguments["channel"]?.string)
         if let pause = gates.withLock({ $0.pause(at: gate) }) {
             throw SlackError(method, "ratelimited", retryAfter: pause)
