@@ -57,11 +57,20 @@ extension Dispatcher {
     /// `!!!`, which contains no letter.
     func unknown(_ text: String, _ message: ChatMessage, _ address: Address, _ policy: Policy) -> Reply? {
         guard Self.isWorded(text) else { return nil }
+        let slash = slashPrefix(text, message)
+        let text = slash?.rest ?? text
+        guard !text.isEmpty else {
+            let (command, help) = (message.slashCommand ?? "", "\(slash?.prefix ?? "")help")
+            return Reply(
+                "\(Markdown.code(command)) needs a command; \(Markdown.code(help)) lists the commands.",
+                style: .markdown,
+                kind: .error)
+        }
         let caller = CommandCaller(person: message.sender, room: message.room, backend: address.backend)
         for module in hooks.value.answerers {
             if let reply = module.answer(toUnknown: text, of: caller) { return reply }
         }
-        let prefix = policy.prefixes.prefix
+        let prefix = slash?.prefix ?? policy.prefixes.prefix
         let line = CommandText.line(of: text)
         let names = visible(to: message.sender, in: message.room, on: address.backend).map(\.name)
         let words = line.firstWord.word
@@ -197,5 +206,17 @@ extension Dispatcher {
             table.find(rest)?.entry.command.name.isEmpty == false
         else { return nil }
         return rest
+    }
+
+    /// Returns the prefix for commands after a slash command, and the rest of the line; nil if the message is none, or
+    /// there are commands whose first word is its name.
+    private func slashPrefix(_ text: String, _ message: ChatMessage) -> (prefix: String, rest: String)? {
+        guard let slash = message.slashCommand else { return nil }
+        let (word, rest) = text.firstWord
+        let isOfCommand = registry.table.entries.contains { entry in
+            entry.command.name.firstWord.word.utf8.elementsEqual(word.utf8)
+        }
+        guard word.utf8.elementsEqual(slash.utf8.dropFirst()), !isOfCommand else { return nil }
+        return ("\(slash) ", rest)
     }
 }

@@ -259,6 +259,25 @@ import Testing
         }
     }
 
+    @Test func `after a slash command that is no command itself, an unknown command is named by its own word`()
+        async throws
+    {
+        try await Workspace.with { workspace in
+            try await workspace.chat([Echo()], change: { $0.slashCommands = ["/bot"] }) { workspace in
+                let texts = [
+                    "ech x": "Unknown command “ech”. Did you mean `/bot echo`? `/bot help` lists the commands.",
+                    "nosuch": "Unknown command “nosuch”. `/bot help` lists the commands.",
+                    "": "`/bot` needs a command; `/bot help` lists the commands.",
+                ]
+                for (count, text) in texts.keys.sorted().enumerated() {
+                    try await workspace.order(
+                        "slash", ["command": "/bot", "text": .string(text), "user": "U2", "channel": "C3"])
+                    #expect(try await workspace.message(after: count)["text"]?.string == texts[text])
+                }
+            }
+        }
+    }
+
     @Test func `a slash command that is not configured is answered`() async throws {
         try await Workspace.with { workspace in
             try await workspace.chat([Echo()]) { workspace in
