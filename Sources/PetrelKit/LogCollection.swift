@@ -8,9 +8,16 @@ public protocol LogCollection: Sendable {
     /// death of the process then.
     ///
     /// The call returns at once while little is waiting to be written, and otherwise when there is room again. Throws if
-    /// writes are failing; the bytes are then not part of the log.
-    /// - Parameter stream: a number that marks the bytes, such as 1 for standard output and 2 for standard error.
+    /// writes have been failing for a minute, or if the task is cancelled meanwhile; the bytes are then not part of the
+    /// log.
+    /// - Parameter stream: a number from 1 that marks the bytes, such as 1 for standard output and 2 for standard error.
     func append(_ bytes: [UInt8], stream: UInt8, to log: String) async throws
+    /// Appends a remark of one line, such as one about missing bytes, as bytes of the stream ``LogPart/remarks``. It has
+    /// 255 bytes at most. The call does not wait: while writes are failing, the remark is buffered in memory.
+    func note(_ remark: String, in log: String)
+    /// Waits until everything that was appended before can be read and survives the death of the process. Returns false
+    /// if writes have been failing for a minute, or if the task is cancelled meanwhile.
+    func written() async -> Bool
     /// Reads a part of a log, from a place on.
     /// - Parameter limit: the maximum number of bytes.
     func read(_ log: String, from place: Int64, limit: Int) async throws -> LogPart
@@ -42,6 +49,9 @@ public struct LogExtent: Sendable, Hashable {
 
 /// A part of a log.
 public struct LogPart: Sendable, Hashable {
+    /// The stream of remarks; see ``LogCollection/note(_:in:)``.
+    public static let remarks: UInt8 = 0
+
     /// Bytes that came from one stream without a byte of another between them.
     public struct Piece: Sendable, Hashable {
         /// The mark of the stream.

@@ -4,6 +4,9 @@ import PetrelSupport
 
 /// Writes the bytes that are appended to logs: all of a twentieth of a second in one transaction, adjacent ones of one
 /// stream in one row.
+///
+/// While writes are slow or failing, bytes are buffered up to ``most``, and appending waits for room. That makes the
+/// programs wait whose output it is, instead of losing a part of it.
 final class LogWriter: Sendable {
     struct Name: Hashable, Sendable {
         var module: String
@@ -14,7 +17,7 @@ final class LogWriter: Sendable {
     /// The time that bytes wait for further ones.
     static let linger = Duration.milliseconds(50)
     /// The number of bytes from which on they are written at once, and appending waits until they are.
-    private static let most = 1 << 20
+    static let most = 1 << 20
     /// The maximum size of a row.
     private static let longestRow = 64 << 10
 
@@ -33,15 +36,21 @@ final class LogWriter: Sendable {
             var last: [Name: Int] = [:]
             var bytes = 0
             var isClosed = false
-            var number = 0
         }
 
-        let rows = Locked(Rows())
+        /// The number of the batch.
+        let number: Int
+        private let rows = Locked(Rows())
 
-        /// Adds bytes. Returns the number of bytes in the batch, and the number of its change; nil if it is closed.
-        func add(_ bytes: [UInt8], _ stream: UInt8, _ name: Name) -> (bytes: Int, number: Int)? {
+        init(number: Int) { self.number = number }
+
+        /// The number of bytes.
+        var size: Int { rows.withLock { $0.bytes } }
+
+        /// Adds bytes. Returns false if the batch is closed.
+        func add(_ bytes: [UInt8], _ stream: UInt8, _ name: Name) -> Bool {
             rows.withLock { rows in
-                if rows.isClosed { return nil }
+                if rows.isClosed { return false }
                 if let last = rows.last[name], rows.rows[last].stream == stream,
                     rows.rows[last].bytes.count + bytes.count <= LogWriter.longestRow
                 {
@@ -51,10 +60,11 @@ final class LogWriter: Sendable {
                     rows.rows.append(Row(name: name, stream: stream, bytes: bytes))
                 }
                 rows.bytes += bytes.count
-                return (rows.bytes, rows.number)
+                return true
             }
         }
 
+        @discardableResult
         func close() -> [Row] {
             rows.withLock { rows in
                 rows.isClosed = true
@@ -63,25 +73,110 @@ final class LogWriter: Sendable {
         }
     }
 
-    let queue: WriteQueue
-    private let open = Locked<Batch?>(nil)
+    /// The batch that takes bytes, and the number of its change in the queue.
+    private struct Open: Sendable {
+        var batch: Batch?
+        var change = 0
+        /// The number of batches since the start.
+        var count = 0
+    }
 
-    init(_ queue: WriteQueue) { self.queue = queue }
+    private struct Progress: Sendable {
+        /// The number of bytes that are not in the database.
+        var pending = 0
+        /// The number of the last batch that is in the database.
+        var settled = 0
+        /// The time since which writes are failing; nil if the last one succeeded.
+        var failing: ContinuousClock.Instant?
+        /// A signal that the next change of the progress opens.
+        var next = Signal()
+    }
+
+    let queue: WriteQueue
+    private let patience: Duration
+    private let open = Locked(Open())
+    private let progress = Locked(Progress())
+
+    /// - Parameter patience: The time for which appending waits for room.
+    init(_ queue: WriteQueue, patience: Duration = .seconds(60)) {
+        self.queue = queue
+        self.patience = patience
+        queue.observe { [progress] isTaking in
+            let signal = progress.withLock { progress in
+                progress.failing = isTaking ? nil : progress.failing ?? .now
+                return Self.advance(&progress)
+            }
+            signal.open()
+        }
+    }
+
+    /// Returns the signal of a change, and prepares the next one.
+    private static func advance(_ progress: inout Progress) -> Signal {
+        defer { progress.next = Signal() }
+        return progress.next
+    }
 
     /// Appends bytes to a log; see ``LogCollection/append(_:stream:to:)``.
     func append(_ bytes: [UInt8], _ stream: UInt8, to name: Name) async throws {
         guard !bytes.isEmpty else { return }
-        if queue.trouble != nil { throw WritesAreFailing() }
-        let (size, number) = open.withLock { open in
-            if let added = open?.add(bytes, stream, name) { return added }
-            let batch = Batch()
-            open = batch
-            let number = queue.submit { database in try Self.write(batch.close(), database) }
-            batch.rows.withLock { $0.number = number }
-            return batch.add(bytes, stream, name) ?? (0, number)
+        try await wait { $0.pending < Self.most }
+        guard add(bytes, stream, name) else { throw WritesAreFailing() }
+    }
+
+    /// Adds bytes to the open batch, however many are pending. Returns false if they are lost, because the queue is full.
+    @discardableResult
+    func add(_ bytes: [UInt8], _ stream: UInt8, _ name: Name) -> Bool {
+        let change = open.withLock { open -> Int? in
+            if open.batch?.add(bytes, stream, name) != true {
+                open.count += 1
+                let batch = Batch(number: open.count)
+                open.change = queue.submit({ try Self.write(batch.close(), $0) }, written: { self.settle(batch) })
+                open.batch = batch
+                guard batch.add(bytes, stream, name) else { return nil }
+            }
+            progress.withLock { $0.pending += bytes.count }
+            return open.change
         }
-        guard size >= Self.most else { return }
-        guard await queue.written(through: number) else { throw WritesAreFailing() }
+        guard let change else { return false }
+        if progress.withLock({ $0.pending >= Self.most }) { queue.flush(through: change) }
+        return true
+    }
+
+    private func settle(_ batch: Batch) {
+        // A change that the queue has rejected was not written.
+        batch.close()
+        let signal = progress.withLock { progress in
+            progress.pending -= batch.size
+            progress.settled = max(progress.settled, batch.number)
+            return Self.advance(&progress)
+        }
+        signal.open()
+    }
+
+    /// Waits until all bytes are in the database that were appended before. Returns false if writes are failing.
+    func written() async -> Bool {
+        let (number, change) = open.withLock { ($0.count, $0.change) }
+        queue.flush(through: change)
+        do {
+            try await wait { $0.settled >= number }
+            return true
+        } catch {
+            return false
+        }
+    }
+
+    /// Waits for progress, at most as long as the patience lasts from now, or from the first failure on. Throws
+    /// ``WritesAreFailing`` after that time, and `CancellationError` if the task is cancelled.
+    private func wait(until isMet: (Progress) -> Bool) async throws {
+        let start = ContinuousClock.now
+        while true {
+            let progress = progress.value
+            if isMet(progress) { return }
+            let left = min(start, progress.failing ?? start) + patience - .now
+            guard left > .zero else { throw WritesAreFailing() }
+            await Signal.wait(for: progress.next, atMost: left)
+            try Task.checkCancellation()
+        }
     }
 
     private static func write(_ rows: [Batch.Row], _ database: Database) throws {

@@ -25,8 +25,9 @@ package final class Store: Sendable {
     ///   - path: The path of the database file.
     ///   - keys: The key of the secrets in the database.
     ///   - later: A function that schedules writes that no caller waits for.
+    ///   - logPatience: The time for which appending to a log waits while writes are failing.
     package init(
-        path: String, keys: KeyRing, later: @escaping Later = laterElsewhere
+        path: String, keys: KeyRing, later: @escaping Later = laterElsewhere, logPatience: Duration = .seconds(60)
     ) throws(StoreFailure) {
         self.keys = keys
         keepsRecords = true
@@ -58,7 +59,8 @@ package final class Store: Sendable {
             self.journal = journal
             queue = WriteQueue(pool, journal: journal, later: later)
             auditQueue = WriteQueue(pool, linger: .milliseconds(50), later: later)
-            logWriter = LogWriter(WriteQueue(pool, linger: LogWriter.linger, later: later))
+            logWriter = LogWriter(
+                WriteQueue(pool, linger: LogWriter.linger, later: later), patience: logPatience)
             audit = AuditTable(auditQueue)
         } catch {
             throw StoreFailure(error, path: path)

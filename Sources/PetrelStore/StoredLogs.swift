@@ -10,10 +10,20 @@ struct StoredLogs: LogCollection {
 
     /// The maximum number of rows that one transaction removes. Each has at most 64 KiB, and other writers wait.
     private static let slice = 64
+    /// The maximum size of a remark, which is buffered whatever waits already.
+    private static let longestRemark = 255
 
     func append(_ bytes: [UInt8], stream: UInt8, to log: String) async throws {
         try await writer.append(bytes, stream, to: LogWriter.Name(module: module, collection: collection, log: log))
     }
+
+    func note(_ remark: String, in log: String) {
+        var bytes = Array(remark.utf8.prefix(Self.longestRemark))
+        if bytes.last != 0x0A { bytes.append(0x0A) }
+        writer.add(bytes, LogPart.remarks, LogWriter.Name(module: module, collection: collection, log: log))
+    }
+
+    func written() async -> Bool { await writer.written() }
 
     func extent(of log: String) async throws -> LogExtent? {
         try await writer.queue.read { try header(of: log, $0)?.extent }

@@ -1,0 +1,136 @@
+import Foundation
+import GRDB
+import PetrelKit
+import PetrelSupport
+import PetrelTesting
+import Testing
+
+@testable import PetrelStore
+
+/// Tests of logs while writes to the database are failing.
+@Suite(.timeLimit(.minutes(5))) struct LogWriterTests {
+    private struct House {
+        let store: Store
+        let path: String
+        let writer: LogWriter
+        var logs: StoredLogs { StoredLogs(writer: writer, module: "m", collection: "c") }
+
+        /// Waits until writes fail.
+        func waitForTrouble() async throws {
+            while writer.queue.trouble == nil { try await Task.sleep(for: .milliseconds(10)) }
+        }
+
+        /// Begins a transaction of another program, and ends it after the body.
+        func whileLocked(_ body: () async throws -> Void) async throws {
+            var configuration = Configuration()
+            // The transaction remains open between two accesses.
+            configuration.allowsUnsafeTransactions = true
+            let other = try DatabaseQueue(path: path, configuration: configuration)
+            try await other.writeWithoutTransaction { try $0.execute(sql: "BEGIN IMMEDIATE") }
+            try await body()
+            try await other.writeWithoutTransaction { try $0.execute(sql: "COMMIT") }
+        }
+    }
+
+    private static func withHouse(patience: Duration = .seconds(600), _ body: (House) async throws -> Void) async throws
+    {
+        try await withFolder { folder in
+            let path = folder.appendingPathComponent("petrel.db").path
+            let store = try Store(path: path, keys: .ephemeral())
+            let writer = LogWriter(WriteQueue(store.database, linger: LogWriter.linger), patience: patience)
+            try await body(House(store: store, path: path, writer: writer))
+            try store.close()
+        }
+    }
+
+    /// 64 KiB that differ from those of other numbers.
+    private static func chunk(_ number: Int) -> [UInt8] {
+        (0..<(16 << 10)).flatMap { index in [UInt8(number), UInt8(index & 0xFF), UInt8(index >> 8), 0x0A] }
+    }
+
+    @Test func `while another program holds the write lock, appending waits and loses nothing`() async throws {
+        try await Self.withHouse { house in
+            let count = 50
+            let appended = Locked(0)
+            let task = Locked<Task<Void, any Error>?>(nil)
+            try await house.whileLocked {
+                let logs = house.logs
+                task.withLock { task in
+                    task = Task {
+                        for number in 0..<count {
+                            try await logs.append(Self.chunk(number), stream: 1, to: "a")
+                            appended.withLock { $0 += 1 }
+                        }
+                    }
+                }
+                try await house.waitForTrouble()
+                // No more than the limit is buffered, and what is buffered already can be read later.
+                #expect((1...17).contains(appended.value))
+                #expect(try await logs.extent(of: "a") == nil)
+            }
+            try await task.value?.value
+            #expect(await house.logs.written())
+            let part = try await house.logs.read("a", from: 0, limit: .max)
+            #expect(part.bytes == (0..<count).flatMap(Self.chunk))
+        }
+    }
+
+    @Test func `bytes that were refused are missing, and no others`() async throws {
+        try await Self.withHouse(patience: .milliseconds(200)) { house in
+            let logs = house.logs
+            try await logs.append(Array("begin\n".utf8), stream: 1, to: "a")
+            #expect(await logs.written())
+            try WriteQueueTests.fill(house.store, pages: 0)
+            var accepted = Array("begin\n".utf8)
+            var refused = 0
+            for number in 0..<40 {
+                do {
+                    try await logs.append(Self.chunk(number), stream: 1, to: "a")
+                    accepted += Self.chunk(number)
+                } catch is WritesAreFailing {
+                    refused += 1
+                }
+            }
+            #expect(refused >= 40 - 17 && refused < 40)
+            #expect(await logs.written() == false)
+            logs.note("missing", in: "a")
+            try WriteQueueTests.fill(house.store, pages: nil)
+            while await !logs.written() { try await Task.sleep(for: .milliseconds(10)) }
+            let part = try await logs.read("a", from: 0, limit: .max)
+            #expect(part.bytes == accepted + Array("missing\n".utf8))
+            #expect(part.pieces.map(\.stream) == [1, LogPart.remarks])
+            // There is room again.
+            try await logs.append([7], stream: 2, to: "a")
+            #expect(try await logs.read("a", from: part.next, limit: 9).bytes == [7])
+        }
+    }
+
+    @Test func `once writes have failed for long, nothing waits any more`() async throws {
+        try await Self.withHouse(patience: .seconds(3)) { house in
+            try await house.whileLocked {
+                try await house.logs.append([1], stream: 1, to: "a")
+                #expect(await house.logs.written() == false)
+                let start = ContinuousClock.now
+                for _ in 0..<100 { #expect(await house.logs.written() == false) }
+                // 100 times the patience would be five minutes.
+                #expect(ContinuousClock.now - start < .seconds(150))
+            }
+            while await !house.logs.written() { try await Task.sleep(for: .milliseconds(10)) }
+        }
+    }
+
+    @Test func `the cancellation of a task ends its wait, and the bytes are not part of the log`() async throws {
+        try await Self.withHouse { house in
+            try await house.whileLocked {
+                let logs = house.logs
+                try await logs.append(Array(repeating: 1, count: LogWriter.most), stream: 1, to: "a")
+                try await house.waitForTrouble()
+                let task = Task { try await logs.append([2], stream: 1, to: "a") }
+                task.cancel()
+                await #expect(throws: CancellationError.self) { try await task.value }
+            }
+            #expect(await house.logs.written())
+            #expect(try await house.logs.extent(of: "a")?.end == Int64(LogWriter.most))
+        }
+    }
+}
