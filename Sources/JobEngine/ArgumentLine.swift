@@ -16,67 +16,78 @@ package struct ArgumentLine: Sendable, Equatable {
         case nul
     }
 
-    /// An argument, and its place in the line.
+    /// An argument.
     package struct Argument: Sendable, Equatable {
         /// The text of the argument.
         package var text: String
-        /// The place of the first scalar of the argument in the line, as an index of `unicodeScalars`.
-        package var start: String.Index
         /// True if a part of the argument was in quotation marks or after a backslash.
         package var isQuoted: Bool
     }
 
     /// The arguments.
-    package var arguments: [Argument] = []
+    package let arguments: [Argument]
 
     /// The texts of the arguments.
     package var texts: [String] { arguments.map(\.text) }
 
     /// Splits a line.
     package init(_ line: String) throws(Problem) {
-        var current: (scalars: String.UnicodeScalarView, start: String.Index, isQuoted: Bool)?
-        let scalars = line.unicodeScalars
-        var index = scalars.startIndex
-        while index < scalars.endIndex {
-            let (start, scalar) = (index, scalars[index])
-            scalars.formIndex(after: &index)
-            var argument = current ?? (String.UnicodeScalarView(), start, false)
+        var splitter = ArgumentSplitter(line)
+        arguments = try splitter.split()
+    }
+}
+
+/// Reads a line from its beginning.
+private struct ArgumentSplitter {
+    private var rest: Substring.UnicodeScalarView
+    private var arguments: [ArgumentLine.Argument] = []
+    /// The argument that is being read.
+    private var current: (scalars: String.UnicodeScalarView, isQuoted: Bool)?
+
+    init(_ line: String) { rest = line.unicodeScalars[...] }
+
+    mutating func split() throws(ArgumentLine.Problem) -> [ArgumentLine.Argument] {
+        while let scalar = rest.popFirst() {
             switch scalar.typed {
             case "\0": throw .nul
-            case " ", "\t":
-                finish(&current)
-                continue
-            case "\"", "'", "`":
-                let mark = scalar.typed
-                guard let end = scalars[index...].firstIndex(where: { $0.typed == mark }) else {
-                    throw .unclosed(scalar)
-                }
-                if scalars[index..<end].contains("\0") { throw .nul }
-                argument.scalars.append(contentsOf: scalars[index..<end])
-                argument.isQuoted = true
-                current = argument
-                finish(&current)
-                index = scalars.index(after: end)
-                continue
-            case "\\":
-                guard index < scalars.endIndex else { throw .danglingBackslash }
-                if scalars[index] == "\0" { throw .nul }
-                argument.scalars.append(scalars[index])
-                argument.isQuoted = true
-                scalars.formIndex(after: &index)
-            default: argument.scalars.append(scalar)
+            case " ", "\t": finish()
+            case "\"", "'", "`": try readQuoted(after: scalar)
+            case "\\": try readEscaped()
+            default: append(CollectionOfOne(scalar), isQuoted: false)
             }
-            current = argument
         }
-        finish(&current)
+        finish()
+        return arguments
     }
 
-    private mutating func finish(
-        _ current: inout (scalars: String.UnicodeScalarView, start: String.Index, isQuoted: Bool)?
-    ) {
+    /// Reads up to the second quotation mark, which ends the argument.
+    private mutating func readQuoted(after first: Unicode.Scalar) throws(ArgumentLine.Problem) {
+        let mark = first.typed
+        guard let end = rest.firstIndex(where: { $0.typed == mark }) else { throw .unclosed(first) }
+        if rest[..<end].contains("\0") { throw .nul }
+        append(rest[..<end], isQuoted: true)
+        finish()
+        rest = rest[rest.index(after: end)...]
+    }
+
+    private mutating func readEscaped() throws(ArgumentLine.Problem) {
+        guard let scalar = rest.popFirst() else { throw .danglingBackslash }
+        if scalar == "\0" { throw .nul }
+        append(CollectionOfOne(scalar), isQuoted: true)
+    }
+
+    private mutating func append(_ scalars: some Collection<Unicode.Scalar>, isQuoted: Bool) {
+        var argument = current ?? (String.UnicodeScalarView(), false)
+        // Without a second owner, so that appending does not copy.
+        current = nil
+        argument.scalars.append(contentsOf: scalars)
+        argument.isQuoted = argument.isQuoted || isQuoted
+        current = argument
+    }
+
+    private mutating func finish() {
         guard let argument = current else { return }
-        arguments.append(
-            Argument(text: String(argument.scalars), start: argument.start, isQuoted: argument.isQuoted))
+        arguments.append(ArgumentLine.Argument(text: String(argument.scalars), isQuoted: argument.isQuoted))
         current = nil
     }
 }

@@ -5,7 +5,7 @@ import PetrelKit
 import PetrelSupport
 
 /// The commands that come from files in folders.
-final class ScriptLibrary: CommandSource {
+final class ScriptLibrary: Sendable {
     private struct State: Sendable {
         var settings: [ScriptSettings] = []
         var files: [Item] = []

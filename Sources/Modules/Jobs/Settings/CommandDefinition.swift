@@ -67,9 +67,3 @@ struct CommandDefinition: Sendable {
     /// True if it is a function of a plug-in for CatOps, and not a program.
     var isFunction = false
 }
-
-/// A source of commands that start jobs, beside the configuration.
-protocol CommandSource: Sendable {
-    /// The current commands.
-    var definitions: [CommandDefinition] { get }
-}
