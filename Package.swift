@@ -374,7 +374,7 @@ let package = Package(
             "JobsModuleTests",
             [
                 "JobsModule", "JobEngine", "BuiltinsModule", "PetrelKit", "PetrelSupport", "PetrelCore", "PetrelStore",
-                "PetrelTesting", log, metrics,
+                "PetrelTesting", log, metrics, .product(name: "GRDB", package: "GRDB.swift"),
             ]),
         tests("PlugInTemplatesTests", ["PlugInTemplates"]),
         tests("PetrelSupportTests", ["PetrelSupport"]),

@@ -1,5 +1,5 @@
 import DequeModule
-import PetrelSupport
+package import PetrelSupport
 
 /// Runs jobs: a limited number at once, and the rest in the order of their submission.
 package final class JobEngine: Sendable {
@@ -47,7 +47,7 @@ package final class JobEngine: Sendable {
         var limits: Limits
         var running: [Int: Job] = [:]
         var waiting: Deque<Job> = []
-        var isStopping = false
+        var isStopping = Signal()
         var isIdle = Signal()
     }
 
@@ -69,10 +69,13 @@ package final class JobEngine: Sendable {
         state.withLock { ($0.running.count, $0.waiting.count, $0.limits.pool) }
     }
 
+    /// A signal that is open once the engine stops.
+    package var isStopping: Signal { state.withLock { $0.isStopping } }
+
     /// Submits a job, and returns at once.
     package func submit(_ job: Job) -> Admission {
         let admission = state.withLock { state -> Admission in
-            if state.isStopping { return .stopping }
+            if state.isStopping.isOpen { return .stopping }
             if state.running.count < state.limits.pool {
                 state.running[job.id] = job
                 return .runs
@@ -118,7 +121,7 @@ package final class JobEngine: Sendable {
         // Sleeping ends only with the cancellation of the task.
         while (try? await Task.sleep(for: .seconds(86_400))) != nil {}
         let (jobs, waiting, isIdle, grace) = state.withLock { state in
-            state.isStopping = true
+            state.isStopping.open()
             let (jobs, waiting) = (Array(state.running.values) + state.waiting, Array(state.waiting))
             for job in waiting { state.running[job.id] = job }
             state.waiting = []
@@ -134,7 +137,7 @@ package final class JobEngine: Sendable {
     /// Makes the engine accept jobs again, after ``run()`` has ended.
     package func reopen() {
         state.withLock { state in
-            state.isStopping = false
+            state.isStopping = Signal()
             state.isIdle = Signal()
         }
     }
@@ -150,7 +153,7 @@ package final class JobEngine: Sendable {
     private func finished(_ job: Job) {
         let next = state.withLock { state in
             state.running[job.id] = nil
-            if state.isStopping, state.running.isEmpty { state.isIdle.open() }
+            if state.isStopping.isOpen, state.running.isEmpty { state.isIdle.open() }
             return Self.due(&state)
         }
         for job in next { start(job) }

@@ -1,6 +1,7 @@
 import BuiltinsModule
 import Foundation
 import JobsModule
+import Logging
 import PetrelCore
 import PetrelKit
 import PetrelStore
@@ -19,11 +20,12 @@ struct JobsHouse: Sendable {
     ///   - rules: The list `access_controls`.
     init(
         _ jobs: JSONValue, groups: JSONValue = [:], admins: [String] = ["@root"], rules: JSONValue = [],
-        traits: BackendTraits = BackendTraits(threads: true, privateReplies: true), store: TestStore? = nil
+        traits: BackendTraits = BackendTraits(threads: true, privateReplies: true), store: TestStore? = nil,
+        logger: Logger? = nil
     ) throws {
         let (section, policy) = try Self.settings(jobs, groups: groups, admins: admins, rules: rules)
         backend = RecordingBackend(traits: traits, onTimeout: { Issue.record("\($0)") })
-        host = try TestHost([backend], policy: policy, store: store)
+        host = try TestHost([backend], policy: policy, store: store, logger: logger)
         let context = ModuleContext(loop: EventLoopExecutor()) { [host] in host.access(for: $0) }
         modules = try BuiltinsPlugIn([]).makeModules(context) + JobsPlugIn([section]).makeModules(context)
     }

@@ -1,4 +1,5 @@
 import Foundation
+import JobEngine
 import Logging
 import PetrelKit
 import PetrelSupport
@@ -14,6 +15,7 @@ extension JobCenter {
     /// open ones.
     func say(_ answer: CommandAnswer, of job: JobRecord) async {
         var replies: [(Reply, Address)]
+        let notes = await notes(about: job)
         do {
             replies = try await self.replies(answer, of: job)
         } catch {
@@ -22,6 +24,10 @@ extension JobCenter {
             host.logger.error("The output of job \(job.id) cannot be read: \(error)")
         }
         replies.removeAll { !$0.0.isVisible }
+        // A reply of its own, because the last one may consist of attachments.
+        if !notes.isEmpty {
+            replies.append((Reply(String(notes.unicodeScalars.dropFirst()), kind: .result), job.address))
+        }
         let (last, address) = replies.popLast() ?? (Reply("", kind: .result), job.address)
         do {
             for (reply, address) in replies { try host.chat.say(reply, at: address) }
@@ -41,7 +47,7 @@ extension JobCenter {
         guard job.status == .successful else { return [(try await failure(of: job), job.address)] }
         if answer == .json {
             let output = try await standardOutput(of: job, limit: Self.longestDocument)
-            if output.isWhole {
+            if output.isWhole, !output.hasRemarks {
                 switch AnswerDocument(output.bytes) {
                 case .replies(let replies):
                     for note in replies.flatMap(\.notes) {
@@ -166,6 +172,8 @@ private struct StandardOutput {
     private(set) var bytes: [UInt8] = []
     /// True if nothing is missing.
     var isWhole = true
+    /// True if it contains remarks about missing bytes.
+    private(set) var hasRemarks = false
     /// The number of bytes of the whole output, of both streams.
     private var size: Int64 = 0
 
@@ -174,7 +182,8 @@ private struct StandardOutput {
         size = part.extent.end
         if part.extent.start > 0 { isWhole = false }
         var rest = Int64(part.extent.end) - part.next
-        for piece in part.pieces where piece.stream == 1 {
+        for piece in part.pieces where [ProgramStream.output.rawValue, LogPart.remarks].contains(piece.stream) {
+            if piece.stream == LogPart.remarks { hasRemarks = true }
             let room = limit - bytes.count
             bytes.append(contentsOf: piece.bytes.prefix(room))
             if piece.bytes.count > room { rest += 1 }

@@ -19,7 +19,8 @@ extension JobCenter {
             throw Refusal("\(definition.name) was not started: \(objection).")
         }
         let record = record(definition, arguments, origin)
-        let log = JobLog(record.key, in: logs, limit: settings.outputBytes, host.logger, meters)
+        let log = JobLog(
+            record.key, in: logs, limit: settings.outputBytes, host.logger, meters, isStopping: engine.isStopping)
         let work = try work(definition, arguments, origin, record, log)
         let isStored = Signal()
         let live = LiveReply(record, definition, self, log)
@@ -116,6 +117,7 @@ extension JobCenter {
     private func finish(
         _ id: Int, _ end: ProgramEnd, _ definition: CommandDefinition, _ log: JobLog
     ) async -> JobRecord? {
+        let lost = log.end()
         do {
             return try await book.finish(id) { job in
                 job.end(end, timeout: definition.timeout)
@@ -126,7 +128,7 @@ extension JobCenter {
                     job.note =
                         "a process that the command left behind kept the output open; what it printed later was not recorded"
                 }
-                if log.lost > 0 { job.note = "\(log.lost) bytes of the output could not be stored" }
+                if lost > 0 { job.note = [job.note, JobLog.loss(lost)].compactMap(\.self).joined(separator: "; ") }
             }
         } catch {
             host.logger.error("The end of job \(id) cannot be recorded: \(error)")
@@ -140,6 +142,7 @@ extension JobCenter {
         let isGood = job.status == .successful
         var values = values(of: job)
         var rest = ""
+        let notes = await notes(about: job)
         do {
             let excerpt = try await excerpt(
                 of: job, limit: excerptLimit(on: job.address.backend), fromEnd: !isGood)
@@ -154,6 +157,7 @@ extension JobCenter {
         var reply =
             writer(format).reply(occasion, values, kind: isGood ? .result : .error) ?? Reply("", kind: .result)
         if reply.isVisible, format.showsOutput(occasion) { reply.text += rest }
+        if reply.isVisible { reply.text += notes }
         let transaction = MessageTransaction(closes: (JobBook.openCollection, job.key))
         do {
             try host.chat.say(reply, at: job.address, DeliveryMarks(settles: LiveReply.request(job.id)), transaction)
@@ -162,6 +166,19 @@ extension JobCenter {
             host.logger.critical(
                 "The result of job \(job.id) cannot be queued; it is repeated at the next start: \(error)")
         }
+    }
+
+    /// Waits until the output of a job can be read. Returns what its reply has to say about the record, as lines that
+    /// begin with a line feed.
+    func notes(about job: JobRecord) async -> String {
+        var notes = job.note.map { "\nNote: \($0)." } ?? ""
+        // The work throws no error.
+        let isStored = try? await StoreWork.run(until: engine.isStopping) { [logs] in await logs.written() }
+        if isStored != true {
+            notes +=
+                "\nNote: the end of the output is not stored yet; \(typed("logs \(job.id)")) shows it as soon as it is."
+        }
+        return notes
     }
 
     /// Returns the values of templates for a job.

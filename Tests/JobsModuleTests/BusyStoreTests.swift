@@ -1,0 +1,130 @@
+import Foundation
+import GRDB
+import PetrelKit
+import PetrelSupport
+import PetrelTesting
+import Testing
+
+@testable import PetrelStore
+
+/// Jobs while the store is busy or failing.
+@Suite(.timeLimit(.minutes(5))) struct BusyStoreTests {
+    private struct House {
+        let jobs: JobsHouse
+        let store: Store
+        let folder: URL
+        private let other: DatabaseQueue
+
+        init(_ jobs: JobsHouse, _ store: Store, _ folder: URL) throws {
+            self.jobs = jobs
+            self.store = store
+            self.folder = folder
+            var configuration = Configuration()
+            // The transaction remains open between two accesses.
+            configuration.allowsUnsafeTransactions = true
+            other = try DatabaseQueue(path: store.database.path, configuration: configuration)
+        }
+
+        /// Holds the write lock of the database, as a backup or another program does.
+        func lock() async throws { try await other.writeWithoutTransaction { try $0.execute(sql: "BEGIN IMMEDIATE") } }
+
+        func unlock() async throws { try await other.writeWithoutTransaction { try $0.execute(sql: "COMMIT") } }
+
+        /// Waits until a file exists.
+        func wait(forFile name: String) async throws {
+            let path = folder.appendingPathComponent(name).path
+            while !FileManager.default.fileExists(atPath: path) { try await Task.sleep(for: .milliseconds(10)) }
+        }
+
+        func create(file name: String) throws { try Data().write(to: folder.appendingPathComponent(name)) }
+    }
+
+    private static func run(
+        _ script: String, _ more: [String: JSONValue] = [:], patience: Duration = .seconds(600),
+        _ body: @escaping @Sendable (House) async throws -> Void
+    ) async throws {
+        try await withFolder { folder in
+            let command: [String: JSONValue] = [
+                "command": "sh", "args": ["-c", .string(script)], "auth_strategy": "any", "no_handshake": true,
+                "timeout": 0, "cwd": .string(folder.path),
+            ]
+            let jobs: JSONValue = [
+                "commands": ["x": .object(command.merging(more) { $1 })],
+                "messages": ["success": ["ok"], "failure": ["no"]],
+            ]
+            let store = try Store(
+                path: folder.appendingPathComponent("petrel.db").path, keys: .ephemeral(), logPatience: patience)
+            let house = try JobsHouse(jobs, store: TestStore(store))
+            try await house.run { try await body(House($0, store, folder)) }
+            try store.close()
+        }
+    }
+
+    @Test func `The result waits for output that another program keeps from being stored`() async throws {
+        try await Self.run("echo a; echo b") { house in
+            try await house.lock()
+            house.jobs.backend.type("!x")
+            while house.store.status().isEmpty { try await Task.sleep(for: .milliseconds(10)) }
+            try await house.unlock()
+            #expect(await house.jobs.next() == "@alice ok\n```\na\nb\n```")
+        }
+    }
+
+    @Test func `A program waits while the store is busy, and nothing of its output is lost`() async throws {
+        let script = "touch begun; seq 1 400000; touch printed"
+        try await Self.run(script, ["templates": ["success": "{{ size }}"]]) { house in
+            try await house.lock()
+            house.jobs.backend.type("!x")
+            try await house.wait(forFile: "begun")
+            while house.store.status().isEmpty { try await Task.sleep(for: .milliseconds(10)) }
+            #expect(!FileManager.default.fileExists(atPath: house.folder.appendingPathComponent("printed").path))
+            try await house.unlock()
+            #expect(await house.jobs.next() == "2688895")
+            let logs = house.store.storage(for: "jobs").logs("jobs")
+            #expect(try await logs.tail(of: "000000000001", lines: 1).bytes == Array("400000\n".utf8))
+            #expect(await !house.jobs.ask("!job 1").contains("Note"))
+        }
+    }
+
+    @Test func `A gap in the output is marked, counted, and told in the reply`() async throws {
+        let script = """
+            seq 1 400000; touch printed; while [ ! -e go ]; do sleep 0.1; done; echo end; exit 1
+            """
+        try await Self.run(script, patience: .milliseconds(1)) { house in
+            try await house.lock()
+            house.jobs.backend.type("!x")
+            try await house.wait(forFile: "printed")
+            try await house.unlock()
+            #expect(await house.store.written())
+            try house.create(file: "go")
+            let reply = await house.jobs.next()
+            #expect(reply.hasPrefix("@alice no"), "\(reply)")
+            let lines = reply.split(separator: "\n").map(String.init)
+            let end = try #require(lines.firstIndex(of: "end"))
+            let mark = lines[end - 1]
+            #expect(mark.hasPrefix("[") && mark.hasSuffix(" bytes of the output could not be stored]"), "\(reply)")
+            let lost = try #require(Int64(mark.dropFirst().prefix { $0.isNumber }))
+            #expect(lines.last == "Note: \(lost) bytes of the output could not be stored.")
+            #expect(await house.jobs.ask("!job 1").contains("* Note \(lost) bytes of the output could not be stored"))
+            let logs = house.store.storage(for: "jobs").logs("jobs")
+            let whole = try await logs.read("000000000001", from: 0, limit: .max)
+            let kept = whole.pieces.filter { $0.stream == 1 }.flatMap(\.bytes)
+            #expect(Int64(kept.count) + lost == 2_688_895 + 4)
+            #expect(kept.starts(with: Array("1\n2\n3\n".utf8)))
+        }
+    }
+
+    @Test func `What is missing at the end is marked, and an answer of a script tells it`() async throws {
+        let script = #"seq 1 400000; echo '{"text": "never shown"}'"#
+        try await Self.run(script, ["answer": "json"], patience: .milliseconds(1)) { house in
+            try await house.lock()
+            house.jobs.backend.type("!x")
+            let reply = await house.jobs.next()
+            #expect(reply.contains(" bytes of the output could not be stored."), "\(reply)")
+            #expect(reply.contains("is not stored yet; !logs 1 shows it"), "\(reply)")
+            try await house.unlock()
+            #expect(await house.store.written())
+            #expect(await house.jobs.ask("!tail 1 -limit 1").contains(" bytes of the output could not be stored]"))
+        }
+    }
+}
