@@ -24,6 +24,8 @@ extension Storage {
 public protocol RecordCollection: Sendable {
     /// Returns the value of a key; nil if none exists.
     func value(for key: String) async throws -> [UInt8]?
+    /// Returns the values of those keys that exist.
+    func values(for keys: [String]) async throws -> [String: [UInt8]]
     /// Returns all records, sorted by key.
     func all() async throws -> [(key: String, value: [UInt8])]
     /// Returns the records that follow a key in the order of their keys, or in the reverse order.
@@ -50,6 +52,13 @@ public protocol RecordCollection: Sendable {
 }
 
 extension RecordCollection {
+    /// Returns the values of those keys that exist. Collections in a database read them at once.
+    public func values(for keys: [String]) async throws -> [String: [UInt8]] {
+        var values: [String: [UInt8]] = [:]
+        for key in keys { values[key] = try await value(for: key) }
+        return values
+    }
+
     /// Returns a page of ``all()``. Collections in a database read only the page.
     public func page(after key: String?, limit: Int, backwards: Bool) async throws -> [(key: String, value: [UInt8])] {
         let all = try await all()

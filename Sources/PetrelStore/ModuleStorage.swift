@@ -49,6 +49,18 @@ struct StoredRecords: RecordCollection {
         }
     }
 
+    func values(for keys: [String]) async throws -> [String: [UInt8]] {
+        guard !keys.isEmpty else { return [:] }
+        let marks = Array(repeating: "?", count: keys.count).joined(separator: ", ")
+        return try await queue.read { database in
+            let rows = try Row.fetchAll(
+                database,
+                sql: "SELECT key, value FROM record WHERE module = ? AND collection = ? AND key IN (\(marks))",
+                arguments: StatementArguments([module, collection] + keys))
+            return Dictionary(uniqueKeysWithValues: rows.map { ($0["key"], Array($0["value"] as Data)) })
+        }
+    }
+
     func all() async throws -> [(key: String, value: [UInt8])] {
         try await queue.read { database in
             try Row.fetchAll(

@@ -41,16 +41,13 @@ package final class JobsModule: BotModule {
     }
 
     package func run() async throws {
-        do {
-            try await center.restore()
-        } catch {
-            center.host.commands.ready()
-            throw error
-        }
         center.engine.reopen()
-        center.host.commands.ready()
         await withTaskGroup { group in
-            group.addTask { await self.center.keepTrimming() }
+            // Jobs can start and have to end whether or not the records of earlier runs can be read.
+            group.addTask {
+                await self.center.restore { self.center.host.commands.ready() }
+                await self.center.keepTrimming()
+            }
             group.addTask { await self.center.watchScripts { self.center.host.commands.publish(self.commands) } }
             await center.engine.run()
             group.cancelAll()
@@ -59,13 +56,15 @@ package final class JobsModule: BotModule {
 }
 
 extension JobsModule: StatusReporting {
-    /// Returns a line about the pool.
+    /// Returns a line about the pool and the records.
     package func status() -> [StatusLine] {
         let load = center.engine.load
+        var detail = "\(load.running) of \(load.pool) running, \(load.waiting) waiting"
+        let (problem, failures) = (center.restoreProblem.value, center.reader.failures)
+        if let problem { detail += "; stored jobs, aliases and tokens cannot be read: \(problem)" }
+        if failures > 0 { detail += "; \(failures) stored records cannot be read and were skipped, see the log" }
         return [
-            StatusLine(
-                "jobs", isHealthy: true, "\(load.running) of \(load.pool) running, \(load.waiting) waiting"),
-            center.scriptStatus, center.functionStatus,
+            StatusLine("jobs", isHealthy: problem == nil, detail), center.scriptStatus, center.functionStatus,
         ].compactMap(\.self)
     }
 }

@@ -11,11 +11,13 @@ struct AliasCommands: Sendable {
     private var center: JobCenter { base.center }
 
     var commands: [Command] {
-        var alias = base.command("alias", "<name> <command> [arguments]", "Add an alias for a command.") { try set($0) }
+        var alias = base.command("alias", "<name> <command> [arguments]", "Add an alias for a command.") {
+            try await set($0)
+        }
         alias.masking = { masked($0) }
         return [
             alias,
-            base.command("unalias", "<name>", "Delete an alias.") { try delete($0) },
+            base.command("unalias", "<name>", "Delete an alias.") { try await delete($0) },
             base.command("aliases", "", "List your aliases.") { list($0) },
         ]
     }
@@ -26,7 +28,7 @@ struct AliasCommands: Sendable {
         return line.isEmpty ? name : "\(name) \(center.host.rules.masked(line))"
     }
 
-    private func set(_ invocation: Invocation) throws -> Reply {
+    private func set(_ invocation: Invocation) async throws -> Reply {
         let (typedName, line) = invocation.arguments.firstWord
         // People write names and commands as they type them elsewhere.
         let name = bare(typedName, invocation)
@@ -38,7 +40,7 @@ struct AliasCommands: Sendable {
         let command = bare(line, invocation)
         guard !command.isBlank else { throw Refusal("The command of the alias is empty.") }
         let (person, backend) = (invocation.message.sender, invocation.address.backend)
-        guard try aliases.set(name, to: command, of: person, on: backend) else {
+        guard try await aliases.set(name, to: command, of: person, on: backend) else {
             throw Refusal("You have \(Aliases.most) aliases already. Delete one first.")
         }
         let names = center.host.help.commands(for: invocation).map { Command.key($0.name) }
@@ -56,14 +58,14 @@ struct AliasCommands: Sendable {
         return String(text.unicodeScalars.dropFirst(prefix.unicodeScalars.count))
     }
 
-    private func delete(_ invocation: Invocation) throws -> Reply {
+    private func delete(_ invocation: Invocation) async throws -> Reply {
         let (typedName, rest) = invocation.arguments.firstWord
         let name = bare(typedName, invocation)
         guard !name.isEmpty, rest.isEmpty else {
             throw Refusal("unalias requires only one argument: the alias to delete.")
         }
         let (person, backend) = (invocation.message.sender, invocation.address.backend)
-        guard try aliases.set(name, to: nil, of: person, on: backend) else {
+        guard try await aliases.set(name, to: nil, of: person, on: backend) else {
             throw Refusal("The alias \(name) was not found.")
         }
         return base.answer(invocation, "alias deleted successfully\n" + lines(of: person, on: backend))

@@ -7,19 +7,35 @@ final class Aliases: Sendable {
     /// The maximum number of aliases of one person.
     static let most = 200
 
-    private let records: any RecordCollection
+    private let records: GuardedRecords
+    private let reader: RecordReader
+    /// Returns true for a line with secrets in it.
+    private let isSecret: @Sendable (String) -> Bool
     private let state = Locked<[String: [String: String]]>([:])
 
-    init(_ records: any RecordCollection) { self.records = records }
+    init(_ records: GuardedRecords, _ reader: RecordReader, isSecret: @escaping @Sendable (String) -> Bool) {
+        self.records = records
+        self.reader = reader
+        self.isSecret = isSecret
+    }
 
     private static func key(_ person: Person, _ backend: String) -> String { "\(backend)/\(person.id)" }
 
     /// Reads the aliases from the store.
     func restore() async throws {
-        let all = try await records.all().map {
-            ($0.key, try JSONDecoder().decode([String: String].self, from: Data($0.value)))
+        var all: [String: [String: String]] = [:]
+        for record in try await records.all() where all[record.key] == nil {
+            let identity = "aliases \(record.key)"
+            guard let own = reader.decode([String: String].self, record.value, "The aliases of a person", key: identity)
+            else { continue }
+            all[record.key] = own
+            if !record.isSealed, own.values.contains(where: isSecret) {
+                // The commands that have secrets may have changed since it was stored.
+                await reader.seal(record, in: records, "The aliases of a person")
+            }
         }
-        state.withLock { $0 = Dictionary(all) { $1 } }
+        let restored = all
+        state.withLock { $0 = restored }
     }
 
     /// Returns the aliases of a person, by their names.
@@ -37,19 +53,40 @@ final class Aliases: Sendable {
     }
 
     /// Sets an alias, or removes it if the line is nil. Returns false if there are too many, or none to remove.
-    func set(_ name: String, to line: String?, of person: Person, on backend: String) throws -> Bool {
+    func set(_ name: String, to line: String?, of person: Person, on backend: String) async throws -> Bool {
         let key = Self.key(person, backend)
         let name = Command.key(name)
-        let changed = state.withLock { state -> [String: String]? in
+        let change = state.withLock { state -> (old: String?, isDone: Bool) in
             var own = state[key] ?? [:]
-            if line == nil, own[name] == nil { return nil }
+            let old = own[name]
             own[name] = line
-            if own.count > Self.most { return nil }
+            if line == nil && old == nil || own.count > Self.most { return (old, false) }
             state[key] = own.isEmpty ? nil : own
-            return own
+            return (old, true)
         }
-        guard let changed else { return false }
-        records.put(changed.isEmpty ? nil : try JSONValue.encode(changed), for: key)
+        guard change.isDone else { return false }
+        do {
+            try await store(key)
+        } catch {
+            state.withLock { $0[key, default: [:]][name] = change.old }
+            throw error
+        }
         return true
+    }
+
+    /// Stores the aliases of a person, again if they have changed meanwhile.
+    private func store(_ key: String) async throws {
+        var stored: [String: String]?
+        while true {
+            let own = state.withLock { $0[key] ?? [:] }
+            if own == stored { return }
+            if own.isEmpty {
+                try await records.remove(key)
+            } else {
+                try await records.set(
+                    try JSONValue.encode(own), for: key, isSecret: own.values.contains(where: isSecret))
+            }
+            stored = own
+        }
     }
 }

@@ -5,7 +5,10 @@ import PetrelSupport
 /// The records of jobs: those of the jobs that have not ended in memory, and all of them in the store.
 final class JobBook: Sendable {
     private struct State: Sendable {
-        var next = 1
+        /// The number of the next job; nil until the number of the last one is known.
+        var next: Int?
+        /// The number of the first job of this run.
+        var first = 1
         var active: [Int: JobRecord] = [:]
     }
 
@@ -14,9 +17,13 @@ final class JobBook: Sendable {
     private static let longestSearch = 20_000
 
     private let storage: any Storage
+    private let reader: RecordReader
     private let state = Locked(State())
 
-    init(_ storage: any Storage) { self.storage = storage }
+    init(_ storage: any Storage, _ reader: RecordReader) {
+        self.storage = storage
+        self.reader = reader
+    }
 
     private var jobs: any RecordCollection { storage.records("jobs") }
     /// The jobs whose results were not said. The record is removed in one transaction with the result.
@@ -30,18 +37,41 @@ final class JobBook: Sendable {
         storage.records("jobs of \(backend)/\(person)")
     }
 
+    /// The number of the last job, once its record was removed.
+    private var numbers: any RecordCollection { storage.records("numbers") }
+
     /// Finds the number of the last job.
     func restore() async throws {
-        let last = try await jobs.page(after: nil, limit: 1, backwards: true).first.flatMap { Int($0.key) } ?? 0
-        state.withLock { $0.next = max($0.next, last + 1) }
+        let stored = try await numbers.value(for: "last").flatMap { Int(String(decoding: $0, as: UTF8.self)) }
+        let last = max(try await lastNumber(), stored ?? 0)
+        state.withLock { state in
+            guard state.next == nil else { return }
+            state.first = last + 1
+            state.next = last + 1
+        }
+    }
+
+    /// Returns the number of the newest record; 0 if there is none.
+    private func lastNumber() async throws -> Int {
+        var last: String?
+        while true {
+            let page = try await jobs.page(after: last, limit: Self.pageSize, backwards: true)
+            if let number = page.lazy.compactMap({ JobRecord.number(of: $0.key) }).first { return number }
+            guard page.count == Self.pageSize else { return 0 }
+            last = page.last?.key
+        }
     }
 
     /// Returns the number for a new job.
-    func number() -> Int {
-        state.withLock { state in
-            defer { state.next += 1 }
+    func number() throws -> Int {
+        let number = state.withLock { state -> Int? in
+            defer { state.next = state.next.map { $0 + 1 } }
             return state.next
         }
+        guard let number else {
+            throw Refusal("The records of jobs cannot be read at the moment, so no job can be started; see the log.")
+        }
+        return number
     }
 
     /// Stores a new job, and returns once a crash cannot lose it.
@@ -104,7 +134,8 @@ final class JobBook: Sendable {
     /// Returns a job; nil if there is none.
     func job(_ id: Int) async throws -> JobRecord? {
         if let record = state.withLock({ $0.active[id] }) { return record }
-        return try await jobs.value(for: JobRecord.key(id)).map(Self.decode)
+        let key = JobRecord.key(id)
+        return try await jobs.value(for: key).flatMap { decode($0, of: key) }
     }
 
     /// Returns the newest jobs, of one person or of all.
@@ -112,30 +143,42 @@ final class JobBook: Sendable {
         _ limit: Int, of person: (id: String, backend: String)? = nil,
         where isWanted: (JobRecord) -> Bool = { _ in true }
     ) async throws -> [JobRecord] {
-        let keys = person.map { index(of: $0.id, on: $0.backend) } ?? jobs
         var (found, last, read) = ([JobRecord](), String?.none, 0)
         while found.count < limit, read < Self.longestSearch {
-            let page = try await keys.page(after: last, limit: Self.pageSize, backwards: true)
-            for record in page {
-                let job =
-                    person == nil ? try Self.decode(record.value) : try await self.job(Int(record.key) ?? 0)
-                // The index may name a job that was removed meanwhile.
-                guard let job, isWanted(job) else { continue }
-                found.append(job)
-                if found.count == limit { break }
-            }
-            guard page.count == Self.pageSize else { break }
-            last = page.last?.key
-            read += page.count
+            let (keys, jobs) = try await page(before: last, of: person)
+            found += jobs.filter(isWanted).prefix(limit - found.count)
+            guard keys.count == Self.pageSize else { break }
+            last = keys.last
+            read += keys.count
         }
         return found
     }
 
-    /// Returns the jobs whose results were not said.
+    /// Returns a page of the newest jobs, and the keys of the page.
+    private func page(
+        before last: String?, of person: (id: String, backend: String)?
+    ) async throws -> (keys: [String], jobs: [JobRecord]) {
+        guard let person else {
+            let page = try await jobs.page(after: last, limit: Self.pageSize, backwards: true)
+            return (page.map(\.key), page.compactMap { decode($0.value, of: $0.key) })
+        }
+        let keys = try await index(of: person.id, on: person.backend)
+            .page(after: last, limit: Self.pageSize, backwards: true).map(\.key)
+        let values = try await jobs.values(for: keys)
+        let active = state.withLock { $0.active }
+        // The index may name a job that was removed meanwhile.
+        let found = keys.compactMap { key in
+            JobRecord.number(of: key).flatMap { active[$0] } ?? values[key].flatMap { decode($0, of: key) }
+        }
+        return (keys, found)
+    }
+
+    /// Returns the jobs of earlier runs whose results were not said.
     func unsaid() async throws -> [JobRecord] {
         var jobs: [JobRecord] = []
+        let first = state.withLock { $0.first }
         for record in try await open.all() {
-            guard let id = Int(record.key), let job = try await job(id) else { continue }
+            guard let id = JobRecord.number(of: record.key), id < first, let job = try await job(id) else { continue }
             // The crash may have lost this, which is written later than the job.
             list(job)
             jobs.append(job)
@@ -152,21 +195,31 @@ final class JobBook: Sendable {
         var (removed, last) = (0, String?.none)
         while true {
             let page = try await jobs.page(after: last, limit: Self.pageSize, backwards: false)
+            let records = page.map { (key: $0.key, job: decode($0.value, of: $0.key)) }
             // Among old jobs there may be one that still runs.
-            let old = try page.map { try Self.decode($0.value) }.filter { ($0.ended ?? .distantFuture) < time }
-            for job in old {
-                try await logs.remove(job.key)
-                index(of: job.person, on: job.address.backend).put(nil, for: job.key)
-                replies.put(nil, for: job.key)
-                jobs.put(nil, for: job.key)
-            }
+            let isOld = { (job: JobRecord) in job.ended.map { $0 < time } ?? false }
+            let lastOld = records.last { $0.job.map(isOld) == true }?.key
+            // A record that cannot be read is older than those that follow it.
+            let old = records.filter { record in record.job.map(isOld) ?? (lastOld.map { record.key < $0 } ?? false) }
+            for record in old { try await remove(record.key, record.job, logs) }
             removed += old.count
-            if old.isEmpty || page.count < Self.pageSize { return removed }
+            let isOver = old.isEmpty && records.contains { $0.job != nil }
+            if isOver || page.count < Self.pageSize { return removed }
             last = page.last?.key
         }
     }
 
-    private static func decode(_ bytes: [UInt8]) throws -> JobRecord {
-        try JSONDecoder().decode(JobRecord.self, from: Data(bytes))
+    private func remove(_ key: String, _ job: JobRecord?, _ logs: any LogCollection) async throws {
+        // Numbers are never used again, even if no record is left.
+        if let next = state.withLock({ $0.next }) { numbers.put(Array("\(next - 1)".utf8), for: "last") }
+        try await logs.remove(key)
+        if let job { index(of: job.person, on: job.address.backend).put(nil, for: key) }
+        open.put(nil, for: key)
+        replies.put(nil, for: key)
+        jobs.put(nil, for: key)
+    }
+
+    private func decode(_ bytes: [UInt8], of key: String) -> JobRecord? {
+        reader.decode(JobRecord.self, bytes, "The record of job \(JobRecord.number(of: key) ?? 0)", key: "jobs \(key)")
     }
 }

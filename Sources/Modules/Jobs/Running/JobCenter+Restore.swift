@@ -8,13 +8,39 @@ extension JobCenter {
     /// The time between two checks of what is older than the retention settings.
     private static let trimming = Duration.seconds(300)
 
-    /// Finds the number of the last job, and ends the jobs that ran when the process died.
-    func restore() async throws {
-        try await book.restore()
-        try await aliases.restore()
-        try await tokens.restore()
-        let running = Set(book.active.map(\.id))
-        for var job in try await book.unsaid() where !running.contains(job.id) {
+    /// Reads what earlier runs have stored, and ends the jobs that ran when the process died. Tries again until it
+    /// succeeds or the task is cancelled.
+    /// - Parameter tried: a closure that is called after the first attempt.
+    func restore(tried: @Sendable () -> Void) async {
+        var policy = Backoff()
+        var random = SystemRandomNumberGenerator()
+        while await !isRestored() {
+            tried()
+            // Sleeping fails only if the task is cancelled.
+            guard (try? await Task.sleep(for: policy.pause(using: &random))) != nil else { return }
+        }
+        tried()
+    }
+
+    private func isRestored() async -> Bool {
+        do {
+            try await book.restore()
+            try await aliases.restore()
+            try await tokens.restore()
+            try await endOldJobs()
+            restoreProblem.withLock { $0 = nil }
+            return true
+        } catch {
+            if Task.isCancelled { return false }
+            restoreProblem.withLock { $0 = "\(error)" }
+            host.logger.error("The stored jobs, aliases and tokens cannot be read: \(error)")
+            return false
+        }
+    }
+
+    /// Says the results of earlier runs that were not said, and ends the jobs that ran when the process died.
+    private func endOldJobs() async throws {
+        for var job in try await book.unsaid() {
             if !job.status.isFinal {
                 job.reason =
                     job.started == nil

@@ -18,7 +18,7 @@ extension JobCenter {
             meters.rejected.increment()
             throw Refusal("\(definition.name) was not started: \(objection).")
         }
-        let record = record(definition, arguments, origin)
+        let record = try record(definition, arguments, origin)
         let log = JobLog(
             record.key, in: logs, limit: settings.outputBytes, host.logger, meters, isStopping: engine.isStopping)
         let work = try work(definition, arguments, origin, record, log)
@@ -43,7 +43,13 @@ extension JobCenter {
         case .runs, .waits: break
         }
         defer { isStored.open() }
-        try await book.add(record)
+        do {
+            try await book.add(record)
+        } catch {
+            // What is not recorded does not run.
+            work.stop(.cancelled, grace: nil)
+            throw error
+        }
         meters.accepted.increment()
         try live.confirm(admission, say)
         return record
@@ -52,7 +58,7 @@ extension JobCenter {
     private func record(_ definition: CommandDefinition, _ arguments: [String], _ origin: JobOrigin) -> JobRecord {
         let (person, room) = (origin.caller.person, origin.caller.room)
         return JobRecord(
-            id: book.number(), command: definition.name, arguments: definition.secrets.masked(arguments),
+            id: try book.number(), command: definition.name, arguments: definition.secrets.masked(arguments),
             person: person.id, personName: person.name, room: room?.id, roomName: room?.name,
             isPrivateRoom: room?.isPrivate,
             address: origin.address, token: origin.token, answer: definition.answer, created: .now)

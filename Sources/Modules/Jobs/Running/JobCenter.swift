@@ -18,6 +18,10 @@ final class JobCenter: Sendable {
     let catops: CatOpsLibrary
     /// The program that runs the plug-ins for CatOps.
     let program: ProcessModule
+    /// The reader of records, which knows how many cannot be read.
+    let reader: RecordReader
+    /// The error of the last attempt to read what earlier runs have stored; nil if it succeeded.
+    let restoreProblem = Locked<String?>(nil)
     private let current: Locked<JobsSettings>
     /// The administrators who kill jobs that have not ended yet.
     private let killers = Locked<[Int: String]>([:])
@@ -27,11 +31,13 @@ final class JobCenter: Sendable {
         self.host = host
         current = Locked(settings)
         engine = JobEngine(settings.limits)
-        book = JobBook(host.storage)
+        reader = RecordReader(host.logger)
+        book = JobBook(host.storage, reader)
         logs = host.storage.logs("jobs")
         meters = JobMeters(host.metrics)
-        aliases = Aliases(host.storage.records("aliases"))
-        tokens = Tokens(host.storage.records("tokens"))
+        let isSecret: @Sendable (String) -> Bool = { [rules = host.rules] in rules.masked($0).words != $0.words }
+        aliases = Aliases(GuardedRecords("aliases", in: host.storage), reader, isSecret: isSecret)
+        tokens = Tokens(GuardedRecords("tokens", in: host.storage), reader, isSecret: isSecret)
         scripts = ScriptLibrary(settings.scripts, environment: settings.environment, host.logger)
         catops = CatOpsLibrary(settings.catops)
         program = ProcessModule(

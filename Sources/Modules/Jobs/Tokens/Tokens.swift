@@ -38,17 +38,30 @@ final class Tokens: Sendable {
     /// The maximum number of tokens.
     static let most = 10_000
 
-    private let records: any RecordCollection
+    private let records: GuardedRecords
+    private let reader: RecordReader
+    /// Returns true for a line with secrets in it.
+    private let isSecret: @Sendable (String) -> Bool
     private let state = Locked<[String: TokenRecord]>([:])
 
-    init(_ records: any RecordCollection) { self.records = records }
+    init(_ records: GuardedRecords, _ reader: RecordReader, isSecret: @escaping @Sendable (String) -> Bool) {
+        self.records = records
+        self.reader = reader
+        self.isSecret = isSecret
+    }
 
     /// Reads the tokens from the store.
     func restore() async throws {
-        let all = try await records.all().map {
-            ($0.key, try JSONDecoder().decode(TokenRecord.self, from: Data($0.value)))
+        var all: [String: TokenRecord] = [:]
+        for record in try await records.all() where all[record.key] == nil {
+            let token = reader.decode(TokenRecord.self, record.value, "A token", key: "tokens \(record.key)")
+            guard let token else { continue }
+            all[record.key] = token
+            // The commands that have secrets may have changed since it was stored.
+            if !record.isSealed, isSecret(token.line) { await reader.seal(record, in: records, "A token") }
         }
-        state.withLock { $0 = Dictionary(all) { $1 } }
+        let restored = all
+        state.withLock { $0 = restored }
     }
 
     /// Adds a token, and returns its secret, which is not stored.
@@ -60,7 +73,7 @@ final class Tokens: Sendable {
         guard state.withLock({ $0.count < Self.most }) else {
             throw Refusal("There are \(Self.most) tokens already. Revoke some of them first.")
         }
-        try await records.set(try JSONValue.encode(token), for: hash)
+        try await records.set(try JSONValue.encode(token), for: hash, isSecret: isSecret(token.line))
         state.withLock { $0[hash] = token }
         return Secret(secret)
     }
