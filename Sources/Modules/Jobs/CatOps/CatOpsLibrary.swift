@@ -4,7 +4,7 @@ import PetrelSupport
 import ProcessModule
 
 /// The commands that are functions of plug-ins for CatOps, and the output of the calls that are running.
-final class CatOpsLibrary: CommandSource, CommandRecording {
+final class CatOpsLibrary: CommandRecording {
     private struct State: Sendable {
         var settings: CatOpsSettings?
         var functions: [DeclaredCommand] = []

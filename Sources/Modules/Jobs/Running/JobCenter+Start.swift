@@ -55,7 +55,9 @@ extension JobCenter {
         return record
     }
 
-    private func record(_ definition: CommandDefinition, _ arguments: [String], _ origin: JobOrigin) -> JobRecord {
+    private func record(
+        _ definition: CommandDefinition, _ arguments: [String], _ origin: JobOrigin
+    ) throws -> JobRecord {
         let (person, room) = (origin.caller.person, origin.caller.room)
         return JobRecord(
             id: try book.number(), command: definition.name, arguments: definition.secrets.masked(arguments),
