@@ -56,7 +56,9 @@ extension NewScript {
         // The folder may not exist yet.
         for file in ((try? FileManager.default.contentsOfDirectory(atPath: to)) ?? []).sorted() {
             let stem = file.utf8.split(separator: UInt8(ascii: "."), maxSplits: 1).first.map { String(Substring($0)) }
-            if let stem, Command.key(stem) == key { return "\(to)/\(file) already exists and makes the same command" }
+            if let stem, Command.key(stem) == key {
+                return "\(to)/\(file), which makes the same command, already exists"
+            }
         }
         if name == "scripts" { return "`scripts` is the command that lists the scripts" }
         // A configuration that cannot be read is reported by `petrel check`.

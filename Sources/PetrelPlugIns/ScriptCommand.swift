@@ -43,9 +43,12 @@ struct ScriptRun: AsyncParsableCommand {
         do {
             let trial = try trial()
             let place = room.map { Room(id: $0, name: $0) }
-            let outcome = try await trial.run(name, arguments, by: Person(id: user, name: user), in: place)
+            let interruption = Interruption()
+            let outcome = try await trial.run(
+                name, arguments, by: Person(id: user, name: user), in: place, until: interruption.signal)
             for reply in outcome.replies { print(Printable.text(reply)) }
             for note in outcome.notes { say(note) }
+            if let number = interruption.number { throw ExitCode(128 + number) }
             if outcome.status != 0 { throw ExitCode(outcome.status) }
         } catch let code as ExitCode {
             throw code

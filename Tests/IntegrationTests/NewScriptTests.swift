@@ -78,30 +78,6 @@ import Testing
         }
     }
 
-    @Test func `relative paths refer to the folder of the configuration`() async throws {
-        try await withFolder { folder in
-            #expect(try await Self.run(["new", "script", "hello"], in: folder).status == 0)
-            let conf = folder.appendingPathComponent("conf")
-            try FileManager.default.createDirectory(at: conf, withIntermediateDirectories: false)
-            for directory in ["../scripts", "./../scripts", "x/../../scripts"] {
-                let config: JSONValue = [
-                    "backends": ["text": [:]], "store": ["path": "../conf/petrel.db"],
-                    "jobs": ["scripts": ["directory": .string(directory), "auth_strategy": "any"]],
-                ]
-                try Data(try JSONValue.encode(config)).write(to: conf.appendingPathComponent("config.json"))
-                for (path, place) in [
-                    ("config.json", conf), ("./config.json", conf), ("../conf/config.json", conf),
-                    ("conf/config.json", folder), (conf.path + "/config.json", folder),
-                ] {
-                    let run = try await Self.run(["script", "run", "--config", path, "hello", "Ada"], in: place)
-                    #expect(run.output == "Hello, Ada!", "\(directory) \(path): \(run.output)")
-                    let check = try await Self.run(["check", "--config", path], in: place)
-                    #expect(check.status == 0 && !check.output.contains("does not exist"), "\(path): \(check.output)")
-                }
-            }
-        }
-    }
-
     @Test func `names that are taken are reported before chat refuses them`() async throws {
         try await withFolder { folder in
             #expect(try await Self.run(["new", "config"], in: folder).status == 0)
@@ -112,7 +88,7 @@ import Testing
             }
             #expect(try await Self.run(["new", "script", "hello"], in: folder).status == 0)
             let second = try Program(["new", "script", "hello", "--language", "python"], in: folder)
-            #expect(await second.error(with: "scripts/hello.sh already exists and makes the same command") != nil)
+            #expect(await second.error(with: "scripts/hello.sh, which makes the same command, already exists") != nil)
             #expect(await second.end().status == 73)
             let scripts = folder.appendingPathComponent("scripts")
             for name in ["whoami.sh", "disk", "hello.py"] {
@@ -127,6 +103,25 @@ import Testing
             for name in ["whoami", "disk", "hello"] {
                 #expect(try await Self.run(["script", "run", name], in: folder).status == 78, "\(name)")
             }
+        }
+    }
+
+    @Test(arguments: [SIGINT, SIGTERM, SIGHUP]) func `a script that is tried ends with the program`(
+        number: Int32
+    ) async throws {
+        try await withFolder { folder in
+            let script = folder.appendingPathComponent("scripts/hang")
+            try FileManager.default.createDirectory(
+                at: script.deletingLastPathComponent(), withIntermediateDirectories: false)
+            try Data("#!/bin/sh\necho pid $$ >&2\nexec sleep 300\n".utf8).write(to: script)
+            try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: script.path)
+            let program = try Program(["script", "run", "--directory", "scripts", "hang"], in: folder)
+            let line = try #require(await program.error(with: "pid "))
+            let process = try #require(line.split(separator: " ").last.flatMap { Int32($0) })
+            program.signal(number)
+            #expect(await program.end().status == 128 + number)
+            // Its end was waited for.
+            #expect(kill(process, 0) != 0)
         }
     }
 

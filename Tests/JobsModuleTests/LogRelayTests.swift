@@ -1,4 +1,5 @@
 import Foundation
+import JobsModule
 import PetrelKit
 import PetrelSupport
 import PetrelTesting
@@ -85,6 +86,23 @@ import Testing
             for number in [1, 2, 4, 5] { #expect(await house.next().hasSuffix("\(number)")) }
             for _ in 0..<40 { _ = await post(house, "", secret: "x") }
             #expect(await post(house, "", secret: "x").0 == 429)
+        }
+    }
+
+    @Test func `A reload replaces the secret and the rooms`() async throws {
+        try await house().run { house in
+            #expect(await post(house, Self.body(message: "1")).0 == 204)
+            func reload(_ jobs: JSONValue) throws {
+                JobsPlugIn([try JobsHouse.settings(jobs).0]).reload(house.modules)
+            }
+            try reload(["log_relay": ["secret": "another secret of 16", "channels": ["#dev"]]])
+            #expect(await post(house, Self.body()).0 == 401)
+            #expect(await post(house, Self.body(), secret: "another secret of 16").0 == 400)
+            let body = Self.body(channels: "\"#dev\"", message: "2")
+            #expect(await post(house, body, secret: "another secret of 16").0 == 204)
+            try reload([:])
+            #expect(await post(house, body, secret: "another secret of 16").0 == 404)
+            for number in 1...2 { #expect(await house.next().hasSuffix("\(number)")) }
         }
     }
 }

@@ -13,11 +13,14 @@ import Testing
             try folder.write("lines", "#!/bin/sh\r\necho x\r")
             try folder.write("plain", "echo x")
             try folder.write("empty", "")
+            try Data([0x89, 0x50, 0x4E, 0x47, 0x00]).write(to: folder.url.appendingPathComponent("picture"))
+            try folder.setPermissions(0o755, of: "picture")
             try folder.write("gone", "#! /nonexistent/program -x\necho x")
             try await folder.run { house in
                 let list = await house.ask("!scripts", as: "@root")
                 #expect(list.contains("- lines: its lines end with CR LF; save it with LF"), "\(list)")
                 #expect(list.contains("- plain: it has no first line such as #!/bin/sh"))
+                #expect(list.contains("- picture: it is neither a script nor machine code"))
                 #expect(list.contains("- empty: it has no first line such as #!/bin/sh"))
                 #expect(list.contains("- gone: the program /nonexistent/program of its first line does not exist"))
                 #expect(await house.ask("!good") == "good")
@@ -104,10 +107,64 @@ import Testing
             try folder.sh("typo", #"echo '{"text": "x", "reponse_type": "ephemeral", "statusCode": 200}'"#)
             try folder.sh("large", #"printf '{"text": "'; head -c 1100000 /dev/zero | tr '\0' x; echo '"}'"#)
             try folder.sh("wrong", #"echo '{"text": "x", "mrkdwn": "yes"}'"#)
-            try await folder.run { house in
+            let lines = Locked<[String]>([])
+            try await folder.run(lines: lines) { house in
                 #expect(await house.ask("!typo") == "x")
                 #expect(await house.ask("!large").hasPrefix(#"{"text": "xx"#))
                 #expect(await house.ask("!wrong").hasPrefix("{"))
+                for text in [
+                    "typo, job 1: the object has unknown keys, which have no effect: reponse_type.",
+                    "large, job 2, is said as text: as JSON, it is limited to 1048576 bytes.",
+                    "wrong, job 3, is said as text: the object.mrkdwn is a string, not true or false.",
+                ] {
+                    #expect(lines.value.contains { $0.contains("The output of \(text)") }, "\(lines.value)")
+                }
+            }
+        }
+    }
+
+    @Test func `A file behind a link, and a folder that a link names, are watched`() async throws {
+        try await ScriptFolder.with { folder in
+            let beside = folder.url.deletingLastPathComponent()
+            func release(_ name: String) throws -> ScriptFolder {
+                let release = ScriptFolder(url: beside.appendingPathComponent(name))
+                try release.sh("\(name)", "echo \(name)")
+                return release
+            }
+            let (one, two) = (try release("one"), try release("two"))
+            let current = beside.appendingPathComponent("current").path
+            try FileManager.default.createSymbolicLink(atPath: current, withDestinationPath: one.path)
+            try one.sh("linked", "# petrel: First.")
+            try FileManager.default.createSymbolicLink(
+                atPath: "\(folder.path)/linked", withDestinationPath: "\(one.path)/linked")
+            try await folder.run { house in
+                #expect(await house.ask("!help linked").contains("First."))
+                try one.sh("linked", "# petrel: Second.")
+                let end = ContinuousClock.now + RecordingBackend.patience
+                while !(await house.ask("!help linked")).contains("Second."), ContinuousClock.now < end {}
+                #expect(await house.ask("!help linked").contains("Second."))
+            }
+            try await JobsHouse(["scripts": ["directory": .string(current), "auth_strategy": "any"]]).run { house in
+                #expect(await house.ask("!one") == "one")
+                try FileManager.default.createSymbolicLink(atPath: current + "2", withDestinationPath: two.path)
+                #expect(rename(current + "2", current) == 0)
+                #expect(await house.ask("!two", until: "two") == "two")
+                #expect(await house.ask("!one", until: "Unknown").hasPrefix("Unknown command"))
+            }
+        }
+    }
+
+    @Test func `Names that are taken are told with their folders`() async throws {
+        try await ScriptFolder.with { folder in
+            let other = ScriptFolder(url: folder.url.deletingLastPathComponent().appendingPathComponent("other"))
+            for place in [folder, other] { try place.sh("one", "echo one") }
+            let scripts: JSONValue = .array(
+                [folder, other].map { ["directory": .string($0.path), "auth_strategy": "any"] })
+            try await JobsHouse(["scripts": scripts]).run { house in
+                let list = await house.ask("!scripts", as: "@root")
+                #expect(
+                    list.contains("- \(folder.path)/one: \(other.path)/one has the same name; none of them is loaded"))
+                #expect(await house.ask("!one").hasPrefix("Unknown command"))
             }
         }
     }

@@ -1,4 +1,5 @@
 import Foundation
+import Logging
 import PetrelKit
 import PetrelSupport
 import PetrelTesting
@@ -46,11 +47,13 @@ struct ScriptFolder: Sendable {
     /// Runs a bot with the folder.
     func run(
         _ settings: [String: JSONValue] = [:], jobs: [String: JSONValue] = [:], rules: JSONValue = [],
-        traits: JobsHouse.Traits = .standard, _ body: @Sendable (JobsHouse) async throws -> Void
+        traits: JobsHouse.Traits = .standard, lines: Locked<[String]>? = nil,
+        _ body: @Sendable (JobsHouse) async throws -> Void
     ) async throws {
         let section = ["directory": .string(path), "auth_strategy": "any"].merging(settings) { $1 }
         let jobs = jobs.merging(["scripts": .object(section)]) { $1 }
-        try await JobsHouse(.object(jobs), rules: rules, traits: traits.backend).run(body)
+        let logger = lines.map { lines in Logger(label: "test") { _ in CollectingLogHandler(lines) } }
+        try await JobsHouse(.object(jobs), rules: rules, traits: traits.backend, logger: logger).run(body)
     }
 }
 

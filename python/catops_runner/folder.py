@@ -1,4 +1,5 @@
 """Looks at the files of a folder of plug-ins."""
+import itertools
 import os
 import stat
 
@@ -18,13 +19,22 @@ def is_name(name):
 def marks_of_folder(folder):
     """Returns a value for each Python file in a folder and its subfolders, which differs after a change."""
     marks = {folder: mark(folder)}
-    for parent, folders, names in os.walk(folder):
+    for parent, folders, names in itertools.chain(os.walk(folder), *map(os.walk, linked_folders(folder))):
         folders[:] = [name for name in folders if name != "__pycache__" and not name.startswith(".")]
         marks[parent] = mark(parent)
         marks.update(marks_of(os.path.join(parent, name) for name in names if name.endswith(".py")))
         if len(marks) > MAXIMUM_FILES:
             break
     return marks
+
+
+def linked_folders(folder):
+    """Returns the links to folders in a folder, whose files are loaded as well."""
+    try:
+        with os.scandir(folder) as entries:
+            return [entry.path for entry in entries if entry.is_symlink() and entry.is_dir()]
+    except OSError:
+        return []
 
 
 def marks_of(files):

@@ -14,14 +14,15 @@ package final class JobsModule: BotModule {
     package let preparesItself = true
     let center: JobCenter
     private let hasWeb: Bool
+    private let relay: LogRelay
     /// The routes of the HTTP API.
     package let routes: [WebRoute]
 
     init(_ settings: JobsSettings, _ host: ModuleHost, programs: ModuleHost, hasWeb: Bool) {
         center = JobCenter(settings, host, programs: programs)
         self.hasWeb = hasWeb
-        let relay = settings.logRelay.map { LogRelay($0, host).route }
-        routes = JobRoutes(center, center.tokens).routes + [relay].compactMap(\.self)
+        relay = LogRelay(settings.logRelay, host)
+        routes = JobRoutes(center, center.tokens).routes + [relay.route]
         center.catops.onChange { [weak self] in self.map { $0.center.host.commands.publish($0.commands) } }
     }
 
@@ -37,6 +38,7 @@ package final class JobsModule: BotModule {
     /// Replaces the commands and the settings. Jobs that run are not affected.
     func replace(_ settings: JobsSettings) {
         center.replace(settings)
+        relay.replace(settings.logRelay)
         center.host.commands.publish(commands)
     }
 

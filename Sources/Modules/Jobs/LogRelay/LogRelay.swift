@@ -6,20 +6,33 @@ import PetrelSupport
 final class LogRelay: Sendable {
     private static let bodyLimit = 64 << 10
 
-    private let settings: LogRelaySettings
     private let host: ModuleHost
-    /// The records, by room.
-    private let records: Locked<RateLimit>
+    private let state: Locked<State>
     /// The number of records that were not shown, and the time of the last report about them.
     private let lost = Locked((count: 0, last: ContinuousClock.Instant?.none))
     /// The requests without the secret, by address.
     private let failures = Locked(RateLimit(burst: 20, perSecond: 0.5))
 
-    init(_ settings: LogRelaySettings, _ host: ModuleHost) {
-        self.settings = settings
-        self.host = host
-        records = Locked(RateLimit(burst: settings.perMinute, perSecond: Double(settings.perMinute) / 60))
+    private struct State: Sendable {
+        /// The settings; nil if there is no relay.
+        var settings: LogRelaySettings?
+        /// The records, by room.
+        var records: RateLimit
+
+        init(_ settings: LogRelaySettings?) {
+            self.settings = settings
+            let perMinute = settings?.perMinute ?? 1
+            records = RateLimit(burst: perMinute, perSecond: Double(perMinute) / 60)
+        }
     }
+
+    init(_ settings: LogRelaySettings?, _ host: ModuleHost) {
+        self.host = host
+        state = Locked(State(settings))
+    }
+
+    /// Replaces the settings.
+    func replace(_ settings: LogRelaySettings?) { state.withLock { $0 = State(settings) } }
 
     var route: WebRoute {
         WebRoute(.post, "/log", bodyLimit: Self.bodyLimit) { self.answer($0) }.refusing { self.refusal($0) }
@@ -27,6 +40,9 @@ final class LogRelay: Sendable {
 
     /// Refuses a request without the secret before its body is read.
     private func refusal(_ request: WebRequest) -> WebResponse? {
+        guard let settings = state.withLock({ $0.settings }) else {
+            return .text("There is no such page.", status: 404)
+        }
         let (scheme, sent) = (request.headers["authorization"] ?? "").firstWord
         if scheme.isKeyword("bearer"), settings.secret.matches(sent) { return nil }
         if let seconds = failures.withLock({ $0.take(request.origin, at: .now) }) { return Self.tooMany(seconds) }
@@ -41,11 +57,14 @@ final class LogRelay: Sendable {
 
     private func answer(_ request: WebRequest) -> WebResponse {
         if let refusal = refusal(request) { return refusal }
+        guard let settings = state.withLock({ $0.settings }) else {
+            return .text("There is no such page.", status: 404)
+        }
         do {
             let record = try LogRecord(request.body)
             var addresses: [Address] = []
             for channel in record.channels {
-                let address = try address(of: channel)
+                let address = try address(of: channel, settings)
                 if !addresses.contains(address) { addresses.append(address) }
             }
             let rooms = addresses.map { "\($0.backend)/\($0.place.id)" }
@@ -64,10 +83,10 @@ final class LogRelay: Sendable {
     /// has reached its limit.
     private func take(_ rooms: [String]) -> Int? {
         let now = ContinuousClock.now
-        let seconds = records.withLock { records -> Int? in
-            var taken = records
+        let seconds = state.withLock { state -> Int? in
+            var taken = state.records
             for room in rooms { if let seconds = taken.take(room, at: now) { return seconds } }
-            records = taken
+            state.records = taken
             return nil
         }
         if seconds != nil { noteLoss(for: rooms, at: now) }
@@ -88,7 +107,7 @@ final class LogRelay: Sendable {
         )
     }
 
-    private func address(of channel: String) throws(LogRecord.Problem) -> Address {
+    private func address(of channel: String, _ settings: LogRelaySettings) throws(LogRecord.Problem) -> Address {
         guard settings.channels.contains(where: { $0 == "*" || $0.utf8.elementsEqual(channel.utf8) }) else {
             throw LogRecord.Problem(description: "jobs.log_relay.channels does not contain \(Printable.name(channel)).")
         }

@@ -23,7 +23,7 @@ extension JobCenter {
             replies = [(Reply(text, kind: .error), job.address)]
             host.logger.error("The output of job \(job.id) cannot be read: \(error)")
         }
-        replies.removeAll { !$0.0.isVisible }
+        replies = replies.filter { $0.0.isVisible }.map { ($0, Self.place(of: $0, at: $1, job)) }
         // A reply of its own, because the last one may consist of attachments.
         if !notes.isEmpty {
             replies.append((Reply(String(notes.unicodeScalars.dropFirst()), kind: .result), job.address))
@@ -40,6 +40,12 @@ extension JobCenter {
             host.logger.critical(
                 "The result of job \(job.id) cannot be queued; it is repeated at the next start: \(error)")
         }
+    }
+
+    /// Returns the destination of a reply. Only the answer to a message can be private in a room.
+    private static func place(of reply: Reply, at address: Address, _ job: JobRecord) -> Address {
+        guard reply.isPrivate, address.inReplyTo == nil, !address.place.isDirect else { return address }
+        return Address(backend: address.backend, place: .direct(job.person))
     }
 
     private func replies(_ answer: CommandAnswer, of job: JobRecord) async throws -> [(Reply, Address)] {
@@ -167,54 +173,9 @@ extension JobCenter {
     }
 }
 
-/// The beginning of the standard output of a job.
-private struct StandardOutput {
-    private(set) var bytes: [UInt8] = []
-    /// True if nothing is missing.
-    var isWhole = true
-    /// True if it contains remarks about missing bytes.
-    private(set) var hasRemarks = false
-    /// The number of bytes of the whole output, of both streams.
-    private var size: Int64 = 0
-
-    /// Adds the bytes of standard output in a part of a log.
-    mutating func add(_ part: LogPart, limit: Int) {
-        size = part.extent.end
-        if part.extent.start > 0 { isWhole = false }
-        var rest = Int64(part.extent.end) - part.next
-        for piece in part.pieces where [ProgramStream.output.rawValue, LogPart.remarks].contains(piece.stream) {
-            if piece.stream == LogPart.remarks { hasRemarks = true }
-            let room = limit - bytes.count
-            bytes.append(contentsOf: piece.bytes.prefix(room))
-            if piece.bytes.count > room { rest += 1 }
-        }
-        if bytes.count >= limit, rest > 0 { isWhole = false }
-    }
-
-    /// Returns the text, cut at a line, with a notice about what is missing.
-    /// - Parameter command: the line that shows the output.
-    func text(_ command: String) -> String {
-        var shown = bytes[...]
-        if !isWhole { shown = shown.lastIndex(of: 0x0A).map { shown[...$0] } ?? shown.withoutPartialScalar }
-        let text = String(decoding: shown, as: UTF8.self)
-        let whole = text.withoutLineEnd
-        return isWhole
-            ? whole : "\(whole)\n… The output has \(Humanized.size(Double(size))): \(command) shows all of it."
-    }
-}
-
-extension ArraySlice<UInt8> {
-    /// The bytes without an incomplete scalar of UTF-8 at their end.
-    fileprivate var withoutPartialScalar: ArraySlice<UInt8> {
-        guard let start = suffix(4).lastIndex(where: { $0 & 0xC0 != 0x80 }) else { return self }
-        let length = self[start] >= 0xF0 ? 4 : self[start] >= 0xE0 ? 3 : self[start] >= 0xC0 ? 2 : 1
-        return endIndex - start < length ? self[..<start] : self
-    }
-}
-
 extension String {
     /// The text without the line ends at its end.
-    fileprivate var withoutLineEnd: String {
+    var withoutLineEnd: String {
         String(String.UnicodeScalarView(unicodeScalars.reversed().drop { $0 == "\n" || $0 == "\r" }.reversed()))
     }
 }

@@ -71,37 +71,10 @@ extension JobCenter {
         _ definition: CommandDefinition, _ arguments: [String], _ origin: JobOrigin, _ record: JobRecord, _ log: JobLog
     ) throws -> any JobWork {
         if definition.isFunction { return call(definition, origin, record, log) }
-        return RunningProgram(try program(definition, arguments, origin, record.id, settings), to: log)
-    }
-
-    private func program(
-        _ definition: CommandDefinition, _ arguments: [String], _ origin: JobOrigin, _ id: Int,
-        _ settings: JobsSettings
-    ) throws -> Program {
-        var environment = settings.environment.merging(definition.environment) { $1 }
-        let caller = origin.caller
-        environment["PETREL_USER"] = Self.variable(caller.person.name)
-        environment["PETREL_USER_ID"] = Self.variable(caller.person.id)
-        environment["PETREL_ROOM"] = Self.variable(caller.room?.name ?? "")
-        environment["PETREL_BACKEND"] = Self.variable(caller.backend)
-        environment["PETREL_JOB_ID"] = "\(id)"
-        environment["PATH"] = environment["PATH"] ?? "/usr/local/bin:/usr/bin:/bin"
-        var program = Program(
-            definition.program, definition.arguments + arguments, environment: environment,
-            folder: definition.folder, timeout: definition.timeout)
-        if definition.hasInput {
-            let call = CallDocument(
-                arguments: [definition.name] + arguments,
-                text: origin.text ?? ([definition.name] + arguments).joined(separator: " "), caller: caller,
-                thread: origin.address.thread, job: id)
-            program.input = try call.bytes
-        }
-        return program
-    }
-
-    /// Returns a text as the value of an environment variable, which cannot contain NUL.
-    private static func variable(_ text: String) -> String {
-        String(String.UnicodeScalarView(text.unicodeScalars.filter { $0 != "\0" }))
+        let call = ProgramCall(
+            arguments: arguments, text: origin.text, caller: origin.caller, thread: origin.address.thread,
+            job: record.id)
+        return RunningProgram(try definition.program(for: call, inheriting: settings.environment), to: log)
     }
 
     /// Does the work of a job, and says its result.

@@ -12,7 +12,7 @@ struct FileSafety {
         if let objection = objection(to: "the file", path, status, isShared: false) { return objection }
         if let objection = objection(toLinksOf: path) { return objection }
         guard let real = Self.realPath(path) else { return "its real path cannot be found" }
-        return objection(toFolder: Self.parent(of: real), isAncestor: false)
+        return objection(toFolder: LinkWalk.parent(of: real), isAncestor: false)
     }
 
     /// Returns the reason for which programs in a folder must not be run, as a clause; nil if they may.
@@ -24,43 +24,14 @@ struct FileSafety {
 
     /// Returns the reason for which a symbolic link on the way to a path must not be followed: others could replace it.
     private mutating func objection(toLinksOf path: String) -> String? {
-        var (rest, folder, hops) = (Self.parts(of: path), "/", 0)
-        while let part = rest.popLast() {
-            if part == "." { continue }
-            if part == ".." {
-                folder = Self.parent(of: folder)
-                continue
+        let walk = LinkWalk(path)
+        for link in walk.links {
+            guard link.owner == 0 || link.owner == user else {
+                return "the link \(link.path) belongs to \(Self.name(ofUser: link.owner)), who could change it"
             }
-            let next = folder == "/" ? "/" + part : "\(folder)/\(part)"
-            var status = stat()
-            // What does not exist is reported by the caller.
-            guard lstat(next, &status) == 0 else { return nil }
-            guard status.st_mode & S_IFMT == S_IFLNK else {
-                folder = next
-                continue
-            }
-            guard status.st_uid == 0 || status.st_uid == user else {
-                return "the link \(next) belongs to \(Self.name(ofUser: status.st_uid)), who could change it"
-            }
-            if let objection = objection(toFolder: folder, isAncestor: true) { return objection }
-            hops += 1
-            guard hops <= 40, let target = Self.target(of: next) else { return "the link \(next) cannot be followed" }
-            if target.utf8.first == UInt8(ascii: "/") { folder = "/" }
-            rest += Self.parts(of: target)
+            if let objection = objection(toFolder: link.folder, isAncestor: true) { return objection }
         }
-        return nil
-    }
-
-    /// Returns the parts of a path, the last one first.
-    private static func parts(of path: String) -> [String] {
-        path.utf8.split(separator: UInt8(ascii: "/")).reversed().map { String(Substring($0)) }
-    }
-
-    private static func target(of link: String) -> String? {
-        var buffer = [CChar](repeating: 0, count: Int(PATH_MAX))
-        let count = readlink(link, &buffer, buffer.count - 1)
-        guard count > 0 else { return nil }
-        return String(validating: buffer[..<count].map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        return walk.isEndless ? "the links to \(path) cannot be followed" : nil
     }
 
     private mutating func objection(toFolder path: String, isAncestor: Bool) -> String? {
@@ -75,7 +46,7 @@ struct FileSafety {
         {
             found = objection
         } else {
-            found = path == "/" ? nil : objection(toFolder: Self.parent(of: path), isAncestor: true)
+            found = path == "/" ? nil : objection(toFolder: LinkWalk.parent(of: path), isAncestor: true)
         }
         folders[key] = .some(found)
         return found
@@ -114,11 +85,5 @@ struct FileSafety {
         guard let real = realpath(path, nil) else { return nil }
         defer { free(real) }
         return String(validatingCString: real)
-    }
-
-    private static func parent(of path: String) -> String {
-        let bytes = Array(path.utf8)
-        guard let slash = bytes.lastIndex(of: UInt8(ascii: "/")), slash > 0 else { return "/" }
-        return String(decoding: bytes[..<slash], as: UTF8.self)
     }
 }

@@ -113,12 +113,19 @@ struct ScriptHelp: Sendable, Equatable {
         return false
     }
 
+    /// The first bytes of programs: ELF, and Mach-O for one or several processors.
+    private static let machineCode: [[UInt8]] = [
+        [0x7F, 0x45, 0x4C, 0x46], [0xFE, 0xED, 0xFA, 0xCE], [0xFE, 0xED, 0xFA, 0xCF], [0xCE, 0xFA, 0xED, 0xFE],
+        [0xCF, 0xFA, 0xED, 0xFE], [0xCA, 0xFE, 0xBA, 0xBE],
+    ]
+
     /// Returns the reason for which the system cannot start a file because of its first line, as a clause; nil if it can.
     static func problem(ofFirstLineOf path: String) -> String? {
         guard let bytes = head(of: path) else { return nil }
         guard bytes.starts(with: "#!".utf8) else {
-            // Programs in machine code contain NUL.
-            return bytes.contains(0) ? nil : "it has no first line such as #!/bin/sh"
+            if machineCode.contains(where: { bytes.starts(with: $0) }) { return nil }
+            return bytes.contains(0)
+                ? "it is neither a script nor machine code" : "it has no first line such as #!/bin/sh"
         }
         let line = bytes.dropFirst(2).prefix { $0 != 0x0A }
         if line.last == 0x0D { return "its lines end with CR LF; save it with LF" }

@@ -4,20 +4,27 @@ import PetrelSupport
 /// The names of scripts, which must be unique.
 struct ScriptNames {
     private let files: [String: [ScriptFile]]
+    /// True if the files are in several folders of scripts, so that their paths below those are ambiguous.
+    private let areSpread: Bool
 
-    init(_ files: [ScriptFile]) { self.files = Dictionary(grouping: files) { Command.key($0.name) } }
+    init(_ files: [ScriptFile]) {
+        self.files = Dictionary(grouping: files) { Command.key($0.name) }
+        let folders = files.map { String($0.path.unicodeScalars.dropLast($0.shownPath.unicodeScalars.count)) }
+        areSpread = Set(folders).count > 1
+    }
+
+    private func shown(_ file: ScriptFile) -> String { areSpread ? file.path : file.shownPath }
 
     /// Returns the reason for which a file makes no command; nil if it makes one.
     /// - Parameter owner: Returns who has a command of this name, as a phrase; nil if the name is free.
     func problem(of file: ScriptFile, _ owner: (String) -> String?) -> ScriptProblem? {
-        let others = files[Command.key(file.name), default: []].map(\.shownPath).filter { $0 != file.shownPath }
-        if files[Command.key(file.name), default: []].count > 1 {
-            let names = others.isEmpty ? "a file in another folder" : others.joined(separator: ", ")
-            return ScriptProblem(
-                path: file.shownPath, reason: "\(names) has the same name; none of them is loaded")
+        let others = files[Command.key(file.name), default: []].filter { $0.path != file.path }
+        if !others.isEmpty {
+            let names = others.map(shown).joined(separator: ", ")
+            return ScriptProblem(path: shown(file), reason: "\(names) has the same name; none of them is loaded")
         }
         return owner(file.name).map {
-            ScriptProblem(path: file.shownPath, reason: "\($0) has a command \(file.name); rename the file")
+            ScriptProblem(path: shown(file), reason: "\($0) has a command \(file.name); rename the file")
         }
     }
 }

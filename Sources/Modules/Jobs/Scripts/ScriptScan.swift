@@ -10,7 +10,7 @@ struct ScriptScan: Sendable {
     private(set) var files: [ScriptFile] = []
     /// The files and folders that are not loaded.
     private(set) var problems: [ScriptProblem] = []
-    /// The folders that were read.
+    /// The folders that were read, and those that hold links on the way, or their targets.
     private(set) var folders: [String] = []
     private var safety = FileSafety()
     private let settings: ScriptSettings
@@ -18,6 +18,7 @@ struct ScriptScan: Sendable {
     /// Looks at the folder.
     init(_ settings: ScriptSettings) {
         self.settings = settings
+        folders += LinkWalk(settings.directory).links.map(\.folder)
         var status = stat()
         guard stat(settings.directory, &status) == 0 else {
             refuse(settings.directory, "the folder cannot be read: \(Self.reason)")
@@ -73,11 +74,20 @@ struct ScriptScan: Sendable {
             }
             return
         }
+        watchTarget(of: path)
         switch status.st_mode & S_IFMT {
         case S_IFDIR: if prefix.isEmpty { read(path, below: "\(file)/") }
         case S_IFREG: load(file, path, status, below: prefix)
         default: break
         }
+    }
+
+    /// Adds the folders in which the target of a link can change.
+    private mutating func watchTarget(of path: String) {
+        var status = stat()
+        guard lstat(path, &status) == 0, status.st_mode & S_IFMT == S_IFLNK else { return }
+        folders += LinkWalk(path).links.map(\.folder)
+        if let real = FileSafety.realPath(path) { folders.append(LinkWalk.parent(of: real)) }
     }
 
     private mutating func load(_ file: String, _ path: String, _ status: stat, below prefix: String) {

@@ -41,6 +41,9 @@ extension ScriptSettings {
         directory = section.path(of: given)
         var template = CommandDefinition(name: "", origin: section.path, program: "", format: format)
         template.rights = CommandRights(section, groups)
+        if let reason = template.rights.emptiness {
+            section.warn("auth_strategy", "nobody may run the scripts: \(reason)")
+        }
         let seconds = section.integer("timeout", default: 60, in: 0...31_536_000)
         template.timeout = seconds == 0 ? nil : .seconds(seconds)
         template.hasHandshake = !section.bool("no_handshake", default: true)

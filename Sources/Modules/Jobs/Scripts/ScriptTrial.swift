@@ -1,7 +1,7 @@
 import Foundation
 import JobEngine
 package import PetrelKit
-import PetrelSupport
+package import PetrelSupport
 
 /// The scripts of a configuration, to run one without chat.
 package struct ScriptTrial: Sendable {
@@ -31,11 +31,21 @@ package struct ScriptTrial: Sendable {
     }
 
     /// Runs a script and returns its replies. Standard error is passed through.
-    package func run(_ name: String, _ arguments: [String], by person: Person, in room: Room?) async throws -> Outcome {
+    /// - Parameter interruption: A signal that stops the script when it is opened.
+    package func run(
+        _ name: String, _ arguments: [String], by person: Person, in room: Room?, until interruption: Signal
+    ) async throws -> Outcome {
         let definition = try definition(of: name)
         let sink = TrialOutput(Self.longest)
         defer { sink.finish() }
-        let program = RunningProgram(try self.program(definition, arguments, person, room), to: sink)
+        let caller = CommandCaller(person: person, room: room, backend: "trial")
+        let call = ProgramCall(arguments: arguments, caller: caller, job: 1)
+        let program = RunningProgram(try definition.program(for: call, inheriting: settings.environment), to: sink)
+        let watch = Task {
+            await interruption.wait()
+            if interruption.isOpen { program.stop(.cancelled) }
+        }
+        defer { watch.cancel() }
         // In a task of its own, because the program must end also if this task is cancelled.
         let end = await Task { await program.run() }.value
         var outcome = Outcome(status: 1, replies: [], notes: [])
@@ -43,6 +53,7 @@ package struct ScriptTrial: Sendable {
         case (.exited(let code), nil): outcome.status = code
         case (_, .timedOut?):
             outcome.notes.append("It timed out after \(definition.timeout?.inWords ?? "a while").")
+        case (_, .cancelled?): outcome.notes.append("It was stopped.")
         case (.signalled(let number), _): outcome.notes.append("It was ended by signal \(number).")
         case (.notStarted(let reason), _): outcome.notes.append("It could not be started: \(reason).")
         case (.exited, _), (.answered, _): break
@@ -109,87 +120,5 @@ package struct ScriptTrial: Sendable {
         let near = Nearness.nearest(to: name, among: names, limit: 1).first.map { " Did you mean \($0)?" } ?? ""
         let folders = settings.scripts.map(\.directory).joined(separator: ", ")
         throw Refusal("There is no script \(Printable.name(name)) in \(folders).\(near)")
-    }
-
-    private func program(
-        _ definition: CommandDefinition, _ arguments: [String], _ person: Person, _ room: Room?
-    ) throws -> Program {
-        var environment = settings.environment.merging(definition.environment) { $1 }
-        environment["PETREL_USER"] = person.name
-        environment["PETREL_USER_ID"] = person.id
-        environment["PETREL_ROOM"] = room?.name ?? ""
-        environment["PETREL_BACKEND"] = "trial"
-        environment["PETREL_JOB_ID"] = "1"
-        environment["PATH"] = environment["PATH"] ?? "/usr/local/bin:/usr/bin:/bin"
-        var program = Program(
-            definition.program, arguments, environment: environment, folder: definition.folder,
-            timeout: definition.timeout)
-        guard definition.hasInput else { return program }
-        let words = [definition.name] + arguments
-        program.input = try CallDocument(
-            arguments: words, text: words.joined(separator: " "),
-            caller: CommandCaller(person: person, room: room, backend: "trial"), job: 1
-        ).bytes
-        return program
-    }
-}
-
-/// Keeps the beginning of standard output, and passes standard error through, line by line.
-private final class TrialOutput: OutputSink {
-    private struct State: Sendable {
-        var output: [UInt8] = []
-        var isCut = false
-        /// A line that has not ended yet.
-        var line: [UInt8] = []
-        /// The number of bytes of standard error.
-        var errors = 0
-    }
-
-    /// The length at which a line is passed on without its end.
-    private static let longestLine = 4_096
-
-    private let limit: Int
-    private let state = Locked(State())
-
-    init(_ limit: Int) { self.limit = limit }
-
-    /// The beginning of the output.
-    var output: [UInt8] { state.withLock { $0.output } }
-    /// True if the output is longer.
-    var isCut: Bool { state.withLock { $0.isCut } }
-
-    func write(_ bytes: [UInt8], from stream: ProgramStream) async {
-        let lines = state.withLock { state -> [UInt8] in
-            guard stream == .error else {
-                state.output += bytes.prefix(limit - state.output.count)
-                state.isCut = state.isCut || state.output.count == limit
-                return []
-            }
-            if state.errors >= limit { return [] }
-            state.errors += bytes.count
-            state.line += bytes
-            let isLast = state.errors >= limit
-            guard
-                let end = state.line.lastIndex(of: 0x0A)
-                    ?? (state.line.count > Self.longestLine || isLast ? state.line.count - 1 : nil)
-            else { return [] }
-            defer { state.line.removeFirst(end + 1) }
-            return state.line[...end] + Array((isLast ? "\n… (the rest of standard error)\n" : "").utf8)
-        }
-        Self.show(lines)
-    }
-
-    /// Passes on a line that has not ended.
-    func finish() {
-        Self.show(
-            state.withLock { state in
-                defer { state.line = [] }
-                return state.line
-            })
-    }
-
-    private static func show(_ lines: [UInt8]) {
-        let text = Printable.text(String(decoding: lines, as: UTF8.self))
-        if !text.isEmpty { StandardStream.error.write(text + (lines.last == 0x0A ? "" : "\n"), within: .seconds(2)) }
     }
 }

@@ -33,6 +33,15 @@ struct CommandRights: Sendable {
     /// The allowed rooms, by id or by name, with or without `#`.
     var rooms: [String] = []
 
+    /// Returns the reason for which nobody may run a command, as a clause; nil if some may.
+    var emptiness: String? {
+        switch people {
+        case .none: "auth_strategy is none"
+        case .group where members.isEmpty: "the allowed_groups have no members"
+        case .group, .any: nil
+        }
+    }
+
     /// Returns the objection to a caller; nil if the command may run.
     /// - Parameter origin: the place of the command in the configuration.
     func objection(to caller: CommandCaller, of origin: String, _ rules: any Judging) -> CommandObjection? {
