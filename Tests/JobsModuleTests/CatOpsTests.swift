@@ -120,17 +120,17 @@ import Testing
             #expect(reply.hasPrefix("\(name) failed: timed out after 1 s\nIt may have had an effect."))
             let id = try await Self.last(house)
             #expect(await house.ask("!job \(id)").contains("* Status Killed"))
-            #expect(await house.ask("!ping") == "Meow ")
+            #expect(await house.ask("!ping", until: "Meow") == "Meow ")
         }
         try await Self.run { house, _ in
             house.backend.type("!\(name)", as: "@alice", in: "#ops")
-            while await !house.ask("!tail").contains("begins") {}
+            #expect(await house.ask("!tail", containing: "begins").contains("begins"))
             let id = try await Self.last(house)
             house.backend.type("!cancel \(id)", as: "@alice", in: "#ops")
             let replies = [await house.next(), await house.next()]
             #expect(replies.contains { $0.hasPrefix("\(name) failed: cancelled") }, "\(replies)")
             #expect(await house.ask("!job \(id)").contains("* Status Killed"))
-            #expect(await house.ask("!ping") == "Meow ")
+            #expect(await house.ask("!ping", until: "Meow") == "Meow ")
         }
     }
 
@@ -162,7 +162,7 @@ import Testing
                 at: other, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o755])
             try Self.write("def other(argv, params): return 'from another folder'", "two.py", other)
             house.backend.type("!hang", as: "@alice", in: "#ops")
-            while await !house.ask("!tail").contains("begins") {}
+            #expect(await house.ask("!tail", containing: "begins").contains("begins"))
             let id = try await Self.last(house)
             JobsPlugIn([try JobsHouse.settings(Self.jobs(other)).0]).reload(house.modules)
             #expect(await house.ask("!other", until: "from") == "from another folder")

@@ -28,7 +28,8 @@ import Testing
     /// Starts the command that waits, and waits until its output is stored.
     private func startWaiting(_ house: JobsHouse, _ id: Int, as person: String = "@pablo") async {
         #expect(await house.ask("!wait", as: person) == "accepted")
-        while await !house.ask("!logs \(id)", as: person).contains("up") {}
+        let log = await house.ask("!logs \(id)", as: person, containing: "up")
+        #expect(log.contains("up"), "\(log)")
     }
 
     @Test func `jobs, job, last, logs, tail and head show what a person has started`() async throws {

@@ -74,6 +74,18 @@ extension JobsHouse {
         }
     }
 
+    /// Sends a line until the reply contains a text, because programs start some time later.
+    func ask(_ line: String, as person: String = "@alice", in room: String? = "#ops", containing text: String) async
+        -> String
+    {
+        let end = ContinuousClock.now + RecordingBackend.patience
+        while true {
+            let reply = await ask(line, as: person, in: room)
+            if reply.contains(text) || ContinuousClock.now > end { return reply }
+            await Task.yield()
+        }
+    }
+
     /// Sends a line until the reply has this beginning, because changes of files are noticed some time later.
     func ask(
         _ line: String, until beginning: String, as person: String = "@alice", in room: String? = "#ops"

@@ -7,7 +7,7 @@ import ProcessModule
 /// A call of a function of a plug-in for CatOps, as the work of a job. The program that answers it goes on running.
 final class CatOpsCall: JobWork {
     /// The time in which the program ends a call that was stopped.
-    private static let grace = Duration.seconds(5)
+    private static let grace = Duration.seconds(10)
     /// The time within which the program answers. The time limit of the job comes first.
     private static let patience = Duration.seconds(100 * 365 * 86_400)
 
