@@ -64,6 +64,23 @@ import Testing
         }
     }
 
+    @Test func `A private answer to a call over HTTP goes to the direct chat of the person`() async throws {
+        let commands: JSONValue = [
+            "hush": [
+                "command": "echo", "args": [#"[{"text": "a", "response_type": "ephemeral"}, {"text": "b"}]"#],
+                "auth_strategy": "any", "no_handshake": true, "answer": "json",
+            ]
+        ]
+        try await house(commands).run { house in
+            let (secret, _) = try await token(house, "hush")
+            #expect(await post(house, secret).status == 202)
+            let sent = [await house.backend.next(), await house.backend.next()].compactMap(\.self)
+            #expect(sent.map(\.reply.text).sorted() == ["a", "b"])
+            #expect(sent.first { $0.reply.text == "a" }?.address.place == .direct("@pablo"))
+            #expect(sent.first { $0.reply.text == "b" }?.address.place == .room("#general"))
+        }
+    }
+
     @Test func `Tokens are listed without their secrets, and revoked`() async throws {
         try await house().run { house in
             let (secret, id) = try await token(house, "!echo a")

@@ -507,6 +507,16 @@ class ReloadTests(Folder):
             self.await_load(petrel)
             self.assertEqual(petrel.invoke("run")["text"], "23")
 
+    def test_a_linked_folder_is_watched(self):
+        linked = self.folder / "linked"
+        linked.mkdir()
+        (self.plugins / "sub").symlink_to(linked)
+        with self.running(command("return 'first'")) as petrel:
+            (linked / "later.py").write_text("def later(argv, params): return 'later'\n")
+            names = {each["name"] for each in petrel.requested("commands")["commands"]}
+            self.assertEqual(names, {"run", "later"})
+            self.assertEqual(petrel.invoke("later")["text"], "later")
+
     def test_plug_ins_run_in_the_folder_that_contains_their_folder(self):
         (self.folder / "tokens.json").write_text("[1]")
         with self.running(command("return open('tokens.json').read()")) as petrel:
