@@ -9,15 +9,14 @@ answer.
 With --check, only the answers to requests are checked, and the exit status is 1 if one is wrong.
 """
 import argparse
-import json
 import os
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
 
-from lambda_stand_in import PLUGIN, SECRET, StandIn
+import lambda_check
+from lambda_stand_in import SECRET, Function, StandIn, configuration
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 PYTHON_LOOP = '''import json, os, sys, urllib.request
@@ -42,68 +41,6 @@ while True:
         post(params["response_url"][0], convert_dispatch({**params, "text": ["ping " + params["text"][0]]},
                                                          plugin_dir=os.environ["PLUGINS"]))
 '''
-
-
-class Function:
-    """A running function: Petrel, or the loop in Python."""
-
-    def __init__(self, command, stand_in, folder, **environment):
-        self.stand_in, self.start = stand_in, time.monotonic()
-        variables = {**os.environ, "AWS_LAMBDA_RUNTIME_API": stand_in.address, **environment}
-        self.log = open(os.path.join(folder, "log"), "ab")
-        self.process = subprocess.Popen(command, env=variables, cwd=folder, stdin=subprocess.DEVNULL, stderr=self.log,
-                                        stdout=self.log, start_new_session=True)
-
-    def memory(self):
-        """Returns the resident memory of the process and of its children, in megabytes."""
-        pids, total = [self.process.pid], 0
-        while pids:
-            pid = pids.pop()
-            try:
-                with open(f"/proc/{pid}/status") as status:
-                    total += next((int(line.split()[1]) for line in status if line.startswith("VmRSS")), 0)
-                for task in os.listdir(f"/proc/{pid}/task"):
-                    with open(f"/proc/{pid}/task/{task}/children") as children:
-                        pids += children.read().split()
-            except (FileNotFoundError, ProcessLookupError):
-                pass
-        return total / 1024
-
-    def end(self):
-        self.process.kill()
-        self.process.wait()
-        # The request for the next invocation may still be waiting.
-        self.stand_in.events.put((None, {}, 0))
-        time.sleep(0.05)
-        while not self.stand_in.events.empty():
-            self.stand_in.events.get()
-
-
-def configuration(stand_in, folder):
-    os.makedirs(os.path.join(folder, "plugins"), mode=0o755, exist_ok=True)
-    os.makedirs(os.path.join(folder, "scripts"), mode=0o755, exist_ok=True)
-    with open(os.path.join(folder, "plugins", "example.py"), "w") as file:
-        file.write(PLUGIN)
-    script = os.path.join(folder, "scripts", "hello.sh")
-    with open(script, "w") as file:
-        file.write("#!/bin/sh\necho \"Hello, $1!\"\n")
-    os.chmod(script, 0o755)
-    for name, line in {"slow": 'echo begins; sleep 300; echo "not reached"',
-                       "menu": """echo '{"text": "menu", "suggestions": ["hello Bob"]}'"""}.items():
-        script = os.path.join(folder, "scripts", name)
-        with open(script, "w") as file:
-            file.write(f"#!/bin/sh\n{line}\n")
-        os.chmod(script, 0o755)
-    path = os.path.join(folder, "config.json")
-    with open(path, "w") as file:
-        json.dump({
-            "web": {}, "log": {"level": "warning"},
-            "backends": {"slack": {
-                "bot_token": "xoxb-1", "signing_secret": SECRET, "api_url": f"http://{stand_in.address}/api/",
-                "slash_commands": ["/ping", "/hello", "/catops", "/slow", "/menu"]}},
-            "jobs": {"catops": {"plugins": "plugins", "auth_strategy": "any"}, "scripts": {"directory": "scripts", "auth_strategy": "any"}},
-        }, file)
-    return path
 
 
 def cold(command, stand_in, folder, count, text, name, **environment):
@@ -132,87 +69,6 @@ def warm(command, stand_in, folder, count, text, name, **environment):
     return statistics.median(times), max(memory[:100]) or memory[-1], memory[-1]
 
 
-def check(command, stand_in, folder):
-    """Checks signed and forged requests, and returns the number of wrong answers."""
-    function, wrong = Function(command, stand_in, folder), 0
-
-    def expect(title, condition, shown):
-        nonlocal wrong
-        wrong += not condition
-        print(f"{'ok' if condition else 'WRONG'}: {title}" + ("" if condition else f": {shown}"))
-
-    for version in ("1.0", "2.0"):
-        for encoded in (False, True):
-            for path in ("/", "/slack/commands", "/dev/ping"):
-                number, id = stand_in.command("Ada", "/hello", version, encoded, path=path)
-                result = stand_in.wait(stand_in.results, id)
-                expect(f"{version} base64={encoded} {path} is acknowledged", result[1].get("statusCode") == 200, result)
-                answer = stand_in.wait(stand_in.hooks, number)
-                expect(f"{version} base64={encoded} {path} is answered", "Hello, Ada!" in json.dumps(answer), answer)
-    for title, options in {"a wrong signature": {"secret": "x" * 32}, "an old request": {"age": 600},
-                           "a request of the future": {"age": -600}}.items():
-        _, id = stand_in.command("Ada", "/hello", **options)
-        result = stand_in.wait(stand_in.results, id)
-        expect(f"{title} is refused", result[0] == "response" and result[1].get("statusCode") == 401, result)
-    number, id = stand_in.command("once", "/hello", trigger="same")
-    stand_in.wait(stand_in.results, id)
-    stand_in.wait(stand_in.hooks, number)
-    number, id = stand_in.command("once", "/hello", trigger="same")
-    result = stand_in.wait(stand_in.results, id)
-    again, id = stand_in.command("next", "/hello")
-    stand_in.wait(stand_in.hooks, again)
-    is_right = result[1].get("statusCode") == 200 and number not in stand_in.hooks
-    expect("a replay is acknowledged and not run", is_right, result)
-    for title, event in {"no HTTP request": {"source": "aws.events"}, "a list": [1],
-                         "invalid base64": {"httpMethod": "POST", "body": "*", "isBase64Encoded": True}}.items():
-        result = stand_in.wait(stand_in.results, stand_in.send(event))
-        expect(f"{title} is an error", result[0] == "error" and "errorMessage" in result[1], result)
-    event = {"httpMethod": "POST", "path": "/slack/commands", "headers": {}, "body": None}
-    result = stand_in.wait(stand_in.results, stand_in.send(event))
-    expect("a request without a signature is refused", result[1].get("statusCode") == 401, result)
-    event = {"httpMethod": "GET", "path": "/", "headers": {}, "body": None}
-    result = stand_in.wait(stand_in.results, stand_in.send(event))
-    expect("another page does not exist", result[1].get("statusCode") == 404, result)
-    for text, name in (("x", "/ping"), ("ping x", "/catops")):
-        number, _ = stand_in.command(text, name)
-        answer = stand_in.wait(stand_in.hooks, number)
-        expect(f"{name} {text} is answered by a plug-in for CatOps", "Meow! x" in json.dumps(answer), answer)
-    id = stand_in.request(json.dumps({"type": "url_verification", "challenge": "c1"}), content="application/json")
-    result = stand_in.wait(stand_in.results, id)
-    expect("the verification of the URL is answered", result[1].get("body") == "c1", result)
-    for path in ("/", "/slack/events"):
-        id = stand_in.event(f"hello Eve{len(path)}", f"Ev{len(path)}", path)
-        result = stand_in.wait(stand_in.results, id)
-        message = stand_in.wait(stand_in.messages, f"Hello, Eve{len(path)}!")
-        expect(f"an event at {path} is answered", result[1].get("statusCode") == 200, (result, message))
-    # The first request may be handled by another process, which knows nothing of this one.
-    id = stand_in.event("hello again", "Ev9", **{"X-Slack-Retry-Num": "1", "X-Slack-Retry-Reason": "http_timeout"})
-    result = stand_in.wait(stand_in.results, id)
-    again, _ = stand_in.command("next", "/hello")
-    stand_in.wait(stand_in.hooks, again)
-    is_right = result[1].get("statusCode") == 200 and "Hello, again!" not in stand_in.messages
-    expect("an event that is sent again because of the time is not run", is_right, result)
-    number, _ = stand_in.command("", "/menu")
-    answer = stand_in.wait(stand_in.hooks, number)
-    buttons = [element for block in answer.get("blocks", ()) for element in block.get("elements", ())
-               if element.get("type") == "button"]
-    expect("a reply has a button", len(buttons) == 1, answer)
-    for button in buttons:
-        result = stand_in.wait(stand_in.results, stand_in.press(button))
-        answer = stand_in.wait(stand_in.messages, "Hello, Bob!")
-        expect("a pressed button is answered", result[1].get("statusCode") == 200, (result, answer))
-    start = time.monotonic()
-    number, _ = stand_in.command("", "/slow", limit=6)
-    answer = json.dumps(stand_in.wait(stand_in.hooks, number))
-    expect("a command that takes too long is ended and says so before the time-out",
-           "time-out of the function" in answer and time.monotonic() - start < 6, answer)
-    number, _ = stand_in.command("Ada", "/hello")
-    answer = stand_in.wait(stand_in.hooks, number)
-    expect("the next invocation is answered", "Hello, Ada!" in json.dumps(answer), answer)
-    function.end()
-    return wrong
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("petrel")
@@ -225,7 +81,7 @@ def main():
         petrel = [os.path.abspath(options.petrel), "lambda", "--config", configuration(stand_in, folder)]
         try:
             if options.check:
-                sys.exit(1 if check(petrel, stand_in, folder) else 0)
+                sys.exit(1 if lambda_check.run(os.path.abspath(options.petrel), stand_in, folder) else 0)
             loop = os.path.join(folder, "loop.py")
             with open(loop, "w") as file:
                 file.write(PYTHON_LOOP)

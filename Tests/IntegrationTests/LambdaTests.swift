@@ -7,11 +7,11 @@ import Testing
 @Suite(.timeLimit(.minutes(5))) struct LambdaTests {
     private static let root = URL(fileURLWithPath: #filePath).appendingPathComponent("../../..").standardizedFileURL
 
-    @Test func `requests in the formats of API Gateway and of function URLs are answered`() async throws {
+    @Test func `requests are answered, within their time and without records`() async throws {
         let script = Self.root.appendingPathComponent("Benchmarks/lambda.py").path
         let check = try Program(["python3", script, "--check", Program.path], of: "/usr/bin/env")
         let (status, output) = await check.end()
-        #expect(status == 0 && output.contains("ok: a replay is acknowledged"), "\(output)")
+        #expect(status == 0 && output.contains("ok: without a bot token, ping x is answered"), "\(output)")
     }
 
     @Test func `outside of AWS Lambda the command explains itself`() async throws {

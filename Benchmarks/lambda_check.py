@@ -1,0 +1,202 @@
+"""Checks what `petrel lambda` does with requests, time-outs and large outputs, against the stand-in."""
+import json
+import os
+import time
+
+from lambda_stand_in import PATIENCE, Function, configuration
+
+
+class Check:
+    """A function in a folder, and the number of wrong answers."""
+
+    def __init__(self, petrel, stand_in, folder):
+        self.petrel, self.stand_in, self.folder, self.wrong = petrel, stand_in, folder, 0
+        self.function = None
+
+    def expect(self, title, condition, shown):
+        self.wrong += not condition
+        print(f"{'ok' if condition else 'WRONG'}: {title}" + ("" if condition else f": {shown}"), flush=True)
+
+    def start(self, **settings):
+        path = configuration(self.stand_in, self.folder, **settings)
+        self.function = Function([self.petrel, "lambda", "--config", path], self.stand_in, self.folder)
+
+    def end(self):
+        self.function.end()
+
+    def result(self, id):
+        return self.stand_in.wait(self.stand_in.results, id)
+
+    def answer(self, sent):
+        """Returns the answer to a slash command at its `response_url`."""
+        return json.dumps(self.stand_in.wait(self.stand_in.hooks, sent[0]), ensure_ascii=False)
+
+    def status(self, title, status, id):
+        result = self.result(id)
+        self.expect(title, result[0] == "response" and result[1].get("statusCode") == status, result)
+        return result[1]
+
+
+def commands(check):
+    stand_in = check.stand_in
+    for version in ("1.0", "2.0"):
+        for encoded in (False, True):
+            for path in ("/", "/slack/commands", "/dev/ping"):
+                title = f"{version} base64={encoded} {path}"
+                sent = stand_in.command("Ada", "/hello", version=version, encoded=encoded, path=path)
+                check.status(f"{title} is acknowledged", 200, sent[1])
+                answer = check.answer(sent)
+                check.expect(f"{title} is answered", "Hello, Ada!" in answer, answer)
+    sent = stand_in.command("Ada", "/hello", kind="Application/X-WWW-Form-Urlencoded; charset=utf-8")
+    answer = check.answer(sent)
+    check.expect("the case of a content type does not matter", "Hello, Ada!" in answer, answer)
+    for text, name in (("x", "/ping"), ("ping x", "/bot")):
+        answer = check.answer(stand_in.command(text, name))
+        check.expect(f"{name} {text} is answered by a plug-in for CatOps", "Meow! x" in answer, answer)
+    hints = {"helo": "Did you mean `/bot hello`", "nosuch": "“nosuch”", "": "needs a command"}
+    for text, expected in hints.items():
+        answer = check.answer(stand_in.command(text, "/bot"))
+        check.expect(f"/bot {text} names its command", expected in answer and "`/bot help`" in answer, answer)
+
+
+def refusals(check):
+    stand_in = check.stand_in
+    for title, options in {"a wrong signature": {"secret": "x" * 32}, "an old request": {"age": 600},
+                           "a request of the future": {"age": -600}}.items():
+        check.status(f"{title} is refused", 401, stand_in.command("Ada", "/hello", **options)[1])
+    check.status("an event with a wrong signature is refused", 401, stand_in.message("!hello Eve", secret="x" * 32))
+    check.status("a button with a wrong signature is refused", 401, stand_in.press("hello Eve", secret="x" * 32))
+    answered = stand_in.command("once", "/hello", trigger="same")
+    check.answer(answered)
+    again = stand_in.command("once", "/hello", trigger="same")
+    result = check.result(again[1])
+    check.answer(stand_in.command("next", "/hello"))
+    is_right = result[1].get("statusCode") == 200 and again[0] not in stand_in.hooks
+    check.expect("a replay is acknowledged and not run", is_right, result)
+    for title, event in {"no HTTP request": {"source": "aws.events"}, "a list": [1],
+                         "invalid base64": {"httpMethod": "POST", "body": "*", "isBase64Encoded": True}}.items():
+        result = check.result(stand_in.send(event))
+        check.expect(f"{title} is an error", result[0] == "error" and "errorMessage" in result[1], result)
+    for path in ("/slack/commands", "/"):
+        for headers in ({}, None):
+            event = {"httpMethod": "POST", "path": path, "headers": headers, "body": None}
+            check.status(f"{path} with the headers {headers} is refused", 401, stand_in.send(event))
+    event = {"httpMethod": "GET", "path": "/", "headers": {}, "body": None}
+    check.status("another page does not exist", 404, stand_in.send(event))
+
+
+def events(check):
+    """Events of the Events API, and buttons."""
+    stand_in = check.stand_in
+    number = 0
+    for version in ("1.0", "2.0"):
+        for path in ("/", "/slack/events", "/dev/x"):
+            number += 1
+            title = f"{version} {path}"
+            body = json.dumps({"type": "url_verification", "token": "t", "challenge": f"c{number}"})
+            request = stand_in.request(body, "application/json", version=version, path=path)
+            result = check.status(f"{title}: url_verification is acknowledged", 200, stand_in.send(request))
+            check.expect(f"{title}: the challenge is repeated", result.get("body") == f"c{number}", result)
+            id = stand_in.message(f"!hello Event{number}", version=version, path=path)
+            check.status(f"{title}: a message is acknowledged", 200, id)
+            stand_in.wait_until("the answer to a message", lambda: stand_in.said(f"Hello, Event{number}!"))
+    for version, path in (("1.0", "/"), ("2.0", "/slack/interactivity")):
+        answer = stand_in.wait(stand_in.hooks, stand_in.command("", "/ask")[0])
+        buttons = [element for block in answer.get("blocks", []) for element in block.get("elements", [])
+                   if element.get("type") == "button"]
+        check.expect("a suggestion is a button", [b.get("value") for b in buttons] == ["hello Bob"], answer)
+        count = len(stand_in.said("Hello, Bob!"))
+        check.status(f"{version} {path}: a button is acknowledged", 200,
+                     stand_in.press("hello Bob", version=version, path=path))
+        stand_in.wait_until("the answer to a button", lambda: len(stand_in.said("Hello, Bob!")) > count)
+    repeated = {"X-Slack-Retry-Num": "1", "X-Slack-Retry-Reason": "http_timeout"}
+    result = check.status("an event that Slack sends again is acknowledged", 200,
+                          stand_in.message("!hello Again", more=repeated))
+    check.expect("Slack sends it no further time", result.get("headers", {}).get("x-slack-no-retry") == "1", result)
+    # The first request failed, so that nothing has run.
+    stand_in.message("!hello Failed", more=repeated | {"X-Slack-Retry-Reason": "http_error"})
+    stand_in.wait_until("the answer after an error", lambda: stand_in.said("Hello, Failed!"))
+    check.expect("it is not run", not stand_in.said("Hello, Again!"), stand_in.calls[-5:])
+
+
+def is_running(path):
+    try:
+        with open(path) as file:
+            os.kill(int(file.read()), 0)
+        return True
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def deadlines(check):
+    stand_in = check.stand_in
+    mark = os.path.join(check.folder, "pid")
+    sent = stand_in.command(mark, "/hang", seconds=12)
+    stand_in.wait_for_end(sent[1])
+    answer = check.answer(sent)
+    is_said = "the time-out of the function was reached" in answer
+    check.expect("what is still running at the deadline is said", is_said, answer)
+    check.expect("its program was ended", os.path.exists(mark) and not is_running(mark), mark)
+    # A reply that cannot be sent is given up at the deadline. The next invocation does not wait for it: it ends long
+    # before its own deadline.
+    stand_in.limited.add("C9")
+    stand_in.wait_for_end(stand_in.message("!hello Nobody", channel="C9", seconds=5))
+    sent = stand_in.command("Bob", "/hello", seconds=100 * PATIENCE)
+    stand_in.wait_for_end(sent[1])
+    answer = check.answer(sent)
+    check.expect("the next invocation is answered, and ends", "Hello, Bob!" in answer, answer)
+
+
+def memory(check):
+    """Outputs of 20 MB, none of which is kept."""
+    stand_in, sizes = check.stand_in, []
+    for _ in range(12):
+        sent = stand_in.command("", "/large")
+        stand_in.wait_for_end(sent[1])
+        answer = check.answer(sent)
+        if '"ok"' not in answer:
+            check.expect("a large output on standard error is no part of the answer", False, answer)
+        sizes.append(check.function.memory())
+    check.expect("large outputs are not kept", sizes[-1] - sizes[1] < 60, sizes)
+    answer = check.answer(stand_in.command("jobs", "/bot"))
+    check.expect("no record is kept", "large" not in answer, answer)
+
+
+def starts(check):
+    """Configurations with which no request could be answered."""
+    for title, settings in {
+        "without signing_secret": {"slack": {"signing_secret": None, "app_token": "xapp-1"}},
+        "without Slack": {"backends": {"text": {}}},
+    }.items():
+        check.start(**settings)
+        result = check.result("init")
+        message = result[1].get("errorMessage", "")
+        check.expect(f"{title}, the start fails", result[0] == "error" and "signing_secret" in message, result)
+        check.function.process.wait(PATIENCE)
+        check.end()
+
+
+def without_bot_token(check):
+    stand_in = check.stand_in
+    check.start(slack={"bot_token": None})
+    count = len(stand_in.calls)
+    for text in ("hello Ada", "ping x"):
+        answer = check.answer(stand_in.command(text, "/bot"))
+        check.expect(f"without a bot token, {text} is answered", "Hello, Ada!" in answer or "Meow! x" in answer, answer)
+    calls = stand_in.calls[count:]
+    check.expect("without a bot token, Slack's Web API is not called", not calls, calls)
+    check.end()
+
+
+def run(petrel, stand_in, folder):
+    """Runs all checks, and returns the number of wrong answers."""
+    check = Check(petrel, stand_in, folder)
+    check.start()
+    for part in (commands, refusals, events, deadlines, memory):
+        start = time.monotonic()
+        part(check)
+        print(f"{part.__name__}: {time.monotonic() - start:.1f} s", flush=True)
+    check.end()
+    starts(check)
+    without_bot_token(check)
+    return check.wrong
