@@ -41,7 +41,8 @@ import Testing
 
     private static func run(
         _ script: String, _ more: [String: JSONValue] = [:], patience: Duration = .seconds(600),
-        _ body: @escaping @Sendable (House) async throws -> Void
+        _ body: @escaping @Sendable (House) async throws -> Void,
+        afterwards: (House) async throws -> Void = { _ in }
     ) async throws {
         try await withFolder { folder in
             let command: [String: JSONValue] = [
@@ -55,7 +56,9 @@ import Testing
             let store = try Store(
                 path: folder.appendingPathComponent("petrel.db").path, keys: .ephemeral(), logPatience: patience)
             let house = try JobsHouse(jobs, store: TestStore(store))
-            try await house.run { try await body(House($0, store, folder)) }
+            let whole = try House(house, store, folder)
+            try await house.run { _ in try await body(whole) }
+            try await afterwards(whole)
             try store.close()
         }
     }
@@ -125,6 +128,29 @@ import Testing
             try await house.unlock()
             #expect(await house.store.written())
             #expect(await house.jobs.ask("!tail 1 -limit 1").contains(" bytes of the output could not be stored]"))
+        }
+    }
+
+    @Test func `When Petrel stops, nothing waits for the store any more`() async throws {
+        try await Self.run("touch begun; seq 1 9000000") { house in
+            try await house.lock()
+            house.jobs.backend.type("!x")
+            try await house.wait(forFile: "begun")
+            while house.store.status().isEmpty { try await Task.sleep(for: .milliseconds(10)) }
+        } afterwards: { house in
+            // Without an end of the wait, the host would still be stopping.
+            try await house.unlock()
+            #expect(await house.store.written())
+            let storage = house.store.storage(for: "jobs")
+            let value = try #require(try await storage.records("jobs").value(for: "000000000001"))
+            let record = try JSONValue.parse(value)
+            #expect(record["status"] == "Killed" && record["reason"] == "Petrel stopped")
+            let note = try #require(record["note"]?.string)
+            #expect(note.hasSuffix(" bytes of the output could not be stored"))
+            let logs = storage.logs("jobs")
+            let last = try await logs.tail(of: "000000000001", lines: 1).bytes
+            let mark = String(decoding: last, as: UTF8.self)
+            #expect(mark.hasPrefix("[") && note.hasSuffix(mark.dropFirst().dropLast(2)), "\(mark)")
         }
     }
 }

@@ -19,6 +19,8 @@ final class JobLog: OutputSink {
         var lost: Int64 = 0
         /// The number of bytes that are missing at the end of what is stored.
         var gap: Int64 = 0
+        /// True if nothing waits for the store any more, because Petrel stops.
+        var hasGivenUp = false
         /// True if what is stored ends with a line feed, or is empty.
         var isAtLineStart = true
     }
@@ -86,11 +88,20 @@ final class JobLog: OutputSink {
     }
 
     private func append(_ bytes: [UInt8], _ stream: ProgramStream) async throws {
+        if state.withLock({ $0.hasGivenUp }) { throw CancellationError() }
+        if !isStopping.isOpen {
+            do {
+                return try await store(bytes, stream)
+            } catch is CancellationError {
+                // The program has ended, which cancels reading. What it has printed is stored nevertheless.
+            }
+        }
         do {
-            try await store(bytes, stream)
-        } catch is CancellationError {
-            // The program has ended, which cancels reading. What it has printed is stored nevertheless.
             try await StoreWork.run(until: isStopping) { try await self.store(bytes, stream) }
+        } catch let error as CancellationError {
+            // Petrel stops, and must not wait for each further part of the output.
+            state.withLock { $0.hasGivenUp = true }
+            throw error
         }
     }
 
