@@ -45,13 +45,15 @@ import Testing
         return blocks
     }
 
-    /// The blocks of JSON that show a part of a configuration, as opposed to messages of the protocol for programs.
+    /// The blocks of JSON that show a part of a configuration, as opposed to messages of the protocol for programs and to
+    /// policies of AWS.
     private static let configurations: [Block] = {
         let docs =
             (try? FileManager.default.contentsOfDirectory(atPath: root.appendingPathComponent("docs").path)) ?? []
         let pages = ["README.md"] + docs.filter { $0.hasSuffix(".md") }.sorted().map { "docs/\($0)" }
         return pages.flatMap { (try? blocks(of: $0)) ?? [] }.filter {
-            $0.language == "json" && !$0.text.contains("\"jsonrpc\"") && !$0.text.hasPrefix("{\"test\":")
+            $0.language == "json" && !$0.text.contains("\"jsonrpc\"")
+                && !["{\"test\":", "{\"Effect\":"].contains(where: $0.text.hasPrefix)
         }
     }()
 
