@@ -247,4 +247,28 @@ import XMLStream
         let found = XMPPInbox.addressed(text, to: ["petrel_", "petrel"])
         #expect(found.text == rest && found.isAddressed == isAddressed)
     }
+
+    @Test(
+        arguments: [
+            (["muc_public", "muc_open", "muc_unsecured"], true), (["muc_hidden", "muc_open", "muc_unsecured"], false),
+            (["muc_public", "muc_membersonly", "muc_unsecured"], false),
+            (["muc_public", "muc_open", "muc_passwordprotected"], false), ([], true), (nil, false),
+        ] as [([String]?, Bool)])
+    func `a room is private until the service tells that everyone may see and enter it`(
+        _ features: [String]?, _ isPublic: Bool
+    ) throws {
+        var room = XMPPRoom(try #require(JID("ops@conference.x")), nick: "petrel", password: nil)
+        #expect(!room.isPublic)
+        let names = features.map { [XMPPNames.muc] + $0 } ?? [XMPPNames.ping]
+        let query = XMLElement("query", XMPPNames.info, [:], names.map { XMLElement("feature", "", ["var": $0]) })
+        let answer = XMLElement("iq", "", ["type": "result"], [query])
+        let (old, new) = (room.inquire(), room.inquire())
+        // The answer may be about the configuration before a change.
+        room.learn(answer, old)
+        #expect(!room.isPublic)
+        room.learn(answer, new)
+        #expect(room.isPublic == isPublic)
+        _ = room.inquire()
+        #expect(!room.isPublic)
+    }
 }
