@@ -218,6 +218,7 @@ import Testing
         ) {
             for line in [
                 "infra search tag:Env=prod", "infra-search TAG:\"Env=prod-1\"", "INFRA_search x tag:E\"nv=pro\"d",
+                "infra search tag:Env=* tag:Env=\\p\\rod",
             ] {
                 let reply = try await backend.ask(line)
                 #expect(reply.text.hasPrefix("You may not run this: access_controls[0]"), "\(line)")

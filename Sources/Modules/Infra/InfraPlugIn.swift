@@ -51,7 +51,7 @@ extension InfraPlugIn: LineExplaining {
             return LineExplanation(
                 parsed: parsed,
                 rows: [("query", query.typed)] + searches.map { ("filter", $0) }
-                    + query.checked.map { ("checked in the answers", $0.typed) }
+                    + query.checked.map { ("checked", $0.typed) }
                     + [("accounts", places.joined(separator: ", "))],
                 fields: [
                     "query": .string(query.typed), "filters": .array(searches.map { .string($0) }),

@@ -15,7 +15,7 @@ struct InfraQuery: Sendable, Hashable {
         var terms: [InfraTerm] = []
         let words = try Self.words(text)
         if words.count == 1, ["help", "--help", "-h"].contains(where: { words[0].isKeyword($0) }) {
-            throw QueryProblem("A query is made of the following words.")
+            throw QueryProblem("To search for this name, write \(InfraTerm.name(words[0]).typed).")
         }
         for word in words {
             let term = try InfraTerm(word)
