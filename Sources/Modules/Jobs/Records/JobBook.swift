@@ -209,6 +209,9 @@ final class JobBook: Sendable {
         }
     }
 
+    /// Removes a job that has ended, with its log.
+    func remove(_ job: JobRecord, _ logs: any LogCollection) async throws { try await remove(job.key, job, logs) }
+
     private func remove(_ key: String, _ job: JobRecord?, _ logs: any LogCollection) async throws {
         // Numbers are never used again, even if no record is left.
         if let next = state.withLock({ $0.next }) { numbers.put(Array("\(next - 1)".utf8), for: "last") }

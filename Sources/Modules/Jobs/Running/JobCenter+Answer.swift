@@ -19,8 +19,7 @@ extension JobCenter {
         do {
             replies = try await self.replies(answer, of: job)
         } catch {
-            let text = "The output cannot be read at the moment; \(typed("logs \(job.id)")) shows it."
-            replies = [(Reply(text, kind: .error), job.address)]
+            replies = [(Reply(unreadable(job), kind: .error), job.address)]
             host.logger.error("The output of job \(job.id) cannot be read: \(error)")
         }
         replies = replies.filter { $0.0.isVisible }.map { ($0, Self.place(of: $0, at: $1, job)) }
@@ -71,7 +70,7 @@ extension JobCenter {
             }
         }
         let output = try await standardOutput(of: job, limit: excerptLimit(on: job.address.backend))
-        return [(Reply(output.text(typed("logs \(job.id)")), kind: .result), job.address)]
+        return [(Reply(output.text(logs(of: job)), kind: .result), job.address)]
     }
 
     /// Returns the reply of a call, or the reason for which there is none, which only the person who asked sees.
@@ -85,7 +84,8 @@ extension JobCenter {
         var reply = Reply(
             "\(Printable.line(job.command)) failed: \(job.reason ?? job.status.rawValue)", kind: .error)
         if job.status == .killed, job.started != nil {
-            reply.text += "\nIt may have had an effect. \(typed("logs \(job.id)")) shows what it has printed."
+            reply.text += "\nIt may have had an effect."
+            if let line = logs(of: job) { reply.text += " \(line) shows what it has printed." }
         }
         reply.isPrivate = true
         return reply
@@ -102,8 +102,8 @@ extension JobCenter {
             let mark = TextBlock.mark(around: lines[...].textLines)
             text += "\n\(mark)\n\(lines)\n\(mark)"
         }
-        if part.place > part.extent.start {
-            text += "\nThe output has \(Humanized.size(Double(part.extent.end))): \(typed("logs \(job.id)")) shows it."
+        if part.place > part.extent.start, let line = logs(of: job) {
+            text += "\nThe output has \(Humanized.size(Double(part.extent.end))): \(line) shows it."
         }
         return Reply(text, kind: .error)
     }

@@ -20,7 +20,8 @@ extension JobCenter {
         }
         let record = try record(definition, arguments, origin)
         let log = JobLog(
-            record.key, in: logs, limit: settings.outputBytes, host.logger, meters, isStopping: engine.isStopping)
+            record.key, in: logs, limit: settings.outputBytes, host.logger, meters, isStopping: engine.isStopping,
+            budget: keepsRecords ? nil : OutputBudget())
         let work = try work(definition, arguments, origin, record, log)
         let isStored = Signal()
         let live = LiveReply(record, definition, self, log)
@@ -88,10 +89,21 @@ extension JobCenter {
             }
         }
         updates.cancel()
+        await live.log.close(end)
         guard let job = await finish(id, end, definition, live.log) else { return }
         meters.ended(job)
         live.finish(job, isStopping: end.cause == .shutdown)
         await say(resultOf: job, definition.format)
+        if !keepsRecords { await forget(job) }
+    }
+
+    /// Removes a job whose result was said.
+    private func forget(_ job: JobRecord) async {
+        do {
+            try await book.remove(job, logs)
+        } catch {
+            host.logger.error("The record of job \(job.id) cannot be removed: \(error)")
+        }
     }
 
     /// Records the end of a job.
@@ -129,9 +141,9 @@ extension JobCenter {
                 of: job, limit: excerptLimit(on: job.address.backend), fromEnd: !isGood)
             values.output = excerpt.text
             values.size = Int(excerpt.size)
-            rest = excerpt.notice(typed("logs \(job.id)"))
+            rest = excerpt.notice(logs(of: job))
         } catch {
-            rest = "\nThe output cannot be read at the moment; \(typed("logs \(job.id)")) shows it."
+            rest = "\n\(unreadable(job))"
             host.logger.error("The output of job \(job.id) cannot be read: \(error)")
         }
         let occasion: ReplyOccasion = isGood ? .success : .failure

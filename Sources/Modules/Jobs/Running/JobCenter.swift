@@ -50,6 +50,8 @@ final class JobCenter: Sendable {
     /// Returns who has killed a job, once.
     func killer(of job: Int) -> String? { killers.withLock { $0.removeValue(forKey: job) } }
 
+    /// False if the records of jobs that have ended are removed at once.
+    var keepsRecords: Bool { host.storage.keepsRecords }
     /// The current settings.
     var settings: JobsSettings { current.value }
     /// The commands that start jobs, of all sources. Those of the configuration come first.

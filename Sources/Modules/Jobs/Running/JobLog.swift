@@ -23,6 +23,8 @@ final class JobLog: OutputSink {
         var hasGivenUp = false
         /// True if what is stored ends with a line feed, or is empty.
         var isAtLineStart = true
+        /// What is kept of an output whose record is not; nil to keep everything.
+        var budget: OutputBudget?
     }
 
     /// The number of bytes after which a failed removal of the beginning is tried again.
@@ -37,9 +39,11 @@ final class JobLog: OutputSink {
     private let isStopping: Signal
     private let state: Locked<State>
 
+    /// Creates a log.
+    /// - Parameter budget: What is kept of an output whose record is not; nil to keep everything.
     init(
         _ name: String, in logs: any LogCollection, limit: Int64, _ logger: Logger, _ meters: JobMeters,
-        isStopping: Signal
+        isStopping: Signal, budget: OutputBudget? = nil
     ) {
         self.name = name
         self.logs = logs
@@ -47,7 +51,7 @@ final class JobLog: OutputSink {
         self.logger = logger
         self.meters = meters
         self.isStopping = isStopping
-        state = Locked(State(trimAt: limit + limit / 8))
+        state = Locked(State(trimAt: limit + limit / 8, budget: budget))
     }
 
     /// The last lines.
@@ -58,13 +62,29 @@ final class JobLog: OutputSink {
     var lost: Int64 { state.withLock { $0.lost } }
 
     func write(_ bytes: [UInt8], from stream: ProgramStream) async {
-        let (lines, isTooLong) = state.withLock { state in
+        let (lines, isTooLong, kept) = state.withLock { state in
             let before = state.recent.lineFeeds
             state.recent.add(bytes)
             state.bytes += Int64(bytes.count)
-            return (state.recent.lineFeeds - before, state.bytes >= state.trimAt)
+            let kept = state.budget?.take(bytes, from: stream) ?? bytes
+            return (state.recent.lineFeeds - before, state.bytes >= state.trimAt, kept)
         }
         meters.logLines.increment(by: lines)
+        await keep(kept, from: stream, isTooLong: isTooLong)
+    }
+
+    /// Stores the last lines of an output of which only parts are kept, for the reply about a failure. Called when the
+    /// program has ended.
+    func close(_ end: ProgramEnd) async {
+        let isGood = end.cause == nil && (end.status == .exited(0) || end.status == .answered(failure: nil))
+        guard !isGood else { return }
+        for piece in state.withLock({ $0.budget?.end ?? [] }) {
+            await keep(Array(piece.bytes), from: piece.stream, isTooLong: false)
+        }
+    }
+
+    private func keep(_ bytes: [UInt8], from stream: ProgramStream, isTooLong: Bool) async {
+        guard !bytes.isEmpty else { return }
         do {
             try await append(bytes, stream)
             if isTooLong { await trim() }

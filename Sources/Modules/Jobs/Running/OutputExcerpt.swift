@@ -14,6 +14,9 @@ struct OutputExcerpt: Sendable {
     /// The number of bytes of the whole output.
     var size: Int64
 
+    /// The notice about output that is neither shown nor kept.
+    static let notKept = "… The rest of the output was not kept."
+
     /// Creates an excerpt from a part of a log.
     /// - Parameter isTail: true if the part ends at the end of the output, so that its beginning is cut at a line.
     init(_ part: LogPart, isTail: Bool) {
@@ -58,8 +61,9 @@ struct OutputExcerpt: Sendable {
     }
 
     /// Returns a sentence about what is missing, on a line of its own; the empty text if nothing is.
-    /// - Parameter command: the line that shows the output.
-    func notice(_ command: String) -> String {
+    /// - Parameter command: the line that shows the output; nil if the output is not kept.
+    func notice(_ command: String?) -> String {
+        guard let command else { return before > 0 || after > 0 ? "\n\(Self.notKept)" : "" }
         var notices: [String] = []
         if before > 0 { notices.append("\(Humanized.size(Double(before))) before this") }
         if after > 0 { notices.append("\(Humanized.size(Double(after))) after this") }
@@ -72,6 +76,15 @@ struct OutputExcerpt: Sendable {
 }
 
 extension JobCenter {
+    /// Returns the line that shows the output of a job; nil if records are not kept.
+    func logs(of job: JobRecord) -> String? { keepsRecords ? typed("logs \(job.id)") : nil }
+
+    /// Returns the sentence about an output that cannot be read.
+    func unreadable(_ job: JobRecord) -> String {
+        let text = "The output cannot be read"
+        return logs(of: job).map { "\(text) at the moment; \($0) shows it." } ?? "\(text)."
+    }
+
     /// Returns the number of bytes of output that a reply shows.
     func excerptLimit(on backend: String) -> Int {
         guard let traits = host.chat.traits(of: backend) else { return 2_000 }

@@ -27,14 +27,15 @@ struct StandardOutput {
     }
 
     /// Returns the text, cut at a line, with a notice about what is missing.
-    /// - Parameter command: the line that shows the output.
-    func text(_ command: String) -> String {
+    /// - Parameter command: the line that shows the output; nil if the output is not kept.
+    func text(_ command: String?) -> String {
         var shown = bytes[...]
         if !isWhole { shown = shown.lastIndex(of: 0x0A).map { shown[...$0] } ?? shown.withoutPartialScalar }
         let text = String(decoding: shown, as: UTF8.self)
         let whole = text.withoutLineEnd
-        return isWhole
-            ? whole : "\(whole)\n… The output has \(Humanized.size(Double(size))): \(command) shows all of it."
+        if isWhole { return whole }
+        guard let command else { return "\(whole)\n\(OutputExcerpt.notKept)" }
+        return "\(whole)\n… The output has \(Humanized.size(Double(size))): \(command) shows all of it."
     }
 }
 
