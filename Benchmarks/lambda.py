@@ -78,17 +78,25 @@ def main():
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         stand_in = StandIn()
-        petrel = [os.path.abspath(options.petrel), "lambda", "--config", configuration(stand_in, folder)]
+        petrel = os.path.abspath(options.petrel)
+
+        def function(name, **settings):
+            return [petrel, "lambda", "--config", configuration(stand_in, os.path.join(folder, name), **settings)]
+
         try:
             if options.check:
-                sys.exit(1 if lambda_check.run(os.path.abspath(options.petrel), stand_in, folder) else 0)
+                sys.exit(1 if lambda_check.run(petrel, stand_in, folder) else 0)
             loop = os.path.join(folder, "loop.py")
             with open(loop, "w") as file:
                 file.write(PYTHON_LOOP)
+            catops = function("catops")
+            scripts = {"jobs": {"scripts": {"directory": "scripts", "auth_strategy": "any"}}}
             python = {"CATOPS": os.path.join(ROOT, "python"), "SECRET": SECRET,
-                      "PLUGINS": os.path.join(folder, "plugins/")}
-            runs = [("petrel, script in sh", petrel, "Ada", "/hello", {}),
-                    ("petrel, plug-in for CatOps", petrel, "a b", "/ping", {}),
+                      "PLUGINS": os.path.join(folder, "catops", "plugins/")}
+            runs = [("petrel, script in sh", function("scripts", **scripts), "Ada", "/hello", {}),
+                    ("petrel, script in sh, no bot token",
+                     function("slash", slack={"bot_token": None}, **scripts), "Ada", "/hello", {}),
+                    ("petrel, plug-in for CatOps", catops, "a b", "/ping", {}),
                     ("Python's loop, plug-in for CatOps", [sys.executable, loop], "a b", "/ping", python)]
             print(f"{'':36} cold p50   RSS cold   warm p50   RSS at 100   RSS at {options.invocations}")
             for title, command, text, name, environment in runs:

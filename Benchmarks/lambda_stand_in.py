@@ -236,7 +236,7 @@ def configuration(stand_in, folder, slack=(), **sections):
         "slash_commands": ["/bot", "/ping", "/hello", "/hang", "/large", "/ask"], **dict(slack)}
     path = os.path.join(folder, "config.json")
     write(path, json.dumps({
-        "web": {}, "log": {"level": "warning"},
+        "web": {}, "log": {"level": "warning"}, "bot": {"limits": {"lines_per_minute": 1_000_000}},
         "backends": {"slack": {key: value for key, value in settings.items() if value is not None}},
         "jobs": {"catops": {"plugins": "plugins", "auth_strategy": "any"},
                  "scripts": {"directory": "scripts", "auth_strategy": "any", "timeout": 300}}, **sections}))

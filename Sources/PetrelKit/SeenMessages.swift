@@ -24,7 +24,7 @@ public actor SeenMessages {
         _ storage: (any Storage)?, _ logger: Logger, age: @Sendable (_ key: String) -> Substring = { $0[...] }
     ) async {
         self.logger = logger
-        records = storage?.records("seen")
+        records = storage?.keepsRecords == true ? storage?.records("seen") : nil
         do {
             order = (try await records?.all() ?? []).sorted { one, other in
                 one.value == other.value
