@@ -44,11 +44,13 @@ struct AliasCommands: Sendable {
             throw Refusal("You have \(Aliases.most) aliases already. Delete one first.")
         }
         let names = center.host.help.commands(for: invocation).map { Command.key($0.name) }
-        let warning =
-            names.contains(Command.key(name))
-            ? "\nWarning: it hides the command \(name) from you, until you delete it with \(invocation.typed(center.line("unalias \(name)")))."
-            : ""
-        return base.answer(invocation, "alias created successfully", notice: warning)
+        var warnings: [String] = []
+        if names.contains(Command.key(name)) {
+            let removal = invocation.typed(center.line("unalias \(name)"))
+            warnings.append("Warning: it hides the command \(name) from you, until you delete it with \(removal).")
+        }
+        if let warning = center.warning(aboutStored: command) { warnings.append(warning) }
+        return base.answer(invocation, "alias created successfully", notice: warnings.map { "\n\($0)" }.joined())
     }
 
     /// Returns a text without the prefix of the bot.

@@ -12,6 +12,7 @@ final class Aliases: Sendable {
     /// Returns true for a line with secrets in it.
     private let isSecret: @Sendable (String) -> Bool
     private let state = Locked<[String: [String: String]]>([:])
+    private let isRestored = Signal()
 
     init(_ records: GuardedRecords, _ reader: RecordReader, isSecret: @escaping @Sendable (String) -> Bool) {
         self.records = records
@@ -36,6 +37,7 @@ final class Aliases: Sendable {
         }
         let restored = all
         state.withLock { $0 = restored }
+        isRestored.open()
     }
 
     /// Returns the aliases of a person, by their names.
@@ -54,6 +56,8 @@ final class Aliases: Sendable {
 
     /// Sets an alias, or removes it if the line is nil. Returns false if there are too many, or none to remove.
     func set(_ name: String, to line: String?, of person: Person, on backend: String) async throws -> Bool {
+        // All aliases of a person are one record.
+        guard isRestored.isOpen else { throw Refusal("The aliases cannot be read at the moment; see the log.") }
         let key = Self.key(person, backend)
         let name = Command.key(name)
         let change = state.withLock { state -> (old: String?, isDone: Bool) in

@@ -39,6 +39,22 @@ extension JobCall {
     }
 }
 
+extension JobCenter {
+    /// Returns a warning about the line of an alias or a token that calls a command of jobs, if it cannot be split as it
+    /// stands; nil if it can.
+    func warning(aboutStored line: String) -> String? {
+        let (name, rest) = line.firstWord
+        let key = Command.key(name)
+        guard definitions.contains(where: { !$0.isFunction && Command.key($0.name) == key }) else { return nil }
+        do {
+            _ = try ArgumentLine(rest)
+            return nil
+        } catch {
+            return "Warning: as it stands, the line cannot be split into arguments. \(error.description)"
+        }
+    }
+}
+
 /// The origin of a job.
 struct JobOrigin: Sendable {
     /// The person as whom it runs, and the place.

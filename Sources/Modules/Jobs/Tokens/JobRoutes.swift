@@ -37,6 +37,7 @@ final class JobRoutes: Sendable {
         _ request: WebRequest, _ handle: (WebRequest, TokenRecord) async throws -> WebResponse
     ) async -> WebResponse {
         if let refusal = refusal(request) { return refusal }
+        // Another request may have revoked it meanwhile.
         guard let token = Self.secret(of: request).flatMap(tokens.token) else {
             return .text("no token found", status: 401)
         }
@@ -61,6 +62,8 @@ final class JobRoutes: Sendable {
     private func refusal(_ request: WebRequest) -> WebResponse? {
         guard let secret = Self.secret(of: request) else { return .text("no token", status: 400) }
         if tokens.token(secret) != nil { return nil }
+        // Senders repeat a request after this status, and give up after 401.
+        if !tokens.isRestored { return .text("the tokens cannot be read yet", status: 503) }
         if let seconds = failures.withLock({ $0.take(request.origin, at: .now) }) { return Self.tooMany(seconds) }
         return .text("no token found", status: 401)
     }
@@ -134,83 +137,14 @@ final class JobRoutes: Sendable {
             "reason": job.reason.map { .string($0) } ?? .null,
             "exit_code": job.exitCode.map { .integer(Int($0)) } ?? .null,
             "signal": job.signal.map { .integer(Int($0)) } ?? .null, "created": time(job.created),
-            "started": time(job.started), "ended": time(job.ended),
+            "started": time(job.started), "ended": time(job.ended), "note": job.note.map { .string($0) } ?? .null,
             "duration": .number((job.duration() * 1_000).rounded() / 1_000),
         ]
     }
 }
 
 /// An error with its response.
-private struct Rejection: Error {
+struct Rejection: Error {
     var status: Int
     var text: String
-}
-
-extension JobCenter {
-    /// Returns the line that a line of a person stands for.
-    func resolved(_ line: String, _ caller: CommandCaller) -> String {
-        aliases.expanded(line, of: caller.person, on: caller.backend) ?? line
-    }
-
-    /// Finds the command of a line that a program sends.
-    private func judged(_ line: String, _ caller: CommandCaller) throws -> JudgedCall? {
-        do {
-            return try host.rules.call(line, by: caller)
-        } catch let refusal as Refusal {
-            throw Rejection(status: 400, text: refusal.reply)
-        }
-    }
-
-    /// Starts the job of a line over HTTP: as the person of the token, in its place, with the rights at this time.
-    fileprivate func start(_ line: String, with token: TokenRecord) async throws -> JobRecord {
-        let caller = token.caller
-        let resolved = resolved(line, caller)
-        if !resolved.utf8.elementsEqual(line.utf8) { meters.aliased.increment() }
-        meters.received.increment()
-        // One call is found, parsed, evaluated and run.
-        guard let call = try judged(resolved, caller),
-            let definition = definitions.first(where: { $0.name.utf8.elementsEqual(call.command.utf8) }),
-            let parsed = call.parsed as? JobCall
-        else {
-            meters.rejected.increment()
-            tell(token, "The token \(token.id) calls a command that does not exist or starts no job.")
-            throw Rejection(status: 404, text: "the command of the token does not exist, or starts no job")
-        }
-        let decision = call.decision
-        let entry = host.audit.record(
-            AuditEntry(
-                backend: caller.backend, person: caller.person.id, name: caller.person.name,
-                room: caller.room.map { $0.isPrivate ? $0.id : $0.name },
-                isPrivateRoom: caller.room?.isPrivate == true, line: call.masked, isAllowed: decision.isAllowed,
-                rule: decision.rule?.index,
-                reason: "\(decision.reason) (over HTTP, with the token \(token.id))"))
-        guard decision.isAllowed else {
-            meters.rejected.increment()
-            var values = values(of: caller, definition.name)
-            values.error = decision.reason
-            if let reply = writer(definition.format).reply(.unauthorized, values, kind: .error) {
-                tell(token, reply.text)
-            }
-            throw Rejection(status: 403, text: decision.reason)
-        }
-        guard let arguments = parsed.arguments else {
-            meters.rejected.increment()
-            throw FormBody.Problem(parsed.problem ?? "the line cannot be split")
-        }
-        var origin = JobOrigin(caller: caller, address: token.address, token: token.id)
-        origin.arguments = call.arguments
-        let job = try await start(definition, arguments, origin) { reply, marks in
-            try self.host.chat.say(reply, at: token.address, marks)
-        }
-        host.audit.started("job \(job.id)", line: nil, by: entry)
-        return job
-    }
-
-    private func tell(_ token: TokenRecord, _ text: String) {
-        do {
-            try host.chat.say(Reply(text, kind: .error), at: token.address)
-        } catch {
-            host.logger.error("The rejection of a call with the token \(token.id) cannot be said: \(error)")
-        }
-    }
 }

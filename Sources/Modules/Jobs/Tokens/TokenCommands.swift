@@ -78,8 +78,10 @@ struct TokenCommands: Sendable {
         var warnings: [String] = []
         if !hasWeb { warnings.append("Warning: the configuration has no section web, so tokens cannot be used yet.") }
         let caller = token.caller
+        let line = center.resolved(token.line, caller)
+        if let warning = center.warning(aboutStored: line) { warnings.append(warning) }
         let decision = center.host.rules.decision(
-            on: center.resolved(token.line, caller), by: caller.person, in: caller.room, on: caller.backend)
+            on: line, by: caller.person, in: caller.room, on: caller.backend)
         switch decision {
         case nil: warnings.append("Warning: there is no such command at the moment.")
         case let decision? where !decision.isAllowed:
@@ -94,22 +96,39 @@ struct TokenCommands: Sendable {
         try flags.refuseRest()
         let (user, channel, command) = (flags.values["user"], flags.values["channel"], flags.values["command"])
         let found = tokens.all.filter { token in
-            (user.map {
-                [token.person, token.personName, "@\(token.person)"].contains($0) || token.personName == "@\($0)"
-            } ?? true)
-                && (channel.map {
-                    [token.room, token.roomName, token.roomName.map { String($0.drop { $0 == "#" }) }].contains($0)
-                } ?? true)
-                && (command.map { token.line.utf8.starts(with: $0.utf8) } ?? true)
+            if let user, !Self.isOne(user, of: [token.person, token.personName, "@\(token.person)"]),
+                !Self.isOne("@\(user)", of: [token.personName])
+            {
+                return false
+            }
+            if let channel, isHidden(token, from: invocation) || !Self.isOne(channel, of: Self.names(ofRoomOf: token)) {
+                return false
+            }
+            // The line as it is shown, so that a filter tells nothing about its secrets.
+            return command.map { center.host.rules.masked(token.line).utf8.starts(with: $0.utf8) } ?? true
         }
         let lines = found.prefix(try flags.limit()).map { line(of: $0, for: invocation) }
         return base.answer(
             invocation, lines.isEmpty ? "No tokens could be found" : lines.joined(separator: "\n"), isPrivate: true)
     }
 
-    private func line(of token: TokenRecord, for invocation: Invocation) -> String {
+    private static func names(ofRoomOf token: TokenRecord) -> [String] {
+        let bare = token.roomName.map { String($0.unicodeScalars.drop { $0 == "#" }) }
+        return [token.room, token.roomName, bare].compactMap(\.self)
+    }
+
+    private static func isOne(_ text: String, of names: [String]) -> Bool {
+        names.contains { $0.utf8.elementsEqual(text.utf8) }
+    }
+
+    /// Returns true if the room of a token is private, and the person has not created the token.
+    private func isHidden(_ token: TokenRecord, from invocation: Invocation) -> Bool {
         let isCreator = token.creator.utf8.elementsEqual(invocation.message.sender.id.utf8)
-        let isHidden = token.isPrivateRoom == true && !isCreator
+        return token.isPrivateRoom == true && !isCreator
+    }
+
+    private func line(of token: TokenRecord, for invocation: Invocation) -> String {
+        let isHidden = isHidden(token, from: invocation)
         let place = isHidden ? JobLines.unknownRoom : token.roomName ?? "the direct chat of \(token.address.place.id)"
         return "- \(token.id) \(token.personName) at \(place) \(Printable.line(center.host.rules.masked(token.line)))"
     }

@@ -43,6 +43,7 @@ final class Tokens: Sendable {
     /// Returns true for a line with secrets in it.
     private let isSecret: @Sendable (String) -> Bool
     private let state = Locked<[String: TokenRecord]>([:])
+    private let restored = Signal()
 
     init(_ records: GuardedRecords, _ reader: RecordReader, isSecret: @escaping @Sendable (String) -> Bool) {
         self.records = records
@@ -60,9 +61,13 @@ final class Tokens: Sendable {
             // The commands that have secrets may have changed since it was stored.
             if !record.isSealed, isSecret(token.line) { await reader.seal(record, in: records, "A token") }
         }
-        let restored = all
-        state.withLock { $0 = restored }
+        let tokens = all
+        state.withLock { $0.merge(tokens) { new, _ in new } }
+        restored.open()
     }
+
+    /// True once the tokens of earlier runs were read.
+    var isRestored: Bool { restored.isOpen }
 
     /// Adds a token, and returns its secret, which is not stored.
     func add(_ token: TokenRecord) async throws -> Secret {
