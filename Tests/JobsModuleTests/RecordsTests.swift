@@ -61,8 +61,9 @@ import Testing
             let status = await Self.status(of: house)
             #expect(status.hasPrefix("ok ") && status.contains("4 stored records cannot be read"), "\(status)")
         }
-        for subject in ["A token", "The aliases of a person", "The record of job 2"] {
-            #expect(lines.value.count { $0.contains("\(subject) in the store cannot be read") } == 1, "\(lines.value)")
+        for subject in ["token", "aliases of a person", "job 2"] {
+            #expect(
+                lines.value.count { $0.contains("A stored record (\(subject)) cannot be read") } == 1, "\(lines.value)")
         }
     }
 

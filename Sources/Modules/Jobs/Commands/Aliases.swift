@@ -27,12 +27,12 @@ final class Aliases: Sendable {
         var all: [String: [String: String]] = [:]
         for record in try await records.all() where all[record.key] == nil {
             let identity = "aliases \(record.key)"
-            guard let own = reader.decode([String: String].self, record.value, "The aliases of a person", key: identity)
+            guard let own = reader.decode([String: String].self, record.value, "aliases of a person", key: identity)
             else { continue }
             all[record.key] = own
             if !record.isSealed, own.values.contains(where: isSecret) {
                 // The commands that have secrets may have changed since it was stored.
-                await reader.seal(record, in: records, "The aliases of a person")
+                await reader.seal(record, in: records, "aliases of a person")
             }
         }
         let restored = all

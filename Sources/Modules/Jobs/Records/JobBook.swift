@@ -223,6 +223,7 @@ final class JobBook: Sendable {
     }
 
     private func decode(_ bytes: [UInt8], of key: String) -> JobRecord? {
-        reader.decode(JobRecord.self, bytes, "The record of job \(JobRecord.number(of: key) ?? 0)", key: "jobs \(key)")
+        let subject = JobRecord.number(of: key).map { "job \($0)" } ?? "job without a number"
+        return reader.decode(JobRecord.self, bytes, subject, key: "jobs \(key)")
     }
 }

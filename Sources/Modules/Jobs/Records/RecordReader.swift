@@ -18,7 +18,7 @@ final class RecordReader: Sendable {
 
     /// Decodes a record; nil if it cannot be read.
     /// - Parameters:
-    ///   - subject: The subject of the log line, such as `The record of job 7`.
+    ///   - subject: What the record is about, for the log, such as `job 7`.
     ///   - key: The identity of the record, which is not logged.
     func decode<Value: Decodable>(_ type: Value.Type, _ bytes: [UInt8], _ subject: String, key: String) -> Value? {
         do {
@@ -26,7 +26,8 @@ final class RecordReader: Sendable {
         } catch {
             let isNew = unreadable.withLock { $0.count < Self.most && $0.insert(key).inserted }
             if isNew {
-                logger.error("\(subject) in the store cannot be read and was skipped: \(JSONValue.reason(of: error))")
+                logger.error(
+                    "A stored record (\(subject)) cannot be read and was skipped: \(JSONValue.reason(of: error))")
             }
             return nil
         }
@@ -37,7 +38,7 @@ final class RecordReader: Sendable {
         do {
             try await records.set(record.value, for: record.key, isSecret: true)
         } catch {
-            logger.error("\(subject) in the store contains a secret, but cannot be encrypted: \(error)")
+            logger.error("A stored record (\(subject)) contains a secret, but cannot be encrypted: \(error)")
         }
     }
 }

@@ -55,11 +55,11 @@ final class Tokens: Sendable {
     func restore() async throws {
         var all: [String: TokenRecord] = [:]
         for record in try await records.all() where all[record.key] == nil {
-            let token = reader.decode(TokenRecord.self, record.value, "A token", key: "tokens \(record.key)")
+            let token = reader.decode(TokenRecord.self, record.value, "token", key: "tokens \(record.key)")
             guard let token else { continue }
             all[record.key] = token
             // The commands that have secrets may have changed since it was stored.
-            if !record.isSealed, isSecret(token.line) { await reader.seal(record, in: records, "A token") }
+            if !record.isSealed, isSecret(token.line) { await reader.seal(record, in: records, "token") }
         }
         let tokens = all
         state.withLock { $0.merge(tokens) { new, _ in new } }
