@@ -114,7 +114,8 @@ private struct PipeReader {
     /// Returns at most one chunk of each pipe; nil if the pipes are empty or at their ends.
     mutating func next() -> [Chunk]? {
         var chunks: [Chunk] = []
-        for pipe in open {
+        // Standard error is read first: what was printed to standard output before it is there then.
+        for pipe in open.reversed() {
             do {
                 let count = try buffer.withUnsafeMutableBytes { try pipe.descriptor.read(into: $0) }
                 if count > 0 {
@@ -129,6 +130,6 @@ private struct PipeReader {
                 open.removeAll { $0.stream == pipe.stream }
             }
         }
-        return chunks.isEmpty ? nil : chunks
+        return chunks.isEmpty ? nil : chunks.reversed()
     }
 }

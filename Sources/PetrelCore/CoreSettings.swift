@@ -155,12 +155,22 @@ extension SettingsSection {
     package static func root(
         ofFile path: String, environment: [String: String]
     ) throws(ConfigurationFailure) -> (SettingsSection, SettingsContext) {
-        let url = URL(fileURLWithPath: path)
+        // A relative URL resolves `..` otherwise than a path.
+        let isAbsolute = path.utf8.first == UInt8(ascii: "/")
+        let url = URL(fileURLWithPath: isAbsolute ? path : FileManager.default.currentDirectoryPath + "/" + path)
         func failure(_ message: String) -> ConfigurationFailure {
             ConfigurationFailure(file: path, problems: [SettingsProblem(path: "", message: message)])
         }
         guard let data = try? Data(contentsOf: url) else { throw failure("the file cannot be read") }
-        return try root(of: data, file: path, folder: url.deletingLastPathComponent(), environment: environment)
+        return try root(of: data, file: path, folder: realFolder(of: url), environment: environment)
+    }
+
+    /// Returns the folder of a file, without `..` and symbolic links.
+    private static func realFolder(of url: URL) -> URL {
+        let folder = url.deletingLastPathComponent()
+        guard let real = realpath(folder.path, nil) else { return folder }
+        defer { free(real) }
+        return URL(fileURLWithPath: String(cString: real), isDirectory: true)
     }
 
     /// Returns the root of the contents of a configuration file.

@@ -10,6 +10,30 @@ import Testing
         try await Program(arguments, in: folder).end()
     }
 
+    @Test func `relative paths refer to the folder of the configuration`() async throws {
+        try await withFolder { folder in
+            #expect(try await Self.run(["new", "script", "hello"], in: folder).status == 0)
+            let conf = folder.appendingPathComponent("conf")
+            try FileManager.default.createDirectory(at: conf, withIntermediateDirectories: false)
+            for directory in ["../scripts", "./../scripts", "x/../../scripts"] {
+                let config: JSONValue = [
+                    "backends": ["text": [:]], "store": ["path": "../conf/petrel.db"],
+                    "jobs": ["scripts": ["directory": .string(directory), "auth_strategy": "any"]],
+                ]
+                try Data(try JSONValue.encode(config)).write(to: conf.appendingPathComponent("config.json"))
+                for (path, place) in [
+                    ("config.json", conf), ("./config.json", conf), ("../conf/config.json", conf),
+                    ("conf/config.json", folder), (conf.path + "/config.json", folder),
+                ] {
+                    let run = try await Self.run(["script", "run", "--config", path, "hello", "Ada"], in: place)
+                    #expect(run.output == "Hello, Ada!", "\(directory) \(path): \(run.output)")
+                    let check = try await Self.run(["check", "--config", path], in: place)
+                    #expect(check.status == 0 && !check.output.contains("does not exist"), "\(path): \(check.output)")
+                }
+            }
+        }
+    }
+
     @Test func `the steps of the documentation lead to a script that answers and changes`() async throws {
         try await withFolder { folder in
             let config = try await Self.run(["new", "config"], in: folder)
