@@ -42,15 +42,11 @@ import Testing
         }
     }
 
-    @Test func `Both streams are read at once and in the order of their arrival`() async {
+    @Test func `Both streams are read at once, whatever their sizes`() async {
         let sink = RecordingSink()
         let program = Program.shell("echo a; echo b >&2; head -c 100000000 /dev/zero >&2; echo c")
         #expect(await run(program, sink).status == .exited(0))
         #expect(sink.output.counts == [.output: 4, .error: 100_000_002])
-        // A reader that is slow at first finds both lines of standard output in one chunk.
-        let chunks = sink.output.chunks.filter { $0.0 == .output }.map(\.1)
-        #expect(
-            sink.text.hasSuffix("c\n") || chunks.contains(Array("c\n".utf8)) || chunks.contains(Array("a\nc\n".utf8)))
     }
 
     @Test func `What is in both pipes at once is taken from standard output first`() async {
