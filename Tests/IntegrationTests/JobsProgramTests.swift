@@ -137,7 +137,7 @@ import Testing
             "commands": [
                 "slow": [
                     "command": "sh", "args": ["-c", "echo \"pid $$ $JOBS_SECRET.\"; exec sleep 600"],
-                    "auth_strategy": "any",
+                    "auth_strategy": "any", "timeout": 0,
                 ],
                 // A secret of the configuration, which other programs do not inherit.
                 "other": ["command": "true", "env": ["SECRET": ["env": "JOBS_SECRET"]]],
