@@ -11,7 +11,7 @@ package final class Store: Sendable {
     /// A separate queue for the audit log, because no command waits for it.
     private let auditQueue: WriteQueue
     /// The writer of logs, with a queue of its own, because their volume must not delay other changes.
-    private let logWriter: LogWriter
+    let logWriter: LogWriter
     package let audit: AuditTable
     private let lock: StoreLock?
     private let journal: Journal?

@@ -30,6 +30,11 @@ import Testing
 
         func unlock() async throws { try await other.writeWithoutTransaction { try $0.execute(sql: "COMMIT") } }
 
+        /// Waits until output cannot be written.
+        func waitForTrouble() async throws {
+            while store.logWriter.queue.trouble == nil { try await Task.sleep(for: .milliseconds(10)) }
+        }
+
         /// Waits until a file exists.
         func wait(forFile name: String) async throws {
             let path = folder.appendingPathComponent(name).path
@@ -67,7 +72,7 @@ import Testing
         try await Self.run("echo a; echo b") { house in
             try await house.lock()
             house.jobs.backend.type("!x")
-            while house.store.status().isEmpty { try await Task.sleep(for: .milliseconds(10)) }
+            try await house.waitForTrouble()
             try await house.unlock()
             #expect(await house.jobs.next() == "@alice ok\n```\na\nb\n```")
         }
@@ -79,7 +84,7 @@ import Testing
             try await house.lock()
             house.jobs.backend.type("!x")
             try await house.wait(forFile: "begun")
-            while house.store.status().isEmpty { try await Task.sleep(for: .milliseconds(10)) }
+            try await house.waitForTrouble()
             #expect(!FileManager.default.fileExists(atPath: house.folder.appendingPathComponent("printed").path))
             try await house.unlock()
             #expect(await house.jobs.next() == "2688895")
@@ -136,7 +141,7 @@ import Testing
             try await house.lock()
             house.jobs.backend.type("!x")
             try await house.wait(forFile: "begun")
-            while house.store.status().isEmpty { try await Task.sleep(for: .milliseconds(10)) }
+            try await house.waitForTrouble()
         } afterwards: { house in
             // Without an end of the wait, the host would still be stopping.
             try await house.unlock()
