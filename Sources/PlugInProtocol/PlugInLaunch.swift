@@ -44,20 +44,9 @@ package struct PlugInLaunch: Sendable, Equatable {
         }
         let (value, texts) = section.resolved("settings")
         settings = value ?? [:]
-        let (variables, more) = section.resolved("environment")
+        let (variables, more) = Self.environment(of: section)
+        environment = variables
         secrets = texts + more
-        for (key, value) in variables?.object ?? [:] {
-            guard case .string(let text) = value, !key.isEmpty, !key.utf8.contains(where: { $0 == 0 || $0 == 0x3D }),
-                !text.utf8.contains(0)
-            else {
-                section.problem("environment.\(key)", "must be a string without NUL, under a name without `=`")
-                continue
-            }
-            environment[key] = text
-        }
-        if let variables, variables.object == nil {
-            section.problem("environment", "must be an object, not \(variables.typeName)")
-        }
         timeout = .seconds(section.integer("timeout", default: 60, in: 1...3_600))
         if let program = command.first, program.utf8.contains(UInt8(ascii: "/")) {
             command[0] = section.path(of: program)
@@ -69,6 +58,25 @@ package struct PlugInLaunch: Sendable, Equatable {
         } else if let program = command.first, !program.isEmpty, !Self.isInPath(program, section.environment) {
             section.warn("command[0]", "the program \(program) is not in PATH")
         }
+    }
+
+    /// Returns the setting `environment`, and the secrets in it.
+    package static func environment(of section: SettingsSection) -> ([String: String], [Secret]) {
+        let (value, secrets) = section.resolved("environment")
+        if let value, value.object == nil {
+            section.problem("environment", "must be an object, not \(value.typeName)")
+        }
+        var environment: [String: String] = [:]
+        for (key, value) in value?.object ?? [:] {
+            guard case .string(let text) = value, !key.isEmpty, !key.utf8.contains(where: { $0 == 0 || $0 == 0x3D }),
+                !text.utf8.contains(0)
+            else {
+                section.problem("environment.\(key)", "must be a string without NUL, under a name without `=`")
+                continue
+            }
+            environment[key] = text
+        }
+        return (environment, secrets)
     }
 
     private static func isInPath(_ program: String, _ environment: [String: String]) -> Bool {

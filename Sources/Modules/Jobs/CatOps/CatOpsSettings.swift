@@ -64,7 +64,7 @@ extension CatOpsSettings {
         if !plugins.isEmpty, !FileManager.default.fileExists(atPath: section.path(of: plugins)) {
             section.warn("plugins", "the folder \(section.path(of: plugins)) does not exist")
         }
-        let (environment, secrets) = environment(section)
+        let (environment, secrets) = PlugInLaunch.environment(of: section)
         let isPath = python.utf8.contains(UInt8(ascii: "/"))
         let path = environment["PATH"] ?? section.environment["PATH"] ?? ""
         if !isPath, ProgramFile.path(of: python, in: path) == nil {
@@ -75,24 +75,5 @@ extension CatOpsSettings {
         return PlugInLaunch(
             name: module, command: [isPath ? section.path(of: python) : python, installed ?? program],
             folder: section.folder.path, environment: environment, settings: .object(settings), secrets: secrets)
-    }
-
-    /// Returns the environment variables of the plug-ins, and the secrets in them.
-    private static func environment(_ section: SettingsSection) -> ([String: String], [Secret]) {
-        let (value, secrets) = section.resolved("environment")
-        var environment: [String: String] = [:]
-        if let value, value.object == nil {
-            section.problem("environment", "must be an object, not \(value.typeName)")
-        }
-        for (key, value) in value?.object ?? [:] {
-            guard case .string(let text) = value, !key.isEmpty, !key.utf8.contains(where: { $0 == 0 || $0 == 0x3D }),
-                !text.utf8.contains(0)
-            else {
-                section.problem("environment.\(key)", "must be a string without NUL, under a name without `=`")
-                continue
-            }
-            environment[key] = text
-        }
-        return (environment, secrets)
     }
 }
