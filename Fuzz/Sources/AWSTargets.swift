@@ -21,7 +21,7 @@ func fuzzAnswers(_ bytes: [UInt8]) {
 private func instances(_ pieces: [ArraySlice<UInt8>]) -> (instances: [Instance], isComplete: Bool)? {
     var answer = QueryAnswer(status: 200, level: 2)
     let instances = Locked<[Instance]>([])
-    let reading = EC2.reading { instance in instances.withLock { $0.append(instance) } }
+    let reading = EC2.reading(EC2.Receiver { instance in instances.withLock { $0.append(instance) } })
     var next = reading.initial
     do {
         for piece in pieces where !answer.isComplete {
