@@ -18,9 +18,7 @@ struct Browser: Sendable {
 
     /// Runs the body with a browser of its own.
     static func run(in folder: URL, _ body: @Sendable (Browser) async throws -> Void) async throws {
-        let driver = try Program(["--port=0"], of: "/usr/bin/chromedriver")
-        let line = try #require(await driver.line(with: "was started successfully on port"))
-        let port = try #require(line.firstMatch(of: /port (\d+)/)?.1)
+        let (driver, port) = try await startDriver()
         let client = HTTPClient(eventLoopGroupProvider: .singleton)
         let result: Result<Void, any Error>
         do {
@@ -52,6 +50,23 @@ struct Browser: Sendable {
         _ = await driver.end()
         try await client.shutdown()
         try result.get()
+    }
+
+    /// Starts ChromeDriver and returns its port. It chooses a port for IPv4, and ends if that port is in use for IPv6.
+    private static func startDriver() async throws -> (Program, port: Substring) {
+        var said = ""
+        for _ in 0..<5 {
+            let driver = try Program(["--port=0"], of: "/usr/bin/chromedriver")
+            said = ""
+            while let line = await driver.line() {
+                if let match = line.firstMatch(of: /was started successfully on port (\d+)/) {
+                    return (driver, match.1)
+                }
+                said += line + "\n"
+            }
+            said += "exit status \(await driver.exit())"
+        }
+        throw Refusal("ChromeDriver does not start: \(said)")
     }
 
     private static func send(
