@@ -20,9 +20,10 @@ final class FolderWatch: Sendable {
     /// It may be used by any thread, which the module Dispatch does not declare.
     private nonisolated(unsafe) let source: (any DispatchSourceRead)?
 
-    init() {
+    /// - Parameter asksSystem: False to look at intervals only, as on a system that reports no changes.
+    init(asksSystem: Bool = true) {
         #if os(Linux)
-            descriptor = inotify_init1(Int32(IN_NONBLOCK | IN_CLOEXEC))
+            descriptor = asksSystem ? inotify_init1(Int32(IN_NONBLOCK | IN_CLOEXEC)) : -1
         #else
             descriptor = -1
         #endif

@@ -27,12 +27,16 @@ final class ScriptLibrary: Sendable {
 
     private let state: Locked<State>
     private let help: ScriptHelpReader
-    private let watch = FolderWatch()
+    private let watch: FolderWatch
     private let queue = DispatchQueue(label: "petrel.scripts.folders")
     private let logger: Logger
 
-    init(_ settings: [ScriptSettings], environment: [String: String], _ logger: Logger) {
+    init(
+        _ settings: [ScriptSettings], environment: [String: String], _ logger: Logger,
+        watch: FolderWatch = FolderWatch()
+    ) {
         state = Locked(State(settings: settings))
+        self.watch = watch
         help = ScriptHelpReader(environment: environment)
         self.logger = logger
     }
