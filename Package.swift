@@ -291,7 +291,7 @@ let package = Package(
         tests(
             "PetrelStoreTests",
             [
-                "PetrelStore", "PetrelCore", "PetrelKit", "PetrelSupport", "PetrelTesting", log, metrics,
+                "PetrelStore", "PetrelCore", "PetrelKit", "PetrelSupport", "PetrelTesting", "FaultSuite", log, metrics,
                 .product(name: "GRDB", package: "GRDB.swift"),
             ]),
         tests(
@@ -328,6 +328,7 @@ let package = Package(
                 "JobsModule", "PetrelKit", "PetrelSupport", "PetrelCore", "PetrelTesting", "StackStormClient",
                 "StackStormModule",
                 "StackStormSimulator", log, lifecycle, nio, .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "GRDB", package: "GRDB.swift"),
             ]),
         .executableTarget(
             name: "petrel-faults",
@@ -374,7 +375,7 @@ let package = Package(
             "JobsModuleTests",
             [
                 "JobsModule", "JobEngine", "BuiltinsModule", "PetrelKit", "PetrelSupport", "PetrelCore", "PetrelStore",
-                "PetrelTesting", log, metrics, .product(name: "GRDB", package: "GRDB.swift"),
+                "PetrelTesting", "FaultSuite", log, metrics, .product(name: "GRDB", package: "GRDB.swift"),
             ]),
         tests("PlugInTemplatesTests", ["PlugInTemplates"]),
         tests("PetrelSupportTests", ["PetrelSupport"]),

@@ -24,12 +24,12 @@ package final class Changes: Sendable {
     }
 
     /// Waits until the condition holds. Throws ``Refusal`` with these words after two minutes.
-    package func wait(until words: String, _ condition: () -> Bool) async throws {
+    package func wait(until words: String, _ condition: () async throws -> Bool) async throws {
         let end = ContinuousClock.now + .seconds(120)
         while true {
             // Before the condition is looked at, so that no change is missed.
             let change = next.value
-            if condition() { return }
+            if try await condition() { return }
             guard ContinuousClock.now < end else { throw Refusal("not within two minutes: \(words)") }
             await Signal.wait(for: change, atMost: end - .now)
             try Task.checkCancellation()

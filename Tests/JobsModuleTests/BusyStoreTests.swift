@@ -1,3 +1,4 @@
+import FaultSuite
 import Foundation
 import GRDB
 import PetrelKit
@@ -5,6 +6,7 @@ import PetrelSupport
 import PetrelTesting
 import Testing
 
+@testable import JobsModule
 @testable import PetrelStore
 
 /// Jobs while the store is busy or failing.
@@ -13,32 +15,35 @@ import Testing
         let jobs: JobsHouse
         let store: Store
         let folder: URL
-        private let other: DatabaseQueue
+        let lock: WriteLock
+        /// Notes each write of output, whether it succeeds or fails.
+        private let changes = Changes()
+        private let watch = FolderWatch()
 
         init(_ jobs: JobsHouse, _ store: Store, _ folder: URL) throws {
             self.jobs = jobs
             self.store = store
             self.folder = folder
-            var configuration = Configuration()
-            // The transaction remains open between two accesses.
-            configuration.allowsUnsafeTransactions = true
-            other = try DatabaseQueue(path: store.database.path, configuration: configuration)
+            lock = try WriteLock(on: store.database.path)
+            store.logWriter.queue.observe { [changes] _ in changes.note() }
+            watch.watch([folder.path])
         }
-
-        /// Holds the write lock of the database, as a backup or another program does.
-        func lock() async throws { try await other.writeWithoutTransaction { try $0.execute(sql: "BEGIN IMMEDIATE") } }
-
-        func unlock() async throws { try await other.writeWithoutTransaction { try $0.execute(sql: "COMMIT") } }
 
         /// Waits until output cannot be written.
         func waitForTrouble() async throws {
-            while store.logWriter.queue.trouble == nil { try await Task.sleep(for: .milliseconds(10)) }
+            try await changes.wait(until: "output cannot be written") { store.logWriter.queue.trouble != nil }
         }
 
         /// Waits until a file exists.
         func wait(forFile name: String) async throws {
             let path = folder.appendingPathComponent(name).path
-            while !FileManager.default.fileExists(atPath: path) { try await Task.sleep(for: .milliseconds(10)) }
+            while true {
+                // Before the file is looked for, so that no change is missed.
+                let change = watch.next()
+                if FileManager.default.fileExists(atPath: path) { return }
+                await watch.wait(for: change)
+                try Task.checkCancellation()
+            }
         }
 
         func create(file name: String) throws { try Data().write(to: folder.appendingPathComponent(name)) }
@@ -70,10 +75,10 @@ import Testing
 
     @Test func `The result waits for output that another program keeps from being stored`() async throws {
         try await Self.run("echo a; echo b") { house in
-            try await house.lock()
+            try await house.lock.take()
             house.jobs.backend.type("!x")
             try await house.waitForTrouble()
-            try await house.unlock()
+            try await house.lock.release()
             #expect(await house.jobs.next() == "@alice ok\n```\na\nb\n```")
         }
     }
@@ -81,12 +86,12 @@ import Testing
     @Test func `A program waits while the store is busy, and nothing of its output is lost`() async throws {
         let script = "touch begun; seq 1 400000; touch printed"
         try await Self.run(script, ["templates": ["success": "{{ size }}"]]) { house in
-            try await house.lock()
+            try await house.lock.take()
             house.jobs.backend.type("!x")
             try await house.wait(forFile: "begun")
             try await house.waitForTrouble()
             #expect(!FileManager.default.fileExists(atPath: house.folder.appendingPathComponent("printed").path))
-            try await house.unlock()
+            try await house.lock.release()
             #expect(await house.jobs.next() == "2688895")
             let logs = house.store.storage(for: "jobs").logs("jobs")
             #expect(try await logs.tail(of: "000000000001", lines: 1).bytes == Array("400000\n".utf8))
@@ -99,10 +104,10 @@ import Testing
             seq 1 400000; touch printed; while [ ! -e go ]; do sleep 0.1; done; echo end; exit 1
             """
         try await Self.run(script, patience: .milliseconds(1)) { house in
-            try await house.lock()
+            try await house.lock.take()
             house.jobs.backend.type("!x")
             try await house.wait(forFile: "printed")
-            try await house.unlock()
+            try await house.lock.release()
             #expect(await house.store.written())
             try house.create(file: "go")
             let reply = await house.jobs.next()
@@ -125,12 +130,12 @@ import Testing
     @Test func `What is missing at the end is marked, and an answer of a script tells it`() async throws {
         let script = #"seq 1 400000; echo '{"text": "never shown"}'"#
         try await Self.run(script, ["answer": "json"], patience: .milliseconds(1)) { house in
-            try await house.lock()
+            try await house.lock.take()
             house.jobs.backend.type("!x")
             let reply = await house.jobs.next()
             #expect(reply.contains(" bytes of the output could not be stored."), "\(reply)")
             #expect(reply.contains("is not stored yet; !logs 1 shows it"), "\(reply)")
-            try await house.unlock()
+            try await house.lock.release()
             #expect(await house.store.written())
             #expect(await house.jobs.ask("!tail 1 -limit 1").contains(" bytes of the output could not be stored]"))
         }
@@ -138,13 +143,13 @@ import Testing
 
     @Test func `When Petrel stops, nothing waits for the store any more`() async throws {
         try await Self.run("touch begun; seq 1 9000000") { house in
-            try await house.lock()
+            try await house.lock.take()
             house.jobs.backend.type("!x")
             try await house.wait(forFile: "begun")
             try await house.waitForTrouble()
         } afterwards: { house in
             // Without an end of the wait, the host would still be stopping.
-            try await house.unlock()
+            try await house.lock.release()
             #expect(await house.store.written())
             let storage = house.store.storage(for: "jobs")
             let value = try #require(try await storage.records("jobs").value(for: "000000000001"))

@@ -1,3 +1,4 @@
+import FaultSuite
 import Foundation
 import GRDB
 import Logging
@@ -79,8 +80,12 @@ import Testing
                 $0["ended"] = .number(Date.now.timeIntervalSinceReferenceDate - 90_000)
             }
         }
+        let changes = Changes()
+        store.store.queue.observe { _ in changes.note() }
         try await Self.run(store) { house in
-            while try await !storage.records("jobs").all().isEmpty { try await Task.sleep(for: .milliseconds(10)) }
+            try await changes.wait(until: "the records are removed") {
+                try await storage.records("jobs").all().isEmpty
+            }
             #expect(try await storage.logs("jobs").extent(of: UTCTime.digits(3, 12)) == nil)
         }
         try await Self.run(store) { house in

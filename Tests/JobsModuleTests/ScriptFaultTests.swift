@@ -34,23 +34,23 @@ import Testing
             func link(_ path: String, to target: String) throws {
                 try FileManager.default.createSymbolicLink(atPath: path, withDestinationPath: target)
             }
-            let shared = beside.appendingPathComponent("shared").path
-            try FileManager.default.createDirectory(atPath: shared, withIntermediateDirectories: true)
-            try FileManager.default.setAttributes([.posixPermissions: 0o777], ofItemAtPath: shared)
+            let open = beside.appendingPathComponent("open").path
+            try FileManager.default.createDirectory(atPath: open, withIntermediateDirectories: true)
+            try FileManager.default.setAttributes([.posixPermissions: 0o777], ofItemAtPath: open)
             try folder.sh("_real", "echo real")
-            try link("\(shared)/middle", to: "\(folder.path)/_real")
-            try link("\(folder.path)/chain", to: "../shared/middle")
+            try link("\(open)/middle", to: "\(folder.path)/_real")
+            try link("\(folder.path)/chain", to: "../open/middle")
             try link("\(folder.path)/fine", to: "_real")
             try link("\(folder.path)/loop", to: "loop")
             try await folder.run { house in
                 #expect(await house.ask("!fine") == "real")
                 let list = await house.ask("!scripts", as: "@root")
                 #expect(
-                    list.contains("- chain: every user of the machine can write to the folder \(shared)"), "\(list)")
+                    list.contains("- chain: every user of the machine can write to the folder \(open)"), "\(list)")
                 #expect(list.contains("- loop: it cannot be read: Too many levels"))
             }
-            try link("\(shared)/scripts", to: folder.path)
-            let settings: JSONValue = ["directory": .string("\(shared)/scripts"), "auth_strategy": "any"]
+            try link("\(open)/scripts", to: folder.path)
+            let settings: JSONValue = ["directory": .string("\(open)/scripts"), "auth_strategy": "any"]
             try await JobsHouse(["scripts": settings]).run { house in
                 #expect(await house.ask("!fine").hasPrefix("Unknown command"))
             }

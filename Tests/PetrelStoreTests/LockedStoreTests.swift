@@ -1,3 +1,4 @@
+import FaultSuite
 import Foundation
 import GRDB
 import Logging
@@ -56,18 +57,15 @@ import Testing
         try await Self.run { store, backend, access in
             let hasFailed = Signal()
             store.queue.observe { isTaking in if !isTaking { hasFailed.open() } }
-            var configuration = Configuration()
-            // The transaction remains open between two accesses.
-            configuration.allowsUnsafeTransactions = true
-            let other = try DatabaseQueue(path: store.database.path, configuration: configuration)
-            try await other.writeWithoutTransaction { try $0.execute(sql: "BEGIN IMMEDIATE") }
+            let lock = try WriteLock(on: store.database.path)
+            try await lock.take()
             try await Self.converse(backend, access)
             // Writes wait for the lock for a second, and are then reported as failing.
             await hasFailed.wait()
             #expect(store.status().first?.isHealthy == false)
             backend.type("!keep 9")
             #expect(await backend.next()?.reply.text == "kept 9")
-            try await other.writeWithoutTransaction { try $0.execute(sql: "COMMIT") }
+            try await lock.release()
             #expect(await store.written())
             #expect(store.status().isEmpty)
         }

@@ -1,5 +1,5 @@
+import FaultSuite
 import Foundation
-import GRDB
 import PetrelKit
 import PetrelSupport
 import PetrelTesting
@@ -15,20 +15,26 @@ import Testing
         let writer: LogWriter
         var logs: StoredLogs { StoredLogs(writer: writer, module: "m", collection: "c") }
 
+        /// Notes each write, whether it succeeds or fails.
+        let changes: Changes
+
         /// Waits until writes fail.
         func waitForTrouble() async throws {
-            while writer.queue.trouble == nil { try await Task.sleep(for: .milliseconds(10)) }
+            try await changes.wait(until: "writes fail") { writer.queue.trouble != nil }
+        }
+
+        /// Waits until everything is written, after writes have failed.
+        func waitForSuccess() async throws {
+            try await changes.wait(until: "writes succeed") { writer.queue.trouble == nil }
+            #expect(await writer.queue.written())
         }
 
         /// Begins a transaction of another program, and ends it after the body.
         func whileLocked(_ body: () async throws -> Void) async throws {
-            var configuration = Configuration()
-            // The transaction remains open between two accesses.
-            configuration.allowsUnsafeTransactions = true
-            let other = try DatabaseQueue(path: path, configuration: configuration)
-            try await other.writeWithoutTransaction { try $0.execute(sql: "BEGIN IMMEDIATE") }
+            let lock = try WriteLock(on: path)
+            try await lock.take()
             try await body()
-            try await other.writeWithoutTransaction { try $0.execute(sql: "COMMIT") }
+            try await lock.release()
         }
     }
 
@@ -38,7 +44,9 @@ import Testing
             let path = folder.appendingPathComponent("petrel.db").path
             let store = try Store(path: path, keys: .ephemeral())
             let writer = LogWriter(WriteQueue(store.database, linger: LogWriter.linger), patience: patience)
-            try await body(House(store: store, path: path, writer: writer))
+            let changes = Changes()
+            writer.queue.observe { _ in changes.note() }
+            try await body(House(store: store, path: path, writer: writer, changes: changes))
             try store.close()
         }
     }
@@ -60,15 +68,19 @@ import Testing
                 try await house.waitForTrouble()
                 task.withLock { task in
                     task = Task {
-                        defer { hasEnded.withLock { $0 = true } }
+                        defer {
+                            hasEnded.withLock { $0 = true }
+                            house.changes.note()
+                        }
                         for number in 0..<count {
                             try await logs.append(Self.chunk(number), stream: 1, to: "a")
                             appended.withLock { $0 += 1 }
+                            house.changes.note()
                         }
                     }
                 }
                 // The next one waits for room.
-                while appended.value < 16, !hasEnded.value { try await Task.sleep(for: .milliseconds(10)) }
+                try await house.changes.wait(until: "16 are appended") { appended.value >= 16 || hasEnded.value }
                 #expect(try await logs.extent(of: "a") == nil)
                 #expect(appended.value == 16)
             }
@@ -99,7 +111,8 @@ import Testing
             #expect(await logs.written() == false)
             logs.note("missing", in: "a")
             try WriteQueueTests.fill(house.store, pages: nil)
-            while await !logs.written() { try await Task.sleep(for: .milliseconds(10)) }
+            try await house.waitForSuccess()
+            #expect(await logs.written())
             let part = try await logs.read("a", from: 0, limit: .max)
             #expect(part.bytes == accepted + Array("missing\n".utf8))
             #expect(part.pieces.map(\.stream) == [1, LogPart.remarks])
@@ -119,7 +132,8 @@ import Testing
                 // 100 times the patience would be five minutes.
                 #expect(ContinuousClock.now - start < .seconds(150))
             }
-            while await !house.logs.written() { try await Task.sleep(for: .milliseconds(10)) }
+            try await house.waitForSuccess()
+            #expect(await house.logs.written())
         }
     }
 
