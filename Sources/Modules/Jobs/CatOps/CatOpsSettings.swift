@@ -29,15 +29,7 @@ struct CatOpsSettings: Sendable {
 extension CatOpsSettings {
     /// Reads a section, and reports every error to it.
     init(_ section: SettingsSection, _ format: ReplyFormat, _ groups: [String: [String]]) {
-        var template = CommandDefinition(name: "", origin: section.path, program: "", format: format)
-        template.rights = CommandRights(section, groups)
-        if let reason = template.rights.emptiness {
-            section.warn("auth_strategy", "nobody may run the functions: \(reason)")
-        }
-        let seconds = section.integer("timeout", default: 60, in: 0...31_536_000)
-        template.timeout = seconds == 0 ? nil : .seconds(seconds)
-        template.hasHandshake = !section.bool("no_handshake", default: true)
-        template.format = format.read(section)
+        var template = CommandDefinition(all: "functions", of: section, format, groups)
         template.answer = .reply
         self.template = template
         launch = Self.launch(section)

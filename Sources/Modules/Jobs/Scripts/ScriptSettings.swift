@@ -39,17 +39,9 @@ extension ScriptSettings {
         if section.contains("directory"), given.isBlank { section.problem("directory", "must not be empty") }
         if given.utf8.contains(0) { section.problem("directory", "must not contain a NUL character") }
         directory = section.path(of: given)
-        var template = CommandDefinition(name: "", origin: section.path, program: "", format: format)
-        template.rights = CommandRights(section, groups)
-        if let reason = template.rights.emptiness {
-            section.warn("auth_strategy", "nobody may run the scripts: \(reason)")
-        }
-        let seconds = section.integer("timeout", default: 60, in: 0...31_536_000)
-        template.timeout = seconds == 0 ? nil : .seconds(seconds)
-        template.hasHandshake = !section.bool("no_handshake", default: true)
+        var template = CommandDefinition(all: "scripts", of: section, format, groups)
         template.answer = section.choice("answer", default: .json)
         template.hasInput = section.choice("stdin", default: CommandInput.json) == .json
-        template.format = format.read(section)
         template.environment = CommandDefinition.environment(section)
         template.folder = section.file("cwd") ?? directory
         if let folder = template.folder, folder != directory, !FileManager.default.fileExists(atPath: folder) {

@@ -97,11 +97,7 @@ extension CommandDefinition {
     init(_ name: String, _ section: SettingsSection, _ format: ReplyFormat, _ groups: [String: [String]]) {
         self.init(name: name, origin: section.path, program: section.requiredString("command"), format: format)
         arguments = section.strings("args")
-        rights = CommandRights(section, groups)
-        let seconds = section.integer("timeout", default: 60, in: 0...31_536_000)
-        timeout = seconds == 0 ? nil : .seconds(seconds)
-        hasHandshake = !section.bool("no_handshake", default: false)
-        self.format = format.read(section)
+        read(section, groups, confirms: true)
         environment = Self.environment(section)
         folder = section.file("cwd")
         secrets = SecretArguments(section)
@@ -111,6 +107,24 @@ extension CommandDefinition {
         self.help = Help(summary: help.string("summary", default: ""), arguments: help.strings("args"))
         help.finish()
         review(section)
+    }
+
+    /// Reads what the section of a source of commands states for all of its commands.
+    /// - Parameter kind: what the commands are, for warnings, such as `scripts`.
+    init(all kind: String, of section: SettingsSection, _ format: ReplyFormat, _ groups: [String: [String]]) {
+        self.init(name: "", origin: section.path, program: "", format: format)
+        read(section, groups, confirms: false)
+        if let reason = rights.emptiness { section.warn("auth_strategy", "nobody may run the \(kind): \(reason)") }
+    }
+
+    /// Reads the settings that do not depend on where a command comes from.
+    /// - Parameter confirms: whether a start is confirmed by default.
+    private mutating func read(_ section: SettingsSection, _ groups: [String: [String]], confirms: Bool) {
+        rights = CommandRights(section, groups)
+        let seconds = section.integer("timeout", default: 60, in: 0...31_536_000)
+        timeout = seconds == 0 ? nil : .seconds(seconds)
+        hasHandshake = !section.bool("no_handshake", default: !confirms)
+        format = format.read(section)
     }
 
     private mutating func review(_ section: SettingsSection) {
