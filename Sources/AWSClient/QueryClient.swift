@@ -145,7 +145,7 @@ package final class QueryClient: Sendable {
         let name = "the answer of \(call.service.uppercased())"
         if root == "\(call.action)Response" { return AWSError(.unexpectedAnswer, "\(name) is damaged or not complete") }
         let type = response.headers.first(name: "content-type")?.oneLine(40) ?? "of an unknown type"
-        let isXML = type.lowercased().contains("xml")
+        let isXML = type.lowercased().utf8.contains("xml".utf8)
         return AWSError(
             .unexpectedAnswer, isXML ? "\(name) is XML of another kind, or damaged" : "\(name) is not XML, but \(type)")
     }

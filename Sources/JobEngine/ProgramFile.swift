@@ -17,7 +17,7 @@ package enum ProgramFile {
         return "begins with #!\(interpreter), which does not exist"
     }
 
-    /// Returns the path of the program of this name in `PATH`; nil if there is none.
+    /// Returns the path of the program with this name in `PATH`; nil if it is not found.
     package static func path(of name: String, in folders: String) -> String? {
         folders.utf8.split(separator: UInt8(ascii: ":")).map { "\(Substring($0))/\(name)" }
             .first { objection(to: $0) == nil }

@@ -75,7 +75,7 @@ package struct LambdaLoop: Sendable {
     }
 
     /// Waits until the work of an invocation is done. Lambda freezes what is left at the end of its time, and it would go on
-    /// in an invocation of somebody else, so it is ended before.
+    /// in the invocation of another person, so it is ended before.
     /// - Parameter margin: The time before the deadline at which the work is ended.
     private func finish(until deadline: Date, margin: TimeInterval) async {
         var isEnding = false

@@ -12,7 +12,7 @@ public struct ConformanceReport: Sendable, Hashable {
         public var title: String
         /// The outcome.
         public var outcome: ConformanceOutcome
-        /// The page that describes the requirement, and its section; nil if there is none.
+        /// The page that describes the requirement, and its section; nil if no page describes it.
         public var page: String?
 
         /// Creates an entry.

@@ -70,7 +70,7 @@ extension JobCenter {
         return functions.filter { !taken.contains(Command.key($0.name)) }
     }
 
-    /// Returns a line of the status about functions that cannot be called; nil if there are none.
+    /// Returns a line of the status about functions that cannot be called; nil if all can be called.
     var functionStatus: StatusLine? {
         let names = takenFunctions
         guard !names.isEmpty else { return nil }

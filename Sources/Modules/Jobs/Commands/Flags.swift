@@ -68,7 +68,7 @@ struct Flags: Sendable {
         try values["status"].map { try JobRecord.Status.required($0) }
     }
 
-    /// Returns the number of a job; nil if there is none.
+    /// Returns the number of a job; nil if none was given.
     func job() throws -> Int? {
         guard let text = rest.first else { return nil }
         guard rest.count == 1 else {

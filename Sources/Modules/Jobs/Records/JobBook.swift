@@ -51,7 +51,7 @@ final class JobBook: Sendable {
         }
     }
 
-    /// Returns the number of the newest record; 0 if there is none.
+    /// Returns the number of the newest record; 0 without records.
     private func lastNumber() async throws -> Int {
         var last: String?
         while true {
@@ -131,7 +131,7 @@ final class JobBook: Sendable {
     /// The jobs that have not ended.
     var active: [JobRecord] { state.withLock { Array($0.active.values) } }
 
-    /// Returns a job; nil if there is none.
+    /// Returns the job with this number; nil if it does not exist.
     func job(_ id: Int) async throws -> JobRecord? {
         if let record = state.withLock({ $0.active[id] }) { return record }
         let key = JobRecord.key(id)

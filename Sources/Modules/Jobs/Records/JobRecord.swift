@@ -16,7 +16,7 @@ struct JobRecord: Sendable, Codable {
         /// True if the job has ended.
         var isFinal: Bool { self != .queued && self != .running }
 
-        /// Returns the status with this name, without regard to case; nil if there is none.
+        /// Returns the status with this name, without regard to case; nil for another name.
         init?(named name: String) {
             guard let status = Self.allCases.first(where: { $0.rawValue.isKeyword(name) }) else { return nil }
             self = status

@@ -5,7 +5,7 @@ import PetrelSupport
 /// tag as text, so both are checked when the configuration is read. It also ends the process for some paths, such as
 /// the last item of an empty list, which are therefore unknown names.
 struct TemplateNames {
-    /// The first error, as a clause; nil if there is none.
+    /// The first error, as a clause; nil if the template is valid.
     private(set) var problem: String?
     /// The template without its conditions, so that every part of it is rendered.
     private(set) var unconditional = ""
@@ -67,7 +67,7 @@ struct TemplateNames {
         return nil
     }
 
-    /// Returns the text up to the closing mark, and moves behind it; nil if there is none.
+    /// Returns the text up to the closing mark, and moves behind it. Returns nil without a closing mark.
     private static func content(
         _ rest: inout Substring.UnicodeScalarView, _ end: Unicode.Scalar
     ) -> Substring.UnicodeScalarView? {

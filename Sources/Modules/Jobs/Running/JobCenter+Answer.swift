@@ -73,7 +73,7 @@ extension JobCenter {
         return [(Reply(output.text(logs(of: job)), kind: .result), job.address)]
     }
 
-    /// Returns the reply of a call, or the reason for which there is none, which only the person who asked sees.
+    /// Returns the reply of a call, or the reason why it failed, which only the person who asked sees.
     private func returned(by job: JobRecord) async throws -> Reply {
         if job.status != .killed, let value = try await book.reply(of: job) {
             var reply = try Wire.reply(value)

@@ -23,7 +23,7 @@ final class JobLog: OutputSink {
         var hasGivenUp = false
         /// True if what is stored ends with a line feed, or is empty.
         var isAtLineStart = true
-        /// What is kept of an output whose record is not; nil to keep everything.
+        /// The part of the output to keep if the record of the job is not kept; nil to keep everything.
         var budget: OutputBudget?
     }
 
@@ -40,7 +40,7 @@ final class JobLog: OutputSink {
     private let state: Locked<State>
 
     /// Creates a log.
-    /// - Parameter budget: What is kept of an output whose record is not; nil to keep everything.
+    /// - Parameter budget: The part of the output to keep if the record is not kept; nil to keep everything.
     init(
         _ name: String, in logs: any LogCollection, limit: Int64, _ logger: Logger, _ meters: JobMeters,
         isStopping: Signal, budget: OutputBudget? = nil

@@ -30,7 +30,7 @@ final class ScriptHelpReader: Sendable {
         return help
     }
 
-    /// Returns the reason for which the help of a script could not be read, as a clause; nil if there is none.
+    /// Returns the reason for which the help of a script could not be read, as a clause; nil if it was read.
     func problem(of file: ScriptFile) -> String? { state.withLock { $0.problems[file] } }
 
     /// Forgets the files that do not exist any more.

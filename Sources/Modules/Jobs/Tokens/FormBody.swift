@@ -2,7 +2,7 @@ import PetrelSupport
 
 /// The fields of a request: of its query, and of a body that is urlencoded, multipart or JSON.
 enum FormBody {
-    /// Returns the value of a field; nil if there is none.
+    /// Returns the value of a field. Returns nil if the form does not contain the field.
     static func value(_ name: String, query: String, contentType: String, body: [UInt8]) throws(Problem) -> String? {
         if let value = try bodyValue(name, contentType, body) { return value }
         return try urlencoded(name, Array(query.utf8))
@@ -125,7 +125,7 @@ enum FormBody {
         }
     }
 
-    /// Returns the value of a parameter, such as `name` in `form-data; name="message"`; nil if there is none.
+    /// Returns the value of a parameter, such as `name` in `form-data; name="message"`; nil if it is missing.
     private static func parameter(_ name: String, of line: String) -> String? {
         var parameters = [String.UnicodeScalarView()]
         var isQuoted = false

@@ -74,7 +74,7 @@ final class JobRoutes: Sendable {
         return response
     }
 
-    /// Returns the secret in the header `TOKEN` or `Authorization: Bearer`; nil if there is none.
+    /// Returns the secret in the header `TOKEN` or `Authorization: Bearer`; nil without these headers.
     private static func secret(of request: WebRequest) -> Secret? {
         let bearer = request.headers["authorization"].flatMap { header -> String? in
             let (scheme, rest) = header.firstWord
