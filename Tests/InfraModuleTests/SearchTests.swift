@@ -60,7 +60,8 @@ import Testing
             #expect(asked.value == [] && third.text.contains("As seen "))
             let accounts = try await backend.ask("infra accounts")
             #expect(accounts.text.contains("production (111111111111, role PetrelInspection)\n• eu-west-2: last good"))
-            #expect(accounts.text.contains("eu-west-1: last good answer 0 s ago; last error 0 s ago: too many calls"))
+            let known = /eu-west-1: last good answer [0-9]+ s ago; last error [0-9]+ s ago: too many calls/
+            #expect(accounts.text.contains(known), "\(accounts.text)")
         }
     }
 

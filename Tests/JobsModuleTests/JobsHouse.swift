@@ -61,3 +61,8 @@ struct JobsHouse: Sendable {
     /// Returns the text of the next reply.
     func next() async -> String { await backend.next()?.reply.text ?? "" }
 }
+
+extension String {
+    /// The text with `AGE` in place of the ages of jobs, which depend on the speed of the machine.
+    var withoutAges: String { replacing(#/ - (now|[0-9]+ [a-z]+ ago) - /#, with: " - AGE - ") }
+}

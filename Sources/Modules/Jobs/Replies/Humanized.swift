@@ -7,6 +7,7 @@ enum Humanized {
     static func time(_ date: Date, now: Date = .now) -> String {
         let seconds = now.timeIntervalSince(date)
         if abs(seconds) < 1 { return "now" }
+        guard seconds.isFinite else { return "a long while ago" }
         guard let text = distance(Int64(min(abs(seconds), 1e15))) else { return "a long while ago" }
         return "\(text) \(seconds < 0 ? "from now" : "ago")"
     }
@@ -39,6 +40,8 @@ enum Humanized {
 
     /// Returns a number of bytes, such as `100 MB`.
     static func size(_ bytes: Double) -> String {
+        // Arguments of commands come here as well, and `nan` and `1e300` are numbers.
+        guard bytes.isFinite, abs(bytes) < 1e21 else { return "\(bytes) B" }
         var (value, index) = (abs(bytes), 0)
         let units = ["B", "kB", "MB", "GB", "TB", "PB", "EB"]
         while value >= 999.5, index < units.count - 1 {
