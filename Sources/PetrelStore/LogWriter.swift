@@ -36,6 +36,8 @@ final class LogWriter: Sendable {
             var last: [Name: Int] = [:]
             var bytes = 0
             var isClosed = false
+            /// True if the queue has called for the rows.
+            var isTaken = false
         }
 
         /// The number of the batch.
@@ -48,6 +50,7 @@ final class LogWriter: Sendable {
         var size: Int { rows.withLock { $0.bytes } }
 
         /// Adds bytes. Returns false if the batch is closed.
+        @discardableResult
         func add(_ bytes: [UInt8], _ stream: UInt8, _ name: Name) -> Bool {
             rows.withLock { rows in
                 if rows.isClosed { return false }
@@ -64,13 +67,20 @@ final class LogWriter: Sendable {
             }
         }
 
-        @discardableResult
-        func close() -> [Row] {
+        /// Closes the batch, and returns its rows to the transaction that writes them.
+        func take() -> [Row] {
             rows.withLock { rows in
                 rows.isClosed = true
+                rows.isTaken = true
                 return rows.rows
             }
         }
+
+        /// Closes the batch.
+        func close() { rows.withLock { $0.isClosed = true } }
+
+        /// True if the queue has rejected the batch.
+        var isRejected: Bool { rows.withLock { $0.isClosed && !$0.isTaken } }
     }
 
     /// The batch that takes bytes, and the number of its change in the queue.
@@ -127,15 +137,15 @@ final class LogWriter: Sendable {
     @discardableResult
     func add(_ bytes: [UInt8], _ stream: UInt8, _ name: Name) -> Bool {
         let change = open.withLock { open -> Int? in
-            if open.batch?.add(bytes, stream, name) != true {
-                open.count += 1
-                let batch = Batch(number: open.count)
-                open.change = queue.submit({ try Self.write(batch.close(), $0) }, written: { self.settle(batch) })
-                open.batch = batch
-                guard batch.add(bytes, stream, name) else { return nil }
-            }
             progress.withLock { $0.pending += bytes.count }
-            return open.change
+            if open.batch?.add(bytes, stream, name) == true { return open.change }
+            open.count += 1
+            // The queue may write the batch before it returns, so the bytes come first.
+            let batch = Batch(number: open.count)
+            batch.add(bytes, stream, name)
+            open.change = queue.submit({ try Self.write(batch.take(), $0) }, written: { self.settle(batch) })
+            open.batch = batch
+            return batch.isRejected ? nil : open.change
         }
         guard let change else { return false }
         if progress.withLock({ $0.pending >= Self.most }) { queue.flush(through: change) }
@@ -143,7 +153,7 @@ final class LogWriter: Sendable {
     }
 
     private func settle(_ batch: Batch) {
-        // A change that the queue has rejected was not written.
+        // A batch that the queue has rejected is still open.
         batch.close()
         let signal = progress.withLock { progress in
             progress.pending -= batch.size

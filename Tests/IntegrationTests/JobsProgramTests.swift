@@ -386,7 +386,7 @@ import Testing
                 last = try await Self.ask(petrel, "!uptime")
                 if !last.hasPrefix("done") { answers += 1 }
             }
-            #expect(last == "done \(size)" && answers > 0)
+            #expect(last == "done \(size)" && answers > 0, "\(last)")
             let peak = try Self.memory("VmHWM", of: petrel.id)
             #expect(peak - before < 20_480, "\(before) \(peak)")
             petrel.signal(SIGTERM)

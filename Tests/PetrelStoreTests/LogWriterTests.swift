@@ -1,3 +1,4 @@
+import Dispatch
 import FaultSuite
 import Foundation
 import PetrelKit
@@ -149,6 +150,25 @@ import Testing
             }
             #expect(await house.logs.written())
             #expect(try await house.logs.extent(of: "a")?.end == Int64(LogWriter.most))
+        }
+    }
+
+    @Test func `bytes that are written before appending returns are not lost`() async throws {
+        try await withFolder { folder in
+            let path = folder.appendingPathComponent("petrel.db").path
+            let store = try Store(path: path, keys: .ephemeral())
+            let isWritten = DispatchSemaphore(value: 0)
+            // As if the thread of the database were quicker than the one that appends.
+            let queue = WriteQueue(store.database) { _, work in
+                work()
+                isWritten.wait()
+            }
+            queue.observe { _ in isWritten.signal() }
+            let logs = StoredLogs(writer: LogWriter(queue), module: "m", collection: "c")
+            for number in 0..<3 { try await logs.append([UInt8(number)], stream: 1, to: "a") }
+            #expect(await logs.written())
+            #expect(try await logs.read("a", from: 0, limit: .max).bytes == [0, 1, 2])
+            try store.close()
         }
     }
 }
