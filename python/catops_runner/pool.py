@@ -44,14 +44,15 @@ class Pool:
                 process, settings = self._idle.pop() if self._idle else None, self._settings
             if process is None:
                 return self._start(settings)
-            if process.is_alive():
+            if process.is_idle():
                 return process
             self.drop(process)
 
     def give(self, process):
         """Takes a process back that has answered its call."""
         with self._lock:
-            is_wanted = process.settings is self._settings and len(self._idle) < MAXIMUM_IDLE and not self._is_closed
+            is_wanted = (process.is_clean and process.settings is self._settings and len(self._idle) < MAXIMUM_IDLE
+                         and not self._is_closed)
             if is_wanted:
                 self._idle.append(process)
         if not is_wanted:

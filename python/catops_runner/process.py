@@ -1,6 +1,7 @@
 """The side of a worker process that faces Petrel."""
 import json
 import os
+import secrets
 import select
 import signal
 import subprocess
@@ -34,6 +35,7 @@ class Process:
 
     def __init__(self, settings):
         self.settings, self.loaded = settings, None
+        self.is_clean = True  # False after anything but an answer was written to its output
         self._lock, self._rest, self._is_reaped, self._has_ended = threading.Lock(), b"", False, threading.Event()
         parent = os.path.dirname(settings["plugins"])
         self._process = subprocess.Popen(
@@ -42,6 +44,14 @@ class Process:
             start_new_session=True, env=environment(), cwd=parent if os.path.isdir(parent) else None)
         self._printed = Printed(self._process.stderr) if settings.get("record") else None
         self.send(settings)
+
+    def send(self, message):
+        """Sends the settings, or a call. `receive` returns only messages that repeat the new identifier."""
+        self._id = secrets.token_hex(16)
+        try:
+            self._process.stdin.write(json.dumps({**message, "id": self._id}).encode() + b"\n")
+        except OSError:
+            pass  # The process has ended, which `receive` reports.
 
     def begin(self, sink):
         """Passes what the process prints to `sink`, until `finish`. Without records, it goes to standard error."""
@@ -70,15 +80,20 @@ class Process:
                               f"loading it ended the process ({status})") from None
         return self
 
-    def send(self, message):
-        try:
-            self._process.stdin.write(json.dumps(message).encode() + b"\n")
-        except OSError:
-            pass  # The process has ended, which `receive` reports.
-
     def receive(self, limit):
-        """Returns the next message. Raises Ended, or TimeoutError if there is a limit."""
-        end, output = limit and time.monotonic() + limit, self._process.stdout.fileno()
+        """Returns the next message. Raises Ended, or TimeoutError if there is a limit.
+
+        What a plug-in, or a process that it has forked, writes to the output of the process is ignored.
+        """
+        end = limit and time.monotonic() + limit
+        while True:
+            message = parsed(self._line(end))
+            if message.get("id") == self._id:
+                return message
+            self.is_clean = False
+
+    def _line(self, end):
+        output = self._process.stdout.fileno()
         while b"\n" not in self._rest:
             if not select.select([output], [], [], end and max(0, end - time.monotonic()))[0]:
                 raise TimeoutError
@@ -87,7 +102,12 @@ class Process:
             if not read or len(self._rest) > MAXIMUM_LINE:
                 raise Ended
         line, _, self._rest = self._rest.partition(b"\n")
-        return json.loads(line)
+        return line
+
+    def is_idle(self):
+        """Returns whether the process can take a call: it lives, and has written nothing since its last answer."""
+        output = self._process.stdout.fileno()
+        return self.is_clean and not self._rest and not select.select([output], [], [], 0)[0] and self.is_alive()
 
     def is_alive(self):
         with self._lock:
@@ -129,6 +149,15 @@ class Process:
         except (Ended, TimeoutError):
             self.kill()
         self._process.stdout.close()
+
+
+def parsed(line):
+    """Returns the members of a JSON object; none for another line."""
+    try:
+        message = json.loads(line)
+    except ValueError:
+        return {}
+    return message if isinstance(message, dict) else {}
 
 
 def how(status):

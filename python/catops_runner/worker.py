@@ -1,7 +1,8 @@
 """The process that loads the plug-ins and runs calls, one at a time.
 
 It reads JSON objects from standard input, one a line: first the settings, then calls. It writes to the standard output
-that it was started with; plug-ins that print write to standard error instead.
+that it was started with; plug-ins that print write to standard error instead. Each message repeats the identifier of
+the settings or of the call that it answers.
 """
 import contextlib
 import faulthandler
@@ -34,6 +35,7 @@ def main():
     os.dup2(2, 1)
     sys.stdout = sys.stderr
     sys.argv = ["catops"]
+    owner = os.getpid()
 
     def send(**message):
         # What was printed before belongs to the call.
@@ -53,8 +55,22 @@ def main():
     while (call := calls.get()) is not None:
         with limited(settings["limit"]):
             result = run(functions, call)
+            leave_unless(owner)
         busy.clear()
-        send(**result)
+        send(id=call["id"], **result)
+
+
+def leave_unless(owner):
+    """Ends a process that a plug-in has forked, and that has returned from the plug-in: the other one answers.
+
+    It has no thread that measures the time, so `faulthandler` would wait for that forever.
+    """
+    if os.getpid() == owner:
+        return
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(Exception):
+            stream.flush()
+    os._exit(0)
 
 
 def receive(source, calls, busy):
@@ -89,9 +105,12 @@ def limited(seconds):
 
 def load(settings, send):
     """Loads the plug-ins, and returns their functions by name, and a report."""
+    owner = os.getpid()
+
     def report(path):
+        leave_unless(owner)
         faulthandler.dump_traceback_later(settings["load_limit"], exit=True, file=2)
-        send(loading=path)
+        send(id=settings["id"], loading=path)
 
     skipped, parent = settings["skip"], os.path.join(os.path.dirname(settings["plugins"]), "")
     installed = tuple(os.path.join(prefix, "") for prefix in (sys.prefix, sys.base_prefix))
@@ -103,9 +122,11 @@ def load(settings, send):
     plugins = catops.plugin.load(
         settings["plugins"], settings["include_functions"], key_of, lambda path: skipped.get(path) or objection(path),
         report)
+    leave_unless(owner)
     faulthandler.cancel_dump_traceback_later()
     files = [getattr(module, "__file__", None) for module in list(sys.modules.values())]
     return plugins.functions, {
+        "id": settings["id"],
         "loaded": [{"name": name, "path": plugins.paths[name], "summary": summary(function)}
                    for name, function in sorted(plugins.functions.items())],
         "problems": plugins.problems, "helpers": plugins.helpers,

@@ -187,6 +187,24 @@ class DeclarationTests(Folder):
 
 
 class CallTests(Folder):
+    def test_a_call_gets_its_own_answer_also_after_a_plug_in_has_forked(self):
+        fork = command("if not os.fork():\n    time.sleep(0.2)\n    return 'secret'\nreturn 'begun'", "fork",
+                       "import os, time")
+        forge = ("import os\ndef forge(text):\n    for number in range(3, 20):\n"
+                 "        try: os.write(number, text)\n        except OSError: pass")
+        write = command("forge(b'{\"payload\": {\"private\": false, \"text\": \"forged\", \"attachments\": []}}\\n')\n"
+                        "forge(b'[1]\\nx\\n')\nreturn 'written'", "write", forge)
+        later = command("if not os.fork():\n    time.sleep(0.2)\n    forge(b'{}\\n')\n    os._exit(0)\nreturn 'written'",
+                        "later", f"import time\n{forge}")
+        child = command("process = os.fork()\nif process:\n    return os.waitpid(process, 0)[1]\nraise ValueError",
+                        "child", "import os")
+        echo = command("time.sleep(0.02)\nreturn ' '.join(argv[1:])", "echo", "import time")
+        with self.running(fork, write, later, child, echo) as petrel:
+            for name, answer in {"fork": "begun", "child": "0", "write": "written", "later": "written"}.items():
+                self.assertEqual(petrel.invoke(name)["text"], answer)
+                for number in range(20):  # The forked process ends meanwhile.
+                    self.assertEqual(petrel.invoke("echo", str(number))["text"], str(number))
+
     def test_the_documented_examples_run_unchanged(self):
         self.write(example=test_catops.DocumentedExampleTests.PING, other=test_catops.DocumentedExampleTests.NESTED)
         with self.runner() as petrel:
