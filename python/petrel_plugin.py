@@ -208,6 +208,10 @@ class Plugin:
                 error = PetrelError(3, "Too many requests are pending.")
             if identifier is not None:
                 self._fail(identifier, error.code, error.message)
+        except Exception as error:  # such as `traits` that is a list; it must not end the loop that reads messages
+            traceback.print_exc()
+            if identifier is not None:
+                self._fail(identifier, -32603, f"The plug-in failed with {type(error).__name__}.")
 
     def _work(self):
         while True:

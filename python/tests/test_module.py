@@ -177,6 +177,8 @@ class MessageTests(unittest.TestCase):
             with self.subTest(change):
                 self.assertEqual(
                     self.petrel.error("invoke", is_valid=False, **{**call, **change})["code"], -32602)
+        # The loop that reads messages survives what no check has foreseen.
+        self.assertEqual(self.petrel.error("invoke", is_valid=False, **{**call, "traits": [1]})["code"], -32603)
         self.petrel.send({"method": "cancel", "params": {"call": []}}, is_valid=False)
         self.petrel.send({"method": "cancel", "params": 1}, is_valid=False)
         self.petrel.send({"method": "cancel", "params": {"call": "unknown"}})
