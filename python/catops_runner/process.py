@@ -155,7 +155,7 @@ def parsed(line):
     """Returns the members of a JSON object; none for another line."""
     try:
         message = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return message if isinstance(message, dict) else {}
 
