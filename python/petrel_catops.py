@@ -15,4 +15,4 @@ if sys.version_info < (3, 9):
 from catops_runner import runner, worker
 
 if __name__ == "__main__":
-    worker.main() if sys.argv[1:] == ["--worker"] else runner.main()
+    worker.main(int(sys.argv[2])) if sys.argv[1:2] == ["--worker"] else runner.main()

@@ -4,6 +4,7 @@ import threading
 from .process import LoadFailure, Process
 
 MAXIMUM_IDLE = 2
+MAXIMUM_WITH_CHILDREN = 8  # idle processes whose programs still run
 MAXIMUM_SKIPPED = 20
 
 
@@ -38,21 +39,29 @@ class Pool:
         return process.loaded
 
     def take(self):
-        """Returns a process for a call. Raises LoadFailure."""
-        while True:
-            with self._lock:
-                process, settings = self._idle.pop() if self._idle else None, self._settings
-            if process is None:
-                return self._start(settings)
-            if process.is_idle():
-                return process
-            self.drop(process)
+        """Returns a process for a call. Raises LoadFailure.
+
+        One that has children is returned only if there are many of them.
+        """
+        with self._lock:
+            ended = [process for process in self._idle if not process.is_idle()]
+            self._idle = [process for process in self._idle if process not in ended]
+            free = [process for process in self._idle if not process.has_children]
+            others = self._idle[:1] if len(self._idle) >= MAXIMUM_WITH_CHILDREN else []
+            process = next(iter(free[:1] + others), None)
+            if process:
+                self._idle.remove(process)
+            settings = self._settings
+        for other in ended:
+            self.drop(other)
+        return process or self._start(settings)
 
     def give(self, process):
         """Takes a process back that has answered its call."""
         with self._lock:
-            is_wanted = (process.is_clean and process.settings is self._settings and len(self._idle) < MAXIMUM_IDLE
-                         and not self._is_closed)
+            free = sum(not other.has_children for other in self._idle)
+            is_wanted = (process.is_clean and process.settings is self._settings and not self._is_closed
+                         and (process.has_children or free < MAXIMUM_IDLE))
             if is_wanted:
                 self._idle.append(process)
         if not is_wanted:

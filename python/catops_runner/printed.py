@@ -18,7 +18,7 @@ class Printed:
         threading.Thread(target=self._run, daemon=True).start()
 
     def begin(self, sink):
-        """Passes texts to `sink` from now on."""
+        """Passes texts to `sink` from now on, or to standard error if there is none."""
         with self._lock:
             self._sink, self._decoder = sink, codecs.getincrementaldecoder("utf-8")("replace")
 

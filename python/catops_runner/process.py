@@ -36,18 +36,22 @@ class Process:
     def __init__(self, settings):
         self.settings, self.loaded = settings, None
         self.is_clean = True  # False after anything but an answer was written to its output
+        self.has_children = False  # True while programs run that its plug-ins have started
+        self._id = self._previous = None
         self._lock, self._rest, self._is_reaped, self._has_ended = threading.Lock(), b"", False, threading.Event()
         parent = os.path.dirname(settings["plugins"])
+        log = os.dup(2)
         self._process = subprocess.Popen(
-            [sys.executable, PROGRAM, "--worker"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            [sys.executable, PROGRAM, "--worker", str(log)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             stderr=subprocess.PIPE if settings.get("record") else None, bufsize=0,
-            start_new_session=True, env=environment(), cwd=parent if os.path.isdir(parent) else None)
+            start_new_session=True, env=environment(), cwd=parent if os.path.isdir(parent) else None, pass_fds=(log,))
+        os.close(log)
         self._printed = Printed(self._process.stderr) if settings.get("record") else None
         self.send(settings)
 
     def send(self, message):
         """Sends the settings, or a call. `receive` returns only messages that repeat the new identifier."""
-        self._id = secrets.token_hex(16)
+        self._previous, self._id = self._id, secrets.token_hex(16)
         try:
             self._process.stdin.write(json.dumps({**message, "id": self._id}).encode() + b"\n")
         except OSError:
@@ -88,8 +92,16 @@ class Process:
         end = limit and time.monotonic() + limit
         while True:
             message = parsed(self._line(end))
-            if message.get("id") == self._id:
+            if message.get("id") == self._id and "idle" not in message:
+                self.has_children = message.get("children") is True
                 return message
+            self._note(message)
+
+    def _note(self, message):
+        """Takes a message that is no answer."""
+        if "idle" in message and message.get("id") in (self._id, self._previous):
+            self.has_children = False
+        else:
             self.is_clean = False
 
     def _line(self, end):
@@ -107,7 +119,12 @@ class Process:
     def is_idle(self):
         """Returns whether the process can take a call: it lives, and has written nothing since its last answer."""
         output = self._process.stdout.fileno()
-        return self.is_clean and not self._rest and not select.select([output], [], [], 0)[0] and self.is_alive()
+        try:
+            while self._rest or select.select([output], [], [], 0)[0]:
+                self._note(parsed(self._line(time.monotonic())))
+        except (Ended, TimeoutError):
+            return False
+        return self.is_clean and self.is_alive()
 
     def is_alive(self):
         with self._lock:

@@ -18,6 +18,9 @@ from .response_url import ResponseURLs
 VERSION = "1.0"
 INTERVAL = 0.5  # seconds between two looks at the files; more if a look takes long
 RETRY, MAXIMUM_RETRY = 60, 3_600  # seconds after which files with problems are loaded again
+LAST_MARGIN = 60  # seconds after the limit of Petrel in which a process ends by itself
+SHARED = ("What the function prints is in the log of Petrel, because programs still run that many earlier calls have "
+          "started.\n")
 PATIENCE = 5  # seconds of the 10 for the answer to `hello`
 MAXIMUM_COMMANDS = 1_000
 MAXIMUM_WATCHED = 1_000
@@ -66,10 +69,11 @@ class Runner:
                 raise Refusal(f"The setting '{name}' must be a whole number of seconds from 1 to 3,500.")
         self.folder = os.path.abspath(folder)
         self.is_recorded = settings.get("record") is True
+        last_limit = None
         if self.is_recorded:  # Then Petrel limits the time of calls.
-            self.limit = None
+            last_limit, self.limit = settings.get("timeout") and self.limit + LAST_MARGIN, None
         self.settings = {"plugins": self.folder, "include_functions": names, "limit": self.limit,
-                         "load_limit": load_limit, "record": self.is_recorded}
+                         "last_limit": last_limit, "load_limit": load_limit, "record": self.is_recorded}
         try:
             self.urls = ResponseURLs(self.post)
         except OSError as error:
@@ -181,7 +185,9 @@ class Runner:
         threading.Thread(target=watch, daemon=True).start()
         start = time.monotonic()
         try:
-            process.begin(functools.partial(self.record, call, "error"))
+            if process.has_children:
+                self.record(call, "error", SHARED)
+            process.begin(None if process.has_children else functools.partial(self.record, call, "error"))
             process.send({"name": name, "argv": line.split(), "params": params})
             answer = process.receive(self.limit and self.limit + MARGIN)
             process.finish()

@@ -2,7 +2,8 @@
 
 It reads JSON objects from standard input, one a line: first the settings, then calls. It writes to the standard output
 that it was started with; plug-ins that print write to standard error instead. Each message repeats the identifier of
-the settings or of the call that it answers.
+the settings or of the call that it answers. If the answer to a call states that programs of plug-ins still run, another
+message follows when they have ended.
 """
 import contextlib
 import faulthandler
@@ -18,32 +19,31 @@ import traceback
 
 import catops.plugin
 from catops import ArgumentParserError
+from . import output as printed
 from .folder import key_of
 from .payloads import reduced
 from .safety import objection
 
 GRACE = 2  # seconds that an idle process has to end
+INTERVAL = 0.2  # seconds between two looks for programs that still run
 MAXIMUM_ERROR = 2_000  # characters
 
 
-def main():
+def main(log):
+    """Runs calls until the end of the input. `log` is the descriptor for what belongs to no call."""
     sys.dont_write_bytecode = True
     faulthandler.enable()
-    source, output = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    source, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     with open(os.devnull, "rb") as nothing:
         os.dup2(nothing.fileno(), 0)
     os.dup2(2, 1)
-    sys.stdout = sys.stderr
+    output = printed.install(log)
     sys.argv = ["catops"]
     owner = os.getpid()
 
     def send(**message):
-        # What was printed before belongs to the call.
-        for stream in (sys.stdout, sys.stderr):
-            with contextlib.suppress(Exception):
-                stream.flush()
-        output.write(json.dumps(message).encode() + b"\n")
-        output.flush()
+        answers.write(json.dumps(message).encode() + b"\n")
+        answers.flush()
 
     settings = json.loads(source.readline())
     calls, busy = queue.SimpleQueue(), threading.Event()
@@ -52,12 +52,48 @@ def main():
     functions, report = load(settings, send)
     busy.clear()
     send(**report)
-    while (call := calls.get()) is not None:
-        with limited(settings["limit"]):
+    last, has_children = None, False
+    while True:
+        try:
+            call = calls.get(timeout=INTERVAL if has_children else None)
+        except queue.Empty:
+            has_children = children_run()
+            if not has_children:
+                send(id=last, idle=True)
+            continue
+        if call is None:
+            return
+        last = call["id"]
+        output.begin(last)
+        with limited(settings["limit"], settings.get("last_limit")):
             result = run(functions, call)
             leave_unless(owner)
+        output.end()
+        has_children = children_run()
         busy.clear()
-        send(id=call["id"], **result)
+        send(id=last, children=has_children, **result)
+
+
+def children_run():
+    """Returns whether a program runs that a plug-in has started. Programs that have detached themselves do not count."""
+    try:
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return False
+    children = set()
+    with contextlib.suppress(OSError):  # There is a thread less, or a system without this file.
+        for thread in os.listdir("/proc/self/task"):
+            with open(f"/proc/self/task/{thread}/children") as file:
+                children.update(file.read().split())
+    return any(map(is_running, children))
+
+
+def is_running(process):
+    try:
+        with open(f"/proc/{process}/stat", "rb") as file:
+            return file.read().rpartition(b")")[2].split()[:1] not in ([b"Z"], [b"X"])
+    except OSError:
+        return False
 
 
 def leave_unless(owner):
@@ -85,21 +121,20 @@ def receive(source, calls, busy):
 
 
 @contextlib.contextmanager
-def limited(seconds):
+def limited(seconds, last=None):
     """Ends the process when a block takes longer, and writes where it was. It works beside code that never pauses.
 
-    Without a limit, Petrel ends the process by SIGTERM.
+    Without a limit, Petrel ends the process by SIGTERM; after the last limit it has not, because it has died.
     """
-    if seconds:
-        faulthandler.dump_traceback_later(seconds, exit=True, file=2)
-    else:
+    if seconds or last:
+        faulthandler.dump_traceback_later(seconds or last, exit=True, file=2)
+    if not seconds:
         faulthandler.register(signal.SIGTERM, file=2, chain=True)
     try:
         yield
     finally:
-        if seconds:
-            faulthandler.cancel_dump_traceback_later()
-        else:
+        faulthandler.cancel_dump_traceback_later()
+        if not seconds:
             faulthandler.unregister(signal.SIGTERM)
 
 

@@ -2,6 +2,7 @@
 import contextlib, json, os, pathlib, signal, sys, tempfile, time, unittest
 from fake_petrel import LIMIT, ROOT, TRAITS, FakePetrel
 import test_catops
+from catops_runner import pool, process
 
 PYTHON = os.environ.get("PETREL_PYTHON", sys.executable)
 SLACK = {**TRAITS, "mrkdwn": True, "attachments": True}
@@ -454,6 +455,71 @@ class RecordTests(Folder):
                 time.sleep(0.02)
             self.assertIn("later", petrel.stderr())
             self.assertEqual(self.printed(petrel, call), {"error": "", "output": "x\n"})
+
+    def test_what_an_earlier_call_still_prints_belongs_to_no_later_call(self):
+        wait = "while not os.path.exists(argv[1]): time.sleep(0.01)\n"
+        thread = command(
+            "def late():\n    while not os.path.exists(argv[1]): time.sleep(0.01)\n"
+            "    print('late one')\n    logging.warning('late two')\n    sys.stdout.buffer.write(b'late three\\n')\n"
+            "    open(argv[2], 'w').close()\n"
+            "threading.Thread(target=late).start()\nprint('early')\nreturn os.getpid()", "thread",
+            "import logging, os, sys, threading, time")
+        child = command(
+            "subprocess.Popen(['sh', '-c', 'until test -e $0; do sleep 0.01; done; echo late; : > $1', *argv[1:]])\n"
+            "print('early')\nreturn os.getpid()", "child", "import os, subprocess")
+        other = command(
+            f"os.system('echo program')\nopen(argv[1], 'w').close()\n{wait.replace('[1]', '[2]')}"
+            "def beside(): print('thread')\nthread = threading.Thread(target=beside)\nthread.start()\nthread.join()\n"
+            "print('own')\nreturn os.getpid()", "other", "import os, threading, time")
+        for name, is_same in (("thread", True), ("child", False)):
+            with self.subTest(name), self.running(thread, child, other, record=True) as petrel:
+                go, done = str(self.folder / f"{name}-go"), str(self.folder / f"{name}-done")
+                first, second = petrel.call(name, f"{go} {done}"), petrel.call("other", f"{go} {done}")
+                process = petrel.result("invoke", **first)["reply"]["text"]
+                self.assertEqual(self.printed(petrel, first), {"error": "early\n", "output": f"{process}\n"})
+                answer = petrel.result("invoke", **second)["reply"]["text"]
+                self.assertEqual(
+                    self.printed(petrel, second), {"error": "program\nthread\nown\n", "output": f"{answer}\n"})
+                self.assertEqual(answer == process, is_same)
+                self.assertIn("late", petrel.stderr())
+
+    def test_processes_are_used_again_once_their_programs_have_ended(self):
+        child = command("subprocess.Popen(['sh', '-c', 'until test -e $0; do sleep 0.01; done', argv[1]])\n"
+                        "return os.getpid()", "child", "import os, subprocess")
+        with self.running(child, command("return os.getpid()", "alone", "import os"), record=True) as petrel:
+            go = self.folder / "go"
+            before = {petrel.invoke("child", str(go))["text"] for _ in range(2)}
+            self.assertEqual(len(before), 2)
+            self.assertNotIn(petrel.invoke("alone")["text"], before)
+            go.touch()
+            end = time.monotonic() + LIMIT
+            while (found := petrel.invoke("alone")["text"]) not in before and time.monotonic() < end:
+                time.sleep(0.02)
+            self.assertIn(found, before)
+
+    def test_many_programs_that_still_run_do_not_need_a_process_each(self):
+        child = command("print('printed')\nsubprocess.Popen(['sleep', '1000'])\nreturn os.getpid()", "child",
+                        "import os, subprocess")
+        with self.running(child, record=True) as petrel:
+            processes = [petrel.invoke("child")["text"] for _ in range(pool.MAXIMUM_WITH_CHILDREN)]
+            self.assertEqual(len(set(processes)), len(processes))
+            call = petrel.call("child")
+            self.assertIn(petrel.result("invoke", **call)["reply"]["text"], processes)
+            printed = self.printed(petrel, call)
+            self.assertIn("What the function prints is in the log of Petrel", printed["error"])
+            self.assertNotIn("printed", printed["error"])
+
+    def test_a_call_ends_some_time_after_its_limit_if_nobody_ends_it(self):
+        self.write(a=command("re.match('(a+)+$', 'a' * 60 + 'b')", head="import re"))
+        settings = {"plugins": str(self.plugins), "include_functions": None, "limit": None, "last_limit": 1,
+                    "load_limit": 30, "record": True, "skip": {}}
+        worker = process.Process(settings).load()
+        worker.begin(lambda text: None)
+        worker.send({"name": "run", "argv": ["run"], "params": {}})
+        with self.assertRaises(process.Ended):
+            worker.receive(LIMIT)
+        self.assertEqual(worker.kill(), "status 1")
+        worker.close()
 
     def test_errors_are_sent_with_their_reason(self):
         with self.running(command("raise ValueError('wrong')"), record=True) as petrel:
