@@ -61,7 +61,7 @@ def load(folder, include_functions=None, key=lambda name: name, judge=lambda pat
         report(path)
         try:
             module = load_file(path, folder)
-        except (Exception, SystemExit) as error:
+        except BaseException as error:
             LOG.warning("Cannot load %s", path, exc_info=True)
             plugins.problems.append((path, described(error)))
             continue

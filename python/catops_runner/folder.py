@@ -48,4 +48,4 @@ def mark(path):
         return None
     if stat.S_ISDIR(found.st_mode):
         return found.st_mode  # Its time also changes with files that are not plug-ins.
-    return (found.st_mode, found.st_ino, found.st_size, found.st_mtime_ns)
+    return (found.st_mode, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)

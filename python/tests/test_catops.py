@@ -1,5 +1,5 @@
 """Tests of the package `catops`, which plug-ins and handlers import."""
-import base64, hashlib, hmac, http.server, importlib.util, json, logging, os, pathlib, subprocess, sys, tempfile
+import base64, hashlib, hmac, http.server, importlib.util, io, json, logging, os, pathlib, subprocess, sys, tempfile
 import threading, time, types, unittest
 from unittest import mock
 from urllib.parse import parse_qs, urlencode
@@ -382,7 +382,7 @@ class UserTests(unittest.TestCase):
 class LogTests(unittest.TestCase):
     def logger(self, answers=(), **options):
         answers = list(answers)
-        self.server = Server(self, lambda *_: (answers.pop(0) if answers else 200, {}))
+        self.server = Server(self, lambda *_: (answers.pop(0) if answers else 200, {"error": "reason"}))
         handler = catops.SlackHandler(self.server.url, **options)
         logger = logging.Logger("test")
         logger.addHandler(handler)
@@ -421,6 +421,29 @@ class LogTests(unittest.TestCase):
         logger.info("b")
         self.assertEqual([body["message"] for body in self.bodies(handler)], ["a", "a", "b"])
         self.assertEqual([record.getMessage() for record in errors], ["b"])
+
+    def test_messages_are_made_such_as_the_relay_accepts(self):
+        logger, handler = self.logger()
+        for message in ("", " \n", "\u2026" * 11_000, "\x00" * 100_000, "a\ud83db"):
+            logger.info("%s", message)
+        self.assertEqual([body["message"] for body in self.bodies(handler)],
+                         ["\u2026" * 8_001, "\x00" * 8_001, "a?b"])
+        self.assertLess(max(len(body) for _, _, body in self.server.received), 64 << 10)
+
+    def test_a_record_that_is_refused_is_told_in_one_line_with_the_reason(self):
+        logger, handler = self.logger(answers=[400, 503, 503])
+        with mock.patch("sys.stderr", io.StringIO()) as output:
+            logger.error("a secret")
+            logger.error("a secret")
+            self.bodies(handler)
+            self.server.shutdown()
+            self.server.server_close()
+            logger.error("a secret")
+            handler.flush()
+        first, second, third = output.getvalue().splitlines()
+        self.assertEqual(first, 'A record of the logger test was not sent: 400 Bad Request: {"error": "reason"}')
+        self.assertRegex(second, "not sent: 503 Service Unavailable: ")
+        self.assertRegex(third, "not sent: .*refused")
 
     def test_records_beyond_the_capacity_are_dropped(self):
         held = threading.Event()

@@ -94,7 +94,7 @@ class DeclarationTests(Folder):
     def test_what_cannot_be_loaded_is_reported_and_the_rest_works(self):
         self.write(
             good=command("return 'good'", "good"), syntax="def a(:\n", module="import no_such_module\n",
-            leaves="import sys\nsys.exit(3)\n", ends="import os\nos._exit(7)\n", hangs="while True: pass\n",
+            leaves="import sys\nsys.exit(3)\n", stops="raise KeyboardInterrupt\n", ends="import os\nos._exit(7)\n", hangs="while True: pass\n",
             same1="def same(argv, params): pass\n",
             sub__same2="def Same_(argv, params): pass\n", later="async def later(argv, params): pass\n",
             writable="def writable(argv, params): pass\n", other__x="def x(argv, params): pass\n",
@@ -115,7 +115,7 @@ class DeclarationTests(Folder):
         found = {line.partition(": ")[0].removeprefix("plugins/"): line.partition(": ")[2] for line in warnings}
         for path, reason in {
                 "syntax.py": "line 1: ", "module.py": "ModuleNotFoundError: No module named 'no_such_module'",
-                "leaves.py": "SystemExit: 3", "ends.py": "loading it ended the process (status 7)",
+                "leaves.py": "SystemExit: 3", "stops.py": "KeyboardInterrupt", "ends.py": "loading it ended the process (status 7)",
                 "hangs.py": "loading it took more than 2 seconds",
                 "same1.py": "the function same is left out, because of Same_ in same2.py",
                 "sub/same2.py": "the function Same_ is left out, because of same in same1.py",
@@ -123,7 +123,7 @@ class DeclarationTests(Folder):
                 "character.py": "the function a\u00e9\u0660 has a name with characters"}.items():
             self.assertTrue(found.pop(path, "").startswith(reason), (path, warnings))
         self.assertEqual(found, {})
-        self.assertEqual([line["healthy"] for line in lines], [False] * 11)
+        self.assertEqual([line["healthy"] for line in lines], [False] * 12)
 
     def test_code_that_others_can_write_is_not_imported_either(self):
         self.write(a="import _a\n", b="import beside\n", c="import sub.c\n", d="import cached\n", _a="", sub__c="")
