@@ -125,13 +125,35 @@ package final class Delivery: Sendable {
         edits.replace(handle, with: Self.shaped(reply.cleaned, for: backend), on: backend)
     }
 
+    /// Replaces a message; see ``MessageRecalling/replace(_:with:on:settled:)``.
+    package func replace(
+        _ handle: String, with reply: Reply, on backend: String, settled: @escaping @Sendable () -> Void
+    ) {
+        guard let backend = backends[backend] as? any Editing else { return settled() }
+        edits.replace(handle, with: Self.shaped(reply.cleaned, for: backend), on: backend) { outcome in
+            if outcome != .failed { settled() }
+        }
+    }
+
+    /// Calls a closure with the reference of a message; see ``MessageRecalling/remember(_:on:_:)``.
+    package func remember(_ handle: String, on backend: String, _ store: @escaping @Sendable (SentMessage) -> Void) {
+        guard backends[backend] is any Editing else { return }
+        edits.onSent(handle, on: backend, store)
+    }
+
+    /// Makes a message of an earlier run replaceable; see ``MessageRecalling/recall(_:as:)``.
+    package func recall(_ message: SentMessage, as handle: String) {
+        guard let backend = backends[message.address.backend] as? any Editing else { return }
+        edits.remember(handle, message.message, at: message.address, on: backend)
+    }
+
     /// Answers with a message in place of another one; see ``Speaking/answer(_:replacing:at:)``.
     package func answer(_ reply: Reply, replacing handle: String, at address: Address) {
         guard let backend = backends[address.backend] as? any Editing, backend.traits.edits else {
             return answer(reply, to: address)
         }
-        edits.replace(handle, with: Self.shaped(reply.cleaned, for: backend), on: backend) { [weak self] in
-            self?.answer(reply, to: address)
+        edits.replace(handle, with: Self.shaped(reply.cleaned, for: backend), on: backend) { [weak self] outcome in
+            if outcome != .shown { self?.answer(reply, to: address) }
         }
     }
 

@@ -24,8 +24,20 @@ final class Edits: Sendable {
         var isWorking = false
         /// True if the message was not sent, or cannot be replaced.
         var isFixed = false
-        /// Sends the wanted content in another way if the message cannot be replaced.
-        var fallback: (@Sendable () -> Void)?
+        /// Called with the outcome of the latest replacement.
+        var ended: (@Sendable (Outcome) -> Void)?
+        /// Called with the message once it was sent.
+        var sent: (@Sendable (SentMessage) -> Void)?
+    }
+
+    /// The outcome of a replacement.
+    enum Outcome: Sendable {
+        /// The message shows the content.
+        case shown
+        /// The message can never show it.
+        case impossible
+        /// The service could not be reached.
+        case failed
     }
 
     private static let attempts = 3
@@ -69,38 +81,53 @@ final class Edits: Sendable {
     /// Stores the reference of a sent message, and sends an update that was requested earlier.
     func remember(_ handle: String, _ message: MessageReference, at address: Address, on backend: any Editing) {
         let key = Key(backend: backend.name, handle: handle)
-        state.withLock { $0.change(key) { $0.place = (message, address) } }
+        let sent = state.withLock { state in
+            let sent = state.entries[key]?.sent
+            state.change(key) { entry in
+                entry.place = (message, address)
+                entry.sent = nil
+            }
+            return sent
+        }
+        // Before the update, whose outcome may depend on it.
+        sent?(SentMessage(message, at: address))
         work(on: key, backend)
     }
 
+    /// Sets the closure that is called with the reference of a message once it is sent.
+    func onSent(_ handle: String, on backend: String, _ call: @escaping @Sendable (SentMessage) -> Void) {
+        state.withLock { $0.change(Key(backend: backend, handle: handle)) { $0.sent = call } }
+    }
+
     /// Updates a message, or does so once its reference is known.
-    /// - Parameter fallback: a closure that is called if the message cannot be updated.
+    /// - Parameter ended: a closure that is called with the outcome, unless another update follows.
     func replace(
-        _ handle: String, with reply: Reply, on backend: any Editing, orElse fallback: (@Sendable () -> Void)? = nil
+        _ handle: String, with reply: Reply, on backend: any Editing, ended: (@Sendable (Outcome) -> Void)? = nil
     ) {
         let key = Key(backend: backend.name, handle: handle)
         let isFixed = state.withLock { state in
             state.change(key) { entry in
                 entry.wanted = reply
-                entry.fallback = entry.isFixed ? nil : fallback
+                entry.ended = entry.isFixed ? nil : ended
             }
             return state.entries[key]?.isFixed == true
         }
-        if isFixed { fallback?() } else { work(on: key, backend) }
+        if isFixed { ended?(.impossible) } else { work(on: key, backend) }
     }
 
     /// Notes that a message was not sent, or that the service gave no reference to it, so that it cannot be replaced.
     func cannotReplace(_ handle: String, on backend: String) {
         let key = Key(backend: backend, handle: handle)
-        let fallback = state.withLock { state in
-            let fallback = state.entries[key]?.fallback
+        let ended = state.withLock { state in
+            let ended = state.entries[key]?.ended
             state.change(key) { entry in
                 entry.isFixed = true
-                entry.fallback = nil
+                entry.ended = nil
+                entry.sent = nil
             }
-            return fallback
+            return ended
         }
-        fallback?()
+        ended?(.impossible)
     }
 
     private func work(on key: Key, _ backend: any Editing) {
@@ -108,45 +135,44 @@ final class Edits: Sendable {
         pool.spawn {
             var update = first
             while true {
-                let isShown = await self.send(update, backend)
-                self.ended(update, of: key, isShown: isShown)
+                let outcome = await self.send(update, backend)
+                self.ended(update, of: key, outcome)
                 guard let newer = self.state.withLock({ $0.next(key, isWorking: true) }) else { return }
                 update = newer
             }
         }
     }
 
-    /// Calls the fallback of an update that failed, unless there is a newer one.
-    private func ended(_ update: Update, of key: Key, isShown: Bool) {
-        let fallback = state.withLock { state -> (@Sendable () -> Void)? in
+    /// Tells the outcome of an update, unless there is a newer one.
+    private func ended(_ update: Update, of key: Key, _ outcome: Outcome) {
+        let ended = state.withLock { state -> (@Sendable (Outcome) -> Void)? in
             guard state.entries[key]?.wanted == update.reply else { return nil }
-            let fallback = state.entries[key]?.fallback
-            state.change(key) { $0.fallback = nil }
-            return isShown ? nil : fallback
+            let ended = state.entries[key]?.ended
+            state.change(key) { $0.ended = nil }
+            return ended
         }
-        fallback?()
+        ended?(outcome)
     }
 
     /// Sends one update. An update that the backend rejects is dropped, because the next one contains the whole message.
-    /// Returns false then.
-    private func send(_ update: Update, _ backend: any Editing) async -> Bool {
+    private func send(_ update: Update, _ backend: any Editing) async -> Outcome {
         for attempt in 1...Self.attempts {
             do {
                 try await backend.replace(update.message, at: update.address, with: update.reply)
-                return true
+                return .shown
             } catch is CancellationError {
-                return false
+                return .failed
             } catch {
                 guard attempt < Self.attempts, let pause = Self.pause(after: error),
                     await pool.pause(for: pause, on: clock)
                 else {
                     let place = Printable.name(update.address.place.id)
                     logger.notice("A message in \(place) on \(backend.name) was not updated: \(error)")
-                    return false
+                    return (error as? SendFailure)?.remedy == .never ? .impossible : .failed
                 }
             }
         }
-        return false
+        return .failed
     }
 
     /// Returns the pause before the next attempt; nil if another attempt cannot help.

@@ -327,3 +327,17 @@ private struct ModuleSpeech: Speaking {
 
     func tellAdmins(_ text: String) { host.tellAdmins(text) }
 }
+
+extension ModuleSpeech: MessageRecalling {
+    func remember(_ handle: String, on backend: String, _ store: @escaping @Sendable (SentMessage) -> Void) {
+        host.delivery.remember(handle, on: backend, store)
+    }
+
+    func recall(_ message: SentMessage, as handle: String) { host.delivery.recall(message, as: handle) }
+
+    func replace(
+        _ handle: String, with reply: Reply, on backend: String, settled: @escaping @Sendable () -> Void
+    ) {
+        host.delivery.replace(handle, with: reply, on: backend, settled: settled)
+    }
+}

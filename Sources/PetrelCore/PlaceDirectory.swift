@@ -93,6 +93,18 @@ final class PlaceDirectory: Sendable {
         state.withLock { $0.people[Key(backend: backend, text: name)] }
     }
 
+    /// Returns the person with this id, or everyone whose present name it is.
+    func people(named name: String, on backend: String) -> [Person] {
+        state.withLock { state in
+            let found = state.people[Key(backend: backend, text: name)]
+            if let found, found.id.utf8.elementsEqual(name.utf8) { return [found] }
+            return state.people.filter { key, person in
+                key.backend.utf8.elementsEqual(backend.utf8) && key.text.utf8.elementsEqual(person.id.utf8)
+                    && person.name.utf8.elementsEqual(name.utf8)
+            }.map(\.value).sorted { $0.id < $1.id }
+        }
+    }
+
     /// Returns the room with this id or name.
     func room(named name: String, on backend: String) -> Room? {
         state.withLock { $0.rooms[Key(backend: backend, text: name)] }

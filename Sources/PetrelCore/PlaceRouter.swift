@@ -41,6 +41,7 @@ struct PlaceRouter: PlaceFinding {
     }
 
     func person(named name: String, on backend: String) -> Person? { places.person(named: name, on: backend) }
+    func people(named name: String, on backend: String) -> [Person] { places.people(named: name, on: backend) }
 
     func room(named name: String, on backend: String) -> Room? { places.room(named: name, on: backend) }
 

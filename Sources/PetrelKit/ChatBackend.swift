@@ -57,13 +57,16 @@ public struct BackendTraits: Sendable, Hashable {
     public var mergesBursts: Bool
     /// The maximum length of the text of one message, in Unicode scalars.
     public var maximumLength: Int
+    /// The maximum number of lines of an output that a reply shows, where each line is a message of its own; nil if the
+    /// number of lines makes no difference.
+    public var maximumLines: Int?
 
     /// Creates traits. By default the service has no optional capability.
     public init(
         markdown: Bool = false, mrkdwn: Bool = false, threads: Bool = false, privateReplies: Bool = false,
         edits: Bool = false,
         attachments: Bool = false, forms: Bool = false, files: Bool = false, mergesBursts: Bool = false,
-        maximumLength: Int = 10_000
+        maximumLength: Int = 10_000, maximumLines: Int? = nil
     ) {
         self.markdown = markdown
         self.mrkdwn = mrkdwn
@@ -75,6 +78,7 @@ public struct BackendTraits: Sendable, Hashable {
         self.files = files
         self.mergesBursts = mergesBursts
         self.maximumLength = maximumLength
+        self.maximumLines = maximumLines
     }
 }
 

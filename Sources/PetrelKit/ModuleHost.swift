@@ -82,7 +82,8 @@ public protocol Speaking: Sendable {
     /// Replaces a message that was sent or is being sent, and returns at once.
     ///
     /// Of several replacements the last one takes effect. Nothing happens if the backend cannot replace messages, if
-    /// the message was sent before the bot was started, or if 1,000 newer messages have a handle.
+    /// the message was sent before the bot was started (see ``MessageRecalling``), or if 1,000 newer messages have a
+    /// handle.
     /// - Parameter handle: the ``DeliveryMarks/handle`` of the message.
     func replace(_ handle: String, with reply: Reply, on backend: String)
     /// Returns the traits of a backend; nil if there is no backend of that name.
@@ -120,8 +121,17 @@ public protocol PlaceFinding: Sendable {
     func route(_ name: String, in backend: String?, orElse fallback: String?) -> Route
     /// Returns a person by id or name, if the bot has seen them.
     func person(named name: String, on backend: String) -> Person?
+    /// Returns the person with this id, or everyone whose present name it is.
+    func people(named name: String, on backend: String) -> [Person]
     /// Returns a room by id or name, if the bot has seen it.
     func room(named name: String, on backend: String) -> Room?
+}
+
+extension PlaceFinding {
+    /// Returns the only person that is known.
+    public func people(named name: String, on backend: String) -> [Person] {
+        [person(named: name, on: backend)].compactMap(\.self)
+    }
 }
 
 /// The result of looking for a place by its name.

@@ -119,7 +119,8 @@ extension SettingsSection {
     public func integer(_ key: String, default fallback: Int, in range: ClosedRange<Int>) -> Int {
         guard let value = value(key) else { return fallback }
         guard let int = value.int else {
-            problem(key, "must be a whole number, not \(value.typeName)")
+            let shown = if case .number(let number) = value { "\(number)" } else { value.typeName }
+            problem(key, "must be a whole number, not \(shown)")
             return fallback
         }
         guard range.contains(int) else {
@@ -174,7 +175,8 @@ extension SettingsSection {
         _ key: String, default fallback: Choice
     ) -> Choice {
         guard let text = optionalString(key) else { return fallback }
-        guard let choice = Choice(rawValue: text) else {
+        // An enumeration can have further cases, which are not settings.
+        guard let choice = Choice.allCases.first(where: { $0.rawValue.utf8.elementsEqual(text.utf8) }) else {
             let all = Choice.allCases.map { "\"\($0.rawValue)\"" }.joined(separator: ", ")
             problem(key, "must be one of \(all), not \"\(text)\"")
             return fallback
@@ -260,7 +262,7 @@ public struct SettingsProblem: Hashable, Sendable, CustomStringConvertible {
     }
 
     /// The path and the message.
-    public var description: String { path.isEmpty ? message : "\(path): \(message)" }
+    public var description: String { Printable.line(path.isEmpty ? message : "\(path): \(message)") }
 }
 
 /// The state that the sections of a file share: the folder, the environment, and the problems found.

@@ -8,7 +8,7 @@ package final class IRCBackend: ChatBackend {
     /// The name of this instance, which is its section in the configuration.
     package let name: String
     /// Private replies, and at most 1,600 characters per reply, which are sent as several messages.
-    package let traits = BackendTraits(privateReplies: true, maximumLength: 1_600)
+    package let traits = BackendTraits(privateReplies: true, maximumLength: 1_600, maximumLines: 10)
 
     private let settings: IRCSettings
     private let logger: Logger

@@ -184,7 +184,9 @@ extension ProcessBackend {
 extension ProcessBackend: Editing {
     /// Replaces a message. Throws ``SendFailure``.
     package func replace(_ message: MessageReference, at address: Address, with reply: Reply) async throws {
-        guard traits.edits else { throw SendFailure("the plug-in \(name) cannot edit messages", .never) }
+        // The traits are known once the program has started; until then the call fails for that reason.
+        let (peer, traits) = state.withLock { ($0.peer, $0.traits) }
+        guard peer == nil || traits.edits else { throw SendFailure("the plug-in \(name) cannot edit messages", .never) }
         _ = try await call(
             "edit", ["message": .string(message.id), "to": Wire.json(address), "reply": Wire.json(reply)])
     }
