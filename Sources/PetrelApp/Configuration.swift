@@ -90,6 +90,7 @@ package struct Configuration: Sendable {
         environment = root.environment
         pages = Self.pages(core, root)
         reviewNames(root)
+        reviewTyping(root)
         reviewKey(root)
         root.finish()
         fixed = fixed(root, catalog)
