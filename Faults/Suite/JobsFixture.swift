@@ -26,6 +26,18 @@ package enum JobsFixture {
         ],
     ]
 
+    /// Returns a store with the records that a store has now, as if the process had died.
+    package static func afterCrash(_ store: TestStore) async throws -> TestStore {
+        let (storage, copy) = (store.storage(for: "jobs"), try TestStore())
+        _ = await storage.written()
+        for collection in ["jobs", "open", "confirmations"] {
+            for record in try await storage.records(collection).all() {
+                try await copy.storage(for: "jobs").records(collection).set(record.value, for: record.key)
+            }
+        }
+        return copy
+    }
+
     /// Creates the module.
     package static func module(on host: TestHost) throws -> [any BotModule] {
         let context = SettingsContext(folder: .init(fileURLWithPath: "/"), environment: ["PATH": "/usr/bin:/bin"])

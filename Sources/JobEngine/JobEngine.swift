@@ -73,23 +73,38 @@ package final class JobEngine: Sendable {
     package var isStopping: Signal { state.withLock { $0.isStopping } }
 
     /// Submits a job, and returns at once.
-    package func submit(_ job: Job) -> Admission {
-        let admission = state.withLock { state -> Admission in
-            if state.isStopping.isOpen { return .stopping }
+    package func submit(_ job: Job) -> Admission { submit { job } }
+
+    /// Submits a job that is made only if it is accepted, and returns at once.
+    /// - Parameter make: a closure that must not use the engine.
+    package func submit(_ make: () throws -> Job) rethrows -> Admission {
+        let (admission, job) = try state.withLock { state -> (Admission, Job?) in
+            if state.isStopping.isOpen { return (.stopping, nil) }
             if state.running.count < state.limits.pool {
+                let job = try make()
                 state.running[job.id] = job
-                return .runs
+                return (.runs, job)
             }
-            guard state.waiting.count < state.limits.queue else { return .full }
-            state.waiting.append(job)
-            return .waits(state.waiting.count)
+            guard state.waiting.count < state.limits.queue else { return (.full, nil) }
+            state.waiting.append(try make())
+            return (.waits(state.waiting.count), nil)
         }
-        if admission == .runs { start(job) }
+        if let job { start(job) }
         return admission
     }
 
-    /// Stops a job. Returns false if it neither runs nor waits.
-    package func stop(_ id: Int, _ cause: StopCause) -> Bool {
+    /// The result of stopping a job.
+    package enum Stopping: Sendable, Equatable {
+        /// The job is being stopped now.
+        case stopped
+        /// The job was being stopped already, or is ending by itself.
+        case ending
+        /// The job neither runs nor waits.
+        case absent
+    }
+
+    /// Stops a job.
+    package func stop(_ id: Int, _ cause: StopCause) -> Stopping {
         let (job, isWaiting) = state.withLock { state -> (Job?, Bool) in
             if let job = state.running[id] { return (job, false) }
             guard let index = state.waiting.firstIndex(where: { $0.id == id }) else { return (nil, false) }
@@ -98,9 +113,10 @@ package final class JobEngine: Sendable {
             state.running[id] = job
             return (job, true)
         }
-        job?.work.stop(cause, grace: nil)
-        if let job, isWaiting { start(job) }
-        return job != nil
+        guard let job else { return .absent }
+        let isFirst = job.work.stop(cause, grace: nil)
+        if isWaiting { start(job) }
+        return isFirst ? .stopped : .ending
     }
 
     /// Stops all jobs that run or wait, and goes on accepting others.

@@ -44,8 +44,8 @@ package protocol OutputSink: Sendable {
 package enum StopCause: Sendable, Equatable {
     /// Its time was over.
     case timedOut
-    /// The person who started it, or an administrator, stopped it.
-    case cancelled
+    /// The person who started it stopped it, or this other person.
+    case cancelled(by: String?)
     /// The process that runs it is stopping.
     case shutdown
     /// Something else stopped it, for this reason.

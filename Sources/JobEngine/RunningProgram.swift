@@ -38,15 +38,18 @@ package final class RunningProgram: Sendable {
     }
 
     /// Stops the program: SIGTERM to its whole group, and SIGKILL after a while. Further calls, and calls after its end,
-    /// have no effect.
+    /// have no effect, and return false.
     /// - Parameter grace: the time between the signals; nil for that of the limits.
-    package func stop(_ cause: StopCause, grace: Duration? = nil) {
-        stop.withLock { stop in
-            guard stop.cause == nil, !stop.isOver else { return }
+    @discardableResult
+    package func stop(_ cause: StopCause, grace: Duration? = nil) -> Bool {
+        let isFirst = stop.withLock { stop in
+            guard stop.cause == nil, !stop.isOver else { return false }
             stop.cause = cause
             stop.grace = grace ?? stop.grace
+            return true
         }
         isStopping.open()
+        return isFirst
     }
 
     /// Runs the program until it has ended and its output was read. Must not be cancelled; use ``stop(_:grace:)``.
@@ -121,15 +124,11 @@ package final class RunningProgram: Sendable {
     }
 
     private func waitForEndOrStop() async {
+        let limit = program.timeout.map { TimeLimit($0) { self.stop(.timedOut) } }
+        defer { limit?.cancel() }
         await withTaskGroup { tasks in
             tasks.addTask { await self.hasEnded.wait() }
             tasks.addTask { await self.isStopping.wait() }
-            if let timeout = program.timeout {
-                tasks.addTask {
-                    // Sleeping fails only if the program has ended or is stopped otherwise.
-                    if (try? await Task.sleep(for: timeout)) != nil { self.stop(.timedOut) }
-                }
-            }
             await tasks.next()
             tasks.cancelAll()
         }

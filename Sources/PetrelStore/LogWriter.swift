@@ -108,7 +108,7 @@ final class LogWriter: Sendable {
     private let progress = Locked(Progress())
 
     /// - Parameter patience: The time for which appending waits for room.
-    init(_ queue: WriteQueue, patience: Duration = .seconds(60)) {
+    init(_ queue: WriteQueue, patience: Duration = .seconds(20)) {
         self.queue = queue
         self.patience = patience
         queue.observe { [progress] isTaking in

@@ -27,7 +27,7 @@ package final class Store: Sendable {
     ///   - later: A function that schedules writes that no caller waits for.
     ///   - logPatience: The time for which appending to a log waits while writes are failing.
     package init(
-        path: String, keys: KeyRing, later: @escaping Later = laterElsewhere, logPatience: Duration = .seconds(60)
+        path: String, keys: KeyRing, later: @escaping Later = laterElsewhere, logPatience: Duration = .seconds(20)
     ) throws(StoreFailure) {
         self.keys = keys
         keepsRecords = true

@@ -65,7 +65,15 @@ import Testing
             "handshake": ["Ooh, ok!"], "success": ["All done!"], "failure": ["Uuuh!, no, it failed"],
         ]
         try await withFolder { folder in
-            let petrel = try Self.run(["commands": commands, "messages": messages], in: folder, hasWeb: true)
+            // As in the document, where no reply names its job.
+            let output = "{% if output %}\n```\n{{ output }}```{% endif %}"
+            let templates: JSONValue = [
+                "handshake": "{{ handshake|any_value }}",
+                "success": .string("{{ userlink }} {{ success|any_value }}\(output)"),
+                "failure": .string("{{ userlink }} {{ failure|any_value }}: {{ error }}\(output)"),
+            ]
+            let petrel = try Self.run(
+                ["commands": commands, "messages": messages, "templates": templates], in: folder, hasWeb: true)
             let address = try await Self.address(of: petrel)
             // Starting a command, and its result.
             #expect(try await Self.ask(petrel, "!df") == "Ooh, ok!")
@@ -235,6 +243,18 @@ import Testing
                 .write(to: folder.appendingPathComponent("config.json"))
             let check = try await Program(["check"], in: folder).end()
             #expect(check.status == 1 && check.output.contains("second command \"status\""), "\(check.output)")
+            try Self.configuration([
+                "prefix": "help", "commands": ["!x": ["command": "echo"], "y": ["command": "echo"]],
+            ]).write(to: folder.appendingPathComponent("config.json"))
+            let hidden = try await Program(["check"], in: folder).end()
+            #expect(hidden.output.contains("the command \"!x\" is typed as \"!!x\""), "\(hidden.output)")
+            #expect(
+                hidden.output.contains("in place of the command \"help\" of the module builtins"), "\(hidden.output)")
+            #expect(hidden.output.ranges(of: "in place of").count == 1 && !hidden.output.contains("\"y\""))
+            try Self.configuration(["commands": ["“x": ["command": "echo"]]])
+                .write(to: folder.appendingPathComponent("config.json"))
+            let typed = try await Program(["check"], in: folder).end()
+            #expect(typed.status == 1 && typed.output.contains("which nobody can type"), "\(typed.output)")
         }
     }
 

@@ -54,10 +54,11 @@ import Testing
                 end.withLock { $0 = result }
                 done.open()
             })
-        #expect(engine.stop(2, .cancelled))
+        #expect(engine.stop(2, .cancelled(by: nil)) == .stopped)
+        #expect(engine.stop(2, .cancelled(by: "@root")) != .stopped)
         await done.wait()
-        #expect(end.value?.cause == .cancelled && sink.output.counts.isEmpty)
-        #expect(!engine.stop(3, .cancelled))
+        #expect(end.value?.cause == .cancelled(by: nil) && sink.output.counts.isEmpty)
+        #expect(engine.stop(3, .cancelled(by: nil)) == .absent)
         gate.open()
     }
 

@@ -23,8 +23,32 @@ import Testing
 
     @Test func `Long lines are cut, and an unfinished line counts`() {
         #expect(text(["0123456789abc\nx"]) == "0123456789…\nx")
-        #expect(text(["0123456789", "abc"]) == "0123456789…")
+        #expect(text(["0123456789", "abc"]) == "…3456789abc")
+        #expect(text(["0123456789", "abc", "defghijklmnop"]) == "…ghijklmnop")
+        #expect(text(["01234", "56789ab", "c\n"]) == "0123456789…")
         #expect(text(["a\n\n\n\n"]) == "\n\n")
         #expect(text([]) == "")
+    }
+
+    @Test func `A carriage return begins the line anew, whatever the chunks`() {
+        let whole = "a\r\nb\r\r\n" + (1...9).map { "\rstep \($0)" }.joined()
+        for size in 1...whole.utf8.count {
+            let bytes = Array(whole.utf8)
+            let chunks = stride(from: 0, to: bytes.count, by: size).map {
+                String(decoding: bytes[$0..<min($0 + size, bytes.count)], as: UTF8.self)
+            }
+            #expect(text(chunks) == "a\nb\nstep 9", "\(size)")
+            #expect(text(chunks + ["\r"]) == "a\nb\nstep 9", "\(size)")
+            #expect(text(chunks + ["\r", "\n"]) == "a\nb\nstep 9", "\(size)")
+            #expect(text(chunks + ["\r", "x\n"]) == "a\nb\nx", "\(size)")
+        }
+    }
+
+    @Test(arguments: [
+        ("a\nb\n", "a\nb\n"), ("a\r\nb\r\n", "a\nb\n"), ("1 %\r2 %\r3 %", "3 %"), ("1 %\r2 %\r\nend", "2 %\nend"),
+        ("\r", ""), ("\r\n\r\n", "\n\n"), ("x\r\ry\nz", "y\nz"), ("", ""),
+    ])
+    func `Of a line that was overwritten, the last state is shown`(bytes: String, shown: String) {
+        #expect(String(decoding: OverwrittenLines.final(of: bytes.utf8), as: UTF8.self) == shown)
     }
 }

@@ -161,8 +161,8 @@ import Testing
         )
         async let end = program.run()
         await sink.wait(for: "up")
-        program.stop(.cancelled)
-        #expect(await end.cause == .cancelled)
+        program.stop(.cancelled(by: nil))
+        #expect(await end.cause == .cancelled(by: nil))
         #expect(sink.text.contains("child"))
     }
 
@@ -176,8 +176,8 @@ import Testing
         let program = RunningProgram(.shell(script), to: sink, limits: limits)
         async let end = program.run()
         await sink.wait(for: "\n")
-        program.stop(.cancelled)
-        #expect(await end == ProgramEnd(.signalled(9), cause: .cancelled, duration: await end.duration))
+        program.stop(.cancelled(by: nil))
+        #expect(await end == ProgramEnd(.signalled(9), cause: .cancelled(by: nil), duration: await end.duration))
         let child = Int32(sink.text.trimmingCharacters(in: .whitespacesAndNewlines)) ?? 0
         #expect(child > 0)
         await gone(child)
@@ -200,8 +200,8 @@ import Testing
     @Test func `A program that was stopped before does not start`() async {
         let sink = RecordingSink()
         let program = RunningProgram(.shell("echo x"), to: sink)
-        program.stop(.cancelled)
-        #expect(await program.run().cause == .cancelled)
+        program.stop(.cancelled(by: nil))
+        #expect(await program.run().cause == .cancelled(by: nil))
         #expect(sink.output.counts.isEmpty)
     }
 

@@ -79,7 +79,7 @@ import Testing
             house.jobs.backend.type("!x")
             try await house.waitForTrouble()
             try await house.lock.release()
-            #expect(await house.jobs.next() == "@alice ok\n```\na\nb\n```")
+            #expect(await house.jobs.next() == "@alice ok (job 1)\n```\na\nb\n```")
         }
     }
 
@@ -90,6 +90,10 @@ import Testing
             house.jobs.backend.type("!x")
             try await house.wait(forFile: "begun")
             try await house.waitForTrouble()
+            // Its index is not written yet.
+            #expect(await house.jobs.ask("!jobs").contains("1 - "))
+            #expect(await house.jobs.ask("!last").contains("* ID 1\n"))
+            #expect(await house.jobs.ask("!audit -status running", as: "@root").contains("1 - "))
             #expect(!FileManager.default.fileExists(atPath: house.folder.appendingPathComponent("printed").path))
             try await house.lock.release()
             #expect(await house.jobs.next() == "2688895")

@@ -16,19 +16,20 @@ import Testing
     @Test func `Output is shown as it was printed, in a fence that it cannot close`() async throws {
         let house = try JobsHouse(Self.settings("printf '  *a* _b_\\n```\\n\\n<c> & `d`\\n'"))
         try await house.run { house in
-            #expect(await house.ask("!x") == "@alice ok\n````\n  *a* _b_\n```\n\n<c> & `d`\n````")
+            #expect(await house.ask("!x") == "@alice ok (job 1)\n````\n  *a* _b_\n```\n\n<c> & `d`\n````")
         }
     }
 
     @Test func `A command without output has no fence`() async throws {
-        try await JobsHouse(Self.settings("true")).run { house in #expect(await house.ask("!x") == "@alice ok") }
+        try await JobsHouse(Self.settings("true")).run { house in #expect(await house.ask("!x") == "@alice ok (job 1)")
+        }
     }
 
     @Test func `Long output is cut at a line, with how much is missing and the command that shows it`() async throws {
         let traits = BackendTraits(maximumLength: 1_000)
         try await JobsHouse(Self.settings("seq 1000 1999"), traits: traits).run { house in
             let reply = await house.ask("!x")
-            #expect(reply.hasPrefix("@alice ok\n```\n1000\n1001\n"))
+            #expect(reply.hasPrefix("@alice ok (job 1)\n```\n1000\n1001\n"))
             #expect(reply.hasSuffix("\n1099\n```\n… 4.5 kB after this: !logs 1 shows the output."), "\(reply)")
             let part = await house.ask("!logs 1 -from 4990")
             #expect(part.contains("\n1998\n1999\n") && !part.contains("after this"))
@@ -95,6 +96,55 @@ import Testing
         }
     }
 
+    @Test func `A result has at most a hundred lines, and fewer where each is a message`() async throws {
+        try await JobsHouse(Self.settings("yes | head -600")).run { house in
+            let reply = await house.ask("!x")
+            #expect(reply.split(separator: "\n").count { $0 == "y" } == 100, "\(reply)")
+            #expect(reply.hasSuffix("\n… 1.0 kB after this: !logs 1 shows the output."))
+            #expect(await house.ask("!tail -limit 200").split(separator: "\n").count { $0 == "y" } == 200)
+        }
+        let traits = BackendTraits(maximumLines: 10)
+        for (end, notice) in [("", "after"), ("; exit 1", "before")] {
+            try await JobsHouse(Self.settings("yes | head -600\(end)"), traits: traits).run { house in
+                let reply = await house.ask("!x")
+                #expect(reply.split(separator: "\n").count { $0 == "y" } == 10, "\(reply)")
+                #expect(reply.hasSuffix("\n… 1.2 kB \(notice) this: !logs 1 shows the output."), "\(reply)")
+                #expect(await house.ask("!tail -limit 200").split(separator: "\n").count { $0 == "y" } == 10)
+                let logs = await house.ask("!logs 1 -from 20")
+                #expect(logs.split(separator: "\n").count { $0 == "y" } == 10 && logs.contains("!logs 1 -from 40"))
+            }
+        }
+    }
+
+    @Test func `Of lines that were overwritten, the last state is shown`() async throws {
+        let script =
+            "i=0; while [ $i -lt 2000 ]; do printf '\\rprogress %5d of 2000' $i; i=$((i+1)); done; echo; echo end"
+        for (end, text) in [("", "@alice ok (job 1)"), ("; exit 1", "exit status 1 (job 1, x)")] {
+            try await JobsHouse(Self.settings(script + end)).run { house in
+                #expect(await house.ask("!x").hasSuffix("\(text)\n```\nprogress  1999 of 2000\nend\n```"))
+                #expect(await house.ask("!tail -limit 1").hasSuffix("```\nend\n```"))
+                let tail = await house.ask("!tail")
+                #expect(tail.contains("```\nprogress  1999 of 2000\nend\n```"), "\(tail)")
+                #expect(await house.ask("!logs 1").contains("progress     1 of 2000\nprogress     2 of 2000\n"))
+            }
+        }
+    }
+
+    @Test func `A confirmation and its result name the job`() async throws {
+        let settings: JSONValue = [
+            "commands": [
+                "x": ["command": "true", "auth_strategy": "any"], "y": ["command": "false", "auth_strategy": "any"],
+            ]
+        ]
+        try await JobsHouse(settings).run { house in
+            #expect(await house.ask("!x").hasSuffix(" (job 1)"))
+            #expect(await house.next().hasSuffix(" (job 1)"))
+            #expect(await house.ask("!y").hasSuffix(" (job 2)"))
+            #expect(await house.next() == "@alice Uuuh!, no, it failed: exit status 1 (job 2, y)")
+            #expect(await !house.ask("!jobs").contains("(job"))
+        }
+    }
+
     @Test func `On a backend with files, long output is whole`() async throws {
         let traits = BackendTraits(files: true, maximumLength: 1_000)
         try await JobsHouse(Self.settings("seq 1000 1100"), traits: traits).run { house in
@@ -156,7 +206,7 @@ import Testing
     @Test func `A private room is shown only to those in it, and to the owner of the job`() async throws {
         try await JobsHouse(Self.settings("true")).run { house in
             house.backend.type("!x", in: "#secret", isPrivate: true)
-            #expect(await house.next() == "@alice ok")
+            #expect(await house.next() == "@alice ok (job 1)")
             #expect(await house.ask("!job 1").contains("* Where #secret"))
             let elsewhere = await house.ask("!auditjob 1", as: "@root")
             #expect(elsewhere.contains("* Where unknown-channel") && !elsewhere.contains("secret"))

@@ -163,6 +163,18 @@ import Testing
         }
     }
 
+    @Test func `A secret in the line of a built-in command is masked in the audit log`() async throws {
+        try await JobsHouse(Self.secretSettings).run { house in
+            for line in [
+                "!tokens -command \"sec --password=hunter1\"", "!unalias q sec --password hunter2",
+                "!cancel sec --password=hunter3", "!job 1 !sec --password=hunter4", "!logs sec \"--password=hunter5",
+            ] { _ = await house.ask(line, as: "@root", in: nil) }
+            let lines = house.host.audit.all.map(\.line)
+            #expect(lines.count == 5 && !lines.contains { $0.contains("hunter") }, "\(lines)")
+            #expect(lines.contains { $0.hasPrefix("unalias q sec --password ") }, "\(lines)")
+        }
+    }
+
     @Test func `Lines with secrets that were stored in clear are encrypted at the next start`() async throws {
         let store = try TestStore()
         let records = store.storage(for: "jobs").records("aliases")

@@ -33,4 +33,20 @@ import Testing
             #expect(await house.ask("!tail").contains("up"))
         }
     }
+
+    @Test func `Of an output that was removed as a whole, its size is told`() async throws {
+        let house = try JobsHouse([
+            "commands": ["x": ["command": "echo", "args": ["hello"], "auth_strategy": "any", "no_handshake": true]],
+            "templates": ["success": "{{ output }}"],
+        ])
+        try await house.run { house in
+            let center = try #require(house.modules.compactMap { $0 as? JobsModule }.first).center
+            #expect(await house.ask("!x") == "hello\n")
+            try await center.logs.trim(toBytes: 0)
+            for line in ["!tail 1", "!head 1", "!logs 1"] {
+                let text = await house.ask(line)
+                #expect(text.contains("The output of job 1, 6 B, was removed because of its age or size."), "\(text)")
+            }
+        }
+    }
 }

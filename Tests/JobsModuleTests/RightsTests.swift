@@ -92,6 +92,28 @@ import Testing
         }
     }
 
+    @Test func `Replies that are disabled are not sent, and the bot says nothing in their place`() async throws {
+        let settings: JSONValue = [
+            "reply_styles": [
+                "unauthorized": "disabled", "unknowncommand": "disabled", "handshake": "disabled",
+                "success": "disabled",
+                "failure": "disabled",
+            ],
+            "commands": [
+                "no": ["command": "echo"], "yes": ["command": "true", "auth_strategy": "any"],
+                "bad": ["command": "false", "auth_strategy": "any"],
+            ],
+        ]
+        try await JobsHouse(settings).run { house in
+            for line in ["!no", "!nosuch", "!yes", "!bad"] {
+                let id = house.backend.type(line)
+                #expect(await house.backend.nextCompleted() == id)
+            }
+            // Any other reply would come before it.
+            #expect(await house.ask("!whoami").contains("@alice"))
+        }
+    }
+
     @Test func `Secret arguments are masked in records, lists and the audit log`() async throws {
         let house = try house(["auth_strategy": "any", "secrets": [2, "--password", "token"]])
         try await house.run { house in

@@ -52,8 +52,64 @@ import Testing
             (["templates": ["success": "{{ output|indent:4 }}"]], "is not a valid template"),
             (
                 ["templates": ["success": "{% for x in 1...args.last %}{% endfor %}"]],
-                "uses the unknown name \"args.last\""
+                "uses the range \"1...args.last\"; templates have none"
             ),
+            (["templates": ["success": "{% for i in 1...1000000000 %}x{% endfor %}"]], "uses the range"),
+            (["templates": ["success": .string(String(repeating: "x", count: 16_385))]], "is longer than 16384 bytes"),
+            (
+                [
+                    "templates": [
+                        "success": .string(
+                            "{% if \(String(repeating: "(", count: 5_000))isim\(String(repeating: ")", count: 5_000)) %}x{% endif %}"
+                        )
+                    ]
+                ], "contains more than 20 parentheses within each other"
+            ),
+            (
+                [
+                    "templates": [
+                        "success": .string("{% if \(String(repeating: "not ", count: 3_000))isim %}x{% endif %}")
+                    ]
+                ],
+                "contains a tag with more than 100 words"
+            ),
+            (
+                [
+                    "templates": [
+                        "success": .string(
+                            String(repeating: "{% if isim %}", count: 500)
+                                + String(repeating: "{% endif %}", count: 500))
+                    ]
+                ], "contains more than 20 tags within each other"
+            ),
+            (
+                [
+                    "templates": [
+                        "success":
+                            "{% for a in arguments %}{% for b in arguments %}{{ a }}{% endfor %}{% endfor %}"
+                    ]
+                ], "contains a loop within a loop"
+            ),
+            (["templates": ["success": "{{ jobid - 1 }}"]], "contains - in {{, which has no meaning there"),
+            (["templates": ["success": "{{ jobid + 1 }}"]], "contains + in {{, which has no meaning there"),
+            (["templates": ["success": "{{ output| }}"]], "contains a | without a filter"),
+            (["templates": ["success": "{{ |output }}"]], "contains a | without a value"),
+            (
+                ["templates": ["success": "{{ arguments|join:arguments }}"]],
+                "uses the list \"arguments\" as the argument"
+            ),
+            (
+                ["templates": ["success": "{% for a in output %}[{{ a }}]{% endfor %}"]],
+                "loops over \"output\", which is not a list"
+            ),
+            (["secrets": ["--a b"]], "secrets[0]: must be one word"), (["secrets": ["1"]], "write 1 for the number"),
+            (["answer": "reply"], "jobs.commands.x.answer: must be one of \"text\", \"json\", not \"reply\""),
+            (["args": ["a", "b\0"]], "jobs.commands.x.args[1]: must not contain a NUL character"),
+            (["command": "ls -l"], "is not in PATH; the arguments belong into args"),
+            (["command": "~/x"], "~ is not replaced by a folder"),
+            (["cwd": "/etc/passwd"], "/etc/passwd is not a folder"),
+            (["env": ["A": .null]], "jobs.commands.x.env.A: must be a string, not null"),
+            (["timeout": .number(0.5)], "jobs.commands.x.timeout: must be a whole number, not 0.5"),
             (["templates": ["success": "{% for x in arguments %}{% endfor %}{{ x }}"]], "uses the unknown name \"x\""),
             (
                 ["templates": ["success": "{% if jobid == 77 %}{{ output|any_value }}{% endif %}"]],
@@ -84,7 +140,10 @@ import Testing
             ), (["prefix": "a b"], "jobs.prefix: must be one word"),
             (["messages": ["handshake": []]], "must contain at least one message"),
             (["reply_styles": ["success": "loud"]], "must be one of"), (["colors": ["warning": "x"]], "unknown key"),
-            (["commands": ["a b": ["command": "echo"]]], "is not a name"), (["comands": [:]], "unknown key"),
+            (["commands": ["a b": ["command": "echo"]]], "is not a name"),
+            (["commands": ["\u{202E}a": ["command": "echo"]]], "jobs.commands. a: is not a name"),
+            (["commands": ["__": ["command": "echo"]]], "jobs.commands.__: is not a name"),
+            (["comands": [:]], "unknown key"),
         ] as [(JSONValue, String)])
     func `A mistake in the section is reported with its place`(jobs: JSONValue, problem: String) throws {
         let problems = try problems(jobs)
@@ -98,6 +157,10 @@ import Testing
             + "{{ output|default:\"nothing\" }}{{ error }}{{ started|humanize_time }}{{ size|humanize_size }}"
             + "{{ duration|humanize_number }}{{ arguments|join:\", \" }}{{ success|any_value }}{% endif %}"
         #expect(try problems(ofCommand: ["templates": ["success": .string(template)]]) == [])
+    }
+
+    @Test func `A command with an empty name is one error`() throws {
+        #expect(try problems(["commands": ["": ["command": "echo"]]]).count == 1)
     }
 
     @Test func `The names of built-in commands get the prefix`() throws {

@@ -52,7 +52,7 @@ import Testing
             #expect(await house.next() == "@pablo done\none  two arg1 arg2\n")
             #expect(
                 house.host.audit.all.contains {
-                    $0.reason.contains("with the token \(id)") && $0.executions == ["job 1"]
+                    $0.reason.contains("with the token \(id)") && $0.executions == ["job 1 (token \(id))"]
                 })
             let job = await house.host.request(.get, "/jobs/1", WebRequest(headers: ["token": secret]))
             let object = try JSONValue.parse(job.body)
@@ -207,6 +207,48 @@ import Testing
         }
     }
 
+    @Test func `Reading jobs does not use up the calls that start them`() async throws {
+        try await house().run { house in
+            let (secret, _) = try await token(house, "echo")
+            #expect(await post(house, secret).status == 202)
+            for _ in 0..<30 {
+                let request = WebRequest(headers: ["token": secret], origin: "127.0.0.1")
+                #expect(await house.host.request(.get, "/jobs/1", request).status == 200)
+            }
+            #expect(await post(house, secret).status == 202)
+        }
+    }
+
+    @Test func `In stealth, a rejected call over HTTP says nothing`() async throws {
+        let settings: JSONValue = [
+            "stealth": true,
+            "commands": ["echo": ["command": "echo", "auth_strategy": "any", "no_handshake": true]],
+        ]
+        try await JobsHouse(settings, groups: ["known": ["@alice"]]).run { house in
+            house.backend.type("!whoami", as: "@pablo", in: "#general")
+            _ = await house.backend.nextCompleted()
+            let reply = await house.ask("!token-new @pablo #general echo", as: "@root", in: nil)
+            let secret = try #require(reply.words.dropFirst(2).first)
+            #expect(await post(house, secret).status == 403)
+            // The next reply is that to the administrator.
+            #expect(await house.ask("!tokens", as: "@root", in: nil).contains("@pablo at #general echo"))
+        }
+    }
+
+    @Test func `A token is refused if its command starts no job, and if its person is ambiguous`() async throws {
+        try await house().run { house in
+            _ = await house.ask("!whoami", as: "@pablo", in: "#general")
+            func new(_ rest: String) async -> String {
+                await house.ask("!token-new \(rest)", as: "@root", in: nil)
+            }
+            #expect(await new("@pablo #general jobs").contains("“jobs” starts no job"))
+            #expect(await new("@pablo echo hi").contains("“echo” is a command. Write the room before it"))
+            #expect(await new("@pablo #never echo hi").contains("#never has not been seen on test yet"))
+            #expect(await !new("@pablo #general echo hi").contains("Warning: #general"))
+            #expect(await new("@nobody #general echo hi").contains("@nobody has not been seen"))
+        }
+    }
+
     @Test func `Tokens and aliases survive a restart`() async throws {
         let store = try TestStore()
         let settings: JSONValue = [
@@ -214,7 +256,12 @@ import Testing
         ]
         let secret = try await JobsHouse(settings, store: store).run { house in
             _ = await house.ask("!alias e echo hi", as: "@pablo", in: "#general")
-            return try await token(house, "e").secret
+            let token = try await token(house, "e")
+            // The alias stands for its line when the token is made, and never again.
+            #expect(await house.ask("!tokens", as: "@root", in: nil).contains("at #general echo hi"))
+            _ = await house.ask("!alias e echo other", as: "@pablo", in: "#general")
+            _ = await house.ask("!alias echo e", as: "@pablo", in: "#general")
+            return token.secret
         }
         try await JobsHouse(settings, store: store).run { house in
             #expect(await post(house, secret, body: "message=x").status == 202)

@@ -63,6 +63,28 @@ import Testing
         }
     }
 
+    @Test func `after a crash, the confirmation of a job loses its button`() async throws {
+        try await Workspace.with { workspace in
+            let store = try TestStore()
+            try await workspace.chat(JobsFixture.module(on:), store: store) { workspace in
+                try await workspace.say("!slow")
+                let live = try await workspace.messages(until: "chat.update", times: 2)[0]
+                #expect(Self.content(live).contains("Cancel\""))
+                let later = try await JobsFixture.afterCrash(store)
+                try await workspace.chat(JobsFixture.module(on:), store: later) { workspace in
+                    while true {
+                        let edits = try await workspace.calls(of: "chat.update").map(Self.content)
+                        if let last = edits.first(where: { $0.contains("accepted 1\\nJob 1: Killed after") }) {
+                            #expect(!last.contains("Cancel"))
+                            break
+                        }
+                        _ = try await workspace.messages(until: "chat.update", times: edits.count + 1)
+                    }
+                }
+            }
+        }
+    }
+
     @Test func `the confirmation shows the last lines, and its button cancels`() async throws {
         try await Workspace.with { workspace in
             try await workspace.chat(JobsFixture.module(on:)) { workspace in

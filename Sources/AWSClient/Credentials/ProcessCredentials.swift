@@ -30,7 +30,7 @@ struct ProcessCredentials: Sendable {
         let output = ProgramOutput(most: Self.mostBytes)
         let program = RunningProgram(
             Program(executable, Array(words.dropFirst()), environment: environment, timeout: limit), to: output)
-        output.stop = { program.stop(.cancelled) }
+        output.stop = { program.stop(.cancelled(by: nil)) }
         let end = await program.run()
         output.stop = nil
         guard !output.isTooLong else { throw Self.error(profile, "prints more than \(Self.mostBytes >> 10) kB") }

@@ -70,6 +70,9 @@ package struct BuiltinsModule: BotModule {
             let lines = ["\(prefix)\(command.heading)", command.summary] + command.details + notes
             return Reply(lines.joined(separator: "\n"))
         }
+        if let dash = wanted.unicodeScalars.first, ["-", "–", "—"].contains(dash) {
+            return Reply("Unknown option \(wanted). The option is -all.", kind: .error)
+        }
         let near = Nearness.nearest(to: wanted, among: commands.map(\.name))
         let hint = near.isEmpty ? "" : " Did you mean " + near.map { "\(prefix)\($0)" }.joined(separator: " or ") + "?"
         return Reply("Unknown command “\(wanted)”.\(hint)", kind: .error)

@@ -117,6 +117,8 @@ extension JobsModule: UnknownAnswering {
     package func answer(toUnknown line: String, of caller: CommandCaller) -> Reply? {
         center.meters.unknown.increment()
         let settings = center.settings
+        // Nil stands for the reply of the host.
+        if settings.format.styles[.unknowncommand] == .disabled { return Reply("") }
         guard settings.answersUnknown else { return nil }
         // The rest of the line may contain a secret.
         let values = center.values(of: caller, Printable.line(line.firstWord.word))
@@ -129,14 +131,16 @@ extension JobsModule: ActivityReporting {
         var status: JobRecord.Status?
         if let text = query.status { status = try JobRecord.Status.required(text) }
         let person = query.person.map { [$0, "@" + $0] }
-        let jobs = try await center.book.newest(query.limit) { job in
+        let search = try await center.book.newest(query.limit) { job in
             (status == nil || job.status == status)
                 && (person == nil || person?.contains { $0 == job.person || $0 == job.personName } == true)
         }
-        return jobs.map { job in
+        let activities = search.jobs.map { job in
             Activity(
                 time: job.started ?? job.created,
                 line: JobLines.line(job, hidesRoom: JobLines.hidesRoom(of: job, from: query.caller)))
         }
+        // It is older than the jobs, so that it follows them in every list.
+        return activities + (search.end.map { [Activity(time: $0.created, line: JobLines.limit($0))] } ?? [])
     }
 }

@@ -15,7 +15,8 @@ package struct JobsPlugIn: ModulePlugIn {
 
     package var outlines: [ModuleOutline] {
         guard let settings else { return [] }
-        let builtIn = JobCommands.names.map { settings.prefix.isEmpty ? $0 : "\(settings.prefix) \($0)" }
+        let names = JobCommands.names + (settings.scripts.isEmpty ? [] : [ScriptCommands.name])
+        let builtIn = names.map { settings.prefix.isEmpty ? $0 : "\(settings.prefix) \($0)" }
         return [
             ModuleOutline(
                 JobsModule.moduleName, naming: "jobs.commands, or jobs.prefix \"\(settings.prefix)\",",

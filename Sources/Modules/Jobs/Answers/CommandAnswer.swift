@@ -6,6 +6,9 @@ enum CommandAnswer: String, Sendable, Codable, CaseIterable {
     case json
     /// The command does not print its reply but returns it, and it is stored until it has been said.
     case reply
+
+    /// The ways that can be configured.
+    static let allCases = [text, json]
 }
 
 /// The standard input of a command.

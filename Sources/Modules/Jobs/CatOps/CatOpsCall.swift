@@ -48,13 +48,15 @@ final class CatOpsCall: JobWork {
         self.answered = answered
     }
 
-    func stop(_ cause: StopCause, grace: Duration?) {
-        stop.withLock { stop in
-            guard stop.cause == nil, !stop.isOver else { return }
+    func stop(_ cause: StopCause, grace: Duration?) -> Bool {
+        let isFirst = stop.withLock { stop in
+            guard stop.cause == nil, !stop.isOver else { return false }
             stop.cause = cause
             stop.grace = grace ?? stop.grace
+            return true
         }
         isStopping.open()
+        return isFirst
     }
 
     func run(started: @escaping @Sendable (Int32?) -> Void) async -> ProgramEnd {
@@ -87,15 +89,11 @@ final class CatOpsCall: JobWork {
     }
 
     private func waitForEndOrStop(_ isOver: Signal) async {
+        let limit = timeout.map { TimeLimit($0) { _ = self.stop(.timedOut, grace: nil) } }
+        defer { limit?.cancel() }
         await withTaskGroup { tasks in
             tasks.addTask { await isOver.wait() }
             tasks.addTask { await self.isStopping.wait() }
-            if let timeout {
-                tasks.addTask {
-                    // Sleeping fails only if the call has ended or is stopped otherwise.
-                    if (try? await Task.sleep(for: timeout)) != nil { self.stop(.timedOut, grace: nil) }
-                }
-            }
             await tasks.next()
             tasks.cancelAll()
         }

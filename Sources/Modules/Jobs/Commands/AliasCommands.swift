@@ -6,6 +6,8 @@ struct AliasCommands: Sendable {
     let base: JobCommands
     let aliases: Aliases
     /// The names that no alias may hide, because an alias could not be removed otherwise.
+    /// The maximum number of bytes of a line, and of one in a list.
+    private static let (longest, longestShown) = (1_000, 200)
     private static let protected: Set<String> = ["alias", "unalias", "aliases"]
 
     private var center: JobCenter { base.center }
@@ -39,6 +41,13 @@ struct AliasCommands: Sendable {
         if let problem = JobsSettings.problem(ofName: name) { throw Refusal("“\(name)” \(problem).") }
         let command = bare(line, invocation)
         guard !command.isBlank else { throw Refusal("The command of the alias is empty.") }
+        guard command.utf8.count <= Self.longest else {
+            throw Refusal(
+                "The command of an alias has at most \(Self.longest) bytes, and this one has \(command.utf8.count).")
+        }
+        if name.unicodeScalars.contains(where: { "\"'`“”‘’".unicodeScalars.contains($0) }) {
+            throw Refusal("“\(name)” is not a name: use one word without quotation marks.")
+        }
         let (person, backend) = (invocation.message.sender, invocation.address.backend)
         guard try await aliases.set(name, to: command, of: person, on: backend) else {
             throw Refusal("You have \(Aliases.most) aliases already. Delete one first.")
@@ -48,6 +57,10 @@ struct AliasCommands: Sendable {
         if names.contains(Command.key(name)) {
             let removal = invocation.typed(center.line("unalias \(name)"))
             warnings.append("Warning: it hides the command \(name) from you, until you delete it with \(removal).")
+        }
+        let caller = CommandCaller(invocation)
+        if center.host.rules.decision(on: command, by: caller.person, in: caller.room, on: backend) == nil {
+            warnings.append("Warning: there is no such command at the moment.")
         }
         if let warning = center.warning(aboutStored: command) { warnings.append(warning) }
         return base.answer(invocation, "alias created successfully", notice: warnings.map { "\n\($0)" }.joined())
@@ -80,8 +93,13 @@ struct AliasCommands: Sendable {
     private func lines(of person: Person, on backend: String) -> String {
         let all = aliases.all(of: person, on: backend).sorted { $0.key < $1.key }
         if all.isEmpty { return "No alias could be found" }
-        return all.map { "- \($0.key.replacing(" ", with: "_")) - \(Printable.line(shown($0.value)))" }
+        return all.map { "- \($0.key.replacing(" ", with: "_")) - \(short(Printable.line(shown($0.value))))" }
             .joined(separator: "\n")
+    }
+
+    private func short(_ line: String) -> String {
+        let scalars = line.unicodeScalars
+        return scalars.count > Self.longestShown ? String(scalars.prefix(Self.longestShown)) + "…" : line
     }
 
     /// Returns a stored line as it was typed, or with its secrets masked, which are shown to nobody.

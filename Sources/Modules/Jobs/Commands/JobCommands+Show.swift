@@ -10,9 +10,11 @@ extension JobCommands {
         try flags.refuseRest()
         let (limit, status) = (try flags.limit(), try flags.status())
         let owner = (invocation.message.sender.id, invocation.address.backend)
-        let jobs = try await center.book.newest(limit, of: owner) { status == nil || $0.status == status }
-        let lines = jobs.map { JobLines.line($0, hidesRoom: false) }
-        return answer(invocation, lines.isEmpty ? "No jobs found" : lines.joined(separator: "\n"))
+        let search = try await center.book.newest(limit, of: owner) { status == nil || $0.status == status }
+        var lines = search.jobs.map { JobLines.line($0, hidesRoom: false) }
+        if lines.isEmpty { lines = ["No jobs found"] }
+        if let end = search.end { lines.append(JobLines.limit(end)) }
+        return answer(invocation, lines.joined(separator: "\n"))
     }
 
     /// Runs `job ID`.
@@ -31,7 +33,9 @@ extension JobCommands {
     func auditJob(_ invocation: Invocation) async throws -> Reply {
         let job = try await any(try Flags(invocation.arguments).requiredJob())
         return answer(
-            invocation, JobLines.details(job, hidesRoom: JobLines.hidesRoom(of: job, from: CommandCaller(invocation))),
+            invocation,
+            JobLines.details(
+                job, hidesRoom: JobLines.hidesRoom(of: job, from: CommandCaller(invocation)), namesPerson: true),
             isPrivate: true)
     }
 
@@ -59,27 +63,35 @@ extension JobCommands {
         }
         let limit = center.excerptLimit(on: invocation.address.backend)
         let part = try await center.logs.read(job.key, from: place, limit: limit)
-        let excerpt = OutputExcerpt(part, isTail: false)
+        let lines = center.lineLimit(on: invocation.address.backend) ?? .max
+        let excerpt = OutputExcerpt(part, isTail: false, isFinal: false, lines: lines)
         var notice = ""
-        if place < part.extent.start { notice += excerpt.removalNotice }
+        if place < part.extent.start, part.extent.start < part.extent.end { notice += excerpt.removalNotice }
         if excerpt.after > 0 {
             let next = center.line("\(command) \(job.id) -from \(part.extent.end - excerpt.after)")
             notice += "\n… \(Humanized.size(Double(excerpt.after))) after this: \(invocation.typed(next))"
         }
         if let reason = job.reason { notice += "\n\(job.status.rawValue): \(reason)" }
         if let note = job.note { notice += "\nNote: \(note)" }
-        if excerpt.size == 0 {
-            notice = "\nJob \(job.id) has printed nothing." + notice
-        } else if excerpt.text.isEmpty {
-            notice = "\nJob \(job.id) has printed \(excerpt.size) bytes." + notice
-        }
+        if excerpt.text.isEmpty { notice = Self.nothing(of: job, in: part.extent) + notice }
         return answer(invocation, excerpt.text, notice: notice, isPrivate: command == "auditlogs")
+    }
+
+    /// Returns the sentence about an output of which nothing is shown, on a line of its own.
+    private static func nothing(of job: JobRecord, in extent: LogExtent) -> String {
+        guard extent.end > 0 else { return "\nJob \(job.id) has printed nothing." }
+        let size = Humanized.size(Double(extent.end))
+        guard extent.start < extent.end else {
+            return "\nThe output of job \(job.id), \(size), was removed because of its age or size."
+        }
+        return "\nJob \(job.id) has printed \(extent.end) bytes."
     }
 
     /// Runs `tail [-limit N] [ID]` and `head [-limit N] [ID]`.
     func lines(_ invocation: Invocation, fromEnd: Bool) async throws -> Reply {
         let flags = try Flags(invocation.arguments, valued: ["limit"])
-        let limit = try flags.limit(most: 10_000)
+        let limit = min(
+            try flags.limit(most: 10_000), center.lineLimit(on: invocation.address.backend) ?? .max)
         let job: JobRecord
         if let id = try flags.job() { job = try await own(id, invocation) } else { job = try await lastJob(invocation) }
         let most = center.excerptLimit(on: invocation.address.backend)
@@ -87,10 +99,12 @@ extension JobCommands {
             fromEnd
             ? try await center.logs.tail(of: job.key, lines: limit, limit: most)
             : try await center.logs.head(of: job.key, lines: limit, limit: most)
-        if part.pieces.isEmpty { return answer(invocation, "", notice: "\nJob \(job.id) has printed nothing.") }
+        if part.pieces.isEmpty { return answer(invocation, "", notice: Self.nothing(of: job, in: part.extent)) }
         // Fewer lines than requested, because they have more bytes than a reply shows.
         let isCut = part.next - part.place >= Int64(most)
-        if fromEnd, !isCut { return answer(invocation, String(decoding: part.bytes, as: UTF8.self)) }
+        if fromEnd, !isCut {
+            return answer(invocation, String(decoding: OverwrittenLines.final(of: part.bytes), as: UTF8.self))
+        }
         let excerpt = OutputExcerpt(part, isTail: fromEnd)
         let command = invocation.typed(center.line("logs \(job.id)"))
         return answer(
@@ -109,11 +123,10 @@ extension JobCommands {
     func stop(_ invocation: Invocation, isOwn: Bool) async throws -> Reply {
         let id = try Flags(invocation.arguments).requiredJob()
         let job = isOwn ? try await own(id, invocation) : try await any(id)
-        if !isOwn { center.note(killer: invocation.message.sender.name, of: id) }
-        guard center.engine.stop(id, .cancelled) else {
-            center.note(killer: nil, of: id)
-            throw Refusal("Job \(id) is not running: it is \(job.status.rawValue).")
+        switch center.engine.stop(id, .cancelled(by: isOwn ? nil : invocation.message.sender.name)) {
+        case .stopped: return answer(invocation, "Issued command cancellation to job \(id)")
+        case .ending: throw Refusal("Job \(id) is ending already.")
+        case .absent: throw Refusal("Job \(id) is not running: it is \(job.status.rawValue).")
         }
-        return answer(invocation, "Issued command cancellation to job \(id)")
     }
 }

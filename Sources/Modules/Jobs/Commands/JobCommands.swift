@@ -46,6 +46,7 @@ struct JobCommands: Sendable {
             handler: handler)
         command.isAuxiliary = true
         command.objection = { [center] in center.stealthObjection(to: $0) }
+        command.masking = { [center] in center.maskedWithin($0) }
         return command
     }
 
@@ -74,7 +75,7 @@ struct JobCommands: Sendable {
     /// Returns the last job of the person, or throws a refusal.
     func lastJob(_ invocation: Invocation) async throws -> JobRecord {
         let owner = (invocation.message.sender.id, invocation.address.backend)
-        guard let job = try await center.book.newest(1, of: owner).first else {
+        guard let job = try await center.book.newest(1, of: owner).jobs.first else {
             throw Refusal("You have not started a job yet.")
         }
         return job

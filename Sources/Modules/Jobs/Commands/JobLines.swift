@@ -14,11 +14,13 @@ enum JobLines {
     }
 
     /// Returns the description of a job, a line for each property.
-    static func details(_ job: JobRecord, hidesRoom: Bool) -> String {
+    /// - Parameter namesPerson: true for a reader who may not be the owner.
+    static func details(_ job: JobRecord, hidesRoom: Bool, namesPerson: Bool = false) -> String {
         var lines = ["* ID \(job.id)", "* Status \(job.status.rawValue)", "* Command \(Printable.line(job.command))"]
         if !job.arguments.isEmpty {
             lines.append("* Args " + job.arguments.map { "\"\(Printable.line($0))\"" }.joined(separator: " "))
         }
+        if namesPerson { lines.append("* By \(person(job.person, job.personName))") }
         lines.append("* Where \(place(job, "IM", hidesRoom))")
         lines.append("* When \(Humanized.time(job.started ?? job.created))")
         if job.started != nil { lines.append("* Duration \(duration(job)) s") }
@@ -30,7 +32,17 @@ enum JobLines {
         return lines.joined(separator: "\n")
     }
 
+    /// Returns the sentence about a search that ended at a job, because it had looked at as many as it may.
+    static func limit(_ end: JobRecord) -> String {
+        "… Jobs before \(end.id) were not searched: a search looks at the newest \(JobBook.longestSearch)."
+    }
+
     static func duration(_ job: JobRecord) -> String { Humanized.number((job.duration() * 10).rounded() / 10) }
+
+    /// Returns the name of a person, with the identifier if that is another one.
+    static func person(_ id: String, _ name: String) -> String {
+        id.utf8.elementsEqual(name.utf8) ? Printable.line(name) : Printable.line("\(name) (\(id))")
+    }
 
     private static func name(_ job: JobRecord) -> String {
         String(job.personName.unicodeScalars.drop { $0 == "@" })

@@ -1,4 +1,5 @@
 import Foundation
+import JobEngine
 import PetrelKit
 import PetrelSupport
 
@@ -9,12 +10,26 @@ final class JobBook: Sendable {
         var next: Int?
         /// The number of the first job of this run.
         var first = 1
+        /// The jobs that have not ended.
         var active: [Int: JobRecord] = [:]
+        /// The newest jobs of this run that have ended, because the store may not have written their ends yet.
+        var ended: [Int: JobRecord] = [:]
+
+        func job(_ id: Int) -> JobRecord? { active[id] ?? ended[id] }
+
+        mutating func end(_ record: JobRecord) {
+            active[record.id] = nil
+            ended[record.id] = record
+            if ended.count > JobBook.mostEnded, let oldest = ended.keys.min() { ended[oldest] = nil }
+        }
     }
+
+    /// The maximum number of jobs in memory that have ended.
+    private static let mostEnded = 1_000
 
     private static let pageSize = 100
     /// The maximum number of records that a search reads.
-    private static let longestSearch = 20_000
+    static let longestSearch = 20_000
 
     private let storage: any Storage
     private let reader: RecordReader
@@ -74,6 +89,9 @@ final class JobBook: Sendable {
         return number
     }
 
+    /// Returns true if a job belongs to an earlier run.
+    func isOfEarlierRun(_ id: Int) -> Bool { state.withLock { id < $0.first } }
+
     /// Stores a new job, and returns once a crash cannot lose it.
     func add(_ record: JobRecord) async throws {
         let bytes = try JSONValue.encode(record) as [UInt8]
@@ -92,8 +110,10 @@ final class JobBook: Sendable {
     /// Notes that a job runs.
     /// - Parameter process: The process identifier, if the job has a process of its own.
     func start(_ id: Int, as process: Int32?) throws {
+        let identity = process.flatMap { ProcessTable.identity(of: $0) }
         let record = state.withLock { state -> JobRecord? in
             state.active[id]?.status = .running
+            state.active[id]?.processIdentity = identity
             state.active[id]?.started = .now
             state.active[id]?.process = process
             return state.active[id]
@@ -105,8 +125,9 @@ final class JobBook: Sendable {
     func finish(_ id: Int, _ change: (inout JobRecord) -> Void) async throws -> JobRecord? {
         guard var record = state.withLock({ $0.active[id] }) else { return nil }
         change(&record)
-        defer { state.withLock { $0.active[id] = nil } }
-        await jobs.keep(try JSONValue.encode(record), for: record.key)
+        let (bytes, final) = (try JSONValue.encode(record) as [UInt8], record)
+        await jobs.keep(bytes, for: record.key)
+        state.withLock { $0.end(final) }
         return record
     }
 
@@ -133,52 +154,80 @@ final class JobBook: Sendable {
 
     /// Returns the job with this number; nil if it does not exist.
     func job(_ id: Int) async throws -> JobRecord? {
-        if let record = state.withLock({ $0.active[id] }) { return record }
+        if let record = state.withLock({ $0.job(id) }) { return record }
         let key = JobRecord.key(id)
         return try await jobs.value(for: key).flatMap { decode($0, of: key) }
+    }
+
+    /// The result of a search.
+    struct Search: Sendable {
+        /// The jobs that were found, the newest first.
+        var jobs: [JobRecord] = []
+        /// The oldest job that was looked at, if there are older ones and fewer jobs were found than wanted; else nil.
+        var end: JobRecord?
     }
 
     /// Returns the newest jobs, of one person or of all.
     func newest(
         _ limit: Int, of person: (id: String, backend: String)? = nil,
         where isWanted: (JobRecord) -> Bool = { _ in true }
-    ) async throws -> [JobRecord] {
-        var (found, last, read) = ([JobRecord](), String?.none, 0)
-        while found.count < limit, read < Self.longestSearch {
+    ) async throws -> Search {
+        var (search, last, read) = (Search(), String?.none, 0)
+        while search.jobs.count < limit {
             let (keys, jobs) = try await page(before: last, of: person)
-            found += jobs.filter(isWanted).prefix(limit - found.count)
+            if read >= Self.longestSearch {
+                if keys.isEmpty { search.end = nil }
+                return search
+            }
+            search.jobs += jobs.filter(isWanted).prefix(limit - search.jobs.count)
+            search.end = jobs.last ?? search.end
             guard keys.count == Self.pageSize else { break }
             last = keys.last
             read += keys.count
         }
-        return found
+        search.end = nil
+        return search
     }
 
-    /// Returns a page of the newest jobs, and the keys of the page.
+    /// Returns a page of the newest jobs, and the keys of the page in the store.
     private func page(
         before last: String?, of person: (id: String, backend: String)?
     ) async throws -> (keys: [String], jobs: [JobRecord]) {
+        let (keys, values) = try await storedPage(before: last, of: person)
+        let state = state.value
+        // The index may name a job that was removed meanwhile.
+        let stored = keys.compactMap { key in
+            JobRecord.number(of: key).flatMap { state.job($0) } ?? values[key].flatMap { decode($0, of: key) }
+        }
+        guard last == nil else { return (keys, stored) }
+        // The store may not have written the newest ones yet.
+        let known = Set(keys)
+        let end = keys.count == Self.pageSize ? keys.last ?? "" : ""
+        let others = (Array(state.active.values) + state.ended.values).filter { job in
+            !known.contains(job.key) && job.key > end && person.map { job.belongs(to: $0.id, on: $0.backend) } ?? true
+        }
+        return (keys, (stored + others).sorted { $0.id > $1.id })
+    }
+
+    private func storedPage(
+        before last: String?, of person: (id: String, backend: String)?
+    ) async throws -> (keys: [String], values: [String: [UInt8]]) {
         guard let person else {
             let page = try await jobs.page(after: last, limit: Self.pageSize, backwards: true)
-            return (page.map(\.key), page.compactMap { decode($0.value, of: $0.key) })
+            return (page.map(\.key), Dictionary(page.map { ($0.key, $0.value) }) { first, _ in first })
         }
         let keys = try await index(of: person.id, on: person.backend)
             .page(after: last, limit: Self.pageSize, backwards: true).map(\.key)
-        let values = try await jobs.values(for: keys)
-        let active = state.withLock { $0.active }
-        // The index may name a job that was removed meanwhile.
-        let found = keys.compactMap { key in
-            JobRecord.number(of: key).flatMap { active[$0] } ?? values[key].flatMap { decode($0, of: key) }
-        }
-        return (keys, found)
+        return (keys, try await jobs.values(for: keys))
     }
 
     /// Returns the jobs of earlier runs whose results were not said.
     func unsaid() async throws -> [JobRecord] {
         var jobs: [JobRecord] = []
-        let first = state.withLock { $0.first }
         for record in try await open.all() {
-            guard let id = JobRecord.number(of: record.key), id < first, let job = try await job(id) else { continue }
+            guard let id = JobRecord.number(of: record.key), isOfEarlierRun(id), let job = try await job(id) else {
+                continue
+            }
             // The crash may have lost this, which is written later than the job.
             list(job)
             jobs.append(job)
@@ -216,6 +265,7 @@ final class JobBook: Sendable {
         // Numbers are never used again, even if no record is left.
         if let next = state.withLock({ $0.next }) { numbers.put(Array("\(next - 1)".utf8), for: "last") }
         try await logs.remove(key)
+        if let id = JobRecord.number(of: key) { state.withLock { $0.ended[id] = nil } }
         if let job { index(of: job.person, on: job.address.backend).put(nil, for: key) }
         open.put(nil, for: key)
         replies.put(nil, for: key)

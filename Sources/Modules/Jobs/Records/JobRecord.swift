@@ -68,6 +68,8 @@ struct JobRecord: Sendable, Codable {
     var signal: Int32?
     /// The process identifier of the program.
     var process: Int32?
+    /// The ``ProcessTable/identity(of:)`` of the program.
+    var processIdentity: String?
     /// A remark about the record, as a clause.
     var note: String?
 
@@ -78,8 +80,11 @@ struct JobRecord: Sendable, Codable {
     }
 
     /// True if the person owns the job.
-    func belongs(to person: Person, on backend: String) -> Bool {
-        address.backend.utf8.elementsEqual(backend.utf8) && self.person.utf8.elementsEqual(person.id.utf8)
+    func belongs(to person: Person, on backend: String) -> Bool { belongs(to: person.id, on: backend) }
+
+    /// True if the person of this identifier owns the job.
+    func belongs(to person: String, on backend: String) -> Bool {
+        address.backend.utf8.elementsEqual(backend.utf8) && self.person.utf8.elementsEqual(person.utf8)
     }
 
     /// The key of the record. Keys sort in the order of the numbers.
@@ -108,9 +113,9 @@ extension JobRecord {
         case .timedOut:
             status = .killed
             reason = "timed out after \(timeout.map { Humanized.number($0 / .seconds(1)) } ?? "0") s"
-        case .cancelled:
+        case .cancelled(let person):
             status = .killed
-            reason = started == nil ? "cancelled before it started" : "cancelled"
+            reason = (person.map { "killed by \($0)" } ?? "cancelled") + (started == nil ? " before it started" : "")
         case .shutdown:
             status = .killed
             reason = started == nil ? "Petrel stopped before it started" : "Petrel stopped"
@@ -123,7 +128,7 @@ extension JobRecord {
                 switch end.status {
                 case .exited(0): nil
                 case .exited(let code): "exit status \(code)"
-                case .signalled(let number): "ended by signal \(number)"
+                case .signalled(let number): "ended by \(SignalName.of(number))"
                 case .notStarted(let cause): cause
                 case .answered(let failure): failure
                 }

@@ -13,10 +13,14 @@ struct ReplyTemplate: Sendable {
     /// The default template.
     static func standard(_ occasion: ReplyOccasion) -> ReplyTemplate {
         let output = "{% if output %}\n```\n{{ output }}```{% endif %}"
+        // The answers of built-in commands are about no job.
+        let job = "{% if jobid %} (job {{ jobid }}){% endif %}"
         switch occasion {
-        case .handshake: return ReplyTemplate("{{ handshake|any_value }}")
-        case .success: return ReplyTemplate("{{ userlink }} {{ success|any_value }}\(output)")
-        case .failure: return ReplyTemplate("{{ userlink }} {{ failure|any_value }}: {{ error }}\(output)")
+        case .handshake: return ReplyTemplate("{{ handshake|any_value }}\(job)")
+        case .success: return ReplyTemplate("{{ userlink }} {{ success|any_value }}\(job)\(output)")
+        case .failure:
+            return ReplyTemplate(
+                "{{ userlink }} {{ failure|any_value }}: {{ error }} (job {{ jobid }}, {{ command }})\(output)")
         case .unknowncommand: return ReplyTemplate("{{ userlink }} {{ unknowncommand|any_value }} {{ command }}")
         case .unauthorized:
             return ReplyTemplate("{{ userlink }} {{ unauthorized|any_value }} {{ command }}: {{ error }}")

@@ -3,7 +3,7 @@ import PetrelSupport
 
 /// The names of the variables in a template. Stencil renders a name that it does not know as nothing, and an unfinished
 /// tag as text, so both are checked when the configuration is read. It also ends the process for some paths, such as
-/// the last item of an empty list, which are therefore unknown names.
+/// the last item of an empty list, which are therefore unknown names, and it reads and renders without any limit.
 struct TemplateNames {
     /// The first error, as a clause; nil if the template is valid.
     private(set) var problem: String?
@@ -15,12 +15,16 @@ struct TemplateNames {
         "and", "or", "not", "in", "true", "false", "nil", "none", "True", "False", "yes", "no",
     ]
     private static let conditions: Set<String> = ["if", "ifnot", "elif", "else", "endif"]
+    /// The maximum number of bytes of a template, of words in a tag, and of tags and of parentheses within each other.
+    private static let (longest, mostWords, deepest) = (16_384, 100, 20)
     private static let loopValues: Set<String> = ["first", "last", "counter", "counter0", "length"]
 
     private let texts: Set<String>
     private let lists: Set<String>
     /// The variables of the loops around a tag, the innermost last.
     private var scopes: [Set<String>] = []
+    /// The number of tags that are not closed.
+    private var depth = 0
 
     /// Reads a template.
     /// - Parameters:
@@ -29,6 +33,10 @@ struct TemplateNames {
     init(_ template: String, texts: Set<String>, lists: Set<String>) {
         self.texts = texts
         self.lists = lists
+        guard template.utf8.count <= Self.longest else {
+            note("is longer than \(Self.longest) bytes")
+            return
+        }
         var rest = template.unicodeScalars[...]
         var kept = String.UnicodeScalarView()
         while let open = Self.nextOpening(&rest, &kept) {
@@ -37,9 +45,10 @@ struct TemplateNames {
                 note("contains {\(open) without \(end)}")
                 break
             }
-            let tokens = open == "#" ? [] : tokens(content)
+            let tokens = open == "#" ? [] : tokens(content, isTag: open == "%")
+            if tokens.count > Self.mostWords { note("contains a tag with more than \(Self.mostWords) words") }
             switch open {
-            case "{": readExpression(tokens)
+            case "{": readExpression(tokens, beginsWithValue: true)
             case "%": readTag(tokens)
             default: break
             }
@@ -83,18 +92,27 @@ struct TemplateNames {
         return nil
     }
 
-    /// Splits an expression into words, `|` and `:`; texts in quotation marks are left out.
-    private mutating func tokens(_ content: Substring.UnicodeScalarView) -> [String] {
+    /// The characters of the operators in tags.
+    private static let operators: Set<Unicode.Scalar> = ["=", "!", "<", ">", "(", ")"]
+    /// The token of a text in quotation marks.
+    private static let text = "\"\""
+
+    /// Splits an expression into words, `|`, `:` and texts in quotation marks.
+    private mutating func tokens(_ content: Substring.UnicodeScalarView, isTag: Bool) -> [String] {
         var tokens: [String] = []
+        var parentheses = 0
         var word = String.UnicodeScalarView()
         var quote: Unicode.Scalar?
         func finish() {
             if !word.isEmpty { tokens.append(String(word)) }
             word = String.UnicodeScalarView()
         }
-        for scalar in content {
+        for (index, scalar) in zip(content.indices, content) {
             if let mark = quote {
-                if scalar == mark { quote = nil }
+                if scalar == mark {
+                    quote = nil
+                    tokens.append(Self.text)
+                }
             } else if scalar == "\"" || scalar == "'" {
                 finish()
                 quote = scalar
@@ -104,7 +122,17 @@ struct TemplateNames {
                 word.append(scalar)
             } else {
                 finish()
-                if scalar == "|" || scalar == ":" || scalar == "," { tokens.append(String(scalar)) }
+                if scalar == "(" { parentheses += 1 } else if scalar == ")" { parentheses -= 1 }
+                if parentheses > Self.deepest {
+                    note("contains more than \(Self.deepest) parentheses within each other")
+                }
+                if scalar == "|" || scalar == ":" || scalar == "," {
+                    tokens.append(String(scalar))
+                } else if !scalar.properties.isWhitespace, !(isTag && Self.operators.contains(scalar)),
+                    !(scalar == "-" && Self.isEdge(index, of: content))
+                {
+                    note("contains \(scalar) in {\(isTag ? "%" : "{"), which has no meaning there")
+                }
             }
         }
         finish()
@@ -112,13 +140,30 @@ struct TemplateNames {
         return tokens
     }
 
+    /// Returns true for the first and for the last place, where a hyphen removes the white space around a tag.
+    private static func isEdge(
+        _ index: Substring.UnicodeScalarView.Index, of content: Substring.UnicodeScalarView
+    ) -> Bool {
+        index == content.startIndex || content.index(after: index) == content.endIndex
+    }
+
     private mutating func readTag(_ tokens: [String]) {
         switch tokens.first {
+        case "for", "if", "ifnot", "filter": depth += 1
+        case "endfor", "endif", "endfilter": depth -= 1
+        default: break
+        }
+        if depth > Self.deepest { note("contains more than \(Self.deepest) tags within each other") }
+        switch tokens.first {
         case "for":
+            if !scopes.isEmpty { note("contains a loop within a loop") }
             let split = tokens.firstIndex(of: "in") ?? tokens.endIndex
             let list = tokens[split...].dropFirst()
             let condition = list.firstIndex(of: "where") ?? list.endIndex
             readExpression(list[..<condition])
+            if let first = list[..<condition].first, problem == nil, !lists.contains(first) {
+                note("loops over \"\(first)\", which is not a list")
+            }
             scopes.append(Set(tokens[..<split].dropFirst()))
             readExpression(list[condition...].dropFirst())
         case "endfor": _ = scopes.popLast()
@@ -130,34 +175,33 @@ struct TemplateNames {
         }
     }
 
-    private mutating func readExpression(_ tokens: some Sequence<String>) {
-        var isFilter = false
+    /// - Parameter beginsWithValue: true if the expression is a value with filters, and not that of a tag.
+    private mutating func readExpression(_ tokens: some Sequence<String>, beginsWithValue: Bool = false) {
+        var (isFilter, isArgument, isFirst) = (false, false, true)
         for token in tokens {
             switch token {
-            case "|": isFilter = true
-            case ":", ",": isFilter = false
+            case "|":
+                if isFilter { note("contains a | without a filter") }
+                if isFirst, beginsWithValue { note("contains a | without a value") }
+                (isFilter, isArgument) = (true, false)
+            case ":", ",":
+                if isFilter { note("contains a | without a filter") }
+                isArgument = true
+            case Self.text: isFilter = false
             default:
-                if isFilter { isFilter = false } else { readRange(token) }
+                if isFilter { isFilter = false } else { readName(token) }
+                if isArgument, lists.contains(token) { note("uses the list \"\(token)\" as the argument of a filter") }
             }
+            isFirst = false
         }
+        if isFilter { note("contains a | without a filter") }
     }
 
-    /// Reads a word, which may be a range such as `1...jobid`.
-    private mutating func readRange(_ word: String) {
-        var parts = [String.UnicodeScalarView()]
-        var dots = 0
-        for scalar in word.unicodeScalars {
-            parts[parts.count - 1].append(scalar)
-            dots = scalar == "." ? dots + 1 : 0
-            guard dots == 3 else { continue }
-            parts[parts.count - 1].removeLast(3)
-            parts.append(String.UnicodeScalarView())
-        }
-        for part in parts where !isKnown(String(part)) {
-            let name = String(part)
-            let near = Nearness.nearest(to: name, among: texts.union(lists).sorted(), limit: 1).first
-            note("uses the unknown name \"\(name)\"" + (near.map { "; did you mean \"\($0)\"?" } ?? ""))
-        }
+    private mutating func readName(_ name: String) {
+        if name.utf8.contains("...".utf8) { return note("uses the range \"\(name)\"; templates have none") }
+        guard !isKnown(name) else { return }
+        let near = Nearness.nearest(to: name, among: texts.union(lists).sorted(), limit: 1).first
+        note("uses the unknown name \"\(name)\"" + (near.map { "; did you mean \"\($0)\"?" } ?? ""))
     }
 
     /// Returns true for a number and for the path of a value, such as `arguments.0` or `arguments[0]`.

@@ -70,7 +70,8 @@ extension JobCenter {
             }
         }
         let output = try await standardOutput(of: job, limit: excerptLimit(on: job.address.backend))
-        return [(Reply(output.text(logs(of: job)), kind: .result), job.address)]
+        let lines = lineLimit(on: job.address.backend) ?? .max
+        return [(Reply(output.text(logs(of: job), lines: lines), kind: .result), job.address)]
     }
 
     /// Returns the reply of a call, or the reason why it failed, which only the person who asked sees.
@@ -96,7 +97,8 @@ extension JobCenter {
         let part = try await logs.tail(of: job.key, lines: 20, limit: 3_000)
         // The part may begin within a character.
         let bytes = part.bytes.drop { $0 & 0xC0 == 0x80 }
-        let lines = ShownText.clean(String(decoding: bytes, as: UTF8.self)).withoutLineEnd
+        let final = OverwrittenLines.final(of: bytes)
+        let lines = ShownText.clean(String(decoding: final, as: UTF8.self)).withoutLineEnd
         var text = "\(Printable.line(job.command)) failed: \(job.reason ?? job.status.rawValue)"
         if !lines.isEmpty {
             let mark = TextBlock.mark(around: lines[...].textLines)

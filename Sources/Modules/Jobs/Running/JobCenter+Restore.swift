@@ -28,6 +28,7 @@ extension JobCenter {
             try await aliases.restore()
             try await tokens.restore()
             try await endOldJobs()
+            await completeOldConfirmations()
             restoreProblem.withLock { $0 = nil }
             return true
         } catch {
@@ -48,22 +49,36 @@ extension JobCenter {
                     : "Petrel ended while it was running"
                 job.status = .killed
                 job.ended = .now
+                end(leftoverOf: &job)
                 try book.replace(job)
                 meters.ended(job)
-                end(leftoverOf: job)
             }
             await say(resultOf: job, format(of: job.command))
         }
     }
 
     /// Ends the program of a job that survived the death of Petrel. Nothing reads its output any more.
-    private func end(leftoverOf job: JobRecord) {
+    private func end(leftoverOf job: inout JobRecord) {
         guard let process = job.process else { return }
-        let program = LeftoverProgram(process: process, variable: "PETREL_JOB_ID=\(job.id)")
-        let logger = host.logger
-        Task {
-            if await program.end(grace: .seconds(5)) {
-                logger.notice("The program of job \(job.id) was still running after the death of Petrel; it was ended.")
+        let (id, logger) = (job.id, host.logger)
+        let program = LeftoverProgram(
+            leader: process, identity: job.processIdentity, variable: "PETREL_JOB_ID=\(id)")
+        switch program.finding {
+        case .gone: return
+        case .unknown:
+            job.note =
+                "processes of the group \(process), which was that of the program, still run; they were not ended, "
+                + "because they may belong to another program"
+            logger.warning("Job \(id): \(job.note ?? "")")
+        case .running:
+            Task {
+                if await program.end(grace: .seconds(5)) {
+                    logger.notice("The program of job \(id) was still running after the death of Petrel; it was ended.")
+                } else {
+                    logger.warning(
+                        "The program of job \(id) still runs after the death of Petrel, and cannot be ended: see the process group \(process)."
+                    )
+                }
             }
         }
     }

@@ -18,42 +18,57 @@ extension JobCenter {
             meters.rejected.increment()
             throw Refusal("\(definition.name) was not started: \(objection).")
         }
-        let record = try record(definition, arguments, origin)
-        let log = JobLog(
-            record.key, in: logs, limit: settings.outputBytes, host.logger, meters, isStopping: engine.isStopping,
-            budget: keepsRecords ? nil : OutputBudget())
-        let work = try work(definition, arguments, origin, record, log)
-        let isStored = Signal()
-        let live = LiveReply(record, definition, self, log)
-        let admission = engine.submit(
-            JobEngine.Job(id: record.id, work: work) { work in
+        let (isStored, isStopping) = (Signal(), engine.isStopping)
+        var prepared: (record: JobRecord, work: any JobWork, live: LiveReply)?
+        // A call that is refused takes no number.
+        let admission = try engine.submit {
+            let (record, work, live) = try prepare(definition, arguments, origin, settings, isStopping)
+            prepared = (record, work, live)
+            return JobEngine.Job(id: record.id, work: work) { work in
                 await isStored.wait()
                 await self.run(record.id, work, definition, live)
-            })
-        switch admission {
-        case .full:
-            meters.rejected.increment()
-            let waiting =
-                switch settings.limits.queue {
-                case 0: "\(settings.limits.pool) jobs are running"
-                case 1: "1 job is waiting"
-                default: "\(settings.limits.queue) jobs are waiting"
-                }
-            throw Refusal("\(waiting) already, so this one was not started. Please try again later.")
-        case .stopping: throw Refusal("Petrel is stopping, so the job was not started. Please try again later.")
-        case .runs, .waits: break
+            }
         }
+        guard let (record, work, live) = prepared else { throw refusal(admission, settings.limits) }
         defer { isStored.open() }
         do {
             try await book.add(record)
         } catch {
             // What is not recorded does not run.
-            work.stop(.cancelled, grace: nil)
+            work.stop(.cancelled(by: nil), grace: nil)
             throw error
         }
         meters.accepted.increment()
         try live.confirm(admission, say)
         return record
+    }
+
+    /// Returns the record, the work and the confirmation of a job.
+    private func prepare(
+        _ definition: CommandDefinition, _ arguments: [String], _ origin: JobOrigin, _ settings: JobsSettings,
+        _ isStopping: Signal
+    ) throws -> (JobRecord, any JobWork, LiveReply) {
+        let record = try record(definition, arguments, origin)
+        let log = JobLog(
+            record.key, in: logs, limit: settings.outputBytes, host.logger, meters, isStopping: isStopping,
+            budget: keepsRecords ? nil : OutputBudget())
+        let work = try work(definition, arguments, origin, record, log)
+        return (record, work, LiveReply(record, definition, self, log))
+    }
+
+    /// Returns the answer to a call that was not accepted.
+    private func refusal(_ admission: JobEngine.Admission, _ limits: JobEngine.Limits) -> Refusal {
+        guard admission == .full else {
+            return Refusal("Petrel is stopping, so the job was not started. Please try again later.")
+        }
+        meters.rejected.increment()
+        let waiting =
+            switch limits.queue {
+            case 0: limits.pool == 1 ? "1 job is running" : "\(limits.pool) jobs are running"
+            case 1: "1 job is waiting"
+            default: "\(limits.queue) jobs are waiting"
+            }
+        return Refusal("\(waiting) already, so this one was not started. Please try again later.")
     }
 
     private func record(
@@ -80,8 +95,14 @@ extension JobCenter {
 
     /// Does the work of a job, and says its result.
     private func run(_ id: Int, _ work: any JobWork, _ definition: CommandDefinition, _ live: LiveReply) async {
-        let updates = Task { await live.run() }
+        // Not for a job that is stopped before it starts.
+        let hasStarted = Signal()
+        let updates = Task {
+            await hasStarted.wait()
+            if !Task.isCancelled { await live.run() }
+        }
         let end = await work.run { process in
+            hasStarted.open()
             do {
                 try self.book.start(id, as: process)
             } catch {
@@ -114,9 +135,6 @@ extension JobCenter {
         do {
             return try await book.finish(id) { job in
                 job.end(end, timeout: definition.timeout)
-                if let killer = killer(of: id), end.cause == .cancelled {
-                    job.reason = "killed by \(killer)\(job.started == nil ? " before it started" : "")"
-                }
                 if end.hasOpenOutput, job.started != nil {
                     job.note =
                         "a process that the command left behind kept the output open; what it printed later was not recorded"

@@ -10,6 +10,7 @@ final class JobCenter: Sendable {
     let host: ModuleHost
     let engine: JobEngine
     let book: JobBook
+    let confirmations: Confirmations
     let logs: any LogCollection
     let meters: JobMeters
     let aliases: Aliases
@@ -23,8 +24,6 @@ final class JobCenter: Sendable {
     /// The error of the last attempt to read what earlier runs have stored; nil if it succeeded.
     let restoreProblem = Locked<String?>(nil)
     private let current: Locked<JobsSettings>
-    /// The administrators who kill jobs that have not ended yet.
-    private let killers = Locked<[Int: String]>([:])
 
     /// - Parameter programs: The host of the program that runs the plug-ins for CatOps.
     init(_ settings: JobsSettings, _ host: ModuleHost, programs: ModuleHost) {
@@ -33,6 +32,7 @@ final class JobCenter: Sendable {
         engine = JobEngine(settings.limits)
         reader = RecordReader(host.logger)
         book = JobBook(host.storage, reader)
+        confirmations = Confirmations(host.storage, reader)
         logs = host.storage.logs("jobs")
         meters = JobMeters(host.metrics)
         let isSecret: @Sendable (String) -> Bool = { [rules = host.rules] in rules.masked($0).words != $0.words }
@@ -43,12 +43,6 @@ final class JobCenter: Sendable {
         program = ProcessModule(
             settings.catops?.launch, named: CatOpsSettings.module, programs, recorder: catops)
     }
-
-    /// Notes who kills a job, until its end is recorded.
-    func note(killer: String?, of job: Int) { killers.withLock { $0[job] = killer } }
-
-    /// Returns who has killed a job, once.
-    func killer(of job: Int) -> String? { killers.withLock { $0.removeValue(forKey: job) } }
 
     /// False if the records of jobs that have ended are removed at once.
     var keepsRecords: Bool { host.storage.keepsRecords }

@@ -54,6 +54,8 @@ final class JobLog: OutputSink {
         state = Locked(State(trimAt: limit + limit / 8, budget: budget))
     }
 
+    /// The number of the job, for messages.
+    private var number: String { JobRecord.number(of: name).map { "\($0)" } ?? name }
     /// The last lines.
     var recentText: String { state.withLock { $0.recent.text } }
     /// The number of bytes.
@@ -97,7 +99,7 @@ final class JobLog: OutputSink {
                 }
                 return state.lost == 0
             }
-            if isFirst { logger.error("The output of job \(name) cannot be stored: \(error)") }
+            if isFirst { logger.error("The output of job \(number) cannot be stored: \(error)") }
         }
     }
 
@@ -157,7 +159,7 @@ final class JobLog: OutputSink {
             state.withLock { $0.trimAt = $0.bytes + limit / 8 }
         } catch {
             state.withLock { $0.trimAt = $0.bytes + Self.pause }
-            logger.warning("The beginning of the output of job \(name) cannot be removed: \(error)")
+            logger.warning("The beginning of the output of job \(number) cannot be removed: \(error)")
         }
     }
 }

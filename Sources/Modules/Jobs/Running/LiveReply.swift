@@ -57,7 +57,19 @@ final class LiveReply: Sendable {
             state.hasWaited = waited
         }
         reply.buttons = [cancelButton]
+        if isEditable { try keep(confirmation) }
         try say(reply, DeliveryMarks(handle: isEditable ? request : nil, promises: request))
+    }
+
+    /// Stores the confirmation and, once it was sent, its message, so that it can be completed after a crash.
+    private func keep(_ confirmation: Reply) throws {
+        let (confirmations, job) = (center.confirmations, job)
+        try confirmations.put(confirmation, of: job)
+        let chat = center.host.chat as? any MessageRecalling
+        chat?.remember(Self.request(job.id), on: job.address.backend) { message in
+            // It was encoded before, and a message consists of texts.
+            try? confirmations.put(confirmation, message, of: job)
+        }
     }
 
     private var cancelButton: Button {
@@ -86,15 +98,12 @@ final class LiveReply: Sendable {
             return state
         }
         guard state.isEditable, let confirmation = state.confirmation else { return }
-        var reply = confirmation
-        let duration = Humanized.number((job.duration() * 10).rounded() / 10)
-        reply.addLine("Job \(job.id): \(job.status.rawValue) after \(duration) s")
-        let (final, pause) = (reply, Self.interval - (ContinuousClock.now - state.lastEdit))
-        guard pause > .zero, !isStopping else { return replace(final) }
+        let pause = Self.interval - (ContinuousClock.now - state.lastEdit)
+        guard pause > .zero, !isStopping else { return center.complete(confirmation, of: job) }
         Task {
             // Nothing cancels this task, so that sleeping cannot fail.
             try? await Task.sleep(for: pause)
-            self.replace(final)
+            self.center.complete(confirmation, of: job)
         }
     }
 
@@ -122,5 +131,5 @@ final class LiveReply: Sendable {
 
 extension Reply {
     /// Adds a line to the text.
-    fileprivate mutating func addLine(_ line: String) { text += text.isEmpty ? line : "\n\(line)" }
+    mutating func addLine(_ line: String) { text += text.isEmpty ? line : "\n\(line)" }
 }

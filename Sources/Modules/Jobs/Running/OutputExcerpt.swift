@@ -1,4 +1,5 @@
 import Foundation
+import JobEngine
 import PetrelKit
 import PetrelSupport
 
@@ -13,37 +14,71 @@ struct OutputExcerpt: Sendable {
     var removed: Int64
     /// The number of bytes of the whole output.
     var size: Int64
+    /// True if it would be longer without the limit for lines.
+    let isCutAtLines: Bool
 
     /// The notice about output that is neither shown nor kept.
     static let notKept = "… The rest of the output was not kept."
 
     /// Creates an excerpt from a part of a log.
-    /// - Parameter isTail: true if the part ends at the end of the output, so that its beginning is cut at a line.
-    init(_ part: LogPart, isTail: Bool) {
+    /// - Parameters:
+    ///   - isTail: true if the part ends at the end of the output, so that its beginning is cut at a line.
+    ///   - isFinal: true if only the last state of each line is shown; see ``OverwrittenLines``.
+    ///   - lines: the maximum number of lines.
+    init(_ part: LogPart, isTail: Bool, isFinal: Bool = true, lines: Int = .max) {
         var bytes = part.bytes[...]
         // The beginning of a line may have been removed with what was before it.
         let isRemoved = part.place == part.extent.start && part.extent.start > 0
         if isTail && part.place > part.extent.start || isRemoved {
-            bytes = Self.withoutBrokenLine(bytes)
+            bytes = Self.withoutBrokenLine(bytes, orState: isFinal)
         } else if part.place > part.extent.start {
             bytes = Self.withoutBrokenScalar(bytes)
         }
         if !isTail, part.next < part.extent.end {
-            let end = bytes.lastIndex(of: 0x0A).map { $0 + 1 } ?? Self.endOfScalars(bytes)
-            bytes = bytes[..<end]
+            let line = bytes.lastIndex(of: 0x0A) ?? (isFinal ? bytes.lastIndex(of: 0x0D) : nil)
+            bytes = bytes[..<(line.map { $0 + 1 } ?? Self.endOfScalars(bytes))]
         }
         let start = Int64(bytes.startIndex)
         before = isRemoved ? 0 : part.place - part.extent.start + start
         after = part.extent.end - part.place - Int64(bytes.endIndex)
         removed = part.extent.start + (isRemoved ? start : 0)
         size = part.extent.end
-        text = String(decoding: bytes, as: UTF8.self)
-        if let last = bytes.last, last != 0x0A { text += "\n" }
+        let whole = isFinal ? OverwrittenLines.final(of: bytes) : Array(bytes)
+        let shown = isTail ? Self.last(lines, of: whole) : Self.first(lines, of: whole)
+        let dropped = Int64(whole.count - shown.count)
+        isCutAtLines = dropped > 0
+        if isTail { before += dropped } else { after += dropped }
+        text = String(decoding: shown, as: UTF8.self)
+        if let last = shown.last, last != 0x0A { text += "\n" }
+    }
+
+    /// Returns the first lines of a text.
+    static func first(_ lines: Int, of bytes: [UInt8]) -> ArraySlice<UInt8> {
+        var (seen, index) = (0, 0)
+        while seen < lines, index < bytes.count {
+            if bytes[index] == 0x0A { seen += 1 }
+            index += 1
+        }
+        return bytes[..<index]
+    }
+
+    /// Returns the last lines of a text.
+    static func last(_ lines: Int, of bytes: [UInt8]) -> ArraySlice<UInt8> {
+        // A line feed at the end does not begin a line.
+        var (seen, index) = (0, bytes.last == 0x0A ? bytes.count - 1 : bytes.count)
+        while index > 0 {
+            if bytes[index - 1] == 0x0A { seen += 1 }
+            if seen == lines { break }
+            index -= 1
+        }
+        return bytes[index...]
     }
 
     /// Removes the rest of a line whose beginning is missing, unless nothing would be left.
-    private static func withoutBrokenLine(_ bytes: ArraySlice<UInt8>) -> ArraySlice<UInt8> {
-        guard let end = bytes.firstIndex(of: 0x0A), end < bytes.endIndex - 1 else { return withoutBrokenScalar(bytes) }
+    /// - Parameter orState: true if a carriage return begins a line anew.
+    private static func withoutBrokenLine(_ bytes: ArraySlice<UInt8>, orState: Bool) -> ArraySlice<UInt8> {
+        let end = bytes.firstIndex { $0 == 0x0A || orState && $0 == 0x0D }
+        guard let end, end < bytes.endIndex - 1 else { return withoutBrokenScalar(bytes) }
         return bytes[(end + 1)...]
     }
 
@@ -93,13 +128,42 @@ extension JobCenter {
         return min(max(traits.maximumLength - 500, 500), 8_000)
     }
 
-    /// Returns the beginning or the end of the output of a job.
+    /// The maximum number of lines that a result shows.
+    private static let usualLines = 100
+
+    /// Returns the number of lines of output that a reply shows; nil for no limit.
+    func lineLimit(on backend: String) -> Int? {
+        guard let traits = host.chat.traits(of: backend) else { return nil }
+        return traits.files ? .max : traits.maximumLines
+    }
+
+    /// The number of bytes in which lines are looked for that are shown.
+    private static let longestWindow = 1 << 20
+
+    /// Returns the beginning or the end of the output of a job. If most of that was overwritten, as by a progress bar,
+    /// it is taken from a larger part of the output.
     func excerpt(of job: JobRecord, limit: Int, fromEnd: Bool) async throws -> OutputExcerpt {
+        var window = limit
+        var excerpt = try await excerpt(of: job, window: window, fromEnd: fromEnd)
+        while excerpt.text.utf8.count < limit / 2, !excerpt.isCutAtLines, excerpt.before + excerpt.after > 0,
+            window < Self.longestWindow
+        {
+            window = min(window * 8, Self.longestWindow)
+            let larger = try await self.excerpt(of: job, window: window, fromEnd: fromEnd)
+            guard larger.text.utf8.count <= limit else { break }
+            excerpt = larger
+        }
+        return excerpt
+    }
+
+    private func excerpt(of job: JobRecord, window: Int, fromEnd: Bool) async throws -> OutputExcerpt {
+        var place: Int64 = 0
         if fromEnd {
             let extent = try await logs.extent(of: job.key) ?? LogExtent(start: 0, end: 0)
-            let start = max(extent.end - Int64(limit), extent.start)
-            return OutputExcerpt(try await logs.read(job.key, from: start, limit: limit), isTail: true)
+            place = max(extent.end - Int64(window), extent.start)
         }
-        return OutputExcerpt(try await logs.read(job.key, from: 0, limit: limit), isTail: false)
+        let lines = lineLimit(on: job.address.backend) ?? Self.usualLines
+        return OutputExcerpt(
+            try await logs.read(job.key, from: place, limit: window), isTail: fromEnd, lines: lines)
     }
 }

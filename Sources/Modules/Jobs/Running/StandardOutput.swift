@@ -28,8 +28,10 @@ struct StandardOutput {
 
     /// Returns the text, cut at a line, with a notice about what is missing.
     /// - Parameter command: the line that shows the output; nil if the output is not kept.
-    func text(_ command: String?) -> String {
-        var shown = bytes[...]
+    func text(_ command: String?, lines: Int = .max) -> String {
+        let all = OverwrittenLines.final(of: bytes)
+        var shown = OutputExcerpt.first(lines, of: all)
+        let isWhole = isWhole && shown.count == all.count
         if !isWhole { shown = shown.lastIndex(of: 0x0A).map { shown[...$0] } ?? shown.withoutPartialScalar }
         let text = String(decoding: shown, as: UTF8.self)
         let whole = text.withoutLineEnd

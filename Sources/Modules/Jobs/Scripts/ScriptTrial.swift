@@ -43,7 +43,7 @@ package struct ScriptTrial: Sendable {
         let program = RunningProgram(try definition.program(for: call, inheriting: settings.environment), to: sink)
         let watch = Task {
             await interruption.wait()
-            if interruption.isOpen { program.stop(.cancelled) }
+            if interruption.isOpen { program.stop(.cancelled(by: nil)) }
         }
         defer { watch.cancel() }
         // In a task of its own, because the program must end also if this task is cancelled.

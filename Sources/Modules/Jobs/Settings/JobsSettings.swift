@@ -68,7 +68,7 @@ struct JobsSettings: Sendable {
             if let problem = Self.problem(ofName: name) { commands.problem(name, problem) }
             if let other = names.updateValue(name, forKey: Command.key(name)) {
                 commands.problem(name, "is the same name as \"\(other)\", because case and _ make no difference")
-            } else if Command.key(name) == prefix {
+            } else if !prefix.isEmpty, Command.key(name) == prefix {
                 commands.problem(name, "is the word in jobs.prefix; choose another name")
             }
             defer { command.finish() }
@@ -88,7 +88,9 @@ struct JobsSettings: Sendable {
     static func problem(ofName name: String) -> String? {
         guard !name.isEmpty, name.utf8.count <= 64 else { return "is not a name: use 1 to 64 bytes" }
         let isPlain = name.unicodeScalars.allSatisfy { !$0.isSeparator && !$0.isInvisible && !$0.isTreacherous }
-        return isPlain ? nil : "is not a name: use one word without spaces and control characters"
+        guard isPlain else { return "is not a name: use one word without spaces and control characters" }
+        // Alone it is the name of nothing, because `_` and a space are the same.
+        return Command.key(name).isEmpty ? "is not a name: use more than \"_\"" : nil
     }
 }
 
@@ -128,16 +130,27 @@ extension CommandDefinition {
     }
 
     private mutating func review(_ section: SettingsSection) {
-        if ([program] + arguments).contains(where: { $0.utf8.contains(0) }) {
-            section.problem("command", "and args must not contain a NUL character")
+        if program.utf8.contains(0) { section.problem("command", "must not contain a NUL character") }
+        for (index, argument) in arguments.enumerated() where argument.utf8.contains(0) {
+            section.problem("args[\(index)]", "must not contain a NUL character")
         }
         if program.isEmpty { return section.problem("command", "must not be empty") }
-        if let folder, !FileManager.default.fileExists(atPath: folder) {
-            section.warn("cwd", "the folder \(folder) does not exist")
+        if let folder {
+            var isFolder: ObjCBool = false
+            if !FileManager.default.fileExists(atPath: folder, isDirectory: &isFolder) {
+                section.warn("cwd", "the folder \(folder) does not exist")
+            } else if !isFolder.boolValue {
+                section.warn("cwd", "\(folder) is not a folder")
+            }
+        }
+        if program.utf8.starts(with: "~/".utf8) {
+            return section.warn("command", "~ is not replaced by a folder; write the whole path")
         }
         guard program.utf8.contains(UInt8(ascii: "/")) else {
             if ProgramFile.path(of: program, in: environment["PATH"] ?? section.environment["PATH"] ?? "") == nil {
-                section.warn("command", "the program \(program) is not in PATH")
+                let hint =
+                    program.unicodeScalars.contains(where: \.isSeparator) ? "; the arguments belong into args" : ""
+                section.warn("command", "the program \(program) is not in PATH\(hint)")
             }
             return
         }
@@ -149,6 +162,7 @@ extension CommandDefinition {
         guard let variables = section.optionalSection("env") else { return [:] }
         var environment: [String: String] = [:]
         for key in variables.keys {
+            if !variables.contains(key) { variables.problem(key, "must be a string, not null") }
             let text = variables.string(key, default: "")
             if key.isEmpty || key.utf8.contains(0) || key.utf8.contains(UInt8(ascii: "=")) || text.utf8.contains(0) {
                 variables.problem(key, "must be a name without “=” and a value without NUL")
@@ -191,7 +205,16 @@ extension SecretArguments {
         for (index, item) in (section.value("secrets")?.array ?? []).enumerated() {
             switch item {
             case .integer(let position) where position > 0: positions.insert(position)
-            case .string(let name) where !name.isEmpty: names.append(name)
+            case .string(let text) where !text.isEmpty:
+                // `--password=` stands for `--password=VALUE` as well.
+                let name = text.utf8.last == UInt8(ascii: "=") ? String(text.unicodeScalars.dropLast()) : text
+                if name.isBlank || name.unicodeScalars.contains(where: \.isSeparator) {
+                    section.problem("secrets[\(index)]", "must be one word, such as \"--password\"")
+                } else if Int(name) != nil {
+                    section.warn(
+                        "secrets[\(index)]", "is the word \"\(name)\"; write \(name) for the number of an argument")
+                }
+                names.append(name)
             default:
                 section.problem(
                     "secrets[\(index)]", "must be the number of an argument, from 1, or the word before a value")

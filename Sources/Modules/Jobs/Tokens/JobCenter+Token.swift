@@ -12,7 +12,7 @@ private struct TokenCall {
 }
 
 extension JobCenter {
-    /// Returns the line that a line of a person stands for.
+    /// Returns the line that a line of a person stands for at the moment.
     func resolved(_ line: String, _ caller: CommandCaller) -> String {
         aliases.expanded(line, of: caller.person, on: caller.backend) ?? line
     }
@@ -20,10 +20,8 @@ extension JobCenter {
     /// Starts the job of a line over HTTP: as the person of the token, in its place, with the rights at this time.
     func start(_ line: String, with token: TokenRecord) async throws -> JobRecord {
         let caller = token.caller
-        let resolved = resolved(line, caller)
-        if !resolved.utf8.elementsEqual(line.utf8) { meters.aliased.increment() }
         meters.received.increment()
-        guard let call = try call(resolved, caller) else {
+        guard let call = try call(line, caller) else {
             meters.rejected.increment()
             tell(token, "The token \(token.id) calls a command that does not exist or starts no job.")
             throw Rejection(status: 404, text: "the command of the token does not exist, or starts no job")
@@ -35,7 +33,7 @@ extension JobCenter {
         let job = try await start(call.definition, arguments, origin) { reply, marks in
             try self.host.chat.say(reply, at: token.address, marks)
         }
-        host.audit.started("job \(job.id)", line: nil, by: entry)
+        host.audit.started("job \(job.id) (token \(token.id))", line: nil, by: entry)
         return job
     }
 
@@ -49,6 +47,12 @@ extension JobCenter {
         } catch let refusal as Refusal {
             throw Rejection(status: 400, text: refusal.reply)
         }
+    }
+
+    /// Returns true if the command of a line exists, and can never start a job.
+    func startsNoJob(_ line: String, _ caller: CommandCaller) throws -> Bool {
+        guard let judged = try host.rules.call(line, by: caller) else { return false }
+        return !(judged.parsed is JobCall)
     }
 
     /// Adds the decision to the audit log.
@@ -83,6 +87,8 @@ extension JobCenter {
     }
 
     private func tell(_ token: TokenRecord, _ text: String) {
+        // The bot does not show itself where it answers nobody.
+        guard stealthObjection(to: token.caller) == nil else { return }
         do {
             try host.chat.say(Reply(text, kind: .error), at: token.address)
         } catch {

@@ -13,7 +13,10 @@ final class JobRoutes: Sendable {
 
     private let center: JobCenter
     private let tokens: Tokens
+    /// The requests that start jobs, by token.
     private let calls = Locked(RateLimit(burst: 20, perSecond: 1))
+    /// The requests that read jobs, by token.
+    private let reads = Locked(RateLimit(burst: 60, perSecond: 5))
     /// The requests without a valid token, by address.
     private let failures = Locked(RateLimit(burst: 20, perSecond: 0.5))
 
@@ -25,23 +28,24 @@ final class JobRoutes: Sendable {
     var routes: [WebRoute] {
         [
             WebRoute(.post, "/message", bodyLimit: Self.bodyLimit) {
-                await self.answer($0) { try await self.post($0, $1) }
+                await self.answer($0, self.calls) { try await self.post($0, $1) }
             }
             .refusing { self.refusal($0) },
-            WebRoute(.get, "/jobs/{id}") { await self.answer($0) { try await self.job($0, $1) } },
-            WebRoute(.get, "/jobs/{id}/logs") { await self.answer($0) { try await self.logs($0, $1) } },
+            WebRoute(.get, "/jobs/{id}") { await self.answer($0, self.reads) { try await self.job($0, $1) } },
+            WebRoute(.get, "/jobs/{id}/logs") { await self.answer($0, self.reads) { try await self.logs($0, $1) } },
         ]
     }
 
     private func answer(
-        _ request: WebRequest, _ handle: (WebRequest, TokenRecord) async throws -> WebResponse
+        _ request: WebRequest, _ limit: Locked<RateLimit>,
+        _ handle: (WebRequest, TokenRecord) async throws -> WebResponse
     ) async -> WebResponse {
         if let refusal = refusal(request) { return refusal }
         // Another request may have revoked it meanwhile.
         guard let token = Self.secret(of: request).flatMap(tokens.token) else {
             return .text("no token found", status: 401)
         }
-        if let seconds = calls.withLock({ $0.take("token \(token.id)", at: .now) }) {
+        if let seconds = limit.withLock({ $0.take("token \(token.id)", at: .now) }) {
             return Self.tooMany(seconds)
         }
         do {

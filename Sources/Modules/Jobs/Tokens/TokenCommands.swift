@@ -52,19 +52,27 @@ struct TokenCommands: Sendable {
         guard case .to(let address) = center.host.places.route(place, in: backend, orElse: nil) else {
             throw Refusal("“\(place)” is not a known place.")
         }
-        guard let person = center.host.places.person(named: user, on: address.backend) else {
-            throw Refusal("\(user) has not been seen on \(address.backend) yet. They have to send one message first.")
+        let person = try person(user, on: address.backend)
+        let seen = center.host.places.room(named: place, on: address.backend)
+        let isCommand = center.definitions.contains { Command.key($0.name) == Command.key(place) }
+        if seen == nil, !address.place.isDirect, isCommand {
+            throw Refusal("“\(place)” is a command. Write the room before it, such as #ops.")
         }
         let room: Room? =
             switch address.place {
             case .direct: nil
             case .room(let id):
-                center.host.places.room(named: place, on: address.backend) ?? Room(id: id, name: place)
+                seen ?? Room(id: id, name: place)
             }
-        let token = TokenRecord(
+        var token = TokenRecord(
             id: tokens.newID(), person: person.id, personName: person.name, isStable: person.isStable, room: room?.id,
             roomName: room?.name, isPrivateRoom: room?.isPrivate, address: address, line: line, created: .now,
             creator: invocation.message.sender.id)
+        // Once and for all: later, the person could make it another command with an alias.
+        token.line = center.resolved(line, token.caller)
+        if try center.startsNoJob(token.line, token.caller) {
+            throw Refusal("“\(Printable.line(token.line.firstWord.word))” starts no job, so a token cannot run it.")
+        }
         let secret = try await tokens.add(token)
         let lines =
             [
@@ -74,14 +82,31 @@ struct TokenCommands: Sendable {
         return Reply(lines.joined(separator: "\n"), isPrivate: true, isConfidential: true)
     }
 
+    /// Returns the only person of a name, or throws a refusal.
+    private func person(_ name: String, on backend: String) throws -> Person {
+        let people = center.host.places.people(named: name, on: backend)
+        guard let person = people.first else {
+            throw Refusal("\(name) has not been seen on \(backend) yet. They have to send one message first.")
+        }
+        guard people.count == 1 else {
+            let ids = people.prefix(10).map(\.id).joined(separator: ", ")
+            throw Refusal("\(people.count) people are called \(name). Write the ID of one of them: \(ids).")
+        }
+        return person
+    }
+
     private func warnings(_ token: TokenRecord) -> [String] {
         var warnings: [String] = []
+        if let room = token.caller.room, center.host.places.room(named: room.name, on: token.address.backend) == nil {
+            warnings.append(
+                "Warning: \(room.name) has not been seen on \(token.address.backend) yet, so the replies may not arrive."
+            )
+        }
         if !hasWeb { warnings.append("Warning: the configuration has no section web, so tokens cannot be used yet.") }
         let caller = token.caller
-        let line = center.resolved(token.line, caller)
-        if let warning = center.warning(aboutStored: line) { warnings.append(warning) }
+        if let warning = center.warning(aboutStored: token.line) { warnings.append(warning) }
         let decision = center.host.rules.decision(
-            on: line, by: caller.person, in: caller.room, on: caller.backend)
+            on: token.line, by: caller.person, in: caller.room, on: caller.backend)
         switch decision {
         case nil: warnings.append("Warning: there is no such command at the moment.")
         case let decision? where !decision.isAllowed:
@@ -130,7 +155,8 @@ struct TokenCommands: Sendable {
     private func line(of token: TokenRecord, for invocation: Invocation) -> String {
         let isHidden = isHidden(token, from: invocation)
         let place = isHidden ? JobLines.unknownRoom : token.roomName ?? "the direct chat of \(token.address.place.id)"
-        return "- \(token.id) \(token.personName) at \(place) \(Printable.line(center.host.rules.masked(token.line)))"
+        return
+            "- \(token.id) \(JobLines.person(token.person, token.personName)) at \(place) \(Printable.line(center.host.rules.masked(token.line)))"
     }
 
     private func revoke(_ invocation: Invocation) async throws -> Reply {
