@@ -38,6 +38,59 @@ import Testing
         }
     }
 
+    @Test func `a message is replaced by its stored reference after a restart`() async throws {
+        let stored = Locked<SentMessage?>(nil)
+        let backend = RecordingBackend(traits: Self.traits)
+        try await DeliveryTests.with(backend, Store()) { delivery in
+            delivery.remember("h", on: "test") { message in stored.withLock { $0 = message } }
+            try Self.say("start", delivery)
+            let start = await backend.next()
+            // An update is sent after the reference was told.
+            delivery.replace("h", with: Reply("one"), on: "test")
+            _ = await backend.next()
+            #expect(stored.value?.message == start?.message && stored.value?.address == DeliveryTests.ops)
+        }
+        let message = try #require(stored.value)
+        let later = RecordingBackend(traits: Self.traits)
+        try await DeliveryTests.with(later, Store()) { delivery in
+            let isSettled = Signal()
+            delivery.recall(message, as: "h")
+            delivery.replace("h", with: Reply("end"), on: "test") { isSettled.open() }
+            let end = await later.next()
+            #expect(end?.reply.text == "end" && end?.isReplacement == true && end?.message == message.message)
+            await isSettled.wait()
+        }
+    }
+
+    @Test(arguments: [(SendFailure.Remedy.never, true), (.later(after: nil), false)])
+    func `a replacement is settled if it is impossible, and not if the service cannot be reached`(
+        remedy: SendFailure.Remedy, isSettled: Bool
+    ) async throws {
+        let backend = RecordingBackend(traits: Self.traits) { reply, _ in
+            if reply.text == "one" { throw SendFailure("refused", remedy) }
+        }
+        try await DeliveryTests.with(backend, Store(), clock: HastyClock()) { delivery in
+            let calls = Locked<[String]>([])
+            let settled = Signal()
+            try Self.say("start", delivery)
+            _ = await backend.next()
+            delivery.replace("h", with: Reply("one"), on: "test") {
+                calls.withLock { $0.append("one") }
+                settled.open()
+            }
+            if isSettled { return await settled.wait() }
+            // Of the next replacement, the outcome is told after that of the first one.
+            let message = SentMessage(MessageReference(id: "m1"), at: DeliveryTests.ops)
+            delivery.recall(message, as: "other")
+            delivery.replace("other", with: Reply("two"), on: "test") {
+                calls.withLock { $0.append("two") }
+                settled.open()
+            }
+            await settled.wait()
+            #expect(calls.value == ["two"])
+        }
+    }
+
     @Test(arguments: [
         (SendFailure.Remedy.later(after: .seconds(37)), 2, ["start", "one"]),
         (.later(after: nil), 3, ["start", "two"]),

@@ -17,6 +17,19 @@ import Testing
             text: "x")
     }
 
+    @Test func `a name that several persons have stands for all of them, and an earlier name for nobody`() async throws
+    {
+        let directory = PlaceDirectory()
+        func remember(_ id: String, _ name: String) {
+            directory.remember(ChatMessage(id: "1", sender: Person(id: id, name: name), room: nil, text: "x"), on: "px")
+        }
+        for (id, name) in [("U2", "@bob"), ("U3", "@bob"), ("U4", "@old"), ("U4", "@new")] { remember(id, name) }
+        func ids(_ name: String) -> [String] { directory.people(named: name, on: "px").map(\.id) }
+        #expect(ids("@bob") == ["U2", "U3"] && ids("U3") == ["U3"])
+        #expect(ids("@new") == ["U4"] && ids("@old").isEmpty && ids("@nobody").isEmpty)
+        #expect(directory.people(named: "@bob", on: "other").isEmpty)
+    }
+
     @Test func `persons without an account are not stored, and the number of the others is limited`() async throws {
         let store = try Store()
         let storage = store.storage(for: "places")

@@ -29,6 +29,12 @@ import Testing
         await #expect(throws: CancellationError.self) { try await running.value }
     }
 
+    @Test func `Whatever has no sigil can be an id of a program, so that check does not doubt it`() {
+        let names = ProcessBackendPlugIn.facts.names
+        for text in ["U1", "alice", "7"] { #expect(names.isID(text, .person)) }
+        for text in ["@alice", "#ops", ""] { #expect(!names.isID(text, .person)) }
+    }
+
     private static let ops = Address(backend: "fake", place: .room("!ops"), thread: "t", inReplyTo: "m")
 
     @Test func `replies reach the program, and its messages are delivered once`() async throws {

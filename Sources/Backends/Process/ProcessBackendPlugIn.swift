@@ -8,6 +8,8 @@ package struct ProcessBackendPlugIn: BackendPlugIn {
     package static let kind = "process"
     /// The facts for the review of access rules.
     package static let facts = BackendFacts(
+        // An id may have any form.
+        names: NameForms { text, _ in !["@", "#", nil].contains(text.unicodeScalars.first) },
         caution: "the program decides the ids of users and rooms: access rules are only as reliable as the program")
 
     private let launch: PlugInLaunch
