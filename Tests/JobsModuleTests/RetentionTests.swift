@@ -49,4 +49,22 @@ import Testing
             }
         }
     }
+
+    @Test func `The output of a job that has run for longer than the retention is kept`() async throws {
+        let store = try TestStore()
+        let house = try JobsHouse(
+            [
+                "commands": [
+                    "y": ["command": "sh", "args": ["-c", "echo up; exec sleep 300"], "auth_strategy": "any"]
+                ],
+                "templates": ["handshake": "accepted", "failure": "{{ error }}"], "stop_timeout": 1,
+            ], store: store)
+        try await house.run { house in
+            let center = try #require(house.modules.compactMap { $0 as? JobsModule }.first).center
+            #expect(await house.ask("!y") == "accepted")
+            while await !house.ask("!tail").contains("up") {}
+            try await center.trim(before: .now)
+            #expect(await house.ask("!tail").contains("up"))
+        }
+    }
 }

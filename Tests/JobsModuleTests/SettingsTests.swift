@@ -18,7 +18,7 @@ import Testing
     }
 
     private func problems(ofCommand command: [String: JSONValue]) throws -> [String] {
-        try problems(["commands": ["x": .object(["command": "echo"].merging(command) { $1 })]])
+        try problems(["commands": ["x": .object(["command": "echo", "auth_strategy": "any"].merging(command) { $1 })]])
     }
 
     @Test(
@@ -160,7 +160,19 @@ import Testing
     }
 
     @Test func `A command with an empty name is one error`() throws {
-        #expect(try problems(["commands": ["": ["command": "echo"]]]).count == 1)
+        #expect(try problems(["commands": ["": ["command": "echo", "auth_strategy": "any"]]]).count == 1)
+    }
+
+    @Test func `A command that nobody may run is reported, unless that is written out`() throws {
+        let text = "jobs.commands.x.auth_strategy: nobody may run the command: "
+        #expect(try problems(["commands": ["x": ["command": "echo"]]]) == [text + "auth_strategy is none"])
+        #expect(try problems(ofCommand: ["auth_strategy": "none"]) == [])
+        let context = SettingsContext(folder: .init(fileURLWithPath: "/"), environment: ["PATH": "/usr/bin:/bin"])
+        let command: JSONValue = ["command": "echo", "auth_strategy": "group", "allowed_groups": ["admin"]]
+        let root = SettingsSection(["jobs": ["commands": ["x": command]]], at: "", in: context)
+        _ = CoreSettings(root)
+        _ = JobsPlugIn(root.sections("jobs"))
+        #expect(context.warnings.map(\.description) == [text + "the allowed_groups have no members"])
     }
 
     @Test func `The names of built-in commands get the prefix`() throws {

@@ -22,7 +22,8 @@ enum JobLines {
         }
         if namesPerson { lines.append("* By \(person(job.person, job.personName))") }
         lines.append("* Where \(place(job, "IM", hidesRoom))")
-        lines.append("* When \(Humanized.time(job.started ?? job.created))")
+        let time = job.started ?? job.created
+        lines.append("* When \(Humanized.time(time)) (\(UTCTime.text(Int64(time.timeIntervalSince1970)))Z)")
         if job.started != nil { lines.append("* Duration \(duration(job)) s") }
         if let code = job.exitCode, code != 0 { lines.append("* Exit code \(code)") }
         if let signal = job.signal { lines.append("* Signal \(signal)") }

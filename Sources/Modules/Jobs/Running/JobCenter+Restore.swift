@@ -101,10 +101,14 @@ extension JobCenter {
 
     /// Removes the jobs and the output that exceed the retention settings.
     func trim() async throws {
-        let settings = settings
-        let end = Date.now - TimeInterval(settings.retentionDays) * 86_400
+        try await trim(before: Date.now - TimeInterval(settings.retentionDays) * 86_400)
+    }
+
+    /// Removes the jobs and the output of before a time, and what exceeds the size of all output.
+    func trim(before end: Date) async throws {
         try await book.purge(before: end, logs)
-        try await logs.trim(before: end)
+        // The output of a job that has run for so long may be older than the rest.
+        if !book.active.contains(where: { $0.created < end }) { try await logs.trim(before: end) }
         try await logs.trim(toBytes: settings.retentionBytes)
     }
 }

@@ -108,6 +108,10 @@ extension CommandDefinition {
         let help = section.section("help")
         self.help = Help(summary: help.string("summary", default: ""), arguments: help.strings("args"))
         help.finish()
+        // What is written out is meant.
+        if let reason = rights.emptiness, rights.people != .none || !section.contains("auth_strategy") {
+            section.warn("auth_strategy", "nobody may run the command: \(reason)")
+        }
         review(section)
     }
 
