@@ -58,7 +58,8 @@ struct Explain: AsyncParsableCommand {
         let text = core.prefixes.strip(whole, from: message) ?? whole
         guard !CommandText.line(of: text).isEmpty else { throw Self.missing }
         let store = try Self.store(of: configuration)
-        let match = try await Bot.commands(of: configuration, store).find(text)
+        let table = try await Bot.commands(of: configuration, store)
+        let match = table.find(text)
         let on = try backend == nil ? named ?? chosenBackend(configuration) : chosenBackend(configuration)
         var question =
             match?.parsed().question(by: person, in: place, on: on)
@@ -72,6 +73,7 @@ struct Explain: AsyncParsableCommand {
         return Explanation(
             command: question.lines[0], decision: configuration.policy.access.decide(question),
             module: match?.entry.module, name: match?.entry.command.name, more: explanation,
+            longer: match == nil ? table.entries.map(\.command).beginning(with: text).map(\.name) : [],
             mayBeAdded: configuration.outlines.contains(where: \.addsCommands))
     }
 
@@ -128,12 +130,15 @@ struct Explanation {
     /// The explanation of the module's plug-in.
     var more: LineExplanation?
 
+    /// The commands that begin with the words of an unknown command.
+    var longer: [String] = []
     /// True if modules can have commands that only the running bot knows.
     var mayBeAdded = false
 
     private var isAllowed: Bool { module != nil && decision.isAllowed }
     private var reason: String {
         if module != nil { return decision.reason }
+        if !longer.isEmpty { return "incomplete command: \(longer.joined(separator: ", "))" }
         let hint = ": only the running bot knows the commands of plug-ins that are programs; ask it with `!acl why`"
         return "unknown command" + (mayBeAdded ? hint : "")
     }

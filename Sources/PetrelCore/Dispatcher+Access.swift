@@ -53,57 +53,6 @@ extension Dispatcher {
             send: { [delivery] reply, marks in delivery.answer(reply, to: address, marks) })
     }
 
-    /// Returns the reply to an unknown command, with suggestions that the person may run; nil for no reply, such as to
-    /// `!!!`, which contains no letter.
-    func unknown(_ text: String, _ message: ChatMessage, _ address: Address, _ policy: Policy) -> Reply? {
-        guard Self.isWorded(text) else { return nil }
-        let slash = slashPrefix(text, message)
-        let text = slash?.rest ?? text
-        guard !text.isEmpty else {
-            let (command, help) = (message.slashCommand ?? "", "\(slash?.prefix ?? "")help")
-            return Reply(
-                "\(Markdown.code(command)) needs a command; \(Markdown.code(help)) lists the commands.",
-                style: .markdown,
-                kind: .error)
-        }
-        let caller = CommandCaller(person: message.sender, room: message.room, backend: address.backend)
-        for module in hooks.value.answerers {
-            if let reply = module.answer(toUnknown: text, of: caller) { return reply }
-        }
-        let prefix = slash?.prefix ?? policy.prefixes.prefix
-        let line = CommandText.line(of: text)
-        let names = visible(to: message.sender, in: message.room, on: address.backend).map(\.name)
-        let words = line.firstWord.word
-        var near = Nearness.nearest(to: line, among: names)
-        for name in Nearness.nearest(to: words, among: names) where !near.contains(name) { near.append(name) }
-        if !message.isDirect {
-            switch policy.unknownCommands {
-            case .answer: break
-            case .hint where !near.isEmpty: break
-            case .hint, .ignore: return nil
-            }
-        }
-        // Only the first word, because the rest may contain a secret.
-        let shown = words.count > 40 ? String(words.prefix(40)) + "…" : words
-        var reply = "Unknown command “\(Markdown.escaped(shown))”."
-        if !near.isEmpty {
-            reply +=
-                " Did you mean " + near.prefix(3).map { Markdown.code("\(prefix)\($0)") }.joined(separator: " or ")
-                + "?"
-        }
-        return Reply(reply + " \(Markdown.code("\(prefix)help")) lists the commands.", style: .markdown, kind: .error)
-    }
-
-    /// Returns true if a text contains a letter or a digit outside of emoji names such as `:tada:`.
-    private static func isWorded(_ text: String) -> Bool {
-        let words = text.words.filter { word in
-            !(word.utf8.count > 2 && word.utf8.first == UInt8(ascii: ":") && word.utf8.last == UInt8(ascii: ":"))
-        }
-        return words.contains { word in
-            word.unicodeScalars.contains { $0.properties.isAlphabetic || $0.properties.numericType != nil }
-        }
-    }
-
     /// Returns the commands that help lists, in the order of their names.
     func visible(to person: Person, in room: Room?, on backend: String) -> [Command] {
         registry.table.entries.map(\.command).filter { command in
@@ -206,17 +155,5 @@ extension Dispatcher {
             table.find(rest)?.entry.command.name.isEmpty == false
         else { return nil }
         return rest
-    }
-
-    /// Returns the prefix for commands after a slash command, and the rest of the line; nil if the message is none, or
-    /// there are commands whose first word is its name.
-    private func slashPrefix(_ text: String, _ message: ChatMessage) -> (prefix: String, rest: String)? {
-        guard let slash = message.slashCommand else { return nil }
-        let (word, rest) = text.firstWord
-        let isOfCommand = registry.table.entries.contains { entry in
-            entry.command.name.firstWord.word.utf8.elementsEqual(word.utf8)
-        }
-        guard word.utf8.elementsEqual(slash.utf8.dropFirst()), !isOfCommand else { return nil }
-        return ("\(slash) ", rest)
     }
 }

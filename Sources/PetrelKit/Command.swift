@@ -105,11 +105,24 @@ public enum LineReading: Sendable, Hashable {
 }
 
 extension Command {
+    /// The name and the usage, such as `help [command]`.
+    public var heading: String { usage.isEmpty ? name : "\(name) \(usage)" }
+
     /// Returns the normalised form of a name, by which names are compared: in lower case, without invisible characters,
     /// and with each run of `_` and white space as one space.
     public static func key(_ name: some StringProtocol) -> String {
         name.lowercased().unicodeScalars.filter { !$0.isInvisible }.split { $0 == "_" || $0.isSeparator }
             .map { String(String.UnicodeScalarView($0)) }.joined(separator: " ")
+    }
+}
+
+extension [Command] {
+    /// Returns the commands whose names begin with the words of a text and have further words: `infra search` for
+    /// `infra`.
+    public func beginning(with words: some StringProtocol) -> [Command] {
+        let key = Command.key(words)
+        guard !key.isEmpty else { return [] }
+        return filter { Command.key($0.name).utf8.starts(with: (key + " ").utf8) }
     }
 }
 

@@ -67,6 +67,8 @@ import Testing
             let (code, output) = await explain.end()
             #expect(code == 0 && output.contains("tag:Name=web* and instance-state-name=stopped"))
             #expect(output.contains("PRODUCTION (us-east-1)"))
+            let incomplete = await (try Self.run(["explain", "infra"], in: folder, [:], role)).end().output
+            #expect(incomplete.contains("incomplete command: infra search, infra accounts"), "\(incomplete)")
         }
     }
 }

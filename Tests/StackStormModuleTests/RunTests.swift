@@ -106,6 +106,25 @@ import Testing
         }
     }
 
+    private struct Infra: BotModule {
+        let name = "infra"
+        let commands = [Command("infra search", usage: "QUERY", summary: "Search.") { _ in nil }]
+    }
+
+    @Test func `with an empty prefix, commands of other modules are suggested as well`() async throws {
+        try await Bench.withSimulator { _, port in
+            let backend = RecordingBackend()
+            let host = try TestHost([backend])
+            var settings = StackStormModuleSettings(client: try Bench.client(port: port))
+            settings.prefix = ""
+            try await host.run([try host.module(settings), Infra()]) {
+                backend.type("!infra")
+                let text = await backend.next()?.reply.text
+                #expect(text?.contains("Did you mean `!infra search QUERY`?") == true, "\(text ?? "")")
+            }
+        }
+    }
+
     @Test func `several instances run side by side, each with its own StackStorm`() async throws {
         try await Bench.withSimulator { _, first in
             try await Bench.withSimulator { second, port in

@@ -73,6 +73,10 @@ package struct BuiltinsModule: BotModule {
         if let dash = wanted.unicodeScalars.first, ["-", "–", "—"].contains(dash) {
             return Reply("Unknown option \(wanted). The option is -all.", kind: .error)
         }
+        let longer = commands.beginning(with: wanted)
+        guard longer.isEmpty else {
+            return Reply(longer.map { "\(prefix)\($0.heading) — \($0.summary)" }.joined(separator: "\n"))
+        }
         let near = Nearness.nearest(to: wanted, among: commands.map(\.name))
         let hint = near.isEmpty ? "" : " Did you mean " + near.map { "\(prefix)\($0)" }.joined(separator: " or ") + "?"
         return Reply("Unknown command “\(wanted)”.\(hint)", kind: .error)
@@ -104,8 +108,4 @@ package struct BuiltinsModule: BotModule {
         return Reply(
             (lines + ["Petrel \(host.bot.version), up for \(host.bot.uptime.inWords)"]).joined(separator: "\n"))
     }
-}
-
-extension Command {
-    fileprivate var heading: String { usage.isEmpty ? name : "\(name) \(usage)" }
 }

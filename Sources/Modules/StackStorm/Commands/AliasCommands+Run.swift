@@ -245,9 +245,10 @@ extension AliasCommands {
         if let explained = readOtherwise(invocation, table) { return explained }
         let line = String(typed.unicodeScalars.prefix { !$0.isLineEnd })
         let shown = line.count > 60 ? line.prefix(60) + "…" : Substring(line)
-        let near = table.near(typed).filter { catalog.isShown($0, to: invocation) }.prefix(3).map {
-            Markdown.code(invocation.typed(ownLine($0)))
-        }
+        // Without a prefix, this may be the first word of a command of another module.
+        let others = settings.prefix.isEmpty ? host.help.commands(for: invocation).beginning(with: typed) : []
+        let aliases = table.near(typed).filter { catalog.isShown($0, to: invocation) }.map(ownLine)
+        let near = (others.map(\.heading) + aliases).prefix(3).map { Markdown.code(invocation.typed($0)) }
         let hint = near.isEmpty ? "" : " Did you mean \(near.joined(separator: " or "))?"
         return Reply(
             "StackStorm has no command “\(Markdown.escaped(shown))”.\(hint) \(helpHint(invocation))", style: .markdown,
