@@ -69,7 +69,7 @@ extension Bot {
         store.audit.limit(to: configuration.core.store.auditBytes)
         let parts = try parts(of: configuration, store, logger, metrics, loop)
         if let write = parts.backends.lazy.compactMap({ ($0 as? any LogWriting)?.logWriter }).first {
-            log.redirect(to: write)
+            log.redirectIntoChat(to: write)
         }
         let host = parts.host
         host.report(store)

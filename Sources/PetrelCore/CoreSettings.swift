@@ -21,8 +21,8 @@ package struct CoreSettings: Sendable {
     package var hidesCommands = true
     /// The rooms in which the operators receive messages.
     package var adminRooms: [String] = []
-    /// The minimum level of log lines.
-    package var logLevel = Logger.Level.info
+    /// The minimum level of log lines; nil for the usual one.
+    package var logLevel: Logger.Level?
     /// The format of log lines.
     package var logFormat = LineLogHandler.Format.text
     /// The settings of the store.
@@ -75,7 +75,7 @@ package struct CoreSettings: Sendable {
         adminRooms = bot.strings("admin_rooms")
         bot.finish()
         let log = root.section("log")
-        logLevel = log.choice("level", default: .info)
+        logLevel = log.optionalString("level").map { _ in log.choice("level", default: .info) }
         logFormat = log.choice("format", default: .text)
         log.finish()
         store = StoreSettings(root)

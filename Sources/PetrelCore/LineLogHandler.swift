@@ -10,26 +10,35 @@ package struct LineLogHandler: LogHandler {
 
     /// The level and the format of all loggers, which can change while they are used.
     package final class Control: Sendable {
-        private let state: Locked<(level: Logger.Level, format: Format)>
+        private let state: Locked<(level: Logger.Level?, format: Format)>
+        private let usualLevel = Locked(Logger.Level.info)
         private let sink = Locked<@Sendable (String) -> Void>(LineLogHandler.standardError)
 
         /// Creates a control.
-        package init(level: Logger.Level = .info, format: Format = .text) {
+        /// - Parameter level: the minimum level; nil for `info`, or `warning` among the messages of a chat.
+        package init(level: Logger.Level? = nil, format: Format = .text) {
             state = Locked((level, format))
         }
 
         /// The minimum level.
-        package var level: Logger.Level { state.withLock { $0.level } }
+        package var level: Logger.Level { state.withLock { $0.level } ?? usualLevel.value }
         /// The format of lines.
         package var format: Format { state.withLock { $0.format } }
         /// Sets the closure that writes lines.
         package func redirect(to sink: @escaping @Sendable (String) -> Void) { self.sink.withLock { $0 = sink } }
 
+        /// Sets the closure that writes lines among the messages of a chat, which only warnings interrupt unless another
+        /// level is set.
+        package func redirectIntoChat(to sink: @escaping @Sendable (String) -> Void) {
+            usualLevel.withLock { $0 = .warning }
+            redirect(to: sink)
+        }
+
         /// Writes a line.
         package func write(_ line: String) { sink.value(line) }
 
         /// Sets the level and the format.
-        package func set(level: Logger.Level, format: Format) { state.withLock { $0 = (level, format) } }
+        package func set(level: Logger.Level?, format: Format) { state.withLock { $0 = (level, format) } }
     }
 
     /// The metadata of the logger.
