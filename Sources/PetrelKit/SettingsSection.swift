@@ -187,10 +187,15 @@ extension SettingsSection {
     /// Returns an HTTP or HTTPS URL.
     public func url(_ key: String, default fallback: String) -> URL {
         let text = string(key, default: fallback)
+        let instead = URL(string: fallback) ?? URL(fileURLWithPath: "/")
         guard let url = URL(string: text), let scheme = url.scheme, ["http", "https"].contains(scheme), url.host != nil
         else {
             problem(key, "must be an http:// or https:// address")
-            return URL(string: fallback) ?? URL(fileURLWithPath: "/")
+            return instead
+        }
+        guard url.hasValidPort else {
+            problem(key, "must have a port from 1 to 65535, if it has one")
+            return instead
         }
         return url
     }

@@ -31,7 +31,7 @@ public struct ProxyEnvironment: Sendable {
 
     /// Returns the proxy for a URL, or nil if the URL is to be reached directly.
     ///
-    /// The default port of a proxy is 3128.
+    /// The default port of a proxy is 3128. A port that does not exist becomes 0.
     ///
     /// - Parameter url: The URL to reach. The scheme `ws` is treated as `http`, and `wss` as `https`.
     public func proxy(for url: URL) -> Proxy? {
@@ -42,8 +42,9 @@ public struct ProxyEnvironment: Sendable {
             let proxy = URL(string: text.contains("://") ? text : "http://\(text)"),
             let name = proxy.host(percentEncoded: false)
         else { return nil }
+        // No connection can be made to port 0, so that a mistake does not lead around the proxy.
         return Proxy(
-            host: name, port: proxy.port ?? 3128, user: proxy.user(percentEncoded: false),
+            host: name, port: proxy.hasValidPort ? proxy.port ?? 3128 : 0, user: proxy.user(percentEncoded: false),
             password: proxy.password(percentEncoded: false))
     }
 

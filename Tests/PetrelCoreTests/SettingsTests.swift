@@ -102,4 +102,15 @@ import Testing
         defer { try? FileManager.default.removeItem(at: file) }
         #expect(throws: ConfigurationFailure.self) { try SettingsSection.root(ofFile: file.path, environment: [:]) }
     }
+
+    @Test(
+        arguments: [
+            ("http://h:1", nil), ("https://h:65535/x", nil), ("http://h:65536", "must have a port from 1 to 65535"),
+            ("http://h:0", "must have a port from 1 to 65535"), ("ftp://h", "must be an http:// or https:// address"),
+        ] as [(String, String?)]) func `an address must have a valid port`(text: String, problem: String?)
+    {
+        let (section, context) = Self.section(["a": .string(text)])
+        #expect(section.url("a", default: "http://h").host() == "h")
+        #expect(context.problems.first?.message.hasPrefix(problem ?? "") ?? (problem == nil))
+    }
 }

@@ -195,6 +195,12 @@ import Testing
         }
     }
 
+    @Test func `an address with an impossible port is refused`() async throws {
+        let client = WebSocketClient(on: MultiThreadedEventLoopGroup.singleton.next())
+        let address = try #require(URL(string: "ws://127.0.0.1:99999/"))
+        await #expect(throws: WebSocketClient.Failure.self) { try await client.run(address) { _, _ in } }
+    }
+
     @Test func `each of several connections is replaced when it ends`() async throws {
         try await Workspace.with { workspace in
             try await workspace.chat([Echo()], change: { $0.connections = 3 }) { workspace in

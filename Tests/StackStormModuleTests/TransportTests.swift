@@ -41,6 +41,8 @@ import Testing
             ("https://st2.example.com/api", ["HTTPS_PROXY": "http://p:1", "NO_PROXY": "ple.com"], "p:1"),
             ("https://st2.example.com/api", ["ALL_PROXY": "http://p:1"], "p:1"),
             ("https://st2.example.com/api", [:], nil),
+            // The proxy must not be left out, and a connection to such a port would end the program.
+            ("https://st2.example.com/api", ["ALL_PROXY": "http://p:99999"], "p:0"),
         ] as [(String, [String: String], String?)]) func `the proxy is read from the environment`(
             address: String, environment: [String: String], expected: String?
         ) throws

@@ -54,6 +54,7 @@ import XMLStream
         #expect(slot.headers.map(\.name) == ["Authorization", "Cookie"])
         #expect(slot.headers[0].value == "Basic xHost: evil")
         #expect(Self.slot("http://up.x/1", "https://down.x/1") == nil)
+        #expect(Self.slot("https://up.x:99999/1", "https://down.x/1") == nil)
         #expect(Self.slot("https://up.x/1", "http://down.x/1") == nil)
         #expect(Self.slot("ftp://up.x/1", "https://down.x/1") == nil)
         #expect(Self.slot("http://127.0.0.1:1/1", "http://127.0.0.1:1/1") != nil)
@@ -108,6 +109,8 @@ import XMLStream
     func `a redirection names a server with or without a port`(_ text: String, _ host: String, _ port: Int) {
         #expect(ServerAddress(text, isDirect: false) == ServerAddress(host: host, port: port, isDirect: false))
         #expect(ServerAddress("", isDirect: false) == nil && ServerAddress("a/b", isDirect: false) == nil)
+        // A connection to such a port would end the program.
+        for port in ["0", "65536"] { #expect(ServerAddress("other.x:\(port)", isDirect: false) == nil) }
     }
 
     @Test(arguments: ["  + aws_instance.new\n  - aws_db_instance.prod (destroy)", "rm *.log,*.tmp and a*b*c and 2*3*4"])

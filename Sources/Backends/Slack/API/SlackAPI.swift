@@ -116,7 +116,9 @@ final class SlackAPI: Sendable {
 
     /// Posts to an address that itself is the credential, so no token is sent.
     private func post(_ bytes: [UInt8], _ type: String, to url: URL, _ method: String) async throws {
-        guard url.scheme == scheme else { throw SlackError(method, "refused", "the address is not \(scheme)://") }
+        guard url.scheme == scheme, url.hasValidPort else {
+            throw SlackError(method, "refused", "the address is not a valid \(scheme)://")
+        }
         var request = HTTPClientRequest(url: url.absoluteString)
         request.method = .POST
         request.headers = ["Content-Type": type, "User-Agent": "petrel"]

@@ -126,8 +126,8 @@ struct WebSocketClient: Sendable {
         init(_ url: URL) throws {
             guard let scheme = url.scheme?.lowercased(), ["ws", "wss"].contains(scheme),
                 let host = url.host(percentEncoded: false),
-                !host.isEmpty
-            else { throw Failure(description: "the address is neither ws:// nor wss://") }
+                !host.isEmpty, url.hasValidPort
+            else { throw Failure(description: "the address is neither a valid ws:// nor wss://") }
             isSecure = scheme == "wss"
             self.host = host
             port = url.port ?? (isSecure ? 443 : 80)

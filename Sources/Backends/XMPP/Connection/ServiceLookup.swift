@@ -19,7 +19,8 @@ struct ServerAddress: Sendable, Hashable {
     /// Returns nil if the text is not valid.
     init?(_ text: String, isDirect: Bool) {
         let standard = isDirect ? 5_223 : 5_222
-        guard let url = URLComponents(string: "xmpp://\(text)"), let host = url.host, !host.isEmpty, url.path.isEmpty
+        guard let url = URLComponents(string: "xmpp://\(text)"), let host = url.host, !host.isEmpty, url.path.isEmpty,
+            (1...65_535).contains(url.port ?? standard)
         else { return nil }
         let isBracketed = host.hasPrefix("[") && host.hasSuffix("]")
         self.init(

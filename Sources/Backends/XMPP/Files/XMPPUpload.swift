@@ -139,7 +139,7 @@ final class XMPPUpload: Sendable {
     }
 
     private static func url(_ text: String) -> URL? {
-        guard let url = URL(string: text), let host = url.host() else { return nil }
+        guard let url = URL(string: text), let host = url.host(), url.hasValidPort else { return nil }
         let isHere = ["127.0.0.1", "localhost", "::1"].contains(host)
         return url.scheme == "https" || url.scheme == "http" && isHere ? url : nil
     }
