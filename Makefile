@@ -1,7 +1,7 @@
 # Developer commands. Each target installs the packages that it needs.
 .DEFAULT_GOAL := help
 export PETREL_COMMIT := $(shell git describe --always --dirty --exclude='*' --abbrev=12 2>/dev/null)
-.PHONY: help setup build release demo test test-unit test-robust test-xmpp conformance lint format bench bench-peer bench-plugins bench-jobs fuzz soak faults clean
+.PHONY: help setup build release demo test test-unit test-robust test-xmpp conformance lint format bench bench-peer bench-plugins bench-infra bench-jobs fuzz soak faults clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -52,6 +52,10 @@ bench-peer: setup ## Compare the performance with Errbot and err-stackstorm
 bench-plugins: setup ## Measure what plug-ins that misbehave cost other users
 	@Scripts/release >&2
 	@python3 Benchmarks/bad_plugin.py dist/bin/petrel
+
+bench-infra: setup ## Measure searches in many simulated AWS accounts
+	@Scripts/release >&2
+	@Scripts/measure-infra
 
 bench-jobs: setup ## Measure many jobs at once, and one with 1 GB of output
 	@Scripts/release >&2

@@ -22,6 +22,8 @@ package struct AWSError: Error, Sendable, Hashable, CustomStringConvertible {
         case disabled
         /// The session has expired.
         case expired
+        /// EC2 does not accept the query.
+        case query
         /// AWS does not accept the request.
         case refused
         /// The answer is not one of AWS.
@@ -39,6 +41,9 @@ package struct AWSError: Error, Sendable, Hashable, CustomStringConvertible {
     /// The code that AWS returned, such as `UnauthorizedOperation`.
     package var awsCode: String?
 
+    /// True if the query is the reason, and not the account or the region.
+    package var concernsQuery: Bool { code == .query || code == .tooLarge }
+
     /// Creates an error.
     package init(_ code: Code, _ clause: String, awsCode: String? = nil) {
         self.code = code
@@ -55,13 +60,13 @@ extension AWSError {
     ///
     /// The messages of AWS are not used for codes that are known: those about signatures contain the session token.
     init(status: Int, awsCode: String?, message: String?, service: String) {
-        let code = Self.code(status: status, awsCode)
-        let named = awsCode.map { " (\($0))" } ?? ""
+        let code = Self.code(status: status, awsCode, service)
+        let named = awsCode.map { " (\($0))" } ?? " (status \(status))"
         let name = service.uppercased()
         let clause =
             switch code {
-            case .throttled: "\(name) limits the rate of calls\(awsCode.map { " (\($0))" } ?? " (status \(status))")"
-            case .failed: "\(name) failed with status \(status)\(named)"
+            case .throttled: "\(name) limits the rate of calls\(named)"
+            case .failed: "\(name) failed with status \(status)\(awsCode.map { " (\($0))" } ?? "")"
             case .denied where service == "ec2":
                 "EC2 denies access\(named): the policy of the role must allow ec2:DescribeInstances"
             case .denied: "\(name) denies access\(named)"
@@ -69,18 +74,20 @@ extension AWSError {
             case .signature where service == "ec2":
                 "EC2 does not accept the session\(named): the region may not be enabled in the account"
             case .signature: "\(name) does not accept the signature\(named): check the secret access key"
+            case .disabled where service == "sts":
+                "STS is not active in the region for the account of the bot\(named): activate it, or set AWS_REGION"
             case .disabled: "the region is not enabled in the account\(named)"
             case .expired where service == "sts": "the bot's own credentials have expired\(named)"
             case .expired: "the session has expired\(named)"
             // A message of STS may contain the external ID.
             default:
-                "\(name) does not accept the request\(awsCode.map { " (\($0))" } ?? " (status \(status))")"
+                "\(name) does not accept the request\(named)"
                     + (service == "sts" ? "" : Self.detail(message))
             }
         self.init(code, clause, awsCode: awsCode)
     }
 
-    private static func code(status: Int, _ awsCode: String?) -> Code {
+    private static func code(status: Int, _ awsCode: String?, _ service: String) -> Code {
         switch awsCode {
         case "RequestLimitExceeded", "Throttling", "ThrottlingException", "ThrottledException", "RequestThrottled",
             "RequestThrottledException", "TooManyRequestsException", "EC2ThrottledException", "BandwidthLimitExceeded",
@@ -92,7 +99,7 @@ extension AWSError {
         case "SignatureDoesNotMatch", "AuthFailure", "InvalidSignatureException", "IncompleteSignature",
             "RequestTimeTooSkewed":
             return .signature
-        case "OptInRequired": return .disabled
+        case "OptInRequired", "RegionDisabledException": return .disabled
         case "ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired": return .expired
         default: break
         }
@@ -100,6 +107,7 @@ extension AWSError {
         case 429, 503: return .throttled
         case 500...: return .failed
         case 401, 403: return .denied
+        case 400 where service == "ec2" && awsCode != nil: return .query
         default: return .refused
         }
     }

@@ -80,6 +80,10 @@ public struct BackendTraits: Sendable, Hashable {
         self.maximumLength = maximumLength
         self.maximumLines = maximumLines
     }
+
+    /// True if each line of a text is a message of its own, and the service limits their rate, so that long texts take
+    /// long.
+    public var sendsLines: Bool { maximumLines != nil }
 }
 
 /// The error of a connection that failed.

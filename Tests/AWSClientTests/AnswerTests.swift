@@ -106,6 +106,20 @@ import XMLStream
         #expect(error?.code == .tooLarge)
     }
 
+    @Test func `errors of STS that have nothing to do with the role do not blame it`() throws {
+        let request = RoleRequest(role: AssumableRole(arn: try #require(RoleARN("arn:aws:iam::111111111111:role/x"))))
+        for (status, code, clause) in [
+            (403, "AccessDenied", "the role x may not be assumed (AccessDenied): check"),
+            (400, "ValidationError", "the role x may not be assumed (ValidationError): check"),
+            (407, nil, "STS does not accept the request (status 407)"), (403, nil, "STS denies access (status 403)"),
+            (404, nil, "STS does not accept the request (status 404)"),
+            (403, "RegionDisabledException", "STS is not active in the region for the account of the bot (Region"),
+        ] as [(Int, String?, String)] {
+            let error = AWSError(status: status, awsCode: code, message: "m", service: "sts").assuming(request.role)
+            #expect(error.clause.hasPrefix(clause), "\(error.clause)")
+        }
+    }
+
     @Test(
         arguments: [
             (503, nil, AWSError.Code.throttled), (503, "RequestLimitExceeded", .throttled),
@@ -113,13 +127,15 @@ import XMLStream
             (500, nil, .failed), (403, "UnauthorizedOperation", .denied), (403, "AccessDenied", .denied),
             (403, nil, .denied),
             (401, "AuthFailure", .signature), (403, "SignatureDoesNotMatch", .signature),
-            (403, "InvalidClientTokenId", .unknownKey), (400, "RequestExpired", .expired), (400, "Other", .refused),
+            (403, "InvalidClientTokenId", .unknownKey), (400, "RequestExpired", .expired), (400, "Other", .query),
+            (400, nil, .refused), (302, nil, .refused), (403, "RegionDisabledException", .disabled),
         ] as [(Int, String?, AWSError.Code)])
     func `errors are classified, and messages about signatures are not shown`(
         status: Int, code: String?, expected: AWSError.Code
     ) {
         let error = AWSError(status: status, awsCode: code, message: "x-amz-security-token:SECRET", service: "ec2")
         #expect(error.code == expected)
-        #expect(error.clause.contains("SECRET") == (expected == .refused))
+        #expect(error.clause.contains("SECRET") == [.refused, .query].contains(expected))
+        #expect(code != nil || error.clause.contains("status \(status)"), "\(error.clause)")
     }
 }

@@ -33,11 +33,23 @@ import Testing
         #expect(SharedProfiles.section("[profile \"my profile\"]\nb=1", ["profile my profile"]) == ["b": "1"])
     }
 
+    @Test func `without HOME, the home of the account is used`() throws {
+        let home = try #require(FileManager.default.homeDirectory(forUser: NSUserName())).path
+        for environment in [[:], ["HOME": ""]] { #expect(AWSEnvironment.withHome(environment) == ["HOME": home]) }
+        #expect(AWSEnvironment.withHome(["HOME": "/elsewhere", "A": "b"]) == ["HOME": "/elsewhere", "A": "b"])
+    }
+
     @Test func `endpoints of services have precedence over the common one`() throws {
         let endpoints = AWSEndpoints(["AWS_ENDPOINT_URL": "http://a", "AWS_ENDPOINT_URL_STS": "https://b:8/x"])
         #expect(endpoints.url(of: "sts", in: "eu-west-2") == "https://b:8/x/")
         #expect(endpoints.url(of: "ec2", in: "eu-west-2") == "http://a/")
         #expect(try AWSEndpoints.host(of: "https://b:8/x/") == "b:8")
+        #expect(try AWSEndpoints.host(of: "HTTPS://b:443/") == "b")
+        for url in [
+            "", "b", "ftp://b", "http://", "http://b:0", "http://b:65536", "http://b:99999/", "http://b/?x=1",
+            "http://b/#f",
+            "http://u@b/", "http://u:p@b/",
+        ] { #expect(throws: AWSError.self, "\(url)") { _ = try AWSEndpoints.host(of: url) } }
         let regional = AWSEndpoints(["AWS_ENDPOINT_URL_EC2": "http://c/"])
         #expect(regional.url(of: "ec2", in: "eu-west-2") == "http://c/")
         #expect(regional.url(of: "sts", in: "cn-north-1") == "https://sts.cn-north-1.amazonaws.com.cn/")
@@ -105,7 +117,28 @@ import Testing
         now.withLock { $0 = 3_600 - CredentialCache<String>.margin - 1 }
         #expect(try await get() == "1")
         now.withLock { $0 += 1 }
-        #expect(try await get() == "2")
+        #expect(try await get() == "1")
+        while try await get() == "1" { await Task.yield() }
+        #expect(try await get() == "2" && fetches.value == 2)
+    }
+
+    @Test func `credentials that are still valid are used while a renewal hangs`() async throws {
+        let now = Locked<Int64>(0)
+        let cache = CredentialCache<String> { now.value }
+        let release = Signal()
+        _ = try await cache.credentials(for: "a") { Self.issued(1, until: 250) }
+        for _ in 0..<3 {
+            let known = try await cache.credentials(for: "a") {
+                await release.wait()
+                return Self.issued(2, until: 9_000)
+            }
+            #expect(known.accessKeyID == "1")
+        }
+        // From here on, calls wait for the renewal that runs.
+        now.withLock { $0 = 240 }
+        async let newer = cache.credentials(for: "a") { throw AWSError(.late, "late") }
+        release.open()
+        #expect(try await newer.accessKeyID == "2")
     }
 
     @Test func `credentials that are still valid are used if the renewal fails`() async throws {

@@ -56,6 +56,40 @@ import Testing
                 """)
     }
 
+    @Test func `where each line is a message, the answer has few lines`() throws {
+        let traits = BackendTraits(maximumLines: 10)
+        let one = try Self.answer([Self.full], try Self.place("eu-west-2")).reply(for: traits).text
+        let lines = one.split(separator: "\n", omittingEmptySubsequences: false)
+        #expect(lines.count == 3 && lines[0].hasPrefix("we_b*1 (i-") && lines[2].hasPrefix("Console: "), "\(one)")
+        #expect(lines[1].hasPrefix("Account: prod_*uction* (111111111111), region eu-west-2 · Environment: "))
+        #expect(lines[1].contains(" · Private: 10.0.0.1, 10.0.0.2 · ") && lines[1].contains(" · Launched: "))
+        let place = try Self.place("eu-west-2")
+        let many = try Self.answer((1...30).map { TestAccounts.instance($0, name: "n\($0)") }, place) { result in
+            result.failures = (0..<5).map { (place, AWSError(.late, "late \($0)")) }
+        }
+        let list = many.reply(for: traits).text.split(separator: "\n", omittingEmptySubsequences: false)
+        #expect(list.count == 7, "\(list)")
+        #expect(list[0].hasPrefix("30 instances, of which the first 5 follow. Add a word to narrow the search"))
+        #expect(list[6].hasPrefix("Not searched: ") && list[6].hasSuffix("… and 2 more; see !infra accounts"))
+    }
+
+    @Test func `empty tags are not shown, and names with spaces at their ends are not bold`() throws {
+        let odd = TestAccounts.instance(1, name: " web ") { $0.tags["Environment"] = "" }
+        let text = try Self.answer([odd], try Self.place("eu-west-2")).reply(for: BackendTraits(markdown: true)).text
+        #expect(text.hasPrefix(" web  (`i-") && !text.contains("Environment"), "\(text)")
+    }
+
+    @Test func `a name with invisible characters is shown with a query that finds it`() throws {
+        let hidden = TestAccounts.instance(1, name: "we\u{200B}b")
+        for (traits, line) in [
+            (BackendTraits(), "Name as a query: name:we?b"),
+            (BackendTraits(markdown: true), "Name as a query: `name:we?b`"),
+        ] {
+            let text = try Self.answer([hidden], try Self.place("eu-west-2")).reply(for: traits).text
+            #expect(text.split(separator: "\n").contains { $0 == line }, "\(text)")
+        }
+    }
+
     @Test(arguments: [
         ("eu-west-2", "aws", "https://console.aws.amazon.com/ec2/home?region=eu-west-2#"),
         ("cn-north-1", "aws-cn", "https://console.amazonaws.cn/ec2/home?region=cn-north-1#"),

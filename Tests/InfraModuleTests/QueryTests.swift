@@ -18,8 +18,13 @@ import Testing
         ("tag:Name=x", "name:x"), ("tag:Role=", "tag:Role="), ("tag:\"My Role=x y\"", "tag:\"My Role=x y\""),
         ("web* state:Stopped type:t3.* az:eu-west-2a", "name:web* state:stopped type:t3.* az:eu-west-2a"),
         ("ami:ami-0123", "ami:ami-0123"), ("web web", "name:web"), ("a.b.example.com", "name:a.b.example.com"),
-        ("name:i-123", "name:i-123"), ("tag:Env=\\prod\\", "tag:Env=prod"), ("a\\*\\\\\\b*", "name:a\\*\\\\b*"),
-        ("name:help", "name:help"), ("10.2.3.400", "name:10.2.3.400"), ("w\u{200B}eb", "name:web"),
+        ("name:i-123", "name:i-123"), ("tag:Env=\\prod", "tag:Env=prod"), ("a\\*\\\\\\b*", "name:a\\*\\\\b*"),
+        ("name:help", "name:help"), ("*", "*"), ("* state:stopped", "* state:stopped"), ("name:*", "name:*"),
+        ("tag:Name=", "tag:Name="), ("type:T3.Micro ami:AMI-1 az:EU-WEST-2A", "type:t3.micro ami:ami-1 az:eu-west-2a"),
+        ("(I-0123ABCD),", "i-0123abcd"), ("10.2.3.4,", "10.2.3.4"), ("web,", "name:web,"), ("'10.2.3.4';", "10.2.3.4"),
+        ("::ffff:10.2.3.4", "10.2.3.4"), ("ip-10-2-3-4", "10.2.3.4"), ("ip-10-2-3", "name:ip-10-2-3"),
+        ("name:ip-10-2-3-4", "name:ip-10-2-3-4"),
+        ("10.2.3.400", "name:10.2.3.400"), ("w\u{200B}eb", "name:web"),
     ]) func `queries have one normal form, which is a query as well`(text: String, typed: String) throws {
         let query = try InfraQuery(text)
         #expect(query.typed == typed)
@@ -30,7 +35,7 @@ import Testing
         "", "   ", "i-123", "i-0123456789abcdef", "foo:bar", "state:on", "state:", "state:stopped", "type:t3.*",
         "state:stopped az:eu-west-2a", "tag:Role", "tag:=x", "name:", "web \"x", "web prod", "help", "--HELP",
         "10.2.3.0/24", "2001:db8::/32", "fe80::1%eth0", "\\",
-        "type:\\", "10.0.0.0/8:x",
+        "type:\\", "10.0.0.0/8:x", "10.2.3.4:22", "10.2.3.4,10.2.3.5", "web\\", "tag:Role=\\", "tag:Role=a\\\\\\",
         String(repeating: "x", count: 256), "a* b* c* d* e* f* g* h* i* j* k*",
     ]) func `other lines are no queries`(text: String) {
         #expect(throws: QueryProblem.self) { _ = try InfraQuery(text) }
@@ -63,6 +68,26 @@ import Testing
                 == ["dns-name", "network-interface.addresses.association.public-dns-name"])
     }
 
+    @Test func `only one term with several alternatives is searched, and none beside an ID`() throws {
+        let (name, other) = ("ip-1-2-3-4.ec2.internal", "ec2-1-2-3-4.compute-1.amazonaws.com")
+        let query = try InfraQuery("8.8.8.8 \(name) \(other) state:running")
+        #expect(query.searches.count == 2 && query.searches.allSatisfy { $0.count == 2 })
+        #expect(query.checked.map(\.typed) == ["8.8.8.8", name])
+        #expect(try Self.searches("8.8.8.8 i-0123abcd") == ["instance-id=i-0123abcd"])
+        var instance = Instance(id: "i-0123abcd")
+        instance.publicAddresses = ["8.8.8.8"]
+        #expect(!query.matches(instance))
+        instance.privateNames = [name]
+        #expect(query.matches(instance))
+    }
+
+    @Test func `a star is every instance, also without a name`() throws {
+        #expect(try InfraQuery("*").searches == [[]])
+        #expect(try Self.searches("* state:stopped") == ["instance-state-name=stopped"])
+        #expect(try InfraQuery("*").matches(Instance(id: "i-0123abcd")))
+        #expect(try Self.searches("name:*") == ["tag:Name=*"])
+    }
+
     @Test func `terms for the same property are checked in the answer`() throws {
         let query = try InfraQuery("web* *-1 tag:Role=a* tag:Role=*b 10.0.0.1 10.0.0.2")
         #expect(query.searches.count == 1 && query.searches[0].count == 3)
@@ -87,6 +112,32 @@ import Testing
         ("e\u{301}", "?", false), ("a\\", "a\\\\", true),
     ]) func `patterns match as those of EC2`(text: String, pattern: String, expected: Bool) {
         #expect(Wildcard.matches(text, pattern) == expected)
+    }
+
+    @Test(
+        arguments: [
+            ("web-1", nil), ("a b", nil), ("💥", nil), ("we\u{200B}b", "name:we?b"), ("❤\u{FE0F}", "name:❤?"),
+            ("a\u{200B} b*\\?", "name:\"a? b\\*\\\\\\?\""), ("the “best”\u{A0}\"x\"", "name:\"the ?best???x?\""),
+            ("a\tb\u{85}", "name:a?b?"),
+        ] as [(String, String?)])
+    func `a name that cannot be typed is found by a pattern`(name: String, typed: String?) throws {
+        let term = InfraTerm.findingUntypable(name)
+        #expect(term?.typed == typed)
+        guard let term else { return }
+        #expect(try InfraQuery(term.typed).terms == [term])
+        var instance = Instance(id: "i-0123abcd")
+        instance.tags["Name"] = name
+        #expect(term.matches(instance))
+    }
+
+    @Test func `texts are compared by their scalars, as EC2 does`() throws {
+        let (one, two) = (try InfraQuery("\u{E9}"), try InfraQuery("e\u{301}"))
+        #expect(one != two && Set([one, two, one]).count == 2)
+        let both = try InfraQuery("tag:\u{E9}=a tag:e\u{301}=b name:\u{E9} name:e\u{301}*")
+        #expect(both.terms.count == 4)
+        var instance = Instance(id: "i-0123abcd")
+        instance.tags = ["\u{E9}": "a", "e\u{301}": "b"]
+        #expect(both.terms.map { $0.matches(instance) } == [true, true, false, false])
     }
 
     @Test func `rules about arguments see the normal form of each term`() {

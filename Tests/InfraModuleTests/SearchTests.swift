@@ -47,21 +47,61 @@ import Testing
                 body(TestAccounts.instance(place.region.utf8.count))
             }
         ) {
-            let first = try await backend.ask("infra search name:*")
+            let first = try await backend.ask("infra search tag:Name=*")
             #expect(first.text.hasPrefix("2 instances"))
             #expect(first.text.hasSuffix("Not searched:\n• staging (eu-west-1): too many calls"))
             fails.withLock { $0 = false }
             asked.withLock { $0 = [] }
-            let second = try await backend.ask("infra search *")
+            let second = try await backend.ask("infra search name:*")
             #expect(asked.value == ["eu-west-1"])
             #expect(second.text.contains("In part as seen ") && !second.text.contains("Not searched"))
             asked.withLock { $0 = [] }
-            let third = try await backend.ask("infra search *")
+            let third = try await backend.ask("infra search name:*")
             #expect(asked.value == [] && third.text.contains("As seen "))
             let accounts = try await backend.ask("infra accounts")
             #expect(accounts.text.contains("production (111111111111, role PetrelInspection)\n• eu-west-2: last good"))
             let known = /eu-west-1: last good answer [0-9]+ s ago; last error [0-9]+ s ago: too many calls/
             #expect(accounts.text.contains(known), "\(accounts.text)")
+        }
+    }
+
+    @Test func `a search that reached no place is not remembered`() async throws {
+        let fails = Locked(true)
+        let backend = RecordingBackend()
+        try await TestAccounts.run(
+            try TestAccounts.two(), on: backend,
+            describe: { _, _, _, body in
+                if fails.value { throw AWSError(.throttled, "too many calls") }
+                body(TestAccounts.instance(1))
+            }
+        ) {
+            for _ in 0..<2 {
+                let text = try await backend.ask("infra search x").text
+                #expect(text.contains("No account could be searched.") && !text.contains("s seen"), "\(text)")
+            }
+            fails.withLock { $0 = false }
+            let text = try await backend.ask("infra search x").text
+            #expect(text.hasPrefix("3 instances") && !text.contains("s seen"), "\(text)")
+            #expect(try await backend.ask("infra search x").text.contains("As seen "))
+        }
+    }
+
+    @Test func `a query that EC2 does not answer is no failure of an account`() async throws {
+        let watch = Locked<[String]>([])
+        let logger = Logger(label: "test") { _ in CollectingLogHandler(watch) }
+        let settings = try TestAccounts.two()
+        let errors = [
+            AWSError(.tooLarge, "too many pages"),
+            AWSError(.query, "EC2 does not accept the request (InvalidParameterValue)"),
+        ]
+        for (error, isFailing) in errors.map({ ($0, false) }) + [(AWSError(.late, "late"), true)] {
+            watch.withLock { $0 = [] }
+            let search = InfraSearch(
+                settings, meters: TestAccounts.meters, logger: logger, describe: { _, _, _, _ in throw error })
+            let result = try await search.result(of: try InfraQuery("x"))
+            #expect(result.failures.map { $0.error } == [error, error, error])
+            #expect(search.health.summary.failing == (isFailing ? 3 : 0))
+            #expect(watch.value.isEmpty != isFailing)
         }
     }
 
@@ -205,6 +245,20 @@ import Testing
             while replies.count < (edits ? 3 : 2) { replies.append(try #require(await backend.next())) }
             #expect(replies.contains { $0.reply.isPrivate && $0.reply.text.hasPrefix("No instance matches") })
             #expect(!edits || replies.contains { $0.isReplacement && $0.reply.text == "Searched 2 accounts." })
+        }
+    }
+
+    @Test func `in a direct chat, the announcement becomes the answer that nothing was found`() async throws {
+        var settings = try TestAccounts.two()
+        settings.patience = .zero
+        let backend = RecordingBackend(traits: BackendTraits(privateReplies: true, edits: true))
+        let goesOn = Signal()
+        try await TestAccounts.run(settings, on: backend, describe: { _, _, _, _ in await goesOn.wait() }) {
+            backend.type("!infra search 10.0.0.8", in: nil)
+            #expect(await backend.next()?.reply.text == "Looking in 2 accounts…")
+            goesOn.open()
+            let answer = try #require(await backend.next())
+            #expect(answer.isReplacement && answer.reply.text.hasPrefix("No instance matches"), "\(answer.reply.text)")
         }
     }
 

@@ -24,7 +24,7 @@ import Testing
                 "accounts": [
                     [
                         "name": "prod", "role": .string(Self.role), "regions": ["eu-west-2", "eu-west-2"],
-                        "external_id": "x",
+                        "external_id": "x1\n",
                     ]
                 ], "timeout": 5, "cache": 0,
             ],
@@ -36,12 +36,18 @@ import Testing
         #expect(problems == [])
         #expect(settings.accounts.map(\.name) == ["prod", "DEV", "STAGING"])
         #expect(settings.accounts.map(\.regions) == [["eu-west-2"], ["us-east-1"], ["us-east-1", "eu-west-1"]])
-        #expect(settings.accounts[0].role.externalID == Secret("x"))
+        #expect(settings.accounts[0].role.externalID == Secret("x1"))
         #expect(settings.limit == .seconds(5) && settings.cache == .zero)
         // Two accounts with the same role and region are searched once.
         let places = settings.places.map { "\($0.account) \($0.region)" }
         #expect(places == ["prod eu-west-2", "DEV us-east-1", "STAGING eu-west-1"])
         #expect(settings.places.allSatisfy { $0.place.sessionRegion == "eu-west-2" })
+    }
+
+    @Test func `variables of AWS may end with white space`() throws {
+        let (settings, problems) = Self.read([:], ["AWS_ROLE_A": Self.role + "\r", "AWS_REGION": "eu-west-2\r\n"])
+        #expect(problems == [] && settings.accounts.map(\.name) == ["A"])
+        #expect(settings.places.first?.place.sessionRegion == "eu-west-2")
     }
 
     @Test(
@@ -54,6 +60,14 @@ import Testing
                 "the environment variable AWS_ENDPOINT_URL_EC2 must be an http:// or https:// address"
             ),
             (
+                [:], ["AWS_ROLE_A": role, "AWS_ENDPOINT_URL": "http://127.0.0.1:99999"],
+                "AWS_ENDPOINT_URL must be an http:// or https:// address without a user, a query and a fragment, and with a"
+            ),
+            (
+                [:], ["AWS_ROLE_A": role, "AWS_EC2_METADATA_SERVICE_ENDPOINT": "http://127.0.0.1:0"],
+                "AWS_EC2_METADATA_SERVICE_ENDPOINT must be an http:// or https:// address"
+            ),
+            (
                 [:], ["AWS_ROLE_A": "arn:aws-cn:iam::111111111111:role/x"],
                 "the environment variable AWS_REGION_A is required, because the role belongs to the partition aws-cn"
             ),
@@ -63,7 +77,16 @@ import Testing
             ),
             (
                 ["accounts": [["name": "a", "role": .string(role), "external_id": ""]]], [:],
-                "infra.accounts[0].external_id: must not be empty"
+                "infra.accounts[0].external_id: must consist of 2 to 1224 letters"
+            ),
+            (
+                ["accounts": [["name": "a", "role": .string(role), "external_id": "a b"]]], [:],
+                "infra.accounts[0].external_id: must consist of 2 to 1224 letters"
+            ),
+            ([:], ["AWS_ROLE_A": role, "AWS_REGION": "mars"], "AWS_REGION does not look like a region"),
+            (
+                [:], ["AWS_ROLE_A": role, "AWS_ACCESS_KEY_ID": "A"],
+                "AWS_ACCESS_KEY_ID is set, but AWS_SECRET_ACCESS_KEY is not"
             ),
             (["accounts": [["name": "a"]]], [:], "infra.accounts[0].role: is required"),
             (["accounts": [["name": "a", "role": "x"]]], [:], "infra.accounts[0].role: must be the ARN of a role"),

@@ -1,4 +1,3 @@
-import AWSClient
 import FaultSuite
 import Foundation
 import PetrelKit
@@ -6,6 +5,7 @@ import PetrelSupport
 import PetrelTesting
 import Testing
 
+@testable import AWSClient
 @testable import InfraModule
 
 /// The sources of the bot's own credentials.
@@ -70,6 +70,33 @@ import Testing
         #expect(calls.first?["metadata"] == "GET /container")
     }
 
+    /// Returns the credentials of the service of ECS.
+    private static func credentials(_ standIn: AWSStandIn, _ token: String) async throws -> AWSCredentials? {
+        let environment = [
+            // It has precedence over the other variable.
+            "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI": "/container",
+            "AWS_CONTAINER_CREDENTIALS_FULL_URI": standIn.url + "/absent",
+            "AWS_CONTAINER_AUTHORIZATION_TOKEN": token, "AWS_METADATA_SERVICE_TIMEOUT": "60",
+        ]
+        let transport = try AWSTransport(environment: [:])
+        let metadata = MetadataCredentials(transport, environment, containerService: standIn.url)
+        return try await metadata.fromContainer()
+    }
+
+    @Test func `a container of ECS, whose service has a fixed address`() async throws {
+        try await AWSStandIn.with { standIn in
+            for token in ["container-token", "Basic abcd\r\n"] {
+                let key = try await Self.credentials(standIn, token)?.accessKeyID
+                #expect(key?.hasPrefix("ASIA") == true)
+            }
+            for token in ["other-token", "Basic", "container-token\nX: y"] {
+                await #expect(throws: AWSError.self) { _ = try await Self.credentials(standIn, token) }
+            }
+            let calls = try await standIn.calls()
+            #expect(calls.first?["metadata"] == "GET /container")
+        }
+    }
+
     @Test func `an instance, with IMDSv2`() async throws {
         let (text, calls) = try await Self.search { standIn, _ in
             // The metadata service is never reached through a proxy.
@@ -102,12 +129,26 @@ import Testing
                 ["AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://203.0.113.1/"],
                 "container: AWS_CONTAINER_CREDENTIALS_FULL_URI"
             ),
+            (
+                ["AWS_CONTAINER_CREDENTIALS_RELATIVE_URI": "@example.invalid/x"],
+                "container: AWS_CONTAINER_CREDENTIALS_RELATIVE_URI must begin with “/”"
+            ),
+            // A connection to such a port would end the program.
+            (
+                ["AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://127.0.0.1:99999/"],
+                "container: the metadata service at 127.0.0.1:99999 has no valid address"
+            ),
+            (
+                ["AWS_ACCESS_KEY_ID": "A", "AWS_SECRET_ACCESS_KEY": "B", "HTTP_PROXY": "http://127.0.0.1:99999"],
+                "cannot be reached"
+            ),
         ] as [([String: String], String)])
     func `credentials that are missing are explained`(environment: [String: String], reason: String) async throws {
         let (text, _) = try await Self.search { _, _ in
             environment.merging(["AWS_EC2_METADATA_DISABLED": "true"]) { own, _ in own }
         }
-        #expect(text.contains("there are no credentials: ") && text.contains(reason), "\(text)")
+        #expect(text.contains(reason), "\(text)")
+        #expect(environment["HTTP_PROXY"] != nil || text.contains("there are no credentials: "), "\(text)")
     }
 
     @Test func `an address that cannot be reached is named`() async throws {

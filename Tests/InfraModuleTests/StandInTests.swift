@@ -153,10 +153,14 @@ import Testing
                 #expect(reply.text.hasPrefix("web-1") && !reply.text.contains("Not searched"))
                 let refused = try await standIn.calls().compactMap { $0["refused"]?.string }
                 #expect(Set(refused) == ["AuthFailure"])
-                // These sessions are in their last minutes.
-                _ = try await backend.ask("infra search \(Self.id)")
-                let calls = try await standIn.calls()
-                #expect(calls.contains { $0["action"] == "AssumeRole" } && calls.allSatisfy { $0["refused"] == nil })
+                // These sessions are in their last minutes. They are renewed while they are used, also if STS hangs.
+                try await standIn.order(["faults": ["sts": "hang"]])
+                _ = try await standIn.calls()
+                let text = try await backend.ask("infra search \(Self.id)").text
+                #expect(text.hasPrefix("web-1") && !text.contains("Not searched"), "\(text)")
+                var calls: [JSONValue] = []
+                while !calls.contains(where: { $0["action"] == "AssumeRole" }) { calls += try await standIn.calls() }
+                #expect(calls.allSatisfy { $0["refused"] == nil })
             }
         }
     }
@@ -179,6 +183,20 @@ import Testing
             #expect(
                 calls.filter { $0["region"] == "eu-west-1" && $0["action"] == "DescribeInstances" }.count == 3
                     + renewals)
+        }
+    }
+
+    @Test func `after a good answer, a rejected session is renewed again`() async throws {
+        try await AWSStandIn.with { standIn in
+            try await standIn.order(["answers": [Self.found], "faults": ["eu-west-1": "reject"]])
+            try await AWSStandIn.chat(Self.settings(standIn.environment)) { backend in
+                #expect(try await backend.ask("infra search \(Self.id)").text.contains("• staging (eu-west-1): "))
+                try await standIn.order(["faults": [:]])
+                #expect(try await !backend.ask("infra search \(Self.id)").text.contains("Not searched"))
+                try await standIn.order(["revoked": true])
+                let text = try await backend.ask("infra search \(Self.id)").text
+                #expect(text.hasPrefix("web-1") && !text.contains("Not searched"), "\(text)")
+            }
         }
     }
 

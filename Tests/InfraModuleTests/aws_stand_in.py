@@ -9,7 +9,7 @@ POST /control takes JSON, whose members replace those of `Stand.rules`:
   lifetime    seconds for which sessions are valid
   answers     [{account, region, filters: {name: value}, body}]; `*` as account or region means any; a query without an
               answer gets an empty one
-  broad       the number of instances that every region has for the filter tag:Name=*, in pages of MaxResults
+  broad       the number of instances that every region has without filters and for tag:Name=*, in pages of MaxResults
   faults      {"REGION" or "ACCOUNT REGION": "hang" | "html" | "throttle" | "throttle once" | "huge" | "drop" |
               "reject" | "opt-in"}
   refused     roles that may not be assumed
@@ -103,7 +103,7 @@ class Stand:
         body = json.dumps({"Code": "Success", "AccessKeyId": key, "SecretAccessKey": secret, "Token": token,
                            "Expiration": expires})
         if path == "/container":
-            return (200, body) if headers.get("authorization") == "container-token" else (403, "no")
+            return (200, body) if headers.get("authorization") in ("container-token", "Basic abcd") else (403, "no")
         if path == "/latest/api/token":
             return (200, "imds") if method == "PUT" and "x-aws-ec2-metadata-token-ttl-seconds" in headers else (400, "")
         if headers.get("x-aws-ec2-metadata-token") != "imds":
@@ -139,7 +139,7 @@ class Stand:
             filters[name] = form.get(f"Filter.{number}.Value.1")
             number += 1
         token = form.get("NextToken")
-        if self.rules["broad"] and filters == {"tag:Name": "*"}:
+        if self.rules["broad"] and filters in ({}, {"tag:Name": "*"}):
             return self.page(int(token or 0), int(form["MaxResults"]), self.rules["broad"]).replace(
                 "{account}", account).replace("{region}", region)
         for answer in self.rules["answers"]:

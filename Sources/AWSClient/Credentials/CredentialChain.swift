@@ -15,9 +15,10 @@ package final class CredentialChain: Sendable {
     init(_ assumption: RoleAssumption, environment: [String: String], programs: [String: String]) {
         let client = assumption.client
         let region = assumption.region
-        let metadata = MetadataCredentials(client.transport, environment)
+        let offset: @Sendable () throws -> Int64 = { try client.offset(of: "sts", in: region) }
+        let metadata = MetadataCredentials(client.transport, environment, offset: offset)
         let program = ProcessCredentials(
-            environment: programs, offset: { try client.offset(of: "sts", in: region) },
+            environment: programs, offset: offset,
             now: { client.clock.localSeconds })
         let profile = ProfileCredentials(
             SharedProfiles(environment), assumption, WebIdentity(assumption, environment), program
@@ -63,7 +64,7 @@ package final class CredentialChain: Sendable {
     /// Reads the credentials again at the next call, because AWS has rejected them.
     func drop(_ rejected: AWSCredentials) async { await cache.drop(rejected, for: "") }
 
-    private static func fromEnvironment(_ environment: [String: String]) throws -> AWSCredentials? {
+    static func fromEnvironment(_ environment: [String: String]) throws -> AWSCredentials? {
         func value(_ names: String...) throws -> String? {
             for name in names {
                 // A file with variables may have lines that end with CR LF.

@@ -5,10 +5,20 @@ import PetrelSupport
 struct MetadataCredentials: Sendable {
     private let transport: AWSTransport
     private let environment: [String: String]
+    private let containerService: String
+    private let offset: @Sendable () throws -> Int64
 
-    init(_ transport: AWSTransport, _ environment: [String: String]) {
+    /// - Parameters:
+    ///   - containerService: The address of the service that relative paths belong to, which ECS has on every machine.
+    ///   - offset: Returns the correction for the clock of this machine, in seconds.
+    init(
+        _ transport: AWSTransport, _ environment: [String: String],
+        containerService: String = "http://169.254.170.2", offset: @escaping @Sendable () throws -> Int64 = { 0 }
+    ) {
         self.transport = transport
         self.environment = environment
+        self.containerService = containerService
+        self.offset = offset
     }
 
     /// The time limit of a call, which botocore reads from the same variable.
@@ -25,11 +35,17 @@ struct MetadataCredentials: Sendable {
         var headers: [(String, String)] = []
         if let token = try containerToken() { headers.append(("Authorization", token)) }
         let (status, body) = try await transport.metadata("GET", url, headers: headers, within: limit)
-        return try Self.credentials(status, body)
+        return try credentials(status, body)
     }
 
     private func containerURL() throws -> String? {
-        if let path = value("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI") { return "http://169.254.170.2" + path }
+        if let path = value("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI") {
+            // Another beginning could name another machine, such as `@host/`.
+            guard path.utf8.first == UInt8(ascii: "/") else {
+                throw AWSError(.noCredentials, "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI must begin with “/”")
+            }
+            return containerService + path
+        }
         guard let url = value("AWS_CONTAINER_CREDENTIALS_FULL_URI") else { return nil }
         // The token must not be sent to another machine in plain text.
         let hosts = ["localhost", "127.0.0.1", "::1", "169.254.170.2", "169.254.170.23", "fd00:ec2::23"]
@@ -44,10 +60,16 @@ struct MetadataCredentials: Sendable {
     }
 
     private func containerToken() throws -> String? {
-        guard let file = value("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE") else {
-            return value("AWS_CONTAINER_AUTHORIZATION_TOKEN")?.words.first
+        let name = "AWS_CONTAINER_AUTHORIZATION_TOKEN"
+        let file = value("\(name)_FILE")
+        // The value is that of the header, such as `Basic abcd`.
+        let text =
+            try file.map { try SecretFile.text($0, "\(name)_FILE") } ?? value(name).map { SecretFile.trimmed($0) }
+        guard let text, !text.isEmpty else { return nil }
+        guard text.utf8.allSatisfy({ $0 >= 0x20 && $0 != 0x7F }) else {
+            throw AWSError(.noCredentials, "\(file == nil ? name : "\(name)_FILE") contains a line end")
         }
-        return try SecretFile.text(file, "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE")
+        return text
     }
 
     /// The reason for which an instance has no credentials, although nothing is configured wrongly.
@@ -75,7 +97,7 @@ struct MetadataCredentials: Sendable {
                 throw Absence(reason: "the EC2 instance has no role")
             }
             let (status, body) = try await transport.metadata("GET", list + role, headers: headers, within: limit)
-            return try Self.credentials(status, body)
+            return try credentials(status, body)
         } catch let error as AWSError where error.code == .unreachable && given == nil {
             // This is not an EC2 instance, or a container whose network is too many hops away.
             throw Absence(reason: error.clause)
@@ -87,7 +109,7 @@ struct MetadataCredentials: Sendable {
         return status == 200 ? String(decoding: body, as: UTF8.self) : nil
     }
 
-    static func credentials(_ status: Int, _ body: Data) throws -> AWSCredentials {
+    private func credentials(_ status: Int, _ body: Data) throws -> AWSCredentials {
         guard status == 200 else {
             throw AWSError(.noCredentials, "the metadata service answers with status \(status)")
         }
@@ -96,7 +118,7 @@ struct MetadataCredentials: Sendable {
         else { throw AWSError(.noCredentials, "the metadata service answers without credentials") }
         return AWSCredentials(
             accessKeyID: key, secretAccessKey: Secret(secret), sessionToken: json["Token"]?.string.map { Secret($0) },
-            expiration: json["Expiration"]?.string.flatMap { AWSTime.seconds($0) })
+            expiration: try json["Expiration"]?.string.flatMap { AWSTime.seconds($0) }.map { $0 - (try offset()) })
     }
 }
 
@@ -107,6 +129,9 @@ enum SecretFile {
         guard let data = FileManager.default.contents(atPath: path), data.count <= 1 << 16 else {
             throw AWSError(.noCredentials, "\(variable): \(path) cannot be read")
         }
-        return String(decoding: data, as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines)
+        return trimmed(String(decoding: data, as: UTF8.self))
     }
+
+    /// Returns a text without white space at its ends, such as the line end of a file.
+    static func trimmed(_ text: String) -> String { text.trimmingCharacters(in: .whitespacesAndNewlines) }
 }

@@ -59,8 +59,9 @@ struct RoleAssumption: Sendable {
 
 extension AWSError {
     /// Returns the error with the role in its clause, if the role may be the reason.
-    fileprivate func assuming(_ role: AssumableRole) -> AWSError {
-        guard code == .denied || code == .refused else { return self }
+    func assuming(_ role: AssumableRole) -> AWSError {
+        // An answer without a code, such as that of a proxy, says nothing about the role.
+        guard code == .denied || code == .refused, awsCode != nil else { return self }
         let name = role.arn.name.oneLine(80)
         return AWSError(
             code,

@@ -97,6 +97,7 @@ package struct EC2: Sendable {
         for _ in 0..<Self.mostPages {
             let next = try await page(filters, token, in: place, until: deadline, receiver)
             guard let next, !next.isEmpty, receiver.takesMore() else { return }
+            guard next != token else { throw AWSError(.unexpectedAnswer, "EC2 repeats a page of its answer") }
             token = next
         }
         throw AWSError(
@@ -133,8 +134,12 @@ package struct EC2: Sendable {
         let reading = Self.reading(receiver)
         let session = try await sessions.credentials(of: place.role, region: place.sessionRegion, until: deadline)
         do {
-            return try await client.send(call, in: place.region, with: session, until: deadline, reading: reading)
-        } catch let error as AWSError where isRejection(error) && !hasRejectedNewSession(place) {
+            let next = try await client.send(call, in: place.region, with: session, until: deadline, reading: reading)
+            rejecting.withLock { $0[place] = nil }
+            return next
+        } catch let error as AWSError
+            where isRejection(error) && (error.code == .expired || !hasRejectedNewSession(place))
+        {
             await sessions.drop(session, of: place.role)
             let newer = try await sessions.credentials(of: place.role, region: place.sessionRegion, until: deadline)
             do {

@@ -26,13 +26,30 @@ package struct Instance: Sendable, Hashable {
     /// The public DNS names.
     package var publicNames: [String] = []
     /// The tags.
-    package var tags: [String: String] = [:]
+    package var tags = Tags()
 
     /// Creates an instance of which only the ID is known.
     package init(id: String) { self.id = id }
 
     /// The tag `Name`; nil if the instance does not have it, or if it is empty.
     package var name: String? { tags["Name"].flatMap { $0.isEmpty ? nil : $0 } }
+}
+
+/// The tags of an instance. Keys are compared by their scalars, as in EC2.
+package struct Tags: Sendable, Hashable, ExpressibleByDictionaryLiteral {
+    private var values: [ExactText: ExactText] = [:]
+
+    /// Creates an empty value.
+    package init() {}
+
+    /// Creates tags; of two with the same key, the last one counts.
+    package init(dictionaryLiteral elements: (String, String)...) { for (key, value) in elements { self[key] = value } }
+
+    /// The value of a tag; nil if the instance does not have the tag.
+    package subscript(key: String) -> String? {
+        get { values[ExactText(key)]?.text }
+        set { values[ExactText(key)] = newValue.map { ExactText($0) } }
+    }
 }
 
 extension Instance {

@@ -61,6 +61,9 @@ final class AWSTransport: Sendable {
     func metadata(
         _ method: String, _ url: String, headers: [(String, String)] = [], within limit: Duration
     ) async throws -> (status: Int, body: Data) {
+        guard URL(string: url)?.hasValidPort == true else {
+            throw AWSError(.noCredentials, "the metadata service at \(Self.host(of: url)) has no valid address")
+        }
         var request = HTTPClientRequest(url: url)
         request.method = .init(rawValue: method)
         request.headers.add(contentsOf: .init(headers))
@@ -106,7 +109,9 @@ extension AWSError {
         case let error as HTTPClientError where error == .proxyAuthenticationRequired:
             self.init(.unreachable, "the proxy in HTTPS_PROXY requires a user name and a password")
         case let error as NIOConnectionError where error.connectionErrors.isEmpty:
-            self.init(.unreachable, "the name \(error.host.oneLine(80)) cannot be resolved")
+            let isProxy = !host.utf8.starts(with: error.host.utf8)
+            let name = "the name \(error.host.oneLine(80))\(isProxy ? " of the proxy in HTTPS_PROXY" : "")"
+            self.init(.unreachable, "\(name) cannot be resolved")
         case is NIOConnectionError, is HTTPClientError, is ChannelError, is IOError:
             self.init(.unreachable, "\(host) cannot be reached")
         case is NIOSSLError, is NIOSSLExtraError, is BoringSSLError:

@@ -15,8 +15,7 @@ struct EnvironmentAccounts {
     let isEmpty: Bool
 
     /// Reads the environment, and reports problems to the section.
-    init(_ section: SettingsSection) {
-        let environment = section.environment
+    init(_ environment: [String: String], _ section: SettingsSection) {
         let aliases = environment.keys.filter { !Self.foreign.contains($0) }
             .compactMap { Self.alias($0, after: Self.role) ?? Self.alias($0, after: Self.region) }
         isEmpty = aliases.isEmpty

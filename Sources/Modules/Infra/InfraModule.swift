@@ -143,7 +143,8 @@ enum InfraForms {
     static let lines =
         [
             "i-0123456789abcdef0 (an instance ID)", "10.2.3.4, 203.0.113.7 or 2001:db8::7 (an address)",
-            "ip-10-2-3-4.eu-west-2.compute.internal (a DNS name of AWS)", "web-1, web*, name:web* (a name)",
+            "ip-10-2-3-4.eu-west-2.compute.internal (a DNS name of AWS)",
+            "web-1, web*, name:web* (a name), or * (every instance)",
             "tag:Role=db, tag:Role=web* (a tag)", "ami:ami-0123456789abcdef0 (an image)",
             "state:stopped, type:t3.*, az:eu-west-2a (beside another word)",
         ].map { "• \($0)" } + ["In names, tags, images, types and zones, * is any text and ? is any character."]

@@ -45,7 +45,9 @@ extension InfraPlugIn: LineExplaining {
                 parsed: parsed, rows: [("query", "invalid: \(problem.text)")], fields: ["query": .null])
         case .success(let query):
             let searches = query.searches.map { filters in
-                filters.map { "\($0.name)=\($0.values.joined(separator: ","))" }.joined(separator: " and ")
+                filters.isEmpty
+                    ? "none"
+                    : filters.map { "\($0.name)=\($0.values.joined(separator: ","))" }.joined(separator: " and ")
             }
             let places = settings.places.map { "\($0.account) (\($0.region))" }
             return LineExplanation(
@@ -55,6 +57,7 @@ extension InfraPlugIn: LineExplaining {
                     + [("accounts", places.joined(separator: ", "))],
                 fields: [
                     "query": .string(query.typed), "filters": .array(searches.map { .string($0) }),
+                    "checked": .array(query.checked.map { .string($0.typed) }),
                     "accounts": .array(places.map { .string($0) }),
                 ])
         }

@@ -1,4 +1,5 @@
 package import AWSClient
+import Foundation
 package import PetrelKit
 import PetrelSupport
 
@@ -49,10 +50,10 @@ package struct InfraSettings: Sendable {
 
     /// Reads a section and the environment variables `AWS_ROLE_…` and `AWS_REGION_…`.
     package init(_ section: SettingsSection) {
-        environment = section.environment
+        environment = AWSEnvironment.prepared(section.environment)
         programEnvironment = section.environmentForPrograms
         let listed = section.list("accounts", of: "accounts")
-        let named = EnvironmentAccounts(section)
+        let named = EnvironmentAccounts(environment, section)
         accounts = listed.compactMap { InfraAccount($0.1) } + named.accounts
         if listed.isEmpty, named.isEmpty {
             let state = section.contains("accounts") ? "must not be empty" : "is required"
@@ -108,7 +109,10 @@ extension InfraAccount {
         let role = section.contains("role") ? section.string("role", default: "") : nil
         let hasRegions = section.contains("regions")
         let regions = section.strings("regions", default: [InfraSettings.defaultRegion])
-        let externalID = section.secret("external_id")
+        // A file ends with a line end.
+        let externalID = section.secret("external_id").map {
+            Secret($0.reveal().trimmingCharacters(in: .whitespacesAndNewlines))
+        }
         if let problem = Self.problem(ofName: name) { section.problem("name", problem) }
         guard let role else {
             section.problem("role", "is required: the account \(Printable.name(name)) has no role")
@@ -118,7 +122,10 @@ extension InfraAccount {
             section.problem("role", Self.noARN)
             return nil
         }
-        if externalID?.reveal().isEmpty == true { section.problem("external_id", "must not be empty") }
+        if let externalID, !Self.isExternalID(externalID) {
+            section.problem(
+                "external_id", "must consist of 2 to 1224 letters, digits and the characters _ + = , . @ : / -")
+        }
         if !hasRegions, let problem = Self.problemWithoutRegions(arn) { section.problem("regions", problem) }
         for (index, region) in regions.enumerated() where hasRegions {
             if let problem = Self.problem(of: region, in: arn) { section.problem("regions[\(index)]", problem) }
@@ -129,13 +136,26 @@ extension InfraAccount {
 
     static let noARN = "must be the ARN of a role, such as arn:aws:iam::123456789012:role/PetrelInspection"
 
+    /// Returns true if STS accepts an external ID
+    /// (https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html).
+    private static func isExternalID(_ id: Secret) -> Bool {
+        let text = id.reveal()
+        return (2...1_224).contains(text.utf8.count)
+            && text.utf8.allSatisfy { byte in
+                switch byte {
+                case 0x30...0x39, 0x41...0x5A, 0x61...0x7A: true
+                default: "_+=,.@:/-".utf8.contains(byte)
+                }
+            }
+    }
+
     /// Returns the problem of a name. Returns nil if the name is valid.
     private static func problem(ofName name: String) -> String? {
         guard !name.isEmpty else { return nil }
         let isGood =
             name.utf8.count <= 64 && !name.isBlank
             && name.unicodeScalars.allSatisfy { !$0.isTreacherous && !$0.isInvisible }
-        return isGood ? nil : "must have at most 64 bytes, and no control characters"
+        return isGood ? nil : "must have at most 64 bytes, a visible character, and no control characters"
     }
 
     /// Returns the problem of an account without regions. Returns nil if it can have the default region.

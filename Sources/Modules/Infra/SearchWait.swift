@@ -46,7 +46,11 @@ final class SearchWait: Sendable {
         guard let handle = handle.value else { return reply }
         // A message of several pieces cannot replace one.
         let isShort = reply.text.unicodeScalars.count <= invocation.traits.maximumLength
-        guard reply.isPrivate || !isShort else {
+        // In a direct chat, nobody else sees the notice.
+        let isDirect = invocation.message.isDirect
+        guard reply.isPrivate && !isDirect || !isShort else {
+            var reply = reply
+            reply.isPrivate = false
             chat.answer(reply, replacing: handle, at: invocation.address)
             return nil
         }

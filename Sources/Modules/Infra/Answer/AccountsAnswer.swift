@@ -16,15 +16,21 @@ struct AccountsAnswer: Sendable {
 
     /// The maximum number of accounts that are listed.
     private static let mostAccounts = 30
+    /// The maximum number if each line is a message of its own.
+    private static let mostLines = 5
 
     /// Returns the reply for a backend.
     func reply(for traits: BackendTraits) -> Reply {
         let style: InfraStyle = traits.markdown ? .markdown : .plain
         var lines: [String] = []
-        let accounts = accounts
-        for account in accounts.prefix(Self.mostAccounts) { lines += self.lines(about: account, style) }
+        let most = traits.sendsLines ? Self.mostLines : Self.mostAccounts
+        let accounts = accounts(most)
+        for account in accounts.prefix(most) {
+            let (heading, states) = facts(about: account, style)
+            lines.append(style.list(heading, states, isCompact: traits.sendsLines))
+        }
         if accounts.isEmpty { lines.append("No account has \(style.code(part)) in its name or number.") }
-        let more = accounts.count - Self.mostAccounts
+        let more = accounts.count - most
         if more > 0 {
             let line = style.code(listing("WORD"))
             lines.append("… and \(InfraAnswer.count(more, "more account")). For a part of them: \(line)")
@@ -35,19 +41,19 @@ struct AccountsAnswer: Sendable {
     }
 
     /// The accounts in the order of the configuration, each with its places; if not all are listed, those that fail first.
-    private var accounts: [[InfraPlace]] {
+    private func accounts(_ most: Int) -> [[InfraPlace]] {
         let wanted = part.lowercased().utf8
         let all = search.places.chunked(by: \.account).filter { places in
             wanted.isEmpty
                 || [places[0].account, places[0].role.account].contains { $0.lowercased().utf8.contains(wanted) }
         }
-        guard all.count > Self.mostAccounts else { return all }
+        guard all.count > most else { return all }
         let failing = all.filter { $0.contains { search.health[$0].isFailing } }
         return failing + all.filter { !$0.contains { search.health[$0].isFailing } }
     }
 
-    /// Returns the lines about an account. Regions in the same state share a line.
-    private func lines(about places: [InfraPlace], _ style: InfraStyle) -> [String] {
+    /// Returns the heading of an account, and the states of its regions. Regions in the same state share one.
+    private func facts(about places: [InfraPlace], _ style: InfraStyle) -> (heading: String, states: [String]) {
         var states: [(text: String, regions: [String])] = []
         for place in places {
             let text = state(of: search.health[place], style)
@@ -58,8 +64,10 @@ struct AccountsAnswer: Sendable {
             }
         }
         let role = "\(places[0].role.account), role \(style.text(places[0].role.name))"
-        return ["\(style.bold(places[0].account)) (\(role))"]
-            + states.map { style.item("\($0.regions.joined(separator: ", ")): \($0.text)") }
+        return (
+            "\(style.bold(places[0].account)) (\(role))",
+            states.map { "\($0.regions.joined(separator: ", ")): \($0.text)" }
+        )
     }
 
     private func state(of entry: InfraHealth.Entry, _ style: InfraStyle) -> String {

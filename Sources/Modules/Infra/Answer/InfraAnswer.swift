@@ -7,6 +7,9 @@ import PetrelSupport
 struct InfraAnswer: Sendable {
     /// The maximum number of reasons for which accounts could not be searched.
     private static let mostFailures = 10
+    /// The maximum numbers of instances and of reasons if each line is a message of its own.
+    private static let mostLines = 5
+    private static let mostCompactFailures = 3
 
     let query: InfraQuery
     let result: SearchResult
@@ -15,6 +18,8 @@ struct InfraAnswer: Sendable {
     let searching: @Sendable (String) -> String
     /// The line that lists the accounts.
     let listing: String
+    /// True for an answer of few lines, each of which is a message of its own.
+    var isCompact = false
 
     /// True if only the person who asked needs the answer.
     var isPrivate: Bool { result.total == 0 }
@@ -23,7 +28,9 @@ struct InfraAnswer: Sendable {
     func paragraphs(_ style: InfraStyle) -> [String] {
         var paragraphs: [String] = []
         if result.total == 1, let hit = result.hits.first {
-            paragraphs.append(InfraLines(style: style, now: now).details(of: hit).joined(separator: "\n"))
+            let lines = InfraLines(style: style, now: now)
+            let details = isCompact ? lines.compactDetails(of: hit) : lines.details(of: hit)
+            paragraphs.append(details.joined(separator: "\n"))
         } else if result.total > 1 {
             paragraphs.append(list(style))
         } else {
@@ -36,11 +43,14 @@ struct InfraAnswer: Sendable {
     private func list(_ style: InfraStyle) -> String {
         let addresses = query.terms.compactMap { if case .address(let address) = $0 { address } else { nil } }
         let lines = InfraLines(style: style, now: now, addresses: Set(addresses))
-        let more = result.total - result.hits.count
+        let hits = result.hits.prefix(isCompact ? Self.mostLines : PlaceResult.most)
+        let more = result.total - hits.count
         var all = [style.bold("\(result.hasMore ? "More than " : "")\(result.total) instances")]
-        all += result.hits.map { style.item(lines.summary(of: $0)) }
-        if more > 0 {
-            let example = style.code("state:running")
+        all += hits.map { style.item(lines.summary(of: $0)) }
+        let example = style.code("state:running")
+        if more > 0, isCompact {
+            all[0] += ", of which the first \(hits.count) follow. Add a word to narrow the search, such as \(example)."
+        } else if more > 0 {
             let number = result.hasMore ? "more than \(more) others" : "\(more) more"
             all.append("… and \(number). Add a word to narrow the search, such as \(example).")
         }
@@ -51,10 +61,11 @@ struct InfraAnswer: Sendable {
         guard !result.searched.isEmpty else { return style.bold("No account could be searched.") }
         let searched = Self.count(Set(result.searched.map(\.account)).count, "account")
         var text = "No instance matches \(style.code(query.typed)) in \(searched)."
-        if case .name(let name)? = query.terms.first(where: { if case .name = $0 { true } else { false } }),
-            !Wildcard.isPattern(name)
-        {
-            let example = searching(InfraTerm.name("*\(name)*").typed)
+        let wider = query.terms.map { term in
+            if case .name(let name) = term, !Wildcard.isPattern(name) { InfraTerm.name("*\(name)*") } else { term }
+        }
+        if wider != query.terms {
+            let example = searching(wider.map(\.typed).joined(separator: " "))
             text += " A name must match completely, and is case-sensitive. For a part of it: \(style.code(example))"
         }
         return text
@@ -76,12 +87,12 @@ struct InfraAnswer: Sendable {
         guard !result.failures.isEmpty else { return nil }
         let causes = FailureCause.grouped(result.failures)
         let isEverything = result.searched.isEmpty && causes.count == 1
-        let shown = causes.prefix(Self.mostFailures).map { cause in
-            style.item("\(cause.subject(style, isEverything: isEverything)): \(style.text(cause.clause))")
+        let shown = causes.prefix(isCompact ? Self.mostCompactFailures : Self.mostFailures).map { cause in
+            "\(cause.subject(style, isEverything: isEverything)): \(style.text(cause.clause))"
         }
         let more = causes.count - shown.count
-        let rest = more > 0 ? ["… and \(more) more; see \(style.code(listing))"] : []
-        return (["Not searched:"] + shown + rest).joined(separator: "\n")
+        let rest = more > 0 ? "\(isCompact ? " " : "\n")… and \(more) more; see \(style.code(listing))" : ""
+        return style.list("Not searched:", shown, isCompact: isCompact) + rest
     }
 
     static func count(_ number: Int, _ noun: String) -> String { "\(number) \(noun)\(number == 1 ? "" : "s")" }
@@ -91,7 +102,9 @@ extension InfraAnswer {
     /// Returns the reply for a backend.
     func reply(for traits: BackendTraits) -> Reply {
         let style: InfraStyle = traits.markdown ? .markdown : .plain
-        var text = paragraphs(style).joined(separator: "\n\n")
+        var answer = self
+        answer.isCompact = traits.sendsLines
+        var text = answer.paragraphs(style).joined(separator: traits.sendsLines ? "\n" : "\n\n")
         // Slack shows the blocks; the text is for notifications, and has to fit into one message.
         if traits.mrkdwn { text = InfraBlocks.start(of: text, atMost: min(2_500, traits.maximumLength * 4 / 5)) }
         return Reply(

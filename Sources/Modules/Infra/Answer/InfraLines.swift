@@ -9,6 +9,15 @@ struct InfraLines: Sendable {
     /// The addresses of the query, which a line in a list shows rather than the first one of the instance.
     var addresses: Set<String> = []
 
+    /// Returns the facts about one instance in few lines.
+    func compactDetails(of hit: InfraHit) -> [String] {
+        let lines = details(of: hit)
+        let count = 2 + facts(of: hit.instance).count
+        let facts = lines.prefix(count).dropFirst().joined(separator: " · ")
+        let links = lines.dropFirst(count).first.map { String($0.unicodeScalars.prefix { $0 != "\n" }) }
+        return Array(lines.prefix(1)) + [facts] + (links.map { [$0] } ?? [])
+    }
+
     /// Returns the facts about one instance, one for each line.
     func details(of hit: InfraHit) -> [String] {
         let instance = hit.instance
@@ -31,9 +40,10 @@ struct InfraLines: Sendable {
         func list(_ texts: [String]) -> String? {
             texts.isEmpty ? nil : texts.map { style.text($0) }.joined(separator: ", ")
         }
+        func tag(_ key: String) -> String? { instance.tags[key].flatMap { $0.isBlank ? nil : style.text($0) } }
         let all: [(String, String?)] = [
-            ("Environment", instance.tags["Environment"].map { style.text($0) }),
-            ("Role", instance.tags["Role"].map { style.text($0) }),
+            ("Name as a query", instance.name.flatMap { InfraTerm.findingUntypable($0) }.map { style.code($0.typed) }),
+            ("Environment", tag("Environment")), ("Role", tag("Role")),
             ("Private", list(instance.privateAddresses)), ("Public", list(instance.publicAddresses)),
             ("IPv6", list(instance.version6Addresses)), ("Launched", age(of: instance)),
         ]

@@ -7,6 +7,8 @@ struct InfraQuery: Sendable, Hashable {
 
     /// The conditions, all of which must be met.
     let terms: [InfraTerm]
+    /// The terms that ``searches`` contain.
+    private let searched: [InfraTerm]
     /// The terms that ``searches`` do not contain, which are checked in the answers of EC2.
     let checked: [InfraTerm]
 
@@ -15,7 +17,9 @@ struct InfraQuery: Sendable, Hashable {
         var terms: [InfraTerm] = []
         let words = try Self.words(text)
         if words.count == 1, ["help", "--help", "-h"].contains(where: { words[0].isKeyword($0) }) {
-            throw QueryProblem("To search for this name, write \(InfraTerm.name(words[0]).typed).")
+            throw QueryProblem(
+                "A query finds EC2 instances. (To search for the name \(words[0]), write \(InfraTerm.name(words[0]).typed).)"
+            )
         }
         for word in words {
             let term = try InfraTerm(word)
@@ -38,7 +42,9 @@ struct InfraQuery: Sendable, Hashable {
                     + "for a part of it, or put a name with spaces in double quotes.")
         }
         self.terms = terms
-        checked = Self.checked(terms)
+        let chosen = Self.chosen(terms)
+        searched = terms.indices.filter { chosen.contains($0) }.map { terms[$0] }
+        checked = terms.indices.filter { !chosen.contains($0) && !terms[$0].filters.isEmpty }.map { terms[$0] }
     }
 
     /// The query as it can be typed, the same for queries that are equal.
@@ -68,26 +74,25 @@ extension InfraQuery {
     /// The searches that together find the instances, as filters of EC2: an address can be in several properties, and
     /// EC2 cannot search for one of several filters.
     var searches: [[EC2.Filter]] {
-        var alternatives: [[EC2.Filter]] = [[]]
-        var used: Set<String> = []
-        for term in terms {
-            let filters = term.filters
-            // EC2 accepts each filter once; the other terms are checked in the answer.
-            guard used.isDisjoint(with: filters.map(\.name)) else { continue }
-            used.formUnion(filters.map(\.name))
-            alternatives = alternatives.flatMap { chosen in filters.map { chosen + [$0] } }
+        searched.reduce([[]]) { alternatives, term in
+            alternatives.flatMap { chosen in term.filters.map { chosen + [$0] } }
         }
-        return alternatives
     }
 
-    private static func checked(_ terms: [InfraTerm]) -> [InfraTerm] {
+    /// Returns the indices of the terms to search for. EC2 accepts each filter once; and of the terms with several
+    /// alternatives, one is enough, because each alternative is a call for each region.
+    private static func chosen(_ terms: [InfraTerm]) -> Set<Int> {
+        let counts = terms.map(\.filters.count)
         var used: Set<String> = []
-        return terms.filter { term in
-            let names = term.filters.map(\.name)
-            guard used.isDisjoint(with: names) else { return true }
+        var chosen: Set<Int> = []
+        for index in terms.indices.sorted(by: { (counts[$0], $0) < (counts[$1], $1) }) {
+            let names = terms[index].filters.map(\.name)
+            guard !names.isEmpty, used.isDisjoint(with: names) else { continue }
+            if names.count > 1, chosen.contains(where: { terms[$0].isID || counts[$0] > 1 }) { continue }
             used.formUnion(names)
-            return false
+            chosen.insert(index)
         }
+        return chosen
     }
 
     /// Returns true if an instance meets the conditions that ``searches`` do not contain.

@@ -2,13 +2,14 @@ import AWSClient
 import PetrelSupport
 
 extension InfraTerm {
-    /// The filters of EC2 of which an instance must meet one
+    /// The filters of EC2 of which an instance must meet one; none for ``everything``
     /// (https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeInstances.html).
     var filters: [EC2.Filter] {
         func filters(_ value: String, _ names: String...) -> [EC2.Filter] {
             names.map { EC2.Filter($0, [value]) }
         }
         switch self {
+        case .everything: return []
         case .id(let id): return filters(id, "instance-id")
         case .address(let address):
             if address.utf8.contains(UInt8(ascii: ":")) {
@@ -45,6 +46,7 @@ extension InfraTerm {
     /// Returns true if an instance has the property, as EC2 evaluates it.
     func matches(_ instance: Instance) -> Bool {
         switch self {
+        case .everything: true
         case .id(let id): Self.same(instance.id, id)
         case .address(let address):
             (instance.privateAddresses + instance.publicAddresses + instance.version6Addresses)
@@ -112,6 +114,11 @@ enum Wildcard {
         case scalar(Unicode.Scalar)
 
         func matches(_ scalar: Unicode.Scalar) -> Bool { self == .one || self == .scalar(scalar) }
+    }
+
+    /// Returns true if a pattern ends with a backslash that has no character after it.
+    static func isUnfinished(_ pattern: String) -> Bool {
+        pattern.unicodeScalars.reversed().prefix { $0 == "\\" }.count % 2 == 1
     }
 
     private static func parts(of pattern: String) -> [Part] {

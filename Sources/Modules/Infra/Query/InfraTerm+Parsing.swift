@@ -18,7 +18,9 @@ extension InfraTerm {
         guard word.unicodeScalars.count <= Self.longest else {
             throw QueryProblem("A word has more than \(Self.longest) characters.")
         }
-        if let term = try Self.identifier(word) {
+        if word.utf8.elementsEqual("*".utf8) {
+            self = .everything
+        } else if let term = try Self.identifier(word) {
             self = term
         } else if let colon = word.unicodeScalars.firstIndex(of: ":") {
             let key = String(word[..<colon])
@@ -32,9 +34,18 @@ extension InfraTerm {
     private static func identifier(_ word: String) throws(QueryProblem) -> InfraTerm? {
         if let id = try instanceID(word) { return .id(id) }
         if let address = address(word) { return .address(address) }
-        let start = word.unicodeScalars.prefix { $0 != "/" && $0 != "%" }
-        guard start.count == word.unicodeScalars.count || address(String(start)) == nil else {
-            throw QueryProblem("Write a single address, without a prefix length and a zone.")
+        // Text that was copied may have a comma or a parenthesis beside the word.
+        let marks: [Unicode.Scalar] = ["(", ")", ",", ";", "<", ">", "'"]
+        let inner = word.unicodeScalars.drop { marks.contains($0) }
+        let end = inner.lastIndex { !marks.contains($0) }
+        if let end, inner[...end].count < word.unicodeScalars.count {
+            return try identifier(String(inner[...end]))
+        }
+        for ends in [["/", "%"], [":", ","]] as [[Unicode.Scalar]] {
+            let start = word.unicodeScalars.prefix { !ends.contains($0) }
+            guard start.count == word.unicodeScalars.count || address(String(start)) == nil else {
+                throw QueryProblem("Write a single address, without a prefix length, a zone and a port.")
+            }
         }
         return dnsName(word)
     }
@@ -75,7 +86,12 @@ extension InfraTerm {
         guard inet_pton(AF_INET6, text, &six) == 1 else { return nil }
         var buffer = [CChar](repeating: 0, count: Int(INET6_ADDRSTRLEN))
         guard inet_ntop(AF_INET6, &six, &buffer, socklen_t(buffer.count)) != nil else { return nil }
-        return String(decoding: buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        let found = String(decoding: buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        // An IPv4 address in the notation of IPv6 (RFC 4291, section 2.5.5.2).
+        let mapped = "::ffff:"
+        guard found.utf8.starts(with: mapped.utf8) else { return found }
+        let rest = String(decoding: found.utf8.dropFirst(mapped.utf8.count), as: UTF8.self)
+        return inet_pton(AF_INET, rest, &four) == 1 ? rest : found
     }
 
     /// Returns the term of a DNS name that AWS assigns. Returns nil if the word is not such a name.
@@ -88,9 +104,19 @@ extension InfraTerm {
         }
         guard bytes.allSatisfy({ $0 == 0x2D || $0 == 0x2E || (0x30...0x39).contains($0) || (0x61...0x7A).contains($0) })
         else { return nil }
+        if let address = addressOfHostName(text) { return .address(address) }
         if ends([".ec2.internal", ".compute.internal"]) { return .dnsName(text, isPublic: false) }
         let isPublic = ends([".amazonaws.com", ".amazonaws.com.cn", ".amazonaws.eu"])
         return isPublic ? .dnsName(text, isPublic: true) : nil
+    }
+
+    /// Returns the address in a host name that EC2 assigns, such as `ip-10-2-3-4`, which the prompt of a shell shows.
+    private static func addressOfHostName(_ name: String) -> String? {
+        guard name.utf8.starts(with: "ip-".utf8) else { return nil }
+        var four = in_addr()
+        let text = String(
+            decoding: name.utf8.dropFirst(3).map { $0 == UInt8(ascii: "-") ? UInt8(ascii: ".") : $0 }, as: UTF8.self)
+        return inet_pton(AF_INET, text, &four) == 1 ? text : nil
     }
 
     private static func filter(_ key: String, _ value: String) throws(QueryProblem) -> InfraTerm {
@@ -104,18 +130,18 @@ extension InfraTerm {
                 throw QueryProblem("Unknown state. The states are \(states.joined(separator: ", ")).")
             }
             return .state(state)
-        case "ami": return .image(try pattern(value))
-        case "type": return .type(try pattern(value))
-        case "az": return .zone(try pattern(value))
+        // AWS writes these in lower case.
+        case "ami": return .image(try pattern(value.lowercased()))
+        case "type": return .type(try pattern(value.lowercased()))
+        case "az": return .zone(try pattern(value.lowercased()))
         default: throw QueryProblem("Unknown filter “\(Printable.line(key)):”.")
         }
     }
 
     /// Returns a pattern in its normal form.
     private static func pattern(_ text: String) throws(QueryProblem) -> String {
-        let pattern = Wildcard.normal(text)
-        guard !pattern.isEmpty else { throw QueryProblem("A backslash must have a character after it.") }
-        return pattern
+        guard !Wildcard.isUnfinished(text) else { throw QueryProblem("A backslash must have a character after it.") }
+        return Wildcard.normal(text)
     }
 
     private static func tag(_ text: String) throws(QueryProblem) -> InfraTerm {
@@ -124,8 +150,8 @@ extension InfraTerm {
             throw QueryProblem("Write a tag as tag:KEY=VALUE.")
         }
         let key = String(String.UnicodeScalarView(scalars[..<equals]))
-        let value = Wildcard.normal(String(String.UnicodeScalarView(scalars[equals...].dropFirst())))
+        let value = try pattern(String(String.UnicodeScalarView(scalars[equals...].dropFirst())))
         // EC2 has one property for both forms.
-        return key.utf8.elementsEqual("Name".utf8) ? .name(value) : .tag(key: key, value)
+        return key.utf8.elementsEqual("Name".utf8) && !value.isEmpty ? .name(value) : .tag(key: key, value)
     }
 }

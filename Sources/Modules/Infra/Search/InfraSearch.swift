@@ -125,7 +125,8 @@ final class InfraSearch: Sendable {
         var kept = result
         kept.remembered = nil
         let memory = Memory(result: kept, at: at)
-        if cache > .zero { state.withLock { $0.memory[query] = memory } }
+        // A result without any place would only make the next one look old.
+        if cache > .zero, !kept.searched.isEmpty { state.withLock { $0.memory[query] = memory } }
         return result
     }
 
@@ -190,10 +191,12 @@ final class InfraSearch: Sendable {
             }
             note(nil, place)
             return .success(result)
-        } catch {
-            let error = error as? AWSError ?? AWSError(.late, "the search was cancelled")
+        } catch let error as AWSError {
             note(error, place)
             return .failure(error)
+        } catch {
+            // The bot is stopping, which says nothing about the place.
+            return .failure(AWSError(.late, "the search was cancelled"))
         }
     }
 
@@ -205,7 +208,8 @@ final class InfraSearch: Sendable {
     }
 
     private func note(_ error: AWSError?, _ place: InfraPlace) {
-        health.note(error, place)
+        // A query that EC2 does not answer, which anybody can write, is no failure of the place.
+        if error?.concernsQuery != true { health.note(error, place) }
         meters.called(place.account, error?.code.rawValue ?? "ok")
     }
 }
