@@ -114,9 +114,10 @@ import Testing
         let backend = RecordingBackend()
         try await TestAccounts.run(
             settings, on: backend,
-            describe: { _, place, _, body in
+            describe: { filters, place, _, body in
                 if place.role.arn.name == "Other", fails.value { throw AWSError(.late, "late") }
-                if place.region == "eu-west-2" { body(TestAccounts.instance(1)) }
+                let count = filters[0].name == "tag:Name" ? 30 : 1
+                if place.region == "eu-west-2" { for number in 1...count { body(TestAccounts.instance(number)) } }
             }
         ) {
             #expect(try await backend.ask("infra search 10.0.0.1").text.contains("Account: a (111111111111)"))
@@ -126,6 +127,11 @@ import Testing
             #expect(text.hasPrefix("i-00000000000000001 is a running") && !text.contains("Not searched"), "\(text)")
             let whole = try await backend.ask("infra search 10.0.0.2").text
             #expect(whole.hasPrefix("i-00000000000000001 is a running"), "\(whole)")
+            for isFailing in [true, false] {
+                fails.withLock { $0 = isFailing }
+                let many = try await backend.ask("infra search x").text
+                #expect(many.hasPrefix("30 instances\n") && many.contains("Not searched") == isFailing, "\(many)")
+            }
         }
     }
 

@@ -44,6 +44,17 @@ import Testing
         #expect(settings.places.allSatisfy { $0.place.sessionRegion == "eu-west-2" })
     }
 
+    @Test func `a profile that does not exist is a warning`() {
+        func warnings(_ more: [String: String]) -> [String] {
+            let environment = ["AWS_ROLE_A": Self.role, "HOME": "/absent"].merging(more) { $1 }
+            let context = SettingsContext(folder: URL(fileURLWithPath: "/"), environment: environment)
+            _ = InfraSettings(SettingsSection([:], at: "infra", in: context))
+            return context.warnings.map(\.message)
+        }
+        #expect(warnings(["AWS_PROFILE": "nope\r"]) == ["the profile nope of AWS_PROFILE does not exist"])
+        #expect(warnings([:]) == [] && warnings(["AWS_PROFILE": "nope", "AWS_ACCESS_KEY_ID": "A"]) == [])
+    }
+
     @Test func `variables of AWS may end with white space`() throws {
         let (settings, problems) = Self.read([:], ["AWS_ROLE_A": Self.role + "\r", "AWS_REGION": "eu-west-2\r\n"])
         #expect(problems == [] && settings.accounts.map(\.name) == ["A"])

@@ -6,6 +6,21 @@ package enum AWSEnvironment {
         "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL_EC2", "AWS_EC2_METADATA_SERVICE_ENDPOINT",
     ]
 
+    /// Returns a clause about each variable that probably does not work.
+    package static func warnings(_ environment: [String: String]) -> [String] {
+        let hasOther = ["AWS_ACCESS_KEY_ID", "AWS_ACCESS_KEY", "AWS_WEB_IDENTITY_TOKEN_FILE"].contains { name in
+            environment[name]?.isEmpty == false
+        }
+        let profiles = SharedProfiles(environment)
+        guard !hasOther, let name = profiles.selected else { return [] }
+        do {
+            guard try profiles.profile(name) == nil else { return [] }
+            return ["the profile \(name.oneLine(60)) of AWS_PROFILE does not exist"]
+        } catch {
+            return ["\(error)"]
+        }
+    }
+
     private static let regions = ["AWS_REGION", "AWS_DEFAULT_REGION"]
 
     /// Returns a clause about each variable that cannot work.

@@ -60,6 +60,7 @@ package struct InfraSettings: Sendable {
             section.problem("accounts", "\(state), unless there are environment variables AWS_ROLE_NAME")
         }
         for problem in AWSEnvironment.problems(environment) { section.problem("accounts", problem) }
+        for warning in AWSEnvironment.warnings(environment) { section.warn("accounts", warning) }
         limit = .seconds(section.integer("timeout", default: 3, in: 1...30))
         cache = .seconds(section.integer("cache", default: 60, in: 0...60))
         review(section)

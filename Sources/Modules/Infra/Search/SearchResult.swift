@@ -8,8 +8,10 @@ struct SearchResult: Sendable {
     var failures: [(place: InfraPlace, error: AWSError)] = []
     /// The first instances.
     private(set) var hits: [InfraHit] = []
+    /// The number of instances in each account and region.
+    private var counts: [AccountRegion: Int] = [:]
     /// The number of all instances.
-    private(set) var total = 0
+    var total: Int { counts.values.reduce(0, +) }
     /// True if there are further instances, which were not read because enough are known.
     private(set) var hasMore = false
     /// The age of the results that an earlier search found, and the number of their accounts and regions. It is nil if
@@ -19,7 +21,7 @@ struct SearchResult: Sendable {
     /// Adds the instances of an account and region.
     mutating func add(_ result: PlaceResult, of place: InfraPlace) {
         searched.append(place)
-        total += result.count
+        counts[place.key, default: 0] += result.count
         hasMore = hasMore || result.hasMore
         let all = hits + result.first.map { InfraHit(instance: $0, place: place) }
         hits = Array(all.sorted { PlaceResult.precedes($0.instance, $1.instance) }.prefix(PlaceResult.most))
@@ -31,7 +33,8 @@ struct SearchResult: Sendable {
         failures += other.failures
         let known = Set(hits.map { InstanceKey($0) })
         let others = other.hits.filter { !known.contains(InstanceKey($0)) }
-        total += other.total - (other.hits.count - others.count)
+        // Two roles of the same account see the same instances.
+        counts.merge(other.counts) { max($0, $1) }
         hasMore = hasMore || other.hasMore
         let all = (hits + others).sorted { PlaceResult.precedes($0.instance, $1.instance) }
         hits = Array(all.prefix(PlaceResult.most))
