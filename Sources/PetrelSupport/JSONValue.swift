@@ -19,6 +19,10 @@ public enum JSONValue: Hashable, Sendable, Codable {
 
     /// Decodes any value that the decoder offers.
     public init(from decoder: any Decoder) throws {
+        if let decoder = decoder as? JSONValueDecoder {
+            self = decoder.value
+            return
+        }
         let container = try decoder.singleValueContainer()
         if container.decodeNil() {
             self = .null
@@ -53,11 +57,12 @@ public enum JSONValue: Hashable, Sendable, Codable {
 }
 
 extension JSONValue {
-    /// Parses a JSON text in UTF-8.
+    /// Parses a JSON text in UTF-8, of at most 512 levels of nesting.
     ///
-    /// - Throws: Foundation's `DecodingError`, which contains the line and the column.
+    /// - Throws: `DecodingError`, which contains the place of the mistake.
     public static func parse(_ bytes: some Collection<UInt8>) throws -> JSONValue {
-        try JSONReader.value(bytes) ?? JSONDecoder().decode(JSONValue.self, from: Data(bytes))
+        if let value = JSONReader.value(bytes) { return value }
+        return try JSONReader.complete(bytes)
     }
 
     /// Encodes a value as JSON in UTF-8, with sorted keys and without escaped slashes.

@@ -84,18 +84,15 @@ package struct StackStormResponse: Sendable {
     package func decoded<Value: Decodable>(
         as type: Value.Type = Value.self, with key: CodingUserInfoKey? = nil
     ) throws(StackStormError) -> Value {
-        let decoder = JSONDecoder()
-        if let key { decoder.userInfo[key] = true }
+        // If some values are not valid JSON, the rest is used.
+        let read = JSONReader.value(body).map { ($0, losses: 0) } ?? LenientJSON.read(body)
+        guard let (json, losses) = read else { throw unexpected("it is not valid JSON") }
         do {
-            return try decoder.decode(Value.self, from: body)
-        } catch {
-            // If some values are not valid JSON, the rest is used.
-            guard let lenient = LenientJSON.read(body), lenient.losses > 0,
-                let clean: [UInt8] = try? JSONValue.encode(lenient.value),
-                let value = try? decoder.decode(Value.self, from: Data(clean))
-            else { throw unexpected(JSONValue.reason(of: error)) }
-            noteLosses(lenient.losses)
+            let value = try json.decoded(as: type, userInfo: key.map { [$0: true] } ?? [:])
+            noteLosses(losses)
             return value
+        } catch {
+            throw unexpected(JSONValue.reason(of: error))
         }
     }
 

@@ -15,9 +15,16 @@ import Testing
     /// JSONDecoder may accept or reject the text.
     @Test(arguments: [
         "1.0", "1e3", "-0", "01", "1234567890123456789", #""\ud83d\ude00""#, #""\ud83d""#, #"{"a":1,"a":2}"#, "[1,]",
-        #"{"a":1,}"#,
+        #"{"a":1,}"#, "-0.0", "1.5E+3", "1e-3", "1e400", "-1e400", "1e-400", "9223372036854775807",
+        "9223372036854775808",
+        "-9223372036854775808", "1.", ".5", "1.e3", "1e", "1e+", "-", "--1", "1.5.5", "1e5.5", "00", "-01", "0.5",
+        "[1.5",
+        #""\ude00""#, #""\ud83d\u0041""#, #""\ud83dx""#, #""\ud83d\ud83d""#, #"{"a":1,"b":[{"a":1.5,"a":[]}]}"#,
+        "12345678901234567890123.000", "\u{FEFF}[1.5]", #"[1.5, nul]"#, "[1.5]]",
         String(repeating: "[", count: 65) + String(repeating: "]", count: 65),
-    ]) func `unsupported JSON is left to JSONDecoder`(text: String) {
+        String(repeating: "[", count: 512) + String(repeating: "]", count: 512),
+        String(repeating: "[", count: 513) + String(repeating: "]", count: 513),
+    ]) func `all other JSON is parsed as JSONDecoder parses it`(text: String) {
         #expect(JSONReader.value(text.utf8) == nil)
         let expected = try? JSONDecoder().decode(JSONValue.self, from: Data(text.utf8))
         #expect((try? JSONValue.parse(text.utf8)) == expected)
@@ -70,5 +77,51 @@ import Testing
                 }
             }
         }
+    }
+
+    private struct Model: Codable, Equatable {
+        struct Item: Codable, Equatable {
+            var name: String
+            var size: Int?
+        }
+
+        enum Kind: String, Codable { case one, two }
+
+        var value: JSONValue
+        var items: [Item]
+        var ratio: Double
+        var small: UInt8
+        var isOn: Bool
+        var kind: Kind
+        var date: Date?
+        var map: [String: [JSONValue]]?
+    }
+
+    @Test(arguments: [
+        #"{"value":[1,{"a":null}],"items":[{"name":"a"},{"name":"b","size":3}],"ratio":2,"small":7,"isOn":true,"kind":"one"}"#,
+        #"{"value":"x","items":[],"ratio":2.5,"small":255,"isOn":false,"kind":"two","date":1.5,"map":{"a":[1,"b"]}}"#,
+        #"{"value":1,"items":[{"name":1}],"ratio":2,"small":7,"isOn":true,"kind":"one"}"#,
+        #"{"value":1,"items":[{"name":"a"},{"size":1}],"ratio":2,"small":7,"isOn":true,"kind":"one"}"#,
+        #"{"value":1,"items":{},"ratio":2,"small":7,"isOn":true,"kind":"one"}"#,
+        #"{"value":1,"items":[],"ratio":"2","small":7,"isOn":true,"kind":"one"}"#,
+        #"{"value":1,"items":[],"ratio":2,"small":7,"isOn":1,"kind":"one"}"#,
+        #"{"value":1,"items":null,"ratio":2,"small":7,"isOn":true,"kind":"one"}"#,
+        #"{"items":[],"ratio":2,"small":7,"isOn":true,"kind":"one"}"#, "[]", "1", "null",
+    ]) func `a type is decoded from a value as from a text`(text: String) throws {
+        func outcome(_ decode: () throws -> Model) -> (Model?, String?) {
+            do { return (try decode(), nil) } catch { return (nil, JSONValue.reason(of: error)) }
+        }
+        let expected = outcome { try JSONDecoder().decode(Model.self, from: Data(text.utf8)) }
+        let found = outcome { try JSONValue.parse(text.utf8).decoded() }
+        #expect(found == expected)
+    }
+
+    /// JSONDecoder takes hours.
+    @Test(.timeLimit(.minutes(1))) func `deep nesting takes linear time`() throws {
+        struct Deep: Decodable { var result: JSONValue }
+        let nested = String(repeating: "[", count: 400) + "1.5" + String(repeating: "]", count: 400)
+        let text = #"{"result":["# + Array(repeating: nested, count: 1_000).joined(separator: ",") + "]}"
+        let deep: Deep = try JSONValue.parse(text.utf8).decoded()
+        #expect(deep.result.array?.count == 1_000)
     }
 }

@@ -60,7 +60,7 @@ package struct ChatopsWebhook: WebRoutes {
         if let refusal = refusal(of: request) { return refusal }
         let announcement: Announcement
         do {
-            announcement = try JSONDecoder().decode(Announcement.self, from: Data(request.body))
+            announcement = try JSONValue.parse(request.body).decoded()
         } catch {
             return .text("The body is not a valid message: \(JSONValue.reason(of: error)).", status: 400)
         }
