@@ -23,6 +23,9 @@ struct LambdaCommand: AsyncParsableCommand {
         guard let host = ProcessInfo.processInfo.environment["AWS_LAMBDA_RUNTIME_API"], !host.isEmpty else {
             throw ValidationError("AWS_LAMBDA_RUNTIME_API is not set: this command runs in AWS Lambda.")
         }
+        guard URL(connectable: "http://\(host)/") != nil else {
+            throw ValidationError("AWS_LAMBDA_RUNTIME_API must be a host with a port from 1 to 65535.")
+        }
         Memory.setUp()
         let loop = EventLoopExecutor()
         let api = LambdaAPI(host, on: loop)

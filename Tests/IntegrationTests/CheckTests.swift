@@ -120,6 +120,16 @@ import Testing
         }
     }
 
+    /// SwiftNIO ends the process for such a port of an IP address.
+    @Test(arguments: [99_999, 65_536, 0]) func `a port that no connection can have is refused`(port: Int) async throws {
+        try await withFolder { folder in
+            let (status, output) = try await Self.check(
+                ["stackstorm": ["api_url": .string("http://127.0.0.1:\(port)/v1")]], in: folder)
+            #expect(status == 1)
+            #expect(output.contains("stackstorm.api_url: must have a port from 1 to 65535, if it has one"), "\(output)")
+        }
+    }
+
     @Test func `open suppresses the warning about missing rules, and the terminal causes none`() async throws {
         try await withFolder { folder in
             let open = try await Self.check(["open": true, "backends": Self.slack], in: folder)

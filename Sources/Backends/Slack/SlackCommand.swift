@@ -26,7 +26,7 @@ struct SlackCommand: Sendable, Equatable {
         trigger = payload["trigger_id"]?.string ?? UUID().uuidString
         let rest = payload["text"]?.string ?? ""
         text = SlackText(command.dropFirst() + (rest.isEmpty ? "" : " \(rest)"))
-        responseURL = payload["response_url"]?.string.flatMap { URL(string: $0) }
+        responseURL = payload["response_url"]?.string.flatMap { URL(connectable: $0) }
     }
 
     var isDirect: Bool { channel.hasPrefix("D") }

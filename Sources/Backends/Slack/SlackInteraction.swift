@@ -27,7 +27,7 @@ struct SlackInteraction: Sendable, Equatable {
         else { return nil }
         self.user = user
         self.trigger = trigger
-        responseURL = payload["response_url"]?.string.flatMap { URL(string: $0) }
+        responseURL = payload["response_url"]?.string.flatMap { URL(connectable: $0) }
         switch payload["type"]?.string {
         case "block_actions":
             guard let action = payload["actions"]?.array?.first,

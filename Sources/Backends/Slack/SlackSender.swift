@@ -281,7 +281,8 @@ final class SlackSender: Sendable {
             let bytes = Array(reply.text.utf8)
             let place = try await api.call(
                 "files.getUploadURLExternal", ["filename": .string(title), "length": .string("\(bytes.count)")])
-            guard let url = place["upload_url"]?.string.flatMap({ URL(string: $0) }), let id = place["file_id"] else {
+            guard let url = place["upload_url"]?.string.flatMap({ URL(connectable: $0) }), let id = place["file_id"]
+            else {
                 throw SlackError("files.getUploadURLExternal", "unreadable", "no upload_url")
             }
             try await api.upload(bytes, to: url)

@@ -127,7 +127,7 @@ struct SocketMode: Sendable {
         _ isWanted: Signal, _ take: @escaping @Sendable (SlackEnvelope) -> Bool
     ) async throws -> WebSocket.Ending {
         let answer = try await api.call("apps.connections.open", as: .app)
-        guard let url = answer["url"]?.string.flatMap({ URL(string: $0) }) else {
+        guard let url = answer["url"]?.string.flatMap({ URL(connectable: $0) }) else {
             throw SlackError("apps.connections.open", "unreadable", "no url")
         }
         guard url.scheme == "wss" || !api.isEncrypted else {
