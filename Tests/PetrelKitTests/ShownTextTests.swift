@@ -65,4 +65,19 @@ import Testing
     func `escaped characters are preserved`(text: String) {
         #expect(Markdown.readable(Markdown.escaped(text)) == text)
     }
+
+    /// Texts that took the square of their length, which is hours for the output of a program.
+    @Test(
+        .timeLimit(.minutes(3)),
+        arguments: [
+            "\u{1B}]", "h ", "http://a)", "[", "[a](", "[a](http://b", "http://", "[a](http://b ", "_ ", "**a ",
+        ])
+    func `a long text takes linear time`(part: String) {
+        let text = String(repeating: part, count: 200_000 / part.utf8.count)
+        _ = ShownText.clean(text)
+        _ = WebLink.ranges(in: text[...])
+        let notation = MarkdownNotation(
+            bold: "*", italic: "_", struck: "~", keepsLanguages: true, escape: { $0 }, link: { "\($0) \($1)" })
+        #expect(!notation.rewrite(text).isEmpty)
+    }
 }

@@ -21,6 +21,12 @@ import Testing
     static let recorded: [Case] = Recording.json("alias_parser_cases")
     static let derived: [Case] = Recording.json("alias_parser_differential")
 
+    /// Each level multiplied the time by a thousand.
+    @Test(.timeLimit(.minutes(1))) func `a repetition of nothing is compiled`() throws {
+        let nothing = (0..<20).reduce("(?:)(?:)") { inner, _ in "(?:(?:\(inner)){1000}(?:))" }
+        #expect(try AliasFormat("a\(nothing)b").parameters(of: CommandStream("ab")).isEmpty)
+    }
+
     @Test func `all recorded cases exist`() {
         #expect(Self.recorded.count == 109)
     }

@@ -133,12 +133,27 @@ private enum MarkdownLine {
     /// Parses `[label](address)`, with or without a title after the address.
     private static func reference(at place: Int, _ search: inout MarkSearch) -> ([MarkdownSpan], end: Int)? {
         let text = search.text
-        guard let middle = search.next("](", from: place + 1) else { return nil }
+        guard let middle = labelEnd(from: place + 1, text) else { return nil }
         let label = text[(place + 1)..<middle]
-        guard !label.isEmpty, !label.contains("["), let (address, end) = destination(text[(middle + 2)...]) else {
-            return nil
-        }
+        guard !label.isEmpty, let (address, end) = destination(text[(middle + 2)...]) else { return nil }
         return (link(Markdown.plain(label), address), end)
+    }
+
+    /// Returns the index of the `](` that ends a label; nil if there is a `[` before it. A text of many `[` takes linear
+    /// time, because the search for one ends at the next.
+    private static func labelEnd(from start: Int, _ text: ArraySlice<Unicode.Scalar>) -> Int? {
+        var place = start
+        while place + 1 < text.endIndex {
+            switch text[place] {
+            case "[": return nil
+            case "\\":
+                if text[place + 1] == "[" { return nil }
+                place += 2
+            case "]" where text[place + 1] == "(": return place
+            default: place += 1
+            }
+        }
+        return nil
     }
 
     /// Returns a link, or the label and the address if the label looks like another address.
@@ -148,8 +163,13 @@ private enum MarkdownLine {
             : [.link(label: label, address: address)]
     }
 
+    /// The maximum length of the address of a link, with its title. It bounds the search in a text of many `[x](`.
+    private static let longestDestination = 4_096
+
     /// Returns the address before the closing bracket, and the index after that. Brackets inside must be balanced.
     private static func destination(_ text: ArraySlice<Unicode.Scalar>) -> (String, end: Int)? {
+        guard WebLink.schemeEnd(from: text.startIndex, in: text) != nil else { return nil }
+        let text = text.prefix(longestDestination)
         var depth = 0
         var end: Int?
         var place = text.startIndex
@@ -158,10 +178,7 @@ private enum MarkdownLine {
             case " ": if end == nil { end = place }
             case "(" where end == nil: depth += 1
             case ")" where depth > 0 && end == nil: depth -= 1
-            case ")":
-                let address = string(text[..<(end ?? place)])
-                let isWeb = ["http://", "https://"].contains { address.lowercased().utf8.starts(with: $0.utf8) }
-                return isWeb ? (address, place + 1) : nil
+            case ")": return (string(text[..<(end ?? place)]), place + 1)
             default: break
             }
             place += 1
@@ -171,11 +188,7 @@ private enum MarkdownLine {
 
     /// Returns a bare address, in which marks have no meaning, and the index after it.
     private static func address(at place: Int, _ text: ArraySlice<Unicode.Scalar>) -> ([MarkdownSpan], end: Int)? {
-        let rest = string(text[place...])
-        let scalars = rest[...].unicodeScalars
-        guard let end = WebLink.end(of: scalars.startIndex, in: scalars) else { return nil }
-        let address = String(rest[..<end])
-        return ([.address(address)], place + address.unicodeScalars.count)
+        WebLink.end(of: place, in: text).map { ([.address(string(text[place..<$0]))], $0) }
     }
 
     private static func string(_ text: some Sequence<Unicode.Scalar>) -> String {

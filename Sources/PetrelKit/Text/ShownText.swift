@@ -14,9 +14,10 @@ public enum ShownText {
     public static func withoutControls(_ text: some StringProtocol) -> String.UnicodeScalarView {
         var shown = String.UnicodeScalarView()
         var rest = Substring(text).unicodeScalars
+        var unended = rest.startIndex
         while let scalar = rest.popFirst() {
             switch scalar {
-            case "\u{1B}", "\u{9B}": dropSequence(after: scalar, &rest)
+            case "\u{1B}", "\u{9B}": dropSequence(after: scalar, &rest, &unended)
             case "\r":
                 if rest.first == "\n" { rest.removeFirst() }
                 shown.append("\n")
@@ -52,13 +53,15 @@ public enum ShownText {
     }
 
     /// Removes the rest of an escape sequence or a control sequence.
-    private static func dropSequence(after opener: Unicode.Scalar, _ rest: inout Substring.UnicodeScalarView) {
+    private static func dropSequence(
+        after opener: Unicode.Scalar, _ rest: inout Substring.UnicodeScalarView, _ unended: inout String.Index
+    ) {
         if opener == "\u{9B}" { return dropParameters(&rest) }
         guard let kind = rest.first, (0x20...0x7E).contains(kind.value) else { return }
         rest.removeFirst()
         switch kind {
         case "[": dropParameters(&rest)
-        case "]", "P", "X", "^", "_": dropString(&rest)
+        case "]", "P", "X", "^", "_": dropString(&rest, &unended)
         case _ where kind.value < 0x30:
             // Intermediate characters, then a final character.
             while let next = rest.first, (0x20...0x2F).contains(next.value) { rest.removeFirst() }
@@ -74,7 +77,9 @@ public enum ShownText {
     }
 
     /// Removes a command string, such as a window title. A string that does not end on its line is text.
-    private static func dropString(_ rest: inout Substring.UnicodeScalarView) {
+    /// - Parameter unended: The index before which no string ends, so that each line is searched once.
+    private static func dropString(_ rest: inout Substring.UnicodeScalarView, _ unended: inout String.Index) {
+        guard rest.startIndex >= unended else { return }
         var ahead = rest
         while let next = ahead.popFirst(), next != "\n", next != "\r" {
             if next == "\u{07}" || next == "\u{9C}" || next == "\u{1B}" && ahead.first == "\\" {
@@ -83,6 +88,7 @@ public enum ShownText {
                 return
             }
         }
+        unended = ahead.startIndex
     }
 }
 

@@ -23,14 +23,38 @@ public enum WebLink {
     /// Returns the end of the address that begins at an index; nil if none begins there.
     ///
     /// Punctuation at the end of a sentence is not part of the address, nor is the closing bracket of one that was
-    /// opened before it; brackets that are opened inside are.
-    public static func end(of start: String.Index, in text: Substring.UnicodeScalarView) -> String.Index? {
-        guard text[start] == "h" || text[start] == "H" else { return nil }
-        let rest = text[start...]
-        let head = String(String.UnicodeScalarView(rest.prefix(8))).lowercased()
-        guard let scheme = ["https://", "http://"].first(where: { head.utf8.starts(with: $0.utf8) }) else { return nil }
-        let body = withoutClosing(rest.dropFirst(scheme.utf8.count).prefix(while: isPart))
-        return body.isEmpty ? nil : body.endIndex
+    /// opened before it; brackets that are opened inside are. The search stops at the end of the address, so that a text
+    /// with many addresses takes linear time.
+    public static func end<Text: Collection<Unicode.Scalar>>(of start: Text.Index, in text: Text) -> Text.Index? {
+        guard let body = schemeEnd(from: start, in: text) else { return nil }
+        // The number of open brackets, by their closing bracket.
+        var awaited: [Unicode.Scalar: Int] = [:]
+        var (place, end) = (body, body)
+        while place < text.endIndex, isPart(text[place]) {
+            let scalar = text[place]
+            if let close = closing[scalar] { awaited[close, default: 0] += 1 }
+            if closers.contains(scalar) {
+                guard let count = awaited[scalar], count > 0 else { break }
+                awaited[scalar] = count - 1
+            }
+            text.formIndex(after: &place)
+            if !punctuation.contains(scalar) { end = place }
+        }
+        return end > body ? end : nil
+    }
+
+    /// Returns the index after `http://` or `https://`; nil if the text at the index does not begin with one of them.
+    static func schemeEnd<Text: Collection<Unicode.Scalar>>(from start: Text.Index, in text: Text) -> Text.Index? {
+        var place = start
+        func take(_ wanted: Unicode.Scalar) -> Bool {
+            guard place < text.endIndex, text[place].properties.lowercaseMapping.unicodeScalars.elementsEqual([wanted])
+            else { return false }
+            text.formIndex(after: &place)
+            return true
+        }
+        guard "http".unicodeScalars.allSatisfy(take) else { return nil }
+        _ = take("s")
+        return "://".unicodeScalars.allSatisfy(take) ? place : nil
     }
 
     /// Returns true for letters and digits.
@@ -50,25 +74,6 @@ public enum WebLink {
     private static let punctuation: Set<Unicode.Scalar> = [
         ".", ",", ";", ":", "!", "?", "'", "*", "_", "~", "…", "’", "。", "，", "、", "；", "：", "！", "？",
     ]
-
-    /// Returns the text up to a closing bracket that was opened before it, without the punctuation at its end.
-    private static func withoutClosing(_ text: Substring.UnicodeScalarView) -> Substring.UnicodeScalarView {
-        // The number of open brackets, by their closing bracket.
-        var awaited: [Unicode.Scalar: Int] = [:]
-        var end = text.startIndex
-        for place in text.indices {
-            let scalar = text[place]
-            if let close = closing[scalar] { awaited[close, default: 0] += 1 }
-            if closers.contains(scalar) {
-                guard let count = awaited[scalar], count > 0 else { break }
-                awaited[scalar] = count - 1
-            }
-            end = text.index(after: place)
-        }
-        var address = text[..<end]
-        while let last = address.last, punctuation.contains(last) { address.removeLast() }
-        return address
-    }
 }
 
 extension WebLink {

@@ -67,7 +67,12 @@ struct Regex: Sendable {
                 program.append(.save(2 * number + 1))
             case .alternatives(let options): try emit(options)
             case .loop(let inner, let minimum, let maximum, let isGreedy):
-                for _ in 0..<minimum { try emit(inner) }
+                let before = program.count
+                for _ in 0..<minimum {
+                    try emit(inner)
+                    // An expression of nothing, such as `(?:)`, is not repeated: nested repeats would never end.
+                    if program.count == before { break }
+                }
                 if let maximum {
                     try emitOptional(inner, times: maximum - minimum, isGreedy)
                 } else {

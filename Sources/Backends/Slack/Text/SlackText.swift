@@ -13,7 +13,8 @@ struct SlackText: Sendable, Equatable {
     /// The distinct IDs of mentioned users and channels whose names the text does not contain.
     var unnamed: [String] {
         var ids: [String] = []
-        for case .mention(_, let id, nil) in parts where !ids.contains(id) { ids.append(id) }
+        var known: Set<String> = []
+        for case .mention(_, let id, nil) in parts where known.insert(id).inserted { ids.append(id) }
         return ids
     }
 
