@@ -96,19 +96,24 @@ package final class AuditTable: AuditLog {
                     WHERE (?1 IS NULL OR person IN (?1, '@' || ?1) OR name IN (?1, '@' || ?1)) AND (NOT ?2 OR NOT allowed)
                     ORDER BY sequence DESC LIMIT ?3
                     """, arguments: [query.person, query.onlyDenied, query.limit]
-            ).map(Self.entry)
+            ).compactMap { row in
+                do { return try Self.entry(row) } catch {
+                    self.queue.warnOnce(of: "audit", "An entry of the audit log is damaged and was left out: \(error)")
+                    return nil
+                }
+            }
         }
     }
 
-    private static func entry(_ row: Row) -> AuditEntry {
-        let executions: String = row["executions"]
+    private static func entry(_ row: Row) throws -> AuditEntry {
+        let executions: String = try row.value("executions")
         return AuditEntry(
-            id: UUID(uuidString: row["id"]) ?? UUID(), time: Date(timeIntervalSince1970: row["time"]),
-            backend: row["backend"], person: row["person"], name: row["name"], room: row["room"],
-            isPrivateRoom: row["private"], line: row["line"], isAllowed: row["allowed"], rule: row["rule"],
-            reason: row["reason"],
+            id: UUID(uuidString: try row.value("id")) ?? UUID(), time: try row.time("time"),
+            backend: try row.value("backend"), person: try row.value("person"), name: try row.value("name"),
+            room: try row.value("room"), isPrivateRoom: try row.value("private"), line: try row.value("line"),
+            isAllowed: try row.value("allowed"), rule: try row.value("rule"), reason: try row.value("reason"),
             executions: executions.split(separator: " ").map { String($0).replacing(space, with: " ") },
-            repeats: row["repeats"])
+            repeats: try row.value("repeats"))
     }
 
     /// Removes entries that are older than `time`. Returns the number of removed entries.

@@ -211,7 +211,7 @@ final class LogWriter: Sendable {
             database.cachedStatement(
                 sql: "SELECT number, end FROM log WHERE module = ? AND collection = ? AND name = ?"),
             arguments: [name.module, name.collection, name.log])
-        if let row { return (row["number"], row["end"]) }
+        if let row { return (try row.value("number"), try row.value("end")) }
         try database.cachedStatement(
             sql: "INSERT INTO log (module, collection, name, start, end, time) VALUES (?, ?, ?, 0, 0, ?)"
         ).execute(arguments: [name.module, name.collection, name.log, now])

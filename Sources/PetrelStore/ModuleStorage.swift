@@ -57,7 +57,7 @@ struct StoredRecords: RecordCollection {
                 database,
                 sql: "SELECT key, value FROM record WHERE module = ? AND collection = ? AND key IN (\(marks))",
                 arguments: StatementArguments([module, collection] + keys))
-            return Dictionary(uniqueKeysWithValues: rows.map { ($0["key"], Array($0["value"] as Data)) })
+            return Dictionary(rows.compactMap { pair($0) }.map { ($0.key, $0.value) }) { first, _ in first }
         }
     }
 
@@ -66,21 +66,37 @@ struct StoredRecords: RecordCollection {
             try Row.fetchAll(
                 database, sql: "SELECT key, value FROM record WHERE module = ? AND collection = ? ORDER BY key",
                 arguments: [module, collection]
-            ).map { row in (row["key"], Array(row["value"] as Data)) }
+            ).compactMap { pair($0) }
         }
     }
 
     func page(after key: String?, limit: Int, backwards: Bool) async throws -> [(key: String, value: [UInt8])] {
         let (comparison, order) = backwards ? ("<", "DESC") : (">", "ASC")
         return try await queue.read { database in
-            try Row.fetchAll(
+            let rows = try Row.fetchCursor(
                 database,
                 sql: """
-                    SELECT key, value FROM record WHERE module = ?1 AND collection = ?2 \(key == nil ? "" : "AND key \(comparison) ?4")
-                    ORDER BY key \(order) LIMIT ?3
-                    """,
-                arguments: key.map { [module, collection, limit, $0] } ?? [module, collection, limit]
-            ).map { row in (row["key"], Array(row["value"] as Data)) }
+                    SELECT key, value FROM record WHERE module = ?1 AND collection = ?2 \(key == nil ? "" : "AND key \(comparison) ?3")
+                    ORDER BY key \(order)
+                    """, arguments: key.map { [module, collection, $0] } ?? [module, collection])
+            // A damaged row does not count, because a page that is not full is the last one.
+            var page: [(key: String, value: [UInt8])] = []
+            while page.count < limit, let row = try rows.next() {
+                if let record = pair(row) { page.append(record) }
+            }
+            return page
+        }
+    }
+
+    /// Returns the key and the value of a row; nil for a damaged one, which is logged, so that the others are read.
+    private func pair(_ row: Row) -> (key: String, value: [UInt8])? {
+        do {
+            return (try row.value("key"), Array(try row.value("value", as: Data.self)))
+        } catch {
+            queue.warnOnce(
+                of: "\(module)\0\(collection)",
+                "A record of \(module) in \(collection) is damaged and was left out: \(error)")
+            return nil
         }
     }
 

@@ -24,7 +24,14 @@ struct SealedRecords: RecordCollection {
             try Row.fetchAll(
                 database, sql: "SELECT * FROM secret WHERE module = ? AND collection = ? ORDER BY key",
                 arguments: [module, collection]
-            ).map(SealedRow.init)
+            ).compactMap { row in
+                do { return try SealedRow(row) } catch {
+                    queue.warnOnce(
+                        of: "\(module)\0\(collection)",
+                        "A record of \(module) in \(collection) is damaged and was left out: \(error)")
+                    return nil
+                }
+            }
         }
         return rows.compactMap { row in
             do {
@@ -119,10 +126,10 @@ struct SealedRow: Sendable {
         self.time = time
     }
 
-    init(_ row: Row) {
+    init(_ row: Row) throws {
         self.init(
-            module: row["module"], collection: row["collection"], key: row["key"], keyID: row["key_id"],
-            sealed: row["sealed"], time: Date(timeIntervalSince1970: row["time"]))
+            module: try row.value("module"), collection: try row.value("collection"), key: try row.value("key"),
+            keyID: try row.value("key_id"), sealed: try row.value("sealed"), time: try row.time("time"))
     }
 
     func save(in database: Database) throws {

@@ -10,11 +10,13 @@ extension Store {
     package func checkKey() throws -> String? {
         try finishRotation()
         let key = try keys.existing()
+        // A row that cannot be read counts as damaged.
         let rows = try database.read { database in
-            try Row.fetchAll(database, sql: "SELECT * FROM secret").map(SealedRow.init)
+            try Row.fetchAll(database, sql: "SELECT * FROM secret").map { try? SealedRow($0) }
         }
-        let foreign = rows.count { $0.keyID != key?.id }
+        let foreign = rows.count { $0 != nil && $0?.keyID != key?.id }
         let damaged = rows.count { row in
+            guard let row else { return true }
             guard let key, row.keyID == key.id else { return false }
             return (try? key.open(row.sealed, at: row.place)) == nil
         }

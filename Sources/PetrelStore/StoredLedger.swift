@@ -58,8 +58,8 @@ struct StoredLedger: Ledger {
                 """)
         let rows = try Row.fetchCursor(statement, arguments: [module])
         while let row = try rows.next() {
-            let content = Array(row[1] as Data)
-            if contents.contains(content) { heard[content, default: []].append(row[0]) }
+            let content = Array(try row.value(1, as: Data.self))
+            if contents.contains(content) { heard[content, default: []].append(try row.value(0)) }
         }
         return heard
     }

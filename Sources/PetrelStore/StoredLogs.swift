@@ -55,11 +55,11 @@ struct StoredLogs: LogCollection {
         var pieces: [LogPart.Piece] = []
         var left = limit
         while left > 0, let row = try rows.next() {
-            let place: Int64 = row["place"]
-            let bytes = (row["bytes"] as Data).dropFirst(max(Int(start - place), 0)).prefix(left)
+            let place: Int64 = try row.value("place")
+            let bytes = try row.value("bytes", as: Data.self).dropFirst(max(Int(start - place), 0)).prefix(left)
             guard !bytes.isEmpty else { continue }
             left -= bytes.count
-            let stream: UInt8 = row["stream"]
+            let stream: UInt8 = try row.value("stream")
             if pieces.last?.stream == stream {
                 pieces[pieces.count - 1].bytes.append(contentsOf: bytes)
             } else {
@@ -160,9 +160,9 @@ struct StoredLogs: LogCollection {
         var number: Int64
         var extent: LogExtent
 
-        init(_ row: Row) {
-            number = row["number"]
-            extent = LogExtent(start: row["start"], end: row["end"])
+        init(_ row: Row) throws {
+            number = try row.value("number")
+            extent = LogExtent(start: try row.value("start"), end: try row.value("end"))
         }
     }
 

@@ -35,7 +35,12 @@ package final class StoredOutbox: Outbox, DeadLetterManaging {
     package func queues() throws -> [DeliveryQueue] {
         try database.read { database in
             try Row.fetchAll(database, sql: "SELECT DISTINCT backend, place, direct FROM outbox WHERE state = 0")
-                .map { DeliveryQueue(backend: $0[0], place: Self.place($0[1], isDirect: $0[2])) }
+                .compactMap { row in
+                    self.readable(row, 0) {
+                        DeliveryQueue(
+                            backend: try row.value(0), place: try Self.place(row.value(1), isDirect: row.value(2)))
+                    }
+                }
         }
     }
 
@@ -96,13 +101,17 @@ package final class StoredOutbox: Outbox, DeadLetterManaging {
             let place = queue?.place
             let statement = try database.cachedStatement(
                 sql: """
-                    SELECT \(Self.columns) FROM outbox WHERE state = 0 AND sequence > ?1 AND sequence <= ?6
+                    SELECT \(Self.columns) FROM outbox WHERE state = 0 AND sequence > ?1 AND sequence <= ?5
                     \(queue == nil ? "" : "AND backend = ?2 AND place = ?3 AND direct = ?4")
-                    ORDER BY sequence LIMIT ?5
+                    ORDER BY sequence
                     """)
             let rows = try Row.fetchCursor(
-                statement, arguments: [number, queue?.backend, place?.id, place?.isDirect, limit, last])
-            return try Array(rows.map { self.entry($0) })
+                statement, arguments: [number, queue?.backend, place?.id, place?.isDirect, last])
+            var entries: [OutboxEntry] = []
+            while entries.count < limit, let row = try rows.next() {
+                if let entry = self.entry(row) { entries.append(entry) }
+            }
+            return entries
         }
         guard isComplete || !entries.isEmpty else { throw WritesAreFailing() }
         return entries
@@ -117,7 +126,7 @@ package final class StoredOutbox: Outbox, DeadLetterManaging {
             try database.execute(
                 sql: "UPDATE outbox SET state = 0, reason = NULL, died = NULL WHERE state = ?",
                 arguments: [State.revived.rawValue])
-            return rows.map { self.entry($0) }
+            return rows.compactMap { self.entry($0) }
         }
     }
 
@@ -126,7 +135,9 @@ package final class StoredOutbox: Outbox, DeadLetterManaging {
             try Row.fetchAll(
                 database, sql: "SELECT \(Self.columns), reason FROM outbox WHERE state = ? ORDER BY sequence LIMIT ?",
                 arguments: [State.dead.rawValue, limit]
-            ).map { DeadLetter(self.entry($0), reason: $0["reason"] ?? "") }
+            ).compactMap { row in
+                try self.entry(row).map { DeadLetter($0, reason: try row.value("reason", as: String?.self) ?? "") }
+            }
         }
     }
 
@@ -201,37 +212,52 @@ extension StoredOutbox {
 
     private static func place(_ id: String, isDirect: Bool) -> Address.Place { isDirect ? .direct(id) : .room(id) }
 
-    /// Decodes a row of ``columns``, by index: access by name would look up the name for each value.
-    ///
+    /// Returns what a closure reads from a row. A row that it cannot read is logged, and returned as nil, so that the
+    /// others are sent nevertheless.
+    private func readable<Value>(_ row: Row, _ number: Int, _ read: () throws -> Value) -> Value? {
+        do {
+            return try read()
+        } catch {
+            writes.warnOnce(
+                of: "outbox \(row[number] as DatabaseValue)",
+                "A stored message cannot be read, and is not sent: outbox \(row[number] as DatabaseValue): \(error)")
+            return nil
+        }
+    }
+
+    /// Decodes a row of ``columns``, by index: access by name would look up the name for each value. Returns nil for a
+    /// damaged row.
+    private func entry(_ row: Row) -> OutboxEntry? { readable(row, 0) { try decoded(row) } }
+
     /// A part of a reply that cannot be decoded is logged and left out, so that its text is sent nevertheless.
-    private func entry(_ row: Row) -> OutboxEntry {
+    private func decoded(_ row: Row) throws -> OutboxEntry {
         let extra = decode(row, 10, "extra") { data in
             guard let object = try JSONValue.parse(data).object else { throw CocoaError(.coderReadCorrupt) }
             return object
         }
         let controls = decode(row, 15, "buttons and form") { try JSONDecoder().decode(Controls.self, from: $0) }
         let reply = Reply(
-            row[6], style: Reply.Style(rawValue: row[7]) ?? .plain, kind: Reply.Kind(rawValue: row[8]) ?? .answer,
-            isPrivate: row[9], extra: extra ?? [:], buttons: controls?.buttons ?? [],
-            form: controls?.form)
-        let marks = DeliveryMarks(handle: controls?.handle, promises: row[11], settles: row[12])
+            try row.value(6), style: Reply.Style(rawValue: try row.value(7)) ?? .plain,
+            kind: Reply.Kind(rawValue: try row.value(8)) ?? .answer, isPrivate: try row.value(9), extra: extra ?? [:],
+            buttons: controls?.buttons ?? [], form: controls?.form)
+        let marks = DeliveryMarks(
+            handle: controls?.handle, promises: try row.value(11), settles: try row.value(12))
         let address = Address(
-            backend: row[1], place: Self.place(row[2], isDirect: row[3]), thread: row[4], inReplyTo: row[5])
+            backend: try row.value(1), place: Self.place(try row.value(2), isDirect: try row.value(3)),
+            thread: try row.value(4), inReplyTo: try row.value(5))
         return OutboxEntry(
-            number: row[0], reply: reply, address: address, marks: marks,
-            said: Date(timeIntervalSince1970: row[13]), pieces: row[14])
+            number: try row.value(0), reply: reply, address: address, marks: marks, said: try row.time(13),
+            pieces: try row.value(14))
     }
 
     private func decode<Value>(
         _ row: Row, _ column: Int, _ part: String, _ parse: (Data) throws -> Value
     ) -> Value? {
-        guard let data = row[column] as Data? else { return nil }
         do {
-            return try parse(data)
+            return try row.value(column, as: Data?.self).map(parse)
         } catch {
-            let number: Int64 = row[0]
             writes.logger?.error(
-                "Cannot read the \(part) of the stored message \(number), which is sent without: \(JSONValue.reason(of: error))"
+                "Cannot read the \(part) of the stored message \(row[0] as DatabaseValue), which is sent without: \(JSONValue.reason(of: error))"
             )
             return nil
         }
