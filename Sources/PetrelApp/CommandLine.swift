@@ -45,7 +45,9 @@ struct RootCommand: AsyncParsableCommand {
 extension LaunchOptions {
     /// Throws an error for the user if an option is out of range.
     func validate() throws {
-        if let linger, linger < 0 { throw ValidationError("--linger must be 0 or more seconds.") }
+        if let linger, !(0...86_400).contains(linger) {
+            throw ValidationError("--linger must be from 0 to 86400 seconds.")
+        }
     }
 }
 

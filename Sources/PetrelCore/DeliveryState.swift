@@ -1,6 +1,7 @@
 import DequeModule
 import Foundation
 import PetrelKit
+import PetrelSupport
 
 /// A pending message in memory.
 struct Item: Sendable {
@@ -27,7 +28,7 @@ struct Item: Sendable {
     init(_ entry: OutboxEntry) {
         self.entry = entry
         isStored = true
-        since = .now - .seconds(max(0, Date.now.timeIntervalSince(entry.said)))
+        since = .now - .seconds(clamping: max(0, Date.now.timeIntervalSince(entry.said)))
     }
 }
 

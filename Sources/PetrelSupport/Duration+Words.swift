@@ -1,9 +1,10 @@
 extension Duration {
-    /// The duration in whole nanoseconds. A duration that is too long for an `Int64` becomes the largest number.
+    /// The duration in whole nanoseconds. A duration that is too long for an `Int64` becomes the nearest number.
     public var nanoseconds: Int64 {
+        let whole = self / .nanoseconds(1)
+        guard abs(whole) < 9.2e18 else { return whole < 0 ? .min : .max }
         let (seconds, attoseconds) = components
-        let (product, overflow) = seconds.multipliedReportingOverflow(by: 1_000_000_000)
-        return overflow ? .max : product + attoseconds / 1_000_000_000
+        return seconds * 1_000_000_000 + attoseconds / 1_000_000_000
     }
 
     /// The duration as text for people, such as `3 s`, `5 min`, `2 h 10 min` or `4 d 3 h`.

@@ -47,13 +47,17 @@ public enum UTCTime {
         return seconds("\(parts[3])-\(digits(month + 1))-\(parts[1])T\(parts[4])")
     }
 
-    /// Returns the time of a number of seconds since 1970, such as `2026-11-21T02:10:16`.
+    /// The last time that the C library can represent.
+    private static let last: Int64 = 67_768_036_191_676_799
+
+    /// Returns the time of a number of seconds since 1970, such as `2026-11-21T02:10:16`. A time that the C library cannot
+    /// represent becomes the nearest one.
     public static func text(_ seconds: Int64) -> String {
-        var time = time_t(seconds)
+        var time = time_t(min(max(seconds, -last), last))
         var parts = tm()
         gmtime_r(&time, &parts)
         return
-            "\(digits(parts.tm_year + 1_900, 4))-\(digits(parts.tm_mon + 1))-\(digits(parts.tm_mday))T\(digits(parts.tm_hour)):\(digits(parts.tm_min)):\(digits(parts.tm_sec))"
+            "\(digits(Int(parts.tm_year) + 1_900, 4))-\(digits(parts.tm_mon + 1))-\(digits(parts.tm_mday))T\(digits(parts.tm_hour)):\(digits(parts.tm_min)):\(digits(parts.tm_sec))"
     }
 
     /// Returns a number that is padded with leading zeros.

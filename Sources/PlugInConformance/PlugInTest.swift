@@ -33,7 +33,9 @@ package struct PlugInTest: AsyncParsableCommand {
             throw ValidationError("Name the program after `--`, as in `petrel plugin test -- ./plugin.py`.")
         }
         guard (try? JSONValue.parse(settings.utf8)) != nil else { throw ValidationError("--settings is not JSON.") }
-        guard patience >= 1 else { throw ValidationError("--patience must be 1 or more seconds.") }
+        guard (1...86_400).contains(patience) else {
+            throw ValidationError("--patience must be from 1 to 86400 seconds.")
+        }
         guard environment.allSatisfy({ $0.utf8.first != 0x3D && $0.utf8.contains(0x3D) }) else {
             throw ValidationError("--env takes NAME=VALUE.")
         }

@@ -13,7 +13,7 @@ public struct StackStormTime: Hashable, Comparable, Sendable, Codable, CustomStr
 
     /// Creates a time from a date, rounded to microseconds.
     public init(_ date: Date) {
-        microseconds = Int64((date.timeIntervalSince1970 * 1_000_000).rounded())
+        microseconds = Int64(clampingWhole: (date.timeIntervalSince1970 * 1_000_000).rounded())
     }
 
     /// Parses a time such as `2026-11-21T02:10:16.498577Z`, with or without the fraction. Returns nil for other texts.
@@ -59,9 +59,14 @@ public struct StackStormTime: Hashable, Comparable, Sendable, Codable, CustomStr
         .microseconds(left.microseconds - right.microseconds)
     }
 
-    /// Decodes a number of microseconds since 1970.
+    /// The times that have a text with a year of four digits, so that a duration can be added to all of them.
+    private static let range: ClosedRange<Int64> = -62_135_596_800_000_000...253_402_300_799_999_999
+
+    /// Decodes a number of microseconds since 1970. A number out of the range of ``init(_:)`` becomes the nearest
+    /// time.
     public init(from decoder: any Decoder) throws {
-        microseconds = try decoder.singleValueContainer().decode(Int64.self)
+        let number = try decoder.singleValueContainer().decode(Int64.self)
+        microseconds = min(max(number, Self.range.lowerBound), Self.range.upperBound)
     }
 
     /// Encodes the number of microseconds since 1970.

@@ -15,8 +15,13 @@ import Testing
 /// The command line, and the program that a catalog describes.
 @Suite(.timeLimit(.minutes(10))) struct CommandLineTests {
     @Test(arguments: [
-        (["demo", "--linger=-5"], "--linger must be 0 or more seconds."),
-        (["run", "--linger=-5"], "--linger must be 0 or more seconds."),
+        (["demo", "--linger=-5"], "--linger must be from 0 to 86400 seconds."),
+        (["demo", "--linger=9223372036854775807"], "--linger must be from 0 to 86400 seconds."),
+        (
+            ["plugin", "test", "--patience=9223372036854775807", "--", "x"],
+            "--patience must be from 1 to 86400 seconds."
+        ),
+        (["run", "--linger=-5"], "--linger must be from 0 to 86400 seconds."),
         (["explain", ""], "The command line is empty: give the line to explain."),
         (["explain", " \t"], "The command line is empty: give the line to explain."),
     ]) func `an invalid argument is rejected in one sentence`(arguments: [String], problem: String) async throws {

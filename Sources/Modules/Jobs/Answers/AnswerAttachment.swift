@@ -106,14 +106,3 @@ struct AnswerAttachment: Sendable, Equatable {
         return isHex ? "#" + text : text
     }
 }
-
-extension Int {
-    /// The whole part of a number, within the range of `Int`; 0 for NaN.
-    fileprivate init(clampingWhole number: Double) {
-        if number.isNaN {
-            self = 0
-        } else {
-            self = Int(exactly: number.rounded(.towardZero)) ?? (number < 0 ? .min : .max)
-        }
-    }
-}

@@ -58,7 +58,7 @@ final class JobBook: Sendable {
     /// Finds the number of the last job.
     func restore() async throws {
         let stored = try await numbers.value(for: "last").flatMap { Int(String(decoding: $0, as: UTF8.self)) }
-        let last = max(try await lastNumber(), stored ?? 0)
+        let last = max(try await lastNumber(), min(stored ?? 0, JobRecord.last))
         state.withLock { state in
             guard state.next == nil else { return }
             state.first = last + 1

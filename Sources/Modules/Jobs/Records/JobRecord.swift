@@ -90,9 +90,11 @@ struct JobRecord: Sendable, Codable {
     /// The key of the record. Keys sort in the order of the numbers.
     static func key(_ id: Int) -> String { UTCTime.digits(id, 12) }
     var key: String { Self.key(id) }
+    /// The largest number whose key sorts behind those of smaller ones.
+    static let last = 999_999_999_999
     /// Returns the number of a key; nil if it is not the key of a job.
     static func number(of key: String) -> Int? {
-        Int(key).flatMap { $0 > 0 && Self.key($0).utf8.elementsEqual(key.utf8) ? $0 : nil }
+        Int(key).flatMap { (1...last).contains($0) && Self.key($0).utf8.elementsEqual(key.utf8) ? $0 : nil }
     }
 }
 

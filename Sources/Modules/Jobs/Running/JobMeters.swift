@@ -1,4 +1,5 @@
 import CoreMetrics
+import PetrelSupport
 
 /// The metrics of jobs.
 struct JobMeters: Sendable {
@@ -29,7 +30,7 @@ struct JobMeters: Sendable {
         Timer(
             label: "petrel_job_duration_seconds", dimensions: [("command", job.command), ("status", status)],
             factory: factory
-        ).recordNanoseconds(Int64(seconds * 1e9))
+        ).recordNanoseconds(Int64(clampingWhole: seconds * 1e9))
     }
 
     static let help = [

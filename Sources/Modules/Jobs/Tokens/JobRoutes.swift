@@ -133,7 +133,7 @@ final class JobRoutes: Sendable {
 
     private static func json(_ job: JobRecord) -> [String: JSONValue] {
         func time(_ date: Date?) -> JSONValue {
-            date.map { .string(UTCTime.text(Int64($0.timeIntervalSince1970)) + "Z") } ?? .null
+            date.map { .string(UTCTime.text(Int64(clampingWhole: $0.timeIntervalSince1970)) + "Z") } ?? .null
         }
         return [
             "job": .integer(job.id), "command": .string(job.command),

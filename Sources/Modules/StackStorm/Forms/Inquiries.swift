@@ -117,7 +117,7 @@ struct Inquiries: Sendable {
     ) -> Reply {
         let form = form(for: inquiry, settings)
         let example = form.fields.map { "\($0.name)=…" }.joined(separator: " ")
-        let time = inquiry.ttl.map { ", for \(Duration.seconds($0 * 60).inWords)" } ?? ""
+        let time = inquiry.ttl.map { ", for \(Duration.seconds(clamping: Double($0) * 60).inWords)" } ?? ""
         return Reply(
             "\(started.alias) (\(started.line)) waits for an answer\(time):\n\(form.description)\n"
                 + "Answer with `\(typed("\(form.line) \(example)"))`.", form: form)
