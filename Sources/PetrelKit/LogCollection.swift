@@ -27,10 +27,12 @@ public protocol LogCollection: Sendable {
     func remove(_ log: String) async throws
     /// Removes bytes at the beginning of a log until at most this number is left.
     func trim(_ log: String, toBytes bytes: Int64) async throws
-    /// Removes logs that were last written before a time. Returns the number of removed logs.
-    @discardableResult func trim(before time: Date) async throws -> Int
+    /// Returns the names of logs that were last written before a time, in their order, from the one after a name on.
+    /// - Parameter limit: the maximum number of names.
+    func names(before time: Date, after name: String?, limit: Int) async throws -> [String]
     /// Removes the oldest bytes of the collection until at most this number is left. Returns the number of removed bytes.
-    @discardableResult func trim(toBytes bytes: Int64) async throws -> Int64
+    /// - Parameter spared: the logs of which bytes are removed only when no other log has any.
+    @discardableResult func trim(toBytes bytes: Int64, sparing spared: Set<String>) async throws -> Int64
 }
 
 /// The extent of a log.

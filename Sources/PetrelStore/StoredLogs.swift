@@ -118,17 +118,18 @@ struct StoredLogs: LogCollection {
         return first - log.extent.start
     }
 
-    func trim(before time: Date) async throws -> Int {
-        let names = try await writer.queue.read { database in
+    func names(before time: Date, after name: String?, limit: Int) async throws -> [String] {
+        try await writer.queue.read { database in
             try String.fetchAll(
-                database, sql: "SELECT name FROM log WHERE module = ? AND collection = ? AND time < ?",
-                arguments: [module, collection, time.timeIntervalSince1970])
+                database,
+                sql: """
+                    SELECT name FROM log WHERE module = ? AND collection = ? AND time < ? AND name > ?
+                    ORDER BY name LIMIT ?
+                    """, arguments: [module, collection, time.timeIntervalSince1970, name ?? "", limit])
         }
-        for name in names { try await remove(name) }
-        return names.count
     }
 
-    func trim(toBytes bytes: Int64) async throws -> Int64 {
+    func trim(toBytes bytes: Int64, sparing spared: Set<String>) async throws -> Int64 {
         var removed: Int64 = 0
         while true {
             let step = try await writer.queue.perform { database -> Int64 in
@@ -136,7 +137,7 @@ struct StoredLogs: LogCollection {
                     database, sql: "SELECT sum(end - start) FROM log WHERE module = ? AND collection = ?",
                     arguments: [module, collection])
                 let surplus = (sum ?? 0) - bytes
-                guard surplus > 0, let oldest = try oldest(database) else { return 0 }
+                guard surplus > 0, let oldest = try oldest(sparing: spared, database) else { return 0 }
                 let size = oldest.extent.end - oldest.extent.start
                 return try Self.trim(oldest, toBytes: max(size - surplus, 0), database)
             }
@@ -145,15 +146,22 @@ struct StoredLogs: LogCollection {
         }
     }
 
-    /// The log with bytes that was written the longest time ago.
-    private func oldest(_ database: Database) throws -> Header? {
-        try Row.fetchOne(
-            database,
-            sql: """
-                SELECT number, start, end FROM log WHERE module = ? AND collection = ? AND end > start
-                ORDER BY time LIMIT 1
-                """, arguments: [module, collection]
-        ).map(Header.init)
+    /// Returns the log with bytes that was written the longest time ago, and one of the spared ones only if no other has
+    /// bytes.
+    private func oldest(sparing spared: Set<String>, _ database: Database) throws -> Header? {
+        let rows = try Row.fetchCursor(
+            database.cachedStatement(
+                sql: """
+                    SELECT name, number, start, end FROM log WHERE module = ? AND collection = ? AND end > start
+                    ORDER BY time
+                    """), arguments: [module, collection])
+        var first: Header?
+        while let row = try rows.next() {
+            let header = Header(row)
+            if !spared.contains(row["name"]) { return header }
+            first = first ?? header
+        }
+        return first
     }
 
     private struct Header: Sendable {

@@ -42,7 +42,7 @@ import Testing
         try await house.run { house in
             let center = try #require(house.modules.compactMap { $0 as? JobsModule }.first).center
             #expect(await house.ask("!x") == "hello\n")
-            try await center.logs.trim(toBytes: 0)
+            try await center.logs.trim(toBytes: 0, sparing: [])
             for line in ["!tail 1", "!head 1", "!logs 1"] {
                 let text = await house.ask(line)
                 #expect(text.contains("The output of job 1, 6 B, was removed because of its age or size."), "\(text)")
@@ -50,21 +50,63 @@ import Testing
         }
     }
 
-    @Test func `The output of a job that has run for longer than the retention is kept`() async throws {
-        let store = try TestStore()
-        let house = try JobsHouse(
-            [
-                "commands": [
-                    "y": ["command": "sh", "args": ["-c", "echo up; exec sleep 300"], "auth_strategy": "any"]
-                ],
-                "templates": ["handshake": "accepted", "failure": "{{ error }}"], "stop_timeout": 1,
-            ], store: store)
+    /// A command that prints a line, waits for a file, and prints another line.
+    private static func quiet(_ gate: String) -> JSONValue {
+        [
+            "command": "sh", "auth_strategy": "any", "timeout": 0,
+            "args": ["-c", "echo first; until [ -e \(gate) ]; do sleep 0.05; done; echo last"],
+        ]
+    }
+
+    @Test func `The output of a job that runs is kept, however long ago it was written`() async throws {
+        let gate = FileManager.default.temporaryDirectory.appending(path: UUID().uuidString).path
+        defer { try? FileManager.default.removeItem(atPath: gate) }
+        let house = try JobsHouse([
+            "commands": ["quiet": Self.quiet(gate)],
+            "templates": ["handshake": "accepted", "success": "{{ output }}"],
+        ])
         try await house.run { house in
             let center = try #require(house.modules.compactMap { $0 as? JobsModule }.first).center
-            #expect(await house.ask("!y") == "accepted")
-            while await !house.ask("!tail").contains("up") {}
-            try await center.trim(before: .now)
-            #expect(await house.ask("!tail").contains("up"))
+            #expect(await house.ask("!quiet") == "accepted")
+            while await !house.ask("!tail").contains("first") {}
+            try await center.logs.append(Array("stray".utf8), stream: 1, to: JobRecord.key(77))
+            #expect(await center.logs.written())
+            let later = Date.now + 1_000 * 86_400
+            try await center.trim(at: later)
+            #expect(try await center.logs.extent(of: JobRecord.key(77)) == nil)
+            #expect(await house.ask("!tail") == "first\n")
+            try Data().write(to: URL(fileURLWithPath: gate))
+            #expect(await house.next() == "first\nlast\n")
+            // It goes with its record.
+            try await center.trim(at: later)
+            #expect(try await center.logs.extent(of: JobRecord.key(1)) == nil)
+        }
+    }
+
+    @Test func `For the size of all output, that of jobs that run is removed last`() async throws {
+        let gate = FileManager.default.temporaryDirectory.appending(path: UUID().uuidString).path
+        defer { try? FileManager.default.removeItem(atPath: gate) }
+        let house = try JobsHouse([
+            "retention_mb": 1,
+            "commands": [
+                "quiet": Self.quiet(gate),
+                "big": [
+                    "command": "sh", "args": ["-c", "head -c 700000 /dev/zero | tr '\\0' x"], "auth_strategy": "any",
+                    "no_handshake": true,
+                ],
+            ],
+            "templates": ["handshake": "accepted", "success": "{{ size }} {{ jobid }}"],
+        ])
+        try await house.run { house in
+            let center = try #require(house.modules.compactMap { $0 as? JobsModule }.first).center
+            #expect(await house.ask("!quiet") == "accepted")
+            while await !house.ask("!tail 1").contains("first") {}
+            for number in 2...3 { #expect(await house.ask("!big").hasPrefix("700000 \(number)")) }
+            try await center.trim()
+            #expect(try await center.logs.extent(of: JobRecord.key(1)) == LogExtent(start: 0, end: 6))
+            #expect(try #require(await center.logs.extent(of: JobRecord.key(2))).start > 0)
+            try Data().write(to: URL(fileURLWithPath: gate))
+            #expect(await house.next().hasPrefix("11 1"))
         }
     }
 }

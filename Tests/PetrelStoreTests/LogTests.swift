@@ -59,11 +59,28 @@ import Testing
             // Each log is written in a transaction of its own, and so has a time of its own.
             _ = try await logs.extent(of: name)
         }
-        #expect(try await logs.trim(toBytes: 150_000) >= 150_000)
+        #expect(try await logs.trim(toBytes: 150_000, sparing: []) >= 150_000)
         #expect(try await logs.read("a", from: 0, limit: 10).pieces.isEmpty)
         #expect(try await logs.extent(of: "c") == LogExtent(start: 0, end: 100_000))
-        #expect(try await logs.trim(before: .now) == 3)
-        #expect(try await logs.extent(of: "c") == nil)
+        #expect(try await logs.names(before: .now, after: nil, limit: 2) == ["a", "b"])
+        #expect(try await logs.names(before: .now, after: "b", limit: 2) == ["c"])
+        #expect(try await logs.names(before: .distantPast, after: nil, limit: 2) == [])
+    }
+
+    @Test func `The bytes of spared logs are removed last, and their places stay valid`() async throws {
+        let logs = try logs()
+        for name in ["a", "b", "c"] {
+            for _ in 0..<2 { try await logs.append(Array(repeating: 0x78, count: 64 << 10), stream: 1, to: name) }
+            _ = try await logs.extent(of: name)
+        }
+        try await logs.trim(toBytes: 300_000, sparing: ["a"])
+        #expect(try await logs.extent(of: "a") == LogExtent(start: 0, end: 131_072))
+        #expect(try await logs.extent(of: "b") == LogExtent(start: 131_072, end: 131_072))
+        #expect(try await logs.extent(of: "c")?.start == 0)
+        // The limit holds nevertheless.
+        try await logs.trim(toBytes: 70_000, sparing: ["a"])
+        #expect(try await logs.extent(of: "c") == LogExtent(start: 131_072, end: 131_072))
+        #expect(try await logs.extent(of: "a") == LogExtent(start: 65_536, end: 131_072))
     }
 
     @Test func `A removed log can be written again`() async throws {

@@ -258,6 +258,14 @@ final class JobBook: Sendable {
         }
     }
 
+    /// Returns those keys that are not keys of jobs.
+    func unrecorded(_ keys: [String]) async throws -> [String] {
+        let (state, stored) = (state.value, try await jobs.values(for: keys))
+        return keys.filter { key in
+            stored[key] == nil && JobRecord.number(of: key).flatMap { state.job($0) } == nil
+        }
+    }
+
     /// Removes a job that has ended, with its log.
     func remove(_ job: JobRecord, _ logs: any LogCollection) async throws { try await remove(job.key, job, logs) }
 

@@ -99,16 +99,27 @@ extension JobCenter {
         } while (try? await Task.sleep(for: Self.trimming)) != nil
     }
 
-    /// Removes the jobs and the output that exceed the retention settings.
-    func trim() async throws {
-        try await trim(before: Date.now - TimeInterval(settings.retentionDays) * 86_400)
+    /// The number of logs whose records are looked for at once.
+    private static let pageSize = 100
+
+    /// Removes the jobs and the output that exceed the retention settings. The output of a job that has not ended is
+    /// removed only when the size of that of all such jobs exceeds the settings.
+    func trim(at time: Date = .now) async throws {
+        let settings = settings
+        let end = time - TimeInterval(settings.retentionDays) * 86_400
+        try await book.purge(before: end, logs)
+        try await removeStrayLogs(before: end)
+        try await logs.trim(toBytes: settings.retentionBytes, sparing: Set(book.active.map(\.key)))
     }
 
-    /// Removes the jobs and the output of before a time, and what exceeds the size of all output.
-    func trim(before end: Date) async throws {
-        try await book.purge(before: end, logs)
-        // The output of a job that has run for so long may be older than the rest.
-        if !book.active.contains(where: { $0.created < end }) { try await logs.trim(before: end) }
-        try await logs.trim(toBytes: settings.retentionBytes)
+    /// Removes old logs that have no record. Others are removed with their records, however long ago they were written.
+    private func removeStrayLogs(before time: Date) async throws {
+        var last: String?
+        while true {
+            let names = try await logs.names(before: time, after: last, limit: Self.pageSize)
+            for name in try await book.unrecorded(names) { try await logs.remove(name) }
+            guard names.count == Self.pageSize else { return }
+            last = names.last
+        }
     }
 }
