@@ -11,7 +11,7 @@ import Testing
     private func problems(_ jobs: JSONValue) throws -> [String] {
         let context = SettingsContext(folder: .init(fileURLWithPath: "/"), environment: ["PATH": "/usr/bin:/bin"])
         let root = SettingsSection(
-            ["jobs": jobs, "groups": ["infra": ["@alice"]], "admins": ["@root"]], at: "", in: context)
+            ["jobs": jobs, "groups": ["infra": ["@alice"], "empty": []], "admins": ["@root"]], at: "", in: context)
         _ = CoreSettings(root)
         _ = JobsPlugIn(root.sections("jobs"))
         return (context.problems + context.warnings).map(\.description)
@@ -156,7 +156,21 @@ import Testing
             + "{{ user }}{{ userlink }}{{ userid }}{{ channel }}{{ channellink }}{{ channelid }}{{ command }}{{ args }}"
             + "{{ output|default:\"nothing\" }}{{ error }}{{ started|humanize_time }}{{ size|humanize_size }}"
             + "{{ duration|humanize_number }}{{ arguments|join:\", \" }}{{ success|any_value }}{% endif %}"
-        #expect(try problems(ofCommand: ["templates": ["success": .string(template)]]) == [])
+        #expect(
+            try problems(ofCommand: ["auth_strategy": "any", "templates": ["success": .string(template)]]) == [])
+    }
+
+    @Test func `A command that nobody may run is reported, unless the file says that nobody may`() throws {
+        #expect(
+            try problems(ofCommand: [:]) == [
+                "jobs.commands.x.auth_strategy: is not set, so nobody may run the command; set \"any\" for everyone, or \"group\" with allowed_groups"
+            ])
+        #expect(
+            try problems(ofCommand: ["auth_strategy": "group", "allowed_groups": ["empty"]]) == [
+                "jobs.commands.x.allowed_groups: nobody may run the command: the allowed_groups have no members"
+            ])
+        #expect(try problems(ofCommand: ["auth_strategy": "group", "allowed_groups": ["empty", "infra"]]) == [])
+        #expect(try problems(ofCommand: ["auth_strategy": "none"]) == [])
     }
 
     @Test func `A command with an empty name is one error`() throws {

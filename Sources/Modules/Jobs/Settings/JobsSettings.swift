@@ -108,10 +108,7 @@ extension CommandDefinition {
         let help = section.section("help")
         self.help = Help(summary: help.string("summary", default: ""), arguments: help.strings("args"))
         help.finish()
-        // What is written out is meant.
-        if let reason = rights.emptiness, rights.people != .none || !section.contains("auth_strategy") {
-            section.warn("auth_strategy", "nobody may run the command: \(reason)")
-        }
+        reviewPeople(section)
         review(section)
     }
 
@@ -131,6 +128,20 @@ extension CommandDefinition {
         timeout = seconds == 0 ? nil : .seconds(seconds)
         hasHandshake = !section.bool("no_handshake", default: !confirms)
         format = format.read(section)
+    }
+
+    /// Warns if nobody may run the command, unless the section says so itself.
+    private func reviewPeople(_ section: SettingsSection) {
+        guard let reason = rights.emptiness else { return }
+        switch rights.people {
+        case .group where !rights.groups.isEmpty:
+            section.warn("allowed_groups", "nobody may run the command: \(reason)")
+        case .none where !section.contains("auth_strategy"):
+            section.warn(
+                "auth_strategy",
+                "is not set, so nobody may run the command; set \"any\" for everyone, or \"group\" with allowed_groups")
+        case .none, .any, .group: break
+        }
     }
 
     private mutating func review(_ section: SettingsSection) {
