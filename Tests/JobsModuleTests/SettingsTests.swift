@@ -177,18 +177,6 @@ import Testing
         #expect(try problems(["commands": ["": ["command": "echo", "auth_strategy": "any"]]]).count == 1)
     }
 
-    @Test func `A command that nobody may run is reported, unless that is written out`() throws {
-        let text = "jobs.commands.x.auth_strategy: nobody may run the command: "
-        #expect(try problems(["commands": ["x": ["command": "echo"]]]) == [text + "auth_strategy is none"])
-        #expect(try problems(ofCommand: ["auth_strategy": "none"]) == [])
-        let context = SettingsContext(folder: .init(fileURLWithPath: "/"), environment: ["PATH": "/usr/bin:/bin"])
-        let command: JSONValue = ["command": "echo", "auth_strategy": "group", "allowed_groups": ["admin"]]
-        let root = SettingsSection(["jobs": ["commands": ["x": command]]], at: "", in: context)
-        _ = CoreSettings(root)
-        _ = JobsPlugIn(root.sections("jobs"))
-        #expect(context.warnings.map(\.description) == [text + "the allowed_groups have no members"])
-    }
-
     @Test func `The names of built-in commands get the prefix`() throws {
         let (section, _) = try JobsHouse.settings(["prefix": "mb", "commands": ["jobs": ["command": "echo"]]])
         let names = JobsPlugIn([section]).outlines.flatMap(\.commands)
