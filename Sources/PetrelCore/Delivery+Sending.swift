@@ -103,7 +103,10 @@ extension Delivery {
     ) async throws -> Bool {
         var reply = Self.shaped(entry.reply, for: backend)
         let most = backend.traits.maximumLength
-        let texts = MessageSplitter.split(reply.text, atMost: most > 10 * Self.margin ? most - Self.margin : most)
+        // After a restart a piece is sent again. Where each line is a message, that is a small number of them.
+        let texts = MessageSplitter.split(
+            reply.text, atMost: most > 10 * Self.margin ? most - Self.margin : most,
+            mostLines: backend.traits.maximumLines ?? .max)
         let isLast = entry.pieces >= texts.count - 1
         let stamp = stamp(late, reply.text)
         if entry.pieces == 0, texts.count > Self.mostPieces, backend.traits.files,

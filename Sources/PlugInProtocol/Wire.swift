@@ -64,12 +64,14 @@ extension Wire {
 
     /// Returns the capabilities of a backend as JSON.
     package static func json(_ traits: BackendTraits) -> JSONValue {
-        [
+        var object: [String: JSONValue] = [
             "markdown": .bool(traits.markdown), "mrkdwn": .bool(traits.mrkdwn), "threads": .bool(traits.threads),
             "private_replies": .bool(traits.privateReplies), "edits": .bool(traits.edits),
             "attachments": .bool(traits.attachments), "forms": .bool(traits.forms), "files": .bool(traits.files),
             "maximum_length": .integer(traits.maximumLength),
         ]
+        object["maximum_lines"] = traits.maximumLines.map { .integer($0) }
+        return .object(object)
     }
 }
 
@@ -127,10 +129,15 @@ extension Wire {
         guard (10...1_000_000).contains(length) else {
             throw .parameters("`traits.maximum_length` must be from 10 to 1,000,000")
         }
+        let lines = try object.integer("maximum_lines")
+        guard lines.map((1...1_000_000).contains) ?? true else {
+            throw .parameters("`traits.maximum_lines` must be from 1 to 1,000,000")
+        }
         return BackendTraits(
             markdown: try object.bool("markdown"), mrkdwn: try object.bool("mrkdwn"),
             threads: try object.bool("threads"), privateReplies: try object.bool("private_replies"),
             edits: try object.bool("edits"), attachments: try object.bool("attachments"),
-            forms: try object.bool("forms"), files: try object.bool("files"), maximumLength: length)
+            forms: try object.bool("forms"), files: try object.bool("files"), maximumLength: length, maximumLines: lines
+        )
     }
 }

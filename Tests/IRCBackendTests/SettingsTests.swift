@@ -24,6 +24,10 @@ import Testing
         #expect(settings.username == "petrel" && settings.realname == "petrel" && settings.channels.isEmpty)
     }
 
+    @Test func `output has few lines, because each is a message`() throws {
+        #expect(makeBackend(IRCSettings(server: "irc.example.com", nick: "petrel")).traits.maximumLines == 10)
+    }
+
     @Test func `all keys are read, and secrets come from the environment`() throws {
         let (settings, context) = try Self.read(
             ##"""

@@ -28,6 +28,15 @@ import Testing
         for number in 0..<50 { #expect(text.contains("line \(number)")) }
     }
 
+    @Test func `a text with many lines is split, and no line is lost`() {
+        let text = (1...25).map { "\($0)" }.joined(separator: "\n")
+        let pieces = MessageSplitter.split(text, atMost: 1_000, mostLines: 10)
+        #expect(pieces.map { $0.components(separatedBy: "\n").count } == [10, 10, 5])
+        #expect(pieces.joined(separator: "\n") == text)
+        #expect(MessageSplitter.split(text, atMost: 1_000, mostLines: 25) == [text])
+        #expect(MessageSplitter.split("```\n\(text)\n```", atMost: 1_000, mostLines: 20).count == 2)
+    }
+
     @Test func `a reopened fence has the same language`() {
         let code = (0..<50).map { "line \($0)" }.joined(separator: "\n")
         let pieces = MessageSplitter.split("```json\n\(code)\n```", atMost: 100)

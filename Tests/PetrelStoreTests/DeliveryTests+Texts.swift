@@ -94,6 +94,14 @@ extension DeliveryTests {
         #expect(pieces.value.dropLast().joined(separator: "\n").split(separator: "\n").map(String.init) == lines)
     }
 
+    @Test func `a text with many lines is sent in pieces where a line costs a message`() async throws {
+        let backend = RecordingBackend(traits: BackendTraits(maximumLines: 3))
+        try await Self.with(backend, Store()) { delivery in
+            try Self.say([(1...7).map { "\($0)" }.joined(separator: "\n")], delivery)
+            #expect(await Self.texts(3, backend) == ["1\n2\n3", "4\n5\n6", "7"])
+        }
+    }
+
     @Test func `a very long text is sent as a file if the backend supports it`() async throws {
         let backend = FilingBackend()
         try await Self.with(backend, Store()) { delivery in

@@ -47,6 +47,15 @@ import Testing
         #expect(error?.message.contains(reason) == true)
     }
 
+    @Test func `traits are read back as they were written, and their limits are checked`() throws {
+        for traits in [BackendTraits(), BackendTraits(edits: true, maximumLength: 400, maximumLines: 10)] {
+            #expect(try Wire.traits(Wire.json(traits)) == traits)
+        }
+        for wrong: JSONValue in [["maximum_lines": 0], ["maximum_lines": "10"], ["maximum_length": 9]] {
+            #expect(throws: RPCError.self) { try Wire.traits(wrong) }
+        }
+    }
+
     @Test func `messages are read back as they were written`() throws {
         let odd: JSONValue = ["text": "a\r\n\u{301}👩‍👩‍👧\u{0}\u{2028}\"\\", "number": .number(1.5), "list": [.null, true]]
         let messages: [RPCMessage] = [

@@ -1,10 +1,14 @@
+import PetrelSupport
+
 /// Splits long texts at line breaks. A fence that spans several pieces is closed and reopened.
 public enum MessageSplitter {
     /// Returns pieces of at most `limit` Unicode scalars, which chat services count. A line that is longer than a piece
     /// is split, but a grapheme cluster is not, unless it is longer than a piece itself.
-    public static func split(_ text: String, atMost limit: Int) -> [String] {
-        guard text.utf8.count > limit, text.unicodeScalars.count > limit else { return [text] }
-        var pieces = MessagePieces(limit)
+    /// - Parameter mostLines: the maximum number of lines of a piece, besides the marks of fences.
+    public static func split(_ text: String, atMost limit: Int, mostLines: Int = .max) -> [String] {
+        let isLong = text.utf8.count > limit && text.unicodeScalars.count > limit
+        guard isLong || mostLines < .max && text[...].textLines.count > mostLines else { return [text] }
+        var pieces = MessagePieces(limit, mostLines)
         for block in TextBlock.blocks(of: text) {
             switch block {
             case .lines(let lines): for line in lines { pieces.add(line) }
@@ -45,17 +49,20 @@ public enum MessageSplitter {
 
 private struct MessagePieces {
     private let limit: Int
+    private let mostLines: Int
     private var pieces: [String] = []
     private var piece = ""
     private var length = 0
+    private var lines = 0
     /// The line that opens the current fence, such as "```json", and the line that closes it.
     private var fence: String?
     private var closing = TextBlock.mark
     /// True if the current piece contains the opening line.
     private var isOpened = false
 
-    init(_ limit: Int) {
+    init(_ limit: Int, _ mostLines: Int) {
         self.limit = limit
+        self.mostLines = mostLines
     }
 
     /// The number of scalars that are left in the piece, without those for closing and reopening the fence.
@@ -69,9 +76,10 @@ private struct MessagePieces {
             let part = fence == nil ? Self.unfenced(chunk) : chunk
             let count = part.unicodeScalars.count
             let opening = isOpened ? 0 : fence.map { $0.utf8.count + 1 } ?? 0
-            if number > 0 || length + opening + count + 1 > room { cut() }
+            if number > 0 || length + opening + count + 1 > room || lines >= mostLines { cut() }
             openFence()
             append(part, count)
+            lines += 1
         }
     }
 
@@ -117,6 +125,7 @@ private struct MessagePieces {
         if piece.unicodeScalars.contains(where: { !$0.properties.isWhitespace }) {
             pieces.append(fence != nil && isOpened ? piece + "\n" + closing : piece)
         }
+        lines = 0
         piece = fence ?? ""
         length = piece.utf8.count
         isOpened = true

@@ -24,6 +24,8 @@ extension BackendConformance {
         ConformanceCase("declare.length", "a message can hold at least 200 scalars") { scene in
             let most = scene.stage.traits.maximumLength
             try scene.expect(most >= 200, "at least 200", got: "\(most)")
+            let lines = scene.stage.traits.maximumLines ?? 1
+            try scene.expect(lines >= 1, "at least 1 line", got: "\(lines)")
         },
         ConformanceCase("declare.protocols", "the traits name only abilities whose protocols are implemented") {
             scene in
