@@ -102,6 +102,7 @@ import Testing
             #expect(reply.split(separator: "\n").count { $0 == "y" } == 100, "\(reply)")
             #expect(reply.hasSuffix("\n… 1.0 kB after this: !logs 1 shows the output."))
             #expect(await house.ask("!tail -limit 200").split(separator: "\n").count { $0 == "y" } == 200)
+            #expect(await house.ask("!logs 1").split(separator: "\n").count { $0 == "y" } == 100)
         }
         let traits = BackendTraits(maximumLines: 10)
         for (end, notice) in [("", "after"), ("; exit 1", "before")] {
@@ -109,10 +110,57 @@ import Testing
                 let reply = await house.ask("!x")
                 #expect(reply.split(separator: "\n").count { $0 == "y" } == 10, "\(reply)")
                 #expect(reply.hasSuffix("\n… 1.2 kB \(notice) this: !logs 1 shows the output."), "\(reply)")
-                #expect(await house.ask("!tail -limit 200").split(separator: "\n").count { $0 == "y" } == 10)
+                #expect(await house.ask("!tail -limit 10").split(separator: "\n").count { $0 == "y" } == 10)
+                for command in ["tail", "head", "jobs", "audit"] {
+                    let refusal = await house.ask("!\(command) -limit 11", as: "@root")
+                    #expect(refusal.contains("-limit must be a whole number from 1 to 10"), "\(command): \(refusal)")
+                }
                 let logs = await house.ask("!logs 1 -from 20")
                 #expect(logs.split(separator: "\n").count { $0 == "y" } == 10 && logs.contains("!logs 1 -from 40"))
             }
+        }
+    }
+
+    /// The section for a script whose output is the answer.
+    private static func answering(_ answer: JSONValue, _ script: String) -> JSONValue {
+        [
+            "commands": [
+                "x": [
+                    "command": "sh", "args": ["-c", .string(script)], "auth_strategy": "any", "no_handshake": true,
+                    "answer": answer,
+                ]
+            ]
+        ]
+    }
+
+    @Test(arguments: [
+        ("text", "yes | head -600", "\n… The output has 1.2 kB: !logs 1 shows all of it."),
+        ("text", "yes | head -600; exit 1", "\nThe output has 1.2 kB: !logs 1 shows it."),
+        (
+            "json", #"printf '{"text": "%s"}' "$(yes 'y\\n' | head -600 | tr -d '\n')""#,
+            "\n… The answer has 601 lines: !logs 1 shows the whole output."
+        ),
+        (
+            "json", #"printf '[{"text": "a"}, {"text": "```\\n%s```"}]' "$(yes 'y\\n' | head -600 | tr -d '\n')""#,
+            "\n… The answer has 602 lines: !logs 1 shows the whole output."
+        ),
+    ])
+    func `An answer has few lines where each is a message`(kind: String, script: String, notice: String) async throws {
+        let house = try JobsHouse(
+            Self.answering(.string(kind), script), traits: BackendTraits(maximumLines: 10))
+        try await house.run { house in
+            var reply = await house.ask("!x")
+            if reply == "a" { reply = await house.next() }
+            #expect(reply.hasSuffix(notice), "\(reply)")
+            let lines = reply.split(separator: "\n")
+            #expect(lines.count { $0 == "y" } == 10, "\(reply)")
+            #expect(lines.count { $0.hasPrefix("```") }.isMultiple(of: 2), "\(reply)")
+        }
+    }
+
+    @Test func `An answer in text has at most a hundred lines`() async throws {
+        try await JobsHouse(Self.answering("text", "yes | head -600")).run { house in
+            #expect(await house.ask("!x").split(separator: "\n").count { $0 == "y" } == 100)
         }
     }
 

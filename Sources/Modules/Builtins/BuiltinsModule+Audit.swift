@@ -14,17 +14,19 @@ extension BuiltinsModule {
     /// Runs `audit [-user @x] [-limit N] [-denied] [-status S]`, with one hyphen or two. Decisions and the events of
     /// modules are one list; with a status, only events have it.
     func audit(_ invocation: Invocation) async throws -> Reply {
-        let options = try options(invocation.arguments)
+        // Where each line is a message, a longer list would keep the bot busy.
+        let most = min(invocation.traits.maximumLines ?? 500, 500)
+        let options = try options(invocation.arguments, most: most)
         let caller = CommandCaller(
             person: invocation.message.sender, room: invocation.message.room, backend: invocation.address.backend)
         if let status = options.status {
             guard !options.onlyDenied else { throw Refusal("-denied and -status exclude each other.") }
             let query = ActivityQuery(
-                person: options.person, status: status, limit: options.limit ?? 5, caller: caller)
+                person: options.person, status: status, limit: options.limit ?? min(5, most), caller: caller)
             let lines = try await host.activities.activities(query).map(\.line)
             return Reply(lines.isEmpty ? "No jobs found" : lines.joined(separator: "\n"), isPrivate: true)
         }
-        let limit = options.limit ?? 20
+        let limit = options.limit ?? min(20, most)
         let query = AuditQuery(person: options.person, onlyDenied: options.onlyDenied, limit: limit)
         var lines = try await host.audit.entries(query).map { (time: $0.time, text: Self.text($0, for: caller)) }
         if !options.onlyDenied {
@@ -63,7 +65,7 @@ extension BuiltinsModule {
         return isSameBackend && (isInside || isOwn) ? room : "unknown-channel"
     }
 
-    private func options(_ arguments: String) throws -> AuditOptions {
+    private func options(_ arguments: String, most: Int) throws -> AuditOptions {
         var options = AuditOptions()
         // `--limit=5` equals `--limit 5`.
         var words = arguments.words.flatMap { word -> [String] in
@@ -81,8 +83,8 @@ extension BuiltinsModule {
                 guard let status = words.popLast() else { throw Refusal("-status requires a status.") }
                 options.status = status
             case "limit":
-                guard let limit = words.popLast().flatMap({ Int($0) }), (1...500).contains(limit) else {
-                    throw Refusal("-limit must be a whole number from 1 to 500.")
+                guard let limit = words.popLast().flatMap({ Int($0) }), (1...most).contains(limit) else {
+                    throw Refusal("-limit must be a whole number from 1 to \(most).")
                 }
                 options.limit = limit
             default:

@@ -55,8 +55,10 @@ struct Flags: Sendable {
     func has(_ name: String) -> Bool { values[name] != nil }
 
     /// Returns the value of `-limit`.
-    func limit(_ fallback: Int = 5, most: Int = 200) throws -> Int {
-        guard let text = values["limit"] else { return fallback }
+    /// - Parameter lines: the number of lines that a reply shows; nil for no limit.
+    func limit(_ fallback: Int = 5, most: Int = 200, lines: Int? = nil) throws -> Int {
+        let most = min(most, lines ?? most)
+        guard let text = values["limit"] else { return min(fallback, most) }
         guard let limit = Int(text), (1...most).contains(limit) else {
             throw Refusal("-limit must be a whole number from 1 to \(most), not \(text).")
         }

@@ -8,7 +8,9 @@ extension JobCommands {
     func jobs(_ invocation: Invocation) async throws -> Reply {
         let flags = try Flags(invocation.arguments, valued: ["limit", "status"])
         try flags.refuseRest()
-        let (limit, status) = (try flags.limit(), try flags.status())
+        let (limit, status) = (
+            try flags.limit(lines: center.lineLimit(on: invocation.address.backend)), try flags.status()
+        )
         let owner = (invocation.message.sender.id, invocation.address.backend)
         let search = try await center.book.newest(limit, of: owner) { status == nil || $0.status == status }
         var lines = search.jobs.map { JobLines.line($0, hidesRoom: false) }
@@ -63,7 +65,7 @@ extension JobCommands {
         }
         let limit = center.excerptLimit(on: invocation.address.backend)
         let part = try await center.logs.read(job.key, from: place, limit: limit)
-        let lines = center.lineLimit(on: invocation.address.backend) ?? .max
+        let lines = center.resultLines(on: invocation.address.backend)
         let excerpt = OutputExcerpt(part, isTail: false, isFinal: false, lines: lines)
         var notice = ""
         if place < part.extent.start, part.extent.start < part.extent.end { notice += excerpt.removalNotice }
@@ -90,8 +92,7 @@ extension JobCommands {
     /// Runs `tail [-limit N] [ID]` and `head [-limit N] [ID]`.
     func lines(_ invocation: Invocation, fromEnd: Bool) async throws -> Reply {
         let flags = try Flags(invocation.arguments, valued: ["limit"])
-        let limit = min(
-            try flags.limit(most: 10_000), center.lineLimit(on: invocation.address.backend) ?? .max)
+        let limit = try flags.limit(most: 10_000, lines: center.lineLimit(on: invocation.address.backend))
         let job: JobRecord
         if let id = try flags.job() { job = try await own(id, invocation) } else { job = try await lastJob(invocation) }
         let most = center.excerptLimit(on: invocation.address.backend)

@@ -58,7 +58,7 @@ extension JobCenter {
                     for note in replies.flatMap(\.notes) {
                         host.logger.warning("The output of \(job.command), job \(job.id): \(note).")
                     }
-                    return replies.map { shown($0, of: job) }
+                    return replies.map { shown($0, of: job) }.map { (cut($0, of: job), $1) }
                 case .unreadable(let reason):
                     host.logger.warning("The output of \(job.command), job \(job.id), is said as text: \(reason).")
                 case .text: break
@@ -70,7 +70,7 @@ extension JobCenter {
             }
         }
         let output = try await standardOutput(of: job, limit: excerptLimit(on: job.address.backend))
-        let lines = lineLimit(on: job.address.backend) ?? .max
+        let lines = resultLines(on: job.address.backend)
         return [(Reply(output.text(logs(of: job), lines: lines), kind: .result), job.address)]
     }
 
@@ -94,7 +94,8 @@ extension JobCenter {
 
     /// Returns the reply about a command that failed: the reason, and the last lines of both streams.
     private func failure(of job: JobRecord) async throws -> Reply {
-        let part = try await logs.tail(of: job.key, lines: 20, limit: 3_000)
+        let most = min(lineLimit(on: job.address.backend) ?? .max, 20)
+        let part = try await logs.tail(of: job.key, lines: most, limit: 3_000)
         // The part may begin within a character.
         let bytes = part.bytes.drop { $0 & 0xC0 == 0x80 }
         let final = OverwrittenLines.final(of: bytes)
@@ -108,6 +109,19 @@ extension JobCenter {
             text += "\nThe output has \(Humanized.size(Double(part.extent.end))): \(line) shows it."
         }
         return Reply(text, kind: .error)
+    }
+
+    /// Returns a reply with as many lines as are shown where each is a message of its own.
+    private func cut(_ reply: Reply, of job: JobRecord) -> Reply {
+        guard let most = lineLimit(on: job.address.backend) else { return reply }
+        let count = reply.text[...].textLines.count
+        guard count > most, let start = MessageSplitter.split(reply.text, atMost: .max, mostLines: most).first else {
+            return reply
+        }
+        var reply = reply
+        let command = logs(of: job).map { ": \($0) shows the whole output" } ?? ""
+        reply.text = "\(start)\n… The answer has \(count) lines\(command)."
+        return reply
     }
 
     /// Reads the beginning of standard output, without standard error.

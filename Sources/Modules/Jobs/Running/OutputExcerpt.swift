@@ -137,6 +137,9 @@ extension JobCenter {
         return traits.files ? .max : traits.maximumLines
     }
 
+    /// Returns the number of lines of output that a result shows.
+    func resultLines(on backend: String) -> Int { lineLimit(on: backend) ?? Self.usualLines }
+
     /// The number of bytes in which lines are looked for that are shown.
     private static let longestWindow = 1 << 20
 
@@ -162,7 +165,7 @@ extension JobCenter {
             let extent = try await logs.extent(of: job.key) ?? LogExtent(start: 0, end: 0)
             place = max(extent.end - Int64(window), extent.start)
         }
-        let lines = lineLimit(on: job.address.backend) ?? Self.usualLines
+        let lines = resultLines(on: job.address.backend)
         return OutputExcerpt(
             try await logs.read(job.key, from: place, limit: window), isTail: fromEnd, lines: lines)
     }
