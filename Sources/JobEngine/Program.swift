@@ -72,16 +72,11 @@ package struct ProgramEnd: Sendable, Equatable {
     package var cause: StopCause?
     /// True if a process that it left behind went on writing, so that the rest was not read.
     package var hasOpenOutput: Bool
-    /// The time for which it ran.
-    package var duration: Duration
 
     /// Creates an end.
-    package init(
-        _ status: Status, cause: StopCause? = nil, hasOpenOutput: Bool = false, duration: Duration = .zero
-    ) {
+    package init(_ status: Status, cause: StopCause? = nil, hasOpenOutput: Bool = false) {
         self.status = status
         self.cause = cause
         self.hasOpenOutput = hasOpenOutput
-        self.duration = duration
     }
 }

@@ -17,10 +17,11 @@ package enum ProgramFile {
         return "begins with #!\(interpreter), which does not exist"
     }
 
-    /// Returns the path of the program with this name in `PATH`; nil if it is not found.
+    /// Returns the path of the program with this name in the absolute folders of `PATH`; nil if it is not found.
     package static func path(of name: String, in folders: String) -> String? {
-        folders.utf8.split(separator: UInt8(ascii: ":")).map { "\(Substring($0))/\(name)" }
-            .first { objection(to: $0) == nil }
+        // A relative folder is another one for each working directory.
+        folders.utf8.split(separator: UInt8(ascii: ":")).filter { $0.first == UInt8(ascii: "/") }
+            .map { "\(Substring($0))/\(name)" }.first { objection(to: $0) == nil }
     }
 
     /// Returns the interpreter in the first line of a script; nil for other files.
@@ -38,24 +39,35 @@ package enum ProgramFile {
 extension Program {
     /// Returns the reason for which the program could not be started, as a clause.
     func reason(for error: any Error) -> String {
-        if let folder, !FileManager.default.fileExists(atPath: folder) { return "the folder \(folder) does not exist" }
+        if let objection = folder.flatMap(Self.objection(toFolder:)) { return objection }
         guard executable.utf8.contains(UInt8(ascii: "/")) else {
             if ProgramFile.path(of: executable, in: environment["PATH"] ?? "") == nil {
                 return "there is no program \(executable) in PATH"
             }
-            return Self.text(error)
+            return text(error)
         }
         if let objection = ProgramFile.objection(to: executable) { return "\(executable) \(objection)" }
-        if (error as? SubprocessError)?.underlyingError == .execFormatError {
-            return
-                "\(executable) is neither a program of this machine nor a script that begins with a line such as #!/bin/sh"
-        }
-        return Self.text(error)
+        return text(error)
     }
 
-    private static func text(_ error: any Error) -> String {
-        var text = "\(error)".unicodeScalars[...]
-        while let last = text.last, last == "." || last == " " || last == "\n" { text = text.dropLast() }
-        return String(text)
+    /// Returns the reason for which a program cannot start in a folder, as a clause; nil if none is seen.
+    private static func objection(toFolder path: String) -> String? {
+        var isFolder: ObjCBool = false
+        guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {
+            return "the folder \(path) does not exist"
+        }
+        if !isFolder.boolValue { return "\(path) is not a folder" }
+        return FileManager.default.isExecutableFile(atPath: path) ? nil : "the folder \(path) cannot be entered"
+    }
+
+    /// Returns the reason that the system gives.
+    private func text(_ error: any Error) -> String {
+        switch (error as? SubprocessError)?.underlyingError ?? error as? Errno {
+        case .execFormatError?:
+            "\(executable) is neither a program of this machine nor a script that begins with a line such as #!/bin/sh"
+        case .argListTooLong?: "its arguments, or its environment, are longer than the system allows"
+        case let reason?: "\(executable) could not be started: \(reason)"
+        case nil: "\(executable) could not be started: \(error)"
+        }
     }
 }

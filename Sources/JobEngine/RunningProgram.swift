@@ -55,16 +55,13 @@ package final class RunningProgram: Sendable {
     /// Runs the program until it has ended and its output was read. Must not be cancelled; use ``stop(_:grace:)``.
     /// - Parameter started: a closure that is called with the process identifier.
     package func run(started: @escaping @Sendable (Int32?) -> Void) async -> ProgramEnd {
-        let start = ContinuousClock.now
         // A program that was stopped before it started does not start.
         if let cause = stop.value.cause { return ProgramEnd(.signalled(15), cause: cause) }
         do {
             let status = try await execute(started)
-            return ProgramEnd(
-                status, cause: stop.value.cause, hasOpenOutput: !isDrained.isOpen,
-                duration: ContinuousClock.now - start)
+            return ProgramEnd(status, cause: stop.value.cause, hasOpenOutput: !isDrained.isOpen)
         } catch {
-            return ProgramEnd(.notStarted(program.reason(for: error)), duration: ContinuousClock.now - start)
+            return ProgramEnd(.notStarted(program.reason(for: error)))
         }
     }
 

@@ -151,6 +151,18 @@ import Testing
         var elsewhere = Program("true", environment: ["PATH": "/usr/bin:/bin"])
         elsewhere.folder = path + "/none"
         #expect(await run(elsewhere).status == .notStarted("the folder \(path)/none does not exist"))
+        elsewhere.folder = path
+        #expect(await run(elsewhere).status == .notStarted("\(path) is not a folder"))
+        var long = Program("true", environment: ["PATH": "/usr/bin:/bin"])
+        long.arguments = [String(repeating: "x", count: 200_000)]
+        #expect(
+            await run(long).status
+                == .notStarted("its arguments, or its environment, are longer than the system allows"))
+        let relative = Program("no-such-program", environment: ["PATH": "bin"])
+        #expect(await run(relative).status == .notStarted("there is no program no-such-program in PATH"))
+        #expect(ProgramFile.path(of: "true", in: "/usr/bin:/bin") == "/usr/bin/true")
+        // It is found from the folder `/usr` only.
+        #expect(ProgramFile.path(of: "true", in: "../../../../../../../../usr/bin") == nil)
     }
 
     @Test(.timeLimit(.minutes(5)))
@@ -177,7 +189,7 @@ import Testing
         async let end = program.run()
         await sink.wait(for: "\n")
         program.stop(.cancelled(by: nil))
-        #expect(await end == ProgramEnd(.signalled(9), cause: .cancelled(by: nil), duration: await end.duration))
+        #expect(await end == ProgramEnd(.signalled(9), cause: .cancelled(by: nil)))
         let child = Int32(sink.text.trimmingCharacters(in: .whitespacesAndNewlines)) ?? 0
         #expect(child > 0)
         await gone(child)

@@ -61,6 +61,10 @@ import Testing
                 .get, "/jobs/1/logs", WebRequest(headers: ["token": secret], query: "from=4"))
             #expect(String(decoding: logs.body, as: UTF8.self) == " two arg1 arg2\n")
             #expect(logs.headers["petrel-log-next"] == "19")
+            for (place, status) in [(19, 200), (20, 416)] {
+                let request = WebRequest(headers: ["token": secret], query: "from=\(place)")
+                #expect(await house.host.request(.get, "/jobs/1/logs", request).status == status)
+            }
         }
     }
 

@@ -130,10 +130,12 @@ extension JobsModule: ActivityReporting {
     package func activities(_ query: ActivityQuery) async throws -> [Activity] {
         var status: JobRecord.Status?
         if let text = query.status { status = try JobRecord.Status.required(text) }
-        let person = query.person.map { [$0, "@" + $0] }
+        let names = query.person.map { [$0, "@" + $0] }
         let search = try await center.book.newest(query.limit) { job in
-            (status == nil || job.status == status)
-                && (person == nil || person?.contains { $0 == job.person || $0 == job.personName } == true)
+            guard status == nil || job.status == status else { return false }
+            return names.map { names in
+                names.contains { $0.utf8.elementsEqual(job.person.utf8) || $0.utf8.elementsEqual(job.personName.utf8) }
+            } ?? true
         }
         let activities = search.jobs.map { job in
             Activity(

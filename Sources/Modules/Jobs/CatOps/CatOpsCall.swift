@@ -67,7 +67,6 @@ final class CatOpsCall: JobWork {
     }
 
     private func end() async -> ProgramEnd {
-        let start = ContinuousClock.now
         let isOver = Signal()
         let call = Task {
             defer { isOver.open() }
@@ -84,8 +83,7 @@ final class CatOpsCall: JobWork {
             if !isOver.isOpen { program.giveUp(id) }
             call.cancel()
         }
-        return ProgramEnd(
-            .answered(failure: await call.value), cause: stop.cause, duration: ContinuousClock.now - start)
+        return ProgramEnd(.answered(failure: await call.value), cause: stop.cause)
     }
 
     private func waitForEndOrStop(_ isOver: Signal) async {

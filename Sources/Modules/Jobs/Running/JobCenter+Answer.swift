@@ -97,7 +97,7 @@ extension JobCenter {
         let most = min(lineLimit(on: job.address.backend) ?? .max, 20)
         let part = try await logs.tail(of: job.key, lines: most, limit: 3_000)
         // The part may begin within a character.
-        let bytes = part.bytes.drop { $0 & 0xC0 == 0x80 }
+        let bytes = part.bytes[...].withoutBrokenStart
         let final = OverwrittenLines.final(of: bytes)
         let lines = ShownText.clean(String(decoding: final, as: UTF8.self)).withoutLineEnd
         var text = "\(Printable.line(job.command)) failed: \(job.reason ?? job.status.rawValue)"

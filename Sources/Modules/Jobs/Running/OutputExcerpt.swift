@@ -32,11 +32,11 @@ struct OutputExcerpt: Sendable {
         if isTail && part.place > part.extent.start || isRemoved {
             bytes = Self.withoutBrokenLine(bytes, orState: isFinal)
         } else if part.place > part.extent.start {
-            bytes = Self.withoutBrokenScalar(bytes)
+            bytes = bytes.withoutBrokenStart
         }
         if !isTail, part.next < part.extent.end {
             let line = bytes.lastIndex(of: 0x0A) ?? (isFinal ? bytes.lastIndex(of: 0x0D) : nil)
-            bytes = bytes[..<(line.map { $0 + 1 } ?? Self.endOfScalars(bytes))]
+            bytes = line.map { bytes[...$0] } ?? bytes.withoutBrokenEnd
         }
         let start = Int64(bytes.startIndex)
         before = isRemoved ? 0 : part.place - part.extent.start + start
@@ -78,21 +78,8 @@ struct OutputExcerpt: Sendable {
     /// - Parameter orState: true if a carriage return begins a line anew.
     private static func withoutBrokenLine(_ bytes: ArraySlice<UInt8>, orState: Bool) -> ArraySlice<UInt8> {
         let end = bytes.firstIndex { $0 == 0x0A || orState && $0 == 0x0D }
-        guard let end, end < bytes.endIndex - 1 else { return withoutBrokenScalar(bytes) }
+        guard let end, end < bytes.endIndex - 1 else { return bytes.withoutBrokenStart }
         return bytes[(end + 1)...]
-    }
-
-    /// Removes the rest of a character whose beginning is missing.
-    private static func withoutBrokenScalar(_ bytes: ArraySlice<UInt8>) -> ArraySlice<UInt8> {
-        bytes.dropFirst(bytes.prefix(3).prefix { UTF8.isContinuation($0) }.count)
-    }
-
-    /// Returns the end of the last whole character.
-    private static func endOfScalars(_ bytes: ArraySlice<UInt8>) -> Int {
-        let rest = bytes.suffix(4)
-        guard let lead = rest.lastIndex(where: { !UTF8.isContinuation($0) }) else { return bytes.endIndex }
-        let length = rest[lead] >= 0xF0 ? 4 : rest[lead] >= 0xE0 ? 3 : rest[lead] >= 0xC0 ? 2 : 1
-        return lead + length > bytes.endIndex && lead > bytes.startIndex ? lead : bytes.endIndex
     }
 
     /// Returns a sentence about what is missing, on a line of its own; the empty text if nothing is.

@@ -32,20 +32,11 @@ struct StandardOutput {
         let all = OverwrittenLines.final(of: bytes)
         var shown = OutputExcerpt.first(lines, of: all)
         let isWhole = isWhole && shown.count == all.count
-        if !isWhole { shown = shown.lastIndex(of: 0x0A).map { shown[...$0] } ?? shown.withoutPartialScalar }
+        if !isWhole { shown = shown.lastIndex(of: 0x0A).map { shown[...$0] } ?? shown.withoutBrokenEnd }
         let text = String(decoding: shown, as: UTF8.self)
         let whole = text.withoutLineEnd
         if isWhole { return whole }
         guard let command else { return "\(whole)\n\(OutputExcerpt.notKept)" }
         return "\(whole)\n… The output has \(Humanized.size(Double(size))): \(command) shows all of it."
-    }
-}
-
-extension ArraySlice<UInt8> {
-    /// The bytes without an incomplete scalar of UTF-8 at their end.
-    fileprivate var withoutPartialScalar: ArraySlice<UInt8> {
-        guard let start = suffix(4).lastIndex(where: { $0 & 0xC0 != 0x80 }) else { return self }
-        let length = self[start] >= 0xF0 ? 4 : self[start] >= 0xE0 ? 3 : self[start] >= 0xC0 ? 2 : 1
-        return endIndex - start < length ? self[..<start] : self
     }
 }

@@ -113,6 +113,9 @@ final class JobRoutes: Sendable {
             place = number
         }
         let part = try await center.logs.read(record.key, from: place, limit: Self.logLimit)
+        guard place <= part.extent.end else {
+            throw Rejection(status: 416, text: "the output has \(part.extent.end) bytes")
+        }
         return WebResponse(
             status: 200,
             headers: [
