@@ -59,7 +59,7 @@ import Testing
                     """))
             let last = await house.ask("!last", as: "@pablo")
             #expect(last.contains("* ID 2\n"))
-            #expect(last.contains(#/\n\* When .+, 20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ\n/#), "\(last)")
+            #expect(last.contains(#/\n\* When .+ \(20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ\)\n/#), "\(last)")
             #expect(await house.ask("!logs 1", as: "@pablo").contains("no space\n"))
             #expect(await house.ask("!tail", as: "@pablo") == "@pablo done\nCONTAINER\n")
             #expect(await house.ask("!head 1 -limit 1", as: "@pablo") == "@pablo done\nno space\n")
