@@ -145,6 +145,15 @@ extension Dispatcher {
         return expanded.map { CommandText($0).text } ?? line
     }
 
+    /// Returns the reply to a line that exceeds a limit with what a module has put in place of its beginning; nil if it
+    /// does not.
+    func objection(to expanded: String, of message: ChatMessage, typed: String, _ policy: Policy) -> String? {
+        guard !expanded.utf8.elementsEqual(typed.utf8) else { return nil }
+        var message = message
+        message.text = expanded
+        return policy.limits.objection(to: message)
+    }
+
     /// Returns a line without the name of its slash command, if only the rest begins with a command: `/bot hello` stands
     /// for `hello`, unless there is a command `bot`.
     private func withoutSlashCommand(_ line: String, _ message: ChatMessage) -> String? {

@@ -130,6 +130,10 @@ package final class Dispatcher: Sendable {
             return answer(Reply(objection, kind: .error), to: message, at: address)
         }
         let expanded = expanded(text, message, backend)
+        if let objection = objection(to: expanded, of: message, typed: text, policy) {
+            meters.refused.increment()
+            return answer(Reply(objection, kind: .error), to: message, at: address)
+        }
         guard let match = registry.table.find(expanded) else {
             guard let reply = unknown(expanded, message, address, policy) else {
                 return completion(of: message, on: backend)()

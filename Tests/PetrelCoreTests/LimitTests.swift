@@ -53,6 +53,30 @@ import Testing
         }
     }
 
+    @Test func `a line that is too long with what a module puts in place of its beginning is rejected`() async throws {
+        struct Expander: BotModule, LineExpanding {
+            let name = "expander"
+            let commands: [Command] = []
+
+            func expanded(_ line: String, for caller: CommandCaller) -> String? {
+                let (word, rest) = line.firstWord
+                return word == "long" ? "echo \(String(repeating: "x", count: 9_000)) \(rest)" : nil
+            }
+        }
+        let backend = RecordingBackend()
+        let module = Module()
+        let host = try TestHost([backend])
+        try await host.run([module, Expander()]) {
+            backend.type("!long \(String(repeating: "y", count: 9_000))")
+            #expect(await backend.next()?.reply.text.hasPrefix("This line is too long: it has 18006 bytes") == true)
+            backend.type("!long \(String(repeating: " k=v", count: 201))")
+            #expect(await backend.next()?.reply.text.hasPrefix("This line has 201 name=value pairs") == true)
+            backend.type("!long y")
+            #expect(await backend.next()?.reply.text == "ran 9002")
+        }
+        #expect(host.audit.all.count == 1)
+    }
+
     @Test func `the permitted number of pairs runs, and one more does not`() async throws {
         try await Self.run { backend, _, _ in
             let pairs = (0..<200).map { " k\($0)=v" }.joined()
