@@ -20,7 +20,7 @@ package struct CommandTable: Sendable {
         }
 
         /// Returns the line as access rules see it, with each variant of the name.
-        fileprivate func lines(_ arguments: String) -> [String] {
+        func lines(_ arguments: String) -> [String] {
             let rest = CommandText.line(of: arguments)
             if rest.isEmpty { return names }
             return names.map { $0.isEmpty ? rest : "\($0) \(rest)" }
@@ -98,6 +98,8 @@ package struct CommandTable: Sendable {
     package private(set) var conflicts: [Conflict] = []
     private var byName: [String: Int] = [:]
     private var longest = 0
+    /// The first words of the names of commands that may have secrets in their arguments.
+    private var secretive: Set<String> = []
 
     /// Creates a table. A command whose name is taken is left out.
     package init(_ commands: [(module: String, command: Command)] = []) {
@@ -105,8 +107,13 @@ package struct CommandTable: Sendable {
             guard claims(command.name, for: module) else { continue }
             for name in command.otherNames { _ = claims(name, for: module) }
             entries.append(Entry(module, command, key: Command.key(command.name)))
+            guard command.parse != nil || command.masking != nil else { continue }
+            for name in [command.name] + command.otherNames { secretive.insert(Command.key(name).firstWord.word) }
         }
     }
+
+    /// Returns true if a word begins the name of a command that may have secrets in its arguments.
+    func startsNameWithSecrets(_ word: String) -> Bool { secretive.contains(Command.key(word).firstWord.word) }
 
     /// Returns the name of the module that has a command of this name, or of this other name; nil if no module has it.
     package func module(having command: String) -> String? {

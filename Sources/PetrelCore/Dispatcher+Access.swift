@@ -28,12 +28,15 @@ extension CommandTable.Match {
 }
 
 extension AuditEntry {
-    init(_ call: CommandTable.Parsed, _ decision: AccessDecision, _ message: ChatMessage, _ backend: String) {
+    init(
+        _ call: CommandTable.Parsed, in table: CommandTable, _ decision: AccessDecision, _ message: ChatMessage,
+        _ backend: String
+    ) {
         self.init(
             backend: backend, person: message.sender.id, name: message.sender.name,
             room: message.room.map { $0.isPrivate ? $0.id : $0.name },
             isPrivateRoom: message.room?.isPrivate == true,
-            line: call.masked, isAllowed: decision.isAllowed,
+            line: table.masked(call), isAllowed: decision.isAllowed,
             rule: decision.rule?.index, reason: decision.reason)
     }
 }
@@ -108,14 +111,16 @@ extension Dispatcher {
 
     /// Returns true if a line contains a secret that is masked in the audit log.
     package func holdsSecrets(_ line: String) -> Bool {
-        registry.table.find(bare(line)).map { $0.parsed().masked != $0.lines[0] } ?? false
+        let table = registry.table
+        return table.find(bare(line)).map { table.masked($0.parsed()) != $0.lines[0] } ?? false
     }
 
     /// Returns a line with its secrets masked.
     /// - Parameter line: the line, with or without the prefix.
     func masked(_ line: String) -> String {
         let bare = bare(line)
-        if let match = registry.table.find(bare) { return match.parsed().masked }
+        let table = registry.table
+        if let match = table.find(bare) { return table.masked(match.parsed()) }
         // An unknown command may be a mistyped one with secrets.
         let (word, rest) = bare.firstWord
         return rest.isEmpty ? word : "\(word) …"

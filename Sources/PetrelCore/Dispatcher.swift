@@ -142,7 +142,7 @@ package final class Dispatcher: Sendable {
         }
         let call = match.parsed(with: message.values)
         let decision = policy.access.decide(call.question(by: message.sender, in: message.room, on: backend))
-        let entry = audit.record(AuditEntry(call, decision, message, backend))
+        let entry = audit.record(AuditEntry(call, in: registry.table, decision, message, backend))
         guard decision.isAllowed else { return refuse(match, decision, message, address, policy) }
         if match.entry.command.takesNoArguments, !match.arguments.isEmpty {
             let name = "\(policy.prefixes.prefix)\(match.entry.command.name)"
@@ -170,7 +170,9 @@ package final class Dispatcher: Sendable {
             let match = registry.table.find(expanded(text, message, address.backend))
         else { return meters.refused.increment() }
         let decision = AccessDecision(isAllowed: false, rule: nil, ground: .command(silence))
-        audit.record(AuditEntry(match.parsed(with: message.values), decision, message, address.backend))
+        audit.record(
+            AuditEntry(
+                match.parsed(with: message.values), in: registry.table, decision, message, address.backend))
         meters.denied.increment()
         log(message, address, match.entry.command.name).notice("Denied a command: \(decision.reason).")
     }
@@ -229,7 +231,7 @@ package final class Dispatcher: Sendable {
         let decision = policy.access.decide(
             call.question(by: message.sender, in: message.room, on: address.backend))
         if decision.isAllowed { return .allowed(arguments: match.arguments, parsed: call.line?.value) }
-        audit.record(AuditEntry(call, decision, message, address.backend))
+        audit.record(AuditEntry(call, in: registry.table, decision, message, address.backend))
         return .denied(refusal(match, decision, message, address, policy))
     }
 
@@ -249,7 +251,8 @@ package final class Dispatcher: Sendable {
             if let reply = refusal(caller, decision) { return reply }
         }
         var text = decision.reply
-        if decision.ground == .directOnly, match.entry.command.masking != nil, !match.arguments.isEmpty {
+        let masked = match.entry.command.masking?(match.arguments) ?? match.arguments
+        if decision.ground == .directOnly, masked.words != match.arguments.words {
             text += " Others could read the secret that you wrote here: choose another one."
         }
         return Reply(text, kind: .error, isPrivate: true)

@@ -131,6 +131,25 @@ import Testing
         }
     }
 
+    @Test func `Secret arguments are masked behind a built-in command, too`() async throws {
+        let house = try house(["auth_strategy": "any", "secrets": [2, "--password"]])
+        try await house.run { house in
+            for line in [
+                "!help deploy --password=one", "!help -all deploy --password one", "!unalias q9 deploy --password=one",
+                "!cancel deploy --password=one", "!jobs deploy web one", "!last deploy web 'one'",
+                "!tail -limit 3 deploy --password=one", "!whoami deploy --password=one",
+            ] { _ = await house.ask(line) }
+            for line in [
+                "!tokens -command \"deploy --password=one\"", "!tokens -command=\"deploy --password=one\"",
+                "!kill !deploy --password=one", "!audit -user deploy --password=one",
+                "!acl why @bob cancel deploy web one",
+            ] { _ = await house.ask(line, as: "@root", in: nil) }
+            let audit = house.host.audit.all.map(\.line)
+            #expect(audit.count == 13 && !audit.contains { $0.contains("one") }, "\(audit)")
+            #expect(audit.contains("cancel deploy --password=•••") && audit.contains("jobs deploy web •••"))
+        }
+    }
+
     @Test func `A reload replaces the commands and leaves running jobs alone`() async throws {
         let settings: @Sendable (String) -> JSONValue = { name in
             [

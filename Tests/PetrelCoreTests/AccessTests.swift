@@ -355,4 +355,48 @@ import Testing
         #expect(host.audit.all.map(\.isAllowed) == [true, false])
         #expect(host.audit.all.map(\.room) == [nil, "#ops"])
     }
+
+    @Test(arguments: [
+        ("note log in hunter2", "note log_in •••"), ("note -x log_in hunter2", "note -x log_in •••"),
+        ("note 7 \"log in hunter2\"", "note 7 \"log_in •••"),
+        ("note -command='log_in hunter2", "note -command='log_in •••"),
+        ("note !log_in hunter2", "note !log_in •••"), ("note `LOG_IN` hunter2", "note `log_in •••"),
+        ("note catalog in hunter2", "note catalog in hunter2"), ("note log hunter2 in", "note log hunter2 in"),
+        ("note log_in", "note log_in"), ("note plain hunter2", "note plain hunter2"), ("note", "note"),
+    ]) func `the secret in a line that a slip of the hand puts behind another command is masked`(
+        line: String, audited: String
+    ) async throws {
+        let commands = [
+            Command("log_in", summary: "", masking: { $0.isEmpty ? "" : "•••" }) { _ in Reply("ok") },
+            Command("note", summary: "") { _ in Reply("noted") },
+        ]
+        let backend = RecordingBackend()
+        let host = try TestHost([backend])
+        try await host.run([Module(name: "m", commands: commands)]) {
+            backend.type("!\(line)")
+            #expect(await backend.next()?.reply.text == "noted")
+        }
+        #expect(host.audit.all.map(\.line) == [audited])
+        #expect(host.host.masked(line) == audited)
+    }
+
+    @Test func `a line with many names of commands with secrets is masked without parsing each`() async throws {
+        let count = Locked(0)
+        let commands = [
+            Command(
+                "x", summary: "",
+                parse: { line, _ in
+                    count.withLock { $0 += 1 }
+                    return ParsedLine(0, masked: line)
+                }, handler: { _ in Reply("ok") }), Command("note", summary: "") { _ in Reply("noted") },
+        ]
+        let backend = RecordingBackend()
+        let host = try TestHost([backend])
+        try await host.run([Module(name: "m", commands: commands)]) {
+            backend.type("!note" + String(repeating: " x", count: 8_000))
+            #expect(await backend.next()?.reply.text == "noted")
+        }
+        #expect(host.audit.all.map(\.line) == ["note x x x x x x x x …"])
+        #expect(count.value == 8)
+    }
 }
