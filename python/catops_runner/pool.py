@@ -11,7 +11,8 @@ MAXIMUM_SKIPPED = 20
 class Pool:
     """Worker processes with the current plug-ins. Those with earlier ones end when their call has ended."""
 
-    def __init__(self):
+    def __init__(self, guardian):
+        self._guardian = guardian
         self._lock, self._idle, self._all, self._settings = threading.Lock(), [], set(), None
         self._is_closed = False
 
@@ -80,7 +81,7 @@ class Pool:
             process.kill()
 
     def _start(self, settings):
-        process = Process(settings)
+        process = Process(settings, self._guardian)
         self._all.add(process)
         if self._is_closed:
             self.drop(process)

@@ -33,7 +33,8 @@ class LoadFailure(Exception):
 class Process:
     """A worker process. It is the leader of a process group, which ends with it."""
 
-    def __init__(self, settings):
+    def __init__(self, settings, guardian):
+        self._guardian = guardian
         self.settings, self.loaded = settings, None
         self.is_clean = True  # False after anything but an answer was written to its output
         self.has_children = False  # True while programs run that its plug-ins have started
@@ -46,6 +47,7 @@ class Process:
             stderr=subprocess.PIPE if settings.get("record") else None, bufsize=0,
             start_new_session=True, env=environment(), cwd=parent if os.path.isdir(parent) else None, pass_fds=(log,))
         os.close(log)
+        guardian.begin(self._process.pid)
         self._printed = Printed(self._process.stderr) if settings.get("record") else None
         self.send(settings)
 
@@ -151,6 +153,7 @@ class Process:
                     os.killpg(self._process.pid, signal.SIGKILL)
                 except ProcessLookupError:
                     pass
+                self._guardian.end(self._process.pid)
                 self._process.wait()
                 self._is_reaped = True
                 self._has_ended.set()

@@ -10,6 +10,7 @@ import traceback
 from petrel_plugin import Module, Refusal
 from .calls import crash, failure, params_of, refusal, typed
 from .folder import is_name, marks_of, marks_of_folder
+from .guardian import Guardian
 from .payloads import reduced, reply, text_of
 from .pool import Pool
 from .process import MARGIN, Ended, LoadFailure
@@ -18,7 +19,6 @@ from .response_url import ResponseURLs
 VERSION = "1.0"
 INTERVAL = 0.5  # seconds between two looks at the files; more if a look takes long
 RETRY, MAXIMUM_RETRY = 60, 3_600  # seconds after which files with problems are loaded again
-LAST_MARGIN = 60  # seconds after the limit of Petrel in which a process ends by itself
 SHARED = ("What the function prints is in the log of Petrel, because programs still run that many earlier calls have "
           "started.\n")
 PATIENCE = 5  # seconds of the 10 for the answer to `hello`
@@ -37,7 +37,8 @@ class Runner:
     """The folder of plug-ins as a module."""
 
     def __init__(self):
-        self.module, self.pool, self.urls = Module(version=VERSION, workers=WORKERS), Pool(), None
+        self.pool = Pool(Guardian())  # before the first thread
+        self.module, self.urls = Module(version=VERSION, workers=WORKERS), None
         self.settings, self.folder, self.limit, self.is_recorded = None, None, 60, False
         self.report, self.first, self.published = None, threading.Event(), None
         self.watched, self.marks = [], {}  # files beside the folder that plug-ins import, and the marks of all files
@@ -69,11 +70,10 @@ class Runner:
                 raise Refusal(f"The setting '{name}' must be a whole number of seconds from 1 to 3,500.")
         self.folder = os.path.abspath(folder)
         self.is_recorded = settings.get("record") is True
-        last_limit = None
         if self.is_recorded:  # Then Petrel limits the time of calls.
-            last_limit, self.limit = settings.get("timeout") and self.limit + LAST_MARGIN, None
+            self.limit = None
         self.settings = {"plugins": self.folder, "include_functions": names, "limit": self.limit,
-                         "last_limit": last_limit, "load_limit": load_limit, "record": self.is_recorded}
+                         "load_limit": load_limit, "record": self.is_recorded}
         try:
             self.urls = ResponseURLs(self.post)
         except OSError as error:
@@ -170,6 +170,7 @@ class Runner:
     def run_call(self, name, call):
         """Runs a call in a process and returns the reply."""
         line = f"{name} {call.text}".rstrip()
+        shown = f"{name} {call.values.get('shown', call.text)}".rstrip()  # without secrets
         params = params_of(call, name, self.urls and self.urls.address(call))
         try:
             process = self.pool.take()
@@ -199,13 +200,13 @@ class Runner:
             process.finish()
             is_late = self.limit and time.monotonic() - start >= self.limit
             reason = f"ended after {self.limit} seconds" if is_late else f"its process ended ({status})"
-            return failure(f"The command was ended after {self.limit} seconds: {line}\nIt may have had an effect."
+            return failure(f"The command was ended after {self.limit} seconds: {shown}\nIt may have had an effect."
                            if is_late else
-                           f"The process of the command ended ({status}): {line}\nIt may have had an effect.", reason)
+                           f"The process of the command ended ({status}): {shown}\nIt may have had an effect.", reason)
         finally:
             call.cancelled.set()  # The watching thread ends.
         if "invalid" in answer or "failed" in answer:
-            result = refusal(line, answer["invalid"]) if "invalid" in answer else crash(line, answer["failed"])
+            result = refusal(shown, answer["invalid"]) if "invalid" in answer else crash(shown, answer["failed"])
             self.record(call, "output", result["text"] + "\n")
             return result
         if answer["payload"] is None:

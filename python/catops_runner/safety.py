@@ -1,4 +1,5 @@
 """Checks that nobody but the user of this process and root can change files, or replace them."""
+import errno
 import grp
 import os
 import pwd
@@ -21,7 +22,7 @@ def objection(path):
 
 def of_place(path, real):
     """Judges a file or a folder and the folders above it."""
-    reason = of_status(os.stat(real))
+    reason = of_status(os.stat(real), real)
     if reason:
         return reason
     while real != "/":
@@ -34,7 +35,7 @@ def of_place(path, real):
 def of_ancestor(folder):
     """Judges a folder above a file. In a sticky one, such as /tmp, everyone can change only their own files."""
     status = os.stat(folder)
-    reason = of_owner(status) if status.st_mode & stat.S_ISVTX else of_status(status)
+    reason = of_owner(status) if status.st_mode & stat.S_ISVTX else of_status(status, folder)
     return reason and f"in the folder {folder}: {reason}"
 
 
@@ -74,7 +75,7 @@ def of_owner(status):
     return f"it belongs to {name}, who could change it; make root or the user that runs Petrel its owner"
 
 
-def of_status(status):
+def of_status(status, path):
     """Judges an owner and permissions."""
     if reason := of_owner(status):
         return reason
@@ -82,7 +83,21 @@ def of_status(status):
         return "all users of the machine can write to it; run `chmod o-w` on it"
     if status.st_mode & stat.S_IWGRP and not is_private(status.st_gid, status.st_uid):
         return "the members of its group can write to it; run `chmod g-w` on it"
+    # With an access list, the bit of the group is the mask of all its entries.
+    if status.st_mode & stat.S_IWGRP and has_access_list(path):
+        return "its access list may let others write to it; run `setfacl -b` on it"
     return None
+
+
+def has_access_list(path):
+    """Returns True if a file or a folder has a POSIX access list besides its permissions, or if that is unknown."""
+    if not hasattr(os, "getxattr"):
+        return False
+    try:
+        os.getxattr(path, "system.posix_acl_access")
+        return True
+    except OSError as error:
+        return error.errno not in (errno.ENODATA, errno.EOPNOTSUPP)
 
 
 def is_private(group, user):

@@ -65,7 +65,7 @@ def main(log):
             return
         last = call["id"]
         output.begin(last)
-        with limited(settings["limit"], settings.get("last_limit")):
+        with limited(settings["limit"]):
             result = run(functions, call)
             leave_unless(owner)
         output.end()
@@ -121,20 +121,21 @@ def receive(source, calls, busy):
 
 
 @contextlib.contextmanager
-def limited(seconds, last=None):
+def limited(seconds):
     """Ends the process when a block takes longer, and writes where it was. It works beside code that never pauses.
 
-    Without a limit, Petrel ends the process by SIGTERM; after the last limit it has not, because it has died.
+    Without a limit, Petrel ends the process by SIGTERM.
     """
-    if seconds or last:
-        faulthandler.dump_traceback_later(seconds or last, exit=True, file=2)
-    if not seconds:
+    if seconds:
+        faulthandler.dump_traceback_later(seconds, exit=True, file=2)
+    else:
         faulthandler.register(signal.SIGTERM, file=2, chain=True)
     try:
         yield
     finally:
-        faulthandler.cancel_dump_traceback_later()
-        if not seconds:
+        if seconds:
+            faulthandler.cancel_dump_traceback_later()
+        else:
             faulthandler.unregister(signal.SIGTERM)
 
 

@@ -2,7 +2,7 @@
 import contextlib, json, os, pathlib, signal, sys, tempfile, time, unittest
 from fake_petrel import LIMIT, ROOT, TRAITS, FakePetrel
 import test_catops
-from catops_runner import pool, process
+from catops_runner import pool
 
 PYTHON = os.environ.get("PETREL_PYTHON", sys.executable)
 SLACK = {**TRAITS, "mrkdwn": True, "attachments": True}
@@ -205,6 +205,22 @@ class CallTests(Folder):
                 self.assertEqual(petrel.invoke(name)["text"], answer)
                 for number in range(20):  # The forked process ends meanwhile.
                     self.assertEqual(petrel.invoke("echo", str(number))["text"], str(number))
+
+    def test_a_worker_that_keeps_the_lock_of_python_ends_with_the_runner(self):
+        # The process that it starts is in its group.
+        hang = command("child = subprocess.Popen(['sleep', '600'])\n"
+                       "open(argv[1] + '.new', 'w').write(f'{os.getpid()} {child.pid}')\n"
+                       "os.rename(argv[1] + '.new', argv[1])\nre.match(r'(a+)+$', 'a' * 60 + 'b')",
+                       head="import os, re, subprocess")
+        mark = self.folder / "mark"
+        with self.running(hang) as petrel:
+            petrel.start("invoke", **petrel.call("run", str(mark)))
+            end = time.monotonic() + LIMIT
+            while not mark.exists() and time.monotonic() < end:
+                time.sleep(0.02)
+            petrel.process.kill()
+            for process in mark.read_text().split():
+                self.await_end(int(process))
 
     def test_the_documented_examples_run_unchanged(self):
         self.write(example=test_catops.DocumentedExampleTests.PING, other=test_catops.DocumentedExampleTests.NESTED)
@@ -508,18 +524,6 @@ class RecordTests(Folder):
             printed = self.printed(petrel, call)
             self.assertIn("What the function prints is in the log of Petrel", printed["error"])
             self.assertNotIn("printed", printed["error"])
-
-    def test_a_call_ends_some_time_after_its_limit_if_nobody_ends_it(self):
-        self.write(a=command("re.match('(a+)+$', 'a' * 60 + 'b')", head="import re"))
-        settings = {"plugins": str(self.plugins), "include_functions": None, "limit": None, "last_limit": 1,
-                    "load_limit": 30, "record": True, "skip": {}}
-        worker = process.Process(settings).load()
-        worker.begin(lambda text: None)
-        worker.send({"name": "run", "argv": ["run"], "params": {}})
-        with self.assertRaises(process.Ended):
-            worker.receive(LIMIT)
-        self.assertEqual(worker.kill(), "status 1")
-        worker.close()
 
     def test_errors_are_sent_with_their_reason(self):
         with self.running(command("raise ValueError('wrong')"), record=True) as petrel:

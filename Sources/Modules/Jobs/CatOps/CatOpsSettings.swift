@@ -32,16 +32,15 @@ extension CatOpsSettings {
         var template = CommandDefinition(all: "functions", of: section, format, groups)
         template.answer = .reply
         self.template = template
-        launch = Self.launch(section, timeout: template.timeout)
+        launch = Self.launch(section)
         section.finish()
     }
 
-    private static func launch(_ section: SettingsSection, timeout: Duration?) -> PlugInLaunch {
+    private static func launch(_ section: SettingsSection) -> PlugInLaunch {
         let python = section.string("python", default: "python3")
         let plugins = section.requiredString("plugins")
-        // Petrel limits the time of calls itself, as long as it lives.
+        // Petrel limits the time of calls itself.
         var settings: [String: JSONValue] = ["plugins": .string(section.path(of: plugins)), "record": true]
-        if let seconds = timeout?.components.seconds, seconds <= 3_500 { settings["timeout"] = .integer(Int(seconds)) }
         if section.contains("include_functions") {
             let names = section.strings("include_functions")
             if names.isEmpty { section.warn("include_functions", "is empty, so there are no commands") }
