@@ -157,8 +157,8 @@ struct StoredLogs: LogCollection {
                     """), arguments: [module, collection])
         var first: Header?
         while let row = try rows.next() {
-            let header = Header(row)
-            if !spared.contains(row["name"]) { return header }
+            let header = try Header(row)
+            if !spared.contains(try row.value("name")) { return header }
             first = first ?? header
         }
         return first
