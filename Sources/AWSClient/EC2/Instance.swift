@@ -37,7 +37,7 @@ package struct Instance: Sendable, Hashable {
 
 /// The tags of an instance. Keys are compared by their scalars, as in EC2.
 package struct Tags: Sendable, Hashable, ExpressibleByDictionaryLiteral {
-    private var values: [ExactText: ExactText] = [:]
+    private var values: [ExactText: String] = [:]
 
     /// Creates an empty value.
     package init() {}
@@ -47,8 +47,8 @@ package struct Tags: Sendable, Hashable, ExpressibleByDictionaryLiteral {
 
     /// The value of a tag; nil if the instance does not have the tag.
     package subscript(key: String) -> String? {
-        get { values[ExactText(key)]?.text }
-        set { values[ExactText(key)] = newValue.map { ExactText($0) } }
+        get { values[ExactText(key)] }
+        set { values[ExactText(key)] = newValue }
     }
 }
 
