@@ -46,7 +46,6 @@ struct JobCommands: Sendable {
             handler: handler)
         command.isAuxiliary = true
         command.objection = { [center] in center.stealthObjection(to: $0) }
-        command.masking = { [center] in center.maskedWithin($0) }
         return command
     }
 

@@ -4,22 +4,6 @@ import PetrelKit
 import PetrelSupport
 
 extension JobCenter {
-    /// Returns the arguments of a built-in command with the secrets of a line masked that begins somewhere in them, as by a
-    /// slip of the hand.
-    func maskedWithin(_ arguments: String) -> String {
-        let names = Set(definitions.filter { !$0.secrets.isEmpty }.map { Command.key($0.name) })
-        guard !names.isEmpty else { return arguments }
-        let scalars = arguments.unicodeScalars
-        for word in scalars.split(whereSeparator: \.isSeparator) {
-            // A quotation mark or the prefix of the bot may stand before it.
-            let name = word.drop { !$0.properties.isAlphabetic && $0.properties.numericType == nil }
-            let end = name.firstIndex { "\"'`".unicodeScalars.contains($0) } ?? name.endIndex
-            guard names.contains(Command.key(String(name[..<end]))) else { continue }
-            return String(scalars[..<name.startIndex]) + host.rules.masked(String(scalars[name.startIndex...]))
-        }
-        return arguments
-    }
-
     /// Returns the command that starts jobs of a definition.
     func command(_ definition: CommandDefinition) -> Command {
         let rules = host.rules
