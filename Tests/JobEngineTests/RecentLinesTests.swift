@@ -44,11 +44,9 @@ import Testing
         }
     }
 
-    @Test(arguments: [
-        ("a\nb\n", "a\nb\n"), ("a\r\nb\r\n", "a\nb\n"), ("1 %\r2 %\r3 %", "3 %"), ("1 %\r2 %\r\nend", "2 %\nend"),
-        ("\r", ""), ("\r\n\r\n", "\n\n"), ("x\r\ry\nz", "y\nz"), ("", ""),
-    ])
-    func `Of a line that was overwritten, the last state is shown`(bytes: String, shown: String) {
-        #expect(String(decoding: OverwrittenLines.final(of: bytes.utf8), as: UTF8.self) == shown)
+    @Test func `No character is cut in two`() {
+        #expect(text(["012345678é\n", "éééééé"]) == "012345678…\n…ééééé")
+        #expect(text(["x", "éééééé"]) == "…ééééé")
+        #expect(text(Array(repeating: ".", count: 99) + ["x"]) == "….........x")
     }
 }

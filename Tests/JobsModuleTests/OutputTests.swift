@@ -178,6 +178,43 @@ import Testing
         }
     }
 
+    @Test func `What is before and after an overwritten line is shown with its last state`() async throws {
+        // 46 kB of states, of which a reply would hold 8 kB.
+        let script =
+            "seq 1 3; i=0; while [ $i -lt 2000 ]; do printf '\\rprogress %5d of 2000' $i; i=$((i+1)); done; seq 4 6"
+        let shown = "```\n1\n2\n3\nprogress  1999 of 20004\n5\n6\n```"
+        for end in ["", "; exit 1"] {
+            try await JobsHouse(Self.settings(script + end)).run { house in
+                #expect(await house.ask("!x").hasSuffix(shown))
+                #expect(await house.ask("!tail -limit 6").hasSuffix(shown))
+                #expect(await house.ask("!head -limit 6").hasSuffix(shown))
+                #expect(await house.ask("!tail -limit 3").hasSuffix("```\nprogress  1999 of 20004\n5\n6\n```"))
+            }
+        }
+        // What follows the states has more bytes than a reply.
+        let traits = BackendTraits(maximumLength: 1_000)
+        try await JobsHouse(Self.settings(script + "; seq 100000 101000"), traits: traits).run { house in
+            let reply = await house.ask("!x")
+            #expect(reply.contains("```\n1\n2\n3\nprogress  1999 of 20004\n5\n6\n100000\n"), "\(reply)")
+            #expect(reply.contains(" after this: !logs 1 shows the output."), "\(reply)")
+            // The place is one in the output, not in the text.
+            let rest = await house.ask("!logs 1 -from 46012")
+            #expect(rest.contains("```\n100000\n100001\n"), "\(rest)")
+        }
+    }
+
+    @Test func `The output of a script as an answer shows the last state of a line`() async throws {
+        let script =
+            "i=0; while [ $i -lt 2000 ]; do printf '\\rprogress %5d of 2000' $i; i=$((i+1)); done; echo; echo end"
+        let command: [String: JSONValue] = [
+            "command": "sh", "args": ["-c", .string(script)], "auth_strategy": "any", "no_handshake": true,
+            "answer": "text",
+        ]
+        try await JobsHouse(["commands": ["x": .object(command)]]).run { house in
+            #expect(await house.ask("!x") == "progress  1999 of 2000\nend")
+        }
+    }
+
     @Test func `A confirmation and its result name the job`() async throws {
         let settings: JSONValue = [
             "commands": [

@@ -64,29 +64,28 @@ extension JobCommands {
             place = number
         }
         let limit = center.excerptLimit(on: invocation.address.backend)
-        let part = try await center.logs.read(job.key, from: place, limit: limit)
         let lines = center.resultLines(on: invocation.address.backend)
-        let excerpt = OutputExcerpt(part, isTail: false, isFinal: false, lines: lines)
+        let excerpt = try await center.part(of: job, from: place, limit: limit, lines: lines, keepsStates: true)
         var notice = ""
-        if place < part.extent.start, part.extent.start < part.extent.end { notice += excerpt.removalNotice }
+        if place < excerpt.removed, excerpt.removed < excerpt.size { notice += excerpt.removalNotice }
         if excerpt.after > 0 {
-            let next = center.line("\(command) \(job.id) -from \(part.extent.end - excerpt.after)")
+            let next = center.line("\(command) \(job.id) -from \(excerpt.size - excerpt.after)")
             notice += "\n… \(Humanized.size(Double(excerpt.after))) after this: \(invocation.typed(next))"
         }
         if let reason = job.reason { notice += "\n\(job.status.rawValue): \(reason)" }
         if let note = job.note { notice += "\nNote: \(note)" }
-        if excerpt.text.isEmpty { notice = Self.nothing(of: job, in: part.extent) + notice }
+        if excerpt.text.isEmpty { notice = Self.nothing(of: job, excerpt) + notice }
         return answer(invocation, excerpt.text, notice: notice, isPrivate: command == "auditlogs")
     }
 
     /// Returns the sentence about an output of which nothing is shown, on a line of its own.
-    private static func nothing(of job: JobRecord, in extent: LogExtent) -> String {
-        guard extent.end > 0 else { return "\nJob \(job.id) has printed nothing." }
-        let size = Humanized.size(Double(extent.end))
-        guard extent.start < extent.end else {
+    private static func nothing(of job: JobRecord, _ excerpt: OutputExcerpt) -> String {
+        guard excerpt.size > 0 else { return "\nJob \(job.id) has printed nothing." }
+        guard excerpt.removed < excerpt.size else {
+            let size = Humanized.size(Double(excerpt.size))
             return "\nThe output of job \(job.id), \(size), was removed because of its age or size."
         }
-        return "\nJob \(job.id) has printed \(extent.end) bytes."
+        return "\nJob \(job.id) has printed \(excerpt.size) bytes."
     }
 
     /// Runs `tail [-limit N] [ID]` and `head [-limit N] [ID]`.
@@ -96,20 +95,14 @@ extension JobCommands {
         let job: JobRecord
         if let id = try flags.job() { job = try await own(id, invocation) } else { job = try await lastJob(invocation) }
         let most = center.excerptLimit(on: invocation.address.backend)
-        let part =
-            fromEnd
-            ? try await center.logs.tail(of: job.key, lines: limit, limit: most)
-            : try await center.logs.head(of: job.key, lines: limit, limit: most)
-        if part.pieces.isEmpty { return answer(invocation, "", notice: Self.nothing(of: job, in: part.extent)) }
+        let excerpt = try await center.lines(limit, of: job, limit: most, fromEnd: fromEnd)
+        if excerpt.text.isEmpty { return answer(invocation, "", notice: Self.nothing(of: job, excerpt)) }
         // Fewer lines than requested, because they have more bytes than a reply shows.
-        let isCut = part.next - part.place >= Int64(most)
-        if fromEnd, !isCut {
-            return answer(invocation, String(decoding: OverwrittenLines.final(of: part.bytes), as: UTF8.self))
+        if excerpt.isCut {
+            return answer(
+                invocation, excerpt.text, notice: excerpt.notice(invocation.typed(center.line("logs \(job.id)"))))
         }
-        let excerpt = OutputExcerpt(part, isTail: fromEnd)
-        let command = invocation.typed(center.line("logs \(job.id)"))
-        return answer(
-            invocation, excerpt.text, notice: isCut ? excerpt.notice(command) : excerpt.removalNotice)
+        return answer(invocation, excerpt.text, notice: fromEnd ? "" : excerpt.removalNotice)
     }
 
     /// Runs `groups`.

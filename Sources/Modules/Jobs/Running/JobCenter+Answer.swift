@@ -51,7 +51,7 @@ extension JobCenter {
         if answer == .reply { return [(try await returned(by: job), job.address)] }
         guard job.status == .successful else { return [(try await failure(of: job), job.address)] }
         if answer == .json {
-            let output = try await standardOutput(of: job, limit: Self.longestDocument)
+            let output = try await standardOutput(of: job, limit: Self.longestDocument, keepsStates: true)
             if output.isWhole, !output.hasRemarks {
                 switch AnswerDocument(output.bytes) {
                 case .replies(let replies):
@@ -95,18 +95,15 @@ extension JobCenter {
     /// Returns the reply about a command that failed: the reason, and the last lines of both streams.
     private func failure(of job: JobRecord) async throws -> Reply {
         let most = min(lineLimit(on: job.address.backend) ?? .max, 20)
-        let part = try await logs.tail(of: job.key, lines: most, limit: 3_000)
-        // The part may begin within a character.
-        let bytes = part.bytes[...].withoutBrokenStart
-        let final = OverwrittenLines.final(of: bytes)
-        let lines = ShownText.clean(String(decoding: final, as: UTF8.self)).withoutLineEnd
+        let excerpt = try await self.lines(most, of: job, limit: 3_000, fromEnd: true)
+        let lines = ShownText.clean(excerpt.text).withoutLineEnd
         var text = "\(Printable.line(job.command)) failed: \(job.reason ?? job.status.rawValue)"
         if !lines.isEmpty {
             let mark = TextBlock.mark(around: lines[...].textLines)
             text += "\n\(mark)\n\(lines)\n\(mark)"
         }
-        if part.place > part.extent.start, let line = logs(of: job) {
-            text += "\nThe output has \(Humanized.size(Double(part.extent.end))): \(line) shows it."
+        if excerpt.before > 0, let line = logs(of: job) {
+            text += "\nThe output has \(Humanized.size(Double(excerpt.size))): \(line) shows it."
         }
         return Reply(text, kind: .error)
     }
@@ -125,8 +122,10 @@ extension JobCenter {
     }
 
     /// Reads the beginning of standard output, without standard error.
-    private func standardOutput(of job: JobRecord, limit: Int) async throws -> StandardOutput {
-        var output = StandardOutput()
+    private func standardOutput(
+        of job: JobRecord, limit: Int, keepsStates: Bool = false
+    ) async throws -> StandardOutput {
+        var output = StandardOutput(keepsStates: keepsStates)
         var place: Int64 = 0
         while place < Self.longestSearch {
             let part = try await logs.read(job.key, from: place, limit: 256 << 10)

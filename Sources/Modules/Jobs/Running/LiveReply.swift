@@ -80,13 +80,14 @@ final class LiveReply: Sendable {
     func run() async {
         guard state.value.isEditable else { return }
         if state.value.hasWaited { edit(lines: "", buttons: [cancelButton]) }
-        var shown: Int64 = 0
+        var (size, text) = (Int64(0), "")
         // Sleeping fails only if the job has ended.
         while (try? await Task.sleep(for: Self.interval)) != nil {
-            let size = log.size
-            guard size != shown else { continue }
-            shown = size
-            edit(lines: log.recentText, buttons: [cancelButton])
+            guard log.size != size else { continue }
+            let last = text
+            (size, text) = (log.size, log.recentText)
+            guard !text.utf8.elementsEqual(last.utf8) else { continue }
+            edit(lines: text, buttons: [cancelButton])
         }
     }
 

@@ -4,13 +4,20 @@ import PetrelSupport
 
 /// The beginning of the standard output of a job.
 struct StandardOutput {
-    private(set) var bytes: [UInt8] = []
+    private var content: TerminalText
     /// True if nothing is missing.
     var isWhole = true
     /// True if it contains remarks about missing bytes.
     private(set) var hasRemarks = false
     /// The number of bytes of the whole output, of both streams.
     private var size: Int64 = 0
+
+    /// Creates an empty output.
+    /// - Parameter keepsStates: True if its bytes are kept as they are, for output that is no text.
+    init(keepsStates: Bool) { content = TerminalText(at: 0, keepsStates: keepsStates) }
+
+    /// The bytes.
+    var bytes: [UInt8] { content.bytes }
 
     /// Adds the bytes of standard output in a part of a log.
     mutating func add(_ part: LogPart, limit: Int) {
@@ -19,9 +26,13 @@ struct StandardOutput {
         var rest = Int64(part.extent.end) - part.next
         for piece in part.pieces where [ProgramStream.output.rawValue, LogPart.remarks].contains(piece.stream) {
             if piece.stream == LogPart.remarks { hasRemarks = true }
-            let room = limit - bytes.count
-            bytes.append(contentsOf: piece.bytes.prefix(room))
-            if piece.bytes.count > room { rest += 1 }
+            var left = piece.bytes[...]
+            while !left.isEmpty, content.bytes.count < limit {
+                let first = left.prefix(limit - content.bytes.count)
+                content.add(first)
+                left = left.dropFirst(first.count)
+            }
+            if !left.isEmpty { rest += 1 }
         }
         if bytes.count >= limit, rest > 0 { isWhole = false }
     }
@@ -29,9 +40,8 @@ struct StandardOutput {
     /// Returns the text, cut at a line, with a notice about what is missing.
     /// - Parameter command: the line that shows the output; nil if the output is not kept.
     func text(_ command: String?, lines: Int = .max) -> String {
-        let all = OverwrittenLines.final(of: bytes)
-        var shown = OutputExcerpt.first(lines, of: all)
-        let isWhole = isWhole && shown.count == all.count
+        var shown = OutputExcerpt.first(lines, of: bytes[...])
+        let isWhole = isWhole && shown.count == bytes.count
         if !isWhole { shown = shown.lastIndex(of: 0x0A).map { shown[...$0] } ?? shown.withoutBrokenEnd }
         let text = String(decoding: shown, as: UTF8.self)
         let whole = text.withoutLineEnd

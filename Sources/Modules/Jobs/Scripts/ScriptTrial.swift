@@ -59,8 +59,7 @@ package struct ScriptTrial: Sendable {
         case (.exited, _), (.answered, _): break
         }
         if sink.isCut {
-            let beginning = String(decoding: sink.output.prefix(Self.shown), as: UTF8.self)
-            outcome.replies = [ShownText.clean(beginning)]
+            outcome.replies = [Self.text(sink.output.prefix(Self.shown))]
             outcome.notes.append("It printed more than \(Self.longest) bytes; chat shows the beginning.")
         } else {
             read(sink.output, definition, &outcome)
@@ -69,7 +68,7 @@ package struct ScriptTrial: Sendable {
     }
 
     private func read(_ output: [UInt8], _ definition: CommandDefinition, _ outcome: inout Outcome) {
-        let text = ShownText.clean(String(decoding: output, as: UTF8.self))
+        let text = Self.text(output)
         guard outcome.status == 0, definition.answer == .json else {
             if outcome.status != 0 { outcome.notes.append("Chat would show that the command failed.") }
             return outcome.replies = text.isEmpty ? [] : [text]
@@ -84,6 +83,13 @@ package struct ScriptTrial: Sendable {
             outcome.notes.append("The output is not a reply in JSON, and is said as text: \(reason).")
         }
         if outcome.replies.isEmpty { outcome.notes.append("It has no answer.") }
+    }
+
+    /// Returns an output as chat shows it.
+    private static func text(_ output: some Sequence<UInt8>) -> String {
+        var text = TerminalText(at: 0)
+        text.add(output)
+        return ShownText.clean(String(decoding: text.bytes, as: UTF8.self))
     }
 
     private static func text(_ reply: AnswerReply) -> String {
