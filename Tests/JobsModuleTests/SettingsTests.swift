@@ -102,6 +102,20 @@ import Testing
                 ["templates": ["success": "{% for a in output %}[{{ a }}]{% endfor %}"]],
                 "loops over \"output\", which is not a list"
             ),
+            (["templates": ["success": "{{ user channel }}"]], "contains {{ user channel }}, which is always empty"),
+            (["templates": ["success": "{{ user\"x\" }}"]], "contains {{ user\"x\" }}, which is always empty"),
+            (
+                ["templates": ["success": "{% if isim %}{{ nil }}{% endif %}"]],
+                "contains {{ nil }}, which is always empty"
+            ),
+            (
+                ["templates": ["success": "{% for a in arguments %}{{ a }}{{ a user }}{% endfor %}"]],
+                "contains {{ a user }}, which is always empty"
+            ),
+            (
+                ["templates": ["success": "{% for a in arguments|join:\"\" %}{{ a }}{% endfor %}"]],
+                "loops over a list with a filter"
+            ),
             (["secrets": ["--a b"]], "secrets[0]: must be one word"), (["secrets": ["1"]], "write 1 for the number"),
             (["answer": "reply"], "jobs.commands.x.answer: must be one of \"text\", \"json\", not \"reply\""),
             (["args": ["a", "b\0"]], "jobs.commands.x.args[1]: must not contain a NUL character"),
@@ -155,6 +169,7 @@ import Testing
             "{% for item in arguments where item != user %}{{ forloop.counter }}{{ arguments.0 }}{{ arguments.count }} {{ item }}{% endfor %}{% if not isim and jobid > 0 %}"
             + "{{ user }}{{ userlink }}{{ userid }}{{ channel }}{{ channellink }}{{ channelid }}{{ command }}{{ args }}"
             + "{{ output|default:\"nothing\" }}{{ error }}{{ started|humanize_time }}{{ size|humanize_size }}"
+            + "{{ arguments.700 }}{{ success.first }}{{ error|default:\"\" }}{{ isim }}{{ 5 }}"
             + "{{ duration|humanize_number }}{{ arguments|join:\", \" }}{{ success|any_value }}{% endif %}"
         #expect(
             try problems(ofCommand: ["auth_strategy": "any", "templates": ["success": .string(template)]]) == [])

@@ -43,11 +43,22 @@ struct ReplyTemplate: Sendable {
         do {
             for sample in ReplyValues.samples { _ = try render(sample) }
             _ = try ReplyTemplate(names.unconditional).render(ReplyValues.full)
+            for (content, loopVariable) in names.expressions {
+                if let problem = try Self.emptiness(of: content, in: loopVariable) { return problem }
+            }
             return nil
         } catch {
             let text = "\(error)".unicodeScalars.split { $0.isLineEnd }.map { String(String.UnicodeScalarView($0)) }
             return "is not a valid template: \(text.joined(separator: " "))"
         }
+    }
+
+    /// Returns the reason for which a `{{ }}` cannot be used, as a clause: Stencil renders what it cannot read as nothing.
+    private static func emptiness(of content: String, in loopVariable: String?) throws -> String? {
+        let tag = "{{\(content)}}"
+        let template = loopVariable.map { "{% for \($0) in handshake %}\(tag){% endfor %}" } ?? tag
+        guard try ReplyTemplate(template).render(ReplyValues.many).isEmpty else { return nil }
+        return "contains \(tag), which is always empty"
     }
 
     private static var environment: Environment {

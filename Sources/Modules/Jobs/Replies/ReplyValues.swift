@@ -64,4 +64,12 @@ struct ReplyValues: Sendable {
         full.messages = Dictionary(uniqueKeysWithValues: ReplyOccasion.allCases.map { ($0, ["message"]) })
         return full
     }
+
+    /// Values with so many arguments that none of a line has a higher number.
+    static var many: ReplyValues {
+        var many = full
+        many.arguments = Array(repeating: "web", count: 8_192)
+        many.messages = many.messages.mapValues { _ in Array(repeating: "message", count: 20) }
+        return many
+    }
 }

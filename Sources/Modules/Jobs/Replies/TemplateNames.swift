@@ -9,6 +9,8 @@ struct TemplateNames {
     private(set) var problem: String?
     /// The template without its conditions, so that every part of it is rendered.
     private(set) var unconditional = ""
+    /// The contents of each `{{ }}`, with a variable of the loop around it.
+    private(set) var expressions: [(content: String, loopVariable: String?)] = []
 
     /// The words of expressions that are not variables.
     private static let keywords: Set<String> = [
@@ -23,6 +25,8 @@ struct TemplateNames {
     private let lists: Set<String>
     /// The variables of the loops around a tag, the innermost last.
     private var scopes: [Set<String>] = []
+    /// The first variable of the loop around a tag; nil outside of a loop.
+    private var loopVariable: String?
     /// The number of tags that are not closed.
     private var depth = 0
 
@@ -48,7 +52,9 @@ struct TemplateNames {
             let tokens = open == "#" ? [] : tokens(content, isTag: open == "%")
             if tokens.count > Self.mostWords { note("contains a tag with more than \(Self.mostWords) words") }
             switch open {
-            case "{": readExpression(tokens, beginsWithValue: true)
+            case "{":
+                readExpression(tokens, beginsWithValue: true)
+                expressions.append((String(content), loopVariable))
             case "%": readTag(tokens)
             default: break
             }
@@ -164,9 +170,11 @@ struct TemplateNames {
             if let first = list[..<condition].first, problem == nil, !lists.contains(first) {
                 note("loops over \"\(first)\", which is not a list")
             }
+            if list[..<condition].count > 1 { note("loops over a list with a filter, which is not a list") }
             scopes.append(Set(tokens[..<split].dropFirst()))
+            loopVariable = tokens[..<split].dropFirst().first
             readExpression(list[condition...].dropFirst())
-        case "endfor": _ = scopes.popLast()
+        case "endfor": (_, loopVariable) = (scopes.popLast(), nil)
         case "if", "elif", "ifnot": readExpression(tokens.dropFirst())
         case "filter": readExpression(["|"] + tokens.dropFirst())
         case "empty", "else", "endif", "endfilter", "break", "continue": break
