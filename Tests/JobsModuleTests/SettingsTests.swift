@@ -120,6 +120,8 @@ import Testing
             (["answer": "reply"], "jobs.commands.x.answer: must be one of \"text\", \"json\", not \"reply\""),
             (["args": ["a", "b\0"]], "jobs.commands.x.args[1]: must not contain a NUL character"),
             (["command": "ls -l"], "is not in PATH; the arguments belong into args"),
+            (["command": "/bin/ls -l"], "/bin/ls -l does not exist; the arguments belong into args"),
+            (["command": "~bob/x"], "~ is not replaced by a folder"),
             (["command": "~/x"], "~ is not replaced by a folder"),
             (["cwd": "/etc/passwd"], "/etc/passwd is not a folder"),
             (["env": ["A": .null]], "jobs.commands.x.env.A: must be a string, not null"),

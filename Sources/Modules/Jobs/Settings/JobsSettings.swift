@@ -158,19 +158,21 @@ extension CommandDefinition {
                 section.warn("cwd", "\(folder) is not a folder")
             }
         }
-        if program.utf8.starts(with: "~/".utf8) {
+        let isPath = program.utf8.contains(UInt8(ascii: "/"))
+        if isPath, program.utf8.first == UInt8(ascii: "~") {
             return section.warn("command", "~ is not replaced by a folder; write the whole path")
         }
-        guard program.utf8.contains(UInt8(ascii: "/")) else {
+        let hint = program.unicodeScalars.contains(where: \.isSeparator) ? "; the arguments belong into args" : ""
+        guard isPath else {
             if ProgramFile.path(of: program, in: environment["PATH"] ?? section.environment["PATH"] ?? "") == nil {
-                let hint =
-                    program.unicodeScalars.contains(where: \.isSeparator) ? "; the arguments belong into args" : ""
                 section.warn("command", "the program \(program) is not in PATH\(hint)")
             }
             return
         }
         program = section.path(of: program)
-        if let objection = ProgramFile.objection(to: program) { section.warn("command", "\(program) \(objection)") }
+        if let objection = ProgramFile.objection(to: program) {
+            section.warn("command", "\(program) \(objection)\(hint)")
+        }
     }
 
     static func environment(_ section: SettingsSection) -> [String: String] {
