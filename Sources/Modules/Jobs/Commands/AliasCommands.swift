@@ -5,9 +5,11 @@ import PetrelSupport
 struct AliasCommands: Sendable {
     let base: JobCommands
     let aliases: Aliases
+    /// The maximum number of bytes of a line.
+    private static let longest = 1_000
+    /// The number of scalars of a list, in which each line has its share.
+    private static let longestList = 8_000
     /// The names that no alias may hide, because an alias could not be removed otherwise.
-    /// The maximum number of bytes of a line, and of one in a list.
-    private static let (longest, longestShown) = (1_000, 200)
     private static let protected: Set<String> = ["alias", "unalias", "aliases"]
 
     private var center: JobCenter { base.center }
@@ -93,13 +95,14 @@ struct AliasCommands: Sendable {
     private func lines(of person: Person, on backend: String) -> String {
         let all = aliases.all(of: person, on: backend).sorted { $0.key < $1.key }
         if all.isEmpty { return "No alias could be found" }
-        return all.map { "- \($0.key.replacing(" ", with: "_")) - \(short(Printable.line(shown($0.value))))" }
+        let share = min(Self.longestList / all.count, 200)
+        return all.map { "- \($0.key.replacing(" ", with: "_")) - \(short(Printable.line(shown($0.value)), share))" }
             .joined(separator: "\n")
     }
 
-    private func short(_ line: String) -> String {
+    private func short(_ line: String, _ count: Int) -> String {
         let scalars = line.unicodeScalars
-        return scalars.count > Self.longestShown ? String(scalars.prefix(Self.longestShown)) + "…" : line
+        return scalars.count > count ? String(scalars.prefix(count)) + "…" : line
     }
 
     /// Returns a stored line as it was typed, or with its secrets masked, which are shown to nobody.
