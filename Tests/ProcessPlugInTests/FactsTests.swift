@@ -1,6 +1,7 @@
 import Foundation
 import PetrelCore
 import PetrelKit
+import PetrelSupport
 import ProcessBackend
 import Testing
 
