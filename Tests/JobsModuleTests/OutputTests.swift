@@ -137,11 +137,11 @@ import Testing
         ("text", "yes | head -600", "\n… The output has 1.2 kB: !logs 1 shows all of it."),
         ("text", "yes | head -600; exit 1", "\nThe output has 1.2 kB: !logs 1 shows it."),
         (
-            "json", #"printf '{"text": "%s"}' "$(yes 'y\\n' | head -600 | tr -d '\n')""#,
+            "json", #"printf '{"text": "%s"}' "$(yes 'y\n' | head -600 | tr -d '\n')""#,
             "\n… The answer has 601 lines: !logs 1 shows the whole output."
         ),
         (
-            "json", #"printf '[{"text": "a"}, {"text": "```\\n%s```"}]' "$(yes 'y\\n' | head -600 | tr -d '\n')""#,
+            "json", #"printf '[{"text": "a"}, {"text": "```\\n%s```"}]' "$(yes 'y\n' | head -600 | tr -d '\n')""#,
             "\n… The answer has 602 lines: !logs 1 shows the whole output."
         ),
     ])
