@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import PetrelCore
 import PetrelKit
 import PetrelSupport
 import PlugInTemplates
@@ -45,11 +46,26 @@ struct NewScript: ParsableCommand {
         print("  \(New.shown(template.test(in: to)))")
         print(
             "  \(New.shown([CommandLine.arguments.first ?? "petrel", "script", "run", "--directory", to, name.text]))")
+        let objections = objections
+        for objection in objections { ExitStatus.say("warning: \(objection)") }
+        guard objections.isEmpty else { return print("\nUntil this is changed, Petrel may not load the script.") }
         print("\nA running Petrel has the command at once, if jobs.scripts.directory is this folder.")
     }
 }
 
 extension NewScript {
+    /// The warnings about the folder and its files that `petrel check` would show.
+    private var objections: [String] {
+        let scripts: JSONValue = ["directory": .string(to), "auth_strategy": "any"]
+        let found: [SettingsProblem]
+        do {
+            found = try Configuration.read(["backends": ["text": [:]], "jobs": ["scripts": scripts]], .current).warnings
+        } catch {
+            found = error.problems
+        }
+        return found.filter { $0.path.utf8.starts(with: "jobs.scripts".utf8) }.map(\.message)
+    }
+
     /// Returns the reason for which Petrel would not load a script of this name, as a clause; nil if it would.
     private func obstacle(to name: String) -> String? {
         let key = Command.key(name)

@@ -149,6 +149,19 @@ import Testing
         }
     }
 
+    @Test func `a folder whose scripts Petrel would refuse is reported`() async throws {
+        try await withFolder { folder in
+            let open = folder.appendingPathComponent("open").path
+            try #require(mkdir(open, 0o755) == 0 && chmod(open, 0o777) == 0)
+            let new = try Program(["new", "script", "hello", "--to", "open"], in: folder)
+            #expect(await new.error(with: "every user of the machine can write to the folder") != nil)
+            let (status, output) = await new.end()
+            #expect(status == 0 && !output.contains("at once"), "\(output)")
+            let usual = try await Self.run(["new", "script", "hello", "--to", "usual"], in: folder)
+            #expect(usual.status == 0 && usual.output.contains("at once"), "\(usual.output)")
+        }
+    }
+
     @Test func `nothing is overwritten`() async throws {
         try await withFolder { folder in
             let scripts = folder.appendingPathComponent("scripts")
