@@ -34,6 +34,9 @@ import Testing
             (["allowed_groups": ["infra"]], "has an effect only with auth_strategy"),
             (["allowed_channels": ["#ops"]], "has an effect only with channel_strategy"),
             (["timeout": -1], "jobs.commands.x.timeout: must be from 0"),
+            (["timeout": 0.5], "jobs.commands.x.timeout: must be a whole number, not 0.5"),
+            (["timeout": "5"], "jobs.commands.x.timeout: must be a whole number, not a string"),
+            (["cwd": "/etc/passwd"], "jobs.commands.x.cwd: /etc/passwd is not a folder"),
             (["command": ""], "must not be empty"), (["command": "a\0"], "NUL"),
             (["env": ["A=B": "x"]], "must be a name without"), (["env": ["PETREL_X": "x"]], "is set by Petrel"),
             (["secrets": [0]], "secrets[0]: must be the number"), (["secrets": "a"], "secrets: must be a list"),
@@ -154,6 +157,8 @@ import Testing
                 ["prefix": "mb", "commands": ["MB": ["command": "echo"]]],
                 "jobs.commands.MB: is the word in jobs.prefix"
             ), (["prefix": "a b"], "jobs.prefix: must be one word"),
+            (["scripts": ["directory": "/usr", "allow": ["a*", "["]]], "jobs.scripts.allow[1]: contains [ without ]"),
+            (["scripts": ["directory": "/usr", "deny": ["[]a"]]], "jobs.scripts.deny[0]: contains [ without ]"),
             (["messages": ["handshake": []]], "must contain at least one message"),
             (["reply_styles": ["success": "loud"]], "must be one of"), (["colors": ["warning": "x"]], "unknown key"),
             (["commands": ["a b": ["command": "echo"]]], "is not a name"),
@@ -164,6 +169,12 @@ import Testing
     func `A mistake in the section is reported with its place`(jobs: JSONValue, problem: String) throws {
         let problems = try problems(jobs)
         #expect(problems.contains { $0.contains(problem) }, "\(problems)")
+    }
+
+    @Test(arguments: ["[]]", "[!a]*", "[[]x", "\\[", "a]", "[a-c][]x]"])
+    func `Sets of characters in the patterns of scripts may contain any character`(pattern: String) throws {
+        let problems = try problems(["scripts": ["directory": "/nowhere", "allow": [.string(pattern)]]])
+        #expect(!problems.contains { $0.contains("without ]") }, "\(problems)")
     }
 
     @Test func `Valid templates use loops, conditions, filters and every value`() throws {

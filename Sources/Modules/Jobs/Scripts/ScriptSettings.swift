@@ -29,6 +29,19 @@ struct ScriptSettings: Sendable {
         (allow.isEmpty || allow.contains { Self.matches(name, $0) }) && !deny.contains { Self.matches(name, $0) }
     }
 
+    /// Returns whether a pattern has a set of characters without an end. A `]` at its beginning is one of the characters.
+    private static func isUnclosed(_ pattern: String) -> Bool {
+        var rest = Array(pattern.unicodeScalars)[...]
+        while let scalar = rest.popFirst() {
+            if scalar == "\\" { _ = rest.popFirst() }
+            guard scalar == "[" else { continue }
+            if let first = rest.first, ["!", "^"].contains(first) { rest.removeFirst() }
+            guard let end = rest.dropFirst().firstIndex(of: "]") else { return true }
+            rest = rest[(end + 1)...]
+        }
+        return false
+    }
+
     private static func matches(_ name: String, _ pattern: String) -> Bool { fnmatch(pattern, name, 0) == 0 }
 }
 
@@ -57,6 +70,11 @@ extension ScriptSettings {
     }
 
     private func review(_ section: SettingsSection) {
+        for (key, patterns) in [("allow", allow), ("deny", deny)] {
+            for (index, pattern) in patterns.enumerated() where Self.isUnclosed(pattern) {
+                section.problem("\(key)[\(index)]", "contains [ without ]; write [[] for the character [ itself")
+            }
+        }
         var isFolder: ObjCBool = false
         guard FileManager.default.fileExists(atPath: directory, isDirectory: &isFolder) else {
             return section.warn("directory", "the folder \(directory) does not exist; create it with mkdir")
