@@ -17,9 +17,14 @@ class Check:
         self.wrong += not condition
         print(f"{'ok' if condition else 'WRONG'}: {title}" + ("" if condition else f": {shown}"), flush=True)
 
-    def start(self, **settings):
+    def start(self, environment=(), **settings):
         path = configuration(self.stand_in, self.folder, **settings)
-        self.function = Function([self.petrel, "lambda", "--config", path], self.stand_in, self.folder)
+        self.function = Function([self.petrel, "lambda", "--config", path], self.stand_in, self.folder,
+                                 **dict(environment))
+
+    def log(self):
+        with open(os.path.join(self.folder, "log"), errors="replace") as log:
+            return log.read()
 
     def end(self):
         self.function.end()
@@ -57,6 +62,8 @@ def commands(check):
     for text, expected in hints.items():
         answer = check.answer(stand_in.command(text, "/bot"))
         check.expect(f"/bot {text} names its command", expected in answer and "`/bot help`" in answer, answer)
+    # Lambda runs the function as a user who does not own the files, so everybody must be able to read them.
+    check.expect("nothing warns of readers of the configuration", "can read this file" not in check.log(), check.log())
 
 
 def refusals(check):

@@ -46,13 +46,14 @@ package struct Configuration: Sendable {
     }
 
     /// Reads a file. Throws ``ConfigurationFailure`` with every error in it.
+    /// - Parameter isShared: whether the machine may have other users, who must not read secrets or write the file.
     static func read(
-        _ path: String, _ catalog: Catalog = .current, options: LaunchOptions = LaunchOptions()
+        _ path: String, _ catalog: Catalog = .current, options: LaunchOptions = LaunchOptions(), isShared: Bool = true
     ) throws(ConfigurationFailure) -> Configuration {
         let environment = ProcessInfo.processInfo.environment
         let (root, context) = try SettingsSection.root(ofFile: path, environment: environment)
         var configuration = Configuration(root, catalog, options)
-        configuration.reviewFile(path, root)
+        if isShared { configuration.reviewFile(path, root) }
         try configuration.finish(context, file: path)
         return configuration
     }

@@ -39,7 +39,8 @@ struct LambdaCommand: AsyncParsableCommand {
     }
 
     private func bot(_ api: LambdaAPI, _ loop: EventLoopExecutor) throws -> Bot {
-        let configuration = try Configuration.read(file.config)
+        // Lambda runs the function as a user that does not own the image, and everybody has to be able to read it.
+        let configuration = try Configuration.read(file.config, isShared: false)
         for warning in configuration.warnings { ExitStatus.say("warning: \(warning)") }
         let core = configuration.core
         let log = LineLogHandler.Control(level: core.logLevel, format: core.logFormat)
