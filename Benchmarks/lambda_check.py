@@ -3,7 +3,7 @@ import json
 import os
 import time
 
-from lambda_stand_in import PATIENCE, Function, configuration
+from lambda_stand_in import PATIENCE, PLUGIN, Function, configuration
 
 
 class Check:
@@ -80,7 +80,10 @@ def refusals(check):
     check.answer(stand_in.command("next", "/hello"))
     is_right = result[1].get("statusCode") == 200 and again[0] not in stand_in.hooks
     check.expect("a replay is acknowledged and not run", is_right, result)
-    for title, event in {"no HTTP request": {"source": "aws.events"}, "a list": [1],
+    for source in ("aws.events", "aws.scheduler"):
+        result = check.result(stand_in.send({"source": source}))
+        check.expect(f"a schedule ({source}) is no error", result == ("response", {}), result)
+    for title, event in {"no HTTP request": {"source": "aws.s3"}, "a list": [1],
                          "invalid base64": {"httpMethod": "POST", "body": "*", "isBase64Encoded": True}}.items():
         result = check.result(stand_in.send(event))
         check.expect(f"{title} is an error", result[0] == "error" and "errorMessage" in result[1], result)
@@ -116,6 +119,9 @@ def events(check):
         check.status(f"{version} {path}: a button is acknowledged", 200,
                      stand_in.press("hello Bob", version=version, path=path))
         stand_in.wait_until("the answer to a button", lambda: len(stand_in.said("Hello, Bob!")) > count)
+    body = json.dumps({"type": "app_rate_limited", "minute_rate_limited": 1518467820})
+    check.status("app_rate_limited is acknowledged", 200, stand_in.send(stand_in.request(body, "application/json")))
+    check.expect("it is in the log", "Slack withholds events" in check.log(), "")
     repeated = {"X-Slack-Retry-Num": "1", "X-Slack-Retry-Reason": "http_timeout"}
     result = check.status("an event that Slack sends again is acknowledged", 200,
                           stand_in.message("!hello Again", more=repeated))
@@ -195,6 +201,78 @@ def without_bot_token(check):
     check.end()
 
 
+def early(check):
+    """Requests that come before the bot is ready: they are acknowledged at once, and handled as soon as it is."""
+    stand_in = check.stand_in
+    begun, mark = (os.path.join(check.folder, name) for name in ("begun", "loaded"))
+    # Loading the plug-in takes until the file exists, which is after the acknowledgement.
+    plugin = f"""import os, time
+open({begun!r}, "w").close()
+while not os.path.exists({mark!r}):
+    time.sleep(0.01)
+{PLUGIN}"""
+    check.start(plugin=plugin)
+    check.status("a wrong signature is refused while plug-ins are loaded", 401,
+                 stand_in.command("ping x", "/bot", secret="x" * 32)[1])
+    sent = stand_in.command("ping x", "/bot")
+    check.status("a command is acknowledged while plug-ins are loaded", 200, sent[1])
+    # Backends of a server do not wait longer than five seconds.
+    time.sleep(6)
+    with open(mark, "w"):
+        pass
+    answer = check.answer(sent)
+    check.expect("it is answered when they are", "Meow! x" in answer, answer)
+    check.end()
+    for path in (begun, mark):
+        os.remove(path)
+    asked = stand_in.asked
+    check.start(environment={"AWS_LAMBDA_INITIALIZATION_TYPE": "provisioned-concurrency"}, plugin=plugin)
+    while not os.path.exists(begun):
+        time.sleep(0.01)
+    check.expect("a process that is started in advance loads plug-ins first", stand_in.asked == asked, stand_in.asked)
+    with open(mark, "w"):
+        pass
+    answer = check.answer(stand_in.command("ping x", "/bot"))
+    check.expect("it is answered then", "Meow! x" in answer, answer)
+    check.end()
+    for title, send in {"a command": lambda: stand_in.command("Early", "/hello")[1],
+                        "an event": lambda: stand_in.message("!hello Early"),
+                        "a button": lambda: stand_in.press("hello Early")}.items():
+        stand_in.ready.clear()
+        check.start()
+        id = send()
+        check.status(f"{title} is acknowledged before Slack has said who the bot is", 200, id)
+        stand_in.ready.set()
+        number = id[1:]
+        stand_in.wait_until(f"the answer to {title}", lambda: "Hello, Early!" in json.dumps(
+            stand_in.hooks.get(number, stand_in.said("Hello, Early!"))))
+        stand_in.calls.clear()
+        check.end()
+
+
+def never_ready(check):
+    """Requests to a bot that is not ready in time, or cannot start."""
+    stand_in = check.stand_in
+    stand_in.ready.clear()
+    check.start()
+    for title, send in {"a command": lambda: stand_in.command("Never", "/hello", seconds=2)[1],
+                        "a button": lambda: stand_in.press("hello Never", seconds=2)}.items():
+        id = send()
+        check.status(f"{title} is acknowledged by a bot that is not ready", 200, id)
+        answer = check.answer((id[1:], id))
+        check.expect(f"{title}: the reason is said before the time-out", "not ready before the time-out" in answer,
+                     answer)
+    # The token is rejected.
+    sent = stand_in.command("Never", "/hello")
+    check.status("a command is acknowledged by a bot that cannot start", 200, sent[1])
+    stand_in.identity = {"ok": False, "error": "invalid_auth"}
+    stand_in.ready.set()
+    answer = check.answer(sent)
+    check.expect("the person learns that it cannot start", "cannot start" in answer, answer)
+    check.expect("the function ends", check.function.process.wait(PATIENCE) != 0, check.function.process.returncode)
+    check.end()
+
+
 def run(petrel, stand_in, folder):
     """Runs all checks, and returns the number of wrong answers."""
     check = Check(petrel, stand_in, folder)
@@ -204,6 +282,6 @@ def run(petrel, stand_in, folder):
         part(check)
         print(f"{part.__name__}: {time.monotonic() - start:.1f} s", flush=True)
     check.end()
-    starts(check)
-    without_bot_token(check)
+    for part in (starts, without_bot_token, early, never_ready):
+        part(check)
     return check.wrong

@@ -24,6 +24,9 @@ class StandIn:
         self.changed = threading.Condition()
         self.number = 0
         self.asked, self.taken, self.turns = 0, 0, {}  # The requests for an invocation, and the invocations by id.
+        self.ready = threading.Event()  # Until it is set, auth.test is not answered.
+        self.ready.set()
+        self.identity = {"user_id": "UBOT", "team_id": "T1", "url": "https://x.slack.com/", "user": "petrel"}
         self.limited = set()  # The channels whose messages are refused, to be sent again later.
         stand_in = self
 
@@ -57,8 +60,10 @@ class StandIn:
                 self.answer(rest[0], dict(urllib.parse.parse_qsl(body.decode())))
 
             def answer(self, method, fields):
+                if method == "auth.test":
+                    stand_in.ready.wait()
                 answers = {
-                    "auth.test": {"user_id": "UBOT", "team_id": "T1", "url": "https://x.slack.com/", "user": "petrel"},
+                    "auth.test": stand_in.identity,
                     "users.info": {
                         "user": {"id": "U1", "name": "ada", "team_id": "T1", "profile": {"display_name": "ada"}}},
                     "chat.postMessage": {"channel": fields.get("channel"), "ts": "1.5"},
@@ -160,12 +165,13 @@ class StandIn:
         body = json.dumps({"type": "event_callback", "team_id": "T1", "event_id": f"Ev{self.number}", "event": event})
         return self.send(self.request(body, "application/json", **options), seconds=seconds)
 
-    def press(self, line, **options):
+    def press(self, line, seconds=30, **options):
         """Sends the press of a button with this line, and returns the id of the invocation."""
         payload = {"type": "block_actions", "user": {"id": "U1"}, "channel": {"id": "C1"}, "message": {"ts": "1.5"},
                    "trigger_id": f"p{self.number}", "response_url": self.hook()[1],
                    "actions": [{"action_id": "petrel.0", "value": line}]}
-        return self.send(self.request(urllib.parse.urlencode({"payload": json.dumps(payload)}), **options))
+        body = urllib.parse.urlencode({"payload": json.dumps(payload)})
+        return self.send(self.request(body, **options), seconds=seconds)
 
 
 class Function:
@@ -226,9 +232,9 @@ def write(path, text, mode=0o644):
     os.chmod(path, mode)
 
 
-def configuration(stand_in, folder, slack=(), **sections):
+def configuration(stand_in, folder, slack=(), plugin=PLUGIN, **sections):
     """Writes a plug-in, scripts and the configuration, and returns its path."""
-    write(os.path.join(folder, "plugins", "example.py"), PLUGIN)
+    write(os.path.join(folder, "plugins", "example.py"), plugin)
     for name, lines in SCRIPTS.items():
         write(os.path.join(folder, "scripts", f"{name}.sh"), f"#!/bin/sh\n{lines}\n", 0o755)
     settings = {

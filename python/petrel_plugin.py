@@ -228,13 +228,16 @@ class Plugin:
             self.name, self.bot, self.prefix = params.get("name"), params.get("bot"), params.get("prefix")
             self.settings = params.get("settings")
             self._hooks["start"](self.settings)
-            return {"protocol": 1, **present(version=self._version), **self._description()}
+            return {"protocol": 1, **present(version=self._version), **self._description(), **self._progress()}
 
         result = outcome(start)
         self._respond(identifier, result)
         if "result" in result:
             self._is_open = True
             threading.Thread(target=self._ready, daemon=True).start()
+
+    def _progress(self):
+        return {}
 
     def _ready(self):
         if "error" in outcome(self._hooks["ready"]) and self._is_open:
@@ -265,13 +268,17 @@ class Call:
 
 
 class Module(Plugin):
-    """A plug-in with commands. `commands` contains their declarations by name; see `publish`."""
+    """A plug-in with commands. `commands` contains their declarations by name; see `publish`.
+
+    A start handler that cannot declare all commands in time sets `loading`, and `publish` is called later.
+    """
 
     role = "module"
 
     def __init__(self, version=None, workers=8):
         super().__init__(version, workers)
         self.commands, self._handlers, self.records = {}, {}, Records(self.request)
+        self.loading = False
         self._methods.update(invoke=self._invoke, cancel=self._cancel)
 
     def command(self, name, **declaration):
@@ -311,6 +318,9 @@ class Module(Plugin):
 
     def _description(self):
         return {"commands": list(self.commands.values())}
+
+    def _progress(self):
+        return {"loading": True} if self.loading else {}
 
     def _invoke(self, identifier, params):
         call = Call(self, params)

@@ -33,6 +33,11 @@ package struct LambdaEvent: Sendable {
             body: try Self.body(event), origin: origin)
     }
 
+    /// Returns whether an event is that of a schedule of EventBridge, which keeps a process ready, and needs no answer.
+    static func isScheduled(_ event: JSONValue) -> Bool {
+        ["aws.events", "aws.scheduler"].contains(event["source"]?.string)
+    }
+
     /// Returns the header fields by their names in lower case.
     private static func headers(_ event: JSONValue) -> [String: String] {
         var headers: [String: String] = [:]

@@ -53,6 +53,7 @@ extension Bot {
     /// - Parameters:
     ///   - store: the store, in a file or in memory.
     ///   - loop: the event loop on which commands run.
+    ///   - patience: the time after which backends connect even if a module is not ready.
     ///   - reload: a closure that reads the configuration again, at each SIGHUP and for `!reload`, and returns a sentence
     ///     for each fact; nil if the configuration is not in a file.
     ///   - listening: a closure that is called with the port of the web server once it accepts connections.
@@ -60,6 +61,7 @@ extension Bot {
     package static func build(
         _ configuration: Configuration, store: Store, log: LineLogHandler.Control,
         on loop: EventLoopExecutor = EventLoopExecutor(), catalog: Catalog = .current,
+        patience: Duration = BackendsService.patience,
         reload: (@Sendable (Host) -> [String])? = nil, listening: @escaping @Sendable (Int) -> Void = { _ in },
         serve: ((Host, [WebRoute], Logger) -> any Service)? = nil
     ) throws -> Bot {
@@ -74,7 +76,9 @@ extension Bot {
         let host = parts.host
         host.report(store)
         let ended = Signal()
-        let attached = host.attach(parts.modules, to: parts.backends, on: loop, ended: ended) { store.storage(for: $0) }
+        let attached = host.attach(parts.modules, to: parts.backends, on: loop, ended: ended, patience: patience) {
+            store.storage(for: $0)
+        }
         var services = [
             service(
                 StoreKeeping(

@@ -46,10 +46,12 @@ struct LambdaCommand: AsyncParsableCommand {
         let log = LineLogHandler.Control(level: core.logLevel, format: core.logFormat)
         let routes = Locked<LambdaRoutes?>(nil)
         let bot = try Bot.build(
-            configuration, store: Store(keepsRecords: false), log: log, on: loop,
+            configuration, store: Store(keepsRecords: false), log: log, on: loop, patience: Self.patience,
             serve: { host, found, logger in
                 routes.withLock { $0 = LambdaRoutes(found) }
-                return LambdaService(loop: LambdaLoop(api, LambdaRoutes(found), HostWork(host: host), logger))
+                return LambdaService(
+                    loop: LambdaLoop(
+                        api, LambdaRoutes(found), HostWork(host: host), isProvisioned: Self.isProvisioned, logger))
             })
         bot.store.audit.limit(to: Self.auditBytes)
         guard routes.value?.takeCommands == true else {
@@ -62,6 +64,15 @@ struct LambdaCommand: AsyncParsableCommand {
         return bot
     }
 
+    /// The time for which commands wait until plug-ins are loaded. Whoever has sent one has no later chance: the name of a
+    /// plug-in's command is unknown until then.
+    private static let patience = Duration.seconds(60)
+
+    /// True if Lambda has started the process before there is a request for it.
+    private static var isProvisioned: Bool {
+        ProcessInfo.processInfo.environment["AWS_LAMBDA_INITIALIZATION_TYPE"] == "provisioned-concurrency"
+    }
+
     /// The size of the audit log, which is in memory.
     private static let auditBytes = 256 << 10
 }
@@ -70,6 +81,7 @@ struct LambdaCommand: AsyncParsableCommand {
 private struct HostWork: InvocationWork {
     let host: PetrelCore.Host
 
+    func prepare(atMost limit: Duration) async { await host.waitForModules(atMost: limit) }
     func pendingWork() async -> Int { await host.pendingWork() }
     func end(_ reason: String) { host.endWork(reason) }
     func giveUpReplies(_ reason: String) { host.delivery.giveUp(reason) }

@@ -8,28 +8,32 @@ package final class BackendsService: Service {
     private let prepared: [Signal]
     private let executor: (any TaskExecutor)?
     private let ended: Signal?
-    /// The time after which backends connect even if a module is not ready.
-    private static let patience = Duration.seconds(5)
+    private let patience: Duration
+    /// The usual time after which backends connect even if a module is not ready.
+    package static let patience = Duration.seconds(5)
 
     /// Creates a service.
     /// - Parameters:
     ///   - prepared: the signals of modules that backends wait for, for a limited time.
+    ///   - patience: the time after which backends connect even if a module is not ready.
     ///   - executor: the executor on which messages are read; nil for Swift's default executor.
     ///   - ended: a signal that is opened when every backend has reached the end of its input. Opening it must trigger
     ///     the shutdown.
     package init(
-        _ services: [BackendService], after prepared: [Signal], on executor: (any TaskExecutor)? = nil,
+        _ services: [BackendService], after prepared: [Signal], patience: Duration = patience,
+        on executor: (any TaskExecutor)? = nil,
         ended: Signal? = nil
     ) {
         self.ended = ended
         self.services = services
         self.prepared = prepared
+        self.patience = patience
         self.executor = executor
     }
 
     /// Runs the backends. Throws if all of them have failed permanently.
     package func run() async throws {
-        await cancelWhenGracefulShutdown { await Signal.wait(for: self.prepared, atMost: Self.patience) }
+        await cancelWhenGracefulShutdown { await Signal.wait(for: self.prepared, atMost: self.patience) }
         await withDiscardingTaskGroup { group in
             for service in services { group.addTask(executorPreference: executor) { await service.connect() } }
         }

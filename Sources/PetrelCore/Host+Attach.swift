@@ -20,10 +20,11 @@ extension Host {
     /// - Parameters:
     ///   - executor: the executor on which messages are read; nil for Swift's default executor.
     ///   - ended: a signal that is opened when every backend has reached the end of its input; see ``BackendsService``.
+    ///   - patience: the time after which backends connect even if a module is not ready.
     ///   - storage: returns the storage for a backend of that name.
     package func attach(
         _ modules: [any BotModule], to backends: [any ChatBackend], on executor: (any TaskExecutor)? = nil,
-        ended: Signal? = nil, storage: (_ space: String) -> any Storage
+        ended: Signal? = nil, patience: Duration = BackendsService.patience, storage: (_ space: String) -> any Storage
     ) -> Attached {
         let connections = backends.map { backend in
             BackendService(backend, logger: logger) { [self] in await deliver($0, from: backend.name) }
@@ -39,11 +40,18 @@ extension Host {
         let parts: [any Sendable] = modules + backends
         for case let backend as any WorkCounting in backends { count(backend) }
         for case let part as any GaugeReporting in parts { measure(part) }
-        let gates = modules.map { readiness(of: $0.name) }
+        let gates = readiness
         return Attached(
-            modules: services, backends: BackendsService(connections, after: gates, on: executor, ended: ended),
+            modules: services,
+            backends: BackendsService(connections, after: gates, patience: patience, on: executor, ended: ended),
             readiness: gates, routes: parts.compactMap { $0 as? any WebRoutes }.flatMap(\.routes))
     }
+
+    /// The signals that open when the modules are ready.
+    private var readiness: [Signal] { modules.map { readiness(of: $0.name) } }
+
+    /// Waits until the modules are ready, for a limited time.
+    package func waitForModules(atMost limit: Duration) async { await Signal.wait(for: readiness, atMost: limit) }
 
     private func equip(_ backend: any ChatBackend, _ storage: (_ space: String) -> any Storage) {
         if let backend = backend as? any Selecting {

@@ -29,6 +29,19 @@ public struct WebRoute: Sendable {
     /// Checks a request before its body is read. Returns a response to reject it; nil to accept it.
     public var refusal: @Sendable (_ head: WebRequest) -> WebResponse? = { _ in nil }
 
+    /// Tells the sender of a request that was acknowledged before ``handler`` accepted it (503) why it is not carried out;
+    /// the reason is a clause. Nil if a request must not be acknowledged before it is handled.
+    package var apology: (@Sendable (_ request: WebRequest, _ reason: String) async -> Void)?
+
+    /// Returns the route with this closure; see ``apology``.
+    package func apologizing(
+        _ apology: @escaping @Sendable (_ request: WebRequest, _ reason: String) async -> Void
+    ) -> WebRoute {
+        var route = self
+        route.apology = apology
+        return route
+    }
+
     /// Returns the route with this check; see ``refusal``.
     public func refusing(_ refusal: @escaping @Sendable (_ head: WebRequest) -> WebResponse?) -> WebRoute {
         var route = self

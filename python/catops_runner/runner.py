@@ -82,6 +82,7 @@ class Runner:
         # Without an answer in time, the commands are published later.
         self.first.wait(PATIENCE)
         self.published = self.declare()
+        self.module.loading = self.published is None
 
     def watch(self):
         """Publishes the commands, and loads the plug-ins again after a change, when no file changes any more."""

@@ -1,4 +1,5 @@
 import Foundation
+import Logging
 package import PetrelKit
 import PetrelSupport
 
@@ -9,11 +10,13 @@ extension SlackBackend: WebRoutes {
     package var routes: [WebRoute] {
         guard let secret = settings.signingSecret else { return [] }
         let signature = SlackSignature(secret)
-        return [
-            WebRoute(.post, "/\(name)/events") { await self.answer($0, signature, Self.event) },
-            WebRoute(.post, "/\(name)/commands") { await self.answer($0, signature, Self.command) },
-            WebRoute(.post, "/\(name)/interactivity") { await self.answer($0, signature, Self.interaction) },
+        let kinds: [(String, @Sendable (WebRequest) -> Content?)] = [
+            ("events", Self.event), ("commands", Self.command), ("interactivity", Self.interaction),
         ]
+        return kinds.map { path, read in
+            WebRoute(.post, "/\(name)/\(path)") { await self.answer($0, signature, read) }
+                .apologizing { await self.apologize(read($0), $1) }
+        }
     }
 
     /// The content of a request.
@@ -23,6 +26,8 @@ extension SlackBackend: WebRoutes {
         case challenge(String)
         /// An `ssl_check` request, with which Slack verifies the certificate.
         case check
+        /// The notice that Slack withholds events (`app_rate_limited`).
+        case limited
     }
 
     /// Acknowledges a request immediately; the envelope is processed afterwards. Slack retries a request that was
@@ -35,6 +40,9 @@ extension SlackBackend: WebRoutes {
         }
         switch read(request) {
         case .check: return WebResponse(status: 200)
+        case .limited:
+            logger.warning("Slack withholds events of a minute, because the app received more than 30,000 in an hour.")
+            return WebResponse(status: 200)
         case nil: return .text("The request is not one that Slack sends.", status: 400)
         case .challenge(let challenge):
             return WebResponse(
@@ -45,9 +53,26 @@ extension SlackBackend: WebRoutes {
         }
     }
 
+    /// Tells the person who sent a request why it is not carried out. Events name no address to which a bot that is not
+    /// connected could answer.
+    private func apologize(_ content: Content?, _ reason: String) async {
+        let text = "This command was not run, because \(reason). Please send it again later."
+        switch content {
+        case .envelope(.command(let payload)): await sender.explain(text, at: SlackCommand(payload)?.responseURL)
+        case .envelope(.interaction(let payload)):
+            guard let interaction = SlackInteraction(payload, shortcuts: settings.shortcuts) else { return }
+            if let url = interaction.responseURL { return await sender.explain(text, at: url) }
+            await sender.tell(
+                text, asking: interaction.id, in: interaction.channel ?? interaction.user, of: interaction.user,
+                isDirect: interaction.isDirect, thread: interaction.thread)
+        case .envelope, .challenge, .check, .limited, nil: break
+        }
+    }
+
     private static func event(_ request: WebRequest) -> Content? {
         guard let json = try? JSONValue.parse(request.body) else { return nil }
         if json["type"] == "url_verification" { return json["challenge"]?.string.map { .challenge($0) } }
+        if json["type"] == "app_rate_limited" { return .limited }
         return json["type"] == "event_callback" ? .envelope(.event(json)) : nil
     }
 

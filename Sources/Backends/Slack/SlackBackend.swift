@@ -14,12 +14,12 @@ package final class SlackBackend: ChatBackend {
     package let traits: BackendTraits
 
     let settings: SlackSettings
-    private let logger: Logger
+    let logger: Logger
     private let loop: EventLoopExecutor
     private let api: SlackAPI
     private let names: SlackNames
     private let prompts = SlackPrompts()
-    private let sender: SlackSender
+    let sender: SlackSender
     private let storage = Locked<(any Storage)?>(nil)
     private let isMeant = Locked<@Sendable (inout ChatMessage) -> Bool> { _ in true }
     /// The queue of received envelopes; nil while the backend is not running.

@@ -225,14 +225,18 @@ final class SlackSender: Sendable {
         }
     }
 
-    /// Sends an ephemeral text to the user of a slash command. A failure is only logged.
+    /// Sends an ephemeral text to the user of a slash command or an interaction. A failure is only logged.
     func explain(_ text: String, at url: URL?) async {
         do {
             if let url {
-                try await api.respond(at: url, ["text": .string(Mrkdwn.escaped(text)), "response_type": "ephemeral"])
+                try await api.respond(
+                    at: url,
+                    [
+                        "text": .string(Mrkdwn.escaped(text)), "response_type": "ephemeral", "replace_original": false,
+                    ])
             }
         } catch {
-            logger.warning("Cannot answer a slash command: \(error)")
+            logger.warning("Cannot answer a slash command or an interaction: \(error)")
         }
     }
 

@@ -120,7 +120,7 @@ package final class ProcessModule: BotModule {
                 if replaced.isOpen { return }
                 try self.open(run, launch, result)
                 start.open()
-                self.host.commands.ready()
+                if result["loading"]?.bool != true { self.host.commands.ready() }
             }
         } catch {
             if replaced.isOpen, !Task.isCancelled { return }
@@ -150,7 +150,10 @@ package final class ProcessModule: BotModule {
     private func process(_ launch: PlugInLaunch, until replaced: Signal) -> PlugInProcess {
         PlugInProcess(launch, keepsOrder: true, limits: limits, logger: host.logger) { method, params in
             if method == "commands" {
-                if !replaced.isOpen { try self.publish(params["commands"], launch) }
+                if !replaced.isOpen {
+                    try self.publish(params["commands"], launch)
+                    self.host.commands.ready()
+                }
                 return [:]
             }
             return try await self.service.answer(method, params)
