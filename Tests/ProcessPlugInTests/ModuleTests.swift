@@ -107,6 +107,13 @@ import Testing
         }
     }
 
+    @Test func `a module that declares its commands later is ready then`() async throws {
+        // The host runs backends when its modules are ready.
+        try await FakePlugIn.run(FakePlugIn.launch("module", ["later", "quiet"]), startsWell: false) { backend, _ in
+            #expect(await backend.ask("raw x") == "x")
+        }
+    }
+
     @Test func `a name that another module has is shown in the status`() async throws {
         let backend = RecordingBackend { Issue.record("\($0)") }
         let host = try TestHost([backend], admins: ["@alice"])

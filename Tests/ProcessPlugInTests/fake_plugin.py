@@ -64,7 +64,7 @@ def hello(message):
         ]
         if "many" in FAULTS:
             commands += [{"name": f"c{n}", "summary": "x"} for n in range(100_000)]
-        result = {"commands": commands}
+        result = {"loading": True} if "later" in FAULTS else {"commands": commands}
     return {"result": dict(result, protocol=1, version="1.2")}
 
 
@@ -181,6 +181,9 @@ for line in sys.stdin.buffer:
         answer = {"result": {}}
     if "id" in message and method:
         write(dict(answer, id=message["id"]))
+    if method == "hello" and "later" in FAULTS:
+        time.sleep(1)
+        request("commands", {"commands": [{"name": "raw", "summary": "Repeat the text as it is."}]})
     if method == "hello" and ROLE == "module" and "quiet" not in FAULTS:
         request("say", {"to": {"backend": "test", "room": "#ops"}, "reply": {"text": "ready"}})
     if method == "hello" and ROLE == "backend":
