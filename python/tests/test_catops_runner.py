@@ -85,6 +85,16 @@ class DeclarationTests(Folder):
             warnings, _ = self.await_load(petrel)
         self.assertIn("no file defines a function c(argv, params)", warnings[0])
 
+    def test_plug_ins_that_load_slowly_are_announced(self):
+        gate = self.folder / "gate"
+        self.write(a=command("return 'a'", "a", f"import os, time\nwhile not os.path.exists({str(gate)!r}): time.sleep(0.01)"))
+        with self.runner() as petrel:
+            self.assertEqual((petrel.greeting["commands"], petrel.greeting.get("loading")), ([], True))
+            gate.touch()
+            self.assertEqual([each["name"] for each in petrel.requested("commands")["commands"]], ["a"])
+        with self.runner() as petrel:
+            self.assertNotIn("loading", petrel.greeting)
+
     def test_settings_that_are_wrong_are_refused(self):
         for settings in ({"plugins": 5}, {"plugins": ""}, {"include_functions": "a"}, {"include_functions": [1]},
                          {"timeout": 0}, {"timeout": True}, {"load_timeout": "1"}, {"python": "x"}):
