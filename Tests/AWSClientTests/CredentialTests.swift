@@ -5,7 +5,7 @@ import Testing
 @testable import AWSClient
 
 /// The shared files, the cache of credentials, the clock, and the forms of ARNs and regions.
-@Suite(.timeLimit(.minutes(10))) struct CredentialTests {
+@Suite(.timeLimit(.minutes(30))) struct CredentialTests {
     @Test func `a profile is read from the shared files`() {
         let text = """
             # a comment

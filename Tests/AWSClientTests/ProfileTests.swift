@@ -5,7 +5,7 @@ import Testing
 @testable import AWSClient
 
 /// Credentials from the profiles of the shared files, without calls of AWS.
-@Suite(.timeLimit(.minutes(10))) struct ProfileTests {
+@Suite(.timeLimit(.minutes(30))) struct ProfileTests {
     /// Returns the credentials of a chain with two files. `FOLDER` in them is a folder with the other files.
     private static func credentials(
         config: String, credentials: String = "", files: [String: String] = [:], environment: [String: String] = [:],

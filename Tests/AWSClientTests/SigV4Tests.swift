@@ -34,7 +34,7 @@ private let signer = SigV4(region: "us-east-1", service: "service")
 }
 
 /// The test suite of AWS, as botocore has it.
-@Suite(.timeLimit(.minutes(10))) struct SigV4SuiteTests {
+@Suite(.timeLimit(.minutes(30))) struct SigV4SuiteTests {
     /// A case: the folder with its files.
     private struct Case {
         var url: URL

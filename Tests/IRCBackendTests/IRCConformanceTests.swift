@@ -3,7 +3,7 @@ import PetrelTesting
 import Testing
 
 /// IRC meets the requirements for backends, on ngIRCd.
-@Suite(.timeLimit(.minutes(10)), .ircServer) struct IRCConformanceTests {
+@Suite(.timeLimit(.minutes(30)), .ircServer) struct IRCConformanceTests {
     static let recorder = ConformanceRecorder("irc")
 
     @Test(arguments: BackendConformance.cases) func `the IRC backend conforms`(item: ConformanceCase) async throws {

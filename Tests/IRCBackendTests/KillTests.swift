@@ -15,7 +15,7 @@ import Testing
 /// therefore asks the bot for a sign of life: the bot runs the commands of one person in order, so that it has started
 /// every earlier command that it received. Their results arrive, because the bot sends them until they are confirmed.
 /// Only commands without a result after that are sent again.
-@Suite(.timeLimit(.minutes(10))) struct KillTests {
+@Suite(.timeLimit(.minutes(30))) struct KillTests {
     private struct Tally {
         var open: Set<Int>
         var results: [Int: Int] = [:]

@@ -4,7 +4,7 @@ import Testing
 @testable import IRCBackend
 
 /// The parser and the writer of messages, and the conventions inside their text.
-@Suite(.timeLimit(.minutes(10))) struct MessageTests {
+@Suite(.timeLimit(.minutes(30))) struct MessageTests {
     private static func parsed(_ text: String) -> IRCMessage? { IRCMessage(line: Array(text.utf8)) }
 
     @Test func `a message has tags, a source, a command and parameters`() throws {

@@ -5,7 +5,7 @@ import Testing
 @testable import IRCBackend
 
 /// The identity of people, and the messages that are passed to the host.
-@Suite(.timeLimit(.minutes(10))) struct PeopleTests {
+@Suite(.timeLimit(.minutes(30))) struct PeopleTests {
     private static let tracking = "account-notify extended-join"
 
     @Test func `a message to a channel has a room, and a private one has none`() throws {

@@ -10,7 +10,7 @@ import Testing
 @testable import IRCBackend
 
 /// Petrel with ngIRCd, and people with another client.
-@Suite(.timeLimit(.minutes(10))) struct ServerTests {
+@Suite(.timeLimit(.minutes(30))) struct ServerTests {
     private static func run(
         _ settings: @Sendable (IRCServer) -> IRCSettings = { $0.settings() }, password: String? = nil,
         _ body: @Sendable @escaping (IRCServer) async throws -> Void

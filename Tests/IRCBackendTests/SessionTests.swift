@@ -77,7 +77,7 @@ extension [IRCAction] {
     var timers: [IRCTimer] { compactMap { if case .schedule(let timer, _) = $0 { timer } else { nil } } }
 }
 
-@Suite(.timeLimit(.minutes(10))) struct LoginTests {
+@Suite(.timeLimit(.minutes(30))) struct LoginTests {
     @Test func `a login without capabilities joins the channels`() {
         var dialog = Dialog { $0.password = Secret("server word") }
         #expect(
@@ -239,7 +239,7 @@ extension [IRCAction] {
     }
 }
 
-@Suite(.timeLimit(.minutes(10))) struct ChannelTests {
+@Suite(.timeLimit(.minutes(30))) struct ChannelTests {
     @Test func `pings are answered, and pongs are passed on`() {
         var dialog = Dialog.open()
         dialog.hear("PING :a b", "PING")
@@ -319,7 +319,7 @@ extension [IRCAction] {
     }
 }
 
-@Suite(.timeLimit(.minutes(10))) struct ChannelModeTests {
+@Suite(.timeLimit(.minutes(30))) struct ChannelModeTests {
     private func isPrivate(_ dialog: inout Dialog) -> Bool? {
         dialog.delivered(":alice!~a@host PRIVMSG #ops :!x").first?.room?.isPrivate
     }

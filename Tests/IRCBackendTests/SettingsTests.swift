@@ -6,7 +6,7 @@ import Testing
 
 @testable import IRCBackend
 
-@Suite(.timeLimit(.minutes(10))) struct SettingsTests {
+@Suite(.timeLimit(.minutes(30))) struct SettingsTests {
     private static func read(_ json: String) throws -> (settings: IRCSettings, context: SettingsContext) {
         let context = SettingsContext(folder: URL(fileURLWithPath: "/etc/petrel"), environment: ["WORD": "s3cret"])
         let object = try #require(try JSONValue.parse(json.utf8).object)

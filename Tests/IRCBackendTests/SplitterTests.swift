@@ -4,7 +4,7 @@ import Testing
 @testable import IRCBackend
 
 /// The conversion of texts to messages.
-@Suite(.timeLimit(.minutes(10))) struct SplitterTests {
+@Suite(.timeLimit(.minutes(30))) struct SplitterTests {
     @Test func `line breaks of every kind become separate messages`() {
         #expect(IRCSplitter.lines(of: "a\nb\r\nc\rd\n\n \ne", atMost: 100) == ["a", "b", "c", "d", "e"])
         #expect(IRCSplitter.lines(of: "", atMost: 100).isEmpty)

@@ -6,7 +6,7 @@ import Testing
 @testable import InfraModule
 
 /// The module that finds instances meets the requirements for modules.
-@Suite(.timeLimit(.minutes(10))) struct InfraModuleConformanceTests {
+@Suite(.timeLimit(.minutes(30))) struct InfraModuleConformanceTests {
     static let recorder = ConformanceRecorder("infra module")
 
     @Test(arguments: ModuleConformance.cases) func `the infra module conforms`(

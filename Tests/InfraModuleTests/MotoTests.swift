@@ -9,7 +9,7 @@ import Testing
 @testable import InfraModule
 
 /// The module with moto as STS and EC2, which verifies signatures and evaluates policies.
-@Suite(.timeLimit(.minutes(10)), .serialized) struct MotoTests {
+@Suite(.timeLimit(.minutes(30)), .serialized) struct MotoTests {
     private struct World: Sendable {
         var facts: JSONValue
         var program: Program

@@ -9,7 +9,7 @@ import Testing
 @testable import InfraModule
 
 /// Profiles of the shared files that assume a role, with a simulated STS.
-@Suite(.timeLimit(.minutes(10))) struct RoleProfileTests {
+@Suite(.timeLimit(.minutes(30))) struct RoleProfileTests {
     /// Returns the calls of a search with this configuration file, in which `FOLDER` has the file `token`.
     private static func calls(
         _ config: String, rules: JSONValue = [:], _ more: [String: String] = [:]

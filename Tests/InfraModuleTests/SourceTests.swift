@@ -9,7 +9,7 @@ import Testing
 @testable import InfraModule
 
 /// The sources of the bot's own credentials.
-@Suite(.timeLimit(.minutes(10))) struct SourceTests {
+@Suite(.timeLimit(.minutes(30))) struct SourceTests {
     /// Returns the reply to a search, and the calls.
     private static func search(
         _ environment: @Sendable (AWSStandIn, URL) throws -> [String: String]

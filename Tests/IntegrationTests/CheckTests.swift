@@ -6,7 +6,7 @@ import PetrelTesting
 import Testing
 
 /// The output of `petrel check` for various configurations.
-@Suite(.timeLimit(.minutes(10))) struct CheckTests {
+@Suite(.timeLimit(.minutes(30))) struct CheckTests {
     private static let slack: JSONValue = ["slack": ["bot_token": "xoxb-1", "app_token": "xapp-1"]]
 
     private static let base: [String: JSONValue] = [

@@ -13,7 +13,7 @@ import Testing
 @testable import PetrelApp
 
 /// The command line, and the program that a catalog describes.
-@Suite(.timeLimit(.minutes(10))) struct CommandLineTests {
+@Suite(.timeLimit(.minutes(30))) struct CommandLineTests {
     @Test(arguments: [
         (["demo", "--linger=-5"], "--linger must be from 0 to 86400 seconds."),
         (["demo", "--linger=9223372036854775807"], "--linger must be from 0 to 86400 seconds."),

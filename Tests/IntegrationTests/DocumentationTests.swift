@@ -7,7 +7,7 @@ import StackStormSimulator
 import Testing
 
 /// What README and docs show: configurations are valid, and commands print what is shown.
-@Suite(.timeLimit(.minutes(5))) struct DocumentationTests {
+@Suite(.timeLimit(.minutes(20))) struct DocumentationTests {
     private static let root = URL(fileURLWithPath: #filePath).appendingPathComponent("../../..").standardizedFileURL
 
     /// A fenced block of a page.

@@ -3,7 +3,7 @@ import Foundation
 import Testing
 
 /// A short version of `make faults`.
-@Suite(.serialized, .timeLimit(.minutes(10))) struct FaultTests {
+@Suite(.serialized, .timeLimit(.minutes(30))) struct FaultTests {
     @Test(arguments: FaultSuite.scenarios.map(\.name)) func `no message is lost, and no command runs twice`(
         name: String
     ) async throws {

@@ -4,7 +4,7 @@ import PetrelSupport
 import Testing
 
 /// `petrel lambda`, with a stand-in of AWS Lambda's runtime API and of Slack.
-@Suite(.timeLimit(.minutes(5))) struct LambdaTests {
+@Suite(.timeLimit(.minutes(20))) struct LambdaTests {
     private static let root = URL(fileURLWithPath: #filePath).appendingPathComponent("../../..").standardizedFileURL
 
     @Test func `requests are answered, within their time and without records`() async throws {

@@ -10,7 +10,7 @@ import Testing
 #endif
 
 /// Logins across restarts of the program, and with its key.
-@Suite(.timeLimit(.minutes(10)), .serialized) struct LoginProgramTests {
+@Suite(.timeLimit(.minutes(30)), .serialized) struct LoginProgramTests {
     private struct Running {
         let petrel: Program
         let base: String

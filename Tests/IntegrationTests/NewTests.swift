@@ -6,7 +6,7 @@ import PlugInTemplates
 import Testing
 
 /// Plug-ins that `petrel new` has written.
-@Suite(.timeLimit(.minutes(10))) struct NewTests {
+@Suite(.timeLimit(.minutes(30))) struct NewTests {
     private static let kinds = ["module", "backend"]
     private static let languages = ["python", "sh"]
 

@@ -5,7 +5,7 @@ import PetrelTesting
 import Testing
 
 /// The reports of `petrel plugin test`, which must end by itself.
-@Suite(.timeLimit(.minutes(10))) struct PlugInTestTests {
+@Suite(.timeLimit(.minutes(30))) struct PlugInTestTests {
     /// A program of this repository, with its interpreter and its settings.
     struct Example: Sendable, CustomTestStringConvertible {
         var interpreter: String

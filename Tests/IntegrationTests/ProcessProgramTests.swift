@@ -5,7 +5,7 @@ import PetrelTesting
 import Testing
 
 /// The bot with plug-ins that are programs.
-@Suite(.timeLimit(.minutes(10))) struct ProcessProgramTests {
+@Suite(.timeLimit(.minutes(30))) struct ProcessProgramTests {
     private static func bot(_ module: JSONValue, in folder: URL) throws -> Program {
         let configuration: JSONValue = ["backends": ["text": ["user": "@you"]], "modules": ["m": module]]
         try Data(try JSONValue.encode(configuration)).write(to: folder.appendingPathComponent("config.json"))

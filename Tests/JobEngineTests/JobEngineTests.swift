@@ -62,7 +62,7 @@ import Testing
         gate.open()
     }
 
-    @Test(.timeLimit(.minutes(5)))
+    @Test(.timeLimit(.minutes(20)))
     func `The end of the engine stops all jobs and waits for them`() async {
         let engine = engine(pool: 2, queue: 10)
         let sink = RecordingSink()

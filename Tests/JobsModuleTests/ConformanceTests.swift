@@ -5,7 +5,7 @@ import PetrelTesting
 import Testing
 
 /// The module of jobs meets the requirements for modules.
-@Suite(.timeLimit(.minutes(10))) struct JobsModuleConformanceTests {
+@Suite(.timeLimit(.minutes(30))) struct JobsModuleConformanceTests {
     static let recorder = ConformanceRecorder("jobs module")
 
     @Test(arguments: ModuleConformance.cases) func `the module of jobs conforms`(

@@ -7,7 +7,7 @@ import Testing
 @testable import JobsModule
 
 /// Folders on a system that reports no changes.
-@Suite(.timeLimit(.minutes(5))) struct PollingTests {
+@Suite(.timeLimit(.minutes(20))) struct PollingTests {
     @Test func `Scripts that come, change and go are noticed without reports of the system`() async throws {
         try await ScriptFolder.with { folder in
             let section = SettingsSection(

@@ -10,7 +10,7 @@ import Testing
 @testable import PetrelStore
 
 /// Records of earlier runs: those that cannot be read, and those that are too old.
-@Suite(.timeLimit(.minutes(5))) struct RecordsTests {
+@Suite(.timeLimit(.minutes(20))) struct RecordsTests {
     private static let settings: JSONValue = [
         "commands": ["echo": ["command": "echo", "auth_strategy": "any", "no_handshake": true]],
         "templates": ["success": "done\n{{ output }}", "failure": "failed: {{ error }}"], "retention_days": 1,

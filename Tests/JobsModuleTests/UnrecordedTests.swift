@@ -8,7 +8,7 @@ import Testing
 @testable import JobsModule
 
 /// Jobs whose records are not kept, as in a function of AWS Lambda.
-@Suite(.timeLimit(.minutes(5))) struct UnrecordedTests {
+@Suite(.timeLimit(.minutes(20))) struct UnrecordedTests {
     private static func run(
         _ script: String, answer: String = "json", traits: BackendTraits = BackendTraits(threads: true),
         _ body: @Sendable (JobsHouse, TestStore) async throws -> Void

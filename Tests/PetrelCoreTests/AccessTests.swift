@@ -6,7 +6,7 @@ import Testing
 
 @testable import PetrelCore
 
-@Suite(.timeLimit(.minutes(10))) struct AccessTests {
+@Suite(.timeLimit(.minutes(30))) struct AccessTests {
     static func settings(_ json: JSONValue) -> (AccessSettings, [SettingsProblem], [SettingsProblem]) {
         let context = SettingsContext(folder: URL(fileURLWithPath: "/nowhere"), environment: [:])
         let root = SettingsSection(json.object ?? [:], at: "", in: context)

@@ -6,7 +6,7 @@ import Testing
 @testable import PetrelCore
 
 /// Back-pressure on backends that deliver messages faster than their commands run.
-@Suite(.timeLimit(.minutes(10))) struct BackPressureTests {
+@Suite(.timeLimit(.minutes(30))) struct BackPressureTests {
     private struct Module: BotModule {
         let name = "test"
         let gate = Signal()

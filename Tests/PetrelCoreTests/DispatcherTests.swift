@@ -6,7 +6,7 @@ import Testing
 
 @testable import PetrelCore
 
-@Suite(.timeLimit(.minutes(10))) struct DispatcherTests {
+@Suite(.timeLimit(.minutes(30))) struct DispatcherTests {
     private struct Module: BotModule {
         var name = "m"
         var commands: [Command]

@@ -5,7 +5,7 @@ import PetrelSupport
 import PetrelTesting
 import Testing
 
-@Suite(.timeLimit(.minutes(5))) struct ModuleTests {
+@Suite(.timeLimit(.minutes(20))) struct ModuleTests {
     private struct Failure: Error {}
 
     /// A module whose background task fails twice.

@@ -3,7 +3,7 @@ import PetrelTesting
 import Testing
 
 /// The recording backend, with which modules are tested, meets the requirements for backends.
-@Suite(.timeLimit(.minutes(10))) struct RecordingConformanceTests {
+@Suite(.timeLimit(.minutes(30))) struct RecordingConformanceTests {
     static let recorder = ConformanceRecorder("recording")
 
     @Test(arguments: BackendConformance.cases) func `the recording backend conforms`(item: ConformanceCase) async throws
@@ -19,7 +19,7 @@ import Testing
 }
 
 /// The requirements for modules.
-@Suite(.timeLimit(.minutes(10))) struct ModuleConformanceTests {
+@Suite(.timeLimit(.minutes(30))) struct ModuleConformanceTests {
     /// A module whose commands are known from the start.
     private struct Tea: BotModule {
         let name: String

@@ -3,7 +3,7 @@ import PetrelSupport
 import PetrelTesting
 import Testing
 
-@Suite(.timeLimit(.minutes(10))) struct TestHostTests {
+@Suite(.timeLimit(.minutes(30))) struct TestHostTests {
     @Test func `a configuration sets the prefix, the limits, the administrators and the access rules`() async throws {
         let chat = RecordingBackend(onTimeout: { Issue.record("\($0)") })
         let host = try TestHost(

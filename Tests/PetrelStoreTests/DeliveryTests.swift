@@ -10,7 +10,7 @@ import Testing
 @testable import PetrelStore
 
 /// Tests of delivery with a real store: messages arrive once and in order, even if the backend or the disk fails.
-@Suite(.timeLimit(.minutes(10))) struct DeliveryTests {
+@Suite(.timeLimit(.minutes(30))) struct DeliveryTests {
     struct Refused: Error {}
 
     static let ops = Address(backend: "test", place: .room("#ops"))

@@ -7,7 +7,7 @@ import Testing
 @testable import PetrelStore
 
 /// Tests of replacing messages that were sent or are being sent.
-@Suite(.timeLimit(.minutes(10))) struct EditsTests {
+@Suite(.timeLimit(.minutes(30))) struct EditsTests {
     private static let traits = BackendTraits(edits: true, maximumLength: 200)
     private static let marks = DeliveryMarks(handle: "h")
 

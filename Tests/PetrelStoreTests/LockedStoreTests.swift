@@ -10,7 +10,7 @@ import Testing
 
 @testable import PetrelStore
 
-@Suite(.timeLimit(.minutes(5))) struct LockedStoreTests {
+@Suite(.timeLimit(.minutes(20))) struct LockedStoreTests {
     /// Answers at once, after it has stored a record.
     private struct Keeper: BotModule {
         let name = "keeper"

@@ -9,7 +9,7 @@ import Testing
 @testable import PetrelStore
 
 /// Tests of logs while writes to the database are failing.
-@Suite(.timeLimit(.minutes(5))) struct LogWriterTests {
+@Suite(.timeLimit(.minutes(20))) struct LogWriterTests {
     private struct House {
         let store: Store
         let path: String

@@ -8,7 +8,7 @@ import Testing
 
 @testable import PetrelCore
 
-@Suite(.timeLimit(.minutes(10))) struct PlaceDirectoryTests {
+@Suite(.timeLimit(.minutes(30))) struct PlaceDirectoryTests {
     private static let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
 
     private static func message(_ id: String, isStable: Bool) -> ChatMessage {

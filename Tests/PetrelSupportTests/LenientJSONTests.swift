@@ -4,7 +4,7 @@ import Testing
 @testable import PetrelSupport
 
 /// Tests that an invalid value does not affect the other values.
-@Suite(.timeLimit(.minutes(10))) struct LenientJSONTests {
+@Suite(.timeLimit(.minutes(30))) struct LenientJSONTests {
     private static let deep = String(repeating: "[", count: 5_000) + String(repeating: "]", count: 5_000)
 
     @Test(

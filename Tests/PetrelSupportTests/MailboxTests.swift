@@ -1,7 +1,7 @@
 import PetrelSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(10))) struct MailboxTests {
+@Suite(.timeLimit(.minutes(30))) struct MailboxTests {
     @Test func `elements are read in order, also those before the end`() async {
         let mailbox = Mailbox<Int>()
         for number in 0..<3_000 { mailbox.put(number) }

@@ -3,7 +3,7 @@ import PlugInTemplates
 import Testing
 
 /// The files of `petrel new`, without a file system.
-@Suite(.timeLimit(.minutes(10))) struct TemplateTests {
+@Suite(.timeLimit(.minutes(30))) struct TemplateTests {
     private static let all = PlugInKind.allCases.flatMap { kind in
         PlugInLanguage.allCases.map { (kind, $0) }
     }

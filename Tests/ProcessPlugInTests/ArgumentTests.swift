@@ -4,7 +4,7 @@ import Testing
 
 @testable import ProcessModule
 
-@Suite(.timeLimit(.minutes(10))) struct ArgumentTests {
+@Suite(.timeLimit(.minutes(30))) struct ArgumentTests {
     private static func grammar(_ arguments: JSONValue) throws -> ArgumentGrammar {
         try #require(try ArgumentGrammar(try Members(["arguments": arguments])))
     }

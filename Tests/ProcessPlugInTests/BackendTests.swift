@@ -6,7 +6,7 @@ import PlugInProtocol
 import ProcessBackend
 import Testing
 
-@Suite(.timeLimit(.minutes(10))) struct BackendTests {
+@Suite(.timeLimit(.minutes(30))) struct BackendTests {
     private static func backend(
         _ faults: [String] = [], logger: Logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
     ) -> ProcessBackend {

@@ -8,7 +8,7 @@ import PlugInProtocol
 import ProcessModule
 import Testing
 
-@Suite(.timeLimit(.minutes(10))) struct ProcessConformanceTests {
+@Suite(.timeLimit(.minutes(30))) struct ProcessConformanceTests {
     static let recorder = ConformanceRecorder("process")
 
     private static let launch = {
@@ -26,7 +26,7 @@ import Testing
     }
 }
 
-@Suite(.timeLimit(.minutes(10))) struct ProcessModuleConformanceTests {
+@Suite(.timeLimit(.minutes(30))) struct ProcessModuleConformanceTests {
     static let recorder = ConformanceRecorder("process module")
 
     private static let stage = ModuleStage(
@@ -40,7 +40,7 @@ import Testing
     }
 }
 
-@Suite(.timeLimit(.minutes(10))) struct ConformancePageTests {
+@Suite(.timeLimit(.minutes(30))) struct ConformancePageTests {
     private static let cases =
         ProtocolConformance.cases.map(\.id) + BackendConformance.cases.map(\.id) + ModuleConformance.cases.map(\.id)
 

@@ -4,7 +4,7 @@ import Testing
 
 @testable import PlugInProtocol
 
-@Suite(.timeLimit(.minutes(10))) struct ProtocolTests {
+@Suite(.timeLimit(.minutes(30))) struct ProtocolTests {
     @Test(arguments: [1, 2, 3, 7, 100]) func `lines are found however the stream is cut`(size: Int) {
         let bytes = Array("one\ntwo\r\n\n\(String(repeating: "x", count: 50))\nlast".utf8)
         var lines = LineSplitter(limit: 20)

@@ -9,7 +9,7 @@ import ProcessBackend
 import Testing
 
 /// What Petrel and a program exchange conforms to the JSON Schema of the protocol.
-@Suite(.timeLimit(.minutes(10))) struct SchemaTests {
+@Suite(.timeLimit(.minutes(30))) struct SchemaTests {
     /// Checks the transcript of a run, and returns the methods that occur in it.
     private static func methods(in transcript: String) async throws -> Set<String> {
         let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent()

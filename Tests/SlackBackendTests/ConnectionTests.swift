@@ -11,7 +11,7 @@ import Testing
 @testable import SlackBackend
 
 /// Tests of sockets, proxies, rate limits and failures of the connection to Slack.
-@Suite(.timeLimit(.minutes(10))) struct ConnectionTests {
+@Suite(.timeLimit(.minutes(30))) struct ConnectionTests {
     @Test func `messages that are not envelopes are ignored`() async throws {
         try await Workspace.with { workspace in
             try await workspace.chat([Echo()]) { workspace in

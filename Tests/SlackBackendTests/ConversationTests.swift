@@ -9,7 +9,7 @@ import Testing
 
 @testable import SlackBackend
 
-@Suite(.timeLimit(.minutes(10))) struct ConversationTests {
+@Suite(.timeLimit(.minutes(30))) struct ConversationTests {
     @Test func `the stand-in works with Slack's own clients`() async throws {
         let script = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent(
             "prove_stand_in.py")

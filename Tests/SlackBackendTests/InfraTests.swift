@@ -12,7 +12,7 @@ import Testing
 @testable import SlackBackend
 
 /// `/infra-search` in a simulated workspace, with instances from a closure.
-@Suite(.timeLimit(.minutes(10))) struct InfraTests {
+@Suite(.timeLimit(.minutes(30))) struct InfraTests {
     private static let id = "i-0123456789abcdef0"
 
     private static func module(

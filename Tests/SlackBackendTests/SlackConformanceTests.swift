@@ -5,7 +5,7 @@ import PetrelTesting
 import Testing
 
 /// Slack meets the requirements for backends, over its stand-in.
-@Suite(.timeLimit(.minutes(10)), .workspaces) struct SlackConformanceTests {
+@Suite(.timeLimit(.minutes(30)), .workspaces) struct SlackConformanceTests {
     static let recorder = ConformanceRecorder("slack")
 
     @Test(arguments: BackendConformance.cases) func `the Slack backend conforms`(item: ConformanceCase) async throws {

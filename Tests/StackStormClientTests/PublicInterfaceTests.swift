@@ -4,7 +4,7 @@ import StackStormClient
 import StackStormSimulator
 import Testing
 
-@Suite(.timeLimit(.minutes(10))) struct PublicInterfaceTests {
+@Suite(.timeLimit(.minutes(30))) struct PublicInterfaceTests {
     private static func run(
         _ stackStorm: SimulatedStackStorm = SimulatedStackStorm(), user: String = "petrel", password: String = "demo",
         _ body: @escaping @Sendable (ChatCommand) async throws -> Void

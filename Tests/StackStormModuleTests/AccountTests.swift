@@ -11,7 +11,7 @@ import Testing
 
 @testable import StackStormModule
 
-@Suite(.timeLimit(.minutes(10))) struct AccountTests {
+@Suite(.timeLimit(.minutes(30))) struct AccountTests {
     private static let page = URL(string: "https://petrel.example.com/") ?? URL(fileURLWithPath: "/")
     private static let alice = LoginProof.password(name: "alice", password: Secret("demo"))
     private static let bob = LoginProof.password(name: "bob", password: Secret("demo"))

@@ -9,7 +9,7 @@ import Testing
 @testable import StackStormModule
 
 /// Malformed events, aliases and records do not affect others.
-@Suite(.timeLimit(.minutes(10))) struct BadRowTests {
+@Suite(.timeLimit(.minutes(30))) struct BadRowTests {
     @Test(arguments: ["NaN", "Infinity", #""\ud83d""#, "1e999"])
     func `a value in the history that is not JSON does not affect others`(value: String) async throws {
         try await Bench.run { bench in

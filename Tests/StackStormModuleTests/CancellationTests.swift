@@ -9,7 +9,7 @@ import Testing
 @testable import StackStormModule
 
 /// The cancellation of calls, which is not an outage of StackStorm.
-@Suite(.timeLimit(.minutes(10))) struct CancellationTests {
+@Suite(.timeLimit(.minutes(30))) struct CancellationTests {
     /// A client with its observed outcomes and recoveries.
     private struct Watched {
         let client: StackStormClient

@@ -6,7 +6,7 @@ import Testing
 @testable import StackStormModule
 
 /// The module of StackStorm meets the requirements for modules, with a simulated StackStorm.
-@Suite(.timeLimit(.minutes(10))) struct StackStormModuleConformanceTests {
+@Suite(.timeLimit(.minutes(30))) struct StackStormModuleConformanceTests {
     static let recorder = ConformanceRecorder("stackstorm module")
 
     @Test(arguments: ModuleConformance.cases) func `the StackStorm module conforms`(
@@ -27,7 +27,7 @@ import Testing
 }
 
 /// The commands of the bot itself meet the requirements for modules.
-@Suite(.timeLimit(.minutes(10))) struct BuiltinsModuleConformanceTests {
+@Suite(.timeLimit(.minutes(30))) struct BuiltinsModuleConformanceTests {
     static let recorder = ConformanceRecorder("builtins module")
 
     @Test(arguments: ModuleConformance.cases) func `the built-in commands conform`(

@@ -11,7 +11,7 @@ import Testing
 @testable import StackStormModule
 
 /// Forms for aliases, buttons, and inquiries of workflows.
-@Suite(.timeLimit(.minutes(10))) struct FormTests {
+@Suite(.timeLimit(.minutes(30))) struct FormTests {
     private static func run(
         forms: Bool = true, access: AccessControl = AccessControl(), content: SimulatedContent = .demo,
         _ body: @Sendable @escaping (Bench) async throws -> Void

@@ -9,7 +9,7 @@ import Testing
 @testable import StackStormModule
 
 /// Access rules apply to the line that runs.
-@Suite(.timeLimit(.minutes(10))) struct JudgedTests {
+@Suite(.timeLimit(.minutes(30))) struct JudgedTests {
     /// Runs a closure with a pending inquiry, whose answers have access limits.
     private static func asked(
         _ limits: AccessLimits, _ body: @Sendable @escaping (Bench, _ id: String) async throws -> Void

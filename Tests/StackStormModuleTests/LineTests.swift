@@ -11,7 +11,7 @@ import Testing
 @testable import StackStormModule
 
 /// The parsing of lines for access rules and the audit log.
-@Suite(.timeLimit(.minutes(10))) struct LineTests {
+@Suite(.timeLimit(.minutes(30))) struct LineTests {
     static let login = SimulatedContent(
         aliases: SimulatedContent.demo.aliases + [
             SimulatedContent.alias(

@@ -8,7 +8,7 @@ import Testing
 @testable import StackStormModule
 
 /// Tests of the routes without a server.
-@Suite(.timeLimit(.minutes(10))) struct LoginRoutesTests {
+@Suite(.timeLimit(.minutes(30))) struct LoginRoutesTests {
     private struct Desk {
         let logins: OneTimeLogins
         let routes: [String: WebRoute]

@@ -9,7 +9,7 @@ import Testing
 @testable import StackStormModule
 
 /// One match serves the access rules, the audit log and the execution of a line.
-@Suite(.timeLimit(.minutes(10))) struct MatchCountTests {
+@Suite(.timeLimit(.minutes(30))) struct MatchCountTests {
     private static let lines = [
         "echo hello", "restart nginx on web1", "restart nginx on web1 hosts=web9", "restart 'nginx' on web1 batch=2",
         "login joe with hunter2 for 3 hours", "login joe with \"hunter2\" for 3 hours pw=hunter3",

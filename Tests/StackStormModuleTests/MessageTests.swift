@@ -11,7 +11,7 @@ import Testing
 @testable import StackStormModule
 
 /// The messages for lines that StackStorm does not accept.
-@Suite(.timeLimit(.minutes(10))) struct MessageTests {
+@Suite(.timeLimit(.minutes(30))) struct MessageTests {
     private static let content = SimulatedContent(
         aliases: SimulatedContent.demo.aliases + [
             SimulatedContent.alias("ops.bar", "", action: "core.echo2", formats: ["bar {{ someval }}"]),

@@ -8,7 +8,7 @@ import Testing
 @testable import StackStormModule
 
 /// Announcements without context while a result without context is pending.
-@Suite(.timeLimit(.minutes(10))) struct OrphanTests {
+@Suite(.timeLimit(.minutes(30))) struct OrphanTests {
     private static func announced(_ text: String) throws -> Announced {
         let payload: JSONValue = ["channel": "#ops", "message": .string(text)]
         return Announced(try #require(Announcement(json: payload)), route: "errbot")

@@ -9,7 +9,7 @@ import Testing
 @testable import StackStormModule
 
 /// Unknown outcomes of commands, and results that arrive late or without context.
-@Suite(.timeLimit(.minutes(10))) struct OutcomeTests {
+@Suite(.timeLimit(.minutes(30))) struct OutcomeTests {
     private static func options(_ content: SimulatedContent = .demo) -> Bench.Options {
         Bench.Options(content: content, module: { $0.gracePeriod = .seconds(1) })
     }

@@ -9,7 +9,7 @@ import Testing
 @testable import StackStormModule
 
 /// Results are plain text, or have the notation of the settings or of the alias.
-@Suite(.timeLimit(.minutes(10))) struct ResultFormatTests {
+@Suite(.timeLimit(.minutes(30))) struct ResultFormatTests {
     private static func said(
         _ message: String, extra: JSONValue = .object([:]),
         _ change: @Sendable @escaping (inout StackStormModuleSettings) -> Void = { _ in }

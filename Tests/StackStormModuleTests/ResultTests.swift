@@ -12,7 +12,7 @@ import Testing
 @testable import StackStormModule
 
 /// Every announcement is posted once, despite interruptions of the stream and restarts.
-@Suite(.timeLimit(.minutes(10))) struct ResultTests {
+@Suite(.timeLimit(.minutes(30))) struct ResultTests {
     private static func announce(_ text: String, _ bench: Bench) async {
         await bench.stackStorm.publish(payload: ["channel": "#ops", "message": .string(text)], route: "errbot")
     }

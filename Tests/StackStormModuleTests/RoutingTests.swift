@@ -12,7 +12,7 @@ import Testing
 @testable import StackStormModule
 
 /// The recipients of announcements without a command, with two backends.
-@Suite(.timeLimit(.minutes(10))) struct RoutingTests {
+@Suite(.timeLimit(.minutes(30))) struct RoutingTests {
     private struct Rig: Sendable {
         let slack: RecordingBackend
         let text: RecordingBackend

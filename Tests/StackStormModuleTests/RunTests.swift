@@ -9,7 +9,7 @@ import Testing
 
 @testable import StackStormModule
 
-@Suite(.timeLimit(.minutes(10))) struct RunTests {
+@Suite(.timeLimit(.minutes(30))) struct RunTests {
     private static func executionID(in text: String) throws -> String {
         String(try #require(text.firstMatch(of: /[0-9a-f]{24}/)).output)
     }

@@ -10,7 +10,7 @@ import Testing
 @testable import StackStormModule
 
 /// StackStorm does not evaluate the input of users.
-@Suite(.timeLimit(.minutes(10))) struct TemplateTests {
+@Suite(.timeLimit(.minutes(30))) struct TemplateTests {
     private static let secret = "TOP-SECRET-42"
     private static let evil = "{{ st2kv.system.petrel_secret }}"
 

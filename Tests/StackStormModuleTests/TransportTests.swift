@@ -14,7 +14,7 @@ import Testing
 
 @testable import StackStormClient
 
-@Suite(.timeLimit(.minutes(10))) struct TransportTests {
+@Suite(.timeLimit(.minutes(30))) struct TransportTests {
     @Test(
         arguments: [
             ("https://st2.example.com/api", ["HTTPS_PROXY": "http://proxy:8080"], "proxy:8080"),

@@ -8,7 +8,7 @@ import Testing
 
 @testable import TextBackend
 
-@Suite(.timeLimit(.minutes(10))) struct TextConformanceTests {
+@Suite(.timeLimit(.minutes(30))) struct TextConformanceTests {
     static let recorder = ConformanceRecorder("text")
 
     @Test(arguments: BackendConformance.cases) func `the text backend conforms`(item: ConformanceCase) async throws {

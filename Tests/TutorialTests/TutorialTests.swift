@@ -9,7 +9,7 @@ import Testing
 
 /// The code of the tutorial is compiled here as a stranger would write it: without `@testable`, and without the
 /// package's own symbols (`packageAccess` in Package.swift).
-@Suite(.timeLimit(.minutes(5))) struct TutorialTests {
+@Suite(.timeLimit(.minutes(20))) struct TutorialTests {
     @Test func `the code blocks of the tutorial are the code that is compiled here`() throws {
         let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
         let sources = try ["LineBackend.swift", "GreetingModule.swift"].map {

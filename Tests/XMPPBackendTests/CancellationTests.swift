@@ -9,7 +9,7 @@ import XMLStream
 @testable import XMPPBackend
 
 /// Cancellation while requests are pending.
-@Suite(.timeLimit(.minutes(10))) struct CancellationTests {
+@Suite(.timeLimit(.minutes(30))) struct CancellationTests {
     private static func outcome() throws -> Negotiation.Outcome {
         Negotiation.Outcome(jid: try #require(JID("petrel@localhost/r1")), isResumed: false, mostBytes: nil)
     }

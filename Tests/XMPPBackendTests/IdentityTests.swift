@@ -10,7 +10,7 @@ import Testing
 @testable import XMPPBackend
 
 /// Identities of occupants, in rooms and in private messages through rooms.
-@Suite(.timeLimit(.minutes(10))) struct IdentityTests {
+@Suite(.timeLimit(.minutes(30))) struct IdentityTests {
     private static let room = "ops@conference.localhost"
 
     private static func presence(_ nick: String, _ type: String = "", account: String = "", _ more: String = "")

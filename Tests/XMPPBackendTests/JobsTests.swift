@@ -8,7 +8,7 @@ import Testing
 @testable import XMPPBackend
 
 /// Jobs over a real XMPP server.
-@Suite(.timeLimit(.minutes(10))) struct JobsTests {
+@Suite(.timeLimit(.minutes(30))) struct JobsTests {
     private static func run(_ body: @Sendable @escaping (XMPPServer) async throws -> Void) async throws {
         try await XMPPServer.run(.prosody) { server in
             let backend = server.backend(try server.settings())

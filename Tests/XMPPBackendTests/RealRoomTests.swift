@@ -9,7 +9,7 @@ import Testing
 @testable import XMPPBackend
 
 /// Rooms and people on real servers.
-@Suite(.timeLimit(.minutes(10))) struct RealRoomTests {
+@Suite(.timeLimit(.minutes(30))) struct RealRoomTests {
     @Test(arguments: XMPPServer.Kind.tested)
     func `in a room that hides accounts, people are identified as occupants, also in private messages`(
         _ kind: XMPPServer.Kind

@@ -4,7 +4,7 @@ import Testing
 @testable import XMPPBackend
 
 /// Rooms that do not respond, remove the bot, or forget it.
-@Suite(.timeLimit(.minutes(10))) struct RejoinTests {
+@Suite(.timeLimit(.minutes(30))) struct RejoinTests {
     private static let room = "ops@conference.localhost"
 
     private static func presence(_ type: String = "", statuses: String...) -> String {

@@ -10,7 +10,7 @@ import Testing
 @testable import XMPPBackend
 
 /// Authentication of the server, and protection of the password.
-@Suite(.timeLimit(.minutes(10))) struct SecurityTests {
+@Suite(.timeLimit(.minutes(30))) struct SecurityTests {
     private static func failure(_ settings: XMPPSettings) async -> String {
         let backend = XMPPBackend(name: "xmpp", settings: settings, version: "1", logger: .init(label: "test"))
         do {

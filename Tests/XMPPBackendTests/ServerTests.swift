@@ -12,7 +12,7 @@ import Testing
 @testable import XMPPBackend
 
 /// Petrel with a real server, a simulated StackStorm, and people with another client.
-@Suite(.timeLimit(.minutes(10))) struct ServerTests {
+@Suite(.timeLimit(.minutes(30))) struct ServerTests {
     private static let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
 
     private struct Fixture: Sendable {

@@ -2,7 +2,7 @@ import PetrelTesting
 import Testing
 
 /// XMPP meets the requirements for backends, on Prosody.
-@Suite(.timeLimit(.minutes(10)), .crowd) struct XMPPConformanceTests {
+@Suite(.timeLimit(.minutes(30)), .crowd) struct XMPPConformanceTests {
     static let recorder = ConformanceRecorder("xmpp")
 
     @Test(arguments: BackendConformance.cases) func `the XMPP backend conforms`(item: ConformanceCase) async throws {
