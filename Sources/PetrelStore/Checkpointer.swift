@@ -55,6 +55,9 @@ final class Checkpointer: Sendable {
         }
     }
 
+    /// Waits for the checkpoint that runs.
+    func untilIdle() async throws { try await database.writeWithoutTransaction { _ in } }
+
     /// Merges the log into the database and truncates it. Throws `SQLITE_BUSY` while another program reads.
     func emptyLog() throws { try database.writeWithoutTransaction { _ = try $0.checkpoint(.truncate) } }
 

@@ -103,14 +103,14 @@ final class LogWriter: Sendable {
     }
 
     let queue: WriteQueue
-    private let patience: Duration
+    private let patience: Locked<Duration>
     private let open = Locked(Open())
     private let progress = Locked(Progress())
 
     /// - Parameter patience: The time for which appending waits for room.
     init(_ queue: WriteQueue, patience: Duration = .seconds(20)) {
         self.queue = queue
-        self.patience = patience
+        self.patience = Locked(patience)
         queue.observe { [progress] isTaking in
             let signal = progress.withLock { progress in
                 progress.failing = isTaking ? nil : progress.failing ?? .now
@@ -119,6 +119,9 @@ final class LogWriter: Sendable {
             signal.open()
         }
     }
+
+    /// Sets the time for which appending waits for room.
+    func wait(atMost patience: Duration) { self.patience.withLock { $0 = patience } }
 
     /// Returns the signal of a change, and prepares the next one.
     private static func advance(_ progress: inout Progress) -> Signal {
@@ -182,7 +185,7 @@ final class LogWriter: Sendable {
         while true {
             let progress = progress.value
             if isMet(progress) { return }
-            let left = min(start, progress.failing ?? start) + patience - .now
+            let left = min(start, progress.failing ?? start) + patience.value - .now
             guard left > .zero else { throw WritesAreFailing() }
             await Signal.wait(for: progress.next, atMost: left)
             try Task.checkCancellation()

@@ -1,9 +1,10 @@
 public import Foundation
 
 /// Creates a temporary folder, calls a closure with it, and removes the folder.
-public func withFolder(_ body: (URL) async throws -> Void) async throws {
+@discardableResult
+public func withFolder<Value>(_ body: (URL) async throws -> Value) async throws -> Value {
     let folder = FileManager.default.temporaryDirectory.appendingPathComponent("petrel-\(UUID())")
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
     defer { try? FileManager.default.removeItem(at: folder) }
-    try await body(folder)
+    return try await body(folder)
 }

@@ -36,7 +36,7 @@ final class RecordingSink: OutputSink {
         while true {
             let arrival = arrival.value
             if self.text.contains(text) { return }
-            await Signal.wait(for: arrival, atMost: .seconds(60))
+            await Signal.wait(for: arrival, atMost: .seconds(240))
         }
     }
 }

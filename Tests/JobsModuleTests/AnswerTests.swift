@@ -6,7 +6,7 @@ import PetrelTesting
 import Testing
 
 /// The contract between Petrel and a command: what it receives, and what becomes of its output.
-@Suite(.timeLimit(.minutes(5))) struct AnswerTests {
+@Suite(.timeLimit(.minutes(20))) struct AnswerTests {
     @Test func `A script receives a JSON object about the call`() async throws {
         try await ScriptFolder.with { folder in
             try folder.sh("call", "exec cat >\"$PWD/.seen\"")
@@ -82,10 +82,13 @@ import Testing
                 let record = await house.ask("!job 1")
                 #expect(record.contains("Successful"), "\(record)")
             }
-            try await folder.run(["timeout": 1]) { house in
-                let text = await house.ask("!hang")
-                #expect(text.hasPrefix("hang failed: timed out after 1 s\n```\nbegun\n```"), "\(text)")
+            // On a busy machine the shell may need longer than a second to print its line.
+            var text = ""
+            for (timeout, words) in [(1, "1 s"), (10, "10 s"), (100, "100 s")] where !text.contains("begun") {
+                text = try await folder.run(["timeout": .integer(timeout)]) { await $0.ask("!hang") }
+                #expect(text.hasPrefix("hang failed: timed out after \(words)\n"), "\(text)")
             }
+            #expect(text.contains(" s\n```\nbegun\n```"), "\(text)")
         }
     }
 

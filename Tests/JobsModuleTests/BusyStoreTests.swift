@@ -10,7 +10,7 @@ import Testing
 @testable import PetrelStore
 
 /// Jobs while the store is busy or failing.
-@Suite(.timeLimit(.minutes(5))) struct BusyStoreTests {
+@Suite(.timeLimit(.minutes(20))) struct BusyStoreTests {
     private struct House {
         let jobs: JobsHouse
         let store: Store
@@ -113,6 +113,7 @@ import Testing
             try await house.wait(forFile: "printed")
             try await house.lock.release()
             #expect(await house.store.written())
+            house.store.logWriter.wait(atMost: .seconds(600))
             try house.create(file: "go")
             let reply = await house.jobs.next()
             #expect(reply.hasPrefix("@alice no"), "\(reply)")

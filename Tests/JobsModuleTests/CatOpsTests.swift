@@ -6,7 +6,7 @@ import PetrelTesting
 import Testing
 
 /// Functions of plug-ins for CatOps, whose calls are jobs.
-@Suite(.timeLimit(.minutes(5))) struct CatOpsTests {
+@Suite(.timeLimit(.minutes(20))) struct CatOpsTests {
     private static let source = """
         import os, signal, sys, time
         from catops import ArgumentParserError, create_slack_attachment, create_slack_payload
@@ -115,13 +115,21 @@ import Testing
     @Test(arguments: ["hang", "deaf"]) func `a call that takes too long or is cancelled is killed`(
         name: String
     ) async throws {
-        try await Self.run(["timeout": 1]) { house, _ in
-            let reply = await house.ask("!\(name)")
-            #expect(reply.hasPrefix("\(name) failed: timed out after 1 s\nIt may have had an effect."))
-            let id = try await Self.last(house)
-            #expect(await house.ask("!job \(id)").contains("* Status Killed"))
-            #expect(await house.ask("!ping", until: "Meow") == "Meow ")
+        // On a busy machine the program may need longer than a second to begin the call.
+        let isDone = Locked(false)
+        for (timeout, words) in [(1, "1 s"), (10, "10 s"), (100, "100 s")] where !isDone.value {
+            try await Self.run(["timeout": .integer(timeout)]) { house, _ in
+                let reply = await house.ask("!\(name)")
+                #expect(reply.hasPrefix("\(name) failed: timed out after \(words)\n"), "\(reply)")
+                guard reply.contains(" s\nIt may have had an effect.") else { return }
+                let id = try await Self.last(house)
+                let details = await house.ask("!job \(id)")
+                #expect(details.contains("* Status Killed"), "\(details)")
+                #expect(await house.ask("!ping", until: "Meow") == "Meow ")
+                isDone.withLock { $0 = true }
+            }
         }
+        #expect(isDone.value)
         try await Self.run { house, _ in
             house.backend.type("!\(name)", as: "@alice", in: "#ops")
             #expect(await house.ask("!tail", containing: "begins").contains("begins"))

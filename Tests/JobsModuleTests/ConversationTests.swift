@@ -48,14 +48,14 @@ import Testing
             #expect(
                 await house.ask("!jobs -status failed --limit=1", as: "@pablo").withoutAges.contains("1 - AGE - df by"))
             #expect(
-                await house.ask("!job 2", as: "@pablo").hasPrefix(
+                await house.ask("!job 2", as: "@pablo").withoutAges.hasPrefix(
                     """
                     @pablo done
                     * ID 2
                     * Status Successful
                     * Command docker-ps
                     * Where IM
-                    * When now
+                    * When AGE
                     """))
             let last = await house.ask("!last", as: "@pablo")
             #expect(last.contains("* ID 2\n"))

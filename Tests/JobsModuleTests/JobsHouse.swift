@@ -64,5 +64,8 @@ struct JobsHouse: Sendable {
 
 extension String {
     /// The text with `AGE` in place of the ages of jobs, which depend on the speed of the machine.
-    var withoutAges: String { replacing(#/ - (now|[0-9]+ [a-z]+ ago) - /#, with: " - AGE - ") }
+    var withoutAges: String {
+        replacing(#/ - (now|[0-9]+ [a-z]+ ago) - /#, with: " - AGE - ")
+            .replacing(#/\* When (now|[0-9]+ [a-z]+ ago)/#, with: "* When AGE")
+    }
 }

@@ -1,3 +1,4 @@
+import Foundation
 import PetrelKit
 import PetrelSupport
 import PetrelTesting
@@ -238,9 +239,16 @@ import Testing
     }
 
     @Test func `The confirmation is edited while the job runs, and its button is gone at the end`() async throws {
+        let folder = FileManager.default.temporaryDirectory.appendingPathComponent(UUID().uuidString)
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: false)
+        defer { try? FileManager.default.removeItem(at: folder) }
+        let script = "echo one; until [ -e two ]; do sleep 0.1; done; echo two; until [ -e end ]; do sleep 0.1; done"
         let settings: JSONValue = [
             "commands": [
-                "x": ["command": "sh", "args": ["-c", "echo one; sleep 2; echo two; sleep 2"], "auth_strategy": "any"]
+                "x": [
+                    "command": "sh", "args": ["-c", .string(script)], "cwd": .string(folder.path),
+                    "auth_strategy": "any",
+                ]
             ],
             "templates": ["handshake": "started", "success": "ok"],
         ]
@@ -251,7 +259,15 @@ import Testing
             var replies: [RecordingBackend.Sent] = []
             while replies.count(where: { !$0.isReplacement }) < 1
                 || replies.last(where: \.isReplacement)?.reply.buttons.isEmpty != true
-            { replies.append(try #require(await house.backend.next())) }
+            {
+                let reply = try #require(await house.backend.next())
+                replies.append(reply)
+                // The job goes on when the output so far has been shown.
+                for (text, file) in [("one\n```", "two"), ("one\ntwo\n```", "end")]
+                where reply.reply.text.hasSuffix(text) {
+                    try Data().write(to: folder.appendingPathComponent(file))
+                }
+            }
             let edits = replies.filter(\.isReplacement)
             #expect(edits.allSatisfy { $0.message == first.message })
             #expect(edits.contains { $0.reply.text == "started\n```\none\ntwo\n```" && $0.reply.buttons.count == 1 })

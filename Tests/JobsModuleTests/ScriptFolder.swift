@@ -37,6 +37,15 @@ struct ScriptFolder: Sendable {
         try write(name, "#!/bin/sh\n" + lines, permissions: permissions)
     }
 
+    /// Writes those scripts again that did not tell their help within five seconds, so that they are asked again.
+    func renew(slowIn house: JobsHouse) async throws {
+        let list = await house.ask("!scripts", as: "@root")
+        for line in list.components(separatedBy: "\n") where line.contains("it took longer than") {
+            let name = String(line.dropFirst(2).prefix { $0 != ":" })
+            try write(name, String(contentsOf: url.appendingPathComponent(name), encoding: .utf8))
+        }
+    }
+
     func remove(_ name: String) throws { try FileManager.default.removeItem(at: url.appendingPathComponent(name)) }
 
     func setPermissions(_ permissions: Int, of name: String = "") throws {
@@ -45,15 +54,15 @@ struct ScriptFolder: Sendable {
     }
 
     /// Runs a bot with the folder.
-    func run(
+    func run<Value: Sendable>(
         _ settings: [String: JSONValue] = [:], jobs: [String: JSONValue] = [:], rules: JSONValue = [],
         traits: JobsHouse.Traits = .standard, lines: Locked<[String]>? = nil,
-        _ body: @Sendable (JobsHouse) async throws -> Void
-    ) async throws {
+        _ body: @Sendable (JobsHouse) async throws -> Value
+    ) async throws -> Value {
         let section = ["directory": .string(path), "auth_strategy": "any"].merging(settings) { $1 }
         let jobs = jobs.merging(["scripts": .object(section)]) { $1 }
         let logger = lines.map { lines in Logger(label: "test") { _ in CollectingLogHandler(lines) } }
-        try await JobsHouse(.object(jobs), rules: rules, traits: traits.backend, logger: logger).run(body)
+        return try await JobsHouse(.object(jobs), rules: rules, traits: traits.backend, logger: logger).run(body)
     }
 }
 

@@ -8,12 +8,14 @@ import PetrelSupport
 import PetrelTesting
 import Testing
 
-@Suite(.timeLimit(.minutes(10))) struct ConnectorTests {
+@Suite(.timeLimit(.minutes(30))) struct ConnectorTests {
+    private static let patience = Duration.seconds(600)
     private static let loop = EventLoopExecutor().eventLoop
 
     @Test func `data travels over TLS if the certificate is trusted and matches the host`() async throws {
         try await Self.withServer { port, authority in
-            let connector = TCPConnector(host: "localhost", port: port, security: .tls(trusting: authority))
+            let connector = TCPConnector(
+                host: "localhost", port: port, security: .tls(trusting: authority), within: Self.patience)
             let connection = try await connector.open(on: Self.loop)
             try await connection.executeThenClose { inbound, outbound in
                 try await outbound.write(ByteBuffer(string: "hello"))
@@ -29,11 +31,13 @@ import Testing
 
     @Test func `the error says what is wrong with a certificate, and names the key of the authorities`() async throws {
         try await Self.withServer { port, authority in
-            let other = TCPConnector(host: "127.0.0.1", port: port, security: .tls(trusting: authority))
+            let other = TCPConnector(
+                host: "127.0.0.1", port: port, security: .tls(trusting: authority), within: Self.patience)
             try await Self.expect(
                 other, "cannot connect to 127.0.0.1:\(port): the certificate does not match 127.0.0.1")
             let untrusted = TCPConnector(
-                host: "localhost", port: port, security: .tls(trusting: nil), authoritiesKey: "authorities")
+                host: "localhost", port: port, security: .tls(trusting: nil), authoritiesKey: "authorities",
+                within: Self.patience)
             try await Self.expect(
                 untrusted,
                 "cannot connect to localhost:\(port): the certificate is not signed by a trusted authority; "
@@ -69,7 +73,7 @@ import Testing
 
     @Test func `a connection without TLS opens at once`() async throws {
         try await Self.withServer(isSilent: true) { port, _ in
-            let connector = TCPConnector(host: "127.0.0.1", port: port, security: .unencrypted)
+            let connector = TCPConnector(host: "127.0.0.1", port: port, security: .unencrypted, within: Self.patience)
             try await connector.open(on: Self.loop).executeThenClose { _, _ in }
         }
     }

@@ -5,10 +5,10 @@ import Testing
 
 @testable import PetrelStore
 
-@Suite(.timeLimit(.minutes(10))) struct AuditTests {
-    private static func entry(_ number: Int, line: String? = nil) -> AuditEntry {
+@Suite(.timeLimit(.minutes(30))) struct AuditTests {
+    private static func entry(_ number: Int, line: String? = nil, time: Date = .now) -> AuditEntry {
         AuditEntry(
-            backend: "text", person: "@alice", name: "@alice", room: "#ops",
+            time: time, backend: "text", person: "@alice", name: "@alice", room: "#ops",
             line: line ?? "st2 echo \(number) \(String(repeating: "x", count: 1_900))", isAllowed: true, rule: nil,
             reason: "no access rules are configured, so everyone is allowed")
     }
@@ -25,13 +25,14 @@ import Testing
 
     @Test func `repeated commands share one entry with all executions`() async throws {
         let store = try Store()
+        let time = Date.now
         var ids: Set<UUID> = []
         for number in 0..<5 {
-            let id = store.audit.record(Self.entry(0, line: "st2 echo x"))
+            let id = store.audit.record(Self.entry(0, line: "st2 echo x", time: time))
             ids.insert(id)
             store.audit.started(number == 4 ? "job 4" : "e\(number)", line: nil, by: id)
         }
-        store.audit.record(Self.entry(0, line: "st2 echo y"))
+        store.audit.record(Self.entry(0, line: "st2 echo y", time: time))
         let kept = try await store.audit.entries(AuditQuery())
         #expect(ids.count == 1 && kept.map(\.repeats) == [0, 4])
         #expect(kept.last?.executions == ["e0", "e1", "e2", "e3", "job 4"])
