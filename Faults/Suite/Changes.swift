@@ -23,14 +23,14 @@ package final class Changes: Sendable {
         signal.open()
     }
 
-    /// Waits until the condition holds. Throws ``Refusal`` with these words after two minutes.
+    /// Waits until the condition holds. Throws ``Refusal`` with these words after five minutes.
     package func wait(until words: String, _ condition: () async throws -> Bool) async throws {
-        let end = ContinuousClock.now + .seconds(120)
+        let end = ContinuousClock.now + .seconds(300)
         while true {
             // Before the condition is looked at, so that no change is missed.
             let change = next.value
             if try await condition() { return }
-            guard ContinuousClock.now < end else { throw Refusal("not within two minutes: \(words)") }
+            guard ContinuousClock.now < end else { throw Refusal("not within five minutes: \(words)") }
             await Signal.wait(for: change, atMost: end - .now)
             try Task.checkCancellation()
         }

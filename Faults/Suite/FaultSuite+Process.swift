@@ -47,7 +47,8 @@ extension FaultSuite {
                     await house.announce("full\(number)", marks: true)
                     try await Task.sleep(for: size.outage)
                     try FileManager.default.removeItem(at: filler)
-                    try await Task.sleep(for: .seconds(2))
+                    // In steps, so that a machine that stands still does not use up the time of the program.
+                    for _ in 0..<40 { try await Task.sleep(for: .milliseconds(50)) }
                     outcome.injected += 1
                 }
                 // The buffered changes have been written by now: the next process must not repeat messages.
@@ -100,7 +101,7 @@ extension FaultSuite {
                 refuses.withLock { $0 = false }
                 tally.sent("back1", marks: true)
                 await stackStorm.publish(payload: ["channel": "#ops", "message": "[back1]"], route: "errbot")
-                await tally.untilComplete(within: .seconds(200))
+                await tally.untilComplete(within: .seconds(600))
             }
         }
         outcome.injected = 1

@@ -62,7 +62,7 @@ package struct FaultSuite: Sendable {
 
     /// Publishes announcements and types commands at a steady rate while `body` injects faults. Waits for all messages.
     func load(
-        _ fault: String, in folder: URL? = nil, commands: Bool = true, patience: Duration = .seconds(200),
+        _ fault: String, in folder: URL? = nil, commands: Bool = true, patience: Duration = .seconds(600),
         _ body: @Sendable @escaping (House, inout Outcome) async throws -> Void
     ) async throws -> Outcome {
         let result = Locked(Outcome(fault))

@@ -5,15 +5,6 @@ package import PetrelKit
 package import PetrelTesting
 package import StackStormModule
 
-extension Delivery.Limits {
-    /// Limits for tests that compare texts: late messages, as on a slow machine, are not marked as late.
-    package static let unhurried = {
-        var limits = Delivery.Limits()
-        limits.late = .seconds(86_400)
-        return limits
-    }()
-}
-
 extension TestHost {
     /// Makes a module of StackStorm on this host.
     package func module(

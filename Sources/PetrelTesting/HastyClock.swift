@@ -1,16 +1,17 @@
 import PetrelKit
 public import PetrelSupport
 
-/// A clock whose sleeps return at once. It records their durations, and a test can advance it.
+/// A clock that stands still, and whose sleeps return at once. It records their durations, and a test can advance it.
 public final class HastyClock: Clock {
     /// An instant of the continuous clock.
     public typealias Instant = ContinuousClock.Instant
 
     /// The durations of all sleeps.
     public let sleeps = Locked<[Duration]>([])
+    private let start = Instant.now
     private let ahead = Locked(Duration.zero)
-    /// The current instant of the continuous clock, later by the time that the clock was advanced.
-    public var now: Instant { .now + ahead.value }
+    /// The instant at which the clock was created, later by the time that the clock was advanced.
+    public var now: Instant { start + ahead.value }
     /// Zero.
     public var minimumResolution: Duration { .zero }
 

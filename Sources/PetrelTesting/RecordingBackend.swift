@@ -31,9 +31,9 @@ public final class RecordingBackend: ChatBackend, CompletionObserving, Editing {
         }
     }
 
-    /// The time for which a test waits for an expected event: long enough for a busy machine, and short enough that a
-    /// missing event does not block the test run.
-    public static let patience = Duration.seconds(60)
+    /// The time for which a test waits for an expected event: long enough for a busy machine that stands still now and
+    /// then, and short enough that a missing event does not block the test run.
+    public static let patience = Duration.seconds(240)
 
     /// The name of the backend.
     public let name: String
