@@ -12,7 +12,7 @@ import urllib.parse
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 SECRET = "8f742231b10e8888abcd99yyyzzz85a5"
-PATIENCE = 60  # seconds
+PATIENCE = 240  # seconds
 FORM = "application/x-www-form-urlencoded"
 
 
@@ -119,7 +119,7 @@ class StandIn:
         """Waits until an invocation has ended, because the next one was requested."""
         self.wait_until("the end of an invocation", lambda: id in self.turns and self.asked > self.turns[id])
 
-    def send(self, event, id=None, seconds=30):
+    def send(self, event, id=None, seconds=240):
         """Sends an event, whose invocation ends after this time, and returns its id."""
         self.number += 1
         id = id or f"r{self.number}"
@@ -149,7 +149,7 @@ class StandIn:
         number = str(self.number + 1)
         return number, f"http://{self.address}/hook/{number}"
 
-    def command(self, text="a b", name="/ping", trigger=None, seconds=30, **options):
+    def command(self, text="a b", name="/ping", trigger=None, seconds=240, **options):
         """Sends a slash command, and returns the number of its `response_url`, and the id of the invocation."""
         number, url = self.hook()
         body = urllib.parse.urlencode({
@@ -157,7 +157,7 @@ class StandIn:
             "trigger_id": trigger or f"t{number}", "response_url": url})
         return number, self.send(self.request(body, **options), seconds=seconds)
 
-    def message(self, text, channel="C1", seconds=30, **options):
+    def message(self, text, channel="C1", seconds=240, **options):
         """Sends an event of a message in a channel, and returns the id of the invocation."""
         stamp = f"{time.time():.0f}.{self.number:06}"
         event = {"type": "message", "user": "U1", "text": text, "channel": channel, "channel_type": "channel",

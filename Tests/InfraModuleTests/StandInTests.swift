@@ -9,7 +9,7 @@ import Testing
 @testable import InfraModule
 
 /// The module with a simulated STS and EC2 that verifies signatures.
-@Suite(.timeLimit(.minutes(10))) struct StandInTests {
+@Suite(.timeLimit(.minutes(30))) struct StandInTests {
     private static let id = "i-0123456789abcdef0"
     private static let found: JSONValue = [
         "account": "111111111111", "region": "eu-west-2", "filters": ["instance-id": .string(id)],
@@ -113,6 +113,28 @@ import Testing
 
     @Test func `odd regions are named, and the rest is shown in time`() async throws {
         let regions = ["eu-west-2", "eu-west-1", "eu-central-1", "us-east-1", "us-east-2", "us-west-1", "us-west-2"]
+        // A machine that stands still may exceed the first limit for all regions.
+        var (text, isExpected) = ("", false)
+        for limit in [30, 200] where !isExpected {
+            text = try await Self.answer(about: regions, within: .seconds(limit))
+            let failures = Set(
+                text.components(separatedBy: "Not searched:\n").last?.components(separatedBy: "\n") ?? [])
+            let lost = failures.filter { $0.contains("(us-west-1): ") }
+            isExpected =
+                text.hasPrefix("web-1 (\(Self.id))") && lost.count == 1
+                && failures.subtracting(lost) == [
+                    "• production (eu-west-1): EC2 gave no complete answer within \(limit).0 s",
+                    "• production (eu-central-1): the answer of EC2 is not XML, but text/html",
+                    "• production (us-east-1): EC2 limits the rate of calls (RequestLimitExceeded)",
+                    "• production (us-east-2): the answer exceeds 8 MB",
+                ]
+        }
+        #expect(isExpected, "\(text)")
+    }
+
+    /// Returns the answer to a search in regions with faults.
+    private static func answer(about regions: [String], within limit: Duration) async throws -> String {
+        let text = Locked("")
         try await AWSStandIn.with { standIn in
             try await standIn.order([
                 "answers": [Self.found],
@@ -123,23 +145,13 @@ import Testing
             ])
             var settings = try TestAccounts.settings(
                 [("production", "111111111111", regions)], environment: standIn.environment)
-            settings.limit = .seconds(30)
+            settings.limit = limit
             try await AWSStandIn.chat(settings) { backend in
-                let text = try await backend.ask("infra search \(Self.id)").text
-                #expect(text.hasPrefix("web-1 (\(Self.id))"))
-                let failures = Set(
-                    text.components(separatedBy: "Not searched:\n").last?.components(separatedBy: "\n") ?? [])
-                let lost = failures.filter { $0.contains("(us-west-1): ") }
-                #expect(
-                    failures.subtracting(lost) == [
-                        "• production (eu-west-1): EC2 gave no complete answer within 30.0 s",
-                        "• production (eu-central-1): the answer of EC2 is not XML, but text/html",
-                        "• production (us-east-1): EC2 limits the rate of calls (RequestLimitExceeded)",
-                        "• production (us-east-2): the answer exceeds 8 MB",
-                    ])
-                #expect(lost.count == 1)
+                let reply = try await backend.ask("infra search \(Self.id)").text
+                text.withLock { $0 = reply }
             }
         }
+        return text.value
     }
 
     @Test func `a session that is no longer valid is renewed, and one that expires soon as well`() async throws {

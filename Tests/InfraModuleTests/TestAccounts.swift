@@ -22,7 +22,8 @@ enum TestAccounts {
             }, environment: environment)
         // The tests decide with signals, not with the speed of the machine, what is late.
         settings.patience = .seconds(3_600)
-        settings.limit = .seconds(30)
+        settings.limit = .seconds(3_600)
+        settings.cache = .seconds(3_600)
         return settings
     }
 

@@ -30,9 +30,15 @@ struct Browser: Sendable {
                 ], "binary": "/usr/bin/chromium",
             ]
             let capabilities: JSONValue = [
-                "capabilities": ["alwaysMatch": ["acceptInsecureCerts": true, "goog:chromeOptions": options]]
+                "capabilities": [
+                    "alwaysMatch": [
+                        "acceptInsecureCerts": true, "goog:chromeOptions": options,
+                        // The limit for scripts, which wait for elements, is half a minute otherwise.
+                        "timeouts": ["script": 290_000, "pageLoad": 290_000],
+                    ]
+                ]
             ]
-            let session = try await send(client, .POST, "\(address)/session", capabilities)
+            let session = try await begin(client, address, capabilities)
             let id = try #require(session["sessionId"]?.string)
             let browser = Browser(client: client, base: "\(address)/session/\(id)")
             do {
@@ -69,6 +75,17 @@ struct Browser: Sendable {
         throw Refusal("ChromeDriver does not start: \(said)")
     }
 
+    /// Opens a window. On a busy machine Chromium may not start in the time that ChromeDriver gives it.
+    private static func begin(_ client: HTTPClient, _ address: String, _ capabilities: JSONValue) async throws
+        -> JSONValue
+    {
+        for _ in 0..<3 {
+            if let session = try? await send(client, .POST, "\(address)/session", capabilities) { return session }
+        }
+        // The last attempt tells the reason.
+        return try await send(client, .POST, "\(address)/session", capabilities)
+    }
+
     private static func send(
         _ client: HTTPClient, _ method: HTTPMethod, _ address: String, _ body: JSONValue?
     ) async throws -> JSONValue {
@@ -78,7 +95,7 @@ struct Browser: Sendable {
             request.headers.add(name: "content-type", value: "application/json")
             request.body = .bytes(ByteBuffer(bytes: try JSONValue.encode(body)))
         }
-        let response = try await client.execute(request, timeout: .minutes(2))
+        let response = try await client.execute(request, timeout: .minutes(5))
         let bytes = try await response.body.collect(upTo: 32 << 20)
         let value = try JSONValue.parse(bytes.readableBytesView)["value"] ?? .null
         guard response.status == .ok else { throw Refusal("the browser refused: \(value["message"]?.string ?? "")") }

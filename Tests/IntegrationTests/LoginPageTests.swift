@@ -19,7 +19,7 @@ import Testing
 @testable import PetrelApp
 
 /// A complete Petrel behind nginx, with a simulated StackStorm and a real browser.
-@Suite(.timeLimit(.minutes(10)), .serialized) struct LoginPageTests {
+@Suite(.timeLimit(.minutes(30)), .serialized) struct LoginPageTests {
     private static func fill(
         _ browser: Browser, word: String = "tulip-garden", _ user: String = "alice", _ password: String? = nil
     ) async throws {
@@ -178,7 +178,7 @@ import Testing
 
                 // A link preview sends only a GET request, without the fragment.
                 link = try await house.link("@frank")
-                let preview = try await house.web.execute(HTTPClientRequest(url: link), timeout: .minutes(2))
+                let preview = try await house.web.execute(HTTPClientRequest(url: link), timeout: .minutes(10))
                 #expect(preview.status == .ok)
                 try await browser.go(to: link)
                 note("after a link preview (GET)", "@frank on test", try await browser.see("#who"))

@@ -18,11 +18,11 @@ import Testing
 
 @testable import PetrelApp
 
-@Suite(.timeLimit(.minutes(10))) struct LoginProxyTests {
+@Suite(.timeLimit(.minutes(30))) struct LoginProxyTests {
     @Test func `nginx hides internal routes, requires modern TLS, and forwards client addresses`() async throws {
         try await LoginHouse.run { house in
             func get(_ path: String) async throws -> HTTPClientResponse {
-                try await house.web.execute(HTTPClientRequest(url: house.page + path), timeout: .minutes(2))
+                try await house.web.execute(HTTPClientRequest(url: house.page + path), timeout: .minutes(10))
             }
             for path in ["", "index.html", "login.css", "login.js"] {
                 let answer = try await get(path)
@@ -39,7 +39,7 @@ import Testing
                 #expect(answer.headers.first(name: "server") == "nginx")
                 // Petrel itself serves the same page.
                 let own = try await house.web.execute(
-                    HTTPClientRequest(url: "http://127.0.0.1:\(house.petrelPort)/\(path)"), timeout: .minutes(2))
+                    HTTPClientRequest(url: "http://127.0.0.1:\(house.petrelPort)/\(path)"), timeout: .minutes(10))
                 #expect(own.status == .ok)
                 #expect(
                     own.headers.first(name: "content-security-policy")
@@ -51,7 +51,7 @@ import Testing
             }
             var post = HTTPClientRequest(url: house.page)
             post.method = .POST
-            #expect(try await house.web.execute(post, timeout: .minutes(2)).status == .forbidden)
+            #expect(try await house.web.execute(post, timeout: .minutes(10)).status == .forbidden)
 
             func open(_ body: [UInt8], _ change: (inout HTTPClientRequest) -> Void = { _ in }) async throws
                 -> HTTPClientResponse
@@ -63,7 +63,7 @@ import Testing
                 request.headers.add(name: "x-forwarded-for", value: "203.0.113.66")
                 request.body = .bytes(ByteBuffer(bytes: body))
                 change(&request)
-                return try await house.web.execute(request, timeout: .minutes(2))
+                return try await house.web.execute(request, timeout: .minutes(10))
             }
             #expect(try await open(Array(repeating: 32, count: 20_000)).status == .payloadTooLarge)
             #expect(try await open([]).status == .badRequest)
@@ -97,7 +97,7 @@ import Testing
                             "page": json["page"] ?? .null, "word": .string("guess\(number)"), "token": "t",
                         ]
                         request.body = .bytes(ByteBuffer(bytes: try JSONValue.encode(body)))
-                        return try await house.web.execute(request, timeout: .minutes(2)).status.code
+                        return try await house.web.execute(request, timeout: .minutes(10)).status.code
                     }
                 }
                 return try await group.reduce(into: [:]) { $0[$1, default: 0] += 1 }

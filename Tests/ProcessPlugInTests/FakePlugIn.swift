@@ -12,16 +12,17 @@ import Testing
 enum FakePlugIn {
     private static let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent().path
 
-    /// Limits that end a hang sooner than the real ones.
+    /// Limits that a slow machine does not exceed.
     static var limits: PlugInProcess.Limits {
         var limits = PlugInProcess.Limits()
-        limits.hello = .seconds(20)
+        limits.hello = .seconds(300)
+        limits.ping = .seconds(300)
         return limits
     }
 
     static func launch(
         _ role: String, _ faults: [String] = [], environment: [String: String] = [:], secrets: [Secret] = [],
-        timeout: Duration = .seconds(60)
+        timeout: Duration = .seconds(600)
     ) -> PlugInLaunch {
         PlugInLaunch(
             name: "fake", command: ["python3", "\(folder)/fake_plugin.py", role] + faults, folder: folder,

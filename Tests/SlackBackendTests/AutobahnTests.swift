@@ -9,15 +9,16 @@ import Testing
 @testable import SlackBackend
 
 /// Runs the Autobahn test suite against the server `kosoku` from PyPI, without its compression cases (12 and 13).
-@Suite(.timeLimit(.minutes(10))) struct AutobahnTests {
+@Suite(.timeLimit(.minutes(30))) struct AutobahnTests {
     private static let good: Set = ["OK", "NON-STRICT", "INFORMATIONAL"]
 
     @Test func `every case passes`() async throws {
         var verdicts = try await Self.verdicts(of: ["-x", "12.*", "-x", "13.*"], atOnce: 8)
         #expect(verdicts.count == 301)
         // The server waits only a second for a close, which a busy machine may miss: failed cases are repeated alone.
-        let again = verdicts.filter { !Self.good.isSuperset(of: $0.value) }.keys.sorted()
-        if !again.isEmpty {
+        for _ in 0..<3 {
+            let again = verdicts.filter { !Self.good.isSuperset(of: $0.value) }.keys.sorted()
+            guard !again.isEmpty else { break }
             print("Autobahn, once more:", again)
             let second = try await Self.verdicts(of: again.flatMap { ["-i", $0] }, atOnce: 1)
             verdicts.merge(second) { $1 }
@@ -50,8 +51,8 @@ import Testing
     private static func run(_ address: String, _ atOnce: Int) async throws {
         var limits = WebSocket.Limits()
         limits.message = 32 << 20
-        limits.silence = .seconds(60)
-        limits.handshake = .seconds(60)
+        limits.silence = .seconds(300)
+        limits.handshake = .seconds(300)
         let client = WebSocketClient(on: MultiThreadedEventLoopGroup.singleton.next(), limits: limits)
         func url(_ path: String) throws -> URL { try #require(URL(string: address + path)) }
         let count = Locked(0)

@@ -12,7 +12,7 @@ import Testing
 @testable import SlackBackend
 
 /// Tests of users on a simulated Slack workspace with a simulated StackStorm.
-@Suite(.timeLimit(.minutes(10))) struct StackStormTests {
+@Suite(.timeLimit(.minutes(30))) struct StackStormTests {
     private static let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
 
     private struct House: Sendable {
@@ -23,12 +23,12 @@ import Testing
 
     private static func run(
         page: URL? = nil, policy: Dispatcher.Policy = Dispatcher.Policy(),
-        change: @Sendable @escaping (inout SlackSettings) -> Void = { _ in },
+        grace: Duration = .seconds(20), change: @Sendable @escaping (inout SlackSettings) -> Void = { _ in },
         _ body: @Sendable @escaping (House) async throws -> Void
     ) async throws {
         try await Workspace.with { workspace in
             try await SimulatedHouse.run(page: page) {
-                $0.gracePeriod = .seconds(20)
+                $0.gracePeriod = grace
             } _: { simulated in
                 let house = House(workspace: workspace, stackStorm: simulated.stackStorm, desk: simulated.desk)
                 try await workspace.chat({ [try simulated.module($0)] }, policy: policy) { settings in
@@ -37,7 +37,7 @@ import Testing
                 } _: { _ in
                     await house.stackStorm.untilHeard()
                     // Slack allows three seconds, which may be too short on a slow test machine.
-                    try await workspace.order("triggers", ["seconds": 60])
+                    try await workspace.order("triggers", ["seconds": 600])
                     try await body(house)
                 }
             }
@@ -72,7 +72,8 @@ import Testing
     }
 
     @Test func `a thousand commands during twenty socket refreshes run once each`() async throws {
-        try await Self.run { house in
+        // So long that a busy machine does not take a result that is late for one that was missed.
+        try await Self.run(grace: .seconds(600)) { house in
             for number in 0..<1_000 {
                 if number % 50 == 25 { try await house.workspace.order("disconnect", ["reason": "refresh_requested"]) }
                 try await house.workspace.say("!st2 echo \(number)", user: number % 2 == 0 ? "U1" : "U2")

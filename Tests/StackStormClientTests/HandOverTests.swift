@@ -6,7 +6,7 @@ import Testing
 
 @testable import StackStormClient
 
-@Suite(.timeLimit(.minutes(10))) struct HandOverTests {
+@Suite(.timeLimit(.minutes(30))) struct HandOverTests {
     private static let head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n\n"
 
     private static func event(_ data: String) -> String { "event: e\ndata: \(data)\n\n" }
@@ -16,6 +16,8 @@ import Testing
             let url = try #require(URL(string: "http://127.0.0.1:\(port)"))
             var settings = StackStormSettings(auth: url, api: url, stream: url, login: .token(Secret("t")))
             settings.limits.silence = .milliseconds(300)
+            // The second connection is answered last.
+            settings.limits.answer = .seconds(600)
             let client = try StackStormClient(
                 settings, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
             let (handled, continuation) = AsyncStream.makeStream(of: String.self)

@@ -24,7 +24,7 @@ import Testing
             await accounts.begin(
                 Session(
                     id: UUID(), owner: Identity(backend: "a", id: "b"), name: "@b", account: "b", method: "token",
-                    credential: .token(Secret("t")), stackStorm: "here", since: .now, until: .now + 60))
+                    credential: .token(Secret("t")), stackStorm: "here", since: .now, until: .now + 3_600))
             #expect(await accounts.all().count == 1)
         }
     }
@@ -71,7 +71,7 @@ import Testing
         await accounts.begin(
             Session(
                 id: UUID(), owner: owner, name: "@b", account: "b", method: "token", credential: .token(Secret("t")),
-                stackStorm: "here", since: .now, until: .now + 60))
+                stackStorm: "here", since: .now, until: .now + 3_600))
         await #expect(throws: Refusal.self) { try await accounts.endAll(of: owner) }
         #expect(await accounts.session(of: owner) == nil)
         records.isBroken.withLock { $0 = false }

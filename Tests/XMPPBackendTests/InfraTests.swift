@@ -11,7 +11,7 @@ import Testing
 @testable import XMPPBackend
 
 /// `!infra search` on a real server, with instances from a closure.
-@Suite(.timeLimit(.minutes(10))) struct InfraTests {
+@Suite(.timeLimit(.minutes(30))) struct InfraTests {
     private static let id = "i-0123456789abcdef0"
 
     @Test(arguments: XMPPServer.Kind.tested)
@@ -22,6 +22,7 @@ import Testing
         let account = InfraAccount(name: "production", role: AssumableRole(arn: arn), regions: ["eu-west-2"])
         var settings = InfraSettings(accounts: [account], environment: [:])
         settings.patience = .seconds(3_600)
+        settings.limit = .seconds(3_600)
         let clock = AWSClock(local: { 0 }) { _, _ in }
         let prepared = settings
         try await XMPPServer.run(kind) { server in

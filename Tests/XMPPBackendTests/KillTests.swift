@@ -10,7 +10,7 @@ import Testing
 @testable import XMPPBackend
 
 /// A server that is killed repeatedly.
-@Suite(.timeLimit(.minutes(10))) struct KillTests {
+@Suite(.timeLimit(.minutes(30))) struct KillTests {
     /// Resends commands until they are answered, as clients do. The origin ID stays the same, which marks duplicates
     /// (XEP-0359).
     private struct Tally {
@@ -32,7 +32,7 @@ import Testing
         let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
         try await XMPPServer.run { server in
             var settings = try server.settings()
-            settings.silence = .seconds(10)
+            settings.silence = .seconds(30)
             let backend = server.backend(settings)
             try await SimulatedHouse.run { fixture in
                 try await TestHost.unhurried(backend, logger: logger).run({ [try fixture.module($0)] }) {

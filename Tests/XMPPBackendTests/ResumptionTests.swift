@@ -7,7 +7,7 @@ import Testing
 @testable import XMPPBackend
 
 /// Resumption of streams (XEP-0198), and the handling of special messages.
-@Suite(.timeLimit(.minutes(10))) struct ResumptionTests {
+@Suite(.timeLimit(.minutes(30))) struct ResumptionTests {
     private static func message(_ text: String, from sender: String = "alice@localhost/a", _ more: String = "")
         -> String
     {
@@ -79,7 +79,7 @@ import Testing
             #expect(!said.contains("<body>one</body>"))
         }
         try await ScriptedServer.serve([first, second]) { settings in
-            settings.patience = .milliseconds(500)
+            settings.patience = .seconds(20)
             settings.rooms = [XMPPSettings.RoomSettings(jid: try #require(JID(room)), password: nil)]
         }
     }

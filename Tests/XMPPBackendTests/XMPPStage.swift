@@ -74,7 +74,7 @@ final class XMPPStage: ConformanceStage {
                 if event["text"] != nil, isFirst || event["kind"] != "groupchat" { events.put(event) }
             }
             try crowd.order("enter", name(person), ["rooms": .array(rooms.map { .string($0) })])
-            await Signal.wait(for: isReady, atMost: .seconds(120))
+            await Signal.wait(for: isReady, atMost: .seconds(300))
             if let problem = problem.value { throw Refusal("the client of \(person) failed: \(problem)") }
             guard isReady.isOpen else { throw Refusal("\(person) is not in the rooms") }
         }
@@ -169,7 +169,7 @@ final class XMPPStage: ConformanceStage {
                 "account": .string(bot), "type": isFinal ? "cancel" : "wait",
                 "condition": isFinal ? "not-allowed" : "resource-constraint",
             ])
-        guard await isRefusing.next(within: .seconds(120)) != nil else { throw Refusal("the server does not refuse") }
+        guard await isRefusing.next(within: .seconds(300)) != nil else { throw Refusal("the server does not refuse") }
     }
 
     func set(_ connection: ConformanceConnection) async throws {
