@@ -18,6 +18,8 @@ final class LogWriter: Sendable {
     static let linger = Duration.milliseconds(50)
     /// The number of bytes from which on they are written at once, and appending waits until they are.
     static let most = 1 << 20
+    /// The time after which a wait looks at the clock again.
+    private static let step = Duration.seconds(1)
     /// The maximum size of a row.
     private static let longestRow = 64 << 10
 
@@ -180,15 +182,20 @@ final class LogWriter: Sendable {
 
     /// Waits for progress, at most as long as the patience lasts from now, or from the first failure on. Throws
     /// ``WritesAreFailing`` after that time, and `CancellationError` if the task is cancelled.
+    ///
+    /// A pause of the whole process counts as a short one, because nothing could be written meanwhile.
     private func wait(until isMet: (Progress) -> Bool) async throws {
-        let start = ContinuousClock.now
+        var waited = Duration.zero
         while true {
             let progress = progress.value
             if isMet(progress) { return }
-            let left = min(start, progress.failing ?? start) + patience.value - .now
+            let start = ContinuousClock.now
+            let left = patience.value - max(waited, progress.failing.map { start - $0 } ?? .zero)
             guard left > .zero else { throw WritesAreFailing() }
-            await Signal.wait(for: progress.next, atMost: left)
+            let step = min(left, Self.step)
+            await Signal.wait(for: progress.next, atMost: step)
             try Task.checkCancellation()
+            waited += min(ContinuousClock.now - start, step)
         }
     }
 

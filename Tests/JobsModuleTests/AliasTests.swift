@@ -1,4 +1,5 @@
 import PetrelKit
+import PetrelSupport
 import PetrelTesting
 import Testing
 

@@ -54,7 +54,7 @@ import Testing
     private static func quiet(_ gate: String) -> JSONValue {
         [
             "command": "sh", "auth_strategy": "any", "timeout": 0,
-            "args": ["-c", "echo first; until [ -e \(gate) ]; do sleep 0.05; done; echo last"],
+            "args": ["-c", .string("echo first; until [ -e \(gate) ]; do sleep 0.05; done; echo last")],
         ]
     }
 
