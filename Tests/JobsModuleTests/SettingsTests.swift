@@ -136,6 +136,12 @@ import Testing
             ),
             (["templates": ["success": "{{ user|default:\"a }}"]], "contains a tag with an unclosed \""),
             (["templates": ["success": "{% include \"x\" %}"]], "uses the unknown tag \"include\""),
+            (["templates": ["success": "{#} {{ usr }} #}"]], "uses the unknown name \"usr\""),
+            (["templates": ["success": "{{ 1|default:\"...100000000|default:\" }}"]], "contains ... in a tag"),
+            (
+                ["templates": ["success": .string("{{ user|\(String(repeating: "a", count: 600)) }}")]],
+                "contains a tag of more than 500 characters"
+            ),
             (["command": "/"], "/ is a folder"), (["command": "/etc/passwd"], "/etc/passwd is not executable"),
             (["templates": ["succes": "x"]], "unknown key; did you mean \"success\"?"),
             (["help": ["sumary": "x"]], "unknown key; did you mean \"summary\"?"),

@@ -17,6 +17,9 @@ struct TemplateNames {
         "and", "or", "not", "in", "true", "false", "nil", "none", "True", "False", "yes", "no",
     ]
     private static let conditions: Set<String> = ["if", "ifnot", "elif", "else", "endif"]
+    /// The maximum number of characters of a tag: for the name of an unknown filter, Stencil searches similar ones in the
+    /// square of its length.
+    private static let longestTag = 500
     /// The maximum number of bytes of a template, of words in a tag, and of tags and of parentheses within each other.
     private static let (longest, mostWords, deepest) = (16_384, 100, 20)
     private static let loopValues: Set<String> = ["first", "last", "counter", "counter0", "length"]
@@ -58,6 +61,7 @@ struct TemplateNames {
             case "%": readTag(tokens)
             default: break
             }
+            if open != "#" { checkLength(content) }
             guard open != "%" || !Self.conditions.contains(tokens.first ?? "") else { continue }
             kept.append(contentsOf: ["{", open])
             kept.append(contentsOf: content)
@@ -67,6 +71,14 @@ struct TemplateNames {
     }
 
     private mutating func note(_ problem: String) { self.problem = self.problem ?? problem }
+
+    private mutating func checkLength(_ content: Substring.UnicodeScalarView) {
+        if content.count > Self.longestTag { note("contains a tag of more than \(Self.longestTag) characters") }
+        // Stencil reads a range within quotation marks, too.
+        if content.firstRange(of: "...".unicodeScalars) != nil {
+            note("contains ... in a tag; templates have no ranges")
+        }
+    }
 
     /// Moves behind the next `{{`, `{%` or `{#`, keeps the text before it, and returns its second scalar.
     private static func nextOpening(
@@ -87,6 +99,11 @@ struct TemplateNames {
         _ rest: inout Substring.UnicodeScalarView, _ end: Unicode.Scalar
     ) -> Substring.UnicodeScalarView? {
         var index = rest.startIndex
+        // Stencil takes `{#}` and `{%}` for whole tags.
+        if end != "}", rest.first == "}" {
+            defer { rest.removeFirst() }
+            return rest[..<index]
+        }
         while index < rest.endIndex {
             let next = rest.index(after: index)
             if rest[index] == end, next < rest.endIndex, rest[next] == "}" {
