@@ -159,6 +159,19 @@ import Testing
         }
     }
 
+    @Test(arguments: [#"\r"#, #"\f"#, #"\v"#, #"\302\205"#, #"\r\n"#])
+    func `Whatever is shown as a line break counts as one`(end: String) async throws {
+        // The first line ends with a line feed, so that it does not belong to those that are overwritten.
+        let script = "printf 'a\\n'; for i in $(seq 60); do printf 'y\(end)'; done"
+        try await JobsHouse(Self.settings(script), traits: BackendTraits(maximumLines: 10)).run { house in
+            _ = await house.ask("!x")
+            for line in ["!logs 1", "!logs 1 -from 20", "!tail -limit 10 1", "!head -limit 10 1"] {
+                let count = ShownText.clean(await house.ask(line)).textLines.count { $0 == "a" || $0 == "y" }
+                #expect((1...10).contains(count), "\(line): \(count)")
+            }
+        }
+    }
+
     @Test func `An answer in text has at most a hundred lines`() async throws {
         try await JobsHouse(Self.answering("text", "yes | head -600")).run { house in
             #expect(await house.ask("!x").split(separator: "\n").count { $0 == "y" } == 100)

@@ -111,8 +111,9 @@ extension JobCenter {
     /// Returns a reply with as many lines as are shown where each is a message of its own.
     private func cut(_ reply: Reply, of job: JobRecord) -> Reply {
         guard let most = lineLimit(on: job.address.backend) else { return reply }
-        let count = reply.text[...].textLines.count
-        guard count > most, let start = MessageSplitter.split(reply.text, atMost: .max, mostLines: most).first else {
+        let text = ShownText.clean(reply.text)
+        let count = text.textLines.count
+        guard count > most, let start = MessageSplitter.split(text, atMost: .max, mostLines: most).first else {
             return reply
         }
         var reply = reply

@@ -88,6 +88,6 @@ extension JobCenter {
         var text = TerminalText(at: part.place)
         text.add(part.bytes)
         let isWhole = part.next - part.place < Int64(most)
-        return OutputExcerpt(text, of: part.extent, limit: limit, isTail: fromEnd, isWhole: isWhole)
+        return OutputExcerpt(text, of: part.extent, limit: limit, lines: count, isTail: fromEnd, isWhole: isWhole)
     }
 }

@@ -62,7 +62,7 @@ struct OutputExcerpt: Sendable {
     static func first(_ lines: Int, of bytes: ArraySlice<UInt8>) -> ArraySlice<UInt8> {
         var (seen, index) = (0, bytes.startIndex)
         while seen < lines, index < bytes.endIndex {
-            if bytes[index] == 0x0A { seen += 1 }
+            if endsLine(index, bytes) { seen += 1 }
             index += 1
         }
         return bytes[..<index]
@@ -70,14 +70,25 @@ struct OutputExcerpt: Sendable {
 
     /// Returns the last lines of a text.
     private static func last(_ lines: Int, of bytes: ArraySlice<UInt8>) -> ArraySlice<UInt8> {
-        // A line feed at the end does not begin a line.
-        var (seen, index) = (0, bytes.last == 0x0A ? bytes.endIndex - 1 : bytes.endIndex)
+        var (seen, index) = (0, bytes.endIndex)
         while index > bytes.startIndex {
-            if bytes[index - 1] == 0x0A { seen += 1 }
+            // The end of the last line does not begin another one.
+            if index < bytes.endIndex, endsLine(index - 1, bytes) { seen += 1 }
             if seen == lines { break }
             index -= 1
         }
         return bytes[index...]
+    }
+
+    /// Returns true if the text is shown with a line break after a byte; see ``ShownText/clean(_:)``.
+    private static func endsLine(_ index: Int, _ bytes: ArraySlice<UInt8>) -> Bool {
+        switch bytes[index] {
+        case 0x0A, 0x0B, 0x0C: true
+        // Of several ones, and of one before a line feed, the last byte counts.
+        case 0x0D: index + 1 < bytes.endIndex && bytes[index + 1] != 0x0A && bytes[index + 1] != 0x0D
+        case 0x85: index > bytes.startIndex && bytes[index - 1] == 0xC2
+        default: false
+        }
     }
 
     /// Removes the rest of a line whose beginning is missing, unless nothing would be left.
