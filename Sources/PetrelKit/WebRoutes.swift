@@ -133,3 +133,18 @@ extension WebRoute {
         path.utf8.split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false)
     }
 }
+
+extension Collection<WebRoute> {
+    /// Returns the response to a request with a known path and a method that no route of the path has: 405, with the
+    /// methods that are allowed. Returns nil if no route has the path.
+    package func refusal(ofMethodAt path: String) -> WebResponse? {
+        let methods = Set(filter { $0.parameters(of: path) != nil }.map(\.method.rawValue))
+        if methods.isEmpty { return nil }
+        // A GET route also answers HEAD.
+        let allowed = methods.union(methods.contains(WebRoute.Method.get.rawValue) ? ["HEAD"] : []).sorted()
+        let list = allowed.joined(separator: ", ")
+        var response = WebResponse.text("Method not allowed; use \(allowed.joined(separator: " or ")).", status: 405)
+        response.headers["allow"] = list
+        return response
+    }
+}

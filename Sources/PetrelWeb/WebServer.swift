@@ -59,6 +59,7 @@ package final class WebServer: Service {
 
     package func run() async throws {
         let router = Router(context: WebContext.self, options: .autoGenerateHeadEndpoints)
+        router.add(middleware: MethodCheck(routes: routes))
         for route in routes { add(route, to: router) }
         let configuration = ApplicationConfiguration(
             address: .hostname(settings.host, port: settings.port), serverName: nil,
@@ -162,7 +163,7 @@ private struct WebContext: RequestContext {
 }
 
 extension Response {
-    fileprivate init(_ answer: WebResponse) {
+    init(_ answer: WebResponse) {
         var fields = HTTPFields()
         for (name, value) in answer.headers {
             if let name = HTTPField.Name(name) { fields[name] = value }

@@ -25,6 +25,8 @@ import Testing
             routes: [
                 WebRoute(.get, "/health", bodyLimit: 0) { _ in .text("fine") },
                 WebRoute(.post, "/echo", bodyLimit: 1_000) { WebResponse(status: 200, body: $0.body) },
+                WebRoute(.get, "/items/{id}") { .text($0.parameters["id"] ?? "") },
+                WebRoute(.post, "/items/{id}") { .text($0.parameters["id"] ?? "", status: 201) },
                 WebRoute(.post, "/secret") { _ in .text("in") }.refusing { _ in .text("out", status: 403) },
             ], logger: logger, listening: { found.yield($0) })
         let services = ServiceGroup(services: [server], logger: logger)
@@ -77,7 +79,7 @@ import Testing
                 tls.additionalTrustRoots = [.certificates(try NIOSSLCertificate.fromPEMFile(files.certificate))]
                 let client = HTTPClient(eventLoopGroupProvider: .singleton, configuration: .init(tlsConfiguration: tls))
                 for (method, path, size, status) in [
-                    (HTTPMethod.GET, "health", 0, UInt(200)), (.GET, "nothing", 0, 404), (.POST, "health", 0, 404),
+                    (HTTPMethod.GET, "health", 0, UInt(200)), (.GET, "nothing", 0, 404), (.POST, "health", 0, 405),
                     (.POST, "echo", 2_000, 413), (.POST, "secret", 10, 403),
                 ] {
                     var request = HTTPClientRequest(url: "https://localhost:\(port)/\(path)")
@@ -91,6 +93,26 @@ import Testing
                 }
                 try await client.shutdown()
             }
+        }
+    }
+
+    @Test(
+        arguments: [
+            ("GET", "/echo", 405, "POST"), ("HEAD", "/echo", 405, "POST"), ("DELETE", "/echo/", 405, "POST"),
+            ("PROPFIND", "/health", 405, "GET, HEAD"), ("OPTIONS", "/health", 405, "GET, HEAD"),
+            ("PUT", "/items/7", 405, "GET, HEAD, POST"), ("GET", "/secret", 405, "POST"), ("HEAD", "/health", 200, nil),
+            ("POST", "/items/7", 201, nil), ("GET", "/items/7", 200, nil), ("PUT", "/items", 404, nil),
+            ("DELETE", "/items/7/8", 404, nil), ("POST", "/", 404, nil),
+        ] as [(String, String, UInt, String?)])
+    func `a known path refuses other methods, and names its own`(
+        method: String, path: String, status: UInt, allowed: String?
+    ) async throws {
+        try await Self.withServer(WebServer.Settings(host: "127.0.0.1", port: 0)) { port in
+            var request = HTTPClientRequest(url: "http://127.0.0.1:\(port)\(path)")
+            request.method = HTTPMethod(rawValue: method)
+            let answer = try await HTTPClient.shared.execute(request, timeout: .minutes(2))
+            #expect(answer.status.code == status)
+            #expect(answer.headers.first(name: "allow") == allowed)
         }
     }
 }
