@@ -125,6 +125,14 @@ extension JSONValue {
 }
 
 extension JSONValue {
+    /// Describes an error of ``parse(_:)`` for the author of the JSON, such as `the number 1e400 is out of range (line 1,
+    /// column 10)`.
+    ///
+    /// - Parameter bytes: The text that was parsed.
+    public static func reason(of error: any Error, in bytes: some Collection<UInt8>) -> String {
+        JSONFault(Array(bytes)).reason ?? reason(of: error)
+    }
+
     /// Describes an error of `JSONDecoder` for the author of the JSON, such as `` `id` is missing ``.
     public static func reason(of error: any Error) -> String {
         guard let error = error as? DecodingError else { return "it is not valid JSON" }

@@ -56,7 +56,7 @@ extension RPCMessage {
         guard String(validating: line, as: UTF8.self) != nil else { throw RPCError(-32700, "the line is not UTF-8") }
         let value: JSONValue
         do { value = try JSONValue.parse(line) } catch {
-            throw RPCError(-32700, "the line is not JSON: \(JSONValue.reason(of: error))")
+            throw RPCError(-32700, "the line is not JSON: \(JSONValue.reason(of: error, in: line))")
         }
         guard case .object(let object) = value else { throw .invalid("the message is not an object") }
         guard object["jsonrpc"] == "2.0" else { throw .invalid("`jsonrpc` is not \"2.0\"") }

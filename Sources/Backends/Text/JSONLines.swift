@@ -90,7 +90,7 @@ final class JSONLines: TextScreen {
         do {
             json = try JSONValue.parse(line.utf8)
         } catch {
-            throw Refusal("not valid JSON")
+            throw Refusal(JSONValue.reason(of: error, in: line.utf8))
         }
         func text(_ key: String) throws -> String? {
             guard let value = json[key], value != .null else { return nil }

@@ -62,7 +62,8 @@ package struct ChatopsWebhook: WebRoutes {
         do {
             announcement = try JSONValue.parse(request.body).decoded()
         } catch {
-            return .text("The body is not a valid message: \(JSONValue.reason(of: error)).", status: 400)
+            let reason = JSONValue.reason(of: error, in: request.body)
+            return .text("The body is not a valid message: \(reason).", status: 400)
         }
         do {
             try announcer.say(announcement)

@@ -28,7 +28,7 @@ struct LogRecord: Sendable, Equatable {
         do {
             value = try JSONValue.parse(body)
         } catch {
-            throw Problem(description: "The body cannot be read: \(JSONValue.reason(of: error)).")
+            throw Problem(description: "The body cannot be read: \(JSONValue.reason(of: error, in: body)).")
         }
         guard let object = value.object else { throw Problem(description: "The body must be an object.") }
         func text(_ key: String) throws(Problem) -> String {

@@ -20,9 +20,13 @@ enum FormBody {
         let type = parts.first?.words.first ?? ""
         if type.isKeyword("application/json") {
             guard !body.isEmpty else { return nil }
-            guard let value = try? JSONValue.parse(body), let object = value.object else {
-                throw Problem("the body is not a JSON object")
+            let value: JSONValue
+            do {
+                value = try JSONValue.parse(body)
+            } catch {
+                throw Problem("the body cannot be read: \(JSONValue.reason(of: error, in: body))")
             }
+            guard let object = value.object else { throw Problem("the body is not a JSON object") }
             guard let field = object[name], field != .null else { return nil }
             guard let text = field.string else { throw Problem("\(name) must be a string") }
             return text
