@@ -12,7 +12,10 @@ import Testing
         prompts.add("command", url: Self.url, trigger: "t1", .command)
         prompts.add("button", url: Self.url, trigger: "t2", .interaction)
         prompts.add("chat", url: Self.url, trigger: "t3", .privateCommand)
-        for _ in 0..<5 { #expect(prompts.takeURL("command", isPrivate: false)?.isPrivate == false) }
+        for use in 1...5 {
+            let taken = prompts.takeURL("command", isPrivate: false)
+            #expect(taken?.isPrivate == false && taken?.isLast == (use == 5))
+        }
         #expect(prompts.takeURL("command", isPrivate: false) == nil)
         #expect(prompts.takeURL("button", isPrivate: false) == nil)
         #expect(prompts.takeURL("button", isPrivate: true)?.isPrivate == true)

@@ -104,11 +104,22 @@ import Testing
         }
     }
 
+    private struct Many: BotModule {
+        let name = "many"
+        let commands = [
+            Command("many", summary: "") { invocation in
+                for number in 1...7 { invocation.say(Reply("part \(number)")) }
+                return nil
+            }
+        ]
+    }
+
     @Test func `without a bot token, slash commands and buttons are answered at their response URLs`() async throws {
         try await Workspace.with { workspace in
             var settings = try workspace.settings
             (settings.appToken, settings.signingSecret) = (nil, Secret(Self.secret))
             (settings.botToken, settings.hasBotToken) = (Secret(""), false)
+            settings.slashCommands.insert("/many")
             let backend = SlackBackend(
                 name: "slack", settings: settings, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
             let routes = Dictionary(uniqueKeysWithValues: backend.routes.map { ($0.path, $0.handler) })
@@ -118,7 +129,7 @@ import Testing
             @Sendable func escaped(_ text: String) -> String {
                 text.addingPercentEncoding(withAllowedCharacters: .alphanumerics) ?? ""
             }
-            try await TestHost.unhurried(backend).run([Echo()]) {
+            try await TestHost.unhurried(backend).run([Echo(), Many()]) {
                 let line =
                     "command=%2Fecho&text=one&user_id=U1&channel_id=C1&trigger_id=t1&response_url=\(escaped(url))"
                 while await commands(Self.request(line)).status == 503 { await Task.yield() }
@@ -132,6 +143,10 @@ import Testing
                 #expect(await interactivity(Self.request("payload=\(payload)")).status == 200)
                 let pressed = try await workspace.message(after: 1)
                 #expect(pressed["text"] == "@U1 in #C1: two" && pressed["response"] == true)
+                let many = line.replacing("%2Fecho&text=one", with: "%2Fmany&text=").replacing("t1", with: "t2")
+                #expect(await commands(Self.request(many)).status == 200)
+                let last = try await workspace.message(after: 6)
+                #expect(last["text"]?.string?.hasPrefix("part 5\n(Slack accepts five messages") == true, "\(last)")
                 #expect(try await workspace.log().allSatisfy { $0["call"] == nil })
             }
         }

@@ -69,8 +69,9 @@ final class SlackPrompts: Sendable {
     /// Removes a response URL that has expired.
     func drop(_ id: String) { entries.withLock { $0[id]?.url = nil } }
 
-    /// Returns a response URL, and whether the answer has to be ephemeral; nil if none is usable. Counts one use.
-    func takeURL(_ id: String?, isPrivate: Bool) -> (url: URL, isPrivate: Bool)? {
+    /// Returns a response URL, whether the answer has to be ephemeral, and whether it is the last one; nil if no URL is
+    /// usable. Counts one use.
+    func takeURL(_ id: String?, isPrivate: Bool) -> (url: URL, isPrivate: Bool, isLast: Bool)? {
         guard let id else { return nil }
         return entries.withLock { entries in
             guard var entry = entries[id] else { return nil }
@@ -78,7 +79,7 @@ final class SlackPrompts: Sendable {
             guard let url = entry.url, entry.kind != .interaction || isPrivate else { return nil }
             entry.uses += 1
             entries[id] = entry
-            return (url, isPrivate || entry.kind == .privateCommand)
+            return (url, isPrivate || entry.kind == .privateCommand, entry.uses == Self.uses)
         }
     }
 

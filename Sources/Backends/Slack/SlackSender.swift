@@ -90,7 +90,12 @@ final class SlackSender: Sendable {
     }
 
     private func sayThere(_ reply: Reply, to address: Address) async throws -> MessageReference? {
-        if let (url, isPrivate) = prompts.takeURL(address.inReplyTo, isPrivate: Self.isPersonal(reply, address)) {
+        if let (url, isPrivate, isLast) = prompts.takeURL(address.inReplyTo, isPrivate: Self.isPersonal(reply, address))
+        {
+            var reply = reply
+            if isLast, !settings.hasBotToken {
+                reply.text += (reply.text.isEmpty ? "" : "\n") + Self.lastNote
+            }
             do {
                 return try await respond(reply, at: url, isPrivate, address)
             } catch let error as SlackError where error.code == SlackError.expiredAddress {
@@ -150,6 +155,10 @@ final class SlackSender: Sendable {
     }
 
     /// Answers at a response URL, which also works in channels that the bot is not a member of.
+    /// The end of the last message at a response URL, if there is no other way to send.
+    private static let lastNote =
+        "(Slack accepts five messages in answer to one command, and this is the fifth; further ones are not shown.)"
+
     private func respond(
         _ reply: Reply, at url: URL, _ isPrivate: Bool, _ address: Address
     ) async throws -> MessageReference? {
