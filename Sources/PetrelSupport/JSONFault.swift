@@ -1,8 +1,8 @@
 /// A finder of the first place at which a JSON text (RFC 8259) cannot be read, for messages to its author.
 ///
-/// Foundation's decoder tells neither that a number is out of range nor that a surrogate has no partner.
+/// ``JSONReader`` is fast because it tells only that a text is not valid. This type reads the text again.
 struct JSONFault {
-    /// The depth of nesting that Foundation's decoder accepts.
+    /// The depth of nesting that ``JSONReader`` accepts.
     private static let deepest = 512
 
     /// The reason, as a clause with the place; nil if the text can be read.
@@ -14,7 +14,7 @@ struct JSONFault {
     /// Reads a text up to its first fault.
     init(_ bytes: [UInt8]) {
         self.bytes = bytes
-        // The decoder ignores a byte order mark.
+        // The reader ignores a byte order mark.
         if bytes.starts(with: [0xEF, 0xBB, 0xBF]) { place = 3 }
         value()
         if let byte = next() { invalid("\(Self.shown(byte)) follows the value") }
@@ -45,7 +45,7 @@ struct JSONFault {
         guard depth <= Self.deepest else { return fail("it is nested more than \(Self.deepest) levels deep") }
         place += 1
         if take(end) { return }
-        // The decoder accepts a comma at the end.
+        // The reader accepts a comma at the end.
         repeat { item(&self) } while reason == nil && take(",") && next() != UInt8(ascii: end)
         if reason == nil, !take(end) { invalid("a comma or \(end) is expected") }
     }
