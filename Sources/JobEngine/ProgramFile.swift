@@ -65,6 +65,7 @@ extension Program {
         switch (error as? SubprocessError)?.underlyingError ?? error as? Errno {
         case .execFormatError?:
             "\(executable) is neither a program of this machine nor a script that begins with a line such as #!/bin/sh"
+        case .textFileBusy?: "\(executable) is being written at the moment"
         case .argListTooLong?: "its arguments, or its environment, are longer than the system allows"
         case let reason?: "\(executable) could not be started: \(reason)"
         case nil: "\(executable) could not be started: \(error)"

@@ -20,8 +20,8 @@ struct NewScript: ParsableCommand {
     @Option(help: "The language of the script.")
     var language = ScriptLanguage.sh
 
-    @Option(help: "The folder of scripts.")
-    var to = "scripts"
+    @Option(help: "The folder of scripts; by default that of config.json, or else scripts.")
+    var to = Self.configuredFolder ?? "scripts"
 
     func validate() throws {
         guard let name = PlugInName(name) else {
@@ -29,7 +29,8 @@ struct NewScript: ParsableCommand {
                 "'\(Printable.line(name))' is not a name for a script: use 1 to \(PlugInName.maximumLength) of a-z, "
                     + "0-9, _ and -, beginning with a letter.")
         }
-        if let obstacle = Catalog.current.use(of: name.text, for: .module) {
+        let own = name.text == "scripts" ? "`scripts` is the command that lists the scripts" : nil
+        if let obstacle = own ?? Catalog.current.use(of: name.text, for: .module) {
             throw ValidationError("\(obstacle); choose another name, such as my-\(name.text.prefix(36)).")
         }
     }
@@ -66,6 +67,18 @@ extension NewScript {
         return found.filter { $0.path.utf8.starts(with: "jobs.scripts".utf8) }.map(\.message)
     }
 
+    /// The configuration in this folder. One that cannot be read is reported by `petrel check`.
+    private static var configurationFile: JSONValue? {
+        FileManager.default.contents(atPath: "config.json").flatMap { try? JSONValue.parse($0) }
+    }
+
+    /// The folder of scripts of the configuration; nil if there is none, or several.
+    private static var configuredFolder: String? {
+        let scripts = configurationFile?["jobs"]?["scripts"]
+        let folder = (scripts?.array.flatMap { $0.count == 1 ? $0.first : nil } ?? scripts)?["directory"]?.string
+        return folder.flatMap { $0.isBlank ? nil : $0 }
+    }
+
     /// Returns the reason for which Petrel would not load a script of this name, as a clause; nil if it would.
     private func obstacle(to name: String) -> String? {
         let key = Command.key(name)
@@ -76,11 +89,7 @@ extension NewScript {
                 return "\(to)/\(file), which makes the same command, already exists"
             }
         }
-        if name == "scripts" { return "`scripts` is the command that lists the scripts" }
-        // A configuration that cannot be read is reported by `petrel check`.
-        guard let data = FileManager.default.contents(atPath: "config.json"), let root = try? JSONValue.parse(data),
-            let commands = root["jobs"]?["commands"]?.object
-        else { return nil }
+        guard let commands = Self.configurationFile?["jobs"]?["commands"]?.object else { return nil }
         return commands.keys.contains { Command.key($0) == key }
             ? "jobs.commands of config.json has a command \(name)" : nil
     }

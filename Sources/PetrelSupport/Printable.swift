@@ -24,6 +24,21 @@ public enum Printable {
         return String(line)
     }
 
+    /// Returns a text as one line, in which each character that is unsafe or cannot be seen is written as its number, such
+    /// as `<U+200B>`, so that different texts look different.
+    public static func visible(_ raw: String) -> String {
+        var line = ""
+        for scalar in raw.unicodeScalars {
+            if scalar.isTreacherous || scalar.isInvisible {
+                let digits = String(scalar.value, radix: 16, uppercase: true)
+                line += "<U+\(String(repeating: "0", count: max(0, 4 - digits.utf8.count)))\(digits)>"
+            } else {
+                line.unicodeScalars.append(scalar)
+            }
+        }
+        return line
+    }
+
     /// Returns a name for a sentence or a value for a `key=value` field.
     ///
     /// The text becomes one line, as in ``line(_:)``. It is put in quotes if it is empty or contains white space, a

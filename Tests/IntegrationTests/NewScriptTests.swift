@@ -109,11 +109,26 @@ import Testing
     @Test func `names that are taken are reported before chat refuses them`() async throws {
         try await withFolder { folder in
             #expect(try await Self.run(["new", "config"], in: folder).status == 0)
-            for arguments in [["disk"], ["scripts"]] {
-                let program = try Program(["new", "script"] + arguments, in: folder)
-                #expect(await program.error(with: "nothing was changed") != nil)
-                #expect(await program.end().status == 73)
+            let taken = try Program(["new", "script", "disk"], in: folder)
+            #expect(await taken.error(with: "nothing was changed") != nil)
+            #expect(await taken.end().status == 73)
+            for name in ["scripts", "help"] {
+                let program = try Program(["new", "script", name], in: folder)
+                #expect(await program.error(with: "choose another name, such as my-\(name)") != nil)
+                #expect(await program.end().status == 64)
             }
+            // Without --to, the folder is that of the configuration.
+            let configuration = folder.appendingPathComponent("config.json")
+            let text = try String(contentsOf: configuration, encoding: .utf8)
+            let changed = text.replacing("\"directory\": \"scripts\"", with: "\"directory\": \"elsewhere\"")
+            #expect(changed.contains("elsewhere"))
+            try Data(changed.utf8).write(to: configuration)
+            #expect(try await Self.run(["new", "script", "there"], in: folder).status == 0)
+            #expect(FileManager.default.fileExists(atPath: folder.path + "/elsewhere/there.sh"))
+            let file = try Program(["script", "run", "elsewhere/there.sh"], in: folder)
+            #expect(await file.error(with: "Did you mean there?") != nil)
+            #expect(await file.end().status != 0)
+            try Data(text.utf8).write(to: configuration)
             #expect(try await Self.run(["new", "script", "hello"], in: folder).status == 0)
             let second = try Program(["new", "script", "hello", "--language", "python"], in: folder)
             #expect(await second.error(with: "scripts/hello.sh, which makes the same command, already exists") != nil)

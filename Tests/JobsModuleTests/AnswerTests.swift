@@ -95,12 +95,84 @@ import Testing
     @Test(arguments: [
         "{", "{\"text\": \"a}", "[INFO] started", "{\"status\": \"ok\"}", "{\"text\": {}}", "[[]]",
         "{\"text\":\"a\"} b",
-        "{\"text\":\"a\",\"response_type\":\"x\"}", "[1, 2]", "[\"a\"]", "{\"text\":\"a\",\"suggestions\":\"b\"}",
-        "{\"attachments\":[1]}", "\"text\"", "null", "1", "text",
+        "[1, 2]", "[\"a\"]", "{\"suggestions\":\"b\"}", "{\"attachments\":[1]}", "\"text\"", "null", "1", "text",
     ]) func `Output that is not a reply in JSON is said as text`(output: String) async throws {
         try await ScriptFolder.with { folder in
             try folder.write("say.py", "#!/usr/bin/env python3\nprint('''\(output)''')")
             try await folder.run { house in #expect(await house.ask("!say") == output) }
+        }
+    }
+
+    @Test(arguments: [
+        (#"{"text":"a","n":1e400}"#, "the number 1e400 is out of range (line 1, column 17)"),
+        (
+            #"{"text":"\\ud83d bad"}"#,
+            #"\ud83d is half of a character, and the other half is missing (line 1, column 10)"#
+        ),
+        (
+            #"{\n "text" "a"\n}"#,
+            "it is not valid JSON: a colon is expected after the key (line 2, column 9)"
+        ),
+        (#"{"text":"caf\xe9"}"#, "it is not valid JSON: the byte E9 is not UTF-8 (line 1, column 13)"),
+    ]) func `The log tells why output is not JSON, and where`(output: String, reason: String) async throws {
+        try await ScriptFolder.with { folder in
+            try folder.write("say.py", "#!/usr/bin/env python3\nimport sys\nsys.stdout.buffer.write(b'''\(output)''')")
+            let lines = Locked<[String]>([])
+            try await folder.run(lines: lines) { house in _ = await house.ask("!say") }
+            #expect(lines.value.contains { $0.contains("is said as text: \(reason).") }, "\(lines.value)")
+        }
+    }
+
+    @Test func `A script can say that its output is text`() async throws {
+        let json = #"{"text": "a", "suggestions": ["say"]}"#
+        try await ScriptFolder.with { folder in
+            try folder.sh("json", "# petrel-answer: json\nprintf '%s' '\(json)'")
+            try folder.sh("text", "# petrel: Say it.\n# petrel-answer: text\nprintf '%s' '\(json)'")
+            try folder.sh("wrong", "# petrel-answer: txt\nprintf '%s' '\(json)'")
+            try folder.sh(
+                "asked",
+                "# petrel-answer: text\n[ \"$1\" = --petrel-help ] && { echo '{\"summary\": \"Asked.\"}'; exit; }\n"
+                    + "printf '%s' '\(json)'")
+            try await folder.run { house in
+                #expect(await house.ask("!json") == "a")
+                #expect(await house.ask("!text") == json)
+                #expect(await house.ask("!wrong") == json)
+                #expect(await house.ask("!help text").contains("Say it."))
+                #expect(await house.ask("!help asked", containing: "Asked.").contains("Asked."))
+                #expect(await house.ask("!asked") == json)
+            }
+        }
+    }
+
+    @Test(arguments: [
+        #""suggestions":["", "say"]"#, #""suggestions":"b""#, #""attachments":"bad""#, #""thread":0"#,
+        #""mrkdwn":"yes""#,
+        #""attachments":[{"fields":[{"title":{}}]}]"#,
+    ]) func `A part that cannot be used is left out, and the reply stays private`(part: String) async throws {
+        try await ScriptFolder.with { folder in
+            try folder.sh("say", #"echo '{"text":"SECRET","response_type":"ephemeral",\#(part)}'"#)
+            let lines = Locked<[String]>([])
+            try await folder.run(traits: .slack, lines: lines) { house in
+                house.backend.type("!say", as: "@alice", in: "#ops")
+                let reply = try #require(await house.backend.next()?.reply)
+                #expect(reply.text == "SECRET" && reply.isPrivate && reply.buttons.count <= 1, "\(reply)")
+            }
+            #expect(lines.value.contains { $0.contains("and was left out") }, "\(lines.value)")
+        }
+    }
+
+    @Test(arguments: [
+        #"[{"text":"SECRET","response_type":"ephemeral"}, 5]"#, #"{"text":"SECRET","response_type":"ephemeral"} x"#,
+        #"{"text":{"SECRET":1},"response_type":"ephemeral"}"#, #"{"text":"SECRET","response_type":"ephemral"}"#,
+        #"{"text":"SECRET","response_type":5}"#,
+    ]) func `An answer that may be meant for one person is not said to others`(output: String) async throws {
+        try await ScriptFolder.with { folder in
+            try folder.sh("say", "echo '\(output)'")
+            try await folder.run { house in
+                house.backend.type("!say", as: "@alice", in: "#ops")
+                let reply = try #require(await house.backend.next()?.reply)
+                #expect(reply.text.contains("SECRET") && reply.isPrivate)
+            }
         }
     }
 
@@ -140,7 +212,7 @@ import Testing
                 #expect(two?.text == "two" && attachment?["color"] == "#ff0000" && attachment?["ts"] == 1)
                 #expect(attachment?["text"] == "&lt;!channel&gt;" && attachment?["fields"]?.array?.count == 1)
                 let buttons = await house.backend.next()?.reply.buttons
-                #expect(buttons == [Button("!whoami", line: "whoami"), Button("Again", line: "say now")])
+                #expect(buttons == [Button("!whoami", line: "whoami"), Button("Again: say now", line: "say now")])
             }
         }
     }

@@ -26,7 +26,7 @@ import Testing
             self.folder = folder
             lock = try WriteLock(on: store.database.path)
             store.logWriter.queue.observe { [changes] _ in changes.note() }
-            watch.watch([folder.path])
+            _ = watch.watch([folder.path])
         }
 
         /// Waits until output cannot be written.

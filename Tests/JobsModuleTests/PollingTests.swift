@@ -8,6 +8,9 @@ import Testing
 
 /// Folders on a system that reports no changes.
 @Suite(.timeLimit(.minutes(20))) struct PollingTests {
+    /// True unless the user has as many watches as the system permits.
+    private static var reportsChanges: Bool { FolderWatch().watch(["/"]) }
+
     @Test func `Scripts that come, change and go are noticed without reports of the system`() async throws {
         try await ScriptFolder.with { folder in
             let section = SettingsSection(
@@ -16,7 +19,7 @@ import Testing
             let library = ScriptLibrary(
                 JobsSettings(section).scripts, environment: [:],
                 Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }, watch: FolderWatch(asksSystem: false))
-            #expect(library.isPolling)
+            #expect(library.pollingReason != nil)
             let states = Mailbox<[String]>()
             let running = Task {
                 await library.run({ _ in nil }) {
@@ -33,6 +36,70 @@ import Testing
             await wait(for: ["hello: Say good morning."])
             try folder.remove("hello")
             await wait(for: [])
+        }
+    }
+
+    @Test(.enabled(if: reportsChanges, "the system reports no changes"))
+    func `A folder that does not exist is looked for, and the others are watched`() async throws {
+        try await ScriptFolder.with { folder in
+            let missing = folder.path + "-later"
+            let watch = FolderWatch(polling: .milliseconds(1))
+            #expect(watch.watch([folder.path, missing]))
+            #expect(!watch.watch([folder.path, missing]))
+            #expect(watch.problem == nil)
+
+            let first = watch.next()
+            let isOver = Signal()
+            let waiting = Task {
+                await watch.wait(for: first)
+                isOver.open()
+            }
+            // A hundred looks for the folder are no reason to look at the others.
+            await Signal.wait(for: isOver, atMost: .milliseconds(100))
+            #expect(!isOver.isOpen)
+            try folder.sh("hello", "echo hello")
+            await waiting.value
+            #expect(first.isOpen)
+
+            let second = watch.next()
+            let created = Task { await watch.wait(for: second) }
+            try FileManager.default.createDirectory(atPath: missing, withIntermediateDirectories: false)
+            await created.value
+            #expect(watch.watch([folder.path, missing]))
+        }
+    }
+
+    @Test(.enabled(if: reportsChanges, "the system reports no changes"))
+    func `Folders whose names are equal as texts are watched, each for itself`() async throws {
+        try await ScriptFolder.with { folder in
+            let folders = ["caf\u{E9}", "cafe\u{301}"].map { "\(folder.path)/\($0)" }
+            for path in folders { #expect(mkdir(path, 0o755) == 0) }
+            for path in folders {
+                let watch = FolderWatch()
+                #expect(watch.watch(folders) && watch.problem == nil)
+                let change = watch.next()
+                #expect(mkdir(path + "/new", 0o755) == 0)
+                await change.wait()
+            }
+        }
+    }
+
+    @Test(.enabled(if: reportsChanges, "the system reports no changes"))
+    func `A script of a folder that comes later is a command, and so are those of the others`() async throws {
+        try await ScriptFolder.with { folder in
+            let later = folder.url.deletingLastPathComponent().appendingPathComponent("later").path
+            let sections: JSONValue = .array(
+                [folder.path, later].map { ["directory": .string($0), "auth_strategy": "any"] })
+            try await JobsHouse(["scripts": sections]).run { house in
+                #expect(await house.ask("!status").contains("scripts"))
+                #expect(await !house.ask("!status").contains("every two seconds"))
+                try folder.sh("hello", "echo hello")
+                #expect(await house.ask("!hello", until: "hello") == "hello")
+                let new = ScriptFolder(url: URL(fileURLWithPath: later + ".new"))
+                try new.sh("bye", "echo bye")
+                #expect(rename(new.path, later) == 0)
+                #expect(await house.ask("!bye", until: "bye") == "bye")
+            }
         }
     }
 }

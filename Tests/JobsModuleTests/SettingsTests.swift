@@ -145,6 +145,7 @@ import Testing
             (["command": "/"], "/ is a folder"), (["command": "/etc/passwd"], "/etc/passwd is not executable"),
             (["templates": ["succes": "x"]], "unknown key; did you mean \"success\"?"),
             (["help": ["sumary": "x"]], "unknown key; did you mean \"summary\"?"),
+            (["answer": "reply"], "must be one of \"text\", \"json\", not \"reply\""),
         ] as [([String: JSONValue], String)])
     func `A mistake in a command is reported with its place`(command: [String: JSONValue], problem: String) throws {
         let problems = try problems(ofCommand: command)
@@ -171,6 +172,15 @@ import Testing
             (["commands": ["\u{202E}a": ["command": "echo"]]], "jobs.commands. a: is not a name"),
             (["commands": ["__": ["command": "echo"]]], "jobs.commands.__: is not a name"),
             (["comands": [:]], "unknown key"),
+            (["scripts": ["directory": "/", "answer": "reply"]], "jobs.scripts.answer: must be one of"),
+            (
+                ["scripts": ["directory": "/nonexistent", "cwd": "/etc/passwd"]],
+                "jobs.scripts.cwd: /etc/passwd is not a"
+            ),
+            (["catops": ["plugins": ""]], "jobs.catops.plugins: must not be empty"),
+            (["catops": ["plugins": "/etc/passwd"]], "jobs.catops.plugins: /etc/passwd is not a folder"),
+            (["catops": ["plugins": "/", "python": ""]], "jobs.catops.python: must not be empty"),
+            (["catops": ["plugins": "/", "secrets": [0]]], "jobs.catops.secrets[0]: must be the number"),
         ] as [(JSONValue, String)])
     func `A mistake in the section is reported with its place`(jobs: JSONValue, problem: String) throws {
         let problems = try problems(jobs)

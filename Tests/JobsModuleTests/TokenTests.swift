@@ -85,6 +85,31 @@ import Testing
         }
     }
 
+    @Test func `A token finds commands whose names have several words, as chat does`() async throws {
+        let commands: JSONValue = [
+            "show_disk": ["command": "echo", "args": ["disk"], "auth_strategy": "any", "no_handshake": true],
+            "show": ["command": "echo", "args": ["show"], "auth_strategy": "any", "no_handshake": true],
+        ]
+        try await house(commands).run { house in
+            _ = await house.ask("!alias usage show disk all of", as: "@pablo", in: "#general")
+            for (line, output) in [
+                ("show disk web", "disk web"), ("show_disk web", "disk web"), ("show web", "show web"),
+                ("!SHOW  Disk web", "disk web"), ("usage web", "disk all of web"),
+            ] {
+                let (secret, _) = try await token(house, line)
+                #expect(await post(house, secret).status == 202, "\(line)")
+                #expect(await house.next() == "@pablo done\n\(output)\n", "\(line)")
+            }
+            let warning = "the line cannot be split into arguments. Unclosed quote"
+            for line in ["show disk it's", "show_disk it's", "usage it's"] {
+                let reply = await house.ask("!token-new @pablo #general \(line)", as: "@root", in: nil)
+                #expect(reply.contains(warning), "\(reply)")
+            }
+            #expect(await house.ask("!alias broken show disk it's", as: "@pablo").contains(warning))
+            #expect(await !house.ask("!alias fine show disk its", as: "@pablo").contains("Warning"))
+        }
+    }
+
     @Test func `Tokens are listed without their secrets, and revoked`() async throws {
         try await house().run { house in
             let (secret, id) = try await token(house, "!echo a")

@@ -24,15 +24,25 @@ struct AnswerAttachment: Sendable, Equatable {
     var fields: [Field] = []
 
     /// Reads a list of attachments, or one.
-    static func list(_ value: JSONValue?, at place: String) throws(AnswerReply.Problem) -> [AnswerAttachment] {
+    /// - Parameter problems: The list to which what cannot be read is added.
+    static func list(
+        _ value: JSONValue?, at place: String, _ problems: inout [AnswerReply.Problem]
+    ) -> [AnswerAttachment] {
         guard let value, value != .null else { return [] }
         let items = value.array ?? [value]
-        guard items.count <= most else {
-            throw AnswerReply.Problem("\(place) is a list of \(items.count) attachments; \(most) is the maximum")
+        if items.count > most {
+            problems.append(AnswerReply.Problem("\(place) has \(items.count) attachments; \(most) is the maximum"))
         }
         var list: [AnswerAttachment] = []
-        for (index, item) in items.enumerated() { list.append(try AnswerAttachment(item, at: "\(place)[\(index)]")) }
-        return list
+        for (index, item) in items.prefix(most).enumerated() {
+            do throws(AnswerReply.Problem) {
+                list.append(try AnswerAttachment(item, at: "\(place)[\(index)]"))
+            } catch {
+                problems.append(error)
+            }
+        }
+        // Slack refuses a message that shows nothing.
+        return list.filter { !$0.isEmpty }
     }
 
     private init(_ value: JSONValue, at place: String) throws(AnswerReply.Problem) {
@@ -49,6 +59,12 @@ struct AnswerAttachment: Sendable, Equatable {
                     value: try AnswerReply.string(item["value"], "\(place).value") ?? "",
                     isShort: item["short"]?.bool ?? false))
         }
+    }
+
+    /// True if the attachment shows nothing.
+    private var isEmpty: Bool {
+        texts.allSatisfy { ["color", "ts"].contains($0.key) || $0.value.isEmpty }
+            && fields.allSatisfy { $0.title.isEmpty && $0.value.isEmpty }
     }
 
     /// Creates an attachment.

@@ -6,8 +6,8 @@ enum AnswerDocument: Sendable, Equatable {
     case replies([AnswerReply])
     /// The output is a text.
     case text
-    /// The output looks like JSON, but cannot be used as such, for this reason.
-    case unreadable(String)
+    /// The output looks like JSON, but cannot be used as such, for this reason. It is private if it may have been meant so.
+    case unreadable(String, isPrivate: Bool)
 
     /// The maximum number of replies.
     static let most = 20
@@ -21,11 +21,15 @@ enum AnswerDocument: Sendable, Equatable {
         do {
             self = .replies(try Self.replies(try JSONValue.parse(Self.withoutMark(bytes))))
         } catch let problem as AnswerReply.Problem {
-            self = .unreadable(problem.description)
+            self = .unreadable(problem.description, isPrivate: Self.mayBePrivate(bytes))
         } catch {
-            self = .unreadable(JSONValue.reason(of: error))
+            let reason = JSONValue.reason(of: error, in: Self.withoutMark(bytes))
+            self = .unreadable(reason, isPrivate: Self.mayBePrivate(bytes))
         }
     }
+
+    /// Returns whether an output that cannot be read as replies has the word for a private one anywhere.
+    static func mayBePrivate(_ bytes: [UInt8]) -> Bool { bytes.contains("ephemeral".utf8) }
 
     /// Returns whether an output begins as an object or a list does.
     static func looksLikeJSON(_ bytes: [UInt8]) -> Bool {
@@ -89,7 +93,7 @@ struct AnswerReply: Sendable, Equatable {
     private static let ignored: Set = ["statusCode", "headers", "isBase64Encoded"]
     private static let keys = ["text", "attachments", "suggestions", "response_type", "thread", "mrkdwn"]
 
-    /// Reads a reply.
+    /// Reads a reply. Parts that cannot be used are left out, with a note.
     /// - Parameter place: the place of the value, for errors.
     init(_ value: JSONValue, at place: String) throws(Problem) {
         guard let object = value.object else {
@@ -99,29 +103,44 @@ struct AnswerReply: Sendable, Equatable {
             throw Problem("\(place) has none of the keys \(Self.keys.joined(separator: ", "))")
         }
         text = try Self.string(object["text"], "\(place).text") ?? ""
-        switch try Self.string(object["response_type"], "\(place).response_type") {
-        case nil, "in_channel": break
-        case "ephemeral": isPrivate = true
-        case let other?: throw Problem("\(place).response_type is \"\(other)\", not ephemeral or in_channel")
-        }
+        readType(object["response_type"], "\(place).response_type")
         let unknown = object.keys.filter { !Self.keys.contains($0) && !Self.ignored.contains($0) }.sorted()
         if !unknown.isEmpty {
             let names = unknown.prefix(5).map { Printable.name($0) }.joined(separator: ", ")
             notes.append("\(place) has unknown keys, which have no effect: \(names)")
         }
         if let mark = object["mrkdwn"], mark != .null, mark.bool == nil {
-            throw Problem("\(place).mrkdwn is \(mark.typeName), not true or false")
+            leaveOut(Problem("\(place).mrkdwn is \(mark.typeName), not true or false"))
         }
         isMarkedUp = object["mrkdwn"]?.bool ?? false
-        attachments = try AnswerAttachment.list(object["attachments"], at: "\(place).attachments")
-        suggestions = try AnswerSuggestion.list(object["suggestions"], at: "\(place).suggestions")
+        var problems: [Problem] = []
+        attachments = AnswerAttachment.list(object["attachments"], at: "\(place).attachments", &problems)
+        suggestions = AnswerSuggestion.list(object["suggestions"], at: "\(place).suggestions", &problems)
         switch object["thread"] {
         case nil, .null?: break
         case .bool(let isOwn)?: thread = isOwn ? .own : .none
         case .string(let id)?: thread = id.isBlank ? .none : .id(id)
-        case let other?: throw Problem("\(place).thread is \(other.typeName), not true, false or an identifier")
+        case let other?:
+            problems.append(Problem("\(place).thread is \(other.typeName), not true, false or an identifier"))
+        }
+        // A reply of which nothing is left is shown as it was printed.
+        if let problem = problems.first, text.isEmpty, attachments.isEmpty, suggestions.isEmpty { throw problem }
+        for problem in problems { leaveOut(problem) }
+    }
+
+    /// Reads who sees the reply: only the person who asked if that cannot be read.
+    private mutating func readType(_ value: JSONValue?, _ place: String) {
+        switch value {
+        case nil, .null?, .string("in_channel")?: break
+        case .string("ephemeral")?: isPrivate = true
+        case let other?:
+            isPrivate = true
+            let shown = other.string.map { Printable.name($0) } ?? other.typeName
+            notes.append("\(place) is \(shown), not ephemeral or in_channel, so only the user who asked sees the reply")
         }
     }
+
+    private mutating func leaveOut(_ problem: Problem) { notes.append("\(problem), and was left out") }
 
     /// Returns a text; nil if it is absent.
     static func string(_ value: JSONValue?, _ place: String) throws(Problem) -> String? {
@@ -145,22 +164,46 @@ struct AnswerSuggestion: Sendable, Equatable {
     private static let most = 10
     private static let longest = 1_000
 
+    /// The label with the line, because whoever presses the button runs the line under their own name.
+    /// - Parameter prefix: The prefix of the bot, with which the label may state the line.
+    func shown(prefix: String) -> String {
+        [line, prefix + line].contains { $0.utf8.elementsEqual(label.utf8) } ? label : "\(label): \(line)"
+    }
+
     /// Reads a list of lines, or of objects with `text` and `command`.
-    static func list(_ value: JSONValue?, at place: String) throws(AnswerReply.Problem) -> [AnswerSuggestion] {
+    /// - Parameter problems: The list to which what cannot be read is added.
+    static func list(
+        _ value: JSONValue?, at place: String, _ problems: inout [AnswerReply.Problem]
+    ) -> [AnswerSuggestion] {
         guard let value, value != .null else { return [] }
         guard let items = value.array else {
-            throw AnswerReply.Problem("\(place) is \(value.typeName), not a list of lines")
+            problems.append(AnswerReply.Problem("\(place) is \(value.typeName), not a list of lines"))
+            return []
+        }
+        if items.count > most {
+            problems.append(AnswerReply.Problem("\(place) has \(items.count) lines; \(most) is the maximum"))
         }
         var list: [AnswerSuggestion] = []
         for (index, item) in items.prefix(most).enumerated() {
-            let line = try AnswerReply.string(item["command"] ?? item, "\(place)[\(index)]") ?? ""
-            let label = try AnswerReply.string(item["text"], "\(place)[\(index)].text") ?? line
-            let shown = Printable.line(line)
-            guard !shown.isBlank, shown.utf8.count <= longest else {
-                throw AnswerReply.Problem("\(place)[\(index)] must be a line of 1 to \(longest) bytes")
+            do throws(AnswerReply.Problem) {
+                list.append(try AnswerSuggestion(item, at: "\(place)[\(index)]"))
+            } catch {
+                problems.append(error)
             }
-            list.append(AnswerSuggestion(label: label.isBlank ? shown : Printable.line(label), line: shown))
         }
         return list
     }
+
+    private init(_ item: JSONValue, at place: String) throws(AnswerReply.Problem) {
+        let line = try AnswerReply.string(item["command"] ?? item, place) ?? ""
+        let label = try AnswerReply.string(item["text"], "\(place).text") ?? line
+        let shown = Printable.line(line)
+        guard !shown.isBlank, shown.utf8.count <= Self.longest else {
+            throw AnswerReply.Problem("\(place) is not a line of 1 to \(Self.longest) bytes")
+        }
+        self.init(label: label.isBlank ? shown : Printable.line(label), line: shown)
+    }
+
+    /// Creates a suggestion.
+    init(label: String, line: String) { (self.label, self.line) = (label, line) }
 }

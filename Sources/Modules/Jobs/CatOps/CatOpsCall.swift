@@ -120,7 +120,7 @@ final class CatOpsCall: JobWork {
 extension JobCenter {
     /// Returns the work of a job that calls a function.
     func call(
-        _ definition: CommandDefinition, _ origin: JobOrigin, _ record: JobRecord, _ log: JobLog
+        _ definition: CommandDefinition, _ arguments: [String], _ origin: JobOrigin, _ record: JobRecord, _ log: JobLog
     ) -> CatOpsCall {
         let (caller, address) = (origin.caller, origin.address)
         var place: [String: JSONValue] = ["name": .string(caller.room?.name ?? caller.person.name)]
@@ -131,6 +131,7 @@ extension JobCenter {
         place["thread"] = address.thread.map { .string($0) }
         let isAdmin = host.rules.isListed(
             caller.person, on: caller.backend, in: Set(settings.groups["admin"] ?? []))
+        let shown = SecretArguments.line(origin.arguments, arguments, masked: definition.masked(arguments))
         let params: [String: JSONValue] = [
             "text": .string(origin.arguments), "backend": .string(address.backend), "place": .object(place),
             "person": [
@@ -139,6 +140,8 @@ extension JobCenter {
             ],
             "message": .string(address.inReplyTo ?? record.key), "prefix": .string(host.bot.prefix),
             "traits": Wire.json(host.chat.traits(of: address.backend) ?? BackendTraits()),
+            // The arguments as error messages repeat them.
+            "values": ["shown": .string(shown)],
         ]
         let book = book
         return CatOpsCall(

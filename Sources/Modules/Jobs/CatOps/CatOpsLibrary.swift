@@ -53,13 +53,27 @@ extension JobCenter {
     /// The functions of plug-ins for CatOps whose names are those of other commands of this module, which come first.
     var takenFunctions: [String] {
         let taken = takenNames
-        return catops.definitions.map(\.name).filter { taken.contains(Command.key($0)) }
+        return catops.definitions.map(\.name).filter { isTaken($0, taken) }
+    }
+
+    /// Returns true if another command has the name of a function, or is a built-in one or one of another module whose
+    /// arguments the function would take.
+    private func isTaken(_ name: String, _ taken: Set<String>) -> Bool {
+        if taken.contains(Command.key(name)) { return true }
+        return Command.beginnings(of: name).contains { beginning in
+            if builtInNames.contains(beginning) { return true }
+            guard let module = host.commands.module(having: beginning) else { return false }
+            return module != host.module
+        }
+    }
+
+    private var builtInNames: Set<String> {
+        Set((JobCommands.names + [ScriptCommands.name]).map { Command.key(line($0)) })
     }
 
     /// The keys of the commands that functions do not replace.
     private var takenNames: Set<String> {
-        let builtIn = (JobCommands.names + [ScriptCommands.name]).map { line($0) }
-        return Set(((settings.commands + scripts.definitions).map(\.name) + builtIn).map { Command.key($0) })
+        builtInNames.union((settings.commands + scripts.definitions).map { Command.key($0.name) })
     }
 
     /// The commands of plug-ins for CatOps, without those whose names are taken.
@@ -67,7 +81,7 @@ extension JobCenter {
         let functions = catops.definitions
         if functions.isEmpty { return [] }
         let taken = takenNames
-        return functions.filter { !taken.contains(Command.key($0.name)) }
+        return functions.filter { !isTaken($0.name, taken) }
     }
 
     /// Returns a line of the status about functions that cannot be called; nil if all can be called.
@@ -77,6 +91,6 @@ extension JobCenter {
         let shown = names.prefix(5).joined(separator: ", ") + (names.count > 5 ? " and \(names.count - 5) more" : "")
         return StatusLine(
             CatOpsSettings.module, isHealthy: false,
-            "cannot be called, because other commands of jobs have these names: \(shown)")
+            "cannot be called, because other commands have these names, or begin as they do: \(shown)")
     }
 }

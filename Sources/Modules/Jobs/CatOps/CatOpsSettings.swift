@@ -36,8 +36,21 @@ extension CatOpsSettings {
         section.finish()
     }
 
+    private static func review(_ plugins: String, _ section: SettingsSection) {
+        if section.contains("plugins"), plugins.isBlank { return section.problem("plugins", "must not be empty") }
+        if plugins.utf8.contains(0) { return section.problem("plugins", "must not contain a NUL character") }
+        let path = section.path(of: plugins)
+        var isFolder: ObjCBool = false
+        if !FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) {
+            section.warn("plugins", "the folder \(path) does not exist")
+        } else if !isFolder.boolValue {
+            section.problem("plugins", "\(path) is not a folder")
+        }
+    }
+
     private static func launch(_ section: SettingsSection) -> PlugInLaunch {
         let python = section.string("python", default: "python3")
+        if python.isBlank { section.problem("python", "must not be empty") }
         let plugins = section.requiredString("plugins")
         // Petrel limits the time of calls itself.
         var settings: [String: JSONValue] = ["plugins": .string(section.path(of: plugins)), "record": true]
@@ -53,13 +66,11 @@ extension CatOpsSettings {
         if installed == nil {
             section.problem("plugins", "cannot be run: the installation has no share/petrel/\(program)")
         }
-        if !plugins.isEmpty, !FileManager.default.fileExists(atPath: section.path(of: plugins)) {
-            section.warn("plugins", "the folder \(section.path(of: plugins)) does not exist")
-        }
+        review(plugins, section)
         let (environment, secrets) = PlugInLaunch.environment(of: section)
         let isPath = python.utf8.contains(UInt8(ascii: "/"))
         let path = environment["PATH"] ?? section.environment["PATH"] ?? ""
-        if !isPath, ProgramFile.path(of: python, in: path) == nil {
+        if !isPath, !python.isBlank, ProgramFile.path(of: python, in: path) == nil {
             section.warn("python", "the program \(python) is not in PATH")
         } else if isPath, let objection = ProgramFile.objection(to: section.path(of: python)) {
             section.warn("python", "\(section.path(of: python)) \(objection)")

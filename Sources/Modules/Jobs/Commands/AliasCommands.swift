@@ -64,7 +64,7 @@ struct AliasCommands: Sendable {
         if center.host.rules.decision(on: command, by: caller.person, in: caller.room, on: backend) == nil {
             warnings.append("Warning: there is no such command at the moment.")
         }
-        if let warning = center.warning(aboutStored: command) { warnings.append(warning) }
+        if let warning = center.warning(aboutStored: command, of: caller) { warnings.append(warning) }
         return base.answer(invocation, "alias created successfully", notice: warnings.map { "\n\($0)" }.joined())
     }
 

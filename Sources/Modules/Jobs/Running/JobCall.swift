@@ -28,29 +28,32 @@ struct JobCall: Sendable {
 
 extension JobCall {
     /// Splits a line at white space, as CatOps does: quotation marks are part of the words.
-    static func words(_ line: String) -> ParsedLine {
-        let words = line.unicodeScalars.split { $0.properties.isWhitespace }
-        return ParsedLine(JobCall(arguments: words.map { String(String.UnicodeScalarView($0)) }), masked: line)
+    private static func words(_ line: String, _ secrets: SecretArguments) -> ParsedLine {
+        let words = line.unicodeScalars.split { $0.properties.isWhitespace }.map {
+            String(String.UnicodeScalarView($0))
+        }
+        return ParsedLine(
+            JobCall(arguments: words),
+            masked: SecretArguments.line(line, words, masked: secrets.masked(words: words)))
     }
 
     /// Splits the line of a command, and returns what the access rules and the audit log see of it.
     static func parse(_ line: String, of definition: CommandDefinition) -> ParsedLine {
-        definition.isFunction ? words(line) : parse(line, definition.secrets)
+        definition.isFunction ? words(line, definition.secrets) : parse(line, definition.secrets)
     }
 }
 
 extension JobCenter {
     /// Returns a warning about the line of an alias or a token that calls a command of jobs, if it cannot be split as it
     /// stands; nil if it can.
-    func warning(aboutStored line: String) -> String? {
-        let (name, rest) = line.firstWord
-        let key = Command.key(name)
-        guard definitions.contains(where: { !$0.isFunction && Command.key($0.name) == key }) else { return nil }
+    func warning(aboutStored line: String, of caller: CommandCaller) -> String? {
         do {
-            _ = try ArgumentLine(rest)
-            return nil
+            // Found as in chat, where names may have several words.
+            guard let call = try host.rules.call(line, by: caller)?.parsed as? JobCall, let problem = call.problem
+            else { return nil }
+            return "Warning: as it stands, the line cannot be split into arguments. \(problem)"
         } catch {
-            return "Warning: as it stands, the line cannot be split into arguments. \(error.description)"
+            return "Warning: as it stands, the line cannot run. \(error)"
         }
     }
 }

@@ -25,7 +25,10 @@ extension JobCenter {
         replies = replies.filter { $0.0.isVisible }.map { ($0, Self.place(of: $0, at: $1, job)) }
         // A reply of its own, because the last one may consist of attachments.
         if !notes.isEmpty {
-            replies.append((Reply(String(notes.unicodeScalars.dropFirst()), kind: .result), job.address))
+            // What is said about a private reply is private, too.
+            let isPrivate = !replies.isEmpty && replies.allSatisfy { $0.0.isPrivate }
+            let note = Reply(String(notes.unicodeScalars.dropFirst()), kind: .result, isPrivate: isPrivate)
+            replies.append((note, Self.place(of: note, at: job.address, job)))
         }
         let (last, address) = replies.popLast() ?? (Reply("", kind: .result), job.address)
         do {
@@ -50,6 +53,7 @@ extension JobCenter {
     private func replies(_ answer: CommandAnswer, of job: JobRecord) async throws -> [(Reply, Address)] {
         if answer == .reply { return [(try await returned(by: job), job.address)] }
         guard job.status == .successful else { return [(try await failure(of: job), job.address)] }
+        var isPrivate = false
         if answer == .json {
             let output = try await standardOutput(of: job, limit: Self.longestDocument, keepsStates: true)
             if output.isWhole, !output.hasRemarks {
@@ -59,11 +63,13 @@ extension JobCenter {
                         host.logger.warning("The output of \(job.command), job \(job.id): \(note).")
                     }
                     return replies.map { shown($0, of: job) }.map { (cut($0, of: job), $1) }
-                case .unreadable(let reason):
+                case .unreadable(let reason, let mayBePrivate):
+                    isPrivate = mayBePrivate
                     host.logger.warning("The output of \(job.command), job \(job.id), is said as text: \(reason).")
                 case .text: break
                 }
             } else if AnswerDocument.looksLikeJSON(output.bytes) {
+                isPrivate = AnswerDocument.mayBePrivate(output.bytes)
                 host.logger.warning(
                     "The output of \(job.command), job \(job.id), is said as text: as JSON, it is limited to \(Self.longestDocument) bytes."
                 )
@@ -71,7 +77,8 @@ extension JobCenter {
         }
         let output = try await standardOutput(of: job, limit: excerptLimit(on: job.address.backend))
         let lines = resultLines(on: job.address.backend)
-        return [(Reply(output.text(logs(of: job), lines: lines), kind: .result), job.address)]
+        let text = output.text(logs(of: job), lines: lines)
+        return [(Reply(text, kind: .result, isPrivate: isPrivate), job.address)]
     }
 
     /// Returns the reply of a call, or the reason why it failed, which only the person who asked sees.
@@ -153,7 +160,7 @@ extension JobCenter {
         }
         let suggestions = permitted(answer.suggestions, of: job)
         if traits.forms {
-            reply.buttons = suggestions.map { Button($0.label, line: $0.line) }
+            reply.buttons = suggestions.map { Button($0.shown(prefix: host.bot.prefix), line: $0.line) }
             // A message consists of more than buttons.
             if !reply.isVisible, !reply.buttons.isEmpty { reply.text = "Next:" }
         } else if !suggestions.isEmpty {

@@ -76,7 +76,7 @@ extension JobCenter {
     ) throws -> JobRecord {
         let (person, room) = (origin.caller.person, origin.caller.room)
         return JobRecord(
-            id: try book.number(), command: definition.name, arguments: definition.secrets.masked(arguments),
+            id: try book.number(), command: definition.name, arguments: definition.masked(arguments),
             person: person.id, personName: person.name, room: room?.id, roomName: room?.name,
             isPrivateRoom: room?.isPrivate,
             address: origin.address, token: origin.token, answer: definition.answer, created: .now)
@@ -86,7 +86,7 @@ extension JobCenter {
     private func work(
         _ definition: CommandDefinition, _ arguments: [String], _ origin: JobOrigin, _ record: JobRecord, _ log: JobLog
     ) throws -> any JobWork {
-        if definition.isFunction { return call(definition, origin, record, log) }
+        if definition.isFunction { return call(definition, arguments, origin, record, log) }
         let call = ProgramCall(
             arguments: arguments, text: origin.text, caller: origin.caller, thread: origin.address.thread,
             job: record.id)

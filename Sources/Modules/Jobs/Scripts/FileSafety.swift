@@ -3,8 +3,8 @@ import PetrelSupport
 
 /// Checks that nobody but the user of this process and root can change files, or replace them.
 struct FileSafety {
-    /// The results for folders, which many files share.
-    private var folders: [String: String?] = [:]
+    /// The results for folders, which many files share, by the bytes of their paths: equal texts may be different paths.
+    private var folders: [[UInt8]: String?] = [:]
     private let user = geteuid()
 
     /// Returns the reason for which a program must not be run, as a clause; nil if it may. The folders above it count.
@@ -35,7 +35,7 @@ struct FileSafety {
     }
 
     private mutating func objection(toFolder path: String, isAncestor: Bool) -> String? {
-        let key = isAncestor ? path + "/" : path
+        let key = Array((isAncestor ? path + "/" : path).utf8)
         if let known = folders[key] { return known }
         var status = stat()
         let found: String?
@@ -62,10 +62,13 @@ struct FileSafety {
         if status.st_mode & 0o002 != 0 {
             return "every user of the machine can write to \(kind) \(path); run chmod o-w on it"
         }
-        if status.st_mode & 0o020 != 0, !Self.isPrivate(status.st_gid, of: status.st_uid) {
+        guard status.st_mode & 0o020 != 0 else { return nil }
+        guard Self.isPrivate(status.st_gid, of: status.st_uid) else {
             return "the members of its group can write to \(kind) \(path); run chmod g-w on it"
         }
-        return nil
+        // With an access list, the bit of the group is the mask of all its entries.
+        return AccessList.exists(at: path)
+            ? "the access list of \(kind) \(path) may let others write to it; run setfacl -b on it" : nil
     }
 
     /// Returns true if a group consists only of one user, who has the same name, as many systems create it.

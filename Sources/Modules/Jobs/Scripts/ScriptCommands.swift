@@ -15,25 +15,39 @@ struct ScriptCommands: Sendable {
     var commands: [Command] {
         guard scripts.isActive else { return [] }
         return [
-            base.command(Self.name, "", "Show the scripts, and the files that are not loaded.", isAdminOnly: true) {
-                list($0)
-            }
+            base.command(
+                Self.name, "[pattern]", "Show the scripts, and the files that are not loaded.", isAdminOnly: true
+            ) { list($0) }
         ]
     }
 
+    /// Lists the problems first, because the list of a large folder is cut.
     private func list(_ invocation: Invocation) -> Reply {
-        let (definitions, problems) = (scripts.definitions, scripts.problems)
-        var lines = ["\(definitions.count) loaded from \(scripts.directories.joined(separator: ", "))"]
-        lines += definitions.prefix(Self.most).map { definition in
-            let path = definition.script?.shownPath ?? definition.program
-            let summary = definition.help.summary
-            return "- \(definition.name) (\(Printable.line(path)))" + (summary.isEmpty ? "" : ": \(summary)")
-        }
-        if definitions.count > Self.most { lines.append("… and \(definitions.count - Self.most) more") }
+        let pattern = invocation.arguments
+        let definitions = scripts.definitions.filter { pattern.isEmpty || ScriptSettings.matches($0.name, pattern) }
+        let problems = scripts.problems.filter { pattern.isEmpty || Self.isAbout(pattern, $0) }
+        var lines: [String] = []
         if !problems.isEmpty { lines.append("\(problems.count) with problems:") }
-        lines += problems.prefix(Self.most).map { "- \($0.line)" }
-        if problems.count > Self.most { lines.append("… and \(problems.count - Self.most) more") }
+        lines += Self.cut(problems.map { "- \($0.line)" })
+        let folders = scripts.directories.joined(separator: ", ")
+        lines.append("\(definitions.count) loaded from \(folders)" + (pattern.isEmpty ? "" : " match \(pattern)"))
+        lines += Self.cut(
+            definitions.map { definition in
+                let path = definition.script?.shownPath ?? definition.program
+                let summary = definition.help.summary
+                return "- \(definition.name) (\(Printable.visible(path)))" + (summary.isEmpty ? "" : ": \(summary)")
+            })
         return base.answer(invocation, lines.joined(separator: "\n"), isPrivate: true)
+    }
+
+    private static func isAbout(_ pattern: String, _ problem: ScriptProblem) -> Bool {
+        let file = problem.path.utf8.split(separator: UInt8(ascii: "/")).last.map { String(Substring($0)) } ?? ""
+        return ScriptSettings.matches(ScriptFile.name(of: file) ?? file, pattern)
+    }
+
+    private static func cut(_ lines: [String]) -> [String] {
+        if lines.count <= most { return lines }
+        return lines.prefix(most) + ["… and \(lines.count - most) more; add a pattern, such as db-*"]
     }
 }
 
@@ -59,7 +73,7 @@ extension JobCenter {
         let problems = scripts.problems
         var detail = "\(scripts.definitions.count) loaded"
         if let first = problems.first { detail += ", \(problems.count) with problems, such as \(first.line)" }
-        if scripts.isPolling { detail += "; changes are noticed within a few seconds" }
+        if let reason = scripts.pollingReason { detail += "; changes are looked for every two seconds: \(reason)" }
         return StatusLine("scripts", isHealthy: problems.isEmpty, detail)
     }
 }

@@ -36,6 +36,13 @@ struct ScriptFile: Sendable, Hashable {
     /// The marks.
     var stamp: Stamp
 
+    static func == (one: ScriptFile, other: ScriptFile) -> Bool {
+        // By bytes: a folder may have two files whose names are equal as texts.
+        one.stamp == other.stamp && one.path.utf8.elementsEqual(other.path.utf8)
+    }
+
+    func hash(into hasher: inout Hasher) { hasher.combine(stamp) }
+
     /// Returns the name of the command of a file; nil if the file is private, or a copy that an editor or a package
     /// manager has left behind.
     static func name(of file: String) -> String? {
@@ -49,7 +56,8 @@ struct ScriptFile: Sendable, Hashable {
     }
 
     private static let leftovers: Set<String> = [
-        "bak", "orig", "rej", "swp", "tmp", "dpkg-old", "dpkg-new", "dpkg-dist", "rpmsave", "rpmnew", "rpmorig",
+        "bak", "orig", "rej", "swp", "swo", "swn", "tmp", "old", "save", "dpkg-old", "dpkg-new", "dpkg-dist",
+        "dpkg-tmp", "ucf-old", "ucf-new", "ucf-dist", "rpmsave", "rpmnew", "rpmorig",
     ]
 
     /// Returns the reason for which the file must not be run, as it is now; nil if it may.
@@ -71,5 +79,5 @@ struct ScriptProblem: Sendable, Hashable {
     var reason: String
 
     /// The path and the reason, as one line.
-    var line: String { "\(Printable.line(path)): \(Printable.line(reason))" }
+    var line: String { "\(Printable.visible(path)): \(Printable.line(reason))" }
 }

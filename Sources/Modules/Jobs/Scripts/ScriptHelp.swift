@@ -16,6 +16,8 @@ struct ScriptHelp: Sendable, Equatable {
     var examples: [String] = []
     /// Further lines that help and completion offer.
     var suggestions: [String] = []
+    /// The way in which the output is answered; nil for that of the folder.
+    var answer: CommandAnswer?
 
     private static let mostItems = 50
     private static let longestItem = 300
@@ -24,21 +26,29 @@ struct ScriptHelp: Sendable, Equatable {
     /// The part of a file in which the option is looked for.
     private static let longestFile = 64 << 20
 
-    /// Reads the comment of a file: `petrel: summary` after the mark of a comment, in one of the first 20 lines.
+    /// Reads the comments of a file, in its first 20 lines: `petrel: summary` and `petrel-answer: text`.
     init(commentOf path: String) {
         guard let bytes = Self.head(of: path) else { return }
         for line in String(decoding: bytes, as: UTF8.self)[...].textLines.prefix(20) {
-            let scalars = line.unicodeScalars.drop { $0.isSeparator }
-            let text = scalars.drop { "#/*;-\"'%".unicodeScalars.contains($0) || $0.isSeparator }
-            guard text.startIndex > scalars.startIndex, text.starts(with: "petrel:".unicodeScalars) else { continue }
-            var summary = text.dropFirst(7).drop { $0.isSeparator }
-            // The end of a comment in C or of a string in Python.
-            while let last = summary.last, last.isSeparator || last == "*" || last == "/" || last == "\"" {
-                summary = summary.dropLast()
+            if summary.isEmpty, let text = Self.comment("petrel:", in: line) { summary = Self.item(text) }
+            if answer == nil, let text = Self.comment("petrel-answer:", in: line) {
+                // What cannot be read must not give people the say about replies.
+                answer = text.isKeyword("json") ? .json : .text
             }
-            self.summary = Self.item(String(summary))
-            return
         }
+    }
+
+    /// Returns the text behind a word at the beginning of a comment; nil if the line is no such comment.
+    private static func comment(_ word: String, in line: Substring) -> String? {
+        let scalars = line.unicodeScalars.drop { $0.isSeparator }
+        let text = scalars.drop { "#/*;-\"'%".unicodeScalars.contains($0) || $0.isSeparator }
+        guard text.startIndex > scalars.startIndex, text.starts(with: word.unicodeScalars) else { return nil }
+        var comment = text.dropFirst(word.unicodeScalars.count).drop { $0.isSeparator }
+        // The end of a comment in C or of a string in Python.
+        while let last = comment.last, last.isSeparator || last == "*" || last == "/" || last == "\"" {
+            comment = comment.dropLast()
+        }
+        return String(comment)
     }
 
     /// Reads the JSON that a script has printed.
@@ -47,7 +57,7 @@ struct ScriptHelp: Sendable, Equatable {
         do {
             value = try JSONValue.parse(bytes)
         } catch {
-            throw AnswerReply.Problem(JSONValue.reason(of: error))
+            throw AnswerReply.Problem(JSONValue.reason(of: error, in: bytes))
         }
         guard value.object != nil else { throw AnswerReply.Problem("it is \(value.typeName), not an object") }
         summary = Self.item(try AnswerReply.string(value["summary"], "summary") ?? "")
@@ -113,16 +123,24 @@ struct ScriptHelp: Sendable, Equatable {
         return false
     }
 
-    /// The first bytes of programs: ELF, and Mach-O for one or several processors.
-    private static let machineCode: [[UInt8]] = [
-        [0x7F, 0x45, 0x4C, 0x46], [0xFE, 0xED, 0xFA, 0xCE], [0xFE, 0xED, 0xFA, 0xCF], [0xCE, 0xFA, 0xED, 0xFE],
-        [0xCF, 0xFA, 0xED, 0xFE], [0xCA, 0xFE, 0xBA, 0xBE],
-    ]
+    #if os(Linux)
+        /// The first bytes of programs (ELF).
+        private static let machineCode: [[UInt8]] = [[0x7F, 0x45, 0x4C, 0x46]]
+    #else
+        /// The first bytes of programs: Mach-O for one or several processors.
+        private static let machineCode: [[UInt8]] = [
+            [0xFE, 0xED, 0xFA, 0xCE], [0xFE, 0xED, 0xFA, 0xCF], [0xCE, 0xFA, 0xED, 0xFE], [0xCF, 0xFA, 0xED, 0xFE],
+            [0xCA, 0xFE, 0xBA, 0xBE],
+        ]
+    #endif
 
     /// Returns the reason for which the system cannot start a file because of its first line, as a clause; nil if it can.
     static func problem(ofFirstLineOf path: String) -> String? {
         guard let bytes = head(of: path) else { return nil }
         guard bytes.starts(with: "#!".utf8) else {
+            if bytes.starts(with: [0xEF, 0xBB, 0xBF]) {
+                return "it begins with a byte order mark; save it without one"
+            }
             if machineCode.contains(where: { bytes.starts(with: $0) }) { return nil }
             return bytes.contains(0)
                 ? "it is neither a script nor machine code" : "it has no first line such as #!/bin/sh"
@@ -133,7 +151,14 @@ struct ScriptHelp: Sendable, Equatable {
         guard let program = words.first.map({ String(String.UnicodeScalarView($0)) }) else {
             return "its first line names no program"
         }
-        return access(program, X_OK) == 0 ? nil : "the program \(program) of its first line does not exist"
+        var status = stat()
+        let subject = "the program \(program) of its first line"
+        guard stat(program, &status) == 0 else {
+            return errno == ENOENT || errno == ENOTDIR
+                ? "\(subject) does not exist" : "\(subject) cannot be found: \(String(cString: strerror(errno)))"
+        }
+        if status.st_mode & S_IFMT != S_IFREG { return "\(subject) is not a file" }
+        return access(program, X_OK) == 0 ? nil : "\(subject) cannot be executed"
     }
 
     private static func head(of path: String) -> [UInt8]? {

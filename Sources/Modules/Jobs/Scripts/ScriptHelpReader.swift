@@ -57,10 +57,11 @@ final class ScriptHelpReader: Sendable {
     }
 
     private func ask(_ file: ScriptFile, _ settings: ScriptSettings) async {
-        let comment = help(of: file).summary
+        let comment = help(of: file)
         do {
             var help = try await Self.ask(file, environment.merging(settings.template.environment) { $1 }, settings)
-            if help.summary.isEmpty { help.summary = comment }
+            if help.summary.isEmpty { help.summary = comment.summary }
+            help.answer = comment.answer
             let whole = help
             state.withLock { $0.help[file] = whole }
         } catch {

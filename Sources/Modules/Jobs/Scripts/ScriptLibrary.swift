@@ -14,6 +14,8 @@ final class ScriptLibrary: Sendable {
         var refused: [ScriptProblem] = []
         var problems: [ScriptProblem] = []
         var isLoaded = false
+        /// The reason that was logged for looking at intervals only.
+        var pollingReason: String?
     }
 
     /// A file, and the settings of its folder.
@@ -24,6 +26,8 @@ final class ScriptLibrary: Sendable {
 
     /// The time for which changes are collected, because a program is copied in several steps.
     private static let settling = Duration.milliseconds(50)
+    /// The number of looks at folders that are not watched yet.
+    private static let mostLooks = 3
 
     private let state: Locked<State>
     private let help: ScriptHelpReader
@@ -49,8 +53,8 @@ final class ScriptLibrary: Sendable {
     var directories: [String] { state.withLock { $0.settings.map(\.directory) } }
     /// True if there is any folder.
     var isActive: Bool { state.withLock { !$0.settings.isEmpty } }
-    /// True if folders are looked at only at intervals.
-    var isPolling: Bool { isActive && !watch.isNotified }
+    /// The reason for which folders are looked at only at intervals, as a clause; nil if the system reports changes.
+    var pollingReason: String? { isActive ? watch.problem : nil }
 
     /// Replaces the settings; the folders are looked at soon.
     func replace(_ settings: [ScriptSettings]) {
@@ -89,13 +93,33 @@ final class ScriptLibrary: Sendable {
     /// Looks at the folders. Returns true if anything has changed.
     private func load(_ owner: (String) -> String?) -> Bool {
         let settings = state.withLock { $0.settings }
-        let scans = settings.map { ScriptScan($0) }
-        watch.watch(scans.flatMap(\.folders) + settings.map(\.directory))
+        var scans = settings.map { ScriptScan($0) }
+        for _ in 0..<Self.mostLooks where watch.watch(scans.flatMap(\.folders) + settings.map(\.directory)) {
+            // Nobody reports what has changed before the watch.
+            scans = settings.map { ScriptScan($0) }
+        }
         let items = zip(scans, settings).flatMap { scan, settings in
             scan.files.map { Item(file: $0, settings: settings) }
         }
         help.keep(items.map(\.file))
+        tellPolling()
         return assemble(items, owner, scans.flatMap(\.problems))
+    }
+
+    /// Logs why folders are looked at only at intervals, once for each reason.
+    private func tellPolling() {
+        let reason = pollingReason
+        let isNew = state.withLock { state in
+            defer { state.pollingReason = reason }
+            return state.pollingReason != reason
+        }
+        guard isNew else { return }
+        if let reason {
+            logger.notice(
+                "Changes of scripts are looked for every two seconds, because the system reports none: \(reason).")
+        } else {
+            logger.notice("The system reports changes of scripts again.")
+        }
     }
 
     /// Makes the commands of files. Returns true if anything has changed.
@@ -109,6 +133,7 @@ final class ScriptLibrary: Sendable {
                 problems.append(problem)
             } else {
                 definitions.append(item.settings.definition(of: file, help.help(of: file)))
+                if let problem = names.overlap(of: file) { problems.append(problem) }
                 if let problem = help.problem(of: file) {
                     problems.append(ScriptProblem(path: file.shownPath, reason: problem))
                 }

@@ -1,4 +1,5 @@
 import Foundation
+import PetrelKit
 import PetrelSupport
 
 /// The programs in a folder of scripts, and one folder down, as they are at one time.
@@ -13,6 +14,8 @@ struct ScriptScan: Sendable {
     /// The folders that were read, and those that hold links on the way, or their targets.
     private(set) var folders: [String] = []
     private var safety = FileSafety()
+    /// The device and the inode of the folder.
+    private var place: [UInt64] = []
     private let settings: ScriptSettings
 
     /// Looks at the folder.
@@ -24,11 +27,28 @@ struct ScriptScan: Sendable {
             refuse(settings.directory, "the folder cannot be read: \(Self.reason)")
             return
         }
+        place = Self.place(status)
         if status.st_mode & S_IFMT == S_IFDIR {
             read(settings.directory, below: "")
         } else {
             refuse(settings.directory, "it is not a folder")
         }
+        files = Self.withoutRepeats(files)
+    }
+
+    private static func place(_ status: stat) -> [UInt64] {
+        [UInt64(truncatingIfNeeded: status.st_dev), UInt64(truncatingIfNeeded: status.st_ino)]
+    }
+
+    /// Returns the files without those that are another one, which links reach by a longer path and the same name.
+    private static func withoutRepeats(_ files: [ScriptFile]) -> [ScriptFile] {
+        let groups = Dictionary(grouping: files.indices) { Command.key(files[$0].name) }
+        let kept = groups.values.flatMap { indices in
+            Dictionary(grouping: indices) { files[$0].stamp }.values.compactMap { same in
+                same.min { (files[$0].path.utf8.count, $0) < (files[$1].path.utf8.count, $1) }
+            }
+        }
+        return kept.sorted().map { files[$0] }
     }
 
     private static var reason: String { String(cString: strerror(errno)) }
@@ -76,7 +96,8 @@ struct ScriptScan: Sendable {
         }
         watchTarget(of: path)
         switch status.st_mode & S_IFMT {
-        case S_IFDIR: if prefix.isEmpty { read(path, below: "\(file)/") }
+        // A link to the folder itself has nothing else in it.
+        case S_IFDIR: if prefix.isEmpty, Self.place(status) != place { read(path, below: "\(file)/") }
         case S_IFREG: load(file, path, status, below: prefix)
         default: break
         }

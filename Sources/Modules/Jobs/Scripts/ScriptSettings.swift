@@ -19,6 +19,7 @@ struct ScriptSettings: Sendable {
         definition.name = file.name
         definition.program = file.path
         definition.script = file
+        definition.answer = help.answer ?? definition.answer
         definition.help = CommandDefinition.Help(
             summary: help.summary, arguments: help.arguments, examples: help.examples, suggestions: help.suggestions)
         return definition
@@ -42,7 +43,19 @@ struct ScriptSettings: Sendable {
         return false
     }
 
-    private static func matches(_ name: String, _ pattern: String) -> Bool { fnmatch(pattern, name, 0) == 0 }
+    /// Compares as names of commands are compared: without case, with `_` as a space, and by characters.
+    static func matches(_ name: String, _ pattern: String) -> Bool {
+        let pattern = folded(pattern)
+        return fnmatch(pattern, folded(name), 0) == 0 || fnmatch(pattern, composed(Command.key(name)), 0) == 0
+    }
+
+    private static func folded(_ text: String) -> String {
+        let scalars = text.lowercased().unicodeScalars.filter { !$0.isInvisible }.map { $0 == "_" ? " " : $0 }
+        return composed(String(String.UnicodeScalarView(scalars)))
+    }
+
+    /// Returns a text in the form in which equal characters are equal bytes.
+    private static func composed(_ text: String) -> String { text.precomposedStringWithCanonicalMapping }
 }
 
 extension ScriptSettings {
@@ -57,10 +70,14 @@ extension ScriptSettings {
         template.hasInput = section.choice("stdin", default: CommandInput.json) == .json
         template.environment = CommandDefinition.environment(section)
         template.folder = section.file("cwd") ?? directory
-        if let folder = template.folder, folder != directory, !FileManager.default.fileExists(atPath: folder) {
-            section.warn("cwd", "the folder \(folder) does not exist")
+        if let folder = template.folder, folder != directory {
+            var isFolder: ObjCBool = false
+            if !FileManager.default.fileExists(atPath: folder, isDirectory: &isFolder) {
+                section.warn("cwd", "the folder \(folder) does not exist")
+            } else if !isFolder.boolValue {
+                section.problem("cwd", "\(folder) is not a folder")
+            }
         }
-        template.secrets = SecretArguments(section)
         self.template = template
         allow = section.strings("allow")
         deny = section.strings("deny")

@@ -49,6 +49,9 @@ package struct ScriptTrial: Sendable {
         // In a task of its own, because the program must end also if this task is cancelled.
         let end = await Task { await program.run() }.value
         var outcome = Outcome(status: 1, replies: [], notes: [])
+        if let other = longerName([name] + arguments) {
+            outcome.notes.append("In chat, this line would call \(Printable.name(other)).")
+        }
         switch (end.status, end.cause) {
         case (.exited(let code), nil): outcome.status = code
         case (_, .timedOut?):
@@ -67,6 +70,15 @@ package struct ScriptTrial: Sendable {
         return outcome
     }
 
+    /// Returns the script whose name the first words of a line are, if it has more than one word; nil if there is none.
+    private func longerName(_ words: [String]) -> String? {
+        let names = settings.scripts.flatMap { ScriptScan($0).files.map(\.name) }
+        let byKey = Dictionary(names.map { (Command.key($0), $0) }) { first, _ in first }
+        return (2...max(2, words.count)).reversed().lazy.compactMap { count in
+            words.count < count ? nil : byKey[Command.key(words.prefix(count).joined(separator: " "))]
+        }.first
+    }
+
     private func read(_ output: [UInt8], _ definition: CommandDefinition, _ outcome: inout Outcome) {
         let text = Self.text(output)
         guard outcome.status == 0, definition.answer == .json else {
@@ -78,8 +90,9 @@ package struct ScriptTrial: Sendable {
             outcome.replies = replies.map(Self.text)
             outcome.notes += replies.flatMap(\.notes).map { "The output: \($0)." }
         case .text: outcome.replies = text.isEmpty ? [] : [text]
-        case .unreadable(let reason):
+        case .unreadable(let reason, let isPrivate):
             outcome.replies = [text]
+            if isPrivate { outcome.notes.append("Only the user who asked would see it.") }
             outcome.notes.append("The output is not a reply in JSON, and is said as text: \(reason).")
         }
         if outcome.replies.isEmpty { outcome.notes.append("It has no answer.") }
@@ -123,7 +136,12 @@ package struct ScriptTrial: Sendable {
             if let refused { throw Refusal("\(refused.line).") }
             names += scan.files.map(\.name)
         }
-        let near = Nearness.nearest(to: name, among: names, limit: 1).first.map { " Did you mean \($0)?" } ?? ""
+        // The name of a file, as a shell completes it, or else a typing error.
+        let last = name.utf8.split(separator: UInt8(ascii: "/")).last.map { String(Substring($0)) } ?? name
+        let stem = ScriptFile.name(of: last) ?? last
+        let own = names.first { $0.utf8.elementsEqual(stem.utf8) }
+        let near =
+            (own ?? Nearness.nearest(to: stem, among: names, limit: 1).first).map { " Did you mean \($0)?" } ?? ""
         let folders = settings.scripts.map(\.directory).joined(separator: ", ")
         throw Refusal("There is no script \(Printable.name(name)) in \(folders).\(near)")
     }

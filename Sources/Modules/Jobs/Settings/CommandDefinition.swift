@@ -66,4 +66,9 @@ struct CommandDefinition: Sendable {
     var script: ScriptFile?
     /// True if it is a function of a plug-in for CatOps, and not a program.
     var isFunction = false
+
+    /// Returns the arguments of a call with their secrets masked.
+    func masked(_ arguments: [String]) -> [String] {
+        isFunction ? secrets.masked(words: arguments) : secrets.masked(arguments)
+    }
 }

@@ -77,8 +77,8 @@ struct JobsSettings: Sendable {
         catops = section.optionalSection("catops").map { CatOpsSettings($0, format, groups) }
         logRelay = section.optionalSection("log_relay").flatMap { LogRelaySettings($0) }
         scripts = section.sections("scripts").map { ScriptSettings($0, format, groups) }
-        let folders = scripts.map(\.directory)
-        for folder in Set(folders) where folders.filter({ $0 == folder }).count > 1 {
+        var folders: Set<[UInt8]> = []
+        for folder in scripts.map(\.directory) where !folders.insert(Array(folder.utf8)).inserted {
             section.problem("scripts", "has the folder \(folder) more than once")
         }
         section.finish()
@@ -102,7 +102,6 @@ extension CommandDefinition {
         read(section, groups, confirms: true)
         environment = Self.environment(section)
         folder = section.file("cwd")
-        secrets = SecretArguments(section)
         if section.contains("answer") { answer = section.choice("answer", default: .text) }
         hasInput = section.choice("stdin", default: CommandInput.none) == .json
         let help = section.section("help")
@@ -128,6 +127,7 @@ extension CommandDefinition {
         timeout = seconds == 0 ? nil : .seconds(seconds)
         hasHandshake = !section.bool("no_handshake", default: !confirms)
         format = format.read(section)
+        secrets = SecretArguments(section)
     }
 
     /// Warns if nobody may run the command, unless the section says so itself.

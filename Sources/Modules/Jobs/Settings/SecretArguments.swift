@@ -28,9 +28,24 @@ struct SecretArguments: Sendable, Hashable {
         guard !isEmpty else { return line }
         // A line that cannot be split may have a secret anywhere.
         guard let split = try? ArgumentLine(line) else { return Self.mask }
-        let texts = split.texts
-        let masked = masked(texts)
-        return zip(texts, masked).allSatisfy { $0.utf8.elementsEqual($1.utf8) }
-            ? line : masked.joined(separator: " ")
+        return Self.line(line, split.texts, masked: masked(split.texts))
+    }
+
+    /// Returns the words of a line that has no quotations with their secrets masked. After a secret with a quotation mark,
+    /// which was meant to contain spaces, all words are masked.
+    func masked(words: [String]) -> [String] {
+        var isQuoted = false
+        return zip(words, masked(words)).map { word, masked in
+            if isQuoted { return Self.mask }
+            isQuoted = !word.utf8.elementsEqual(masked.utf8) && word.unicodeScalars.contains { Self.marks.contains($0) }
+            return masked
+        }
+    }
+
+    private static let marks: Set<Unicode.Scalar> = ["\"", "'", "`", "“", "”", "‘", "’"]
+
+    /// Returns a line as it was typed, or, if it has secrets, its masked parts.
+    static func line(_ line: String, _ parts: [String], masked: [String]) -> String {
+        zip(parts, masked).allSatisfy { $0.utf8.elementsEqual($1.utf8) } ? line : masked.joined(separator: " ")
     }
 }

@@ -104,7 +104,7 @@ struct TokenCommands: Sendable {
         }
         if !hasWeb { warnings.append("Warning: the configuration has no section web, so tokens cannot be used yet.") }
         let caller = token.caller
-        if let warning = center.warning(aboutStored: token.line) { warnings.append(warning) }
+        if let warning = center.warning(aboutStored: token.line, of: caller) { warnings.append(warning) }
         let decision = center.host.rules.decision(
             on: token.line, by: caller.person, in: caller.room, on: caller.backend)
         switch decision {
