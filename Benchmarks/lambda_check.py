@@ -1,6 +1,7 @@
 """Checks what `petrel lambda` does with requests, time-outs and large outputs, against the stand-in."""
 import json
 import os
+import sys
 import time
 
 from lambda_stand_in import PATIENCE, PLUGIN, Function, configuration
@@ -154,6 +155,12 @@ def deadlines(check):
     is_said = "the time-out of the function was reached" in answer
     check.expect("what is still running at the deadline is said", is_said, answer)
     check.expect("its program was ended", os.path.exists(mark) and not is_running(mark), mark)
+    # Any other command, such as one that waits for a service.
+    sent = stand_in.command("stuck", "/bot", seconds=10)
+    stand_in.wait_for_end(sent[1])
+    answer = check.answer(sent)
+    is_said = "ended, because the time-out of the function was reached" in answer
+    check.expect("a command that hangs is ended at the deadline, and that is said", is_said, answer)
     # A reply that cannot be sent is given up at the deadline. The next invocation does not wait for it: it ends long
     # before its own deadline.
     stand_in.limited.add("C9")
@@ -280,7 +287,9 @@ def never_ready(check):
 def run(petrel, stand_in, folder):
     """Runs all checks, and returns the number of wrong answers."""
     check = Check(petrel, stand_in, folder)
-    check.start()
+    python = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "python")
+    stuck = [sys.executable, os.path.join(folder, "stuck.py"), python]
+    check.start(modules={"stuck": {"command": stuck}})
     for part in (commands, refusals, events, deadlines, memory):
         start = time.monotonic()
         part(check)

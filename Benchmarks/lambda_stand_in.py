@@ -232,9 +232,27 @@ def write(path, text, mode=0o644):
     os.chmod(path, mode)
 
 
+# A module whose command never ends, and does not react to a cancellation.
+STUCK = '''import sys, time
+sys.path.insert(0, sys.argv[1])
+from petrel_plugin import Module
+
+module = Module()
+
+
+@module.command("stuck", summary="Hang.")
+def stuck(call):
+    time.sleep(1_000)
+
+
+module.run()
+'''
+
+
 def configuration(stand_in, folder, slack=(), plugin=PLUGIN, **sections):
     """Writes a plug-in, scripts and the configuration, and returns its path."""
     write(os.path.join(folder, "plugins", "example.py"), plugin)
+    write(os.path.join(folder, "stuck.py"), STUCK)
     for name, lines in SCRIPTS.items():
         write(os.path.join(folder, "scripts", f"{name}.sh"), f"#!/bin/sh\n{lines}\n", 0o755)
     settings = {

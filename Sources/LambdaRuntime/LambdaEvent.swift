@@ -89,6 +89,11 @@ package struct LambdaRoutes: Sendable {
     /// True if there is a route for slash commands.
     package var takeCommands: Bool { routes.contains { $0.path.hasSuffix("/commands") } }
 
+    /// Returns the response to a request that has no route.
+    func refusal(of event: LambdaEvent) -> WebResponse {
+        routes.refusal(ofMethodAt: event.path) ?? .text("There is no such page.", status: 404)
+    }
+
     /// Returns whether Slack sends an event again because the first response came late. The first request runs
     /// nevertheless, perhaps in another process, which knows nothing of this one.
     static func isRepeated(_ request: WebRequest) -> Bool {

@@ -9,7 +9,8 @@ package protocol InvocationWork: Sendable {
     func prepare(atMost limit: Duration) async
     /// Returns the number of requests and replies whose work is not done.
     func pendingWork() async -> Int
-    /// Ends what is running for a reason, which is a clause, and queues replies that state it.
+    /// Ends what is running for a reason, which is a clause, and queues replies that state it. What is being ended already
+    /// is left alone.
     func end(_ reason: String)
     /// Gives up the replies that are not sent.
     func giveUpReplies(_ reason: String)
@@ -88,7 +89,7 @@ package struct LambdaLoop: Sendable {
     /// Returns the response to a request.
     /// - Parameter early: is set to the request if it is acknowledged before the bot is ready for it.
     private func answer(_ event: LambdaEvent, until deadline: Date, _ early: inout EarlyRequest?) async -> WebResponse {
-        guard let (route, request) = routes.route(event) else { return .text("There is no such page.", status: 404) }
+        guard let (route, request) = routes.route(event) else { return routes.refusal(of: event) }
         if let refusal = route.refusal(request) { return refusal }
         if LambdaRoutes.isRepeated(request) {
             logger.info("Slack has sent an event again, whose first request was late; this one is not run.")

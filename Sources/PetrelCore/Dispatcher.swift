@@ -47,25 +47,30 @@ package final class Dispatcher: Sendable {
     }
 
     /// A command to run, or an answer to queue. Both wait in the queue of their person.
-    private struct Job: Sendable {
+    struct Job: Sendable {
         var message: ChatMessage
         var address: Address
         var command: String
-        var isAnswer = false
+        /// The answer to queue; nil for a command to run.
+        var answer: Reply?
         var received = ContinuousClock.now
         var work: @Sendable () async throws -> Reply?
+        /// The task that runs it.
+        let task = TaskHandle()
     }
 
     let registry: CommandRegistry
     let delivery: Delivery
-    private let pool: TaskPool
+    let pool: TaskPool
     let logger: Logger
     let audit: any AuditLog
-    private let queue: Locked<FairQueue<Job>>
-    private let pressure: BackPressure
+    let queue: Locked<FairQueue<Job>>
+    let pressure: BackPressure
     private let policy: Locked<Policy>
     private let seen: @Sendable (ChatMessage, String) -> Void
-    private let meters: Meters
+    let meters: Meters
+    /// The commands that are running.
+    let commands = Locked(RunningCommands())
     /// The modules that change how lines are read and answered.
     let hooks = Locked(LineHooks())
     private let rate = Locked(LineRate())
@@ -259,13 +264,13 @@ package final class Dispatcher: Sendable {
     }
 
     private func answer(_ reply: Reply, to message: ChatMessage, at address: Address) {
-        admit(Job(message: message, address: address, command: "", isAnswer: true) { reply })
+        admit(Job(message: message, address: address, command: "", answer: reply) { reply })
     }
 
     private func admit(_ job: Job, in module: String = "") {
         let entry = FairQueue.Entry(job, for: person(of: job), in: module)
         switch queue.withLock({ $0.admit(entry) }) {
-        case .run: pool.spawn { await self.run(entry) }
+        case .run: start(entry)
         case .waits: pressure.added(job.address.backend)
         case .refused: refuse(job, entry.person)
         }
@@ -283,56 +288,6 @@ package final class Dispatcher: Sendable {
             completed()
         }
     }
-
-    private func run(_ first: FairQueue<Job>.Entry) async {
-        var entries = [first]
-        while let entry = entries.popLast() {
-            await execute(entry.job)
-            for next in queue.withLock({ $0.finished(entry) }) {
-                pressure.removed(next.job.address.backend)
-                // The pool cancels only tasks that run. A waiting command that started in a new one could hang the
-                // shutdown.
-                if Task.isCancelled { entries.append(next) } else { pool.spawn { await self.run(next) } }
-            }
-        }
-    }
-
-    /// Runs a job and queues its reply. A backend that sends slowly delays only its own replies, not the commands of
-    /// others.
-    private func execute(_ job: Job) async {
-        let reply = await reply(to: job)
-        if !job.isAnswer { meters.duration.recordNanoseconds((ContinuousClock.now - job.received).nanoseconds) }
-        // Queued even if it is empty, because earlier messages of the command may still be pending.
-        delivery.answer(reply ?? Reply(""), to: job.address, sent: completion(of: job))
-    }
-
-    private func reply(to job: Job) async -> Reply? {
-        do {
-            if Task.isCancelled, !job.isAnswer {
-                throw Refusal("Petrel is stopping, so this command was not started. Please send it again later.")
-            }
-            let reply = try await job.work()
-            if !job.isAnswer { meters.succeeded.increment() }
-            return reply
-        } catch let error as any ReplyError {
-            meters.failed.increment()
-            // The reply may contain what the person wrote.
-            let logger = log(job.message, job.address, job.command)
-            logger.info("A command ended with an error reply (\(type(of: error))).")
-            logger.debug("The error reply: \(error)")
-            return Reply(error.reply, kind: .error, form: error.form)
-        } catch is CancellationError where Task.isCancelled {
-            meters.failed.increment()
-            return Reply(
-                "Petrel is stopping, so this command did not finish. Please check its effect before you send it again.",
-                kind: .error)
-        } catch {
-            meters.failed.increment()
-            let name = String(UInt32.random(in: 0x1000_0000...UInt32.max), radix: 16)
-            log(job.message, job.address, job.command).error("Internal error \(name): \(error)")
-            return Reply("Internal error \(name); see the log.", kind: .error)
-        }
-    }
 }
 
 extension Dispatcher {
@@ -345,7 +300,7 @@ extension Dispatcher {
         return "\(backend)/\(sender.isStable ? sender.id : sender.name)"
     }
 
-    private func completion(of job: Job) -> @Sendable () -> Void {
+    func completion(of job: Job) -> @Sendable () -> Void {
         completion(of: job.message, on: job.address.backend)
     }
 
@@ -366,7 +321,7 @@ extension Dispatcher {
 }
 
 extension Dispatcher {
-    private struct Meters: Sendable {
+    struct Meters: Sendable {
         let received: Counter
         let succeeded: Counter
         let failed: Counter

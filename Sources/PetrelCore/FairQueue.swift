@@ -68,6 +68,12 @@ package struct FairQueue<Job: Sendable>: Sendable {
         return next
     }
 
+    /// Removes the jobs that wait, and returns them.
+    package mutating func removeWaiting() -> [Entry] {
+        defer { (waiting, turns, waitingCount) = ([:], [], 0) }
+        return turns.flatMap { waiting[$0, default: []] }
+    }
+
     private func mayStart(_ entry: Entry) -> Bool {
         runningCount < limits.limit && running[entry.person, default: 0] < limits.personLimit
             && runningInModule[entry.module, default: 0] < limits.moduleLimit

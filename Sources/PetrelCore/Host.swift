@@ -190,9 +190,11 @@ extension Host: WorkCounting {
         return count + delivery.depth
     }
 
-    /// Ends the work of the modules that can end it, and tells the people who wait for it.
+    /// Ends the commands, and the work of the modules that can end it, and tells the people who wait for them. Further calls
+    /// end what has come meanwhile.
     /// - Parameter reason: The reason, as a clause.
     package func endWork(_ reason: String) {
+        dispatcher.endCommands(reason)
         for case let module as any WorkEnding in modules { module.endWork(reason) }
     }
 }

@@ -13,7 +13,7 @@ package final class TaskPool: Service {
     private struct State {
         var running: [Int: Task<Void, Never>] = [:]
         /// The jobs that were started before the service ran.
-        var early: [Job] = []
+        var early: [(TaskHandle?, Job)] = []
         var count = 0
         /// The pauses of jobs that wait to retry.
         var pauses: [Int: Task<Void, any Error>] = [:]
@@ -37,17 +37,20 @@ package final class TaskPool: Service {
     }
 
     /// Starts a job. After the shutdown it does nothing.
-    package func spawn(_ job: @escaping Job) {
+    /// - Parameter handle: The handle to cancel the job, or nil.
+    package func spawn(_ handle: TaskHandle? = nil, _ job: @escaping Job) {
         state.withLock { state in
             guard !state.hasEnded else { return }
-            guard state.isRunning else { return state.early.append(job) }
+            guard state.isRunning else { return state.early.append((handle, job)) }
             // The task cannot end before it is in the dictionary, because that requires the lock.
             state.count += 1
             let number = state.count
-            state.running[number] = Task(executorPreference: executor) {
+            let task = Task(executorPreference: executor) {
                 await job()
                 self.ended(number)
             }
+            state.running[number] = task
+            handle?.hold(task)
         }
     }
 
@@ -58,7 +61,7 @@ package final class TaskPool: Service {
             state.isRunning = true
             return state.early
         }
-        for job in early { spawn(job) }
+        for (handle, job) in early { spawn(handle, job) }
         await withTaskCancellationHandler {
             await withGracefulShutdownHandler {
                 // In a separate task, because the wait must survive the cancellation of this one.
