@@ -276,12 +276,13 @@ def never_ready(check):
     # The token is rejected.
     sent = stand_in.command("Never", "/hello")
     check.status("a command is acknowledged by a bot that cannot start", 200, sent[1])
-    stand_in.identity = {"ok": False, "error": "invalid_auth"}
+    identity, stand_in.identity = stand_in.identity, {"ok": False, "error": "invalid_auth"}
     stand_in.ready.set()
     answer = check.answer(sent)
     check.expect("the person learns that it cannot start", "cannot start" in answer, answer)
     check.expect("the function ends", check.function.process.wait(PATIENCE) != 0, check.function.process.returncode)
     check.end()
+    stand_in.identity = identity
 
 
 def run(petrel, stand_in, folder):
