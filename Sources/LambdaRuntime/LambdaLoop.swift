@@ -115,9 +115,12 @@ package struct LambdaLoop: Sendable {
         var isEnding = false
         while await work.pendingWork() > 0 {
             let left = deadline.timeIntervalSinceNow
-            if left < margin, !isEnding {
+            if left < margin {
+                if !isEnding {
+                    logger.warning("The time of an invocation is over before its work is done; raise the time-out.")
+                }
                 isEnding = true
-                logger.warning("The time of an invocation is over before its work is done; raise the time-out.")
+                // Also what has begun since the last call, such as a request that came early.
                 work.end("the time-out of the function was reached")
             }
             guard left > Self.lastMargin else {
