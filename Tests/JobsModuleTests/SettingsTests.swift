@@ -206,7 +206,7 @@ import Testing
 
     @Test func `A command that nobody may run is reported, unless the file says that nobody may`() throws {
         #expect(
-            try problems(ofCommand: [:]) == [
+            try problems(["commands": ["x": ["command": "echo"]]]) == [
                 "jobs.commands.x.auth_strategy: is not set, so nobody may run the command; set \"any\" for everyone, or \"group\" with allowed_groups"
             ])
         #expect(

@@ -52,7 +52,10 @@ import Testing
     }
 
     @Test(arguments: [
-        ("nonsense", "not valid JSON"), ("[]", "`from` is missing"), (#"{"id":"1","text":"x"}"#, "`from` is missing"),
+        (
+            "nonsense",
+            "it is not valid JSON: nonsense is neither a number nor true, false or null (line 1, column 1)"
+        ), ("[]", "`from` is missing"), (#"{"id":"1","text":"x"}"#, "`from` is missing"),
         (#"{"id":1,"from":"@a","text":"x"}"#, "`id` must be a string, not a number"),
         (#"{"id":"1","from":"@a"}"#, "`text` is missing"),
     ]) func `an invalid line is rejected with the reason`(line: String, fault: String) {
