@@ -34,7 +34,6 @@ import Testing
             (["allowed_groups": ["infra"]], "has an effect only with auth_strategy"),
             (["allowed_channels": ["#ops"]], "has an effect only with channel_strategy"),
             (["timeout": -1], "jobs.commands.x.timeout: must be from 0"),
-            (["timeout": .number(0.5)], "jobs.commands.x.timeout: must be a whole number, not 0.5"),
             (["timeout": "5"], "jobs.commands.x.timeout: must be a whole number, not a string"),
             (["cwd": "/etc/passwd"], "jobs.commands.x.cwd: /etc/passwd is not a folder"),
             (["command": ""], "must not be empty"), (["command": "a\0"], "NUL"),
