@@ -103,10 +103,11 @@ extension Delivery {
     ) async throws -> Bool {
         var reply = Self.shaped(entry.reply, for: backend)
         let most = backend.traits.maximumLength
-        // After a restart a piece is sent again. Where each line is a message, that is a small number of them.
+        // After a restart a piece is sent again. Where each line is a message, that is a small number of them: an output
+        // and the lines around it are one piece.
         let texts = MessageSplitter.split(
             reply.text, atMost: most > 10 * Self.margin ? most - Self.margin : most,
-            mostLines: backend.traits.maximumLines ?? .max)
+            mostLines: backend.traits.maximumLines.map { 2 * min($0, 1_000_000) } ?? .max)
         let isLast = entry.pieces >= texts.count - 1
         let stamp = stamp(late, reply.text)
         if entry.pieces == 0, texts.count > Self.mostPieces, backend.traits.files,

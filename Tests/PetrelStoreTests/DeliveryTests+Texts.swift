@@ -98,7 +98,7 @@ extension DeliveryTests {
         let backend = RecordingBackend(traits: BackendTraits(maximumLines: 3))
         try await Self.with(backend, Store()) { delivery in
             try Self.say([(1...7).map { "\($0)" }.joined(separator: "\n")], delivery)
-            #expect(await Self.texts(3, backend) == ["1\n2\n3", "4\n5\n6", "7"])
+            #expect(await Self.texts(2, backend) == ["1\n2\n3\n4\n5\n6", "7"])
         }
     }
 
