@@ -103,7 +103,7 @@ import Testing
             #expect(reply.split(separator: "\n").count { $0 == "y" } == 100, "\(reply)")
             #expect(reply.hasSuffix("\n… 1.0 kB after this: !logs 1 shows the output."))
             #expect(await house.ask("!tail -limit 200").split(separator: "\n").count { $0 == "y" } == 200)
-            #expect(await house.ask("!logs 1").split(separator: "\n").count { $0 == "y" } == 100)
+            #expect(await house.ask("!logs 1").split(separator: "\n").count { $0 == "y" } == 600)
         }
         let traits = BackendTraits(maximumLines: 10)
         for (end, notice) in [("", "after"), ("; exit 1", "before")] {

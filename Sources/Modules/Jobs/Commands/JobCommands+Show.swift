@@ -64,7 +64,7 @@ extension JobCommands {
             place = number
         }
         let limit = center.excerptLimit(on: invocation.address.backend)
-        let lines = center.resultLines(on: invocation.address.backend)
+        let lines = center.lineLimit(on: invocation.address.backend) ?? .max
         let excerpt = try await center.part(of: job, from: place, limit: limit, lines: lines, keepsStates: true)
         var notice = ""
         if place < excerpt.removed, excerpt.removed < excerpt.size { notice += excerpt.removalNotice }
