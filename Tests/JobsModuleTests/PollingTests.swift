@@ -66,6 +66,9 @@ import Testing
             try FileManager.default.createDirectory(atPath: missing, withIntermediateDirectories: false)
             await created.value
             #expect(watch.watch([folder.path, missing]))
+            #expect(!watch.watch([folder.path, missing]))
+            watch.end()
+            #expect(watch.watch([folder.path, missing]))
         }
     }
 
@@ -79,7 +82,8 @@ import Testing
                 #expect(watch.watch(folders) && watch.problem == nil)
                 let change = watch.next()
                 #expect(mkdir(path + "/new", 0o755) == 0)
-                await change.wait()
+                await Signal.wait(for: change, atMost: .seconds(240))
+                #expect(change.isOpen)
             }
         }
     }

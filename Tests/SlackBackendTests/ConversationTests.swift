@@ -251,10 +251,9 @@ import Testing
                 try await workspace.say("!echo after", user: "U1", channel: "C1")
                 try await workspace.order("release")
                 let texts = try await workspace.messages(3).map { $0["text"]?.string }
-                #expect(
-                    texts == [
-                        "@alice in #dev: quick", "@bob in #ops: slow", "@alice in #ops: after",
-                    ])
+                #expect(texts.first == "@alice in #dev: quick")
+                // Commands of two people run at the same time.
+                #expect(Set(texts.dropFirst()) == ["@bob in #ops: slow", "@alice in #ops: after"])
             }
         }
     }

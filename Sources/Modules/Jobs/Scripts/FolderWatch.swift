@@ -69,6 +69,11 @@ final class FolderWatch: Sendable {
         guard asksSystem else { return false }
         return state.withLock { state in
             (state.missing, state.problem) = ([], nil)
+            // A user has few instances of inotify.
+            guard !folders.isEmpty else {
+                Self.end(&state)
+                return false
+            }
             do throws(Failure) {
                 if state.reports == nil { state.reports = try FolderReports { [weak self] in self?.wake() } }
                 return state.reports.map { Self.watch(folders, $0, &state) } ?? false
@@ -77,6 +82,14 @@ final class FolderWatch: Sendable {
                 return false
             }
         }
+    }
+
+    /// Ends all watches.
+    func end() { state.withLock { Self.end(&$0) } }
+
+    private static func end(_ state: inout State) {
+        state.reports = nil
+        state.watched = [:]
     }
 
     private static func watch(_ folders: [String], _ reports: FolderReports, _ state: inout State) -> Bool {

@@ -74,6 +74,7 @@ final class ScriptLibrary: Sendable {
     /// Keeps the commands up to date, until it is cancelled.
     /// - Parameter publish: a closure that is called after each change.
     func run(_ owner: @escaping @Sendable (String) -> String?, publish: @Sendable () -> Void) async {
+        defer { watch.end() }
         while !Task.isCancelled {
             // Changes during the look are noticed, too.
             let change = watch.next()
