@@ -69,12 +69,20 @@ private func checkOutput(_ bytes: [UInt8]) {
     require(
         whole.text.utf8.elementsEqual(pieces.text.utf8) && whole.lineFeeds == pieces.lineFeeds,
         "pieces of \(size): \(pieces.text) instead of \(whole.text)")
-    let extent = LogExtent(start: Int64(first % 3), end: Int64(first % 3) + Int64(bytes.count) + 5)
-    let part = LogPart(place: extent.start + 2, pieces: [LogPart.Piece(stream: 1, bytes: bytes)], extent: extent)
-    for isTail in [true, false] {
-        let excerpt = OutputExcerpt(part, isTail: isTail)
-        let shown = extent.end - extent.start - excerpt.before - excerpt.after
-        require(excerpt.before >= 2 && excerpt.after >= 3 && shown >= 0, "\(excerpt) counts bytes that do not exist")
+    var text = TerminalText(at: 2)
+    text.add(bytes)
+    var split = TerminalText(at: 2)
+    for start in stride(from: 0, to: bytes.count, by: size) {
+        split.add(bytes[start..<min(start + size, bytes.count)])
+    }
+    require(text.bytes == split.bytes && text.next == split.next, "pieces of \(size): \(split) instead of \(text)")
+    let extent = LogExtent(start: Int64(first % 3), end: text.next + Int64(first % 2) * 5)
+    for (isTail, lines) in [(true, 3), (false, 3), (true, .max), (false, .max)] {
+        let excerpt = OutputExcerpt(text, of: extent, limit: Int(first) + 1, lines: lines, isTail: isTail)
+        let missing = excerpt.removed + excerpt.before + excerpt.after
+        require(
+            excerpt.before >= 0 && excerpt.after >= extent.end - text.next && missing <= extent.end,
+            "\(excerpt) counts bytes that do not exist")
     }
 }
 
