@@ -9,7 +9,7 @@ package struct RecentLines: Sendable {
 
         mutating func append(_ part: ArraySlice<UInt8>, longest: Int) {
             count += part.count
-            first += part.prefix(max(longest - first.count, 0))
+            defer { first += part.prefix(max(longest - first.count, 0)) }
             guard count > longest else { return }
             if last.isEmpty { last = first }
             // Cut only now and then, because a line may grow byte by byte.

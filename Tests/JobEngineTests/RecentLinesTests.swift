@@ -49,4 +49,14 @@ import Testing
         #expect(text(["x", "éééééé"]) == "…ééééé")
         #expect(text(Array(repeating: ".", count: 99) + ["x"]) == "….........x")
     }
+
+    @Test func `The end of an unfinished line is kept, whatever the chunks`() {
+        let bytes = Array("01234567890123456789abcdef".utf8)
+        for size in 1...bytes.count {
+            let chunks = stride(from: 0, to: bytes.count, by: size).map {
+                String(decoding: bytes[$0..<min($0 + size, bytes.count)], as: UTF8.self)
+            }
+            #expect(text(chunks) == "…6789abcdef", "\(size)")
+        }
+    }
 }
