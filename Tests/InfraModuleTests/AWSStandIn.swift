@@ -48,11 +48,15 @@ final class AWSStandIn: Sendable {
     /// Returns the calls since the last time.
     func calls() async throws -> [JSONValue] { try await request("log?clear")["calls"]?.array ?? [] }
 
+    /// A client that is patient, because a busy machine may take long to accept a connection.
+    private static let client = HTTPClient(
+        eventLoopGroupProvider: .singleton, configuration: .init(timeout: .init(connect: .minutes(4))))
+
     private func request(_ path: String, _ body: JSONValue? = nil) async throws -> JSONValue {
         var request = HTTPClientRequest(url: "\(url)/\(path)")
         request.method = body == nil ? .GET : .POST
         if let body { request.body = .bytes(ByteBuffer(bytes: try JSONValue.encode(body) as [UInt8])) }
-        let response = try await HTTPClient.shared.execute(request, timeout: .minutes(2))
+        let response = try await Self.client.execute(request, timeout: .minutes(4))
         let bytes = try await response.body.collect(upTo: 64 << 20)
         return try JSONValue.parse(Array(bytes.readableBytesView))
     }

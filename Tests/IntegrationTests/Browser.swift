@@ -19,7 +19,8 @@ struct Browser: Sendable {
     /// Runs the body with a browser of its own.
     static func run(in folder: URL, _ body: @Sendable (Browser) async throws -> Void) async throws {
         let (driver, port) = try await startDriver()
-        let client = HTTPClient(eventLoopGroupProvider: .singleton)
+        let client = HTTPClient(
+            eventLoopGroupProvider: .singleton, configuration: .init(timeout: .init(connect: .minutes(4))))
         let result: Result<Void, any Error>
         do {
             let address = "http://127.0.0.1:\(port)"

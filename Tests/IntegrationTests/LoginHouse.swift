@@ -115,6 +115,7 @@ extension LoginHouse {
         tls.additionalTrustRoots = [.certificates(try NIOSSLCertificate.fromPEMFile("\(folder.path)/certificate.pem"))]
         var settings = HTTPClient.Configuration(tlsConfiguration: tls)
         settings.redirectConfiguration = .disallow
+        settings.timeout.connect = .minutes(4)
         let web = HTTPClient(eventLoopGroupProvider: .singleton, configuration: settings)
         let house = LoginHouse(
             folder: folder, backend: backend, stackStorm: stackStorm, web: web, page: page, petrelPort: petrelPort,

@@ -25,10 +25,12 @@ final class Workspace: Sendable {
         self.securePort = securePort
     }
 
-    /// A client without a read timeout, because requests to the stand-in wait for events.
+    /// A client without a read timeout, because requests to the stand-in wait for events. A busy machine may take long
+    /// to accept a connection.
     private static let client: HTTPClient = {
         var configuration = HTTPClient.Configuration()
         configuration.timeout.read = nil
+        configuration.timeout.connect = .minutes(4)
         configuration.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit = 64
         return HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
     }()
@@ -103,7 +105,7 @@ final class Workspace: Sendable {
         var request = HTTPClientRequest(url: address + "api/apps.connections.open")
         request.method = .POST
         request.headers = ["authorization": "Bearer xapp-1"]
-        let response = try await HTTPClient.shared.execute(request, timeout: .minutes(2))
+        let response = try await Self.client.execute(request, timeout: .minutes(4))
         let json = try JSONValue.parse(Data(buffer: try await response.body.collect(upTo: 1 << 20)))
         return String(try #require(json["url"]?.string?.split(separator: "?").last))
     }
