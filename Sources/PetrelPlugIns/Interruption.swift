@@ -8,6 +8,7 @@ final class Interruption {
     let signal = Signal()
     private let first = Locked<Int32?>(nil)
     private let sources: [any DispatchSourceSignal]
+    private let registrations: [Signal]
 
     /// The number of the signal that came first; nil if none came.
     var number: Int32? { first.value }
@@ -19,7 +20,9 @@ final class Interruption {
             Foundation.signal(number, SIG_IGN)
             return DispatchSource.makeSignalSource(signal: number, queue: .global())
         }
-        for (number, source) in zip(numbers, sources) {
+        registrations = numbers.map { _ in Signal() }
+        for ((number, source), registration) in zip(zip(numbers, sources), registrations) {
+            source.setRegistrationHandler { registration.open() }
             source.setEventHandler { [first, signal] in
                 first.withLock { $0 = $0 ?? number }
                 signal.open()
@@ -27,6 +30,9 @@ final class Interruption {
             source.activate()
         }
     }
+
+    /// Waits until the signals are noticed. One that comes before that is ignored.
+    func prepare() async { for registration in registrations { await registration.wait() } }
 
     deinit { for source in sources { source.cancel() } }
 }

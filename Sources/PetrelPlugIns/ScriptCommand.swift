@@ -44,6 +44,7 @@ struct ScriptRun: AsyncParsableCommand {
             let trial = try trial()
             let place = room.map { Room(id: $0, name: $0) }
             let interruption = Interruption()
+            await interruption.prepare()
             let outcome = try await trial.run(
                 name, arguments, by: Person(id: user, name: user), in: place, until: interruption.signal)
             for reply in outcome.replies { print(Printable.text(reply)) }
