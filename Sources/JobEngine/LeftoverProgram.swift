@@ -4,7 +4,7 @@ import ProcessControl
 
 /// The processes of a program that may still run although the process that started it has died. Only Linux tells.
 package struct LeftoverProgram: Sendable {
-    /// What is known about the processes.
+    /// The state of the processes.
     package enum Finding: Sendable {
         /// None is left.
         case gone
@@ -33,7 +33,7 @@ package struct LeftoverProgram: Sendable {
         mark = Array(variable.utf8)
     }
 
-    /// What is known about the processes now.
+    /// The state of the processes at the moment.
     package var finding: Finding {
         guard leader > 1 else { return .gone }
         let members = ProcessTable.members(ofGroup: leader)

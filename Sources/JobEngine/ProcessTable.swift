@@ -1,7 +1,7 @@
 import Foundation
 import PetrelSupport
 
-/// The processes of the machine, as Linux describes them. On other systems there are none.
+/// The processes of the system, read from /proc. The table is empty on systems other than Linux.
 package enum ProcessTable {
     /// A process.
     package struct Entry: Sendable {

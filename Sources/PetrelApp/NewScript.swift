@@ -72,7 +72,7 @@ extension NewScript {
         FileManager.default.contents(atPath: "config.json").flatMap { try? JSONValue.parse($0) }
     }
 
-    /// The folder of scripts of the configuration; nil if there is none, or several.
+    /// The folder of scripts of the configuration; nil if the configuration names no folder, or several.
     private static var configuredFolder: String? {
         let scripts = configurationFile?["jobs"]?["scripts"]
         let folder = (scripts?.array.flatMap { $0.count == 1 ? $0.first : nil } ?? scripts)?["directory"]?.string

@@ -16,7 +16,7 @@ extension CommandTable {
         return call.match.entry.lines(arguments)[0]
     }
 
-    /// Returns a text with the secrets masked of a line that begins somewhere in it; nil if there is none.
+    /// Masks the secrets of a line that begins inside a text. Returns nil if no such line begins there.
     private func maskingLine(in text: String) -> String? {
         let scalars = text.unicodeScalars
         var (count, before) = (0, Unicode.Scalar?.none)

@@ -164,7 +164,7 @@ struct AnswerSuggestion: Sendable, Equatable {
     private static let most = 10
     private static let longest = 1_000
 
-    /// The label with the line, because whoever presses the button runs the line under their own name.
+    /// The label with the line. A user who presses the button runs the line with their own rights.
     /// - Parameter prefix: The prefix of the bot, with which the label may state the line.
     func shown(prefix: String) -> String {
         [line, prefix + line].contains { $0.utf8.elementsEqual(label.utf8) } ? label : "\(label): \(line)"

@@ -70,7 +70,7 @@ package struct ScriptTrial: Sendable {
         return outcome
     }
 
-    /// Returns the script whose name the first words of a line are, if it has more than one word; nil if there is none.
+    /// Returns the script whose name consists of the first words of a line, at least two; nil if no script has such a name.
     private func longerName(_ words: [String]) -> String? {
         let names = settings.scripts.flatMap { ScriptScan($0).files.map(\.name) }
         let byKey = Dictionary(names.map { (Command.key($0), $0) }) { first, _ in first }
